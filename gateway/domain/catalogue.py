@@ -1,0 +1,193 @@
+"""The catalogue: merchants, apps, keys, endpoints, accounts, channels, maintenance windows and route rules.
+
+One immutable snapshot with its version. Storage builds a new one when the version changes; nobody edits it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from gateway.domain.scenes import Scene
+from router.fees import Fee
+
+
+class AuthenticationMode(StrEnum):
+    """How a channel authenticates the cards of a bank (SPEC section 4)."""
+
+    NONE = "none"
+    SILENT = "silent"
+    SMS = "sms"
+    SMS_EACH_PAYMENT = "sms_each_payment"
+
+
+ANY_BANK = "*"
+"""In a channel's `authentication`: the mode of banks that are not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """A company that owns users, cards, accounts and money. `code` names it in files and callback addresses."""
+
+    merchant_id: UUID
+    code: str
+    name: str
+    last_attempt_max_age: timedelta | None = None
+    """Router steps 7-9 forget attempts older than this; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of an app, known only by its hash (SHA-256 of the key's text)."""
+
+    merchant_id: UUID
+    key_id: UUID
+    app: str
+    label: str
+    key_hash: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where notifications go: an app's own (`app` set), or a merchant's that subscribes to `event_types`.
+
+    `secrets` are Standard Webhooks secrets (`whsec_…`), the newest first; two live ones while one is rotated.
+    """
+
+    merchant_id: UUID
+    endpoint_id: UUID
+    app: str | None
+    url: str
+    event_types: frozenset[str] | None
+    """None: every type."""
+    allow_private: bool
+    """Whether private and loopback addresses are allowed; metadata addresses never are."""
+    stopped: bool
+    """It answered 410, or an operator stopped it."""
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def wants(self, app: str | None, event_type: str) -> bool:
+        """Whether an event of this app and type goes here."""
+        return (
+            not self.stopped
+            and (self.app is None or self.app == app)
+            and (self.event_types is None or event_type in self.event_types)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A merchant's contract with a provider. Poll plan and not-found rule override the adapter's where given."""
+
+    merchant_id: UUID
+    code: str
+    provider: str
+    settings: Mapping[str, Any]
+    poll_gaps_s: tuple[float, ...] | None = None
+    not_found_answers: int | None = None
+    not_found_over_s: float | None = None
+    answer_timeout_s: float | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """An account as the router sees it."""
+
+    merchant_id: UUID
+    code: str
+    account: str
+    name: str
+    on: bool
+    authentication: Mapping[str, AuthenticationMode]
+    """Bank code (or ANY_BANK) → mode; no entry: the channel cannot take cards of that bank."""
+    authentication_fee: int = 0
+    """What one authentication costs, in fen."""
+    daily_total: int | None = None
+    """Optional: total per business day over all users, in fen."""
+
+    def mode(self, bank: str) -> AuthenticationMode | None:
+        """How cards of this bank are authenticated here."""
+        return self.authentication.get(bank) or self.authentication.get(ANY_BANK)
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """A time in which a channel takes nothing: from `starts_at` until before `ends_at`."""
+
+    merchant_id: UUID
+    window_id: UUID
+    channel: str
+    starts_at: datetime
+    ends_at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One row (channel, scene, bank): limits in fen (None: no limit), fee, priority, enabled."""
+
+    merchant_id: UUID
+    channel: str
+    scene: Scene
+    bank: str
+    enabled: bool
+    fee: Fee
+    priority: int = 0
+    single_limit: int | None = None
+    daily_limit: int | None = None
+    daily_insufficient_limit: int | None = None
+    card_daily_limit: int | None = None
+
+
+class Catalogue:
+    """A snapshot of everything configured, with the lookups that the hot path needs."""
+
+    def __init__(
+        self,
+        version: int,
+        merchants: tuple[Merchant, ...] = (),
+        keys: tuple[ApiKey, ...] = (),
+        endpoints: tuple[Endpoint, ...] = (),
+        accounts: tuple[Account, ...] = (),
+        channels: tuple[Channel, ...] = (),
+        windows: tuple[MaintenanceWindow, ...] = (),
+        rules: tuple[RouteRule, ...] = (),
+    ) -> None:
+        self.version = version
+        self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
+        self.merchants_by_code = {merchant.code: merchant for merchant in merchants}
+        self.keys = {key.key_hash: key for key in keys}
+        self.accounts = {(account.merchant_id, account.code): account for account in accounts}
+        self.channels = {(channel.merchant_id, channel.code): channel for channel in channels}
+        self.endpoints: dict[UUID, list[Endpoint]] = defaultdict(list)
+        for endpoint in endpoints:
+            self.endpoints[endpoint.merchant_id].append(endpoint)
+        self.windows: dict[tuple[UUID, str], list[MaintenanceWindow]] = defaultdict(list)
+        for window in windows:
+            self.windows[window.merchant_id, window.channel].append(window)
+        self.rules: dict[tuple[UUID, Scene, str], list[RouteRule]] = defaultdict(list)
+        for rule in rules:
+            self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
+
+    def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
+        """The rules of a scene and bank, in no order."""
+        return self.rules.get((merchant_id, scene, bank), [])
+
+    def in_maintenance(self, merchant_id: UUID, channel: str, now: datetime) -> bool:
+        """Whether a maintenance window of the channel is open now."""
+        windows = self.windows.get((merchant_id, channel), ())
+        return any(window.starts_at <= now < window.ends_at for window in windows)
+
+    def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
+        """The endpoints that an event of this app and type goes to."""
+        return [e for e in self.endpoints.get(merchant_id, ()) if e.wants(app, event_type)]
+
+    def account_of_callback(self, name: str) -> Account | None:
+        """The account of `/callbacks/{merchant}.{account}`."""
+        merchant_code, _, account = name.partition(".")
+        merchant = self.merchants_by_code.get(merchant_code)
+        return self.accounts.get((merchant.merchant_id, account)) if merchant else None

@@ -1,0 +1,35 @@
+"""An order: what an app asks for, after its request was checked and before anything is recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from gateway.domain.cards import CardElements
+from gateway.domain.scenes import Kind, Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A checked request for a payment. `body` is the canonical form of the request, compared by a keyed hash."""
+
+    merchant_id: UUID
+    app: str
+    merchant_order_no: str
+    kind: Kind
+    scene: Scene
+    user_id: str
+    amount: int
+    currency: str
+    bank: str
+    bank_by_bin: str | None
+    """What the card's BIN says; where it differs from `bank`, the trace notes it."""
+    card: CardElements | None
+    card_id: UUID | None
+    """A card that is known already: `card` are its elements."""
+    customer_present: bool
+    description: str | None
+    metadata: Mapping[str, Any]
+    return_url: str | None
+    expires_in_s: int | None
+    body: bytes = field(repr=False)

@@ -1,0 +1,94 @@
+"""What a PSP told us, or did not: the values that adapters return (SPEC section 5).
+
+    Outcome                 of a payment            AuthenticationOutcome   of a card's authentication
+    ├── Succeeded           final                   ├── Authenticated       final: an agreement exists
+    ├── Declined            final                   ├── Declined            final: nothing was bound
+    ├── Processing          readable, not final     ├── SmsNeeded           the silent way is closed, the user must act
+    ├── Unknown             sent, or perhaps sent   ├── Unknown             sent, or perhaps sent
+    ├── NotFound            the query found nothing ├── NotFound            the query found no binding
+    └── NotSent             the connection was      └── NotSent             the connection was never made
+                            never made
+
+A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never success, never decline.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.domain.failures import FailureCode
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The PSP moved the money: `amount` fen as the PSP states it, None where the answer does not say."""
+
+    amount: int | None = None
+    channel_transaction_no: str | None = None
+    channel_finished_at: datetime | None = None
+    channel_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A final refusal: no money moved (or no card was bound)."""
+
+    code: FailureCode
+    channel_code: str | None = None
+    channel_message: str | None = None
+    channel_transaction_no: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Processing:
+    """The PSP has the order and has not finished it."""
+
+    channel_code: str | None = None
+    channel_message: str | None = None
+    channel_transaction_no: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Sent, or perhaps sent, and nothing readable came back: it is never sent again, only asked about."""
+
+    reason: str
+    channel_code: str | None = None
+    channel_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """A readable answer of a query: the PSP has no such order. Proof only by the adapter's not-found rule."""
+
+    channel_code: str | None = None
+    channel_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection was never made: nothing reached the PSP; it may be sent again with the same number."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The account has bound the card; `agreement_no` is what later payments name (a token at UnionPay)."""
+
+    agreement_no: str
+    channel_code: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Authenticated(channel_code={self.channel_code!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class SmsNeeded:
+    """A silent authentication was answered with "the user must enter an SMS code"."""
+
+    channel_code: str | None = None
+    channel_message: str | None = None
+
+
+Outcome = Succeeded | Declined | Processing | Unknown | NotFound | NotSent
+AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent

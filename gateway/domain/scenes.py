@@ -1,0 +1,32 @@
+"""Payment scenes (支付场景) and which API call takes which."""
+
+from enum import StrEnum
+
+
+class Scene(StrEnum):
+    """What the business pays for, as the router and the channels know it."""
+
+    CUSTODY_QUICK_CHARGE = "custody_quick_charge"  # 存管快捷充值
+    CUSTODY_NETBANK_CHARGE = "custody_netbank_charge"  # 存管网银充值
+    CUSTODY_WITHHOLD = "custody_withhold"  # 存管代扣
+    QUICK_CHARGE = "quick_charge"  # 非存管快捷充值
+    NETBANK_CHARGE = "netbank_charge"  # 非存管网银
+    WITHHOLD = "withhold"  # 非存管代扣
+
+
+class Kind(StrEnum):
+    """The kind of money order."""
+
+    WITHHOLD = "withhold"
+    CHARGE = "charge"
+
+
+SCENES_OF: dict[Kind, frozenset[Scene]] = {
+    Kind.WITHHOLD: frozenset({Scene.WITHHOLD, Scene.CUSTODY_WITHHOLD}),
+    Kind.CHARGE: frozenset(
+        {Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE}
+    ),
+}
+
+CARD_SCENES: frozenset[Scene] = frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE})
+"""Scenes that need a card; the others are paid on the bank's own page and need a bank."""

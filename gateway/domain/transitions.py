@@ -1,0 +1,233 @@
+"""THE transition table, and `apply`: what one fact does to a payment. Both pure (SPEC section 5).
+
+A fact that contradicts a final state changes no money state: it becomes an anomaly for an operator.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gateway.domain.failures import Blame, Failure, FailureCode, failure
+from gateway.domain.outcomes import (
+    Authenticated,
+    AuthenticationOutcome,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.payments import FINAL, Attempt, Due, DueKind, Payment, Stage, Status
+
+TRANSITIONS: dict[Status | None, frozenset[Status]] = {
+    None: frozenset({Status.PROCESSING, Status.REQUIRES_ACTION, Status.FAILED}),
+    Status.REQUIRES_ACTION: frozenset({Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CLOSED}),
+    Status.PROCESSING: frozenset({Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED}),
+    Status.SUCCEEDED: frozenset({Status.RETURNED}),  # payouts only
+    Status.FAILED: frozenset(),
+    Status.CLOSED: frozenset(),
+    Status.RETURNED: frozenset(),
+}
+"""From (None: the start) to. Nothing else, ever."""
+
+
+class IllegalTransitionError(Exception):
+    """A bug: somebody tried to move a payment where the table has no way."""
+
+
+def move(before: Status | None, after: Status) -> Status:
+    """The new status, if the table has the way. Raises IllegalTransitionError by name."""
+    if after not in TRANSITIONS[before]:
+        raise IllegalTransitionError(f"{before or 'start'} -> {after}")
+    return after
+
+
+class Source(StrEnum):
+    """How a fact reached us."""
+
+    ANSWER = "answer"  # the synchronous answer of a submission
+    POLL = "poll"
+    CALLBACK = "callback"
+
+
+class AnomalyKind(StrEnum):
+    """Facts that cannot be true together with what we have recorded."""
+
+    LATE_SUCCESS = "late_success"  # failed here, and the PSP says it was paid
+    LATE_FAILURE = "late_failure"  # succeeded here, and the PSP says it was not paid
+    AMOUNT_MISMATCH = "amount_mismatch"  # paid, but another amount than ours
+    UNEXPECTED_SUCCESS = "unexpected_success"  # paid, but we never sent it
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A contradiction: recorded once per payment and kind, resolved by an operator."""
+
+    kind: AnomalyKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How an account is asked about attempts, from its adapter's declaration or its own settings."""
+
+    gaps_s: tuple[float, ...]
+    not_found_answers: int
+    not_found_over_s: float
+    answer_timeout_s: float
+
+    def after(self, polls: int, now: datetime) -> Due:
+        """The next poll after `polls` queries."""
+        gap = self.gaps_s[min(polls, len(self.gaps_s) - 1)]
+        return Due(DueKind.POLL, now + timedelta(seconds=gap))
+
+    def unanswered(self, now: datetime) -> Due:
+        """When an attempt whose sender fell silent is taken up by a worker: after the answer's own limit."""
+        return Due(DueKind.POLL, now + timedelta(seconds=self.answer_timeout_s + ANSWER_MARGIN_S))
+
+
+ANSWER_MARGIN_S = 5.0
+"""Between the end of a PSP call's time and the moment a worker takes the attempt up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a fact did. `payment` is the state after it; the rest is what must be recorded beside it."""
+
+    payment: Payment
+    changed: bool = False
+    anomaly: Anomaly | None = None
+    agreement_no: str | None = None
+    """A new agreement to keep."""
+    voids_agreement: bool = False
+    submit: bool = False
+    """The intent to pay was recorded by this very fact: its bearer, and nobody else, sends it."""
+
+
+def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: datetime) -> Verdict:
+    """What a PSP's word about a payment does to it."""
+    attempt = payment.attempt
+    if attempt is None:
+        return Verdict(payment)
+    if isinstance(outcome, Succeeded):
+        return _apply_success(payment, attempt, outcome, source, pace, now)
+    if payment.status in FINAL:
+        if isinstance(outcome, Declined) and payment.status is Status.SUCCEEDED:
+            return Verdict(payment, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {outcome.channel_code}"))
+        return Verdict(payment)
+    if attempt.stage is not Stage.PAYING:
+        return Verdict(payment)
+    match outcome:
+        case Declined():
+            attempt = replace(
+                attempt, channel_transaction_no=outcome.channel_transaction_no or attempt.channel_transaction_no
+            )
+            verdict = _fail(payment, attempt, _declined(outcome), now)
+            return replace(verdict, voids_agreement=outcome.code is FailureCode.AGREEMENT_VOID)
+        case NotSent() if source is Source.ANSWER:
+            return _fail(payment, attempt, _not_received(None, outcome.reason), now)
+        case NotFound() if source is Source.POLL:
+            return _apply_not_found(payment, attempt, outcome, pace, now)
+        case Processing():
+            known = outcome.channel_transaction_no or attempt.channel_transaction_no
+            attempt = replace(attempt, channel_transaction_no=known, not_found=0, not_found_since=None)
+            return _wait(payment, attempt, source, pace, now)
+        case _:
+            return _wait(payment, attempt, source, pace, now)
+
+
+def _apply_success(
+    payment: Payment, attempt: Attempt, outcome: Succeeded, source: Source, pace: Pace, now: datetime
+) -> Verdict:
+    if outcome.amount is not None and outcome.amount != payment.amount:
+        anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {payment.amount}, theirs {outcome.amount} fen")
+        waiting = payment if payment.status in FINAL else _wait(payment, attempt, source, pace, now).payment
+        return Verdict(waiting, changed=waiting is not payment, anomaly=anomaly)
+    if payment.status is Status.SUCCEEDED:
+        return Verdict(payment)
+    if payment.status in FINAL:
+        late = replace(attempt, late_success=True)
+        anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"paid at the channel, {payment.status} here")
+        return Verdict(replace(payment, attempt=late), changed=not attempt.late_success, anomaly=anomaly)
+    if attempt.stage is not Stage.PAYING:
+        return Verdict(payment, anomaly=Anomaly(AnomalyKind.UNEXPECTED_SUCCESS, "paid before it was sent"))
+    attempt = replace(
+        attempt,
+        channel_transaction_no=outcome.channel_transaction_no or attempt.channel_transaction_no,
+        channel_finished_at=outcome.channel_finished_at,
+    )
+    return Verdict(_finish(payment, attempt, Status.SUCCEEDED, None, now), changed=True)
+
+
+def _apply_not_found(payment: Payment, attempt: Attempt, outcome: NotFound, pace: Pace, now: datetime) -> Verdict:
+    since = attempt.not_found_since or now
+    answers = attempt.not_found + 1
+    attempt = replace(attempt, not_found=answers, not_found_since=since)
+    waited_s = min((now - since).total_seconds(), (now - attempt.submitted_at).total_seconds())
+    if answers >= pace.not_found_answers and waited_s >= pace.not_found_over_s:
+        reason = f"not received: {answers} answers over {waited_s:.0f} s"
+        return _fail(payment, attempt, _not_received(outcome.channel_code, reason), now)
+    return _wait(payment, attempt, Source.POLL, pace, now)
+
+
+def apply_authentication(
+    payment: Payment, outcome: AuthenticationOutcome, verified_elsewhere: bool, pace: Pace, now: datetime
+) -> Verdict:
+    """What the answer to a silent authentication does. Only a bound card lets the payment go on to be sent.
+
+    `verified_elsewhere`: another account has verified this card, so a refusal is this channel's fault.
+    """
+    attempt = payment.attempt
+    agreement_no = outcome.agreement_no if isinstance(outcome, Authenticated) else None
+    if attempt is None or payment.status is not Status.PROCESSING or attempt.stage is not Stage.AUTHENTICATING:
+        return Verdict(payment, agreement_no=agreement_no)
+    match outcome:
+        case Authenticated():
+            attempt = replace(attempt, stage=Stage.PAYING, submitted_at=now, polls=0)
+            after = replace(payment, attempt=attempt, due=pace.unanswered(now))
+            return Verdict(after, changed=True, agreement_no=agreement_no, submit=True)
+        case Declined():
+            blame = Blame.CHANNEL if verified_elsewhere else Blame.PAYER
+            return _fail(payment, attempt, _rejected(blame, outcome.channel_code, outcome.channel_message), now)
+        case SmsNeeded():
+            refused = _rejected(Blame.CHANNEL, outcome.channel_code, outcome.channel_message)
+            return _fail(payment, attempt, refused, now)
+        case NotSent():
+            return _fail(payment, attempt, _not_received(None, outcome.reason), now)
+        case Unknown() | NotFound():
+            code, message = outcome.channel_code, outcome.channel_message
+            unknown = failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code=code, channel_message=message)
+            return _fail(payment, attempt, unknown, now)
+
+
+def _wait(payment: Payment, attempt: Attempt, source: Source, pace: Pace, now: datetime) -> Verdict:
+    """Nothing final: the next poll is due by the plan. A callback leaves the plan as it is."""
+    if source is Source.CALLBACK:
+        return Verdict(replace(payment, attempt=attempt), changed=attempt is not payment.attempt)
+    polls = attempt.polls + (source is Source.POLL)
+    attempt = replace(attempt, polls=polls)
+    return Verdict(replace(payment, attempt=attempt, due=pace.after(polls, now)), changed=True)
+
+
+def _fail(payment: Payment, attempt: Attempt, why: Failure, now: datetime) -> Verdict:
+    return Verdict(_finish(payment, attempt, Status.FAILED, why, now), changed=True)
+
+
+def _finish(payment: Payment, attempt: Attempt, status: Status, why: Failure | None, now: datetime) -> Payment:
+    after = move(payment.status, status)
+    return replace(payment, status=after, failure=why, attempt=attempt, due=None, finished_at=now)
+
+
+def _declined(outcome: Declined) -> Failure:
+    return failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+
+
+def _rejected(blame: Blame, code: str | None, message: str | None) -> Failure:
+    return failure(FailureCode.AUTHENTICATION_REJECTED, blame=blame, channel_code=code, channel_message=message)
+
+
+def _not_received(code: str | None, reason: str) -> Failure:
+    return failure(FailureCode.CHANNEL_UNAVAILABLE, channel_code=code, channel_message=reason)

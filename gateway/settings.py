@@ -1,0 +1,59 @@
+"""Settings from the environment (`SLUICE_…`), checked at start; nothing is read from the environment elsewhere."""
+
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SAMPLE_API_KEY = "sk_test_sluice_demo"
+SAMPLE_ADMIN_TOKEN = "admin_test_sluice_demo"  # noqa: S105 -- public on purpose; production refuses it
+
+
+class Settings(BaseSettings):
+    """Everything that differs between places. `sluice run` and `sluice demo` fill in the samples."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", extra="ignore")
+
+    env: Literal["development", "production"] = "development"
+    database_url: str | None = None
+    """A PostgreSQL server (15 or newer); without it the program starts its own in `data_dir`."""
+    data_dir: Path = Path(".sluice")
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    sandbox_port: int = Field(8090, ge=0, le=65535)
+    receiver_port: int = Field(8070, ge=0, le=65535)
+    public_url: str | None = None
+    """Where PSPs reach this gateway for callbacks; without it, http://host:port."""
+    admin_token: SecretStr | None = None
+    card_keys: SecretStr | None = None
+    """The key ring: `1:base64,2:base64` (32 bytes each); the highest number encrypts, all of them decrypt."""
+    business_timezone: str = "Asia/Shanghai"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    pool_size: int = Field(8, ge=2, le=200)
+    max_waiting: int = Field(2000, ge=1)
+    """Requests that may wait in one process; the next one is answered 503."""
+    answer_within_s: float = Field(15.0, gt=0)
+    """How long an HTTP answer waits for the PSP before it says `processing`."""
+
+    @field_validator("business_timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        ZoneInfo(value)
+        return value
+
+    @model_validator(mode="after")
+    def _production_has_its_own_secrets(self) -> "Settings":
+        if self.env != "production":
+            return self
+        if self.admin_token is None or self.admin_token.get_secret_value() == SAMPLE_ADMIN_TOKEN:
+            raise ValueError("SLUICE_ADMIN_TOKEN: production needs an admin token of its own")
+        if self.card_keys is None:
+            raise ValueError("SLUICE_CARD_KEYS: production needs a key ring of its own, such as 1:BASE64_OF_32_BYTES")
+        return self
+
+    @property
+    def callback_base(self) -> str:
+        """The address before `/callbacks/...`, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")

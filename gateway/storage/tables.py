@@ -1,0 +1,439 @@
+"""The tables. `merchant_id` comes first in every key, so that the schema spreads over a cluster by merchant.
+
+Invariants stand here as constraints. Errors are told apart by SQLSTATE and the prefix of the constraint's name.
+Times, ids and JSON come from Python: there are no defaults, triggers or functions in the schema.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+
+STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed', 'returned')"
+OPEN = "('processing', 'requires_action')"
+
+
+def moment(name: str, *, nullable: bool = False) -> Column[object]:
+    """An aware time, kept in UTC."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+# --- catalogue: small, read whole into memory, written in transactions of their own (reference tables) ---
+
+catalogue_versions = Table(
+    "catalogue_versions",
+    metadata,
+    Column("version", BigInteger, nullable=False),
+    moment("changed_at"),
+    Column("changed_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    PrimaryKeyConstraint("version", name="catalogue_versions_pkey"),
+    comment="one row per change; the newest is what is in force, and decisions name it",
+)
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("last_attempt_max_age_s", BigInteger),
+    PrimaryKeyConstraint("merchant_id", name="merchants_pkey"),
+    UniqueConstraint("code", name="merchants_code_key"),
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "code", name="apps_pkey"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="apps_merchant_fkey"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("key_id", Uuid, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    moment("created_at"),
+    moment("revoked_at", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "key_id", name="api_keys_pkey"),
+    UniqueConstraint("key_hash", name="api_keys_hash_key"),
+    ForeignKeyConstraint(["merchant_id", "app"], ["apps.merchant_id", "apps.code"], name="api_keys_app_fkey"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("app", Text),
+    Column("url", Text, nullable=False),
+    Column("event_types", ARRAY(Text)),
+    Column("allow_private", Boolean, nullable=False),
+    Column("secrets", LargeBinary, nullable=False, comment="JSON list of whsec_ texts, encrypted"),
+    moment("stopped_at", nullable=True),
+    Column("stopped_because", Text),
+    PrimaryKeyConstraint("merchant_id", "endpoint_id", name="endpoints_pkey"),
+    UniqueConstraint("merchant_id", "code", name="endpoints_code_key"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="endpoints_merchant_fkey"),
+    ForeignKeyConstraint(["merchant_id", "app"], ["apps.merchant_id", "apps.code"], name="endpoints_app_fkey"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("settings", JSONB, nullable=False),
+    Column("secrets", LargeBinary, nullable=False, comment="JSON object of texts, encrypted"),
+    Column("pace", JSONB, nullable=False, comment="poll_gaps_s, not_found_answers, not_found_over_s, answer_timeout_s"),
+    PrimaryKeyConstraint("merchant_id", "code", name="accounts_pkey"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="accounts_merchant_fkey"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("is_on", Boolean, nullable=False),
+    Column("authentication", JSONB, nullable=False, comment="bank code or * -> none|silent|sms|sms_each_payment"),
+    Column("authentication_fee", BigInteger, nullable=False),
+    Column("daily_total", BigInteger),
+    PrimaryKeyConstraint("merchant_id", "code", name="channels_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "account"], ["accounts.merchant_id", "accounts.code"], name="channels_account_fkey"
+    ),
+    CheckConstraint("authentication_fee >= 0", name="channels_fee_check"),
+)
+
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("window_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    moment("starts_at"),
+    moment("ends_at"),
+    Column("note", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "window_id", name="maintenance_windows_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="maintenance_windows_channel_fkey"
+    ),
+    CheckConstraint("starts_at < ends_at", name="maintenance_windows_order_check"),
+)
+
+route_rules = Table(
+    "route_rules",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("scene", Text, nullable=False),
+    Column("bank", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("fee", JSONB, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("single_limit", BigInteger),
+    Column("daily_limit", BigInteger),
+    Column("daily_insufficient_limit", Integer),
+    Column("card_daily_limit", BigInteger),
+    PrimaryKeyConstraint("merchant_id", "channel", "scene", "bank", name="route_rules_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="route_rules_channel_fkey"
+    ),
+)
+
+# --- the books: spread by merchant_id ---
+
+users = Table(
+    "users",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    moment("created_at"),
+    PrimaryKeyConstraint("merchant_id", "user_id", name="users_pkey"),
+    comment="the lock: whatever changes a user's payments, cards or usage holds the user's row",
+)
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("card_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False, comment="HMAC of the four elements, key version in the row"),
+    Column("key_version", SmallInteger, nullable=False),
+    Column("elements", LargeBinary, nullable=False, comment="the four elements, AES-GCM"),
+    Column("masked", Text, nullable=False),
+    Column("bank", Text, nullable=False),
+    moment("created_at"),
+    PrimaryKeyConstraint("merchant_id", "card_id", name="cards_pkey"),
+    UniqueConstraint("merchant_id", "user_id", "fingerprint", name="cards_fingerprint_key"),
+)
+
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("card_id", Uuid, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("agreement_no", LargeBinary, nullable=False, comment="AES-GCM"),
+    Column("key_version", SmallInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    moment("verified_at"),
+    moment("voided_at", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "card_id", "account", name="agreements_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="agreements_card_fkey"
+    ),
+    CheckConstraint("status IN ('active', 'void')", name="agreements_status_check"),
+    CheckConstraint("(status = 'void') = (voided_at IS NOT NULL)", name="agreements_void_check"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("merchant_order_no", Text, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False, comment="HMAC of the canonical request"),
+    Column("hash_version", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("scene", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("card_id", Uuid),
+    Column("bank", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("channel", Text),
+    Column("fee", BigInteger),
+    Column("failure_code", Text),
+    Column("failure_blame", Text),
+    Column("channel_code", Text),
+    Column("channel_message", Text),
+    Column("decision", JSONB, nullable=False),
+    Column("description", Text),
+    Column("metadata", JSONB, nullable=False),
+    Column("customer_present", Boolean, nullable=False),
+    Column("return_url", Text),
+    Column("expires_in_s", Integer),
+    Column("sequence", Integer, nullable=False),
+    Column("due_kind", Text),
+    moment("due_at", nullable=True),
+    moment("lease_until", nullable=True),
+    moment("created_at"),
+    moment("finished_at", nullable=True),
+    Column("business_day", Date, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
+    UniqueConstraint("merchant_id", "app", "merchant_order_no", name="payments_order_key"),
+    ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
+    ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
+    CheckConstraint("amount > 0", name="payments_amount_check"),
+    CheckConstraint(f"status IN {STATUSES}", name="payments_status_check"),
+    # Every payment that is not final has exactly one next thing due; a final one has none.
+    CheckConstraint(
+        f"(status IN {OPEN}) = (due_at IS NOT NULL) AND (due_at IS NULL) = (due_kind IS NULL)",
+        name="payments_due_check",
+    ),
+    CheckConstraint("due_kind IN ('poll', 'expire')", name="payments_due_kind_check"),
+    CheckConstraint("due_at IS NOT NULL OR lease_until IS NULL", name="payments_lease_check"),
+    CheckConstraint(f"(status IN {OPEN}) = (finished_at IS NULL)", name="payments_finished_check"),
+    CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="payments_failure_check"),
+    CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="payments_blame_check"),
+    CheckConstraint("status = 'failed' OR channel IS NOT NULL", name="payments_channel_check"),
+    Index(
+        "payments_due_idx",
+        "merchant_id",
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index("payments_created_idx", "merchant_id", "app", "payment_id"),
+    Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("attempt_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("authentication_id", Uuid),
+    moment("submitted_at"),
+    Column("polls", Integer, nullable=False),
+    Column("not_found", Integer, nullable=False),
+    moment("not_found_since", nullable=True),
+    Column("channel_transaction_no", Text),
+    moment("channel_finished_at", nullable=True),
+    Column("late_success", Boolean, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "attempt_id", name="attempts_pkey"),
+    # At most one attempt per payment: a failed payment is final, the next payment is routed anew.
+    UniqueConstraint("merchant_id", "payment_id", name="attempts_payment_key"),
+    ForeignKeyConstraint(
+        ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="attempts_payment_fkey"
+    ),
+    CheckConstraint("stage IN ('authenticating', 'paying')", name="attempts_stage_check"),
+)
+
+authentications = Table(
+    "authentications",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("authentication_id", Uuid, nullable=False),
+    Column("payment_id", Uuid),
+    Column("card_id", Uuid, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("fee", BigInteger, nullable=False, comment="what this try costs, in fen"),
+    Column("channel_code", Text),
+    Column("channel_message", Text),
+    Column("contradicts", Boolean, nullable=False, comment="refused here though another account had verified the card"),
+    moment("created_at"),
+    moment("finished_at", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "authentication_id", name="authentications_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="authentications_card_fkey"
+    ),
+    CheckConstraint(
+        "status IN ('processing', 'succeeded', 'rejected', 'unknown', 'not_sent')", name="authentications_status_check"
+    ),
+    CheckConstraint("(status = 'processing') = (finished_at IS NULL)", name="authentications_finished_check"),
+)
+
+channel_usage = Table(
+    "channel_usage",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("business_day", Date, nullable=False),
+    Column("reserved", BigInteger, nullable=False, comment="fen in flight: processing or requiring action"),
+    Column("succeeded", BigInteger, nullable=False, comment="fen that succeeded, late successes included"),
+    Column("insufficient", Integer, nullable=False, comment="attempts that failed with insufficient_balance"),
+    PrimaryKeyConstraint("merchant_id", "user_id", "channel", "business_day", name="channel_usage_pkey"),
+    # A release that was never reserved, or one that comes twice, is refused by the database.
+    CheckConstraint("reserved >= 0 AND succeeded >= 0 AND insufficient >= 0", name="channel_usage_sign_check"),
+)
+
+last_attempts = Table(
+    "last_attempts",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("attempt_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("blame", Text),
+    moment("finished_at"),
+    PrimaryKeyConstraint("merchant_id", "user_id", "channel", name="last_attempts_pkey"),
+    CheckConstraint("status IN ('succeeded', 'failed')", name="last_attempts_status_check"),
+    comment="the user's latest finished attempt per channel, by finish time then id",
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("observation_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("says", Text, nullable=False, comment="succeeded, declined, processing, unknown, not_found, ..."),
+    Column("channel_code", Text),
+    Column("channel_message", Text),
+    moment("observed_at"),
+    PrimaryKeyConstraint("merchant_id", "observation_id", name="observations_pkey"),
+    Index("observations_payment_idx", "merchant_id", "payment_id"),
+    comment="every word of a PSP about a payment, as it came",
+)
+
+anomalies = Table(
+    "anomalies",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("anomaly_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    moment("found_at"),
+    moment("resolved_at", nullable=True),
+    Column("resolved_by", Text),
+    Column("note", Text),
+    PrimaryKeyConstraint("merchant_id", "anomaly_id", name="anomalies_pkey"),
+    UniqueConstraint("merchant_id", "payment_id", "kind", name="anomalies_kind_key"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("app", Text),
+    Column("type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="the exact bytes that every delivery sends"),
+    Column("deliveries", SmallInteger, nullable=False, comment="how many endpoints it was written for"),
+    moment("created_at"),
+    PrimaryKeyConstraint("merchant_id", "event_id", name="events_pkey"),
+    # Exactly one event per change of an object.
+    UniqueConstraint("merchant_id", "object_id", "sequence", name="events_sequence_key"),
+    Index("events_app_idx", "merchant_id", "app", "event_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tries", SmallInteger, nullable=False),
+    moment("due_at", nullable=True),
+    moment("lease_until", nullable=True),
+    Column("last_status", SmallInteger),
+    Column("last_error", Text),
+    moment("delivered_at", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "event_id", "endpoint_id", name="deliveries_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "event_id"], ["events.merchant_id", "events.event_id"], name="deliveries_event_fkey"
+    ),
+    CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="deliveries_status_check"),
+    CheckConstraint("(status = 'pending') = (due_at IS NOT NULL)", name="deliveries_due_check"),
+    CheckConstraint("(status = 'delivered') = (delivered_at IS NOT NULL)", name="deliveries_delivered_check"),
+    Index("deliveries_due_idx", "merchant_id", "due_at", postgresql_where=text("status = 'pending'")),
+)
