@@ -18,6 +18,7 @@ from gateway.domain.cards import Card, CardElements
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment, Status
 from gateway.domain.scenes import Scene
+from gateway.domain.transitions import Pace, Source
 from router.facts import ChannelFacts
 
 
@@ -212,6 +213,12 @@ class AccountSettings:
     secrets: Mapping[str, str] = field(repr=False)
 
 
+class PaceOf(Protocol):
+    """How an account is asked about its attempts: the adapter's declaration under the account's own settings."""
+
+    def __call__(self, merchant_id: UUID, account: str) -> Pace: ...
+
+
 # --- the books, as the flows and the API see them (implemented by gateway.storage) ---
 
 
@@ -221,6 +228,76 @@ class Taken:
 
     payment: Payment
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResult:
+    """An order's payment: new, with what its bearer needs to go on, or the one that was there before."""
+
+    payment: Payment
+    replayed: bool
+    agreement_no: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFact:
+    """What a PSP said of a payment, with the ids that recording it may need, made before anything is known."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+    source: Source
+    outcome: Outcome
+    at: datetime
+    observation_id: UUID
+    event_id: UUID
+    anomaly_id: UUID
+    anomaly_event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFact:
+    """What a PSP said of the authentication that goes before a payment."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+    source: Source
+    outcome: AuthenticationOutcome
+    at: datetime
+    observation_id: UUID
+    event_id: UUID
+    anomaly_id: UUID
+    anomaly_event_id: UUID
+
+
+Fact = PaymentFact | AuthenticationFact
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The payment after a fact. `submit`: this fact recorded the intent to pay, so its bearer must send it now."""
+
+    payment: Payment
+    submit: bool
+
+
+class Accounts(Protocol):
+    """The accounts of the catalogue in force, each with its adapter."""
+
+    def provider(self, merchant_id: UUID, account: str) -> Provider:
+        """The adapter bound to an account."""
+        ...
+
+    def notify_url(self, merchant_id: UUID, account: str) -> str:
+        """Where the account's PSP sends its callbacks."""
+        ...
+
+
+class Recording(Protocol):
+    """Where facts go. Returns after the commit."""
+
+    async def record(self, fact: Fact) -> Recorded: ...
 
 
 class OrderConflictError(Exception):

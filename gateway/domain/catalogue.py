@@ -173,6 +173,9 @@ class Catalogue:
         for rule in rules:
             self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
 
+        self._with_totals = {c.merchant_id for c in channels if c.daily_total is not None}
+        self._with_totals |= {r.merchant_id for r in rules if r.card_daily_limit is not None}
+
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
         return self.rules.get((merchant_id, scene, bank), [])
@@ -181,6 +184,10 @@ class Catalogue:
         """Whether a maintenance window of the channel is open now."""
         windows = self.windows.get((merchant_id, channel), ())
         return any(window.starts_at <= now < window.ends_at for window in windows)
+
+    def has_totals(self, merchant_id: UUID) -> bool:
+        """Whether any of the optional totals (per channel over all users, per card) is configured."""
+        return merchant_id in self._with_totals
 
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
         """The endpoints that an event of this app and type goes to."""

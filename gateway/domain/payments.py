@@ -59,6 +59,8 @@ class Attempt:
     """When the current stage's intent was recorded: the time that the PSP was, or will be, told."""
     polls: int = 0
     """Queries made in the current stage."""
+    acknowledged: bool = False
+    """The PSP has said that it knows the order: from then on "not found" proves nothing."""
     not_found: int = 0
     not_found_since: datetime | None = None
     channel_transaction_no: str | None = None

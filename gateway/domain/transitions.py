@@ -133,8 +133,11 @@ def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: d
             return _apply_not_found(payment, attempt, outcome, pace, now)
         case Processing():
             known = outcome.channel_transaction_no or attempt.channel_transaction_no
-            attempt = replace(attempt, channel_transaction_no=known, not_found=0, not_found_since=None)
+            attempt = replace(attempt, channel_transaction_no=known, acknowledged=True)
             return _wait(payment, attempt, source, pace, now)
+        case Unknown() if source is Source.ANSWER and outcome.channel_code is not None:
+            # It answered our order with a code that we cannot read: it may well have it.
+            return _wait(payment, replace(attempt, acknowledged=True), source, pace, now)
         case _:
             return _wait(payment, attempt, source, pace, now)
 
@@ -144,8 +147,9 @@ def _apply_success(
 ) -> Verdict:
     if outcome.amount is not None and outcome.amount != payment.amount:
         anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {payment.amount}, theirs {outcome.amount} fen")
-        waiting = payment if payment.status in FINAL else _wait(payment, attempt, source, pace, now).payment
-        return Verdict(waiting, changed=waiting is not payment, anomaly=anomaly)
+        if payment.status in FINAL:
+            return Verdict(payment, anomaly=anomaly)
+        return replace(_wait(payment, replace(attempt, acknowledged=True), source, pace, now), anomaly=anomaly)
     if payment.status is Status.SUCCEEDED:
         return Verdict(payment)
     if payment.status in FINAL:
@@ -167,7 +171,7 @@ def _apply_not_found(payment: Payment, attempt: Attempt, outcome: NotFound, pace
     answers = attempt.not_found + 1
     attempt = replace(attempt, not_found=answers, not_found_since=since)
     waited_s = min((now - since).total_seconds(), (now - attempt.submitted_at).total_seconds())
-    if answers >= pace.not_found_answers and waited_s >= pace.not_found_over_s:
+    if not attempt.acknowledged and answers >= pace.not_found_answers and waited_s >= pace.not_found_over_s:
         reason = f"not received: {answers} answers over {waited_s:.0f} s"
         return _fail(payment, attempt, _not_received(outcome.channel_code, reason), now)
     return _wait(payment, attempt, Source.POLL, pace, now)

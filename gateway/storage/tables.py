@@ -294,6 +294,7 @@ attempts = Table(
     Column("authentication_id", Uuid),
     moment("submitted_at"),
     Column("polls", Integer, nullable=False),
+    Column("acknowledged", Boolean, nullable=False, comment="the PSP knows the order: not-found proves nothing"),
     Column("not_found", Integer, nullable=False),
     moment("not_found_since", nullable=True),
     Column("channel_transaction_no", Text),

@@ -1,0 +1,152 @@
+"""The wire: one HTTP exchange over an aiohttp session, and the only place that decides what was *not sent*.
+
+Not sent is only `aiohttp.ClientConnectorError` and its kinds (name resolution, refusal, TLS before the request). All
+else is `AnswerLostError`: a server that hung up, a timeout, even one while connecting (it also covers the wait for a
+free connection, and what aiohttp calls it has changed before), an answer cut or too big, whatever is not recognised.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_chain, wait_fixed, wait_random
+from yarl import URL
+
+from gateway.ports import AnswerLostError, NotSentError, Transport, TransportError
+
+__all__ = ["MAX_BODY_BYTES", "AiohttpTransport", "retry_not_sent"]
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""An answer about orders is a few KB. Statements, which are bigger, are another transport's business."""
+KEEP_ALIVE_S: Final = 10.0
+"""Idle connections are dropped sooner than PSPs drop them: a request on a dead one would be unknown for nothing."""
+CONNECTIONS: Final = 512
+CONNECTIONS_PER_HOST: Final = 256
+DNS_CACHE_S: Final = 10
+
+TRIES: Final = 3
+WAITS_S: Final = (0.1, 0.3)
+JITTER_S: Final = 0.1
+
+_PHASES: Final = ("connect", "read", "write", "pool")
+_NOT_OURS_TO_ADD: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+# The body is decoded here: httpx would decode it a second time, without a bound.
+_DECODED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """A `ports.Transport` that is an `httpx.AsyncBaseTransport` too. Close it with `aclose` or `async with`.
+
+    A request is sent exactly once, whatever its method, follows no redirect, keeps no cookie and uses no proxy.
+    """
+
+    def __init__(self, *, max_body_bytes: int = MAX_BODY_BYTES, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+        self._max_body_bytes, self._keep_alive_s = max_body_bytes, keep_alive_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Send and read the whole answer. Raises NotSentError, AnswerLostError; ValueError without timeouts."""
+        timeout = _timeout(request)
+        session = self._session or self._open()
+        body = await request.aread()
+        try:
+            async with session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                data=body or None,
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+                skip_auto_headers=_NOT_OURS_TO_ADD,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as answer:
+                content = await self._read(answer)
+        except TransportError:
+            raise
+        except Exception as error:
+            raise AnswerLostError(f"no answer: {type(error).__name__}") from error
+        headers = [
+            (name, value) for name, value in answer.raw_headers if name.decode("latin-1").lower() not in _DECODED
+        ]
+        return httpx.Response(answer.status, headers=headers, content=content, request=request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same for an `httpx.AsyncClient`; the errors stay ours."""
+        return await self(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        """On the first call, since a session belongs to the loop that runs."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS,
+                limit_per_host=CONNECTIONS_PER_HOST,
+                keepalive_timeout=self._keep_alive_s,
+                ttl_dns_cache=DNS_CACHE_S,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=True,
+            middlewares=(_once,),
+        )
+        return self._session
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """Leaving the `async with` of a half-read answer closes its connection."""
+        pieces, size = [], 0
+        async for piece in answer.content.iter_any():
+            size += len(piece)
+            if size > self._max_body_bytes:
+                answer.close()
+                raise AnswerLostError(f"the answer is above {self._max_body_bytes} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+) -> aiohttp.ClientResponse:
+    """Turn errors into ours below the place where aiohttp would send an idempotent request again on its own."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError as error:
+        raise NotSentError(f"not connected: {type(error).__name__}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise AnswerLostError(f"no answer: {type(error).__name__}") from error
+
+
+def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
+    """All four phases of httpx must be said. The whole exchange may take connect + read."""
+    said = request.extensions.get("timeout") or {}
+    connect, read, _, pool = (_seconds(said.get(phase), phase) for phase in _PHASES)
+    # aiohttp has no limit for writing alone: it lies within the total.
+    return aiohttp.ClientTimeout(total=connect + read, connect=connect + pool, sock_connect=connect, sock_read=read)
+
+
+def _seconds(value: object, phase: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise ValueError(f"the request states no {phase} timeout")
+    return float(value)
+
+
+def retry_not_sent(transport: Transport, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Transport:
+    """The same transport, trying again what was not sent, and nothing else: TRIES times in all, the same request."""
+    policy = retry(
+        retry=retry_if_exception_type(NotSentError),
+        stop=stop_after_attempt(TRIES),
+        wait=wait_chain(*map(wait_fixed, WAITS_S)) + wait_random(0, JITTER_S),
+        sleep=sleep,
+        reraise=True,
+    )
+
+    @policy
+    async def call(request: httpx.Request) -> httpx.Response:
+        return await transport(request)
+
+    return call

@@ -1,0 +1,75 @@
+"""The letter of ACP 5.1.0: forms, `k=v` text, the string to sign, sensitive fields. Source: the official demo (H)."""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from adapters.signing import sha256_hex
+from gateway.domain.cards import CardElements
+from gateway.ports import CallbackRequest
+
+__all__ = ["Fields", "UnbelievableError", "card_fields", "charset_of", "digest", "pairs_in", "read_form", "read_text"]
+
+Fields = Mapping[str, str]
+
+MAX_FIELDS: Final = 100
+
+_FIELD = re.compile(r"([^=&]+)=((?:\{[^}]*\}|\[[^\]]*\]|[^&])*)(?:&|$)")
+_ENCODING = re.compile(rb"(?:^|&)encoding=([A-Za-z0-9-]{1,16})(?:&|$)")
+# Inside {k=v&k=v} the demo asks for full-width characters instead of the ones that separate (H, for reqReserved).
+_HARMLESS = str.maketrans("&={}[]", "＆＝｛｝【】")
+
+
+class UnbelievableError(Exception):
+    """A message that is not UnionPay's word to this account; the text holds nothing of it."""
+
+
+def digest(fields: Fields, charset: str) -> bytes:
+    """What is signed: the hex of SHA-256 over all fields but `signature` and empty ones, sorted (H)."""
+    text = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "signature" and fields[name])
+    try:
+        return sha256_hex(text.encode(charset)).encode()
+    except UnicodeEncodeError:
+        raise UnbelievableError("the fields do not fit their encoding") from None
+
+
+def card_fields(card: CardElements) -> dict[str, str]:
+    """The card's number and, in base64, its holder; unencrypted, as accounts without that permission send it (H)."""
+    customer = {"certifTp": "01", "certifId": card.id_no, "customerNm": card.holder_name, "phoneNo": card.phone}
+    text = "&".join(f"{name}={value.translate(_HARMLESS)}" for name, value in customer.items())
+    return {"accNo": card.card_no, "customerInfo": base64.b64encode(f"{{{text}}}".encode()).decode()}
+
+
+def pairs_in(text: str) -> dict[str, str]:
+    """The pairs of `k=v&k=v`; what is none is passed over, since what was signed covers every pair."""
+    return dict(_FIELD.findall(text))
+
+
+def read_text(text: str) -> dict[str, str]:
+    """`k=v&k=v`, unescaped, where `{...}` and `[...]` may hold `&` and `=`."""
+    fields = pairs_in(text)
+    if not fields or len(fields) > MAX_FIELDS:
+        raise UnbelievableError("not an answer in k=v")
+    return fields
+
+
+def charset_of(form: bytes) -> str:
+    """`encoding` names it, UTF-8 or GBK (H), and must be known before the form can be read."""
+    named = _ENCODING.search(form)
+    return "gbk" if named and named.group(1).upper() == b"GBK" else "utf-8"
+
+
+def read_form(request: CallbackRequest) -> dict[str, str]:
+    """The form without what our own callback address's query mixed into it (H)."""
+    charset = charset_of(request.body)
+    try:
+        pairs = parse_qsl(request.body.decode("ascii"), encoding=charset, errors="strict", max_num_fields=MAX_FIELDS)
+        ours = dict(parse_qsl(request.query, max_num_fields=MAX_FIELDS))
+    except ValueError:
+        raise UnbelievableError("not a form") from None
+    fields = dict(pairs)
+    if not fields or len(fields) != len(pairs):
+        raise UnbelievableError("an empty form or a repeated field")
+    return {name: value for name, value in fields.items() if name not in ours or ours[name] != value}

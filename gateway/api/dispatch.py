@@ -1,0 +1,159 @@
+"""Around every handler: authentication, limits, parsing, encoding; and around everything: problems and request ids."""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler as WebHandler
+from aiohttp.typedefs import Middleware
+
+from gateway.api.auth import authenticate
+from gateway.api.language import preferred_language
+from gateway.api.needs import Api
+from gateway.api.problems import (
+    CONTENT_TYPE,
+    Problem,
+    internal_error,
+    of_status,
+    overloaded,
+    problem_body,
+    too_large,
+    unsupported_media_type,
+)
+from gateway.api.reading_json import checked, checked_query, read_object
+from gateway.api.routing import JSON, Call, Reply, Route
+from gateway.api.schemas import NoQuery
+from gateway.api.undisturbed import Undisturbed
+from gateway.ports import OverloadedError
+
+__all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "replace_server_errors"]
+
+MAX_BODY_BYTES = 64 * 1024
+REQUEST_ID = "X-Request-Id"
+
+_GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_REQUEST_ID_KEY = web.RequestKey("request_id", str)
+_ROUTE_KEY = web.RequestKey("route_path", str)
+
+_log = structlog.get_logger(__name__)
+
+
+def endpoint(api: Api, route: Route, undisturbed: Undisturbed) -> WebHandler:
+    """The aiohttp handler of a route."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[_ROUTE_KEY] = route.path
+        # First who it is: nobody's body is read before that.
+        caller = authenticate(api, route.scope, request)
+        query = checked_query(route.query or NoQuery, request.query.items()) if route.scope != "none" else None
+        raw = await _read_body(request) if route.body is not None or route.raw_body else b""
+        body = checked(route.body, read_object(raw)) if route.body is not None else None
+        call = Call(
+            request=request,
+            path=request.match_info,
+            body=body,
+            query=query,
+            raw=raw,
+            language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
+            authenticated=caller,
+        )
+        work = _handled(route, call)
+        return _render(await work if route.method == "GET" else await undisturbed.run(work))
+
+    async def _read_body(request: web.Request) -> bytes:
+        if route.body is not None and not _is_json(request):
+            raise unsupported_media_type()
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise too_large(MAX_BODY_BYTES)
+        return await request.read()
+
+    return handle
+
+
+async def _handled(route: Route, call: Call) -> Reply:
+    return await route.handler(call)
+
+
+def middleware(api: Api) -> Middleware:
+    """Turns everything that is raised into a problem, names the request, and tells how it ended."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        started = time.perf_counter()
+        request_id = request[_REQUEST_ID_KEY] = _request_id(request)
+        with structlog.contextvars.bound_contextvars(**{"http.request.id": request_id}):
+            response = await _answered(request, handler, request_id)
+        response.headers[REQUEST_ID] = request_id
+        api.observe(request.method, request.get(_ROUTE_KEY, ""), response.status, time.perf_counter() - started)
+        return response
+
+    return answer
+
+
+async def _answered(request: web.Request, handler: WebHandler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return _problem_response(problem, request_id)
+    except OverloadedError as error:
+        return _problem_response(overloaded(error.retry_after_s), request_id)
+    except web.HTTPException as error:
+        return _problem_response(_of_server(error), request_id)
+    except web.RequestPayloadError:
+        return _problem_response(of_status(400, "The body was cut off or badly encoded."), request_id)
+    except Exception:  # noqa: BLE001 -- the last line of defence
+        # The one place where the unexpected ends: told to the log, and to the client only that it happened.
+        _log.exception("unexpected error", **{"url.path": request.path, "http.request.method": request.method})
+        return _problem_response(internal_error(), request_id)
+
+
+async def replace_server_errors(request: web.Request, response: web.StreamResponse) -> None:
+    """An `on_response_prepare` signal, for errors that aiohttp answers outside of the middlewares."""
+    if not isinstance(response, web.HTTPException) or response.status < 400:
+        return
+    request_id = request.get(_REQUEST_ID_KEY) or _request_id(request)
+    problem = _of_server(response)
+    response.body = body = orjson.dumps(problem_body(problem, request_id))
+    response.content_type = CONTENT_TYPE
+    # Already set for the body that is replaced here.
+    response.headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    response.headers[REQUEST_ID] = request_id
+
+
+def _of_server(error: web.HTTPException) -> Problem:
+    kept: dict[str, str] = {}
+    match error.status:
+        case 404:
+            detail = "There is nothing at this address."
+        case 405:
+            kept = {hdrs.ALLOW: error.headers.get(hdrs.ALLOW, "")}
+            detail = f"This address takes {kept[hdrs.ALLOW].replace(',', ', ')}."
+        case 413:
+            return too_large(MAX_BODY_BYTES)
+        case _:
+            detail = ""
+    return of_status(error.status, detail, kept)
+
+
+def _problem_response(problem: Problem, request_id: str) -> web.Response:
+    body = orjson.dumps(problem_body(problem, request_id))
+    return web.Response(status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers)
+
+
+def _render(reply: Reply) -> web.Response:
+    body = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
+    headers: Mapping[str, str] = {hdrs.CONTENT_TYPE: reply.content_type, **reply.headers}
+    return web.Response(status=reply.status, body=body, headers=headers)
+
+
+def _is_json(request: web.Request) -> bool:
+    return request.content_type == JSON and (request.charset or "utf-8").lower() in {"utf-8", "utf8"}
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"

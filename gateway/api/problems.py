@@ -1,0 +1,142 @@
+"""RFC 9457 problems: every error of the API, with a stable `code`, the offending fields, and never what they held."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+__all__ = [
+    "CONTENT_TYPE",
+    "FieldError",
+    "Problem",
+    "bad_fields",
+    "conflict",
+    "internal_error",
+    "malformed_json",
+    "no_key",
+    "not_found",
+    "of_status",
+    "overloaded",
+    "problem_body",
+    "too_large",
+    "unsupported_media_type",
+    "wrong_key",
+    "wrong_scope",
+]
+
+CONTENT_TYPE = "application/problem+json"
+
+CODE_OF_STATUS: dict[int, str] = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    500: "internal_error",
+    503: "overloaded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is not right: `field` is its path (`card.card_no`), `message` says the cure, never the value."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Problem(Exception):  # noqa: N818 -- the word of RFC 9457
+    """An answer that is an error. `title` is that of the status unless said otherwise."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    title: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.detail}"
+
+
+def problem_body(problem: Problem, request_id: str) -> dict[str, object]:
+    """The JSON of a problem."""
+    body: dict[str, object] = {
+        "type": f"urn:sluice:problem:{problem.code}",
+        "title": problem.title or _phrase(problem.status),
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+        "errors": [{"field": e.field, "code": e.code, "message": e.message} for e in problem.errors],
+        "request_id": request_id,
+    }
+    return body
+
+
+def malformed_json(detail: str) -> Problem:
+    return Problem(400, "malformed_json", detail)
+
+
+def bad_fields(errors: Sequence[FieldError]) -> Problem:
+    named = ", ".join(dict.fromkeys(error.field for error in errors if error.field))
+    return Problem(422, "invalid_request", f"Check these fields: {named}." if named else "Check the request.", errors)
+
+
+def no_key() -> Problem:
+    detail = "Send Authorization: Bearer followed by the key."
+    return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="sluice"'})
+
+
+def wrong_key() -> Problem:
+    challenge = 'Bearer realm="sluice", error="invalid_token"'
+    return Problem(
+        401, "unauthorized", "This key is not known or was revoked.", headers={"WWW-Authenticate": challenge}
+    )
+
+
+def wrong_scope(needed: str) -> Problem:
+    return Problem(403, "forbidden", f"This call needs {needed}.")
+
+
+def not_found(what: str) -> Problem:
+    """Also the answer for another merchant's or app's object: whether it exists is not told."""
+    return Problem(404, "not_found", f"There is no such {what}.")
+
+
+def conflict(code: str, detail: str) -> Problem:
+    return Problem(409, code, detail)
+
+
+def too_large(limit_bytes: int) -> Problem:
+    return Problem(413, "body_too_large", f"The body may have at most {limit_bytes} bytes.")
+
+
+def unsupported_media_type() -> Problem:
+    return Problem(415, "unsupported_media_type", "Send Content-Type: application/json, in UTF-8.")
+
+
+def overloaded(retry_after_s: int) -> Problem:
+    detail = f"Too many requests are waiting; nothing was recorded. Send it again in {retry_after_s} s."
+    return Problem(503, "overloaded", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+def internal_error() -> Problem:
+    return Problem(500, "internal_error", "Something went wrong here. Ask for the state before sending again.")
+
+
+def of_status(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem of an error answer that was made elsewhere (the HTTP server's own)."""
+    code = CODE_OF_STATUS.get(status) or _phrase(status).lower().replace(" ", "_")
+    return Problem(status, code, detail or f"{_phrase(status)}.", headers=headers or {})
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

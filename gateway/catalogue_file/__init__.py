@@ -1,0 +1,18 @@
+"""Catalogue files: commented TOML or YAML, read whole and checked whole before anything changes.
+
+A file that has a problem gives every problem of its stage: first the syntax, then the shape and the references, then
+what the parts mean together. What it says is put in force by `gateway.storage.catalogue`.
+"""
+
+from gateway.catalogue_file.checks import SAMPLE_KEYS, account_settings, is_sample_key
+from gateway.catalogue_file.reading import CatalogueFileError, read_catalogue
+from gateway.domain.catalogue_content import CatalogueFile
+
+__all__ = [
+    "SAMPLE_KEYS",
+    "CatalogueFile",
+    "CatalogueFileError",
+    "account_settings",
+    "is_sample_key",
+    "read_catalogue",
+]

@@ -1,0 +1,235 @@
+"""What a catalogue file means: whether its parts fit each other, the providers and the banks."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+import httpx
+
+from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
+from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode
+from gateway.domain.catalogue_content import AccountContent, key_hash_of
+from gateway.domain.scenes import CARD_SCENES
+from gateway.ports import AccountSettings, NotSentError
+from gateway.settings import SAMPLE_API_KEY
+
+ALL_BANKS = "all"
+SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
+"""The keys of the sample catalogue, which everybody knows."""
+PACE = ("poll_gaps_s", "not_found", "answer_timeout_s")
+
+Problems = Iterator[str]
+
+
+def is_sample_key(key_hash: bytes) -> bool:
+    """Whether this is the hash of a key that everybody knows."""
+    return key_hash in {key_hash_of(key) for key in SAMPLE_KEYS}
+
+
+def account_settings(account: Account | AccountContent) -> AccountSettings:
+    """An account as its adapter reads it: the pace stands among the settings."""
+    settings = dict(account.settings)
+    if account.poll_gaps_s is not None:
+        settings["poll_gaps_s"] = list(account.poll_gaps_s)
+    if account.not_found_answers is not None:
+        settings["not_found"] = {"answers": account.not_found_answers, "over_s": account.not_found_over_s}
+    if account.answer_timeout_s is not None:
+        settings["answer_timeout_s"] = account.answer_timeout_s
+    return AccountSettings(account.code, account.provider, settings, account.secrets)
+
+
+def account_content(shape: AccountShape) -> AccountContent:
+    """An account without its shape."""
+    rule = shape.not_found
+    return AccountContent(
+        code=shape.code,
+        provider=shape.provider,
+        settings=shape.settings,
+        secrets=shape.secrets,
+        poll_gaps_s=tuple(map(float, shape.poll_gaps_s)) if shape.poll_gaps_s else None,
+        not_found_answers=rule.answers if rule else None,
+        not_found_over_s=float(rule.over_s) if rule else None,
+        answer_timeout_s=float(shape.answer_timeout_s) if shape.answer_timeout_s else None,
+    )
+
+
+def hash_of(key: KeyShape) -> bytes:
+    """The hash of a key in either of its forms."""
+    return key_hash_of(key.key) if key.key is not None else bytes.fromhex(key.sha256 or "")
+
+
+def banks_of(rule: RuleShape) -> list[str]:
+    """The banks that a rule stands for."""
+    return sorted(bank_names()) if rule.banks == [ALL_BANKS] else rule.banks
+
+
+def problems_of(merchants: list[MerchantShape], *, production: bool) -> Problems:
+    """Everything that is wrong between the parts."""
+    yield from _repeated("merchants", merchants)
+    yield from _key_problems(merchants, production=production)
+    for number, merchant in enumerate(merchants):
+        path = f"merchants[{number}]"
+        for part in ("apps", "endpoints", "accounts", "channels"):
+            yield from _repeated(f"{path}.{part}", getattr(merchant, part))
+        yield from _endpoint_problems(path, merchant)
+        for position, account in enumerate(merchant.accounts):
+            yield from _account_problems(f"{path}.accounts[{position}]", account)
+        yield from _channel_problems(path, merchant)
+        yield from _window_problems(path, merchant)
+        yield from _rule_problems(path, merchant)
+
+
+def warnings_of(merchants: list[MerchantShape]) -> Problems:
+    """What is allowed and probably a mistake."""
+    for number, merchant in enumerate(merchants):
+        channels = {channel.code: channel for channel in merchant.channels}
+        for position, rule in enumerate(merchant.rules):
+            path = f"merchants[{number}].rules[{position}]"
+            if rule.single_limit and rule.daily_limit and rule.single_limit > rule.daily_limit:
+                yield f"{path}.single_limit: is above daily_limit, which stops such payments anyway"
+            modes = channels[rule.channel].authentication
+            if ANY_BANK not in modes and CARD_SCENES.intersection(rule.scenes):
+                closed = [bank for bank in banks_of(rule) if bank not in modes]
+                if closed:
+                    yield f"{path}.banks: {rule.channel} has no authentication for {_shortened(closed)}: never chosen"
+
+
+class _Coded(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
+def _repeated(path: str, parts: Iterable[_Coded]) -> Problems:
+    first: dict[str, int] = {}
+    for number, part in enumerate(parts):
+        if first.setdefault(part.code, number) != number:
+            yield f"{path}[{number}].code: {part.code} is already {path}[{first[part.code]}]"
+
+
+def _key_problems(merchants: list[MerchantShape], *, production: bool) -> Problems:
+    first: dict[bytes, str] = {}
+    for number, merchant in enumerate(merchants):
+        for position, app in enumerate(merchant.apps):
+            for place, key in enumerate(app.keys):
+                path = f"merchants[{number}].apps[{position}].keys[{place}]"
+                if first.setdefault(hash_of(key), path) != path:
+                    yield f"{path}: is the same key as {first[hash_of(key)]}"
+                if production and is_sample_key(hash_of(key)):
+                    yield f"{path}: is a sample key, which everybody knows; production refuses it"
+
+
+def _endpoint_problems(path: str, merchant: MerchantShape) -> Problems:
+    apps = {app.code for app in merchant.apps}
+    for number, endpoint in enumerate(merchant.endpoints):
+        if endpoint.app is not None and endpoint.app not in apps:
+            yield f"{path}.endpoints[{number}].app: {_unknown(endpoint.app, 'app', apps)}"
+
+
+def _account_problems(path: str, account: AccountShape) -> Problems:
+    if account.provider not in PROVIDERS:
+        yield f"{path}.provider: {_unknown(account.provider, 'provider', PROVIDERS)}"
+        return
+    misplaced = [name for name in PACE if name in account.settings]
+    for name in misplaced:
+        yield f"{path}.settings.{name}: belongs beside settings, not in it"
+    if misplaced:
+        return
+    try:
+        build(account_settings(account_content(account)), _nowhere)
+    except AccountError as error:
+        yield f"{path}.{_field_path(account, error.field)}: {error.problem}"
+
+
+async def _nowhere(request: httpx.Request) -> httpx.Response:
+    raise NotSentError(f"{request.method}: this account is only being checked")
+
+
+def _field_path(account: AccountShape, field: str) -> str:
+    """Where the field that an adapter complains of stands; adapters name missing ones without saying where."""
+    if field in account.secrets:
+        return f"secrets.{field}"
+    return f"settings.{field}" if field in account.settings else field
+
+
+def _channel_problems(path: str, merchant: MerchantShape) -> Problems:
+    accounts = {account.code: account for account in merchant.accounts}
+    for number, channel in enumerate(merchant.channels):
+        here = f"{path}.channels[{number}]"
+        account = accounts.get(channel.account)
+        if account is None:
+            yield f"{here}.account: {_unknown(channel.account, 'account', accounts)}"
+        for bank, mode in channel.authentication.items():
+            if bank != ANY_BANK and bank not in bank_names():
+                yield f"{here}.authentication.{bank}: {bank} is not a bank code"
+            if account is not None and account.provider in PROVIDERS and not _can(account.provider, mode):
+                yield f"{here}.authentication.{bank}: {account.provider} cannot authenticate by {mode}"
+
+
+def _can(provider: str, mode: AuthenticationMode) -> bool:
+    # Signing by SMS is not part of the adapter's port yet, so no provider can do it.
+    if mode is AuthenticationMode.SILENT:
+        return declaration_of(provider).authenticates_silently
+    return mode is AuthenticationMode.NONE
+
+
+def _window_problems(path: str, merchant: MerchantShape) -> Problems:
+    channels = {channel.code for channel in merchant.channels}
+    for number, window in enumerate(merchant.windows):
+        here = f"{path}.windows[{number}]"
+        if window.channel not in channels:
+            yield f"{here}.channel: {_unknown(window.channel, 'channel', channels)}"
+        if window.starts_at >= window.ends_at:
+            yield f"{here}.ends_at: must be after starts_at"
+
+
+def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
+    channels = {channel.code: channel for channel in merchant.channels}
+    accounts = {account.code: account for account in merchant.accounts}
+    first: dict[tuple[str, str, str], str] = {}
+    for number, rule in enumerate(merchant.rules):
+        here = f"{path}.rules[{number}]"
+        channel = channels.get(rule.channel)
+        if channel is None:
+            yield f"{here}.channel: {_unknown(rule.channel, 'channel', channels)}"
+        else:
+            yield from _scene_problems(here, rule, channel, accounts)
+        for position, bank in enumerate(rule.banks):
+            if bank not in bank_names() and rule.banks != [ALL_BANKS]:
+                yield f"{here}.banks[{position}]: {bank} is not a bank code"
+        for scene in rule.scenes:
+            for bank in banks_of(rule):
+                other = first.setdefault((rule.channel, scene, bank), here)
+                if other != here:
+                    yield f"{here}: {scene} of {bank} on {rule.channel} is already in {other}"
+        yield from _twice(f"{here}.banks", rule.banks)
+        yield from _twice(f"{here}.scenes", rule.scenes)
+
+
+def _twice(path: str, values: Iterable[str]) -> Problems:
+    seen: set[str] = set()
+    for number, value in enumerate(values):
+        if value in seen:
+            yield f"{path}[{number}]: {value} is given twice"
+        seen.add(value)
+
+
+def _scene_problems(
+    path: str, rule: RuleShape, channel: ChannelShape, accounts: Mapping[str, AccountShape]
+) -> Problems:
+    account = accounts.get(channel.account)
+    if account is None or account.provider not in PROVIDERS:
+        return
+    can = declaration_of(account.provider).scenes
+    for number, scene in enumerate(rule.scenes):
+        if scene not in can:
+            yield f"{path}.scenes[{number}]: {account.provider} cannot pay {scene}, only {', '.join(sorted(can))}"
+
+
+def _unknown(name: str, what: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    return f"there is no {what} {name}" + (f"; there are {_shortened(names)}" if names else "")
+
+
+def _shortened(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,142 @@
+"""Reading a catalogue file, from its path to its checked content."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.catalogue_file.checks import account_content, banks_of, hash_of, problems_of, warnings_of
+from gateway.catalogue_file.references import Resolver, joined
+from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape
+from gateway.catalogue_file.syntax import UnreadableFileError, parsed
+from gateway.domain.catalogue_content import (
+    AppContent,
+    CatalogueFile,
+    ChannelContent,
+    EndpointContent,
+    KeyContent,
+    MerchantContent,
+    RuleContent,
+    WindowContent,
+)
+
+MAX_PROBLEMS = 100
+"""More are counted, not listed."""
+
+
+class CatalogueFileError(Exception):
+    """A catalogue file that cannot be used. `problems` says where and what, and never shows a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        more = len(problems) - MAX_PROBLEMS
+        self.problems = [*problems[:MAX_PROBLEMS], f"and {more} more problems"] if more > 0 else problems
+        super().__init__("\n".join(self.problems))
+
+
+def read_catalogue(path: Path, environ: Mapping[str, str]) -> CatalogueFile:
+    """Read and check a file; `environ` is for `${…}`, `{env=…}` and `SLUICE_ENV`. Raises CatalogueFileError."""
+    try:
+        raw = parsed(path)
+    except UnreadableFileError as error:
+        raise CatalogueFileError([str(error)]) from None
+    merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ).merchants
+    problems = list(problems_of(merchants, production=environ.get("SLUICE_ENV") == "production"))
+    if problems:
+        raise CatalogueFileError(problems)
+    return CatalogueFile(tuple(_merchant(merchant) for merchant in merchants), tuple(warnings_of(merchants)))
+
+
+def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str]) -> FileShape:
+    resolved = resolver.resolve(raw)
+    unresolved = resolver.problems
+    problems = [f"{path}: {problem}" for path, problem in unresolved.items()]
+    try:
+        shape = FileShape.model_validate(resolved, context=environ)
+    except ValidationError as error:
+        for details in error.errors(include_url=False, include_input=False):
+            path, problem = _said(details)
+            # An empty text stands where a reference led nowhere; that it is empty is not worth telling.
+            if path not in unresolved:
+                problems.append(f"{path}: {problem}")
+        raise CatalogueFileError(problems) from None
+    if problems:
+        raise CatalogueFileError(problems)
+    return shape
+
+
+def _said(details: ErrorDetails) -> tuple[str, str]:
+    """Path and problem, in our words."""
+    path = ""
+    for part in details["loc"]:
+        path = f"{path}[{part}]" if isinstance(part, int) else joined(path, part)
+    context = details.get("ctx", {})
+    if details["type"] == "catalogue":
+        return (joined(path, context["path"]) if context["path"] else path), context["problem"]
+    if details["type"] == "missing":
+        return path, "is missing"
+    if details["type"] == "extra_forbidden":
+        return path, "is not known here"
+    if details["type"] == "timezone_aware":
+        return path, "must say its offset from UTC, such as 2026-10-01T02:00:00+08:00"
+    message = details["msg"]
+    for pydantic_says, we_say in (("Input should", "must"), ("String should", "must"), ("List should", "must")):
+        message = message.replace(pydantic_says, we_say, 1) if message.startswith(pydantic_says) else message
+    return path, message
+
+
+def _merchant(shape: MerchantShape) -> MerchantContent:
+    return MerchantContent(
+        code=shape.code,
+        name=shape.name,
+        last_attempt_max_age_s=shape.last_attempt_max_age_s,
+        apps=tuple(
+            AppContent(app.code, app.name, tuple(KeyContent(key.label, hash_of(key)) for key in app.keys))
+            for app in shape.apps
+        ),
+        endpoints=tuple(
+            EndpointContent(
+                code=endpoint.code,
+                app=endpoint.app,
+                url=endpoint.url,
+                event_types=tuple(sorted(set(endpoint.event_types))) if endpoint.event_types else None,
+                allow_private=endpoint.allow_private,
+                secrets=tuple(endpoint.secrets),
+            )
+            for endpoint in shape.endpoints
+        ),
+        accounts=tuple(account_content(account) for account in shape.accounts),
+        channels=tuple(
+            ChannelContent(
+                code=channel.code,
+                account=channel.account,
+                name=channel.name,
+                on=channel.on,
+                authentication=channel.authentication,
+                authentication_fee=channel.authentication_fee,
+                daily_total=channel.daily_total,
+            )
+            for channel in shape.channels
+        ),
+        windows=tuple(WindowContent(w.channel, w.starts_at, w.ends_at, w.note) for w in shape.windows),
+        rules=tuple(row for rule in shape.rules for row in _rows(rule)),
+    )
+
+
+def _rows(rule: RuleShape) -> list[RuleContent]:
+    return [
+        RuleContent(
+            channel=rule.channel,
+            scene=scene,
+            bank=bank,
+            enabled=rule.enabled,
+            fee=rule.fee,
+            priority=rule.priority,
+            single_limit=rule.single_limit,
+            daily_limit=rule.daily_limit,
+            daily_insufficient_limit=rule.daily_insufficient_limit,
+            card_daily_limit=rule.card_daily_limit,
+        )
+        for scene in rule.scenes
+        for bank in banks_of(rule)
+    ]

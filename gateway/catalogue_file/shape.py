@@ -1,0 +1,256 @@
+"""The shape of a catalogue file: which fields there are, of which types and sizes. Meaning is checked in `checks`."""
+
+import base64
+import binascii
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
+from gateway.domain.scenes import Scene
+from router.fees import MAX_FEN, Fee, FeeError, parse_fee
+
+MAX_NAME, MAX_NOTE, MAX_URL = 100, 500, 2000
+MAX_OF_EACH = 10_000
+MAX_GAPS, MAX_SECONDS = 50, 30 * 86_400
+MAX_INT32 = 2**31 - 1
+MIN_KEY, MAX_KEY = 16, 200
+# Standard Webhooks asks for 24 to 64 random bytes.
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
+
+EventName = Literal[
+    "payment.succeeded",
+    "payment.failed",
+    "payment.requires_action",
+    "payment.closed",
+    "payment.anomaly",
+    "payout.succeeded",
+    "payout.failed",
+    "payout.returned",
+    "authentication.succeeded",
+    "authentication.failed",
+    "channel.degraded",
+    "channel.restored",
+    "reconciliation.finished",
+    "reconciliation.difference_found",
+]
+"""Every type of SPEC section 7, also those that this version does not send yet: subscribing early is no mistake."""
+
+
+def _problem(problem: str, path: str = "") -> PydanticCustomError:
+    return PydanticCustomError("catalogue", "{problem}", {"problem": problem, "path": path})
+
+
+def _code(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", value):
+        raise _problem("must be 1 to 40 lower-case letters, digits, - and _, a letter first")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.username is not None or parts.fragment or re.search(r"[\s\x00-\x20]", value):
+        raise _problem("must be an http(s) address without user name and fragment")
+    return value
+
+
+def _webhook_secret(value: str) -> str:
+    encoded = value.removeprefix(WEBHOOK_SECRET_PREFIX)
+    try:
+        size = len(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not value.startswith(WEBHOOK_SECRET_PREFIX) or not MIN_SECRET_BYTES <= size <= MAX_SECRET_BYTES:
+        raise _problem(
+            f"must be {WEBHOOK_SECRET_PREFIX} and the base64 of {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes"
+        )
+    return value
+
+
+def _key(value: str) -> str:
+    if not re.fullmatch(rf"sk_[A-Za-z0-9_\-]{{{MIN_KEY - 3},{MAX_KEY - 3}}}", value):
+        raise _problem(f"must be sk_ and letters, digits, - and _, {MIN_KEY} to {MAX_KEY} characters in all")
+    return value
+
+
+def _fee(value: object) -> Fee:
+    try:
+        return parse_fee(value, "")
+    except FeeError as error:
+        raise _problem(error.problem, error.path) from None
+
+
+def _json(value: object) -> object:
+    """Settings are kept as JSON: dates and endless numbers are not."""
+    if isinstance(value, dict):
+        return {key: _json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json(part) for part in value]
+    endless = isinstance(value, float) and value - value != 0
+    if value is not None and (endless or not isinstance(value, (str, int, float, bool))):
+        raise _problem("must hold texts, numbers, true or false, lists and tables only")
+    return value
+
+
+# Named types of the fields below.
+Code = Annotated[str, AfterValidator(_code)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
+Limit = Annotated[int, Field(gt=0, le=MAX_FEN)]
+Count = Annotated[int, Field(gt=0, le=MAX_INT32)]
+# TOML and YAML have no enumerations: their texts are read, and everything else about types stays strict.
+SceneName = Annotated[Scene, Field(strict=False)]
+ModeName = Annotated[AuthenticationMode, Field(strict=False)]
+
+
+class Shape(BaseModel):
+    """Strict, and closed: an unknown field is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class KeyShape(Shape):
+    """`[[merchants.apps.keys]]`: the text, the variable that holds it, or its SHA-256."""
+
+    label: Name
+    key: Annotated[str, AfterValidator(_key)] | None = Field(None, repr=False)
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_environment(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, dict) or "key_env" not in value or "key" in value:
+            return value
+        key = info.context.get(value["key_env"]) if info.context and isinstance(value["key_env"], str) else None
+        if not key:
+            raise _problem("must name an environment variable that is set", "key_env")
+        return {name: part for name, part in value.items() if name != "key_env"} | {"key": key}
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "KeyShape":
+        if (self.key is None) == (self.sha256 is None):
+            raise _problem("must have exactly one of key, key_env and sha256")
+        return self
+
+
+class AppShape(Shape):
+    """`[[merchants.apps]]`."""
+
+    code: Code
+    name: Name
+    keys: list[KeyShape] = Field(default=[], max_length=MAX_OF_EACH)
+
+
+class EndpointShape(Shape):
+    """`[[merchants.endpoints]]`."""
+
+    code: Code
+    app: Code | None = None
+    url: Annotated[str, Field(max_length=MAX_URL), AfterValidator(_url)]
+    event_types: Annotated[list[EventName], Field(min_length=1)] | None = None
+    allow_private: bool = False
+    secrets: list[Annotated[str, AfterValidator(_webhook_secret)]] = Field(
+        min_length=1, max_length=MAX_LIVE_SECRETS, repr=False
+    )
+
+
+class NotFoundShape(Shape):
+    """When "not found" means "never received"."""
+
+    answers: Count
+    over_s: Seconds
+
+
+class AccountShape(Shape):
+    """`[[merchants.accounts]]`. What settings and secrets must hold is the adapter's to say."""
+
+    code: Code
+    provider: str
+    settings: Annotated[dict[str, Any], AfterValidator(_json)] = {}
+    secrets: dict[str, str] = Field(default={}, repr=False)
+    poll_gaps_s: Annotated[list[Seconds], Field(min_length=1, max_length=MAX_GAPS)] | None = None
+    not_found: NotFoundShape | None = None
+    answer_timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] | None = None
+
+
+class ChannelShape(Shape):
+    """`[[merchants.channels]]`."""
+
+    code: Code
+    account: Code
+    name: Name
+    on: bool = True
+    authentication: dict[str, ModeName] = Field(min_length=1)
+    authentication_fee: Fen = 0
+    daily_total: Limit | None = None
+
+
+class WindowShape(Shape):
+    """`[[merchants.windows]]`."""
+
+    channel: Code
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    note: str = Field("", max_length=MAX_NOTE)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class RuleShape(Shape):
+    """`[[merchants.rules]]`: one row for every scene and bank that it names."""
+
+    channel: Code
+    scenes: Annotated[
+        list[SceneName],
+        BeforeValidator(_listed),
+        Field(min_length=1, validation_alias=AliasChoices("scenes", "scene")),
+    ]
+    banks: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+    enabled: bool = True
+    fee: Annotated[Any, AfterValidator(_fee)]
+    priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
+    single_limit: Limit | None = None
+    daily_limit: Limit | None = None
+    daily_insufficient_limit: Count | None = None
+    card_daily_limit: Limit | None = None
+
+
+class MerchantShape(Shape):
+    """`[[merchants]]`."""
+
+    code: Code
+    name: Name
+    last_attempt_max_age_s: Count | None = None
+    apps: list[AppShape] = Field(default=[], max_length=MAX_OF_EACH)
+    endpoints: list[EndpointShape] = Field(default=[], max_length=MAX_OF_EACH)
+    accounts: list[AccountShape] = Field(default=[], max_length=MAX_OF_EACH)
+    channels: list[ChannelShape] = Field(default=[], max_length=MAX_OF_EACH)
+    windows: list[WindowShape] = Field(default=[], max_length=MAX_OF_EACH)
+    rules: list[RuleShape] = Field(default=[], max_length=MAX_OF_EACH)
+
+
+class FileShape(Shape):
+    """The whole file."""
+
+    merchants: list[MerchantShape] = Field(min_length=1)

@@ -1,0 +1,86 @@
+"""What the command line does with a database, without serving: migrate, examine, explain, apply and show the catalogue."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.catalogue_file import CatalogueFile, read_catalogue
+from gateway.domain.catalogue import Catalogue
+from gateway.domain.catalogue_content import ApplyReport
+from gateway.domain.ids import PAYMENT, read
+from gateway.local import LocalError
+from gateway.settings import Settings
+from gateway.storage.catalogue import CatalogueStore
+from gateway.storage.crypto import KeyRing
+from gateway.storage.doctor import examine
+from gateway.storage.engine import create_engine
+from gateway.storage.migrate import require_current
+from gateway.storage.tables import payments
+from router.decide import replay
+from router.explain import explain
+from router.record import from_record
+
+__all__ = ["apply_catalogue", "apply_file", "diagnose", "explain_payment", "load_catalogue"]
+
+POOL_SIZE = 2
+
+
+@asynccontextmanager
+async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(url, POOL_SIZE, application_name="sluice command")
+    try:
+        await require_current(engine)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
+    if settings.card_keys is None:
+        raise LocalError("SLUICE_CARD_KEYS is not set: the catalogue's secrets are encrypted with it")
+    return CatalogueStore(engine, KeyRing.parse(settings.card_keys.get_secret_value()))
+
+
+async def diagnose(url: str) -> list[str]:
+    """What `sluice doctor` finds wrong."""
+    async with _engine(url) as engine:
+        return await examine(engine, datetime.now(UTC))
+
+
+async def explain_payment(url: str, shown_id: str) -> list[str]:
+    """Why a payment took its channel, in sentences. Raises IdError, LocalError."""
+    payment_id = read(PAYMENT, shown_id)
+    async with _engine(url) as engine, engine.connect() as connection:
+        query = select(payments.c.decision).where(payments.c.payment_id == payment_id)
+        record = (await connection.execute(query)).scalar_one_or_none()
+    if record is None:
+        raise LocalError(f"there is no payment {shown_id} in this database")
+    decided = from_record(record)
+    sentences = explain(decided)
+    again = replay(record)
+    if (again.chosen, again.refusal) != (decided.chosen, decided.refusal):
+        sentences.append(f"Decided again on the same facts, today's rules say: {again.chosen or again.refusal}.")
+    return [*sentences, *record.get("notes", [])]
+
+
+async def apply_file(url: str, settings: Settings, path: Path, environ: Mapping[str, str]) -> ApplyReport:
+    """Read a catalogue file and put it in force. Raises CatalogueFileError, CatalogueRefusedError."""
+    return await apply_catalogue(url, settings, read_catalogue(path, environ), f"file {path.name}")
+
+
+async def apply_catalogue(url: str, settings: Settings, content: CatalogueFile, note: str) -> ApplyReport:
+    """Put a checked catalogue in force."""
+    async with _engine(url) as engine:
+        by = f"sluice catalogue apply ({os.environ.get('USER') or os.getuid()})"
+        return await _store(engine, settings).apply(content, by, note, datetime.now(UTC))
+
+
+async def load_catalogue(url: str, settings: Settings) -> Catalogue:
+    """The catalogue in force."""
+    async with _engine(url) as engine:
+        return await _store(engine, settings).load()

@@ -1,0 +1,173 @@
+"""What somebody wants the catalogue to be: the content of a catalogue file, read and checked, without ids or versions.
+
+`gateway.catalogue_file` makes it, `gateway.storage.catalogue` puts it in force.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.scenes import Scene
+from router.fees import Fee
+
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix that Standard Webhooks prescribes
+MAX_LIVE_SECRETS = 2
+"""Secrets of an endpoint that sign at once while one is rotated."""
+
+
+def key_hash_of(key: str) -> bytes:
+    """How an API key is kept: the SHA-256 of its text. Keys are random, so no salt is needed."""
+    return sha256(key.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyContent:
+    """An API key of an app."""
+
+    label: str
+    key_hash: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppContent:
+    """One business system and its keys."""
+
+    code: str
+    name: str
+    keys: tuple[KeyContent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointContent:
+    """Where notifications go; without `app` it is the merchant's."""
+
+    code: str
+    app: str | None
+    url: str
+    event_types: tuple[str, ...] | None
+    allow_private: bool
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountContent:
+    """A contract with a provider."""
+
+    code: str
+    provider: str
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    poll_gaps_s: tuple[float, ...] | None = None
+    not_found_answers: int | None = None
+    not_found_over_s: float | None = None
+    answer_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContent:
+    """An account as the router sees it; amounts in fen."""
+
+    code: str
+    account: str
+    name: str
+    on: bool
+    authentication: Mapping[str, AuthenticationMode]
+    authentication_fee: int = 0
+    daily_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowContent:
+    """A time in which a channel takes nothing."""
+
+    channel: str
+    starts_at: datetime
+    ends_at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleContent:
+    """One row (channel, scene, bank); limits in fen, None is no limit."""
+
+    channel: str
+    scene: Scene
+    bank: str
+    enabled: bool
+    fee: Fee
+    priority: int = 0
+    single_limit: int | None = None
+    daily_limit: int | None = None
+    daily_insufficient_limit: int | None = None
+    card_daily_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantContent:
+    """Everything of one merchant."""
+
+    code: str
+    name: str
+    last_attempt_max_age_s: int | None = None
+    apps: tuple[AppContent, ...] = ()
+    endpoints: tuple[EndpointContent, ...] = ()
+    accounts: tuple[AccountContent, ...] = ()
+    channels: tuple[ChannelContent, ...] = ()
+    windows: tuple[WindowContent, ...] = ()
+    rules: tuple[RuleContent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueFile:
+    """A whole catalogue file. Merchants that it does not name are left as they are."""
+
+    merchants: tuple[MerchantContent, ...]
+    warnings: tuple[str, ...] = ()
+    """What is allowed and probably a mistake."""
+
+
+class CatalogueRefusedError(Exception):
+    """A change that contradicts what is in the catalogue. Nothing was changed."""
+
+
+class NotInCatalogueError(Exception):
+    """A change of something that is not there. `what` names its kind."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no such {what}")
+        self.what = what
+
+
+class CatalogueBusyError(Exception):
+    """Others kept changing the catalogue at the same moment. Nothing was changed; try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueChange:
+    """One row of the history."""
+
+    version: int
+    changed_at: datetime
+    changed_by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What putting a catalogue file in force did. `counts`: such as `rules added` → 17."""
+
+    version: int
+    """The version that is in force now."""
+    changed: bool
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        if not self.changed:
+            return [f"nothing changed: catalogue version {self.version} stays in force"]
+        done = [f"{count} {what}" for what, count in self.counts.items()]
+        return [f"catalogue version {self.version} is in force", *done, *(f"warning: {w}" for w in self.warnings)]

@@ -1,0 +1,54 @@
+"""Take an order: record it, submit it if that is ours to do, and answer with the payment as it is then."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from gateway.domain.orders import Order
+from gateway.domain.payments import Payment
+from gateway.flows.facts import Clock, NewId
+from gateway.flows.opening import Opening
+from gateway.flows.submit import Submission
+from gateway.ports import OpenResult, Taken
+
+
+class Opener(Protocol):
+    """Where orders are recorded. Returns after the commit."""
+
+    async def open(self, opening: Opening) -> OpenResult: ...
+
+
+class Tasks(Protocol):
+    """Runs what must go on when the caller goes away."""
+
+    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]": ...
+
+
+class PayFlow:
+    """Withholds and charges."""
+
+    def __init__(
+        self, books: Opener, submission: Submission, tasks: Tasks, clock: Clock, new_id: NewId, answer_within_s: float
+    ) -> None:
+        self._books = books
+        self._submission = submission
+        self._tasks = tasks
+        self._clock = clock
+        self._new_id = new_id
+        self._answer_within_s = answer_within_s
+
+    async def take(self, order: Order) -> Taken:
+        """Record and submit an order. Raises OrderConflictError or OverloadedError, with nothing recorded.
+
+        The answer waits for the PSP a bounded time; what is not final then goes on by itself.
+        """
+        new_id = self._new_id
+        opening = Opening(order, new_id(), new_id(), new_id(), new_id(), new_id(), self._clock())
+        opened = await self._books.open(opening)
+        if opened.replayed or opened.payment.is_final or order.card is None:
+            return Taken(opened.payment, opened.replayed)
+        task = self._tasks.start(self._submission.carry(opened.payment, order.card, opened.agreement_no))
+        done, _ = await asyncio.wait({task}, timeout=self._answer_within_s)
+        if done and task.exception() is None:
+            return Taken(task.result(), replayed=False)
+        return Taken(opened.payment, replayed=False)

@@ -1,0 +1,105 @@
+"""Carry a payment to its PSP: authenticate its card where that comes first, send it once, record what is said.
+
+Whoever recorded an intent carries it out, and nobody else: a payment whose bearer died is found by its due time and is
+only asked about (`flows.follow_up`), since it may have been sent.
+"""
+
+from dataclasses import dataclass
+
+from gateway.domain.cards import CardElements
+from gateway.domain.ids import channel_order_no
+from gateway.domain.outcomes import Authenticated, AuthenticationOutcome, NotSent, Outcome, Unknown
+from gateway.domain.payments import Attempt, Payment, Stage
+from gateway.domain.transitions import Source
+from gateway.flows.facts import FactMaker
+from gateway.ports import Accounts, Authenticate, Pay, QueryAuthentication, Recording
+
+SEND_WITHIN_S = 5.0
+"""An intent older than this is not sent any more: others may already be asking about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Sends payments to their PSPs."""
+
+    accounts: Accounts
+    books: Recording
+    facts: FactMaker
+
+    async def carry(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
+        """Take a payment whose intent was just recorded by the caller as far as its PSP's answer takes it."""
+        if _attempt(payment).stage is Stage.PAYING:
+            return await self.pay(payment, card, agreement_no)
+        return await self.authenticate(payment, card)
+
+    async def authenticate(self, payment: Payment, card: CardElements) -> Payment:
+        """Bind the card silently, then pay. A lost answer is asked about once; nothing is charged before we know."""
+        attempt = _attempt(payment)
+        command = Authenticate(
+            number=_authentication_number(attempt),
+            submitted_at=attempt.submitted_at,
+            bank=payment.bank,
+            card=card,
+            notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
+        )
+        provider = self.accounts.provider(payment.merchant_id, attempt.account)
+        outcome = await provider.authenticate(command)
+        if isinstance(outcome, Unknown):
+            return await self.resume(payment, card)
+        return await self._authenticated(payment, card, Source.ANSWER, outcome)
+
+    async def resume(self, payment: Payment, card: CardElements) -> Payment:
+        """Ask what became of an authentication whose answer was lost; go on to pay if the card is bound."""
+        attempt = _attempt(payment)
+        command = QueryAuthentication(_authentication_number(attempt), attempt.submitted_at, payment.bank, card)
+        outcome = await self.accounts.provider(payment.merchant_id, attempt.account).query_authentication(command)
+        if isinstance(outcome, NotSent):
+            outcome = Unknown(outcome.reason)  # the question was not sent; the authentication may have been
+        return await self._authenticated(payment, card, Source.POLL, outcome)
+
+    async def _authenticated(
+        self,
+        payment: Payment,
+        card: CardElements,
+        source: Source,
+        outcome: AuthenticationOutcome,
+    ) -> Payment:
+        recorded = await self.books.record(self.facts.authentication(payment, source, outcome))
+        if recorded.submit and isinstance(outcome, Authenticated):
+            return await self.pay(recorded.payment, card, outcome.agreement_no)
+        return recorded.payment
+
+    async def pay(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
+        """Send the payment, once, and record the answer."""
+        outcome = await self._send(payment, card, agreement_no)
+        recorded = await self.books.record(self.facts.payment(payment, Source.ANSWER, outcome))
+        return recorded.payment
+
+    async def _send(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Outcome:
+        attempt = _attempt(payment)
+        late_s = (self.facts.clock() - attempt.submitted_at).total_seconds()
+        if late_s > SEND_WITHIN_S:
+            return NotSent(f"not sent: {late_s:.0f} s had passed since the intent was recorded")
+        command = Pay(
+            number=channel_order_no(attempt.attempt_id),
+            submitted_at=attempt.submitted_at,
+            scene=payment.scene,
+            amount=payment.amount,
+            bank=payment.bank,
+            card=card,
+            agreement_no=agreement_no,
+            user_id=payment.user_id,
+            description=payment.description or payment.merchant_order_no,
+            notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
+        )
+        return await self.accounts.provider(payment.merchant_id, attempt.account).pay(command)
+
+
+def _attempt(payment: Payment) -> Attempt:
+    assert payment.attempt is not None, "a payment without an attempt is never submitted"
+    return payment.attempt
+
+
+def _authentication_number(attempt: Attempt) -> str:
+    assert attempt.authentication_id is not None
+    return channel_order_no(attempt.authentication_id)

@@ -1,0 +1,90 @@
+"""What a data folder keeps for a gateway on one machine: its database, key ring, and the samples' secrets."""
+
+import base64
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from gateway.settings import Settings
+from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, running_url
+
+__all__ = ["LocalError", "database", "owned_database", "sample_environment", "with_local_secrets"]
+
+CARD_KEYS, RECEIVER_SECRET = "card.keys", "receiver.secret"
+KEY_BYTES, SECRET_BYTES = 32, 24
+PG_HINT = "set SLUICE_DATABASE_URL, or SLUICE_DATA_DIR to the folder of the gateway that runs"
+
+
+class LocalError(Exception):
+    """Something on this machine is in the way. The message says what to do."""
+
+
+@contextlib.contextmanager
+def owned_database(settings: Settings) -> Iterator[str]:
+    """The URL of the named server, or of one of our own that runs as long as the context."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """As `owned_database`, but a server that another command runs on the data folder is used as it is."""
+    url = settings.database_url or running_url(settings.data_dir)
+    if url is not None:
+        yield url
+        return
+    with owned_database(settings) as own:
+        yield own
+
+
+def with_local_secrets(settings: Settings) -> Settings:
+    """The settings with a key ring: the environment's, else (not in production) the data folder's, made once."""
+    if settings.card_keys is not None or settings.env == "production":
+        return settings
+    path = settings.data_dir.expanduser().resolve() / CARD_KEYS
+    ring = _kept(path, lambda: "1:" + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+    return settings.model_copy(update={"card_keys": SecretStr(ring)})
+
+
+def sample_environment(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+    """What the sample catalogue's references need: `given`, and what the data folder knows beyond it."""
+    folder = settings.data_dir.expanduser().resolve()
+    secret = _kept(
+        folder / RECEIVER_SECRET, lambda: "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    )
+    samples = {
+        "SLUICE_SANDBOX_PORT": str(settings.sandbox_port),
+        "SLUICE_RECEIVER_PORT": str(settings.receiver_port),
+        "SLUICE_SANDBOX_KEYS": str(folder / "sandbox" / "keys"),
+        "SLUICE_RECEIVER_SECRET": secret,
+    }
+    return samples | dict(given)
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """The text of a secret file (mode 0600), made when it is missing."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    except PermissionError as error:
+        raise LocalError(f"{path} cannot be read by this user: {PG_HINT}") from error
+    try:
+        path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        text = make()
+        new = path.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+    except OSError as error:
+        raise DataFolderError(f"{path} cannot be written ({error.strerror}): set SLUICE_DATA_DIR") from error
+    return text

@@ -1,0 +1,191 @@
+"""Logs: JSON lines with ECS field names on stderr, or readable lines when stderr is a terminal.
+
+Callers never log card data; the redaction here is the second belt, for what a library or a mistake lets through.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+__all__ = ["SERVICE", "configure", "get"]
+
+SERVICE = "sluice"
+ECS_VERSION = "8.11.0"
+REDACTED = "[redacted]"
+MAX_VALUE_CHARS = 8_192
+"""Longer texts are cut: a log line is no archive."""
+
+SECRET_FIELDS = frozenset(
+    {
+        "card_no", "holder_name", "id_no", "phone", "sms_code", "card", "elements", "agreement_no", "account_no",
+        "authorization", "api_key", "admin_token", "token", "password", "secret", "secrets", "card_keys", "body",
+    }
+)  # fmt: skip
+"""Fields whose values never appear, whatever is in them."""
+
+ECS_NAMES: Mapping[str, str] = {
+    "level": "log.level",
+    "logger": "log.logger",
+    "event": "message",
+    "action": "event.action",
+    "outcome": "event.outcome",
+    "reason": "event.reason",
+    "trace_id": "trace.id",
+    "request_id": "http.request.id",
+    "method": "http.request.method",
+    "status_code": "http.response.status_code",
+    "route": "url.path",
+    "pid": "process.pid",
+    "user_id": "user.id",
+}
+"""Names as callers write them, and as ECS has them; what is not here goes below `sluice.`."""
+
+_LONG_NUMBER = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{3}[\dXx])(?!\d)")
+"""Card numbers (16 to 19 digits) and ID numbers (18, the last perhaps an X); the ends stay, to tell them apart by."""
+SMALLEST_LONG_NUMBER = 10**15
+
+
+def configure(level: str = "info", *, console: bool | None = None, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging, once per process.
+
+    `level` is debug, info, warning or error; `console` None means readable lines when the stream is a terminal.
+    """
+    stream = stream or sys.stderr
+    readable = stream.isatty() if console is None else console
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        redact,
+    ]
+    last = _readable() if readable else _ecs()
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared[:-1], structlog.stdlib.add_logger_name, _standard_message, redact],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries tell more than a payment system wants to keep: their info lines stay out.
+    root.setLevel(max(threshold, logging.WARNING))
+
+
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger: `get(__name__).info("payment opened", payment_id=…, channel=…)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**{"log.logger": name})
+    return logger
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Blank fields that are secret by name, and the middle of every number as long as a card's or an ID's."""
+    for name, value in event.items():
+        if name in SECRET_FIELDS:
+            event[name] = REDACTED
+        elif type(value) is not bool and value is not None:
+            event[name] = _clean(value)
+    return event
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int):
+        return clean(str(value)) if abs(value) >= SMALLEST_LONG_NUMBER else value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(key): REDACTED if key in SECRET_FIELDS else _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and not _is_exception_triple(value):
+        return [_clean(inner) for inner in value]
+    return value
+
+
+def _is_exception_triple(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and isinstance(value[1], BaseException)
+
+
+def clean(text: str) -> str:
+    """The text with long numbers masked, and cut at its greatest length."""
+    if len(text) > MAX_VALUE_CHARS:
+        text = text[:MAX_VALUE_CHARS] + "…"
+    return _LONG_NUMBER.sub(r"\1******\2", text) if len(text) >= 16 else text
+
+
+def _standard_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord | None = event.get("_record")
+    if record is not None:
+        event["pid"] = record.process
+    return event
+
+
+def _readable() -> list[Processor]:
+    return [
+        structlog.processors.TimeStamper("%H:%M:%S", utc=False),
+        _error_text,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _ecs() -> list[Processor]:
+    return [_error_fields, _ecs_text]
+
+
+def _error_of(event: EventDict) -> BaseException | None:
+    given = event.pop("exc_info", None)
+    if isinstance(given, BaseException):
+        return given
+    if _is_exception_triple(given):
+        error: BaseException = given[1]
+        return error
+    return sys.exc_info()[1] if given else None
+
+
+def _error_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    error = _error_of(event)
+    if error is not None:
+        event["error.type"] = type(error).__qualname__
+        event["error.message"] = clean(str(error))
+        event["error.stack_trace"] = _stack(error)
+    return event
+
+
+def _error_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    error = _error_of(event)
+    if error is not None:
+        event["exception"] = _stack(error)
+    return event
+
+
+def _stack(error: BaseException) -> str:
+    return clean("".join(traceback.format_exception(error)))
+
+
+def _ecs_text(_: WrappedLogger, __: str, event: EventDict) -> str:
+    line: dict[str, Any] = {
+        "@timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "ecs.version": ECS_VERSION,
+        "service.name": SERVICE,
+    }
+    for name, value in event.items():
+        line[_ecs_name(name)] = value
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _ecs_name(name: str) -> str:
+    return ECS_NAMES.get(name) or (name if "." in name else f"sluice.{name}")

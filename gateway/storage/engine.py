@@ -1,0 +1,48 @@
+"""The pool of connections: bounded waits, JSON by orjson, times in UTC."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+STATEMENT_TIMEOUT_MS = 15_000
+LOCK_TIMEOUT_MS = 5_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+CONNECT_WITHIN_S = 10.0
+WAIT_FOR_CONNECTION_S = 10.0
+CACHED_STATEMENTS = 256
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def create_engine(url: str, pool_size: int, *, application_name: str = "sluice") -> AsyncEngine:
+    """An engine for a `postgresql+asyncpg://` URL (plain `postgresql://` is taken as that)."""
+    return create_async_engine(
+        with_driver(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=WAIT_FOR_CONNECTION_S,
+        pool_pre_ping=False,
+        json_serializer=_to_json,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": CONNECT_WITHIN_S,
+            "prepared_statement_cache_size": CACHED_STATEMENTS,
+            "server_settings": {
+                "application_name": application_name,
+                "timezone": "UTC",
+                "jit": "off",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            },
+        },
+    )
+
+
+def with_driver(url: str) -> str:
+    """The URL as SQLAlchemy's asyncpg dialect wants it."""
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+asyncpg://{rest}" if scheme in {"postgres", "postgresql"} else url

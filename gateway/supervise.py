@@ -1,0 +1,206 @@
+"""Programs that run together: started one by one, watched, and ended together whatever happens."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from gateway.lifeline import tied
+
+__all__ = ["ChildEndedError", "Family", "Interrupted", "PortInUseError", "free_port", "interruptible", "require_port"]
+
+LAST_LINES = 20
+LOOK_EVERY_S = 0.05
+HEALTHY_WITHIN_S = 60.0
+ANSWER_WITHIN_S = 2.0
+END_WITHIN_S = 15.0
+"""How long a child may take after SIGTERM before it is killed; running requests are finished in that time."""
+
+
+class Interrupted(BaseException):  # noqa: N818 -- like KeyboardInterrupt: an order, not an error
+    """SIGTERM, SIGINT or SIGHUP: end now, in good order."""
+
+
+class ChildEndedError(Exception):
+    """A program of the family ended, or never became healthy. The message has its last lines."""
+
+
+class PortInUseError(Exception):
+    """A port is taken. The message says which, and what to set."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the first signal to end into Interrupted in the main thread; those after it change nothing.
+
+    A child that is being ended well must not be left half way by a second Ctrl-C (terminals and make send several).
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for sign in signs:
+            signal.signal(sign, signal.SIG_IGN)
+        raise Interrupted(signal.Signals(number).name)
+
+    signs = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(sign, end) for sign in signs]
+    try:
+        yield
+    finally:
+        for sign, handler in zip(signs, before, strict=True):
+            signal.signal(sign, handler)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has at this moment."""
+    with socket.create_server((host, 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def require_port(host: str, port: int, variable: str) -> None:
+    """Raises PortInUseError when nothing can be bound there; `variable` is what chooses another."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PortInUseError(
+            f"{host}:{port} cannot be listened on ({reason}): stop the program that has it, "
+            f"or choose another port with {variable}"
+        ) from None
+
+
+class Child:
+    """A program of the family, its output passed on line by line and its last lines kept."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], say: Callable[[str, str], None]
+    ) -> None:
+        self.name = name
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._say = say
+        self.process = subprocess.Popen(  # noqa: S603 -- our own programs
+            # Killed when we are: what we would have told it, it could only tell to a closed pipe.
+            tied(command, sign=signal.SIGKILL),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C in a terminal goes to us, and we end the family in order
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.last_lines.append(line.rstrip())
+                self._say(self.name, line.rstrip())
+
+    def require_alive(self) -> None:
+        status = self.process.poll()
+        if status is None:
+            return
+        self._reader.join(ANSWER_WITHIN_S)
+        said = "\n".join(f"  {line}" for line in self.last_lines) or "  (nothing)"
+        raise ChildEndedError(f"{self.name} ended with status {status}; its last words:\n{said}")
+
+    def end(self, within_s: float) -> None:
+        try:
+            self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(ANSWER_WITHIN_S)
+
+
+class Family:
+    """The programs that one command runs. Leaving the context ends all of them, the youngest first."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        self._say = say
+        self._children: list[Child] = []
+
+    def __enter__(self) -> "Family":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in reversed(self._children):
+            with contextlib.suppress(ProcessLookupError):
+                child.process.terminate()
+            child.end(END_WITHIN_S)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all programs, in the order they were started."""
+        return [child.process.pid for child in self._children]
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start a program."""
+        self._children.append(Child(name, command, env or {}, self._say))
+
+    def start_python(self, name: str, words: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start a Python program with this interpreter: `["-m", "sandbox"]`."""
+        self.start(name, [sys.executable, *words], env)
+
+    def check(self) -> None:
+        """Raises ChildEndedError when one has ended."""
+        for child in self._children:
+            child.require_alive()
+
+    def wait_healthy(self, url: str) -> None:
+        """Wait until `url` answers 200. Raises ChildEndedError when a program ends meanwhile, or it takes too long."""
+        give_up_at = time.monotonic() + HEALTHY_WITHIN_S
+        while not answers(url):
+            self.check()
+            if time.monotonic() > give_up_at:
+                raise ChildEndedError(f"{url} does not answer after {HEALTHY_WITHIN_S:.0f} s: {why_not(url)}")
+            time.sleep(LOOK_EVERY_S)
+
+    def watch(self) -> None:
+        """Wait for ever; raises ChildEndedError when a program ends."""
+        while True:
+            self.check()
+            time.sleep(LOOK_EVERY_S * 4)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET gives 200."""
+    return why_not(url) is None
+
+
+def why_not(url: str) -> str | None:
+    """Why a GET gives no 200, or None when it does."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:  # noqa: S310 -- our own addresses
+            return None if answer.status == 200 else f"status {answer.status}"
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"status {error.code}: {error.read(500).decode(errors='replace')}"
+    except OSError as error:
+        return str(error)
+
+
+def console(name: str, line: str) -> None:
+    """Pass a child's line on, with its name before it."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{name:>9} │ {line}\n")
+        sys.stderr.flush()
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made when it is missing, for us alone."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,41 @@
+"""The router: which channel carries a payment, by nine steps, as a value that can be stored and made again.
+
+Pure rules live here and import nothing else of ours. No I/O, clock, settings or storage: facts come in as values.
+"""
+
+from router.decide import decide, replay
+from router.decision import Decision, Seen
+from router.explain import explain
+from router.facts import Blame, Candidate, ChannelFacts, LastAttempt, RouteRequest, Signing
+from router.fees import Fee, FeeError, FixedFee, PercentFee, Tier, TieredFee, fee_for, fee_to_json, parse_fee
+from router.reasons import Hidden, Refusal
+from router.record import RecordError, from_record, to_answer, to_record
+
+__all__ = [
+    "Blame",
+    "Candidate",
+    "ChannelFacts",
+    "Decision",
+    "Fee",
+    "FeeError",
+    "FixedFee",
+    "Hidden",
+    "LastAttempt",
+    "PercentFee",
+    "RecordError",
+    "Refusal",
+    "RouteRequest",
+    "Seen",
+    "Signing",
+    "Tier",
+    "TieredFee",
+    "decide",
+    "explain",
+    "fee_for",
+    "fee_to_json",
+    "from_record",
+    "parse_fee",
+    "replay",
+    "to_answer",
+    "to_record",
+]

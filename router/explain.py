@@ -1,0 +1,120 @@
+"""A decision in plain sentences, for the person who is asked why a payment took this channel."""
+
+from router.decision import Decision, Seen
+from router.facts import Candidate, ChannelFacts, LastAttempt
+from router.reasons import Hidden, Refusal
+from router.rules import counted_last_attempt
+
+_HIDDEN = {
+    Hidden.RULE_DISABLED: "its rule is disabled",
+    Hidden.CHANNEL_OFF: "the channel is switched off",
+    Hidden.IN_MAINTENANCE: "the channel is in maintenance",
+    Hidden.NEEDS_SIGNING: "the card is not signed there and cannot be signed there now",
+    Hidden.SIGNING_IN_PROGRESS: "the card is just being signed by another payment",
+}
+
+
+def explain(decision: Decision) -> list[str]:
+    """One sentence for each step that did something, in the order of the steps; the last one tells the outcome."""
+    told = [_step_1(decision)]
+    if decision.refused_by_step in (2, 3, 4):
+        told.append(_refused_whole(decision))
+    elif decision.refused_by_step != 1:
+        told.append(_step_5(decision))
+    if decision.chosen_by_step is not None and decision.chosen_by_step > 5:
+        told.append(_step_6(decision))
+        told.append(_step_7_to_9(decision))
+    return [sentence for sentence in told if sentence]
+
+
+def _step_1(decision: Decision) -> str:
+    request = decision.request
+    if not decision.trace:
+        return f"Step 1: refused, no channel has a rule for {request.scene} with bank {request.bank}."
+    hidden = [seen for seen in decision.trace if seen.removed_by_step == 1]
+    if not hidden:
+        return ""
+    left_out = "; ".join(f"{seen.channel}, {_HIDDEN[Hidden(str(seen.reason))]}" for seen in hidden)
+    if decision.refused_by_step != 1:
+        return f"Step 1: left out {left_out}."
+    if decision.refusal == Refusal.CARD_NEEDS_SIGNING:
+        return f"Step 1: refused, the card has to be signed first. Left out {left_out}."
+    return f"Step 1: refused, no channel is available. Left out {left_out}."
+
+
+def _refused_whole(decision: Decision) -> str:
+    step = f"Step {decision.refused_by_step}: refused,"
+    if decision.refusal == Refusal.SINGLE_LIMIT_EXCEEDED:
+        largest = _yuan(decision.max_single_limit or 0)
+        return (
+            f"{step} {_yuan(decision.request.amount)} is above the largest single limit of any available channel, "
+            f"{largest}."
+        )
+    return (
+        f"{step} every available channel is over the same limit. {_limits_failed(decision, decision.refused_by_step)}."
+    )
+
+
+def _step_5(decision: Decision) -> str:
+    dropped = _limits_failed(decision, 5)
+    if decision.refusal == Refusal.NO_ELIGIBLE_CHANNEL:
+        return f"Step 5: refused, each channel is over a limit of its own. {dropped}."
+    if decision.chosen_by_step == 5:
+        fee = _yuan(decision.fee or 0)
+        only = f"{decision.chosen} is chosen, it is the only one left; its fee is {fee}"
+        return f"Step 5: {only}. {dropped}." if dropped else f"Step 5: {only}."
+    return f"Step 5: {dropped}." if dropped else ""
+
+
+def _step_6(decision: Decision) -> str:
+    return "Step 6: ranked by fee: " + ", ".join(f"{seen.channel} {_yuan(seen.fee)}" for seen in decision.ranked) + "."
+
+
+def _step_7_to_9(decision: Decision) -> str:
+    best, second = (seen.channel for seen in decision.ranked[:2])
+    step = decision.chosen_by_step
+    best_last = counted_last_attempt(decision.facts[best], decision.request)
+    if step == 7:
+        why = "has no earlier attempt there that counts" if best_last is None else "last succeeded there"
+        return f"Step 7: {best} is chosen, the user {why}."
+    if step == 8:
+        return f"Step 8: {best} is chosen, the user's last attempt there failed, but by the payer's fault."
+    failed = f"the user's last attempt on {best} failed ({_blame(best_last)})"
+    if decision.chosen == best:
+        second_last = counted_last_attempt(decision.facts[second], decision.request)
+        return f"Step 9: {best} is chosen, {failed}, and so did the one on {second} ({_blame(second_last)})."
+    return f"Step 9: {second} is chosen instead of {best}, {failed}."
+
+
+def _blame(last: LastAttempt | None) -> str:
+    return "blame unknown" if last is None or last.blame is None else f"blame: {last.blame}"
+
+
+def _limits_failed(decision: Decision, step: int | None) -> str:
+    by_channel = {candidate.channel: candidate for candidate in decision.candidates}
+    return "; ".join(
+        f"{seen.channel} {_limit(seen, by_channel[seen.channel], decision.facts[seen.channel])}"
+        for seen in decision.trace
+        if seen.removed_by_step == step
+    )
+
+
+def _limit(seen: Seen, rule: Candidate, facts: ChannelFacts) -> str:
+    match seen.reason:
+        case Refusal.SINGLE_LIMIT_EXCEEDED:
+            return f"takes at most {_yuan(rule.single_limit or 0)} at once"
+        case Refusal.DAILY_LIMIT_EXCEEDED:
+            return f"takes at most {_yuan(rule.daily_limit or 0)} a day, of which {_yuan(facts.used_today)} are used"
+        case Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED:
+            failures, allowed = facts.insufficient_today, rule.daily_insufficient_limit
+            return f"has {failures} of {allowed} failures for insufficient balance that are allowed a day"
+        case Refusal.CHANNEL_TOTAL_EXCEEDED:
+            total, used = _yuan(rule.channel_daily_total or 0), _yuan(facts.channel_used_today)
+            return f"takes at most {total} a day from all users, of which {used} are used"
+        case _:
+            total, used = _yuan(rule.card_daily_limit or 0), _yuan(facts.card_used_today)
+            return f"takes at most {total} a day from this card, of which {used} are used"
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02d} yuan"

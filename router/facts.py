@@ -1,0 +1,94 @@
+"""What a decision is made from: the request, the route rules as they stand now, and what the user did before.
+
+Everything here is a value. Amounts are fen, times are aware. How the facts are counted (which attempts, which day)
+is the caller's business; the router believes what it is given.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from router.fees import Fee
+
+Blame = Literal["payer", "channel", "platform"]
+Signing = Literal["ready", "needs_signing", "signing_in_progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class LastAttempt:
+    """The user's latest attempt on a channel that ended. A failure without a known blame is not the payer's.
+
+    Raises ValueError for a naive `finished_at`.
+    """
+
+    status: Literal["succeeded", "failed"]
+    blame: Blame | None = None
+    finished_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.finished_at is not None and self.finished_at.tzinfo is None:
+            raise ValueError("the finish time of an attempt must be aware")
+
+    @property
+    def failed_by_other_than_payer(self) -> bool:
+        return self.status == "failed" and self.blame != "payer"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """What one user did on one channel, over all scenes, banks and cards.
+
+    `channel_used_today` (all users) and `card_used_today` (this card) are needed only where the optional totals are on.
+    """
+
+    used_today: int = 0
+    insufficient_today: int = 0
+    last_attempt: LastAttempt | None = None
+    channel_used_today: int = 0
+    card_used_today: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One route rule (channel, scene, bank) with what is known of its channel now. A limit of None is no limit.
+
+    `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
+    that may sign by SMS, or by an SMS at each payment while the customer is present.
+    """
+
+    channel: str
+    scene: str
+    bank: str
+    fee: Fee
+    enabled: bool = True
+    channel_on: bool = True
+    in_maintenance: bool = False
+    signing: Signing = "ready"
+    single_limit: int | None = None
+    daily_limit: int | None = None
+    daily_insufficient_limit: int | None = None
+    priority: int = 0
+    channel_daily_total: int | None = None
+    card_daily_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRequest:
+    """What is to be paid. `last_attempt_max_age`: an older last attempt counts as none; None keeps them for ever.
+
+    Raises ValueError for an amount that is not positive and for a naive `now`.
+    """
+
+    user_id: str
+    scene: str
+    bank: str
+    amount: int
+    now: datetime
+    customer_present: bool = False
+    last_attempt_max_age: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.amount <= 0:
+            raise ValueError("the amount of a route request is a positive number of fen")
+        if self.now.tzinfo is None:
+            raise ValueError("the time of a route request must be aware")

@@ -1,0 +1,151 @@
+"""The nine rules, each a small function that says its sentence of the specification.
+
+Rules look at what they are given and answer; the order in which they are asked is `decide`'s. Limits are inclusive and
+a limit of None is no limit.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
+from router.reasons import Hidden, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A channel's offer to carry this payment: its rule, what the user did there, and its fee in fen."""
+
+    candidate: Candidate
+    facts: ChannelFacts
+    fee: int
+
+
+def step_1_hides(candidate: Candidate) -> Hidden | None:
+    """Available are the rules that are enabled, whose channel is on, not in maintenance, and can authenticate now."""
+    if not candidate.enabled:
+        return Hidden.RULE_DISABLED
+    if not candidate.channel_on:
+        return Hidden.CHANNEL_OFF
+    if candidate.in_maintenance:
+        return Hidden.IN_MAINTENANCE
+    return None if candidate.signing == "ready" else Hidden(candidate.signing)
+
+
+def step_1_refuses(hidden: Sequence[Hidden]) -> Refusal:
+    """None is available; the card needs signing if that alone stands between it and some channel."""
+    if Hidden.NEEDS_SIGNING in hidden or Hidden.SIGNING_IN_PROGRESS in hidden:
+        return Refusal.CARD_NEEDS_SIGNING
+    return Refusal.NO_CHANNEL_AVAILABLE
+
+
+def step_2_refuses(available: Sequence[Offer], amount: int) -> Refusal | None:
+    """The amount is above the largest single limit among all available channels."""
+    largest = largest_single_limit(available)
+    return Refusal.SINGLE_LIMIT_EXCEEDED if largest is not None and amount > largest else None
+
+
+def step_3_refuses(available: Sequence[Offer], amount: int) -> Refusal | None:
+    """What the user used today and this amount fit the daily limit of none of the available channels."""
+    return None if any(within_daily_limit(o, amount) for o in available) else Refusal.DAILY_LIMIT_EXCEEDED
+
+
+def step_4_refuses(available: Sequence[Offer], amount: int) -> Refusal | None:
+    """The user failed for want of balance too often today on every available channel."""
+    if any(within_insufficient_limit(o, amount) for o in available):
+        return None
+    return Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED
+
+
+def step_4_refuses_channel_total(available: Sequence[Offer], amount: int) -> Refusal | None:
+    """Optional, after step 4: the amount fits what is left today, over all users, of none of the available channels."""
+    return None if any(within_channel_total(o, amount) for o in available) else Refusal.CHANNEL_TOTAL_EXCEEDED
+
+
+def step_4_refuses_card(available: Sequence[Offer], amount: int) -> Refusal | None:
+    """Optional, after step 4: the amount fits what is left today of this card on none of the available channels."""
+    return None if any(within_card_limit(o, amount) for o in available) else Refusal.CARD_LIMIT_EXCEEDED
+
+
+def step_5_drops(offer: Offer, amount: int) -> Refusal | None:
+    """A channel that fails one of the limits by itself is dropped; the first limit it fails is told."""
+    for refusal, within in _LIMITS:
+        if not within(offer, amount):
+            return refusal
+    return None
+
+
+def step_6_ranks(eligible: Sequence[Offer]) -> list[Offer]:
+    """Lowest fee first; same fee: larger priority first; same again: channel code."""
+    return sorted(eligible, key=_fee_then_priority_then_code)
+
+
+def step_7_takes_best(best_last: LastAttempt | None) -> bool:
+    """The user's last attempt on the best channel succeeded, or there is none."""
+    return best_last is None or best_last.status == "succeeded"
+
+
+def step_8_takes_best(best_last: LastAttempt) -> bool:
+    """It failed and the payer is to blame: another channel would not help."""
+    return best_last.blame == "payer"
+
+
+def step_9_takes_best(second_last: LastAttempt | None) -> bool:
+    """The second best failed the user too, and not by the payer's fault; otherwise the second best is chosen."""
+    return second_last is not None and second_last.failed_by_other_than_payer
+
+
+def largest_single_limit(available: Sequence[Offer]) -> int | None:
+    """None as soon as one channel has no single limit."""
+    largest = 0
+    for offer in available:
+        limit = offer.candidate.single_limit
+        if limit is None:
+            return None
+        largest = max(largest, limit)
+    return largest
+
+
+def within_single_limit(offer: Offer, amount: int) -> bool:
+    return _fits(amount, offer.candidate.single_limit)
+
+
+def within_daily_limit(offer: Offer, amount: int) -> bool:
+    return _fits(offer.facts.used_today + amount, offer.candidate.daily_limit)
+
+
+def within_insufficient_limit(offer: Offer, _amount: int) -> bool:
+    limit = offer.candidate.daily_insufficient_limit
+    return limit is None or offer.facts.insufficient_today < limit
+
+
+def within_channel_total(offer: Offer, amount: int) -> bool:
+    return _fits(offer.facts.channel_used_today + amount, offer.candidate.channel_daily_total)
+
+
+def within_card_limit(offer: Offer, amount: int) -> bool:
+    return _fits(offer.facts.card_used_today + amount, offer.candidate.card_daily_limit)
+
+
+def counted_last_attempt(facts: ChannelFacts, request: RouteRequest) -> LastAttempt | None:
+    """The last attempt, unless it is older than the request lets count. One without a finish time is fresh."""
+    last = facts.last_attempt
+    if last is None or last.finished_at is None or request.last_attempt_max_age is None:
+        return last
+    return None if request.now - last.finished_at > request.last_attempt_max_age else last
+
+
+def _fits(total: int, limit: int | None) -> bool:
+    return limit is None or total <= limit
+
+
+def _fee_then_priority_then_code(offer: Offer) -> tuple[int, int, str]:
+    return offer.fee, -offer.candidate.priority, offer.candidate.channel
+
+
+_LIMITS: tuple[tuple[Refusal, Callable[[Offer, int], bool]], ...] = (
+    (Refusal.SINGLE_LIMIT_EXCEEDED, within_single_limit),
+    (Refusal.DAILY_LIMIT_EXCEEDED, within_daily_limit),
+    (Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED, within_insufficient_limit),
+    (Refusal.CHANNEL_TOTAL_EXCEEDED, within_channel_total),
+    (Refusal.CARD_LIMIT_EXCEEDED, within_card_limit),
+)

@@ -1,0 +1,243 @@
+"""The Allinpay mock: single real-time collect (100011) and query (200004), for one merchant account."""
+
+import hmac
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import ClassVar, Final, cast
+
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from sandbox.allinpay import codes as table
+from sandbox.allinpay.wire import CHARSET, Package, RefusedError, Rows, parse, render, verifies
+from sandbox.books import Order, State, mask_card
+from sandbox.config import SandboxConfig
+from sandbox.course import Codes, Course, bend
+from sandbox.exchange import exchange
+from sandbox.faults import Occasion, Operation
+from sandbox.keys import AllinpayKeys
+from sandbox.provider import Provider
+from sandbox.timers import Timers
+
+__all__ = ["Allinpay"]
+
+PATH: Final = "/allinpay/aipg/ProcessServlet"
+COLLECT: Final = "100011"
+QUERY: Final = "200004"
+BODY_OF: Final = {COLLECT: "TRANS", QUERY: "QTRANSREQ"}
+CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
+
+SIGNATURE_WRONG: Final = "3058"
+CONTENT_WRONG: Final = "1000"
+EMPTY_RESULT: Final = "1002"
+DUPLICATE: Final = "3051"
+BUSY: Final = "3028"
+
+MAX_REQ_SN: Final = 40
+WANTED_OF_COLLECT: Final = ("BUSINESS_CODE", "MERCHANT_ID", "SUBMIT_TIME", "ACCOUNT_NO", "ACCOUNT_NAME", "AMOUNT")
+AMOUNT: Final = re.compile("0*[1-9][0-9]{0,11}")
+CARD_NO: Final = re.compile("[0-9]{12,19}")
+BEIJING: Final = timezone(timedelta(hours=8))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """INFO's code, and the body if there is one."""
+
+    code: str
+    detail: str = ""
+    body_name: str = ""
+    rows: Rows | Mapping[str, str] | None = None
+
+
+class Allinpay(Provider):
+    """Provider `allinpay`."""
+
+    name: ClassVar[str] = "allinpay"
+    cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
+    has_callbacks: ClassVar[bool] = False
+
+    def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
+        super().__init__(config, timers)
+        self._keys = keys
+        self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [web.post(PATH, self._handle)]
+
+    def state_of(self, code: str) -> State:
+        return table.state_of(code)
+
+    def is_failure_code(self, code: str) -> bool:
+        return len(code) == 4 and code.isascii() and code.isdecimal() and code != table.SUCCESS
+
+    def became_final(self, order: Order) -> None:
+        """Nothing is told: real-time work of this protocol has no callback."""
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        package = Package({}, "", {})
+        try:
+            package = parse(raw)
+            self._check_head(package, raw)
+            occasion = self._occasion(package)
+        except RefusedError as refused:
+            return self._render(package, Answer(refused.code, refused.detail))
+        if self.faults.take("maintenance", occasion):
+            return self._render(package, Answer(BUSY))
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._work(package, occasion),
+            lambda answer, wrongly: self._render(package, answer, wrongly=wrongly),
+        )
+
+    def _check_head(self, package: Package, raw: bytes) -> None:
+        if not verifies(raw, self._merchant_key):
+            raise RefusedError(SIGNATURE_WRONG)
+        head, keys = package.head, self._keys
+        if head.get("USER_NAME") != keys.user_name or not hmac.compare_digest(
+            head.get("USER_PASS", "").encode(), keys.user_pass.encode()
+        ):
+            raise RefusedError(CONTENT_WRONG, "USER_NAME or USER_PASS")
+        for given in (head.get("MERCHANT_ID"), package.body.get("MERCHANT_ID")):
+            if given and given != keys.merchant_id:
+                raise RefusedError(CONTENT_WRONG, "MERCHANT_ID")
+        if not 0 < len(head.get("REQ_SN", "")) <= MAX_REQ_SN:
+            raise RefusedError(CONTENT_WRONG, "REQ_SN")
+        if head.get("DATA_TYPE") != "2":
+            raise RefusedError(CONTENT_WRONG, "DATA_TYPE")
+        if package.body_name != BODY_OF.get(head.get("TRX_CODE", "")):
+            raise RefusedError(CONTENT_WRONG, "TRX_CODE")
+
+    def _occasion(self, package: Package) -> Occasion:
+        body = package.body
+        if package.head["TRX_CODE"] == QUERY:
+            # Without QUERY_SN a query is about a span of days, which this sandbox does not do.
+            order_no = body.get("QUERY_SN", "")
+            if not order_no:
+                raise RefusedError(CONTENT_WRONG, "QUERY_SN")
+            return self._occasion_of("query", order_no)
+        for name in WANTED_OF_COLLECT:
+            if not body.get(name):
+                raise RefusedError(CONTENT_WRONG, name)
+        if not AMOUNT.fullmatch(body["AMOUNT"]):
+            raise RefusedError(CONTENT_WRONG, "AMOUNT")
+        if not CARD_NO.fullmatch(body["ACCOUNT_NO"]):
+            raise RefusedError(CONTENT_WRONG, "ACCOUNT_NO")
+        if body.get("CURRENCY", "CNY") != "CNY":
+            raise RefusedError(CONTENT_WRONG, "CURRENCY")
+        return Occasion("pay", package.head["REQ_SN"], body["ACCOUNT_NO"][-4:], int(body["AMOUNT"]))
+
+    def _occasion_of(self, operation: Operation, order_no: str) -> Occasion:
+        order = self.books.get(order_no)
+        if order is None:
+            return Occasion(operation, order_no)
+        return Occasion(operation, order_no, order.card_tail, order.amount)
+
+    def _work(self, package: Package, occasion: Occasion) -> Answer:
+        return self._collect(package, occasion) if occasion.operation == "pay" else self._query(occasion)
+
+    def _collect(self, package: Package, occasion: Occasion) -> Answer:
+        known = self.books.get(occasion.order_no)
+        if known is not None:
+            # Whether a duplicate is told in INFO or in the body is not public: INFO is the sandbox's own choice.
+            self.books.submitted_again(known)
+            return Answer(DUPLICATE)
+        course = self._course(occasion)
+        if table.is_refusal(course.answer):
+            return Answer(course.answer)
+        if table.is_processing(course.answer) and course.final == course.answer:
+            course = replace(course, final=CODES.success, after_s=self.config.processing_delay_s)
+        order = self._book(package, occasion, course)
+        if course.after_s > 0:
+            return Answer(course.answer)
+        return Answer(table.SUCCESS, body_name="TRANSRET", rows=_result(order) | {"SETTLE_DAY": _settle_day(order)})
+
+    def _course(self, occasion: Occasion) -> Course:
+        code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
+        return bend(
+            Course(code, code, 0.0, CODES.interim),
+            self.faults,
+            occasion,
+            CODES,
+            processing_s=self.config.processing_delay_s,
+            late_s=self.config.late_s,
+        )
+
+    def _book(self, package: Package, occasion: Occasion, course: Course) -> Order:
+        now = time.time()
+        order = Order(
+            order_no=occasion.order_no,
+            kind="collect",
+            amount=occasion.amount,
+            currency="CNY",
+            card=mask_card(package.body["ACCOUNT_NO"]),
+            received_at=now,
+            due_at=now + course.after_s,
+            visible_at=now + max(course.hidden_s, self.config.not_visible_s),
+            code=course.interim,
+            planned_code=course.final,
+            txn_time=package.body["SUBMIT_TIME"],
+        )
+        self.take(order)
+        return order
+
+    def _query(self, occasion: Occasion) -> Answer:
+        if decline := self.faults.take("decline", occasion):
+            return Answer(decline.params["code"])
+        order = self.books.get(occasion.order_no)
+        hidden = self.faults.take("not_found", occasion) is not None
+        if order is None or hidden or time.time() < order.visible_at:
+            return Answer(EMPTY_RESULT)
+        if order.state == "processing":
+            return Answer(order.code)
+        detail = {
+            "BATCHID": order.order_no,
+            "SN": "0",
+            "ACCOUNT_NO": order.card,
+            "AMOUNT": str(order.amount),
+            "FINTIME": _beijing(order.finished_at or order.received_at),
+            "SUBMITTIME": order.txn_time,
+            **_result(order),
+        }
+        return Answer(table.SUCCESS, body_name="QTRANSRSP", rows=[("QTDETAIL", detail)])
+
+    def _render(self, package: Package, answer: Answer, *, wrongly: bool = False) -> web.Response:
+        head = {
+            "TRX_CODE": package.head.get("TRX_CODE", ""),
+            "VERSION": package.head.get("VERSION", "03"),
+            "DATA_TYPE": "2",
+            "REQ_SN": package.head.get("REQ_SN", ""),
+            "RET_CODE": answer.code,
+            "ERR_MSG": _text_of(answer.code) + (f"[{answer.detail}]" if answer.detail else ""),
+        }
+        body = render(head, answer.body_name, answer.rows, self._keys.psp)
+        if wrongly:
+            other = render(head | {"ERR_MSG": "?"}, answer.body_name, answer.rows, self._keys.psp)
+            body = body.replace(_signature_in(body), _signature_in(other))
+        return web.Response(body=body, content_type="text/xml", charset=CHARSET)
+
+
+def _signature_in(body: bytes) -> bytes:
+    return body.split(b"<SIGNED_MSG>")[1].split(b"</SIGNED_MSG>")[0]
+
+
+def _text_of(code: str) -> str:
+    return table.MESSAGES.get(code, "其他")
+
+
+def _result(order: Order) -> dict[str, str]:
+    return {"RET_CODE": order.code, "ERR_MSG": _text_of(order.code)}
+
+
+def _settle_day(order: Order) -> str:
+    return _beijing(order.received_at)[:8]
+
+
+def _beijing(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC).astimezone(BEIJING):%Y%m%d%H%M%S}"

@@ -1,0 +1,162 @@
+"""The books of one provider: every order it took, whatever it told the merchant about it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sandbox.journal import Journal, JournalUnreadableError
+
+__all__ = ["Books", "Kind", "Order", "State", "mask_card"]
+
+Kind = Literal["open_card", "consume", "withhold", "collect"]
+State = Literal["processing", "succeeded", "failed"]
+Callback = Literal["none", "owed", "done"]
+
+MASK_HEAD = 6
+MASK_TAIL = 4
+
+
+def mask_card(card_no: str) -> str:
+    """`622202******1234`: what the books, the journal and the control API may know of a card number."""
+    return f"{card_no[:MASK_HEAD]}{'*' * 6}{card_no[-MASK_TAIL:]}"
+
+
+def _rfc3339(at: float | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(slots=True)
+class Order:
+    """One order as the provider has it. Amounts in fen, moments as seconds of the epoch.
+
+    `code` is what a query would tell now: an interim code while processing, the final one afterwards.
+    `planned_code` becomes `code` at `due_at`. Before `visible_at` queries do not find the order.
+    """
+
+    order_no: str
+    kind: Kind
+    amount: int
+    currency: str
+    card: str
+    received_at: float
+    due_at: float
+    visible_at: float
+    code: str
+    planned_code: str
+    state: State = "processing"
+    submissions: int = 1
+    transaction_no: str | None = None
+    txn_time: str = ""
+    finished_at: float | None = None
+    back_url: str = ""
+    callback: Callback = "none"
+    sends: int = 0
+    echo: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def card_tail(self) -> str:
+        """The last four digits."""
+        return self.card[-MASK_TAIL:]
+
+    def shown(self) -> dict[str, Any]:
+        """The order as the control API shows it."""
+        return {
+            "order_no": self.order_no,
+            "kind": self.kind,
+            "amount": self.amount,
+            "currency": self.currency,
+            "state": self.state,
+            "code": self.code,
+            "submissions": self.submissions,
+            "card": self.card,
+            "transaction_no": self.transaction_no,
+            "txn_time": self.txn_time,
+            "received_at": _rfc3339(self.received_at),
+            "finished_at": _rfc3339(self.finished_at),
+        }
+
+
+class Books:
+    """All orders of one provider, by order number, kept in the journal.
+
+    `state_of` tells what a code means to this provider.
+    """
+
+    def __init__(self, journal: Journal, state_of: Callable[[str], State]) -> None:
+        self._journal = journal
+        self._state_of = state_of
+        self._orders: dict[str, Order] = {}
+        self.others: list[dict[str, Any]] = []
+        """Journal entries that are no orders, for the provider that wrote them."""
+        for entry in journal.replay():
+            self._restore(entry)
+
+    def _restore(self, entry: dict[str, Any]) -> None:
+        if "order" not in entry:
+            self.others.append(entry)
+            return
+        try:
+            order = Order(**entry["order"])
+        except TypeError as error:
+            raise JournalUnreadableError(
+                f"{self._journal.path}: written by another version; move the file away to start anew"
+            ) from error
+        self._orders[order.order_no] = order
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(list(self._orders.values()))
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def get(self, order_no: str) -> Order | None:
+        """The order of this number, or None."""
+        return self._orders.get(order_no)
+
+    def add(self, order: Order) -> None:
+        """Take a new order; its number must be new."""
+        assert order.order_no not in self._orders
+        self._orders[order.order_no] = order
+        if order.due_at <= order.received_at:
+            self._settle(order)
+        self.save(order)
+
+    def submitted_again(self, order: Order) -> None:
+        """The merchant sent the number again: counted, never worked twice."""
+        order.submissions += 1
+        self.save(order)
+
+    def finish(self, order: Order) -> bool:
+        """Give the order its planned code. False when it was final before or is no longer in the books."""
+        if order.state != "processing" or self._orders.get(order.order_no) is not order:
+            return False
+        self._settle(order)
+        self.save(order)
+        return order.state != "processing"
+
+    def _settle(self, order: Order) -> None:
+        order.code = order.planned_code
+        order.state = self._state_of(order.planned_code)
+        if order.state != "processing":
+            order.finished_at = time.time()
+
+    def save(self, order: Order) -> None:
+        """Write the order as it stands now."""
+        self.note({"order": order})
+
+    def note(self, entry: dict[str, Any]) -> None:
+        """Write an entry of the provider's own."""
+        self._journal.append(entry)
+
+    def clear(self) -> None:
+        """Forget every order."""
+        self._orders.clear()
+        self._journal.clear()
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()

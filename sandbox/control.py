@@ -1,0 +1,132 @@
+"""The control API, JSON, for tests and demos: what the providers really did, their SMS, and faults to commit."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from sandbox.faults import FaultRefusedError
+from sandbox.provider import NoCallbacksError, Provider
+
+__all__ = ["Control"]
+
+MAX_CALLBACKS: Final = 100
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _json(content: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    return _json({"error": message}, status)
+
+
+class _BadRequestError(Exception):
+    """The request is not what this call takes; the message says why."""
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        raise _BadRequestError("the body must be JSON") from None
+    if not isinstance(body, dict):
+        raise _BadRequestError("the body must be a JSON object")
+    return body
+
+
+def _moment(value: str) -> float:
+    # A plus sign that was not escaped arrives as a space.
+    try:
+        at = datetime.fromisoformat(value.replace(" ", "+"))
+    except ValueError:
+        raise _BadRequestError("since must be an RFC 3339 time") from None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+
+
+class Control:
+    """The calls below `/_sandbox`, over all providers."""
+
+    def __init__(self, providers: Mapping[str, Provider], keys_dir: str) -> None:
+        self._providers = providers
+        self._keys_dir = keys_dir
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Every address of the control API."""
+        return [
+            web.get("/_sandbox/health", self._health),
+            web.post("/_sandbox/reset", self._reset),
+            web.get("/_sandbox/{provider}/transactions", self._guarded(self._transactions)),
+            web.get("/_sandbox/{provider}/sms", self._guarded(self._sms)),
+            web.post("/_sandbox/{provider}/faults", self._guarded(self._add_fault)),
+            web.get("/_sandbox/{provider}/faults", self._guarded(self._faults)),
+            web.delete("/_sandbox/{provider}/faults", self._guarded(self._clear_faults)),
+            web.delete("/_sandbox/{provider}/faults/{id}", self._guarded(self._remove_fault)),
+            web.post("/_sandbox/{provider}/callbacks", self._guarded(self._call_back)),
+        ]
+
+    def _guarded(self, answer: Callable[[web.Request, Provider], Awaitable[web.Response]]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            provider = self._providers.get(request.match_info["provider"])
+            if provider is None:
+                return _refusal(404, f"there is no such provider; there are: {', '.join(self._providers)}")
+            try:
+                return await answer(request, provider)
+            except (_BadRequestError, FaultRefusedError) as refused:
+                return _refusal(422, str(refused))
+
+        return handle
+
+    async def _health(self, _: web.Request) -> web.Response:
+        orders = {name: len(provider.books) for name, provider in self._providers.items()}
+        return _json({"status": "ok", "orders": orders, "keys": self._keys_dir})
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        for provider in self._providers.values():
+            provider.reset()
+        return _json({"status": "ok"})
+
+    async def _transactions(self, request: web.Request, provider: Provider) -> web.Response:
+        order_no = request.query.get("order_no")
+        since = _moment(request.query["since"]) if "since" in request.query else 0.0
+        if order_no is None:
+            orders = [order for order in provider.books if order.received_at >= since]
+        else:
+            order = provider.books.get(order_no)
+            orders = [order] if order is not None and order.received_at >= since else []
+        return _json({"transactions": [order.shown() for order in orders]})
+
+    async def _sms(self, request: web.Request, provider: Provider) -> web.Response:
+        return _json({"sms": [sent.shown() for sent in provider.sms.to(request.query.get("phone"))]})
+
+    async def _add_fault(self, request: web.Request, provider: Provider) -> web.Response:
+        return _json(provider.faults.add(await _body(request)).shown(), 201)
+
+    async def _faults(self, _: web.Request, provider: Provider) -> web.Response:
+        return _json({"faults": [fault.shown() for fault in provider.faults.all()]})
+
+    async def _clear_faults(self, _: web.Request, provider: Provider) -> web.Response:
+        provider.faults.clear()
+        return web.Response(status=204)
+
+    async def _remove_fault(self, request: web.Request, provider: Provider) -> web.Response:
+        if not provider.faults.remove(request.match_info["id"]):
+            return _refusal(404, "there is no fault of this id")
+        return web.Response(status=204)
+
+    async def _call_back(self, request: web.Request, provider: Provider) -> web.Response:
+        body = await _body(request)
+        count = body.get("count", 1)
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_CALLBACKS:
+            raise _BadRequestError(f"count must be a whole number from 1 to {MAX_CALLBACKS}")
+        order = provider.books.get(str(body.get("order_no", "")))
+        if order is None:
+            return _refusal(404, "there is no such order_no")
+        try:
+            statuses = await provider.call_back(order, count)
+        except NoCallbacksError as refused:
+            return _refusal(422, str(refused))
+        return _json({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})

@@ -1,0 +1,179 @@
+"""Allinpay TLT as the contract suite meets it: its own reader (lxml) and signer of AIPG messages."""
+
+import re
+
+import httpx
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from lxml import etree
+
+from adapters.allinpay import Allinpay
+from gateway.domain.failures import FailureCode as F
+from gateway.domain.outcomes import NotFound, Processing, Succeeded, Unknown
+from gateway.domain.scenes import Scene
+from gateway.ports import AccountSettings, Provider, Transport
+from tests.adapters.certificates import Identity, identity
+from tests.adapters.contract import AMOUNT, LATER, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
+
+URL = "http://tlt.example.com/aipg/ProcessServlet"
+SIGNED_MSG = re.compile(rb"<SIGNED_MSG>([0-9a-f]+)</SIGNED_MSG>")
+
+PSP = identity("Test TLT")
+STRANGER = identity("Test stranger")
+MERCHANTS = {"first": "100000000000001", "second": "100000000000002"}
+
+OF_A_FINISHED_ORDER: dict[str, Meaning] = {
+    "0000": Succeeded,
+    "3001": F.RISK_REJECTED,
+    "3002": F.RISK_REJECTED,
+    "3004": F.CARD_INVALID,
+    "3006": F.CARD_LOST,
+    "3008": F.INSUFFICIENT_BALANCE,
+    "3009": F.CARD_INVALID,
+    "3010": F.CARD_EXPIRED,
+    "3011": F.AUTHENTICATION_REJECTED,
+    "3013": F.CHANNEL_LIMIT_EXCEEDED,
+    "3015": F.TOO_MANY_TRIES,
+    "3017": F.CARD_FROZEN,
+    "3018": F.CARD_CLOSED,
+    "3020": F.CARD_FROZEN,
+    "3028": F.CHANNEL_UNAVAILABLE,
+    "3031": F.NAME_MISMATCH,
+    "3043": F.AGREEMENT_VOID,
+    "3044": F.CHANNEL_UNAVAILABLE,
+    "3045": F.AGREEMENT_VOID,
+    "3046": F.AGREEMENT_VOID,
+    "3047": F.AGREEMENT_VOID,
+    "3050": F.CHANNEL_UNAVAILABLE,
+    "3051": Unknown,
+    "3056": Unknown,
+    "3057": F.CARD_FROZEN,
+    "3058": F.CHANNEL_REFUSED,
+    "3097": F.CARD_UNSUPPORTED,
+    "3999": F.CHANNEL_REFUSED,
+    "4000": Unknown,
+}
+IN_PROCESS: dict[str, Meaning] = dict.fromkeys(("2000", "2001", "2003", "2005", "2007", "2008"), Processing)
+
+TO_PAY: dict[str, Meaning] = {
+    **OF_A_FINISHED_ORDER,
+    **IN_PROCESS,
+    "3044": Unknown,
+    "3050": Unknown,
+    "2002": Unknown,
+    "2004": Unknown,
+    "2006": Unknown,
+    "1000": F.CHANNEL_REFUSED,
+    "1001": F.CHANNEL_REFUSED,
+    "1002": F.CHANNEL_REFUSED,
+}
+TO_A_QUERY: dict[str, Meaning] = {
+    **OF_A_FINISHED_ORDER,
+    **IN_PROCESS,
+    "1000": Unknown,
+    "1001": Unknown,
+    "1002": NotFound,
+    "2002": Unknown,
+    "2004": F.CHANNEL_REFUSED,
+    "2006": Unknown,
+}
+
+
+def signed(inside: str, by: Identity = PSP, head: str = '<?xml version="1.0" encoding="GBK"?>') -> httpx.Response:
+    """An answer of TLT with this inside, in which SIGNED_MSG stands where `@` does."""
+    before, after = (part.encode("gbk") for part in f"{head}{inside}".split("@"))
+    signature = by.key.sign(before + after, padding.PKCS1v15(), hashes.SHA1()).hex().encode()
+    return httpx.Response(200, content=before + b"<SIGNED_MSG>" + signature + b"</SIGNED_MSG>" + after)
+
+
+def read_xml(content: bytes) -> "etree._Element":
+    return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
+
+
+def field(request: httpx.Request, path: str) -> str:
+    value = read_xml(request.content).findtext(path)
+    assert value is not None, path
+    return str(value)
+
+
+class AllinpayCase(Case):
+    """One TLT merchant and the platform it talks to."""
+
+    scenes = (Scene.WITHHOLD,)
+    pay_codes = TO_PAY
+    query_codes = TO_A_QUERY
+    unmapped_code = "3998"
+    charset = "gbk"
+    wrong_charset = "utf-8"
+
+    def account(self, merchant: str = "first") -> AccountSettings:
+        return AccountSettings(
+            code=f"allinpay-{merchant}",
+            provider="allinpay",
+            settings={"url": URL, "merchant_id": MERCHANTS[merchant], "user_name": f"{MERCHANTS[merchant]}04"},
+            secrets={
+                "user_pass": "the password of the merchant",
+                "merchant_private_key": identity(merchant).key_pem,
+                "psp_certificate": PSP.pem,
+            },
+        )
+
+    def build(self, account: AccountSettings, transport: Transport) -> Provider:
+        return Allinpay(account, transport, lambda: LATER)
+
+    def read(self, request: httpx.Request) -> OnTheWire:
+        before, signature, after = SIGNED_MSG.split(request.content)
+        key = identity("first").key.public_key()
+        key.verify(bytes.fromhex(signature.decode()), before + after, padding.PKCS1v15(), hashes.SHA1())
+        assert before.startswith(b'<?xml version="1.0" encoding="GBK"?><AIPG><INFO>')
+        assert request.method == "POST"
+        assert request.headers["content-type"] == "text/xml; charset=GBK"
+        assert request.url.params["REQ_SN"] == field(request, "INFO/REQ_SN")
+        assert len(field(request, "INFO/REQ_SN")) <= 40
+        assert field(request, "INFO/USER_PASS") == "the password of the merchant"
+        if field(request, "INFO/TRX_CODE") == "200004":
+            return OnTheWire(field(request, "QTRANSREQ/QUERY_SN"), None)
+        assert field(request, "INFO/TRX_CODE") == "100011"
+        assert field(request, "TRANS/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
+        return OnTheWire(field(request, "INFO/REQ_SN"), int(field(request, "TRANS/AMOUNT")))
+
+    def answer(self, request: httpx.Request, code: str) -> httpx.Response:
+        if code[0] in "12":
+            return self.said(request, code)
+        if field(request, "INFO/TRX_CODE") == "200004":
+            return self.told(request, self.detail(self.read(request).number, code, AMOUNT))
+        return self.said(request, "0000", f"<TRANSRET><RET_CODE>{code}</RET_CODE><ERR_MSG>说明</ERR_MSG></TRANSRET>")
+
+    def said(self, request: httpx.Request, info_code: str, body: str = "") -> httpx.Response:
+        """An answer to this request with this INFO/RET_CODE."""
+        trx_code, req_sn = field(request, "INFO/TRX_CODE"), field(request, "INFO/REQ_SN")
+        return signed(
+            f"<AIPG><INFO><TRX_CODE>{trx_code}</TRX_CODE><REQ_SN>{req_sn}</REQ_SN><RET_CODE>{info_code}</RET_CODE>"
+            f"<ERR_MSG>处理完成</ERR_MSG>@</INFO>{body}</AIPG>"
+        )
+
+    def told(self, request: httpx.Request, *details: str) -> httpx.Response:
+        """An answer to a query with these lines."""
+        return self.said(request, "0000", f"<QTRANSRSP>{''.join(details)}</QTRANSRSP>")
+
+    def detail(self, number: str, code: str, amount: object) -> str:
+        return (
+            f"<QTDETAIL><BATCHID>{number}</BATCHID><SN>0</SN><AMOUNT>{amount}</AMOUNT>"
+            f"<FINTIME>20260302003100</FINTIME><RET_CODE>{code}</RET_CODE><ERR_MSG>说明</ERR_MSG></QTDETAIL>"
+        )
+
+    def processing(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "2000")
+
+    def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
+        return self.told(request, self.detail(NUMBER, "0000", amount))
+
+    def not_found(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "1002")
+
+    def unsigned(self, response: httpx.Response) -> httpx.Response:
+        before, _, after = SIGNED_MSG.split(response.content)
+        return signed(f"{before.decode('gbk')}@{after.decode('gbk')}", by=STRANGER, head="")
+
+    def of_another_order(self, request: httpx.Request) -> httpx.Response:
+        return self.told(request, self.detail(OTHER_NUMBER, "0000", AMOUNT))

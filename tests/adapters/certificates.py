@@ -1,0 +1,54 @@
+"""Keys and certificates made for one test run: a pinned root and middle CA, and who they certify."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+VALID_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+VALID_UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A key with its certificate."""
+
+    key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def key_pem(self) -> str:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@cache
+def identity(
+    common_name: str,
+    issuer: Identity | None = None,
+    valid_from: datetime = VALID_FROM,
+    valid_until: datetime = VALID_UNTIL,
+) -> Identity:
+    """An identity issued by `issuer`, or by itself; the same one for the same arguments."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer.certificate.subject if issuer else name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(valid_from)
+        .not_valid_after(valid_until)
+        .sign(issuer.key if issuer else key, hashes.SHA256())
+    )
+    return Identity(key, certificate)

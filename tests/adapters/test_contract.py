@@ -1,0 +1,208 @@
+"""The contract suite for UnionPay on respx, and what only its protocol has.
+
+Not tested here: sockets (`test_http`) and a PSP with a memory of its own (`test_on_sandbox`).
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from adapters.accounts import AccountError
+from adapters.unionpay import UnionPay
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import Authenticated, Declined, NotFound, Succeeded, Unknown
+from gateway.domain.scenes import Scene
+from gateway.ports import AccountSettings, CallbackRejectedError, Provider
+from tests.adapters.certificates import identity
+from tests.adapters.contract import (
+    AGREEMENT_NO,
+    AMOUNT,
+    LATER,
+    NUMBER,
+    Contract,
+    Wire,
+    a_payment,
+    a_query,
+    an_authentication,
+    its_query,
+)
+from tests.adapters.unionpay_case import MIDDLE, PSP, SIGNER_CN, UnionPayCase, a_notice, notification, signed, text_of
+
+CASE = UnionPayCase()
+
+
+class TestUnionPay(Contract):
+    case = CASE
+
+
+def an_adapter(now: datetime = LATER) -> Provider:
+    return UnionPay(CASE.account(), Wire(CASE.succeeded), lambda: now)
+
+
+@pytest.mark.parametrize("code", ["02", "10", "11", "37", "39", "99"])
+async def test_a_query_that_itself_failed_says_nothing_about_the_order(code: str) -> None:
+    wire = Wire(lambda request: CASE._reply(request, code))
+    outcome = await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD))
+    assert isinstance(outcome, Unknown)
+    assert outcome.channel_code == code
+
+
+@pytest.mark.parametrize("code", ["72", "77"])
+async def test_a_card_that_is_not_opened_has_no_binding(code: str) -> None:
+    wire = Wire(lambda request: CASE._reply(request, code))
+    assert isinstance(await CASE.build(CASE.account(), wire).query_authentication(its_query()), NotFound)
+
+
+async def test_an_opening_without_a_token_is_unknown() -> None:
+    wire = Wire(lambda request: CASE._reply(request, "00"))
+    assert isinstance(await CASE.build(CASE.account(), wire).authenticate(an_authentication()), Unknown)
+
+
+async def test_a_message_with_separators_in_brackets_is_read() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        token = f"{{trId=1&token={AGREEMENT_NO}&tokenType=01}}"
+        return CASE._reply(request, "00", respMsg="成功[a=b&c=d]", tokenPayData=token, reserved="{x=1&y=2}")
+
+    outcome = await CASE.build(CASE.account(), Wire(answer)).authenticate(an_authentication())
+    assert outcome == Authenticated(AGREEMENT_NO, "00")
+
+
+async def test_a_quick_charge_without_a_token_is_declined_and_never_sent() -> None:
+    wire = Wire(CASE.processing)
+    payment = replace(a_payment(Scene.QUICK_CHARGE), agreement_no=None)
+    outcome = await CASE.build(CASE.account(), wire).pay(payment)
+    assert outcome == Declined(FailureCode.AGREEMENT_VOID)
+    assert not wire.sent
+
+
+@pytest.mark.parametrize("name", [SIGNER_CN, f"041@Z1@{SIGNER_CN}"])
+def test_a_certificate_of_the_psps_name_by_another_ca_is_not_believed(name: str) -> None:
+    forger = identity(name, identity("Test middle", identity("Test root", None, LATER)))
+    with pytest.raises(CallbackRejectedError):
+        an_adapter().read_callback(notification(a_notice(), by=forger))
+
+
+def test_a_merchant_of_the_same_ca_whose_name_contains_the_psps_is_not_believed() -> None:
+    neighbour = identity(f"041@Z2026@7772900{SIGNER_CN}", MIDDLE)
+    with pytest.raises(CallbackRejectedError):
+        an_adapter().read_callback(notification(a_notice(), by=neighbour))
+
+
+@pytest.mark.parametrize("now", [datetime(2025, 12, 31, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)])
+def test_a_certificate_is_believed_only_while_it_is_valid(now: datetime) -> None:
+    an_adapter().read_callback(notification(a_notice()))
+    with pytest.raises(CallbackRejectedError):
+        an_adapter(now).read_callback(notification(a_notice()))
+
+
+async def test_an_expired_signer_is_not_believed_even_when_it_was_before() -> None:
+    brief = identity(f"041@Z12@{SIGNER_CN}", MIDDLE, valid_until=LATER + timedelta(hours=1))
+    times = [LATER, LATER + timedelta(hours=2)]
+    adapter = UnionPay(CASE.account(), Wire(CASE.succeeded), lambda: times.pop(0))
+    adapter.read_callback(notification(a_notice(), by=brief))
+    with pytest.raises(CallbackRejectedError):
+        adapter.read_callback(notification(a_notice(), by=brief))
+
+
+def test_what_our_own_address_mixed_into_a_callback_is_taken_out_before_verifying() -> None:
+    genuine = notification(a_notice())
+    mixed = replace(genuine, query="merchant=m1&x=%20y", body=genuine.body + b"&merchant=m1&x=+y")
+    assert an_adapter().read_callback(mixed) == an_adapter().read_callback(genuine)
+
+
+def test_a_callback_in_gbk_is_read() -> None:
+    request = notification(a_notice() | {"encoding": "GBK"}, charset="gbk")
+    assert isinstance(an_adapter().read_callback(request).outcome, Succeeded)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"txnType": "00"},
+        {"txnType": "79"},
+        {"origRespCode": "64"},
+        {"orderId": "not-ours"},
+        {"merId": ""},
+        {"respCode": ""},
+    ],
+)
+def test_a_signed_message_that_is_no_notification_of_success_is_not_read_as_one(change: dict[str, str]) -> None:
+    try:
+        outcome = an_adapter().read_callback(notification(a_notice() | change)).outcome
+    except CallbackRejectedError:
+        return
+    assert isinstance(outcome, Unknown)
+
+
+@pytest.mark.parametrize("change", [{"txnAmt": "12.5"}, {"txnAmt": "-1"}, {"currencyCode": "840"}])
+def test_a_success_in_an_unreadable_amount_is_unknown(change: dict[str, str]) -> None:
+    assert isinstance(an_adapter().read_callback(notification(a_notice() | change)).outcome, Unknown)
+
+
+async def test_an_answer_for_another_merchant_is_unknown() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return CASE._reply(request, "00", merId="777290058110000", origRespCode="00", txnAmt=str(AMOUNT))
+
+    assert isinstance(await CASE.build(CASE.account(), Wire(answer)).query(a_query(Scene.WITHHOLD)), Unknown)
+
+
+async def test_an_answer_without_an_order_number_is_unknown() -> None:
+    wire = Wire(lambda request: text_of(signed({"respCode": "00", "origRespCode": "00", "merId": "777290058110048"})))
+    assert isinstance(await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD)), Unknown)
+
+
+def broken(field: str, value: str | None) -> AccountSettings:
+    account = CASE.account()
+    settings, secrets = dict(account.settings), dict(account.secrets)
+    target: dict[str, object] = settings if field in settings else secrets  # type: ignore[assignment]
+    if value is None:
+        del target[field]
+    else:
+        target[field] = value
+    return replace(account, settings=settings, secrets=secrets)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("base_url", None),
+        ("base_url", "ftp://x"),
+        ("mer_id", "12"),
+        ("tr_id", " "),
+        ("signer_cn", ""),
+        ("merchant_private_key", None),
+        ("merchant_private_key", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----"),
+        ("merchant_certificate", PSP.pem),
+        ("root_certificate", MIDDLE.pem),
+        ("middle_certificate", "rubbish"),
+    ],
+)
+def test_a_wrong_account_is_refused_by_name_without_its_content(field: str, value: str | None) -> None:
+    with pytest.raises(AccountError) as refused:
+        CASE.build(broken(field, value), Wire(CASE.succeeded))
+    assert "unionpay-first" in str(refused.value)
+    assert field in str(refused.value)
+    assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_an_account_overrides_its_poll_plan_and_not_found_rule() -> None:
+    account = CASE.account()
+    settings = {**account.settings, "poll_gaps_s": [0.5, 1], "not_found": {"answers": 2, "over_s": 3}}
+    declaration = CASE.build(replace(account, settings=settings), Wire(CASE.succeeded)).declaration
+    assert declaration.poll_plan.gaps_s == (0.5, 1.0)
+    assert (declaration.not_found.answers, declaration.not_found.over_s) == (2, 3.0)
+    refused: list[dict[str, object]] = [
+        {"poll_gaps_s": []},
+        {"poll_gaps_s": [0]},
+        {"not_found": {"answers": 0, "over_s": 1}},
+        {"answer_timeout_s": 10**6},
+    ]
+    for wrong in refused:
+        with pytest.raises(AccountError):
+            CASE.build(replace(account, settings={**account.settings, **wrong}), Wire(CASE.succeeded))
+
+
+def test_the_number_of_a_callback_is_ours() -> None:
+    assert an_adapter().read_callback(notification(a_notice())).number == NUMBER

@@ -1,0 +1,411 @@
+"""The contract over a real socket against the sandbox, a PSP with books of its own and no code of ours.
+
+Every adapter of the catalogue runs each test through its whole stack: `catalogue.build`, the transport, TCP. Not
+tested here: the complete code tables and altered bytes (`contract`), nor how the flows use the outcomes.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
+from adapters.http import AiohttpTransport
+from gateway.domain.cards import CardElements
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import (
+    Authenticated,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.scenes import Scene
+from gateway.ports import (
+    AccountSettings,
+    Authenticate,
+    CallbackRejectedError,
+    CallbackRequest,
+    Pay,
+    Provider,
+    Query,
+    QueryAuthentication,
+)
+from sandbox.app import SandboxConfig, build_app
+
+CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "13812340077")
+AMOUNT = 12_345
+IN_TIME_S = 10.0
+BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008"}
+
+
+@dataclass
+class World:
+    """A running sandbox, an adapter bound to its account, and our callback address."""
+
+    name: str
+    address: str
+    account: AccountSettings
+    adapter: Provider
+    transport: AiohttpTransport
+    session: aiohttp.ClientSession
+    notify_url: str
+    callbacks: "asyncio.Queue[CallbackRequest]"
+    agreements: dict[str, str] = field(default_factory=dict)
+
+    async def fault(self, fault: str, **params: object) -> None:
+        """Ask the sandbox for one fault, used up by its first occasion."""
+        body = {"fault": fault, "times": 1, **params}
+        async with self.session.post(f"{self.address}/_sandbox/{self.name}/faults", json=body) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def books(self, number: str) -> list[dict[str, Any]]:
+        """What the PSP has under our number."""
+        url = f"{self.address}/_sandbox/{self.name}/transactions"
+        async with self.session.get(url, params={"order_no": number}) as answer:
+            orders: list[dict[str, Any]] = (await answer.json())["transactions"]
+            return orders
+
+    async def payment(self, scene: Scene = Scene.WITHHOLD, amount: int = AMOUNT) -> Pay:
+        """A payment that the account may make: its card is bound where the protocol asks for that."""
+        agreement_no = None
+        if scene in self.adapter.declaration.agreement_scenes:
+            bound = await self.adapter.authenticate(an_authentication())
+            assert isinstance(bound, Authenticated)
+            agreement_no = bound.agreement_no
+        return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款", self.notify_url)
+
+    async def final(self, payment: Pay) -> Outcome:
+        """Ask until the order is final."""
+        return await self.until(payment, lambda outcome: isinstance(outcome, (Succeeded, Declined)))
+
+    async def until(self, payment: Pay, is_it: Callable[[Outcome], bool]) -> Outcome:
+        async with asyncio.timeout(IN_TIME_S):
+            for tries in range(10_000):
+                outcome = await self.adapter.query(a_query(payment, tries))
+                if is_it(outcome):
+                    return outcome
+                await asyncio.sleep(0.01)
+        raise AssertionError
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def a_query(payment: Pay, tries: int = 0) -> Query:
+    return Query(payment.number, payment.submitted_at, payment.scene, payment.amount, tries)
+
+
+def an_authentication() -> Authenticate:
+    return Authenticate(uuid4().hex, now(), "ICBC", CARD, "http://127.0.0.1:1/")
+
+
+def the_account(name: str, address: str, keys: Path) -> AccountSettings:
+    """The sandbox's merchant of this provider, from the files that the sandbox writes for its merchants."""
+    merchant = json.loads((keys / name / "account.json").read_text())
+    read = {file: (keys / name / file).read_text() for file in ("merchant.key.pem", "psp.cert.pem")}
+    if name == "unionpay":
+        settings = {
+            "base_url": f"{address}/unionpay",
+            "mer_id": merchant["mer_id"],
+            "tr_id": merchant["tr_id"],
+            "signer_cn": merchant["psp_common_name"],
+        }
+        secrets = {
+            "merchant_private_key": read["merchant.key.pem"],
+            "merchant_certificate": (keys / name / "merchant.cert.pem").read_text(),
+            "root_certificate": (keys / name / "root.pem").read_text(),
+            "middle_certificate": (keys / name / "middle.pem").read_text(),
+        }
+    else:
+        settings = {
+            "url": f"{address}/allinpay/aipg/ProcessServlet",
+            "merchant_id": merchant["merchant_id"],
+            "user_name": merchant["user_name"],
+        }
+        secrets = {
+            "user_pass": merchant["user_pass"],
+            "merchant_private_key": read["merchant.key.pem"],
+            "psp_certificate": read["psp.cert.pem"],
+        }
+    return AccountSettings(f"sandbox-{name}", name, {**settings, "answer_timeout_s": 5}, secrets)
+
+
+async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sandbox-keys")
+
+
+@pytest.fixture(params=sorted(PROVIDERS))
+async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[World]:
+    callbacks: asyncio.Queue[CallbackRequest] = asyncio.Queue()
+
+    async def called(asked: web.Request) -> web.Response:
+        callbacks.put_nowait(CallbackRequest(asked.method, asked.query_string, dict(asked.headers), await asked.read()))
+        return web.Response(text="ok")
+
+    config = SandboxConfig(
+        keys_dir=keys,
+        processing_delay_s=0.02,
+        callback_delay_s=0.0,
+        late_s=0.1,
+        not_visible_s=0.0,
+        notify_failures=True,
+    )
+    ours = web.Application()
+    ours.router.add_post("/callbacks/a", called)
+    sandbox, address = await serve(build_app(config))
+    receiver, our_address = await serve(ours)
+    account = the_account(request.param, address, keys)
+    async with AiohttpTransport() as transport, aiohttp.ClientSession() as session:
+        yield World(
+            request.param,
+            address,
+            account,
+            build(account, transport),
+            transport,
+            session,
+            f"{our_address}/callbacks/a?merchant=m1&x=a%20b",
+            callbacks,
+        )
+    await sandbox.cleanup()
+    await receiver.cleanup()
+
+
+with_callbacks = pytest.mark.parametrize(
+    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).has_callbacks], indirect=True
+)
+with_binding = pytest.mark.parametrize(
+    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).agreement_scenes], indirect=True
+)
+
+
+# Paying
+
+
+async def test_a_payment_of_every_scene_succeeds_with_its_exact_amount(world: World) -> None:
+    for scene in sorted(world.adapter.declaration.scenes):
+        for amount in (1, 1_005, 99_999_999):
+            payment = await world.payment(scene, amount)
+            assert isinstance(await world.adapter.pay(payment), (Processing, Succeeded))
+            outcome = await world.final(payment)
+            assert isinstance(outcome, Succeeded)
+            assert outcome.amount == amount
+            [order] = await world.books(payment.number)
+            assert (order["amount"], order["state"], order["submissions"]) == (amount, "succeeded", 1)
+
+
+async def test_the_same_payment_twice_is_one_order(world: World) -> None:
+    payment = await world.payment()
+    await world.adapter.pay(payment)
+    again = await world.adapter.pay(payment)
+    assert isinstance(again, (Unknown, Processing, Succeeded))
+    [order] = await world.books(payment.number)
+    assert order["submissions"] == 2
+    assert isinstance(await world.final(payment), Succeeded)
+
+
+async def test_a_payer_without_money_is_declined_at_once_or_later(world: World) -> None:
+    for when in ("sync", "final"):
+        payment = await world.payment()
+        await world.fault("decline", code=BALANCE_SHORT[world.name], when=when)
+        at_once = await world.adapter.pay(payment)
+        outcome = at_once if when == "sync" else await world.final(payment)
+        assert isinstance(outcome, Declined)
+        assert (outcome.code, outcome.channel_code) == (
+            FailureCode.INSUFFICIENT_BALANCE,
+            BALANCE_SHORT[world.name],
+        )
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "params"),
+    [
+        ("reset_after", {}),
+        ("error_after", {"status": 500}),
+        ("wrong_signature", {}),
+        ("garbage", {"body": "html"}),
+        ("garbage", {"body": "truncated"}),
+        ("garbage", {"body": "empty"}),
+        ("garbage", {"body": "wrong_charset"}),
+    ],
+)
+async def test_work_done_without_a_readable_answer_is_unknown_sent_once_and_found_by_asking(
+    world: World, fault: str, params: dict[str, object]
+) -> None:
+    payment = await world.payment()
+    await world.fault(fault, **params, match={"operation": "pay"})
+    assert isinstance(await world.adapter.pay(payment), Unknown)
+    assert isinstance(await world.final(payment), Succeeded)
+    [order] = await world.books(payment.number)
+    assert order["submissions"] == 1
+
+
+async def test_a_connection_reset_before_the_work_is_unknown_and_then_not_found(world: World) -> None:
+    payment = await world.payment()
+    await world.fault("reset_before", match={"operation": "pay"})
+    assert isinstance(await world.adapter.pay(payment), Unknown)
+    assert isinstance(await world.adapter.query(a_query(payment)), NotFound)
+    assert await world.books(payment.number) == []
+
+
+async def test_an_answer_after_the_timeout_is_unknown_and_sent_once(world: World) -> None:
+    payment = await world.payment()
+    await world.fault("delay", seconds=3, match={"operation": "pay"})
+    settings = {**world.account.settings, "answer_timeout_s": 0.2}
+    hasty = build(replace(world.account, settings=settings), world.transport)
+    assert isinstance(await hasty.pay(payment), Unknown)
+    assert isinstance(await world.final(payment), Succeeded)
+    [order] = await world.books(payment.number)
+    assert order["submissions"] == 1
+
+
+@pytest.mark.parametrize("body", ["html", "truncated", "empty", "wrong_charset"])
+async def test_an_unreadable_answer_to_a_query_is_unknown(world: World, body: str) -> None:
+    payment = await world.payment()
+    await world.adapter.pay(payment)
+    await world.final(payment)
+    await world.fault("garbage", body=body, match={"operation": "query"})
+    assert isinstance(await world.adapter.query(a_query(payment)), Unknown)
+    await world.fault("wrong_signature", match={"operation": "query"})
+    assert isinstance(await world.adapter.query(a_query(payment)), Unknown)
+
+
+async def test_an_order_that_queries_do_not_see_yet_is_not_found_and_then_succeeds(world: World) -> None:
+    payment = await world.payment()
+    await world.fault("not_found", seconds=0.3, match={"operation": "pay"})
+    await world.adapter.pay(payment)
+    assert isinstance(await world.adapter.query(a_query(payment)), NotFound)
+    assert isinstance(await world.final(payment), Succeeded)
+
+
+async def test_a_closed_port_is_not_sent(world: World) -> None:
+    payment = await world.payment()
+    field_name = "base_url" if "base_url" in world.account.settings else "url"
+    settings = {**world.account.settings, field_name: "http://127.0.0.1:1/unionpay"}
+    nowhere = build(replace(world.account, settings=settings), world.transport)
+    assert isinstance(await nowhere.pay(payment), NotSent)
+    assert isinstance(await nowhere.query(a_query(payment)), NotSent)
+
+
+# Binding cards
+
+
+@with_binding
+async def test_a_lost_binding_is_found_by_its_number_with_the_same_agreement(world: World) -> None:
+    command = an_authentication()
+    await world.fault("reset_after", match={"operation": "authenticate"})
+    assert isinstance(await world.adapter.authenticate(command), Unknown)
+    asked = QueryAuthentication(command.number, command.submitted_at, command.bank, command.card)
+    found = await world.adapter.query_authentication(asked)
+    again = await world.adapter.authenticate(an_authentication())
+    assert isinstance(found, Authenticated)
+    assert isinstance(again, Authenticated)
+    assert found.agreement_no == again.agreement_no
+
+
+@with_binding
+async def test_a_binding_that_never_arrived_is_not_found(world: World) -> None:
+    command = an_authentication()
+    asked = QueryAuthentication(command.number, command.submitted_at, command.bank, command.card)
+    assert isinstance(await world.adapter.query_authentication(asked), NotFound)
+
+
+@with_binding
+async def test_a_binding_can_be_refused_or_need_the_user(world: World) -> None:
+    await world.fault("decline", code="66", match={"operation": "authenticate"})
+    refused = await world.adapter.authenticate(an_authentication())
+    assert isinstance(refused, Declined)
+    assert refused.code is FailureCode.ID_MISMATCH
+    await world.fault("sms_needed", match={"operation": "authenticate"})
+    assert isinstance(await world.adapter.authenticate(an_authentication()), SmsNeeded)
+
+
+# Callbacks
+
+
+async def paid_and_called_back(world: World) -> tuple[Pay, CallbackRequest]:
+    payment = await world.payment()
+    await world.adapter.pay(payment)
+    return payment, await asyncio.wait_for(world.callbacks.get(), IN_TIME_S)
+
+
+@with_callbacks
+async def test_a_callback_tells_success_and_the_amount(world: World) -> None:
+    payment, request = await paid_and_called_back(world)
+    callback = world.adapter.read_callback(request)
+    assert callback.number == payment.number
+    assert isinstance(callback.outcome, Succeeded)
+    assert callback.outcome.amount == AMOUNT
+
+
+@with_callbacks
+async def test_a_callback_of_another_amount_is_reported_as_stated(world: World) -> None:
+    await world.fault("wrong_amount_callback")
+    _, request = await paid_and_called_back(world)
+    outcome = world.adapter.read_callback(request).outcome
+    assert isinstance(outcome, Succeeded)
+    assert outcome.amount == AMOUNT + 1
+
+
+@pytest.mark.parametrize("fault", ["corrupt_callback", "forge_callback"])
+@with_callbacks
+async def test_an_altered_or_forged_callback_is_rejected(world: World, fault: str) -> None:
+    await world.fault(fault)
+    _, request = await paid_and_called_back(world)
+    with pytest.raises(CallbackRejectedError):
+        world.adapter.read_callback(request)
+
+
+@with_callbacks
+async def test_a_callback_sent_twice_reads_the_same(world: World) -> None:
+    await world.fault("duplicate_callback")
+    _, first = await paid_and_called_back(world)
+    second = await asyncio.wait_for(world.callbacks.get(), IN_TIME_S)
+    assert world.adapter.read_callback(first) == world.adapter.read_callback(second)
+
+
+@with_callbacks
+async def test_a_failure_is_called_back_as_a_decline(world: World) -> None:
+    await world.fault("decline", code=BALANCE_SHORT[world.name], when="final", match={"operation": "pay"})
+    _, request = await paid_and_called_back(world)
+    outcome = world.adapter.read_callback(request).outcome
+    assert isinstance(outcome, Declined)
+    assert outcome.code is FailureCode.INSUFFICIENT_BALANCE
+
+
+# The catalogue
+
+
+async def test_the_catalogue_says_what_each_protocol_can_do(world: World) -> None:
+    declaration = declaration_of(world.name)
+    assert declaration.provider == world.name
+    assert world.adapter.declaration == replace(declaration, answer_timeout_s=5.0)
+
+
+async def test_the_catalogue_refuses_what_it_does_not_know(world: World) -> None:
+    with pytest.raises(AccountError, match=r"sandbox-.*provider"):
+        build(replace(world.account, provider="nopay"), world.transport)

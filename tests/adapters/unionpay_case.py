@@ -1,0 +1,242 @@
+"""UnionPay as the contract suite meets it: its own reader and signer of ACP 5.1.0 messages."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlencode
+
+import httpx
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from adapters.unionpay import UnionPay
+from gateway.domain.failures import FailureCode as F
+from gateway.domain.outcomes import Processing, SmsNeeded, Succeeded, Unknown
+from gateway.domain.scenes import Scene
+from gateway.ports import AccountSettings, CallbackRequest, Provider, Transport
+from tests.adapters.certificates import Identity, identity
+from tests.adapters.contract import (
+    AGREEMENT_NO,
+    AMOUNT,
+    CARD,
+    LATER,
+    NOTIFY_URL,
+    NUMBER,
+    OTHER_NUMBER,
+    Case,
+    Meaning,
+    OnTheWire,
+)
+
+SIGNER_CN = "00040000:SIGN"
+TR_ID = "62000000001"
+MER_IDS = {"first": "777290058110048", "second": "777290058110097"}
+
+ROOT = identity("Test root")
+MIDDLE = identity("Test middle", ROOT)
+PSP = identity(f"041@Z12@{SIGNER_CN}", MIDDLE)
+MERCHANT = identity("041@Z2026@merchant:SIGN", MIDDLE)
+
+REFUSALS: dict[str, Meaning] = {
+    "01": F.CHANNEL_REFUSED,
+    "02": F.CHANNEL_UNAVAILABLE,
+    "10": F.CHANNEL_REFUSED,
+    "11": F.CHANNEL_REFUSED,
+    "13": F.CHANNEL_REFUSED,
+    "14": F.CHANNEL_REFUSED,
+    "30": F.RISK_REJECTED,
+    "31": F.CHANNEL_REFUSED,
+    "32": F.CHANNEL_REFUSED,
+    "33": F.CHANNEL_LIMIT_EXCEEDED,
+    "37": F.TOO_MANY_TRIES,
+    "38": F.RISK_REJECTED,
+    "39": F.CHANNEL_UNAVAILABLE,
+    "40": F.AGREEMENT_VOID,
+    "60": F.RISK_REJECTED,
+    "61": F.CARD_INVALID,
+    "62": F.CARD_UNSUPPORTED,
+    "63": F.CARD_FROZEN,
+    "64": F.INSUFFICIENT_BALANCE,
+    "65": F.CARD_INVALID,
+    "66": F.ID_MISMATCH,
+    "67": F.TOO_MANY_TRIES,
+    "68": F.CARD_UNSUPPORTED,
+    "69": F.SMS_CODE_EXPIRED,
+    "71": F.SMS_CODE_WRONG,
+    "72": F.AGREEMENT_VOID,
+    "73": F.CARD_EXPIRED,
+    "76": F.CARD_UNSUPPORTED,
+    "77": F.AGREEMENT_VOID,
+    "78": F.RISK_REJECTED,
+    "79": F.CARD_UNSUPPORTED,
+    "80": F.AGREEMENT_VOID,
+    "99": F.CHANNEL_REFUSED,
+}
+MONEY_MAY_HAVE_MOVED: dict[str, Meaning] = dict.fromkeys(
+    ("12", "34", "35", "36", "41", "42", "45", "74", "75", "98"), Unknown
+)
+
+Fields = dict[str, str]
+
+
+def digest(fields: Mapping[str, str], charset: str = "utf-8") -> bytes:
+    text = "&".join(f"{key}={value}" for key, value in sorted(fields.items()) if key != "signature" and value != "")
+    return hashlib.sha256(text.encode(charset)).hexdigest().encode()
+
+
+def signed(fields: Mapping[str, str], by: Identity = PSP, charset: str = "utf-8") -> Fields:
+    whole = {**fields, "signPubKeyCert": by.pem}
+    signature = by.key.sign(digest(whole, charset), padding.PKCS1v15(), hashes.SHA256())
+    return {**whole, "signature": base64.b64encode(signature).decode()}
+
+
+def text_of(fields: Mapping[str, str]) -> httpx.Response:
+    return httpx.Response(200, content="&".join(f"{key}={value}" for key, value in fields.items()).encode())
+
+
+def notification(
+    fields: Mapping[str, str], by: Identity = PSP, charset: str = "utf-8", query: str = ""
+) -> CallbackRequest:
+    body = urlencode(signed(fields, by, charset), encoding=charset).encode()
+    return CallbackRequest("POST", query, {"content-type": "application/x-www-form-urlencoded"}, body)
+
+
+class UnionPayCase(Case):
+    scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
+    pay_codes: ClassVar[Mapping[str, Meaning]] = {
+        **REFUSALS,
+        **MONEY_MAY_HAVE_MOVED,
+        "00": Processing,
+        "A6": Processing,
+        "03": Unknown,
+        "04": Unknown,
+        "05": Processing,
+        "70": Processing,
+    }
+    query_codes: ClassVar[Mapping[str, Meaning]] = {
+        **REFUSALS,
+        **MONEY_MAY_HAVE_MOVED,
+        "00": Succeeded,
+        "A6": Succeeded,
+        **dict.fromkeys(("03", "04", "05", "70"), Processing),
+    }
+    authentication_codes: ClassVar[Mapping[str, Meaning]] = {
+        **REFUSALS,
+        **MONEY_MAY_HAVE_MOVED,
+        **dict.fromkeys(("03", "04", "05", "70"), Unknown),
+        "71": SmsNeeded,
+    }
+    unmapped_code = "Z9"
+
+    def account(self, merchant: str = "first") -> AccountSettings:
+        settings = {
+            "base_url": "https://unionpay.test/unionpay",
+            "mer_id": MER_IDS[merchant],
+            "tr_id": TR_ID,
+            "signer_cn": SIGNER_CN,
+        }
+        secrets = {
+            "merchant_private_key": MERCHANT.key_pem,
+            "merchant_certificate": MERCHANT.pem,
+            "root_certificate": ROOT.pem,
+            "middle_certificate": MIDDLE.pem,
+        }
+        return AccountSettings(f"unionpay-{merchant}", "unionpay", settings, secrets)
+
+    def build(self, account: AccountSettings, transport: Transport) -> Provider:
+        return UnionPay(account, transport, lambda: LATER)
+
+    def read(self, request: httpx.Request) -> OnTheWire:
+        fields = self.checked(request)
+        return OnTheWire(fields["orderId"], int(fields["txnAmt"]) if "txnAmt" in fields else None)
+
+    def checked(self, request: httpx.Request) -> Fields:
+        assert request.method == "POST"
+        fields = dict(parse_qsl(request.content.decode("ascii"), strict_parsing=True))
+        MERCHANT.key.public_key().verify(
+            base64.b64decode(fields["signature"]), digest(fields), padding.PKCS1v15(), hashes.SHA256()
+        )
+        assert fields["certId"] == str(MERCHANT.certificate.serial_number)
+        assert fields["txnTime"] == "20260302003015"
+        kind = (fields["txnType"], fields["txnSubType"], fields["bizType"])
+        path = "queryTrans.do" if kind[0] == "00" else "backTransReq.do"
+        assert request.url.path == f"/unionpay/gateway/api/{path}"
+        common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "accessType": "0", "channelType": "07"}
+        assert common.items() <= fields.items()
+        if kind in {("01", "01", "000902"), ("11", "00", "000501")}:
+            assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
+        if kind[0] in {"11", "79"}:
+            customer = base64.b64decode(fields["customerInfo"]).decode()
+            assert (
+                customer == f"{{certifTp=01&certifId={CARD.id_no}&customerNm={CARD.holder_name}&phoneNo={CARD.phone}}}"
+            )
+            assert fields["accNo"] == CARD.card_no
+        if kind[0] == "01":
+            assert fields["tokenPayData"] == f"{{token={AGREEMENT_NO}&trId={TR_ID}}}"
+            assert "accNo" not in fields
+        if kind[0] == "79":
+            assert fields["tokenPayData"] == f"{{trId={TR_ID}&tokenType=01}}"
+        return fields
+
+    def answer(self, request: httpx.Request, code: str) -> httpx.Response:
+        if self.checked(request)["txnType"] == "00":
+            return self._reply(request, "00", origRespCode=code, origRespMsg="说明", txnAmt=str(AMOUNT), queryId="Q1")
+        return self._reply(request, code)
+
+    def processing(self, request: httpx.Request) -> httpx.Response:
+        return self.answer(request, "05")
+
+    def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
+        return self._reply(request, "00", origRespCode="00", txnAmt=str(amount), currencyCode="156", queryId="Q1")
+
+    def not_found(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "34")
+
+    def unsigned(self, response: httpx.Response) -> httpx.Response:
+        head, _, rest = response.text.partition("&signPubKeyCert=")
+        assert rest
+        fields = dict(pair.split("=", 1) for pair in head.split("&"))
+        return text_of(signed(fields, by=MERCHANT))
+
+    def of_another_order(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "00", origRespCode="00", txnAmt=str(AMOUNT), orderId=OTHER_NUMBER)
+
+    def callback(self, number: str, amount: int, code: str | None = None) -> CallbackRequest:
+        return notification(a_notice(number, amount, code or "00"))
+
+    def open_binding(self, request: httpx.Request) -> httpx.Response:
+        token = f"{{token={AGREEMENT_NO}&trId={TR_ID}&tokenLevel=40&tokenType=01}}"
+        return self._reply(request, "00", tokenPayData=token)
+
+    def no_binding(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "34")
+
+    def sms_needed(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "71")
+
+    def _reply(self, request: httpx.Request, code: str, **more: str) -> httpx.Response:
+        asked = self.checked(request)
+        echoed = {
+            key: asked[key] for key in ("version", "encoding", "txnType", "txnSubType", "bizType", "merId", "orderId")
+        }
+        return text_of(signed({**echoed, "respCode": code, "respMsg": f"说明[{code}]", **more}))
+
+
+def a_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
+    return {
+        "version": "5.1.0",
+        "encoding": "UTF-8",
+        "signMethod": "01",
+        "txnType": "11",
+        "txnSubType": "00",
+        "bizType": "000501",
+        "merId": MER_IDS["first"],
+        "orderId": number,
+        "txnTime": "20260302003015",
+        "txnAmt": str(amount),
+        "currencyCode": "156",
+        "queryId": "202603020030150000001",
+        "respCode": code,
+        "respMsg": "成功",
+    }

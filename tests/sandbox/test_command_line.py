@@ -1,0 +1,68 @@
+"""Both programs as a person starts and stops them. Does not test what they answer: the other files here do."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox import __main__ as command_line
+from sandbox import business_system
+
+PATIENCE_S = 20
+ARGUMENTS = {
+    "sandbox": ["--data", "."],
+    "sandbox.business_system": ["--secret", "whsec_c2x1aWNlIHRlc3Qgc2VjcmV0IGZvciB0ZXN0cyE="],
+}
+ROOT = Path(command_line.__file__).parents[1]
+
+
+@contextmanager
+def running(module: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", module, "--port", "0", *ARGUMENTS[module]]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=folder, env={"PYTHONPATH": str(ROOT)}
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("module", ["sandbox", "sandbox.business_system"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(module: str, number: signal.Signals, tmp_path: Path, keys: Path) -> None:
+    (tmp_path / "keys").symlink_to(keys)
+    with running(module, tmp_path) as process:
+        assert process.stdout is not None
+        assert "listening on http://127.0.0.1:" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("main", [command_line.main, business_system.main])
+def test_a_port_in_use_is_said_in_one_line(main: object, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        arguments = ["--port", port]
+        if main is business_system.main:
+            arguments += ARGUMENTS["sandbox.business_system"]
+            status = business_system.main(arguments)
+        else:
+            status = command_line.main(arguments)
+    assert status == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"port {port} is in use" in error
+
+
+def test_keys_are_written_without_serving(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["keys", "--data", str(tmp_path)]) == 0
+    assert str(tmp_path / "keys") in capsys.readouterr().out
+    account = json.loads((tmp_path / "keys" / "allinpay" / "account.json").read_text())
+    assert set(account) == {"merchant_id", "user_name", "user_pass"}

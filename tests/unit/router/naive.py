@@ -1,0 +1,158 @@
+"""A second router, written straight from the text of the specification and in another style on purpose.
+
+Lists, loops and Fractions; it is slow, shares only the input values with the real one and none of its rules, so that
+a misreading would have to be made twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+
+from router import Candidate, ChannelFacts, FixedFee, LastAttempt, PercentFee, RouteRequest, TieredFee
+
+
+@dataclass
+class NaiveAnswer:
+    chosen: str | None = None
+    refusal: str | None = None
+    step: int = 0
+    max_single_limit: int | None = None
+    removed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    fees: dict[str, int] = field(default_factory=dict)
+    ranking: list[str] = field(default_factory=list)
+
+
+def naive_fee(fee: FixedFee | PercentFee | TieredFee, amount: int) -> int:
+    if isinstance(fee, TieredFee):
+        chosen = fee.tiers[len(fee.tiers) - 1].fee
+        for tier in reversed(fee.tiers):
+            if tier.up_to is None or amount <= tier.up_to:
+                chosen = tier.fee
+        return naive_fee(chosen, amount)
+    if isinstance(fee, FixedFee):
+        return fee.amount
+    exact = Fraction(str(fee.rate)) * amount
+    if fee.min is not None and exact < fee.min:
+        exact = Fraction(fee.min)
+    if fee.max is not None and exact > fee.max:
+        exact = Fraction(fee.max)
+    return floor(exact + Fraction(1, 2))
+
+
+def naive_decide(
+    request: RouteRequest, candidates: Sequence[Candidate], facts: Mapping[str, ChannelFacts]
+) -> NaiveAnswer:
+    answer = NaiveAnswer()
+    rules: dict[str, Candidate] = {}
+    known: dict[str, ChannelFacts] = {}
+    for candidate in candidates:
+        if (candidate.scene, candidate.bank) == (request.scene, request.bank):
+            rules[candidate.channel] = candidate
+            known[candidate.channel] = facts[candidate.channel] if candidate.channel in facts else ChannelFacts()
+            answer.fees[candidate.channel] = naive_fee(candidate.fee, request.amount)
+
+    # 1
+    could_be_used_if_signed = []
+    available = []
+    for code in rules:
+        rule = rules[code]
+        if rule.enabled and rule.channel_on and not rule.in_maintenance:
+            could_be_used_if_signed.append(code)
+            if rule.signing == "ready":
+                available.append(code)
+            else:
+                answer.removed[code] = (1, rule.signing)
+        elif not rule.enabled:
+            answer.removed[code] = (1, "rule_disabled")
+        elif not rule.channel_on:
+            answer.removed[code] = (1, "channel_off")
+        else:
+            answer.removed[code] = (1, "in_maintenance")
+    if len(available) == 0:
+        answer.step = 1
+        answer.refusal = "card_needs_signing" if len(could_be_used_if_signed) > 0 else "no_channel_available"
+        return answer
+
+    # What each available channel fails by itself, limit by limit, in the order of the specification.
+    infinite = float("inf")
+    fails: dict[str, list[str]] = {}
+    for code in available:
+        rule, past = rules[code], known[code]
+        fails[code] = []
+        if request.amount > (infinite if rule.single_limit is None else rule.single_limit):
+            fails[code].append("single_limit_exceeded")
+        if not past.used_today + request.amount <= (infinite if rule.daily_limit is None else rule.daily_limit):
+            fails[code].append("daily_limit_exceeded")
+        tries = infinite if rule.daily_insufficient_limit is None else rule.daily_insufficient_limit
+        if not past.insufficient_today < tries:
+            fails[code].append("daily_insufficient_balance_exceeded")
+        if rule.channel_daily_total is not None and past.channel_used_today + request.amount > rule.channel_daily_total:
+            fails[code].append("channel_total_exceeded")
+        if rule.card_daily_limit is not None and past.card_used_today + request.amount > rule.card_daily_limit:
+            fails[code].append("card_limit_exceeded")
+
+    # 2, 3, 4 and the two optional ones: each looks at all that step 1 left.
+    steps = {
+        "single_limit_exceeded": 2,
+        "daily_limit_exceeded": 3,
+        "daily_insufficient_balance_exceeded": 4,
+        "channel_total_exceeded": 4,
+        "card_limit_exceeded": 4,
+    }
+    for limit, step in steps.items():
+        if len([code for code in available if limit in fails[code]]) == len(available):
+            answer.refusal, answer.step = limit, step
+            if step == 2:
+                answer.max_single_limit = max(rules[code].single_limit or 0 for code in available)
+            for code in available:
+                answer.removed[code] = (step, limit)
+            return answer
+
+    # 5
+    left = [code for code in available if fails[code] == []]
+    for code in available:
+        if fails[code] != []:
+            answer.removed[code] = (5, fails[code][0])
+    answer.step = 5
+    answer.ranking = left
+    if len(left) == 0:
+        answer.refusal = "no_eligible_channel"
+        return answer
+    if len(left) == 1:
+        answer.chosen = left[0]
+        return answer
+
+    # 6: three stable sorts, the least important first.
+    left = sorted(left)
+    left = sorted(left, key=lambda code: rules[code].priority, reverse=True)
+    left = sorted(left, key=lambda code: answer.fees[code])
+    answer.ranking = left
+
+    # 7, 8, 9
+    best, second = left[0], left[1]
+    how_best = _how_it_went(known[best].last_attempt, request)
+    how_second = _how_it_went(known[second].last_attempt, request)
+    if how_best == "well":
+        answer.step, answer.chosen = 7, best
+    elif how_best == "badly, payer":
+        answer.step, answer.chosen = 8, best
+    elif how_second == "badly, not payer":
+        answer.step, answer.chosen = 9, best
+    else:
+        answer.step, answer.chosen = 9, second
+    return answer
+
+
+def _how_it_went(last: LastAttempt | None, request: RouteRequest) -> str:
+    if last is None:
+        return "well"
+    if (
+        request.last_attempt_max_age is not None
+        and last.finished_at is not None
+        and last.finished_at + request.last_attempt_max_age < request.now
+    ):
+        return "well"
+    if last.status == "succeeded":
+        return "well"
+    return "badly, payer" if last.blame == "payer" else "badly, not payer"

@@ -1,0 +1,114 @@
+"""Whole decisions at random: the router against a second implementation of the same text, and what must always hold.
+
+Not tested here: the single edges of each step, which test_steps names one by one.
+"""
+
+import json
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from router import (
+    Decision,
+    Fee,
+    decide,
+    explain,
+    fee_for,
+    fee_to_json,
+    from_record,
+    parse_fee,
+    replay,
+    to_answer,
+    to_record,
+)
+from tests.unit.router.cases import removed
+from tests.unit.router.naive import naive_decide, naive_fee
+from tests.unit.router.strategies import Case, cases, fees
+
+# A busy machine draws slowly; that says nothing about the router.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(PATIENT, max_examples=500)
+SOME = settings(PATIENT, max_examples=150)
+
+
+def decided(case: Case) -> Decision:
+    return decide(case.request, case.candidates, case.facts, config_version=3)
+
+
+@MANY
+@given(cases())
+def test_both_routers_answer_the_same(case: Case) -> None:
+    decision, naive = decided(case), naive_decide(*case)
+    assert (decision.chosen, decision.refusal) == (naive.chosen, naive.refusal)
+    assert decision.chosen_by_step == (None if naive.chosen is None else naive.step)
+    assert decision.refused_by_step == (naive.step if naive.chosen is None else None)
+    assert decision.max_single_limit == naive.max_single_limit
+    assert removed(decision) == naive.removed
+    assert [seen.channel for seen in decision.ranked] == naive.ranking
+    assert {seen.channel: seen.fee for seen in decision.trace} == naive.fees
+
+
+@MANY
+@given(fees(), st.integers(1, 10**13))
+def test_both_count_the_same_fee(fee: Fee, amount: int) -> None:
+    assert fee_for(fee, amount) == naive_fee(fee, amount)
+
+
+@SOME
+@given(fees())
+def test_a_fee_survives_json(fee: Fee) -> None:
+    assert parse_fee(json.loads(json.dumps(fee_to_json(fee)))) == fee
+
+
+@SOME
+@given(cases())
+def test_a_decision_is_a_channel_or_a_refusal_and_every_channel_is_ranked_or_removed(case: Case) -> None:
+    decision = decided(case)
+    assert (decision.chosen is None) == (decision.refusal is not None)
+    assert (decision.chosen_by_step is None) == (decision.refused_by_step is not None)
+    for seen in decision.trace:
+        assert (seen.rank is None) == (seen.removed_by_step is not None) == (seen.reason is not None)
+
+
+@SOME
+@given(cases())
+def test_a_third_is_never_chosen(case: Case) -> None:
+    decision = decided(case)
+    if decision.chosen is not None:
+        assert decision.chosen in [seen.channel for seen in decision.ranked[:2]]
+
+
+@SOME
+@given(cases(), st.integers())
+def test_the_order_of_the_candidates_never_matters(case: Case, seed: int) -> None:
+    shuffled = list(case.candidates)
+    Random(seed).shuffle(shuffled)
+    again = decide(case.request, shuffled, case.facts, config_version=3)
+    assert again == decided(case)
+    assert to_record(again) == to_record(decided(case))
+
+
+@SOME
+@given(cases())
+def test_a_stored_decision_is_read_back_and_replayed_to_the_same_answer(case: Case) -> None:
+    decision = decided(case)
+    record = json.loads(json.dumps(to_record(decision)))
+    assert from_record(record) == decision
+    assert replay(record) == decision
+    assert to_record(replay(record)) == record
+    assert to_answer(from_record(record)) == to_answer(decision)
+
+
+@SOME
+@given(cases())
+def test_every_decision_can_be_explained(case: Case) -> None:
+    decision = decided(case)
+    told = explain(decision)
+    steps = [sentence.split(":")[0] for sentence in told]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == f"Step {decision.chosen_by_step or decision.refused_by_step}"
+    assert ("is chosen" in told[-1]) == (decision.chosen is not None)
+    assert ("refused" in told[-1]) == (decision.refusal is not None)
+    for seen in decision.trace:
+        assert any(seen.channel in sentence for sentence in told) or decision.refused_by_step == 2
