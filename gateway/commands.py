@@ -1,4 +1,4 @@
-"""What the command line does with a database, without serving: migrate, examine, explain, apply and show the catalogue."""
+"""What the command line does with a database, without serving: examine, explain, apply and show the catalogue."""
 
 import os
 from collections.abc import AsyncIterator, Mapping

@@ -35,7 +35,7 @@ __all__ = [
 ADDRESSES_FILE = "run.json"
 APPLIED_FILE = "catalogue.applied"
 SAMPLE_CARD = {
-    "card_no": "6222021001116245702",
+    "card_no": "6222020000000001230",
     "holder_name": "张三",
     "id_no": "11010519491231002X",
     "phone": "13800138000",

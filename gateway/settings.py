@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """The key ring: `1:base64,2:base64` (32 bytes each); the highest number encrypts, all of them decrypt."""
     business_timezone: str = "Asia/Shanghai"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: readable lines on a terminal, else JSON."""
     pool_size: int = Field(8, ge=2, le=200)
     max_waiting: int = Field(2000, ge=1)
     """Requests that may wait in one process; the next one is answered 503."""

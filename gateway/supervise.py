@@ -27,7 +27,7 @@ END_WITHIN_S = 15.0
 """How long a child may take after SIGTERM before it is killed; running requests are finished in that time."""
 
 
-class Interrupted(BaseException):  # noqa: N818 -- like KeyboardInterrupt: an order, not an error
+class Interrupted(BaseException):
     """SIGTERM, SIGINT or SIGHUP: end now, in good order."""
 
 
@@ -46,7 +46,7 @@ def interruptible() -> Iterator[None]:
     A child that is being ended well must not be left half way by a second Ctrl-C (terminals and make send several).
     """
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(number: int, _: FrameType | None) -> None:
         for sign in signs:
             signal.signal(sign, signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from gateway.api.fields import wrong
+from gateway.api.refusals import wrong
 from router.fees import MAX_FEN, MAX_TIERS, Fee, FeeError, parse_fee
 
 __all__ = ["FEE_SCHEMA", "FeeField"]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 from stdnum import luhn
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError as StdnumError
 
+from gateway.api.fee_field import FeeField
+from gateway.api.refusals import wrong
 from gateway.domain.cards import bank_names
 from gateway.domain.ids import IdError, read
 from gateway.domain.money import MAX_AMOUNT
@@ -26,6 +27,7 @@ __all__ = [
     "CardNumber",
     "Code",
     "Description",
+    "FeeField",
     "Fen",
     "HolderName",
     "IdNumber",
@@ -60,12 +62,6 @@ class QueryModel(BaseModel):
     """The parameters of an address: texts, read by each field's own rule."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def wrong(code: str, message: str, field: str = "") -> PydanticCustomError:
-    """A refusal with our own words; never put the value into them. `field`: which one, said by its whole model."""
-    context = {"field": field} if field else None
-    return PydanticCustomError(code, message, context)
 
 
 # --- texts ---

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from gateway.api.fee_field import FeeField
 from gateway.api.fields import (
     Amount,
     AnyBank,
@@ -13,6 +12,7 @@ from gateway.api.fields import (
     CardNumber,
     Code,
     Description,
+    FeeField,
     Fen,
     HolderName,
     IdNumber,

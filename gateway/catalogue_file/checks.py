@@ -8,8 +8,8 @@ import httpx
 from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode
-from gateway.domain.catalogue_content import AccountContent, key_hash_of
+from gateway.domain.catalogue import ANY_BANK, Account
+from gateway.domain.catalogue_content import AccountContent, can_authenticate, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
 from gateway.ports import AccountSettings, NotSentError
 from gateway.settings import SAMPLE_API_KEY
@@ -162,15 +162,10 @@ def _channel_problems(path: str, merchant: MerchantShape) -> Problems:
         for bank, mode in channel.authentication.items():
             if bank != ANY_BANK and bank not in bank_names():
                 yield f"{here}.authentication.{bank}: {bank} is not a bank code"
-            if account is not None and account.provider in PROVIDERS and not _can(account.provider, mode):
+            if account is None or account.provider not in PROVIDERS:
+                continue
+            if not can_authenticate(mode, silently=declaration_of(account.provider).authenticates_silently):
                 yield f"{here}.authentication.{bank}: {account.provider} cannot authenticate by {mode}"
-
-
-def _can(provider: str, mode: AuthenticationMode) -> bool:
-    # Signing by SMS is not part of the adapter's port yet, so no provider can do it.
-    if mode is AuthenticationMode.SILENT:
-        return declaration_of(provider).authenticates_silently
-    return mode is AuthenticationMode.NONE
 
 
 def _window_problems(path: str, merchant: MerchantShape) -> Problems:

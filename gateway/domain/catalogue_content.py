@@ -6,8 +6,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.scenes import Scene
@@ -21,6 +22,14 @@ MAX_LIVE_SECRETS = 2
 def key_hash_of(key: str) -> bytes:
     """How an API key is kept: the SHA-256 of its text. Keys are random, so no salt is needed."""
     return sha256(key.encode()).digest()
+
+
+def can_authenticate(mode: AuthenticationMode, *, silently: bool) -> bool:
+    """Whether a provider can authenticate this way; `silently` is what its declaration says.
+
+    Signing by SMS is not part of the adapters' port yet, so no provider can do it.
+    """
+    return mode is AuthenticationMode.NONE or (mode is AuthenticationMode.SILENT and silently)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,16 @@ class CatalogueFile:
     merchants: tuple[MerchantContent, ...]
     warnings: tuple[str, ...] = ()
     """What is allowed and probably a mistake."""
+
+
+class Keep(Enum):
+    """For a field whose None means something."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+"""Leave the field as it is."""
 
 
 class CatalogueRefusedError(Exception):

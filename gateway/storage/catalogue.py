@@ -6,8 +6,7 @@ waits, then meets the first one's row, and tries again from what is there now.
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Table, delete, insert, select, update
@@ -17,12 +16,14 @@ from typeid import TypeID
 
 from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
 from gateway.domain.catalogue_content import (
+    KEEP,
     MAX_LIVE_SECRETS,
     ApplyReport,
     CatalogueBusyError,
     CatalogueChange,
     CatalogueFile,
     CatalogueRefusedError,
+    Keep,
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
@@ -47,22 +48,13 @@ from gateway.storage.tables import (
     route_rules,
 )
 
-__all__ = ["KEEP", "CatalogueStore", "Keep", "new_id"]
+__all__ = ["CatalogueStore", "new_id"]
 
 MAX_TRIES = 10
 """Of one change, when others change the catalogue at the same moment."""
 UNIQUE_VIOLATION, LOCK_NOT_AVAILABLE = "23505", "55P03"
 VERSION_KEY, KEY_HASH_KEY = "catalogue_versions_pkey", "api_keys_hash_key"
 
-
-class Keep(Enum):
-    """For a field whose None means something."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
-"""Leave the field as it is."""
 
 Work = Callable[[AsyncConnection], Awaitable[bool]]
 """A change; it answers whether it changed anything."""

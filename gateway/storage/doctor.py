@@ -79,8 +79,8 @@ _CHECKS = (
             OR coalesce(u.succeeded, 0) <> coalesce(c.succeeded, 0)
             OR coalesce(u.insufficient, 0) <> coalesce(c.insufficient, 0)
         """,
-        "usage of user {user_id} on {channel} on {business_day} says reserved {has_reserved}, succeeded {has_succeeded},"
-        " insufficient {has_insufficient}; the payments say {reserved}, {succeeded}, {insufficient}",
+        "usage of user {user_id} on {channel} on {business_day} says reserved {has_reserved}, succeeded"
+        " {has_succeeded}, insufficient {has_insufficient}; the payments say {reserved}, {succeeded}, {insufficient}",
     ),
     _Check(
         """

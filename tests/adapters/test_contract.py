@@ -11,6 +11,7 @@ import pytest
 
 from adapters.accounts import AccountError
 from adapters.unionpay import UnionPay
+from adapters.unionpay.letter import pairs_in
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, Succeeded, Unknown
 from gateway.domain.scenes import Scene
@@ -67,6 +68,27 @@ async def test_a_message_with_separators_in_brackets_is_read() -> None:
 
     outcome = await CASE.build(CASE.account(), Wire(answer)).authenticate(an_authentication())
     assert outcome == Authenticated(AGREEMENT_NO, "00")
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("a=1&b=2", {"a": "1", "b": "2"}),
+        ("a={x=1&y=2}&b=[p&q=[r]&c=", {"a": "{x=1&y=2}", "b": "[p&q=[r]", "c": ""}),
+        ("a=x{1&2}y[3&4]z&b=2", {"a": "x{1&2}y[3&4]z", "b": "2"}),
+        ("a={never closed&b=2", {"a": "{never closed&b=2"}),
+        ("a==&b=x=y", {"a": "=", "b": "x=y"}),
+        ("&&=1&x&a=1", {"a": "1"}),
+        ("", {}),
+    ],
+)
+def test_pairs_are_read_with_their_brackets(text: str, fields: dict[str, str]) -> None:
+    assert pairs_in(text) == fields
+
+
+@pytest.mark.parametrize("pattern", ["{", "{&", "[{", "}&{", "a={b&"])
+def test_a_megabyte_of_brackets_is_read_in_no_time(pattern: str) -> None:
+    assert len("".join(pairs_in(pattern * (2**20 // len(pattern))))) <= 2**20
 
 
 async def test_a_quick_charge_without_a_token_is_declined_and_never_sent() -> None:

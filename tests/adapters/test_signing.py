@@ -57,14 +57,18 @@ def test_only_the_owner_certified_by_the_pinned_middle_is_believed(pem: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("root", "middle"), [(MIDDLE, ROOT), (ROOT, OWNER), (identity("Signing root", None, LATER), MIDDLE)]
+    ("root", "middle"),
+    [(MIDDLE, ROOT), (ROOT, OWNER), (identity("Signing root", None, LATER), MIDDLE)],
+    ids=["swapped", "a middle that another middle issued", "another root of the same name"],
 )
 def test_authorities_that_do_not_fit_are_refused(root: Identity, middle: Identity) -> None:
     with pytest.raises(SigningError):
-        PinnedChain(root.pem, middle.pem, "")
-    if middle is not OWNER:
-        with pytest.raises(SigningError):
-            PinnedChain(root.pem, middle.pem, "owner")
+        PinnedChain(root.pem, middle.pem, "owner")
+
+
+def test_a_chain_without_an_owner_is_refused() -> None:
+    with pytest.raises(SigningError):
+        PinnedChain(ROOT.pem, MIDDLE.pem, "")
 
 
 def test_the_memory_for_certificates_has_an_end() -> None:

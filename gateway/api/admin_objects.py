@@ -1,0 +1,142 @@
+"""The catalogue as the admin calls show it: never a secret, never a hash of a key."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
+from gateway.domain.catalogue_content import CatalogueChange
+from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
+from gateway.domain.payments import timestamp
+from router.fees import fee_to_json
+
+__all__ = ["catalogue_object", "channel_object", "merchant_object", "rule_object", "window_object"]
+
+Shown = dict[str, Any]
+
+
+def merchant_object(merchant: Merchant) -> Shown:
+    """A merchant."""
+    age = merchant.last_attempt_max_age
+    return {
+        "object": "merchant",
+        "code": merchant.code,
+        "name": merchant.name,
+        "last_attempt_max_age_s": None if age is None else int(age.total_seconds()),
+    }
+
+
+def channel_object(catalogue: Catalogue, channel: Channel, now: datetime) -> Shown:
+    """A channel with the provider behind it and whether it rests now."""
+    return {
+        "object": "channel",
+        "merchant": catalogue.merchants[channel.merchant_id].code,
+        "code": channel.code,
+        "account": channel.account,
+        "provider": catalogue.accounts[channel.merchant_id, channel.account].provider,
+        "name": channel.name,
+        "on": channel.on,
+        "in_maintenance": catalogue.in_maintenance(channel.merchant_id, channel.code, now),
+        "authentication": dict(channel.authentication),
+        "authentication_fee": channel.authentication_fee,
+        "daily_total": channel.daily_total,
+    }
+
+
+def window_object(window: MaintenanceWindow) -> Shown:
+    """A maintenance window."""
+    return {
+        "object": "maintenance_window",
+        "id": show(WINDOW, window.window_id),
+        "channel": window.channel,
+        "starts_at": timestamp(window.starts_at),
+        "ends_at": timestamp(window.ends_at),
+        "note": window.note,
+    }
+
+
+def rule_object(rule: RouteRule) -> Shown:
+    """A rule."""
+    return {
+        "object": "rule",
+        "channel": rule.channel,
+        "scene": rule.scene,
+        "bank": rule.bank,
+        "enabled": rule.enabled,
+        "fee": fee_to_json(rule.fee),
+        "priority": rule.priority,
+        "single_limit": rule.single_limit,
+        "daily_limit": rule.daily_limit,
+        "daily_insufficient_limit": rule.daily_insufficient_limit,
+        "card_daily_limit": rule.card_daily_limit,
+    }
+
+
+def catalogue_object(
+    catalogue: Catalogue, apps: Mapping[tuple[UUID, str], str], history: list[CatalogueChange], now: datetime
+) -> Shown:
+    """Everything; `apps` is (merchant id, app code) → name."""
+    merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)
+    return {
+        "object": "catalogue",
+        "version": catalogue.version,
+        "merchants": [_whole_merchant(catalogue, merchant, apps, now) for merchant in merchants],
+        "history": [
+            {
+                "version": change.version,
+                "changed_at": timestamp(change.changed_at),
+                "changed_by": change.changed_by,
+                "note": change.note,
+            }
+            for change in history
+        ],
+    }
+
+
+def _whole_merchant(
+    catalogue: Catalogue, merchant: Merchant, apps: Mapping[tuple[UUID, str], str], now: datetime
+) -> Shown:
+    mine = merchant.merchant_id
+    windows = [window for (owner, _), found in catalogue.windows.items() if owner == mine for window in found]
+    rules = [rule for (owner, _, _), found in catalogue.rules.items() if owner == mine for rule in found]
+    return merchant_object(merchant) | {
+        "apps": [_app(catalogue, mine, code, name) for (owner, code), name in apps.items() if owner == mine],
+        "endpoints": [_endpoint(endpoint) for endpoint in catalogue.endpoints.get(mine, ())],
+        "accounts": [_account(a) for (owner, _), a in catalogue.accounts.items() if owner == mine],
+        "channels": [
+            channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
+        ],
+        "maintenance_windows": [window_object(window) for window in windows],
+        "rules": [rule_object(rule) for rule in rules],
+    }
+
+
+def _app(catalogue: Catalogue, merchant_id: UUID, code: str, name: str) -> Shown:
+    keys = [key for key in catalogue.keys.values() if (key.merchant_id, key.app) == (merchant_id, code)]
+    return {"code": code, "name": name, "keys": [{"id": show(KEY, k.key_id), "label": k.label} for k in keys]}
+
+
+def _endpoint(endpoint: Endpoint) -> Shown:
+    return {
+        "id": show(ENDPOINT, endpoint.endpoint_id),
+        "app": endpoint.app,
+        "url": endpoint.url,
+        "event_types": None if endpoint.event_types is None else sorted(endpoint.event_types),
+        "allow_private": endpoint.allow_private,
+        "stopped": endpoint.stopped,
+        "secrets": len(endpoint.secrets),
+    }
+
+
+def _account(account: Account) -> Shown:
+    return {
+        "code": account.code,
+        "provider": account.provider,
+        "settings": dict(account.settings),
+        "secrets": sorted(account.secrets),
+        "poll_gaps_s": None if account.poll_gaps_s is None else list(account.poll_gaps_s),
+        "not_found_answers": account.not_found_answers,
+        "not_found_over_s": account.not_found_over_s,
+        "answer_timeout_s": account.answer_timeout_s,
+    }

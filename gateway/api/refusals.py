@@ -1,0 +1,11 @@
+"""Refusing a field in our own words."""
+
+from pydantic_core import PydanticCustomError
+
+__all__ = ["wrong"]
+
+
+def wrong(code: str, message: str, field: str = "") -> PydanticCustomError:
+    """A refusal with our own words; never put the value into them. `field`: which one, said by its whole model."""
+    context = {"field": field} if field else None
+    return PydanticCustomError(code, message, context)

@@ -1,0 +1,223 @@
+"""Builds and wires everything; nobody else does."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
+
+from adapters.catalogue import declaration_of
+from adapters.http import AiohttpTransport, retry_not_sent
+from gateway import metrics
+from gateway.accounts import AdapterAccounts, Build
+from gateway.api.admin import admin_routes
+from gateway.api.app import Api, Readiness, build_app
+from gateway.domain.payments import Payment
+from gateway.flows.facts import FactMaker
+from gateway.flows.follow_up import FollowUp
+from gateway.flows.observe import Callbacks
+from gateway.flows.pay import PayFlow
+from gateway.flows.submit import Submission
+from gateway.ports import CallbackAnswer, CallbackRequest
+from gateway.settings import Settings
+from gateway.storage.books import Books
+from gateway.storage.catalogue import CatalogueStore
+from gateway.storage.crypto import KeyRing
+from gateway.storage.deliveries import DeliveryStore
+from gateway.storage.doctor import examine
+from gateway.storage.due import DueStore
+from gateway.storage.engine import create_engine
+from gateway.storage.migrate import applied, head
+from gateway.storage.opening import OpeningStore
+from gateway.storage.reading import Reader
+from gateway.storage.recording import RecordingStore
+from gateway.storage.refresh import CatalogueWatch
+from gateway.workers.deliver import Deliverer
+from gateway.workers.egress import Egress
+from gateway.workers.follow_up import Follower
+from gateway.workers.schedule import Schedule
+
+log = structlog.get_logger(__name__)
+
+FINISH_WITHIN_S = 20.0
+"""How long running submissions may take when the process ends; what is left is followed up by others."""
+READY_TICK_AGE_S = 15.0
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+class RunningTasks:
+    """Work that goes on when its caller goes away, awaited when the process ends."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Payment]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
+        """Run `work` and keep hold of it until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for what runs, a bounded time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: "asyncio.Task[Payment]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The payment is in the books with something due: a worker takes it up.
+            log.error("submission failed", exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A running gateway: what commands and tests need of it."""
+
+    settings: Settings
+    engine: AsyncEngine
+    reading: Reader
+    catalogue_store: CatalogueStore
+    watch: CatalogueWatch
+    books: Books
+    app: web.Application | None
+
+    async def doctor(self) -> list[str]:
+        """What is wrong in the books, in words; nothing when all is well."""
+        return await examine(self.engine, utc_now())
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedCallbacks:
+    """Callbacks by the account's name in the address."""
+
+    callbacks: Callbacks
+    watch: CatalogueWatch
+
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        account = self.watch.current.account_of_callback(account_name)
+        return await self.callbacks.receive(account, request) if account else None
+
+
+@contextlib.asynccontextmanager
+async def system(
+    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
+) -> AsyncIterator[System]:
+    """A gateway on the settings' database: its API, its workers, or both. Ends in good order."""
+    assert settings.database_url is not None, "the caller starts or names a database"
+    assert settings.card_keys is not None, "the caller gives a key ring"
+    timezone = ZoneInfo(settings.business_timezone)
+    ring = KeyRing.parse(settings.card_keys.get_secret_value())
+    async with contextlib.AsyncExitStack() as stack:
+        engine = create_engine(settings.database_url, settings.pool_size)
+        stack.push_async_callback(engine.dispose)
+        transport = AiohttpTransport()
+        stack.push_async_callback(transport.aclose)
+
+        catalogue_store = CatalogueStore(engine, ring)
+        watch = CatalogueWatch(catalogue_store)
+        sending = retry_not_sent(transport)
+        callback_base = settings.callback_base
+        accounts = (
+            AdapterAccounts(sending, callback_base, build_provider)
+            if build_provider
+            else AdapterAccounts(sending, callback_base)
+        )
+        watch.on_change(accounts.take)
+        await watch.start()
+        stack.push_async_callback(watch.stop)
+
+        async def stop_endpoint(merchant_id: UUID, endpoint_id: UUID, because: str) -> None:
+            await catalogue_store.stop_endpoint(merchant_id, endpoint_id, because, utc_now())
+
+        egress = Egress()
+        stack.push_async_callback(egress.close)
+        deliverer = Deliverer(
+            DeliveryStore(engine), egress, lambda: watch.current, utc_now, random.random, stop_endpoint
+        )
+        stack.push_async_callback(deliverer.close)
+        hand_over = deliverer.hand_over if workers else None
+        books = Books(
+            OpeningStore(engine, ring, lambda: watch.current, accounts.pace, timezone, hand_over),
+            RecordingStore(engine, ring, lambda: watch.current, accounts.pace, hand_over),
+            settings.max_waiting,
+        )
+        due = DueStore(engine, ring)
+        facts = FactMaker(utc_now, uuid7)
+        submission = Submission(accounts, books, facts)
+        tasks = RunningTasks()
+        stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
+        reading = Reader(engine, ring, timezone)
+        schedule: Schedule | None = None
+        if workers:
+            follower = Follower(
+                due,
+                FollowUp(submission, due),
+                lambda: watch.current.merchants.keys(),
+                accounts.longest_call_s,
+                utc_now,
+                metrics.POLLS_CLAIMED.labels("poll").inc,
+            )
+            stack.push_async_callback(follower.close)
+            jobs = {"follow_up": follower.tick, "deliver": deliverer.tick}
+            schedule = Schedule(jobs, timezone, _ticked)
+            schedule.start()
+            stack.callback(schedule.stop)
+
+        app: web.Application | None = None
+        if api:
+            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s)
+            needs = Api(
+                settings=settings,
+                payments=pay,
+                reading=reading,
+                callbacks=_NamedCallbacks(Callbacks(accounts, books, facts, due), watch),
+                cards=due,
+                catalogue=lambda: watch.current,
+                readiness=lambda: _readiness(engine, schedule),
+                metrics=metrics.render,
+                clock=utc_now,
+                observe=_observe_request,
+            )
+            app = build_app(needs, admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7))
+        yield System(settings, engine, reading, catalogue_store, watch, books, app)
+
+
+def _ticked(job: str) -> None:
+    metrics.LAST_TICK.labels(job).set(time.time())
+
+
+def _observe_request(method: str, path: str, status: int, seconds: float) -> None:
+    metrics.HTTP_REQUESTS.labels(method, path, status).inc()
+    metrics.HTTP_SECONDS.labels(path).observe(seconds)
+
+
+async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readiness:
+    """Whether the database answers with the right schema and the workers' ticks are fresh."""
+    ages = schedule.ages_s() if schedule else {}
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        database, migrated = True, await applied(engine) == head()
+    except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
+        database, migrated = False, False
+    fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
+    return Readiness(database and migrated and fresh, database, migrated, ages)

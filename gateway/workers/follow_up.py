@@ -1,0 +1,80 @@
+"""Following up payments with something due: claimed by lease, a bounded number at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from gateway.domain.payments import Payment
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 64
+"""Payments in hand: claimed, being asked about, or being recorded."""
+LEASE_MARGIN_S = 10.0
+"""Beyond a PSP call's own limit: the time to record what it said."""
+CLOSE_WITHIN_S = 10.0
+
+
+class Claims(Protocol):
+    """The books of what is due (implemented by `gateway.storage.due`)."""
+
+    async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
+
+    async def claim(self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime) -> list[Payment]: ...
+
+
+class Follower:
+    """Claims what is due and does it. `call_limit_s` tells the longest that one PSP call may take now."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        follow_up: Callable[[Payment], Awaitable[Payment]],
+        merchants: Callable[[], Collection[UUID]],
+        call_limit_s: Callable[[], float],
+        clock: Callable[[], datetime],
+        claimed: Callable[[int], None],
+    ) -> None:
+        self._claims = claims
+        self._follow_up = follow_up
+        self._merchants = merchants
+        self._call_limit_s = call_limit_s
+        self._clock = clock
+        self._claimed = claimed
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def tick(self) -> None:
+        """Take up what is due now, as far as there is room."""
+        for merchant_id in await self._claims.merchants_with_work(self._merchants(), self._clock()):
+            room = AT_ONCE - len(self._tasks)
+            if room <= 0 or self._closing:
+                return
+            now = self._clock()
+            lease_until = now + timedelta(seconds=self._call_limit_s() + LEASE_MARGIN_S)
+            due = await self._claims.claim(merchant_id, now, room, lease_until)
+            self._claimed(len(due))
+            for payment in due:
+                task = asyncio.create_task(self._do(payment))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Take nothing more and let what runs end within a bounded time; leases bring the rest back."""
+        self._closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _do(self, payment: Payment) -> None:
+        try:
+            await self._follow_up(payment)
+        except Exception:
+            # Nothing is lost: the payment stays due, and comes back when its lease runs out.
+            log.exception("follow-up failed", payment_id=str(payment.payment_id))
