@@ -29,7 +29,6 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.observe import Callbacks
 from gateway.flows.pay import PayFlow
 from gateway.flows.submit import Submission
-from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.settings import Settings
 from gateway.storage.books import Books
 from gateway.storage.catalogue import CatalogueStore
@@ -105,18 +104,6 @@ class System:
         return await examine(self.engine, utc_now())
 
 
-@dataclass(frozen=True, slots=True)
-class _NamedCallbacks:
-    """Callbacks by the account's name in the address."""
-
-    callbacks: Callbacks
-    watch: CatalogueWatch
-
-    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
-        account = self.watch.current.account_of_callback(account_name)
-        return await self.callbacks.receive(account, request) if account else None
-
-
 @contextlib.asynccontextmanager
 async def system(
     settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
@@ -165,7 +152,7 @@ async def system(
         submission = Submission(accounts, books, facts)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(engine, ring, timezone)
+        reading = Reader(engine, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
         schedule: Schedule | None = None
         if workers:
             follower = Follower(
@@ -189,7 +176,7 @@ async def system(
                 settings=settings,
                 payments=pay,
                 reading=reading,
-                callbacks=_NamedCallbacks(Callbacks(accounts, books, facts, due), watch),
+                callbacks=Callbacks(accounts, books, facts, due),
                 cards=due,
                 catalogue=lambda: watch.current,
                 readiness=lambda: _readiness(engine, schedule),

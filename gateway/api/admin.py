@@ -122,7 +122,7 @@ def admin_routes(
     ) -> Route:
         status = 201 if method == "POST" else 200
         names = {name: text for name, text in more.pop("path_about", about).items() if f"{{{name}}}" in path}
-        problems: tuple[int, ...] = (503,) if method != "GET" else ()
+        problems: tuple[int, ...] = (409, 503) if method != "GET" else ()
         handle = _problems_told(handler)
         return Route(
             method,

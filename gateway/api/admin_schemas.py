@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.api.fields import Code, FeeField, Fen, Moment, QueryModel, RequestModel, SceneName, wrong
+from gateway.api.fee_field import FeeField
+from gateway.api.fields import Code, Fen, Moment, QueryModel, RequestModel, SceneName, wrong
 from gateway.domain.catalogue import AuthenticationMode
-from gateway.domain.money import MAX_AMOUNT
 from gateway.domain.scenes import Scene
+from router.fees import MAX_FEN
 
 __all__ = [
     "CatalogueAnswer",
@@ -28,11 +29,9 @@ __all__ = [
 MAX_NAME, MAX_NOTE = 100, 500
 MAX_INT32 = 2**31 - 1
 MAX_BANKS = 1000
-MAX_LIMIT = MAX_AMOUNT * 1_000_000
-"""Totals over all users of a day may be far above one payment."""
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="in fen (1/100 yuan); null: no limit")]
+Limit = Annotated[int, Field(ge=1, le=MAX_FEN, description="in fen (1/100 yuan); null: no limit")]
 Mode = Annotated[AuthenticationMode, Field(strict=False)]
 
 

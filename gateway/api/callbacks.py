@@ -25,12 +25,11 @@ def callback_routes(api: Api) -> list[Route]:
 
 def _receive(api: Api) -> Handler:
     async def receive(call: Call) -> Reply:
-        account = api.catalogue().account_of_callback(call.path["account"])
-        if account is None:
-            raise not_found("account")
         request = call.request
         callback = CallbackRequest(request.method, request.query_string, dict(request.headers), call.raw)
-        answer = await api.callbacks.receive(account, callback)
+        answer = await api.callbacks.receive(call.path["account"], callback)
+        if answer is None:
+            raise not_found("account")
         return Reply(answer.body, answer.status, answer.content_type)
 
     return receive

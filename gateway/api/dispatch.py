@@ -28,6 +28,7 @@ from gateway.api.reading_json import checked, checked_query, read_object
 from gateway.api.routing import JSON, Call, Reply, Route
 from gateway.api.schemas import NoQuery
 from gateway.api.undisturbed import Undisturbed
+from gateway.logs import get
 from gateway.ports import OverloadedError
 
 __all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "replace_server_errors"]
@@ -39,7 +40,7 @@ _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _REQUEST_ID_KEY = web.RequestKey("request_id", str)
 _ROUTE_KEY = web.RequestKey("route_path", str)
 
-_log = structlog.get_logger(__name__)
+_log = get(__name__)
 
 
 def endpoint(api: Api, route: Route, undisturbed: Undisturbed) -> WebHandler:
@@ -85,7 +86,7 @@ def middleware(api: Api) -> Middleware:
     async def answer(request: web.Request, handler: WebHandler) -> web.StreamResponse:
         started = time.perf_counter()
         request_id = request[_REQUEST_ID_KEY] = _request_id(request)
-        with structlog.contextvars.bound_contextvars(**{"http.request.id": request_id}):
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = await _answered(request, handler, request_id)
         response.headers[REQUEST_ID] = request_id
         api.observe(request.method, request.get(_ROUTE_KEY, ""), response.status, time.perf_counter() - started)
@@ -107,7 +108,7 @@ async def _answered(request: web.Request, handler: WebHandler, request_id: str) 
         return _problem_response(of_status(400, "The body was cut off or badly encoded."), request_id)
     except Exception:  # noqa: BLE001 -- the last line of defence
         # The one place where the unexpected ends: told to the log, and to the client only that it happened.
-        _log.exception("unexpected error", **{"url.path": request.path, "http.request.method": request.method})
+        _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
         return _problem_response(internal_error(), request_id)
 
 

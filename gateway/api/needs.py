@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gateway.domain.catalogue import Account, Catalogue
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.orders import Order
 from gateway.ports import CallbackAnswer, CallbackRequest, Reading, StoredCard, Taken
 from gateway.settings import Settings
@@ -25,8 +25,8 @@ class PaymentsFlow(Protocol):
 class CallbacksFlow(Protocol):
     """Takes callbacks of PSPs."""
 
-    async def receive(self, account: Account, request: CallbackRequest) -> CallbackAnswer:
-        """Believe it or not, and say what that PSP wants to read."""
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        """Believe it or not, and say what that PSP wants to read; None: there is no such account."""
         ...
 
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import structlog
+from gateway.logs import get
 
 __all__ = ["Undisturbed"]
 
 T = TypeVar("T")
 
-_log = structlog.get_logger(__name__)
+_log = get(__name__)
 
 
 class Undisturbed:

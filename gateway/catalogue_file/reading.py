@@ -82,7 +82,7 @@ def _said(details: ErrorDetails) -> tuple[str, str]:
     message = details["msg"]
     for pydantic_says, we_say in (("Input should", "must"), ("String should", "must"), ("List should", "must")):
         message = message.replace(pydantic_says, we_say, 1) if message.startswith(pydantic_says) else message
-    return path, message
+    return path, message.replace(" after validation", "")
 
 
 def _merchant(shape: MerchantShape) -> MerchantContent:

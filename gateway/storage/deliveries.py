@@ -11,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.domain.ids import EVENT, show
 from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.batching import Batcher
@@ -109,11 +108,6 @@ class DeadLetter:
     tries: int
     last_status: int | None
     last_error: str | None
-
-    @property
-    def shown_id(self) -> str:
-        """The event's id as receivers know it."""
-        return show(EVENT, self.event_id)
 
 
 class DeliveryStore:

@@ -6,6 +6,7 @@ Not tested here: who writes the rows (with the change that they tell), and what 
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -264,7 +265,13 @@ async def test_a_redelivery_while_a_send_is_under_way_is_not_lost(engine: AsyncE
 
 async def test_dead_letters_are_listed_newest_first_page_by_page(engine: AsyncEngine) -> None:
     store = DeliveryStore(engine)
-    dead = {"status": "dead", "tries": TRIES_MAX, "due_at": None, "last_status": 500, "last_error": "answered 500"}
+    dead: dict[str, Any] = {
+        "status": "dead",
+        "tries": TRIES_MAX,
+        "due_at": None,
+        "last_status": 500,
+        "last_error": "answered 500",
+    }
     for number in (1, 2, 3):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, **dead)

@@ -1,0 +1,367 @@
+"""The catalogue in a real PostgreSQL: files put in force, small changes, versions, and the snapshot that follows them.
+
+Not here: what a file may say (tests/unit/test_catalogue_file.py) and the HTTP calls (tests/storage/test_admin_calls.py).
+"""
+
+import asyncio
+import base64
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    AppContent,
+    CatalogueFile,
+    CatalogueRefusedError,
+    ChannelContent,
+    EndpointContent,
+    KeyContent,
+    MerchantContent,
+    NotInCatalogueError,
+    RuleContent,
+    WindowContent,
+    key_hash_of,
+)
+from gateway.domain.scenes import Scene
+from gateway.storage.catalogue import CatalogueStore, new_id
+from gateway.storage.crypto import DecryptionError, KeyRing
+from gateway.storage.refresh import CatalogueWatch
+from gateway.storage.tables import accounts, endpoints
+from router.fees import FixedFee, PercentFee, parse_fee
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+SECRETS = ("whsec_new", "whsec_old")
+FEE = parse_fee({"type": "percent", "rate": "0.002", "min": 20})
+ICBC = RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, 100, 200, 3, 400)
+WINDOW = WindowContent("tl", NOW, NOW + timedelta(hours=1), "rest")
+SHOP = MerchantContent(
+    code="shop",
+    name="商店",
+    last_attempt_max_age_s=86_400,
+    apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
+    endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", ("payment.failed",), False, SECRETS),),
+    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, (1.0, 2.5), 3, 6.0, 10.0),),
+    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, 5_000),),
+    windows=(WINDOW,),
+    rules=(ICBC, replace(ICBC, bank="ABC")),
+)
+
+
+def ring() -> KeyRing:
+    return KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}")
+
+
+@pytest.fixture
+def store(engine: AsyncEngine) -> CatalogueStore:
+    return CatalogueStore(engine, ring())
+
+
+async def put(store: CatalogueStore, *merchants: MerchantContent) -> Catalogue:
+    """Put these merchants in force and read what is there then."""
+    await store.apply(CatalogueFile(merchants), "test", "a file", NOW)
+    return await store.load()
+
+
+async def test_an_empty_catalogue_has_version_zero(store: CatalogueStore) -> None:
+    catalogue = await store.load()
+    assert (catalogue.version, await store.version(), catalogue.merchants) == (0, 0, {})
+
+
+async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> None:
+    catalogue = await put(store, SHOP)
+    shop = catalogue.merchants_by_code["shop"]
+    mine = shop.merchant_id
+    assert mine.version == 7
+    assert (catalogue.version, shop.name, shop.last_attempt_max_age) == (1, "商店", timedelta(days=1))
+    key = catalogue.keys[key_hash_of("sk_first")]
+    assert (key.merchant_id, key.app, key.label) == (mine, "web", "first")
+    (endpoint,) = catalogue.endpoints[mine]
+    assert (endpoint.app, endpoint.secrets, endpoint.stopped) == ("web", SECRETS, False)
+    assert endpoint.event_types == {"payment.failed"}
+    account = catalogue.accounts[mine, "tl"]
+    assert (account.provider, account.settings, account.secrets) == (
+        "allinpay",
+        {"url": "http://x"},
+        {"user_pass": "hush"},
+    )
+    assert account.poll_gaps_s == (1.0, 2.5)
+    assert (account.not_found_answers, account.not_found_over_s, account.answer_timeout_s) == (3, 6.0, 10.0)
+    channel = catalogue.channels[mine, "tl"]
+    assert (channel.account, channel.name, channel.on) == ("tl", "通联", True)
+    assert (channel.authentication_fee, channel.daily_total) == (100, 5_000)
+    assert channel.mode("ICBC") is AuthenticationMode.NONE
+    assert catalogue.in_maintenance(mine, "tl", NOW)
+    (rule,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ICBC")
+    assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, 100, 200, 3, 400)
+    assert isinstance(rule.fee, PercentFee)
+
+
+async def test_the_same_content_again_changes_nothing(store: CatalogueStore) -> None:
+    before = await put(store, SHOP)
+    report = await store.apply(CatalogueFile((SHOP,)), "test", "again", NOW + timedelta(days=1))
+    assert (report.changed, report.version) == (False, 1)
+    assert report.lines() == ["nothing changed: catalogue version 1 stays in force"]
+    assert [change.note for change in await store.history(9)] == ["a file"]
+    assert (await store.load()).windows == before.windows
+
+
+async def test_the_report_counts_what_changed(store: CatalogueStore) -> None:
+    report = await store.apply(CatalogueFile((SHOP,)), "test", "a file", NOW)
+    assert report.lines() == [
+        "catalogue version 1 is in force",
+        "1 merchants added",
+        "1 apps added",
+        "1 keys added",
+        "1 endpoints added",
+        "1 accounts added",
+        "1 channels added",
+        "1 windows added",
+        "2 rules added",
+    ]
+
+
+async def test_what_the_file_leaves_out_goes_but_nothing_that_payments_name_is_deleted(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    catalogue = await put(store, MerchantContent("shop", "商店"))
+    mine = catalogue.merchants_by_code["shop"].merchant_id
+    assert catalogue.keys == {}
+    assert catalogue.endpoints[mine][0].stopped
+    assert (mine, "tl") in catalogue.accounts
+    assert not catalogue.channels[mine, "tl"].on
+    assert (catalogue.windows, catalogue.rules) == ({}, {})
+    assert await store.app_names() == {(mine, "web"): "Web"}
+
+
+async def test_what_came_back_into_the_file_comes_back(store: CatalogueStore) -> None:
+    first = await put(store, SHOP)
+    await put(store, MerchantContent("shop", "商店"))
+    report = await store.apply(CatalogueFile((SHOP,)), "test", "back", NOW)
+    assert report.warnings == ("the key first of app web had been revoked and is live again",)
+    catalogue = await store.load()
+    mine = catalogue.merchants_by_code["shop"].merchant_id
+    assert catalogue.keys == first.keys
+    assert catalogue.endpoints == first.endpoints
+    assert catalogue.channels[mine, "tl"].on
+
+
+async def test_merchants_that_the_file_does_not_name_stay_as_they_are(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    catalogue = await put(store, MerchantContent("other", "Other"))
+    assert set(catalogue.merchants_by_code) == {"shop", "other"}
+    assert len(catalogue.rules) == 2
+
+
+async def test_a_rule_that_differs_is_changed_and_the_others_are_not(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    changed = replace(
+        SHOP, rules=(replace(ICBC, fee=FixedFee(7)), replace(ICBC, bank="ABC"), replace(ICBC, bank="CCB"))
+    )
+    report = await store.apply(CatalogueFile((changed,)), "test", "rules", NOW)
+    assert report.counts == {"rules added": 1, "rules changed": 1}
+
+
+async def test_a_window_keeps_its_id_while_it_stays_the_same(store: CatalogueStore) -> None:
+    before = await put(store, SHOP)
+    another = replace(WINDOW, note="another")
+    after = await put(store, replace(SHOP, windows=(WINDOW, another)))
+    (mine,) = before.merchants
+    (kept,) = before.windows[mine, "tl"]
+    assert kept in after.windows[mine, "tl"]
+    assert {window.note for window in after.windows[mine, "tl"]} == {"rest", "another"}
+
+
+async def test_another_merchants_key_is_refused_and_nothing_changes(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    thief = MerchantContent("thief", "T", apps=(AppContent("a", "A", SHOP.apps[0].keys),))
+    with pytest.raises(CatalogueRefusedError, match="the key first of app a of thief already belongs to another merch"):
+        await put(store, thief)
+    assert set((await store.load()).merchants_by_code) == {"shop"}
+
+
+async def test_an_account_never_changes_its_provider(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    moved = replace(SHOP, accounts=(replace(SHOP.accounts[0], provider="unionpay"),))
+    with pytest.raises(CatalogueRefusedError, match="the account tl of shop is of provider allinpay for ever"):
+        await put(store, moved)
+
+
+async def test_secrets_are_encrypted_and_open_nowhere_else(store: CatalogueStore, engine: AsyncEngine) -> None:
+    await put(store, SHOP)
+    async with engine.connect() as connection:
+        blobs = [
+            await connection.scalar(select(accounts.c.secrets)),
+            await connection.scalar(select(endpoints.c.secrets)),
+        ]
+    assert not any(secret in blob for blob in blobs for secret in (b"hush", b"whsec_"))
+    with pytest.raises(DecryptionError, match="secrets of endpoint:shop:web: "):
+        await CatalogueStore(engine, ring()).load()
+
+
+async def test_secrets_are_sealed_anew_when_their_key_is_gone(store: CatalogueStore, engine: AsyncEngine) -> None:
+    await put(store, SHOP)
+    other = CatalogueStore(engine, ring())
+    report = await other.apply(CatalogueFile((SHOP,)), "test", "new ring", NOW)
+    assert report.counts == {"endpoints changed": 1, "accounts changed": 1}
+    assert (await other.load()).version == 2
+
+
+async def test_changes_at_the_same_moment_each_make_a_version_of_their_own(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    others = [MerchantContent(f"m{number}", "M") for number in range(5)]
+    reports = await asyncio.gather(
+        *(store.apply(CatalogueFile((content,)), "test", content.code, NOW) for content in others)
+    )
+    assert sorted(report.version for report in reports) == [2, 3, 4, 5, 6]
+    assert len((await store.load()).merchants) == 6
+
+
+# Small changes
+
+
+async def test_a_channel_is_switched_off_and_on(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    assert await store.set_channel(mine, "tl", by="admin", now=NOW, on=False) == 2
+    assert await store.set_channel(mine, "tl", by="admin", now=NOW, on=False) == 2
+    assert not (await store.load()).channels[mine, "tl"].on
+    assert await store.set_channel(mine, "tl", by="admin", now=NOW, on=True) == 3
+    assert [(change.changed_by, change.note) for change in await store.history(2)] == [
+        ("admin", "channel tl on"),
+        ("admin", "channel tl off"),
+    ]
+
+
+async def test_the_other_fields_of_a_channel_change_one_by_one(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    modes = {"ICBC": AuthenticationMode.NONE}
+    await store.set_channel(
+        mine, "tl", by="admin", now=NOW, name="N", authentication=modes, authentication_fee=0, daily_total=None
+    )
+    channel = (await store.load()).channels[mine, "tl"]
+    assert channel.on
+    assert (channel.name, channel.authentication, channel.authentication_fee, channel.daily_total) == (
+        "N",
+        modes,
+        0,
+        None,
+    )
+
+
+async def test_windows_come_and_go(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    window = MaintenanceWindow(mine, new_id(), "tl", NOW + timedelta(days=1), NOW + timedelta(days=2), "night")
+    await store.add_window(window, by="admin", now=NOW)
+    assert window in (await store.load()).windows[mine, "tl"]
+    await store.remove_window(mine, window.window_id, by="admin", now=NOW)
+    assert window not in (await store.load()).windows[mine, "tl"]
+
+
+async def test_a_rule_is_put_replaced_and_removed(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    rule = RouteRule(mine, "tl", Scene.WITHHOLD, "CMB", True, FixedFee(5))
+    assert await store.put_rule(rule, by="admin", now=NOW) == 2
+    assert await store.put_rule(rule, by="admin", now=NOW) == 2
+    assert await store.put_rule(replace(rule, enabled=False), by="admin", now=NOW) == 3
+    assert (await store.load()).rules_for(mine, Scene.WITHHOLD, "CMB") == [replace(rule, enabled=False)]
+    await store.delete_rule(mine, "tl", Scene.WITHHOLD, "CMB", by="admin", now=NOW)
+    assert (await store.load()).rules_for(mine, Scene.WITHHOLD, "CMB") == []
+
+
+async def test_a_stopped_endpoint_stays_stopped_until_its_address_changes(store: CatalogueStore) -> None:
+    first = await put(store, SHOP)
+    (mine,) = first.merchants
+    endpoint = first.endpoints[mine][0].endpoint_id
+    assert await store.stop_endpoint(mine, endpoint, "it answered 410", NOW) == 2
+    assert await store.stop_endpoint(mine, endpoint, "again", NOW) == 2
+    report = await store.apply(CatalogueFile((replace(SHOP, name="S"),)), "test", "same address", NOW)
+    assert report.warnings == ("the endpoint web of shop stays stopped: it answered 410",)
+    moved = replace(SHOP, endpoints=(replace(SHOP.endpoints[0], url="https://shop.example.com/b"),))
+    (again,) = (await put(store, moved)).endpoints[mine]
+    assert (again.endpoint_id, again.stopped) == (endpoint, False)
+
+
+async def test_a_new_secret_stands_beside_the_one_before_it(store: CatalogueStore) -> None:
+    first = await put(store, SHOP)
+    (mine,) = first.merchants
+    endpoint = first.endpoints[mine][0].endpoint_id
+    await store.rotate_endpoint_secret(mine, endpoint, "whsec_newest", by="admin", now=NOW)
+    assert (await store.load()).endpoints[mine][0].secrets == ("whsec_newest", "whsec_new")
+
+
+async def test_keys_are_added_and_revoked(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    key = ApiKey(mine, new_id(), "web", "second", key_hash_of("sk_second"))
+    await store.add_key(key, by="admin", now=NOW)
+    assert (await store.load()).keys[key.key_hash] == key
+    await store.revoke_key(mine, key.key_id, by="admin", now=NOW)
+    assert key.key_hash not in (await store.load()).keys
+    with pytest.raises(CatalogueRefusedError, match="make a new one"):
+        await store.add_key(replace(key, key_id=new_id()), by="admin", now=NOW)
+
+
+Change = Callable[[CatalogueStore], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("channel", lambda s: s.set_channel(new_id(), "tl", by="x", now=NOW, on=False)),
+        ("channel", lambda s: s.put_rule(RouteRule(new_id(), "tl", Scene.WITHHOLD, "ABC", True, FEE), by="x", now=NOW)),
+        ("rule", lambda s: s.delete_rule(new_id(), "tl", Scene.WITHHOLD, "ABC", by="x", now=NOW)),
+        ("maintenance window", lambda s: s.remove_window(new_id(), new_id(), by="x", now=NOW)),
+        ("endpoint", lambda s: s.stop_endpoint(new_id(), new_id(), "gone", NOW)),
+        ("endpoint", lambda s: s.rotate_endpoint_secret(new_id(), new_id(), "whsec_x", by="x", now=NOW)),
+        ("app", lambda s: s.add_key(ApiKey(new_id(), new_id(), "web", "l", b"h"), by="x", now=NOW)),
+        ("key", lambda s: s.revoke_key(new_id(), new_id(), by="x", now=NOW)),
+    ],
+)
+async def test_what_is_not_there_cannot_be_changed(store: CatalogueStore, what: str, change: Change) -> None:
+    with pytest.raises(NotInCatalogueError) as caught:
+        await change(store)
+    assert caught.value.what == what
+    assert await store.version() == 0
+
+
+# The snapshot
+
+
+async def test_a_watch_follows_changes_of_another_process(store: CatalogueStore) -> None:
+    watch = CatalogueWatch(store, interval_s=0.01)
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    watch.on_change(lambda catalogue: heard.put_nowait(catalogue.version))
+    await watch.start()
+    try:
+        assert await heard.get() == 0
+        await store.apply(CatalogueFile((SHOP,)), "test", "a file", NOW)
+        assert await asyncio.wait_for(heard.get(), 5) == 1
+        assert watch.current.version == 1
+    finally:
+        await watch.stop()
+
+
+async def test_reading_while_others_change_shows_whole_versions_only(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+
+    async def change() -> None:
+        for number in range(10):
+            await store.set_channel(mine, "tl", by="x", now=NOW, authentication_fee=1_000 + number)
+
+    changing = asyncio.create_task(change())
+    while not changing.done():
+        catalogue = await store.load()
+        fee = catalogue.channels[mine, "tl"].authentication_fee
+        assert fee == (100 if catalogue.version == 1 else 998 + catalogue.version)
+    await changing
+
+
+async def test_reading_leaves_the_connection_as_it_was(store: CatalogueStore, engine: AsyncEngine) -> None:
+    await asyncio.gather(*(store.load() for _ in range(4)))
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SHOW transaction_isolation")) == "read committed"
+        assert await connection.scalar(text("SHOW transaction_read_only")) == "off"

@@ -1,0 +1,429 @@
+"""Catalogue files: what is read, and the exact words for everything that can be wrong in one.
+
+Not here: putting a file in force (tests/storage/test_catalogue.py), and the adapters' own checks of their accounts.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from gateway.catalogue_file import CatalogueFile, CatalogueFileError, account_settings, is_sample_key, read_catalogue
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_content import key_hash_of
+from gateway.domain.scenes import Scene
+from router.fees import PercentFee, TieredFee, fee_for
+from sandbox.keys import prepare_keys
+
+SECRET = "whsec_" + "QUJD" * 8
+
+GOOD = """
+[[merchants]]
+code = "shop"
+name = "商店"
+
+[[merchants.apps]]
+code = "web"
+name = "Web"
+keys = [{ label = "first", key = "sk_test_0123456789abc" }]
+
+[[merchants.endpoints]]
+code = "web"
+app = "web"
+url = "https://shop.example.com/hook"
+secrets = ["${HOOK_SECRET}"]
+
+[[merchants.accounts]]
+code = "tl"
+provider = "allinpay"
+poll_gaps_s = [1, 2.5]
+not_found = { answers = 3, over_s = 6 }
+
+[merchants.accounts.settings]
+url = "http://127.0.0.1:8090/allinpay"
+merchant_id = { file = "keys/allinpay/account.json", json_key = "merchant_id" }
+user_name = "u"
+
+[merchants.accounts.secrets]
+user_pass = { env = "TL_PASS" }
+merchant_private_key = { file = "keys/allinpay/merchant.key.pem" }
+psp_certificate = { file = "keys/allinpay/psp.cert.pem" }
+
+[[merchants.channels]]
+code = "tl"
+account = "tl"
+name = "通联"
+authentication = { "*" = "none" }
+
+[[merchants.windows]]
+channel = "tl"
+starts_at = 2026-10-01T02:00:00+08:00
+ends_at = 2026-10-01T04:00:00+08:00
+
+[[merchants.rules]]
+channel = "tl"
+scenes = ["withhold"]
+banks = ["ICBC", "ABC"]
+fee = { type = "percent", rate = "0.002", min = 20 }
+single_limit = 100
+daily_limit = 200
+"""
+
+Read = Callable[..., CatalogueFile]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with PSP keys beside which the files are written."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    prepare_keys(folder / "keys")
+    return folder
+
+
+@pytest.fixture
+def read(folder: Path) -> Read:
+    """Read a file of this text."""
+
+    def read(text: str, name: str = "catalogue.toml", **environ: str) -> CatalogueFile:
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        return read_catalogue(path, {"HOOK_SECRET": SECRET, "TL_PASS": "pass", **environ})
+
+    return read
+
+
+def problems(read: Read, text: str, name: str = "catalogue.toml", **environ: str) -> list[str]:
+    with pytest.raises(CatalogueFileError) as caught:
+        read(text, name, **environ)
+    return caught.value.problems
+
+
+def test_a_good_file_is_read_whole(read: Read) -> None:
+    content = read(GOOD)
+    (merchant,) = content.merchants
+    assert content.warnings == ()
+    assert merchant.apps[0].keys[0].key_hash == key_hash_of("sk_test_0123456789abc")
+    assert merchant.endpoints[0].secrets == (SECRET,)
+    assert merchant.accounts[0].secrets["user_pass"] == "pass"
+    assert merchant.accounts[0].settings["merchant_id"].isdecimal()
+    assert merchant.accounts[0].poll_gaps_s == (1.0, 2.5)
+    assert merchant.channels[0].authentication == {"*": AuthenticationMode.NONE}
+    assert merchant.windows[0].starts_at == datetime(2026, 9, 30, 18, tzinfo=UTC)
+    assert [(rule.scene, rule.bank) for rule in merchant.rules] == [
+        (Scene.WITHHOLD, "ICBC"),
+        (Scene.WITHHOLD, "ABC"),
+    ]
+    assert isinstance(merchant.rules[0].fee, PercentFee)
+
+
+def test_secrets_are_not_in_the_repr_of_what_was_read(read: Read) -> None:
+    shown = repr(read(GOOD))
+    assert SECRET not in shown
+    assert "PRIVATE KEY" not in shown
+
+
+def test_the_pace_of_an_account_reaches_its_adapter_among_the_settings(read: Read) -> None:
+    settings = account_settings(read(GOOD).merchants[0].accounts[0]).settings
+    assert settings["poll_gaps_s"] == [1.0, 2.5]
+    assert settings["not_found"] == {"answers": 3, "over_s": 6.0}
+    assert "answer_timeout_s" not in settings
+
+
+def test_the_word_all_stands_for_every_known_bank(read: Read) -> None:
+    rules = read(GOOD.replace('banks = ["ICBC", "ABC"]', 'banks = "all"')).merchants[0].rules
+    assert {rule.bank for rule in rules} == set(bank_names())
+
+
+def test_a_scene_may_stand_alone(read: Read) -> None:
+    assert read(GOOD.replace('scenes = ["withhold"]', 'scene = "withhold"')).merchants[0].rules[0].scene == "withhold"
+
+
+def test_a_tiered_fee_is_read(read: Read) -> None:
+    tiers = '{ type = "tiered", tiers = [{ up_to = 1000, fee = 5 }, { fee = { type = "fixed", amount = 9 } }] }'
+    fee = read(GOOD.replace('{ type = "percent", rate = "0.002", min = 20 }', tiers)).merchants[0].rules[0].fee
+    assert isinstance(fee, TieredFee)
+    assert (fee_for(fee, 1000), fee_for(fee, 1001)) == (5, 9)
+
+
+def test_a_key_may_come_from_the_environment_or_as_its_hash(read: Read) -> None:
+    given = 'key = "sk_test_0123456789abc"'
+    by_variable = read(GOOD.replace(given, 'key_env = "WEB_KEY"'), WEB_KEY="sk_live_fedcba9876543210")
+    assert by_variable.merchants[0].apps[0].keys[0].key_hash == key_hash_of("sk_live_fedcba9876543210")
+    by_hash = read(GOOD.replace(given, f'sha256 = "{"0a" * 32}"'))
+    assert by_hash.merchants[0].apps[0].keys[0].key_hash == b"\x0a" * 32
+
+
+def test_yaml_is_read_as_toml_is_and_on_is_a_word(read: Read) -> None:
+    text = f"""
+merchants:
+  - code: shop
+    name: 商店
+    apps: [{{code: web, name: Web, keys: [{{label: first, key: sk_test_0123456789abc}}]}}]
+    endpoints: [{{code: web, app: web, url: "https://shop.example.com/hook", secrets: [{SECRET}]}}]
+    accounts:
+      - code: tl
+        provider: allinpay
+        settings: {{url: "http://127.0.0.1/", merchant_id: "1", user_name: u}}
+        secrets:
+          user_pass: pass
+          merchant_private_key: {{file: keys/allinpay/merchant.key.pem}}
+          psp_certificate: {{file: keys/allinpay/psp.cert.pem}}
+    channels: [{{code: tl, account: tl, name: 通联, on: false, authentication: {{"*": none}}}}]
+    windows: [{{channel: tl, starts_at: 2026-10-01T02:00:00+08:00, ends_at: 2026-10-01T04:00:00+08:00}}]
+    rules: [{{channel: tl, scenes: [withhold], banks: [ICBC], fee: {{type: percent, rate: 0.002}}}}]
+"""
+    (merchant,) = read(text, "catalogue.yaml").merchants
+    assert not merchant.channels[0].on
+    assert merchant.windows[0].starts_at == datetime(2026, 9, 30, 18, tzinfo=UTC)
+    assert fee_for(merchant.rules[0].fee, 10_000) == 20
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "expected"),
+    [
+        # shape
+        ('name = "Web"', "", "merchants[0].apps[0].name: is missing"),
+        ('name = "Web"', "name = 7", "merchants[0].apps[0].name: must be a valid string"),
+        ('name = "Web"', 'name = "Web"\ncolour = "red"', "merchants[0].apps[0].colour: is not known here"),
+        (
+            'code = "shop"',
+            'code = "Shop.1"',
+            "merchants[0].code: must be 1 to 40 lower-case letters, digits, - and _, a letter first",
+        ),
+        (
+            'key = "sk_test_0123456789abc"',
+            'key = "short"',
+            "merchants[0].apps[0].keys[0].key: must be sk_ and letters, digits, - and _, 16 to 200 characters in all",
+        ),
+        (
+            ', key = "sk_test_0123456789abc"',
+            "",
+            "merchants[0].apps[0].keys[0]: must have exactly one of key, key_env and sha256",
+        ),
+        (
+            'key = "sk_test_0123456789abc"',
+            'key_env = "NOT_THERE"',
+            "merchants[0].apps[0].keys[0].key_env: must name an environment variable that is set",
+        ),
+        (
+            "https://shop.example.com/hook",
+            "ftp://shop.example.com",
+            "merchants[0].endpoints[0].url: must be an http(s) address without user name and fragment",
+        ),
+        (
+            '"${HOOK_SECRET}"',
+            '"whsec_c2hvcnQ="',
+            "merchants[0].endpoints[0].secrets[0]: must be whsec_ and the base64 of 24 to 64 bytes",
+        ),
+        (
+            '["${HOOK_SECRET}"]',
+            "[]",
+            "merchants[0].endpoints[0].secrets: must have at least 1 item, not 0",
+        ),
+        ("[1, 2.5]", "[1, 0]", "merchants[0].accounts[0].poll_gaps_s[1]: must be greater than 0"),
+        ("answers = 3,", "", "merchants[0].accounts[0].not_found.answers: is missing"),
+        (
+            '"*" = "none"',
+            '"*" = "magic"',
+            "merchants[0].channels[0].authentication.*: must be 'none', 'silent', 'sms' or 'sms_each_payment'",
+        ),
+        (
+            "2026-10-01T04:00:00+08:00",
+            "2026-10-01T04:00:00",
+            "merchants[0].windows[0].ends_at: must say its offset from UTC, such as 2026-10-01T02:00:00+08:00",
+        ),
+        ("single_limit = 100", "single_limit = 0", "merchants[0].rules[0].single_limit: must be greater than 0"),
+        ("single_limit = 100", "single_limit = -5", "merchants[0].rules[0].single_limit: must be greater than 0"),
+        ("single_limit = 100", 'single_limit = "9"', "merchants[0].rules[0].single_limit: must be a valid integer"),
+        ("single_limit = 100", "single_limit = 1.5", "merchants[0].rules[0].single_limit: must be a valid integer"),
+        # fees
+        ('rate = "0.002"', 'rate = "2"', "merchants[0].rules[0].fee.rate: must be a fraction from 0 to 1"),
+        ('rate = "0.002",', "", "merchants[0].rules[0].fee.rate: is missing"),
+        ('"percent"', '"per cent"', "merchants[0].rules[0].fee.type: must be one of fixed, percent, tiered"),
+        (
+            "min = 20",
+            "min = 20, max = 10",
+            "merchants[0].rules[0].fee.min: must not be greater than max",
+        ),
+        # references
+        ("${HOOK_SECRET}", "${NOPE}", "merchants[0].endpoints[0].secrets[0]: the environment variable NOPE is not set"),
+        (
+            "${HOOK_SECRET}",
+            "${no name}",
+            "merchants[0].endpoints[0].secrets[0]: ${no name} is not the name of an environment variable",
+        ),
+        (
+            '{ env = "TL_PASS" }',
+            '{ env = "NOPE" }',
+            "merchants[0].accounts[0].secrets.user_pass: the environment variable NOPE is not set",
+        ),
+        # meaning
+        ('app = "web"', 'app = "wep"', "merchants[0].endpoints[0].app: there is no app wep; there are web"),
+        (
+            'provider = "allinpay"',
+            'provider = "alipay"',
+            "merchants[0].accounts[0].provider: there is no provider alipay; there are allinpay, unionpay",
+        ),
+        ('account = "tl"', 'account = "lt"', "merchants[0].channels[0].account: there is no account lt; there are tl"),
+        (
+            '"*" = "none"',
+            '"*" = "silent"',
+            "merchants[0].channels[0].authentication.*: allinpay cannot authenticate by silent",
+        ),
+        (
+            '"*" = "none"',
+            'ICBK = "none"',
+            "merchants[0].channels[0].authentication.ICBK: ICBK is not a bank code",
+        ),
+        (
+            'scenes = ["withhold"]',
+            'scenes = ["quick_charge"]',
+            "merchants[0].rules[0].scenes[0]: allinpay cannot pay quick_charge, only withhold",
+        ),
+        (
+            'scenes = ["withhold"]',
+            'scenes = ["gambling"]',
+            (
+                "merchants[0].rules[0].scenes[0]: must be 'custody_quick_charge', 'custody_netbank_charge', "
+                "'custody_withhold', 'quick_charge', 'netbank_charge' or 'withhold'"
+            ),
+        ),
+        ('"ICBC", "ABC"', '"ICBC", "XYZ"', "merchants[0].rules[0].banks[1]: XYZ is not a bank code"),
+        ('"ICBC", "ABC"', '"ICBC", "ICBC"', "merchants[0].rules[0].banks[1]: ICBC is given twice"),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            "ends_at = 2026-10-01T02:00:00+08:00",
+            "merchants[0].windows[0].ends_at: must be after starts_at",
+        ),
+        ('user_name = "u"', "", "merchants[0].accounts[0].user_name: is missing"),
+        (
+            'user_name = "u"',
+            'user_name = "u"\nanswer_timeout_s = 5',
+            "merchants[0].accounts[0].settings.answer_timeout_s: belongs beside settings, not in it",
+        ),
+    ],
+)
+def test_a_bad_file_is_told_where_and_what(read: Read, was: str, becomes: str, expected: str) -> None:
+    assert was in GOOD
+    assert problems(read, GOOD.replace(was, becomes, 1)) == [expected]
+
+
+def test_a_rule_for_a_channel_that_is_not_there_is_refused(read: Read) -> None:
+    text = GOOD.replace('[[merchants.rules]]\nchannel = "tl"', '[[merchants.rules]]\nchannel = "up"')
+    assert problems(read, text) == ["merchants[0].rules[0].channel: there is no channel up; there are tl"]
+
+
+def test_the_same_row_in_two_rules_is_refused(read: Read) -> None:
+    again = '\n[[merchants.rules]]\nchannel = "tl"\nscene = "withhold"\nbanks = "ABC"\nfee = 5\n'
+    assert problems(read, GOOD + again) == [
+        "merchants[0].rules[1]: withhold of ABC on tl is already in merchants[0].rules[0]"
+    ]
+
+
+def test_the_same_key_for_two_apps_is_refused(read: Read) -> None:
+    again = '\n[[merchants.apps]]\ncode = "b"\nname = "B"\nkeys = [{ label = "x", key = "sk_test_0123456789abc" }]\n'
+    assert problems(read, GOOD + again) == [
+        "merchants[0].apps[1].keys[0]: is the same key as merchants[0].apps[0].keys[0]"
+    ]
+
+
+def test_a_code_that_is_given_twice_is_refused(read: Read) -> None:
+    assert problems(read, GOOD + '\n[[merchants.apps]]\ncode = "web"\nname = "B"\n') == [
+        "merchants[0].apps[1].code: web is already merchants[0].apps[0]"
+    ]
+
+
+def test_a_broken_key_file_is_told_without_its_content(read: Read, folder: Path) -> None:
+    (folder / "broken.pem").write_text("-----BEGIN SECRET-----")
+    (problem,) = problems(read, GOOD.replace("keys/allinpay/merchant.key.pem", "broken.pem"))
+    assert problem.startswith("merchants[0].accounts[0].secrets.merchant_private_key: is wrong: ")
+    assert "BEGIN SECRET" not in problem
+
+
+def test_a_missing_file_and_a_missing_member_are_told(read: Read, folder: Path) -> None:
+    text = GOOD.replace("keys/allinpay/merchant.key.pem", "nope.pem").replace(
+        'json_key = "merchant_id"', 'json_key = "x"'
+    )
+    assert problems(read, text) == [
+        f"merchants[0].accounts[0].settings.merchant_id: the file {folder}/keys/allinpay/account.json has no text x",
+        (
+            "merchants[0].accounts[0].secrets.merchant_private_key: "
+            f"the file {folder}/nope.pem cannot be read: No such file or directory"
+        ),
+    ]
+
+
+def test_all_problems_are_told_at_once(read: Read) -> None:
+    text = GOOD.replace('name = "Web"', "").replace("single_limit = 100", "single_limit = 0").replace("HOOK_", "NOPE_")
+    assert problems(read, text) == [
+        "merchants[0].endpoints[0].secrets[0]: the environment variable NOPE_SECRET is not set",
+        "merchants[0].apps[0].name: is missing",
+        "merchants[0].rules[0].single_limit: must be greater than 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("c.toml", "a = 1\nb = = 2\n", "line 2, column 5: not TOML: Invalid value"),
+        ("c.toml", "a = 1\na = 2\n", "line 2, column 6: not TOML: Cannot overwrite a value"),
+        ("c.yaml", "a: 1\nb: [1,\nc: 2: 3\n", "line 3, column 5: not YAML: expected ',' or ']', but got ':'"),
+        ("c.yaml", "a: 1\na: 2\n", "line 2, column 1: not YAML: the key a is given twice"),
+        ("c.yml", "- 1\n", "c.yml: must be a table with merchants"),
+        ("c.json", "{}", "c.json: the ending must be one of .toml, .yaml, .yml"),
+        ("c.toml", "", "merchants: is missing"),
+    ],
+)
+def test_a_file_that_is_not_toml_or_yaml_is_told_by_its_line(read: Read, name: str, text: str, expected: str) -> None:
+    assert problems(read, text, name) == [expected]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueFileError, match=r"none\.toml cannot be read: No such file or directory"):
+        read_catalogue(tmp_path / "none.toml", {})
+
+
+def test_a_single_limit_above_the_daily_limit_is_a_warning(read: Read) -> None:
+    assert read(GOOD.replace("single_limit = 100", "single_limit = 300")).warnings == (
+        "merchants[0].rules[0].single_limit: is above daily_limit, which stops such payments anyway",
+    )
+
+
+def test_a_bank_that_the_channel_cannot_authenticate_is_a_warning(read: Read) -> None:
+    assert read(GOOD.replace('"*" = "none"', 'ICBC = "none"')).warnings == (
+        "merchants[0].rules[0].banks: tl has no authentication for ABC: never chosen",
+    )
+
+
+def sample(folder: Path, **environ: str) -> CatalogueFile:
+    with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
+        return read_catalogue(
+            path,
+            {
+                "SLUICE_SANDBOX_PORT": "8090",
+                "SLUICE_SANDBOX_KEYS": str(folder / "keys"),
+                "SLUICE_RECEIVER_PORT": "8070",
+                "SLUICE_RECEIVER_SECRET": SECRET,
+                **environ,
+            },
+        )
+
+
+def test_the_sample_is_a_good_file(folder: Path) -> None:
+    content = sample(folder)
+    assert [merchant.code for merchant in content.merchants] == ["demo", "other"]
+    assert content.warnings == ()
+    keys = [key.key_hash for merchant in content.merchants for app in merchant.apps for key in app.keys]
+    assert all(is_sample_key(key) for key in keys)
+
+
+def test_production_refuses_the_sample_keys(folder: Path) -> None:
+    with pytest.raises(CatalogueFileError) as caught:
+        sample(folder, SLUICE_ENV="production")
+    assert caught.value.problems == [
+        f"merchants[{merchant}].apps[{app}].keys[0]: is a sample key, which everybody knows; production refuses it"
+        for merchant, app in ((0, 0), (0, 1), (1, 0))
+    ]
