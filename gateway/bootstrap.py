@@ -137,9 +137,9 @@ async def system(
 
         egress = Egress()
         stack.push_async_callback(egress.close)
-        deliverer = Deliverer(
-            DeliveryStore(engine), egress, lambda: watch.current, utc_now, random.random, stop_endpoint
-        )
+        deliveries = DeliveryStore(engine)
+        stack.push_async_callback(deliveries.drain)
+        deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
@@ -176,7 +176,7 @@ async def system(
                 settings=settings,
                 payments=pay,
                 reading=reading,
-                callbacks=Callbacks(accounts, books, facts, due),
+                callbacks=Callbacks(accounts, books, facts, due, lambda: watch.current),
                 cards=due,
                 catalogue=lambda: watch.current,
                 readiness=lambda: _readiness(engine, schedule),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -133,6 +134,7 @@ def _gateway_environment(settings: Settings, url: str) -> dict[str, str]:
         "SLUICE_DATABASE_URL": url,
         "SLUICE_HOST": settings.host,
         "SLUICE_PORT": str(settings.port),
+        "SLUICE_LOG_FORMAT": "console" if sys.stderr.isatty() and settings.log_format == "auto" else "json",
         "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
         "SLUICE_ADMIN_TOKEN": settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN,
     }

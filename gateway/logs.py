@@ -66,7 +66,7 @@ def configure(level: str = "info", *, console: bool | None = None, stream: TextI
         structlog.stdlib.add_log_level,
         redact,
     ]
-    last = _readable() if readable else _ecs()
+    last = _readable(colours=stream.isatty()) if readable else _ecs()
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -134,11 +134,11 @@ def _standard_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _readable() -> list[Processor]:
+def _readable(*, colours: bool) -> list[Processor]:
     return [
         structlog.processors.TimeStamper("%H:%M:%S", utc=False),
         _error_text,
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),
     ]
 
 

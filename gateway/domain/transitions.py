@@ -3,7 +3,7 @@
 A fact that contradicts a final state changes no money state: it becomes an anomaly for an operator.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -100,7 +100,7 @@ class Verdict:
     payment: Payment
     changed: bool = False
     anomaly: Anomaly | None = None
-    agreement_no: str | None = None
+    agreement_no: str | None = field(default=None, repr=False)
     """A new agreement to keep."""
     voids_agreement: bool = False
     submit: bool = False

@@ -1,12 +1,13 @@
 """Observe callbacks: verify who speaks, find the attempt, record what is said, answer as that PSP expects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
-from gateway.domain.catalogue import Account
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import attempt_id_of
 from gateway.domain.payments import Payment
 from gateway.domain.transitions import Source
@@ -30,9 +31,16 @@ class Callbacks:
     books: Recording
     facts: FactMaker
     attempts: AttemptReading
+    catalogue: Callable[[], Catalogue]
 
-    async def receive(self, account: Account, request: CallbackRequest) -> CallbackAnswer:
-        """One callback. It is acknowledged only after what it says is committed."""
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        """One callback to `merchant.account`; None when there is no such account.
+
+        It is acknowledged only after what it says is committed.
+        """
+        account = self.catalogue().account_of_callback(account_name)
+        if account is None:
+            return None
         provider = self.accounts.provider(account.merchant_id, account.code)
         try:
             callback = provider.read_callback(request)

@@ -49,6 +49,6 @@ class PayFlow:
             return Taken(opened.payment, opened.replayed)
         task = self._tasks.start(self._submission.carry(opened.payment, order.card, opened.agreement_no))
         done, _ = await asyncio.wait({task}, timeout=self._answer_within_s)
-        if done and task.exception() is None:
+        if done and not task.cancelled() and task.exception() is None:
             return Taken(task.result(), replayed=False)
         return Taken(opened.payment, replayed=False)

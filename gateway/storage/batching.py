@@ -23,7 +23,8 @@ class Batcher(Generic[T, R]):
 
     `flush` gets at most `max_batch` items in their order of arrival and returns one result for each, in that order; a
     result that is an exception is raised for its item alone. If `flush` itself raises, the batch is halved and tried
-    again until the culprit stands alone: so a failed flush must have left nothing behind.
+    again until the culprit stands alone; an item that came alone is tried once more. So a failed flush must have left
+    nothing behind, or know its own work again: what failed may have been the answer to its COMMIT.
     """
 
     def __init__(
@@ -59,20 +60,22 @@ class Batcher(Generic[T, R]):
         try:
             while self._waiting:
                 size = min(self._max_batch, len(self._waiting))
-                await self._settle([self._waiting.popleft() for _ in range(size)])
+                await self._settle([self._waiting.popleft() for _ in range(size)], first=True)
         finally:
             self._runner = None
 
-    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]], *, first: bool) -> None:
         try:
             results = await self._flush([item for item, _ in batch])
+            assert len(results) == len(batch), "a flush gives one result for each item"
         except Exception as error:  # noqa: BLE001 -- whatever it is, each item's caller must hear of it
-            if len(batch) == 1:
+            if len(batch) == 1 and not first:
                 _resolve(batch[0][1], error)
                 return
             middle = len(batch) // 2
-            await self._settle(batch[:middle])
-            await self._settle(batch[middle:])
+            for part in (batch[:middle], batch[middle:]):
+                if part:
+                    await self._settle(part, first=False)
             return
         for (_, future), result in zip(batch, results, strict=True):
             _resolve(future, result)

@@ -5,7 +5,6 @@ without a stop. From each key, HKDF derives one key per use. Every blob names th
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -34,9 +33,9 @@ class DecryptionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    aead: AESGCM
-    fingerprint: bytes
-    request: bytes
+    aead: AESGCM = field(repr=False)
+    fingerprint: bytes = field(repr=False)
+    request: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class KeyRing:
                 raise KeyRingError("card keys: each key is NUMBER:BASE64, with a number from 1 to 32767")
             try:
                 secret = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:  # not base64, or not ASCII
                 raise KeyRingError(f"card keys: key {number} is not base64") from None
             if len(secret) != KEY_BYTES:
                 raise KeyRingError(f"card keys: key {number} has {len(secret)} bytes, not {KEY_BYTES}")
@@ -82,7 +81,7 @@ class KeyRing:
         nonce, sealed = blob[VERSION_BYTES : VERSION_BYTES + NONCE_BYTES], blob[VERSION_BYTES + NONCE_BYTES :]
         try:
             return keys.aead.decrypt(nonce, sealed, context)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut so short that not even the nonce is whole
             raise DecryptionError(f"a blob of key {version} does not belong here or was altered") from None
 
     def fingerprints(self, card: CardElements) -> list[bytes]:

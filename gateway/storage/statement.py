@@ -91,7 +91,9 @@ class Write:
         )
 
     async def run(self, connection: AsyncConnection, select: str) -> Sequence[Any]:
-        """Run all parts and read what `select` says of those that return something."""
+        """Run all parts and read what `select` says of those that return something. Without parts nothing runs."""
+        if not self._parts:
+            return ()
         return await fetch(connection, f"WITH {', '.join(self._parts)} {select}", *self._values)
 
     def _source(self, table: Table, rows: Sequence[Row]) -> str:

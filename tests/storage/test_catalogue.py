@@ -1,6 +1,6 @@
 """The catalogue in a real PostgreSQL: files put in force, small changes, versions, and the snapshot that follows them.
 
-Not here: what a file may say (tests/unit/test_catalogue_file.py) and the HTTP calls (tests/storage/test_admin_calls.py).
+Not here: what a file may say (unit/test_catalogue_file.py) and the HTTP calls (storage/test_admin_calls.py).
 """
 
 import asyncio
@@ -84,7 +84,7 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     assert (key.merchant_id, key.app, key.label) == (mine, "web", "first")
     (endpoint,) = catalogue.endpoints[mine]
     assert (endpoint.app, endpoint.secrets, endpoint.stopped) == ("web", SECRETS, False)
-    assert endpoint.event_types == {"payment.failed"}
+    assert endpoint.event_types == frozenset({"payment.failed"})
     account = catalogue.accounts[mine, "tl"]
     assert (account.provider, account.settings, account.secrets) == (
         "allinpay",
@@ -199,7 +199,7 @@ async def test_secrets_are_encrypted_and_open_nowhere_else(store: CatalogueStore
             await connection.scalar(select(accounts.c.secrets)),
             await connection.scalar(select(endpoints.c.secrets)),
         ]
-    assert not any(secret in blob for blob in blobs for secret in (b"hush", b"whsec_"))
+    assert not any(secret in bytes(blob or b"") for blob in blobs for secret in (b"hush", b"whsec_"))
     with pytest.raises(DecryptionError, match="secrets of endpoint:shop:web: "):
         await CatalogueStore(engine, ring()).load()
 

@@ -1,4 +1,4 @@
-"""The snapshot in memory when its source fails. Following a real database is shown in tests/storage/test_catalogue.py."""
+"""The snapshot in memory when its source fails. Following a real database: tests/storage/test_catalogue.py."""
 
 import asyncio
 from typing import Any

@@ -1,0 +1,126 @@
+"""Made-up orders for a demonstration: well-formed cards and people that do not exist, and some that ask for trouble."""
+
+import csv
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from importlib import resources
+from typing import Any
+
+from stdnum import luhn
+
+from gateway.domain.cards import bank_of
+
+__all__ = ["FAULTS", "DemoOrder", "make_orders"]
+
+BANKS = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CEB", "CMBC", "SPABANK", "CIB", "SPDB")
+SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", ("伟", "芳", "敏", "静", "强", "磊", "洋", "艳", "勇", "军")
+MAX_TRIES = 10_000
+MAGIC_TAILS = ("0064", "3008")
+"""Card tails that the sandboxes of UnionPay and of Allinpay take as "balance short"."""
+MAGIC_AMOUNTS = {
+    980_001: "processing first",
+    980_002: "connection reset after the work",
+    980_003: "processing first, then balance short",
+    980_004: "HTTP 502 after the work",
+    980_005: "not found at first",
+    980_006: "callback lost",
+}
+"""Amounts in fen that ask the sandbox for trouble (sandbox/README.md)."""
+TROUBLED = 0.2
+"""The share of orders that ask for trouble by themselves."""
+
+FAULTS: dict[str, list[dict[str, Any]]] = {
+    "allinpay": [
+        {"fault": "reset_after", "times": 4, "match": {"operation": "pay"}},
+        {"fault": "error_after", "times": 4, "match": {"operation": "pay"}},
+        {"fault": "late_final", "times": 4, "seconds": 2},
+        {"fault": "garbage", "times": 3, "match": {"operation": "query"}},
+    ],
+    "unionpay": [
+        {"fault": "duplicate_callback", "times": 6, "copies": 2},
+        {"fault": "corrupt_callback", "times": 3},
+        {"fault": "forge_callback", "times": 3},
+        {"fault": "delay_callback", "times": 3, "seconds": 2},
+    ],
+}
+"""Faults that the demonstration asks each sandbox for: kinds that orders cannot ask for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOrder:
+    """One call to make: `path` and `body`; `trouble` says what was asked for, for people."""
+
+    path: str
+    body: dict[str, Any] = field(repr=False)
+    trouble: str | None
+
+
+def make_orders(count: int, run: str, dice: random.Random) -> Iterator[DemoOrder]:
+    """`count` orders; `run` makes their numbers and users different from every other run's."""
+    cards = _Cards(dice)
+    for number in range(count):
+        yield _order(f"demo-{run}-{number:05}", f"u-{run}-{number % max(count // 3, 1)}", cards, dice)
+
+
+def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) -> DemoOrder:
+    is_charge = dice.random() < 0.3
+    amount, tail, trouble = _amount(is_charge, dice), None, None
+    if dice.random() < TROUBLED:
+        if dice.random() < 0.4:
+            tail, trouble = dice.choice(MAGIC_TAILS), "balance short"
+        else:
+            amount, trouble = dice.choice(list(MAGIC_AMOUNTS.items()))
+    body = {
+        "merchant_order_no": order_no,
+        "scene": "quick_charge" if is_charge else "withhold",
+        "user_id": user_id,
+        "amount": amount,
+        "currency": "CNY",
+        "card": {
+            "card_no": cards.make(dice.choice(BANKS), tail),
+            "holder_name": dice.choice(SURNAMES) + dice.choice(GIVEN),
+            "id_no": _id_no(dice),
+            "phone": f"13{dice.randrange(10**9):09}",
+        },
+        "metadata": {"run": "demo"},
+    }
+    return DemoOrder("/v1/charges" if is_charge else "/v1/withholds", body, trouble)
+
+
+def _amount(is_charge: bool, dice: random.Random) -> int:
+    """Fen: withholds on both sides of the amount where the cheaper channel changes, rarely above every limit."""
+    if dice.random() < 0.01:
+        return 6_000_000
+    most = 30_000 if is_charge else dice.choice((20_000, 49_000, 450_000))
+    return dice.randrange(100, most)
+
+
+class _Cards:
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        text = resources.files("gateway.domain").joinpath("banks/bins.csv").read_text(encoding="utf-8")
+        self._bins: dict[str, list[tuple[str, int]]] = {}
+        for row in csv.DictReader(text.splitlines()):
+            if row["type"] == "DC" and 16 <= int(row["length"]) <= 19:
+                self._bins.setdefault(row["bank"], []).append((row["bin"], int(row["length"])))
+
+    def make(self, bank: str, tail: str | None) -> str:
+        """A card number of the bank, valid by Luhn, with these last digits, or with ones that ask for nothing."""
+        for _ in range(MAX_TRIES):
+            start, length = self._dice.choice(self._bins[bank])
+            end = tail or f"{self._dice.choice('12456789')}{self._dice.randrange(1000):03}"
+            middle = length - len(start) - len(end)
+            card_no = f"{start}{self._dice.randrange(10**middle):0{middle}}{end}" if middle > 0 else ""
+            if len(card_no) == length and luhn.is_valid(card_no) and bank_of(card_no) == bank:
+                return card_no
+        raise AssertionError(f"no card of {bank} can be made")
+
+
+def _id_no(dice: random.Random) -> str:
+    """An ID number (GB 11643) of nobody: a district of Beijing, a day, a serial number, and the check digit."""
+    born = date(1960, 1, 1) + timedelta(days=dice.randrange(15_000))
+    first = f"110105{born:%Y%m%d}{dice.randrange(1000):03}"
+    total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(first))
+    return first + "10X98765432"[total % 11]

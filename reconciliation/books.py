@@ -1,0 +1,58 @@
+"""Comparing two sides' books of the same payments. Pure; `sluice demo` and the end-to-end tests ask it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Difference", "Entry", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A payment as one side has it: our number at the PSP, fen, and `processing`, `succeeded` or `failed`."""
+
+    number: str
+    amount: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What two sides have differently."""
+
+    number: str
+    ours: Entry | None
+    theirs: Entry | None
+
+    def __str__(self) -> str:
+        return f"{self.number}: we have {_told(self.ours)}, they have {_told(self.theirs)}"
+
+
+def compare(ours: Iterable[Entry], theirs: Iterable[Entry]) -> list[Difference]:
+    """Every payment on which the sides do not agree, by number.
+
+    One that failed with us need not be known to them: it may have ended before anything was sent.
+    """
+    mine, other = _by_number(ours), _by_number(theirs)
+    return [
+        Difference(number, mine.get(number), other.get(number))
+        for number in sorted(mine.keys() | other.keys())
+        if not _agree(mine.get(number), other.get(number))
+    ]
+
+
+def _by_number(entries: Iterable[Entry]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        assert entry.number not in found, f"{entry.number} stands twice on one side"
+        found[entry.number] = entry
+    return found
+
+
+def _agree(ours: Entry | None, theirs: Entry | None) -> bool:
+    if ours is None:
+        return False
+    return ours.state == "failed" if theirs is None else ours == theirs
+
+
+def _told(entry: Entry | None) -> str:
+    return "nothing" if entry is None else f"{entry.amount} fen {entry.state}"

@@ -1,0 +1,255 @@
+"""Fakes of what the API needs: books in memory that do what their ports say, and a catalogue of two channels."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr
+from stdnum import luhn
+from uuid_utils.compat import uuid7
+
+from gateway.api.needs import Api, Readiness
+from gateway.domain.cards import Card, CardElements, mask_card_no
+from gateway.domain.catalogue import (
+    Account,
+    ApiKey,
+    AuthenticationMode,
+    Catalogue,
+    Channel,
+    Merchant,
+    RouteRule,
+)
+from gateway.domain.events import EVENT_OF_STATUS, payment_event
+from gateway.domain.failures import FailureCode, failure
+from gateway.domain.ids import EVENT, show
+from gateway.domain.orders import Order
+from gateway.domain.payments import Attempt, Payment, Stage, Status, timestamp
+from gateway.domain.scenes import Scene
+from gateway.ports import (
+    CallbackAnswer,
+    CallbackRequest,
+    OrderConflictError,
+    PaymentFilter,
+    StoredCard,
+    Taken,
+    UserFacts,
+)
+from gateway.settings import Settings
+from router.decide import decide
+from router.facts import Candidate, RouteRequest
+from router.fees import FixedFee
+from router.record import to_record
+
+MERCHANT, OTHER_MERCHANT = UUID(int=0xA), UUID(int=0xB)
+KEY, OTHER_APP_KEY, OTHER_MERCHANT_KEY = "sk_test_shop", "sk_test_books", "sk_test_elsewhere"
+ADMIN = "admin_test_token"
+NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+CARD_NO = "622202000000000000" + luhn.calc_check_digit("622202000000000000")
+CARD = {"card_no": CARD_NO, "holder_name": "张三", "id_no": "110101199003077774", "phone": "13800000000"}
+ICBC_CARD_ID = uuid7()
+
+
+def order(**changes: object) -> dict[str, object]:
+    """The body of a withhold; a change to `...` takes a field away."""
+    body = {
+        "merchant_order_no": "A-1",
+        "scene": "withhold",
+        "user_id": "u1",
+        "amount": 10_000,
+        "currency": "CNY",
+        "card": CARD,
+        "bank": "ICBC",
+    }
+    return {name: value for name, value in (body | changes).items() if value is not ...}
+
+
+def catalogue() -> Catalogue:
+    """Two merchants; the first has two apps and two channels, the cheaper of which is `tlt`."""
+    apps = ((MERCHANT, "shop", KEY), (MERCHANT, "books", OTHER_APP_KEY), (OTHER_MERCHANT, "shop", OTHER_MERCHANT_KEY))
+    keys = [ApiKey(m, UUID(int=i), app, "", hashlib.sha256(key.encode()).digest()) for i, (m, app, key) in enumerate(apps)]
+    fees = {"tlt": 50, "unionpay": 100}
+    return Catalogue(
+        7,
+        merchants=(Merchant(MERCHANT, "acme", "Acme"), Merchant(OTHER_MERCHANT, "other", "Other")),
+        keys=tuple(keys),
+        accounts=tuple(Account(MERCHANT, code, code, {}) for code in fees),
+        channels=tuple(Channel(MERCHANT, c, c, c, True, {"*": AuthenticationMode.SILENT}) for c in fees),
+        rules=tuple(
+            RouteRule(MERCHANT, code, Scene.WITHHOLD, "ICBC", True, FixedFee(fee), single_limit=1_000_000)
+            for code, fee in fees.items()
+        ),
+    )
+
+
+@dataclass
+class FakeBooks:
+    """Takes orders into memory and reads them again: `PaymentsFlow` and `Reading`."""
+
+    becomes: Callable[[Payment], Payment] = lambda payment: payment
+    """What a taken payment is when the answer is made; may raise."""
+    pause: asyncio.Event | None = None
+    """Orders are taken only once it is set."""
+    orders: list[Order] = field(default_factory=list)
+    by_number: dict[tuple[UUID, str, str], tuple[Order, Payment]] = field(default_factory=dict)
+    told: list[tuple[UUID, str | None, dict[str, Any]]] = field(default_factory=list)
+
+    async def take(self, order: Order) -> Taken:
+        if self.pause is not None:
+            await self.pause.wait()
+        key = (order.merchant_id, order.app, order.merchant_order_no)
+        if key in self.by_number:
+            before, payment = self.by_number[key]
+            if before.body != order.body:
+                raise OrderConflictError
+            return Taken(payment, replayed=True)
+        payment = self.becomes(payment_of(order))
+        self.orders.append(order)
+        self.by_number[key] = (order, payment)
+        if payment.status in EVENT_OF_STATUS:
+            self._tell(payment)
+        return Taken(payment, replayed=False)
+
+    def _tell(self, payment: Payment) -> None:
+        event_id = uuid7()
+        event = payment_event(payment, EVENT_OF_STATUS[payment.status], 1, event_id, NOW)
+        shown = {"id": show(EVENT, event_id), "object": "event", "type": event.type, "object_id": event.object_id}
+        shown |= {"sequence": 1, "created_at": timestamp(NOW), "body": {}, "deliveries": []}
+        self.told.append((payment.merchant_id, payment.app, shown))
+
+    def _of(self, merchant_id: UUID, app: str) -> list[Payment]:
+        mine = [p for (merchant, its_app, _), (_, p) in self.by_number.items() if (merchant, its_app) == (merchant_id, app)]
+        return sorted(mine, key=lambda payment: payment.payment_id, reverse=True)
+
+    async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
+        return next((p for p in self._of(merchant_id, app) if p.payment_id == payment_id), None)
+
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]:
+        found = [
+            p
+            for p in self._of(merchant_id, app)
+            if wanted.before is None or p.payment_id < wanted.before
+            if wanted.status in (None, p.status) and wanted.user_id in (None, p.user_id)
+            if wanted.merchant_order_no in (None, p.merchant_order_no)
+        ]
+        return found[: wanted.limit]
+
+    async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
+        payment = await self.payment(merchant_id, app, payment_id)
+        if payment is None:
+            return None
+        request = RouteRequest(payment.user_id, payment.scene, payment.bank, payment.amount, NOW)
+        rules = [Candidate("tlt", payment.scene, payment.bank, FixedFee(50))]
+        return dict(to_record(decide(request, rules, {}, 7)))
+
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
+        found = await self.payment(merchant_id, app, payment_id)
+        return [{"at": timestamp(found.created_at), "what": "payment_taken"}] if found else None
+
+    async def events(
+        self, merchant_id: UUID, app: str, *, object_id: str | None, event_type: str | None, before: UUID | None, limit: int
+    ) -> list[dict[str, Any]]:
+        newest_first = sorted((e for m, a, e in self.told if (m, a) == (merchant_id, app)), key=lambda e: str(e["id"]))[::-1]
+        mine = [e for e in newest_first if object_id in (None, e["object_id"]) and event_type in (None, e["type"])]
+        return [e for e in mine if before is None or e["id"] < show(EVENT, before)][:limit]
+
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
+        known = {(m, a, e["id"]) for m, a, e in self.told}
+        return 2 if (merchant_id, app, show(EVENT, event_id)) in known else None
+
+    async def facts(
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
+    ) -> UserFacts:
+        return UserFacts()
+
+
+@dataclass
+class FakeCallbacks:
+    """Knows the account `acme.unionpay` and believes bodies that begin with `signed`."""
+
+    received: list[tuple[str, CallbackRequest]] = field(default_factory=list)
+
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        if account_name != "acme.unionpay":
+            return None
+        self.received.append((account_name, request))
+        if request.body.startswith(b"signed"):
+            return CallbackAnswer(200, "text/plain", b"ok")
+        return CallbackAnswer(400, "text/plain", b"rejected")
+
+
+class FakeCards:
+    """Knows one card, of user `u1`."""
+
+    async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
+        if (merchant_id, user_id, card_id) != (MERCHANT, "u1", ICBC_CARD_ID):
+            return None
+        return StoredCard(Card(card_id, mask_card_no(CARD_NO), "ICBC"), CardElements(**CARD))
+
+
+@dataclass
+class FakeGateway:
+    """Everything that the API needs, with handles for tests."""
+
+    books: FakeBooks = field(default_factory=FakeBooks)
+    callbacks: FakeCallbacks = field(default_factory=FakeCallbacks)
+    ready: bool = True
+    observed: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def api(self) -> Api:
+        snapshot = catalogue()
+        return Api(
+            settings=Settings(admin_token=SecretStr(ADMIN)),
+            payments=self.books,
+            reading=self.books,
+            callbacks=self.callbacks,
+            cards=FakeCards(),
+            catalogue=lambda: snapshot,
+            readiness=self._readiness,
+            metrics=lambda: b"sluice_up 1\n",
+            clock=lambda: NOW,
+            observe=lambda method, path, status, seconds: self.observed.append((method, path, status)),
+        )
+
+    async def _readiness(self) -> Readiness:
+        return Readiness(self.ready, database=self.ready, migrations=True, ticks={"poll": 0.5, "notify": None})
+
+
+def payment_of(order: Order) -> Payment:
+    """What becomes of an order: sent to `tlt`, no answer yet."""
+    attempt = Attempt(uuid7(), "tlt", "tlt", Stage.PAYING, None, NOW)
+    card = Card(order.card_id or uuid7(), mask_card_no(order.card.card_no), order.bank) if order.card else None
+    return Payment(
+        merchant_id=order.merchant_id,
+        payment_id=uuid7(),
+        app=order.app,
+        merchant_order_no=order.merchant_order_no,
+        kind=order.kind,
+        scene=order.scene,
+        user_id=order.user_id,
+        bank=order.bank,
+        amount=order.amount,
+        currency=order.currency,
+        status=Status.PROCESSING,
+        card=card,
+        channel="tlt",
+        fee=50,
+        failure=None,
+        attempt=attempt,
+        due=None,
+        sequence=0,
+        created_at=NOW,
+        finished_at=None,
+        business_day=NOW.date(),
+        description=order.description,
+        metadata=order.metadata,
+    )
+
+
+def refused(payment: Payment) -> Payment:
+    """Refused by the router."""
+    why = failure(FailureCode.SINGLE_LIMIT_EXCEEDED)
+    return replace(payment, status=Status.FAILED, channel=None, fee=None, attempt=None, failure=why, finished_at=NOW)
