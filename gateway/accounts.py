@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from adapters.catalogue import AccountError, build
+from gateway.catalogue_file import account_settings
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.transitions import Pace
@@ -31,18 +32,6 @@ O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outc
 Build = Callable[[AccountSettings, Transport], Provider]
 
 
-def settings_of(account: Account) -> AccountSettings:
-    """An account as its adapter reads it: the pace that the catalogue names stands among the settings."""
-    settings = dict(account.settings)
-    if account.poll_gaps_s is not None:
-        settings["poll_gaps_s"] = list(account.poll_gaps_s)
-    if account.not_found_answers is not None:
-        settings["not_found"] = {"answers": account.not_found_answers, "over_s": account.not_found_over_s}
-    if account.answer_timeout_s is not None:
-        settings["answer_timeout_s"] = account.answer_timeout_s
-    return AccountSettings(account.code, account.provider, settings, account.secrets)
-
-
 class AdapterAccounts:
     """Implements `ports.Accounts` and `ports.PaceOf` over one transport."""
 
@@ -61,7 +50,7 @@ class AdapterAccounts:
             if known is not None and known[0] == account:
                 continue
             try:
-                provider = self._build(settings_of(account), self._transport)
+                provider = self._build(account_settings(account), self._transport)
             except AccountError as error:
                 log.error("account cannot be used", account=account.code, reason=str(error))
             else:

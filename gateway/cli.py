@@ -33,6 +33,7 @@ app.add_typer(route, name="route")
 def _plainly() -> Iterator[None]:
     """End as a program should: signals end it quietly, and what an operator can mend is a sentence, not a traceback."""
     from pydantic import ValidationError
+    from sqlalchemy.exc import DBAPIError
 
     from gateway.catalogue_file import CatalogueFileError
     from gateway.domain.catalogue_content import CatalogueBusyError, CatalogueRefusedError
@@ -56,6 +57,8 @@ def _plainly() -> Iterator[None]:
         _fail("\n".join(_setting(problem) for problem in error.errors(include_url=False, include_input=False)))
     except (*refusals, *unusable) as error:
         _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"the database says: {error.orig}")
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
         _fail(f"{where}: {error.strerror or error}")

@@ -17,7 +17,7 @@ from gateway.bootstrap import system
 from gateway.settings import Settings
 from gateway.storage.engine import create_engine
 from gateway.storage.migrate import require_current
-from gateway.supervise import Family, PortInUseError, require_port
+from gateway.supervise import Family, port_error, require_port
 
 __all__ = ["run_processes", "run_server", "run_worker"]
 
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None
         )
         await runner.setup()
         try:
-            await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
+            await _listen(runner, settings.host, settings.port, "SLUICE_PORT", reuse_port=reuse_port)
             log.info("serving", host=settings.host, port=settings.port, workers=workers, pid=os.getpid())
             await ended.wait()
             log.info("ending: finishing the requests that run", pid=os.getpid())
@@ -81,15 +81,12 @@ async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None
             await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> None:
+async def _listen(runner: web.AppRunner, host: str, port: int, variable: str, *, reuse_port: bool) -> None:
     site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
     try:
         await site.start()
     except OSError as error:
-        raise PortInUseError(
-            f"{host}:{port} cannot be listened on ({os.strerror(error.errno or 0)}): stop the program that has it, "
-            "or choose another port with SLUICE_PORT"
-        ) from None
+        raise port_error(host, port, variable, error) from None
 
 
 async def _work(settings: Settings, metrics_port: int | None) -> None:
@@ -99,7 +96,7 @@ async def _work(settings: Settings, metrics_port: int | None) -> None:
         await runner.setup()
         try:
             if metrics_port is not None:
-                await _listen(runner, settings.host, metrics_port, reuse_port=False)
+                await _listen(runner, settings.host, metrics_port, "SLUICE_METRICS_PORT", reuse_port=False)
             logs.get(__name__).info("working", metrics_port=metrics_port, pid=os.getpid())
             await ended.wait()
         finally:

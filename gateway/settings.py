@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SAMPLE_API_KEY = "sk_test_sluice_demo"
+SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
+"""The keys of the sample catalogue, which everybody knows: production takes none of them."""
 SAMPLE_ADMIN_TOKEN = "admin_test_sluice_demo"  # noqa: S105 -- public on purpose; production refuses it
 
 

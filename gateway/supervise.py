@@ -1,6 +1,7 @@
 """Programs that run together: started one by one, watched, and ended together whatever happens."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -72,11 +73,17 @@ def require_port(host: str, port: int, variable: str) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise PortInUseError(
-            f"{host}:{port} cannot be listened on ({reason}): stop the program that has it, "
-            f"or choose another port with {variable}"
-        ) from None
+        raise port_error(host, port, variable, error) from None
+
+
+def port_error(host: str, port: int, variable: str, error: OSError) -> PortInUseError:
+    """What to tell when listening failed."""
+    if error.errno == errno.EADDRINUSE:
+        return PortInUseError(
+            f"port {port} is in use: stop the program that has it, or choose another with {variable}={port + 1}"
+        )
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return PortInUseError(f"{host}:{port} cannot be listened on ({reason}): choose another with {variable}")
 
 
 class Child:

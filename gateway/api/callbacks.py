@@ -26,7 +26,7 @@ def callback_routes(api: Api) -> list[Route]:
 def _receive(api: Api) -> Handler:
     async def receive(call: Call) -> Reply:
         request = call.request
-        callback = CallbackRequest(request.method, request.query_string, dict(request.headers), call.raw)
+        callback = CallbackRequest(request.method, request.rel_url.raw_query_string, request.headers, call.raw)
         answer = await api.callbacks.receive(call.path["account"], callback)
         if answer is None:
             raise not_found("account")

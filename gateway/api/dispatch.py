@@ -119,8 +119,8 @@ async def replace_server_errors(request: web.Request, response: web.StreamRespon
     request_id = request.get(_REQUEST_ID_KEY) or _request_id(request)
     problem = _of_server(response)
     response.body = body = orjson.dumps(problem_body(problem, request_id))
-    response.content_type = CONTENT_TYPE
-    # Already set for the body that is replaced here.
+    # The headers are already those of the body that is replaced here.
+    response.headers[hdrs.CONTENT_TYPE] = CONTENT_TYPE
     response.headers[hdrs.CONTENT_LENGTH] = str(len(body))
     response.headers[REQUEST_ID] = request_id
 

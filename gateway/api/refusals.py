@@ -7,5 +7,5 @@ __all__ = ["wrong"]
 
 def wrong(code: str, message: str, field: str = "") -> PydanticCustomError:
     """A refusal with our own words; never put the value into them. `field`: which one, said by its whole model."""
-    context = {"field": field} if field else None
-    return PydanticCustomError(code, message, context)
+    # The context marks it as ours: a code may also be one of pydantic's, whose words are replaced.
+    return PydanticCustomError(code, message, {"field": field})

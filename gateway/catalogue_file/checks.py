@@ -12,11 +12,9 @@ from gateway.domain.catalogue import ANY_BANK, Account
 from gateway.domain.catalogue_content import AccountContent, can_authenticate, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
 from gateway.ports import AccountSettings, NotSentError
-from gateway.settings import SAMPLE_API_KEY
+from gateway.settings import SAMPLE_KEYS
 
 ALL_BANKS = "all"
-SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
-"""The keys of the sample catalogue, which everybody knows."""
 PACE = ("poll_gaps_s", "not_found", "answer_timeout_s")
 
 Problems = Iterator[str]

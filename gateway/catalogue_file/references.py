@@ -10,7 +10,7 @@ MAX_REFERENCED_BYTES = 64 * 1024
 """A key, a certificate or an account file is never longer."""
 MAX_DEPTH = 20
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMS = ({"env"}, {"file"}, {"file", "json_key"})
 
@@ -47,11 +47,12 @@ class Resolver:
         return value
 
     def _substituted(self, text: str) -> str:
-        return _VARIABLE.sub(lambda found: self._variable(found.group(1)), text)
+        return _VARIABLE.sub(lambda found: "${" if found.group(1) is None else self._variable(found.group(1)), text)
 
     def _variable(self, name: str) -> str:
         if not _VARIABLE_NAME.fullmatch(name):
-            raise DeadReferenceError(f"${{{name}}} is not the name of an environment variable")
+            # It may be part of a password, so it is not shown.
+            raise DeadReferenceError("has ${…} without the name of a variable; a plain ${ is written $${")
         value = self._environ.get(name)
         if not value:
             raise DeadReferenceError(f"the environment variable {name} is not set")

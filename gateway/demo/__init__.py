@@ -77,7 +77,7 @@ async def _demonstrate(
         seconds = (datetime.now(UTC) - started).total_seconds()
         theirs, repeated = await drive.their_entries(started, others_too=is_fresh)
     troubled = Counter(order.trouble for order in orders if order.trouble)
-    out.print("asked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
+    out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
     differences = [str(difference) for difference in compare(drive.our_entries(), theirs)]
     wrong = [*drive.refused, *differences, *repeated, *drive.unbooked()]
     _summarise(drive, len(theirs), len(differences), seconds, wrong, out)
@@ -93,7 +93,11 @@ async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses
 def _table(drive: Drive, count: int) -> Table:
     final = sum(payment["status"] in FINAL for payment in drive.payments.values())
     title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
-    table = Table("channel", "scene", "processing", "succeeded", "failed", "fen succeeded", "fees", title=title)
+    table = Table(title=title)
+    for heading in ("channel", "scene"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("open", "succeeded", "failed", "fen succeeded", "fees"):
+        table.add_column(heading, no_wrap=True, justify="right")
     groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
     for channel, scene in sorted({(channel, scene) for channel, scene, _ in groups}):
         paid = [

@@ -4,13 +4,14 @@ Whoever recorded an intent carries it out, and nobody else: a payment whose bear
 only asked about (`flows.follow_up`), since it may have been sent.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from gateway.domain.cards import CardElements
 from gateway.domain.ids import channel_order_no
 from gateway.domain.outcomes import Authenticated, AuthenticationOutcome, NotSent, Outcome, Unknown
 from gateway.domain.payments import Attempt, Payment, Stage
-from gateway.domain.transitions import Source
+from gateway.domain.transitions import ANSWER_MARGIN_S, Source
 from gateway.flows.facts import FactMaker
 from gateway.ports import Accounts, Authenticate, Pay, QueryAuthentication, Recording
 
@@ -42,8 +43,8 @@ class Submission:
             card=card,
             notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
         )
-        provider = self.accounts.provider(payment.merchant_id, attempt.account)
-        outcome = await provider.authenticate(command)
+        late = self._too_late(attempt)
+        outcome = late or await self.accounts.provider(payment.merchant_id, attempt.account).authenticate(command)
         if isinstance(outcome, Unknown):
             return await self.resume(payment, card)
         return await self._authenticated(payment, card, Source.ANSWER, outcome)
@@ -77,9 +78,9 @@ class Submission:
 
     async def _send(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Outcome:
         attempt = _attempt(payment)
-        late_s = (self.facts.clock() - attempt.submitted_at).total_seconds()
-        if late_s > SEND_WITHIN_S:
-            return NotSent(f"not sent: {late_s:.0f} s had passed since the intent was recorded")
+        late = self._too_late(attempt)
+        if late is not None:
+            return late
         command = Pay(
             number=channel_order_no(attempt.attempt_id),
             submitted_at=attempt.submitted_at,
@@ -92,7 +93,23 @@ class Submission:
             description=payment.description or payment.merchant_order_no,
             notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
         )
-        return await self.accounts.provider(payment.merchant_id, attempt.account).pay(command)
+        provider = self.accounts.provider(payment.merchant_id, attempt.account)
+        try:
+            # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
+            limit_s = provider.declaration.answer_timeout_s + ANSWER_MARGIN_S - self._age_s(attempt)
+            async with asyncio.timeout(limit_s):
+                return await provider.pay(command)
+        except TimeoutError:
+            return Unknown("no answer before the payment was due")
+
+    def _too_late(self, attempt: Attempt) -> NotSent | None:
+        age_s = self._age_s(attempt)
+        if age_s <= SEND_WITHIN_S:
+            return None
+        return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded")
+
+    def _age_s(self, attempt: Attempt) -> float:
+        return (self.facts.clock() - attempt.submitted_at).total_seconds()
 
 
 def _attempt(payment: Payment) -> Attempt:

@@ -7,7 +7,7 @@ inserted: the order number is the arbiter, whoever comes second reads the first 
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment
+from gateway.domain.payments import Attempt, Payment
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
 from gateway.ports import OpenResult, OrderConflictError, PaceOf
@@ -65,8 +65,10 @@ class OpeningStore:
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings."""
         catalogue = self._catalogue()
-        firsts = _first_of_each_order(openings)
         merchant_id, now = openings[0].order.merchant_id, max(opening.now for opening in openings)
+        # One moment for all: what is recorded on a business day was routed by the facts of that day.
+        openings = [replace(opening, now=now) for opening in openings]
+        firsts = _first_of_each_order(openings)
         async with self._engine.begin() as connection:
             await lock_users(connection, merchant_id, (opening.order.user_id for opening in firsts), now)
             flush = await self._read(connection, merchant_id, catalogue, firsts, now)
@@ -153,7 +155,8 @@ class OpeningStore:
         write.insert(cards, list(flush.new_cards.values()))
         write.insert(
             payments,
-            [self._payment_row(opened) for opened in flush.opened],
+            # In one order everywhere: two flushes that share order numbers of different users wait for each other here.
+            [self._payment_row(opened) for opened in sorted(flush.opened, key=lambda o: _order_key(o.opening.order))],
             conflict="ON CONFLICT (merchant_id, app, merchant_order_no) DO NOTHING",
             returning="RETURNING payment_id",
         )
@@ -239,8 +242,10 @@ class OpeningStore:
             return OpenResult(new, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
         payment, content, version = known[key]
         if payment.payment_id == opening.payment_id:
-            # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again.
-            return OpenResult(payment, replayed=False, agreement_no=self._agreement(flush, payment))
+            # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to carry
+            # out as long as nobody else has taken it up.
+            replayed = payment.attempt is not None and not _is_untouched(payment, payment.attempt)
+            return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
         ours = self._ring.request_hash(opening.order.body, version)
         if ours is None or not hmac.compare_digest(ours, content):
             return OrderConflictError(opening.order.merchant_order_no)
@@ -258,6 +263,10 @@ SELECT p.payment_id, p.body_hash, p.hash_version
 FROM unnest($2::text[], $3::text[]) AS asked (app, merchant_order_no)
 JOIN payments p ON p.merchant_id = $1 AND p.app = asked.app AND p.merchant_order_no = asked.merchant_order_no
 """
+
+
+def _is_untouched(payment: Payment, attempt: Attempt) -> bool:
+    return attempt.submitted_at == payment.created_at and attempt.polls == 0
 
 
 def _attempt_row(opened: Opened) -> Row:

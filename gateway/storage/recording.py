@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.catalogue import Catalogue
@@ -58,6 +59,8 @@ class _Flush:
     anomalies_known: set[tuple[UUID, str]]
     verified_elsewhere: set[tuple[UUID, str]]
     """(card, account) for which another account has verified the card."""
+    recorded: frozenset[UUID] = frozenset()
+    """Observations that an earlier try of this flush has committed."""
     changed: dict[UUID, Payment] = field(default_factory=dict)
     usage: dict[tuple[str, str, date], _Usage] = field(default_factory=dict)
     last: dict[tuple[str, str], Payment] = field(default_factory=dict)
@@ -88,11 +91,24 @@ class RecordingStore:
 
     async def flush(self, facts: list[Fact]) -> Sequence[Recorded | Exception]:
         """Record many facts of one merchant. The results stand in the order of the facts."""
+        try:
+            return await self._record(facts, tried_before=False)
+        except IntegrityError as error:
+            if not _is_of_a_known_observation(error):
+                raise
+            # The answer to an earlier COMMIT was lost, and the flush was tried again.
+            return await self._record(facts, tried_before=True)
+
+    async def _record(self, facts: list[Fact], *, tried_before: bool) -> Sequence[Recorded | Exception]:
         merchant_id, now = facts[0].merchant_id, max(fact.at for fact in facts)
         catalogue = self._catalogue()
         async with self._engine.begin() as connection:
             await lock_users(connection, merchant_id, (fact.user_id for fact in facts), now)
             flush = await self._read(connection, merchant_id, facts)
+            if tried_before:
+                ids = [fact.observation_id for fact in facts]
+                rows = await fetch(connection, READ_OBSERVATIONS, merchant_id, ids)
+                flush.recorded = frozenset(row[0] for row in rows)
             results = [self._apply(flush, fact) for fact in facts]
             due = deliveries_of((event for _, event in flush.events), catalogue, now)
             write = _write(merchant_id, flush)
@@ -129,6 +145,8 @@ class RecordingStore:
         before = flush.payments.get(fact.payment_id)
         if before is None or before.attempt is None:
             return UnknownPaymentError(str(fact.payment_id))
+        if fact.observation_id in flush.recorded:
+            return Recorded(before, submit=_has_recorded_intent(fact, before))
         pace = self._pace_of(fact.merchant_id, before.attempt.account)
         if isinstance(fact, PaymentFact):
             verdict = apply(before, fact.source, fact.outcome, pace, fact.at)
@@ -203,6 +221,9 @@ class RecordingStore:
             flush.agreements[key] = {"card_id": card_id, "account": account, "status": "void", "voided_at": fact.at}
 
 
+READ_OBSERVATIONS = (
+    "SELECT observation_id FROM observations WHERE merchant_id = $1 AND observation_id = ANY($2::uuid[])"
+)
 READ_ANOMALIES = "SELECT payment_id, kind FROM anomalies WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[])"
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
@@ -214,6 +235,23 @@ _AUTHENTICATION_STATUS: dict[type, str] = {
     NotFound: "unknown",
     NotSent: "not_sent",
 }
+
+
+def _is_of_a_known_observation(error: IntegrityError) -> bool:
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
+    return str(constraint).startswith("observations_pkey")
+
+
+def _has_recorded_intent(fact: Fact, payment: Payment) -> bool:
+    """Whether the intent to pay, as it stands, was recorded by this very fact."""
+    assert payment.attempt is not None
+    return (
+        isinstance(fact.outcome, Authenticated)
+        and payment.status is Status.PROCESSING
+        and payment.attempt.stage is Stage.PAYING
+        and payment.attempt.submitted_at == fact.at
+        and payment.attempt.polls == 0
+    )
 
 
 def _may_contradict(fact: Fact, payment: Payment | None) -> bool:
@@ -288,7 +326,8 @@ def _write(merchant_id: UUID, flush: _Flush) -> Write:
         payments,
         [_payment_row(payment) for payment in changed],
         by=["payment_id"],
-        also=", lease_until = NULL",
+        # Whoever moves what is due frees it; a callback that moves nothing leaves it to the one that is asking.
+        also=", lease_until = CASE WHEN t.due_at IS NOT DISTINCT FROM v.due_at THEN t.lease_until END",
         part="told",
         returning="RETURNING t.payment_id",
     )

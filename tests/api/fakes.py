@@ -70,7 +70,9 @@ def order(**changes: object) -> dict[str, object]:
 def catalogue() -> Catalogue:
     """Two merchants; the first has two apps and two channels, the cheaper of which is `tlt`."""
     apps = ((MERCHANT, "shop", KEY), (MERCHANT, "books", OTHER_APP_KEY), (OTHER_MERCHANT, "shop", OTHER_MERCHANT_KEY))
-    keys = [ApiKey(m, UUID(int=i), app, "", hashlib.sha256(key.encode()).digest()) for i, (m, app, key) in enumerate(apps)]
+    keys = [
+        ApiKey(m, UUID(int=i), app, "", hashlib.sha256(key.encode()).digest()) for i, (m, app, key) in enumerate(apps)
+    ]
     fees = {"tlt": 50, "unionpay": 100}
     return Catalogue(
         7,
@@ -93,11 +95,14 @@ class FakeBooks:
     """What a taken payment is when the answer is made; may raise."""
     pause: asyncio.Event | None = None
     """Orders are taken only once it is set."""
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set as soon as an order has come in."""
     orders: list[Order] = field(default_factory=list)
     by_number: dict[tuple[UUID, str, str], tuple[Order, Payment]] = field(default_factory=dict)
     told: list[tuple[UUID, str | None, dict[str, Any]]] = field(default_factory=list)
 
     async def take(self, order: Order) -> Taken:
+        self.entered.set()
         if self.pause is not None:
             await self.pause.wait()
         key = (order.merchant_id, order.app, order.merchant_order_no)
@@ -121,7 +126,9 @@ class FakeBooks:
         self.told.append((payment.merchant_id, payment.app, shown))
 
     def _of(self, merchant_id: UUID, app: str) -> list[Payment]:
-        mine = [p for (merchant, its_app, _), (_, p) in self.by_number.items() if (merchant, its_app) == (merchant_id, app)]
+        mine = [
+            p for (merchant, its_app, _), (_, p) in self.by_number.items() if (merchant, its_app) == (merchant_id, app)
+        ]
         return sorted(mine, key=lambda payment: payment.payment_id, reverse=True)
 
     async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
@@ -150,9 +157,18 @@ class FakeBooks:
         return [{"at": timestamp(found.created_at), "what": "payment_taken"}] if found else None
 
     async def events(
-        self, merchant_id: UUID, app: str, *, object_id: str | None, event_type: str | None, before: UUID | None, limit: int
+        self,
+        merchant_id: UUID,
+        app: str,
+        *,
+        object_id: str | None,
+        event_type: str | None,
+        before: UUID | None,
+        limit: int,
     ) -> list[dict[str, Any]]:
-        newest_first = sorted((e for m, a, e in self.told if (m, a) == (merchant_id, app)), key=lambda e: str(e["id"]))[::-1]
+        newest_first = sorted((e for m, a, e in self.told if (m, a) == (merchant_id, app)), key=lambda e: str(e["id"]))[
+            ::-1
+        ]
         mine = [e for e in newest_first if object_id in (None, e["object_id"]) and event_type in (None, e["type"])]
         return [e for e in mine if before is None or e["id"] < show(EVENT, before)][:limit]
 

@@ -137,6 +137,11 @@ def test_the_word_all_stands_for_every_known_bank(read: Read) -> None:
     assert {rule.bank for rule in rules} == set(bank_names())
 
 
+def test_a_doubled_dollar_is_a_plain_one(read: Read) -> None:
+    content = read(GOOD.replace('{ env = "TL_PASS" }', '"a$${b}$c"'))
+    assert content.merchants[0].accounts[0].secrets["user_pass"] == "a${b}$c"
+
+
 def test_a_scene_may_stand_alone(read: Read) -> None:
     assert read(GOOD.replace('scenes = ["withhold"]', 'scene = "withhold"')).merchants[0].rules[0].scene == "withhold"
 
@@ -253,7 +258,7 @@ merchants:
         (
             "${HOOK_SECRET}",
             "${no name}",
-            "merchants[0].endpoints[0].secrets[0]: ${no name} is not the name of an environment variable",
+            "merchants[0].endpoints[0].secrets[0]: has ${…} without the name of a variable; a plain ${ is written $${",
         ),
         (
             '{ env = "TL_PASS" }',

@@ -1,0 +1,80 @@
+"""Events, callbacks, health, and the pages that describe the API."""
+
+import pytest
+
+from gateway.api.answers import EventAnswer
+from gateway.api.dispatch import MAX_BODY_BYTES
+from tests.api.client import Client
+from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
+
+
+async def test_events_are_listed_read_and_sent_again_by_their_own_app(client: Client, gateway: FakeGateway) -> None:
+    gateway.books.becomes = refused
+    for number in range(3):
+        await client.post("/v1/withholds", order(merchant_order_no=f"A-{number}"))
+    first = (await client.get("/v1/events?limit=2&type=payment.failed")).json
+    rest = (await client.get(f"/v1/events?limit=2&after={first['next']}")).json
+    assert (len(first["data"]), len(rest["data"]), rest["next"]) == (2, 1, None)
+    for event in first["data"] + rest["data"]:
+        EventAnswer.model_validate(event)
+        read = await client.get(f"/v1/events/{event['id']}")
+        assert read.json == event
+        again = await client.send("POST", f"/v1/events/{event['id']}/redeliver")
+        assert (again.status, again.json) == (202, {"deliveries": 2})
+        assert (await client.get(f"/v1/events/{event['id']}", key=OTHER_APP_KEY)).problem["code"] == "not_found"
+        refused_to = await client.send("POST", f"/v1/events/{event['id']}/redeliver", key=OTHER_APP_KEY)
+        assert refused_to.problem["code"] == "not_found"
+
+
+@pytest.mark.parametrize("name", ["evt_01h2xcejqtf2nbrexx3vqjhp41", "evt_7zzzzzzzzzzzzzzzzzzzzzzzzz", "pay_x", "%20"])
+async def test_what_is_no_event_is_not_found(client: Client, name: str) -> None:
+    assert (await client.get(f"/v1/events/{name}")).problem["code"] == "not_found"
+    assert (await client.send("POST", f"/v1/events/{name}/redeliver")).problem["code"] == "not_found"
+
+
+async def test_a_callback_is_handed_on_untouched_and_answered_as_the_psp_expects(
+    client: Client, gateway: FakeGateway
+) -> None:
+    body = "signed=签&x=\x00".encode("gbk")
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=gbk"}
+    got = await client.send("POST", "/callbacks/acme.unionpay?a=1&b=%20", body, key=None, headers=headers)
+    assert (got.status, got.headers["Content-Type"], got.body) == (200, "text/plain", b"ok")
+    _, request = gateway.callbacks.received[0]
+    assert (request.method, request.query, request.body) == ("POST", "a=1&b=%20", body)
+    assert request.headers["Content-Type"] == headers["Content-Type"]
+
+
+async def test_a_callback_that_is_not_believed_is_answered_so(client: Client) -> None:
+    got = await client.send("POST", "/callbacks/acme.unionpay", b"forged", key=None)
+    assert (got.status, got.body) == (400, b"rejected")
+
+
+async def test_a_callback_for_no_account_is_not_found(client: Client, gateway: FakeGateway) -> None:
+    got = await client.send("POST", "/callbacks/acme.nobody", b"signed", key=None)
+    assert got.problem["code"] == "not_found"
+    assert (await client.send("POST", "/callbacks/acme.unionpay", b"s" * (MAX_BODY_BYTES + 1), key=None)).status == 413
+    assert gateway.callbacks.received == []
+
+
+async def test_health_says_whether_it_lives_and_is_ready(client: Client, gateway: FakeGateway) -> None:
+    assert (await client.get("/healthz", key=None)).json == {"status": "ok"}
+    ready = await client.get("/readyz", key=None)
+    assert (ready.status, ready.json["ticks"]) == (200, {"poll": 0.5, "notify": None})
+    gateway.ready = False
+    not_ready = await client.get("/readyz", key=None)
+    assert (not_ready.status, not_ready.json["database"]) == (503, False)
+
+
+async def test_metrics_are_prometheus_text(client: Client) -> None:
+    got = await client.get("/metrics", key=None)
+    assert (got.body, got.headers["Content-Type"].split(";")[0]) == (b"sluice_up 1\n", "text/plain")
+
+
+async def test_the_docs_page_brings_everything_it_needs_from_here(client: Client) -> None:
+    page = await client.get("/docs", key=None)
+    assert b"http" not in page.body
+    for part in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
+        assert f"/docs/{part}".encode() in page.body
+        assert (await client.get(f"/docs/{part}", key=None)).status == 200
+    for other in ("index.html", "..%2fapp.py", "swagger-editor.js"):
+        assert (await client.get(f"/docs/{other}", key=None)).problem["code"] == "not_found"

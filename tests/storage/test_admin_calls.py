@@ -1,0 +1,234 @@
+"""The admin calls over HTTP, on a real PostgreSQL: what they show, what they change, what they refuse.
+
+Not here: keys and limits around every call (gateway.api's own tests), and the store's rules (test_catalogue.py).
+"""
+
+import base64
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.catalogue import declaration_of
+from gateway.api.admin import admin_routes
+from gateway.api.app import Api, build_app
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    AppContent,
+    CatalogueFile,
+    ChannelContent,
+    EndpointContent,
+    KeyContent,
+    MerchantContent,
+    RuleContent,
+    key_hash_of,
+)
+from gateway.domain.scenes import Scene
+from gateway.settings import Settings
+from gateway.storage.catalogue import CatalogueStore, new_id
+from gateway.storage.crypto import KeyRing
+from gateway.storage.refresh import CatalogueWatch
+from router.fees import FixedFee
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+TOKEN = "an-operator"
+SHOP = MerchantContent(
+    code="shop",
+    name="商店",
+    apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
+    endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
+    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}),),
+    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, 5_000),),
+    rules=(RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FixedFee(9)),),
+)
+CHANNEL = "/v1/admin/merchants/shop/channels/tl"
+WINDOWS = f"{CHANNEL}/maintenance_windows"
+WINDOW = {"starts_at": "2026-03-01T07:00:00Z", "ends_at": "2026-03-01T17:00:00+08:00", "note": "night"}
+
+Client = TestClient[Any, Any]
+
+
+@pytest.fixture
+async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
+    """A client of an application with a merchant, and with nothing behind its other calls."""
+    store = CatalogueStore(engine, KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}"))
+    await store.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
+    watch = CatalogueWatch(store)
+    await watch.refresh_now()
+    nothing = cast("Any", None)
+    api = Api(
+        settings=Settings(admin_token=SecretStr(TOKEN)),
+        payments=nothing,
+        reading=nothing,
+        callbacks=nothing,
+        cards=nothing,
+        catalogue=lambda: watch.current,
+        readiness=nothing,
+        metrics=nothing,
+        clock=lambda: NOW,
+    )
+    app = build_app(api, admin_routes(store, watch, declaration_of, lambda: NOW, new_id))
+    async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        yield client
+
+
+async def answered(response: ClientResponse, status: int = 200) -> Any:
+    answer = await response.json()
+    assert response.status == status, answer
+    return answer
+
+
+async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
+    merchants = await answered(await client.get("/v1/admin/merchants"))
+    assert [merchant["code"] for merchant in merchants["data"]] == ["other", "shop"]
+    channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
+    assert channels["data"] == [
+        {
+            "object": "channel",
+            "merchant": "shop",
+            "code": "tl",
+            "account": "tl",
+            "provider": "allinpay",
+            "name": "通联",
+            "on": True,
+            "in_maintenance": False,
+            "authentication": {"*": "none"},
+            "authentication_fee": 0,
+            "daily_total": 5_000,
+        }
+    ]
+    assert (await answered(await client.get("/v1/admin/merchants/other/channels")))["data"] == []
+
+
+async def test_a_channel_is_switched_off_at_once(client: Client) -> None:
+    changed = await answered(await client.patch(CHANNEL, json={"on": False}))
+    assert (changed["on"], changed["daily_total"]) == (False, 5_000)
+    channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
+    assert channels["data"] == [changed]
+
+
+async def test_null_removes_the_daily_total_and_leaves_other_fields(client: Client) -> None:
+    changed = await answered(await client.patch(CHANNEL, json={"daily_total": None, "name": None, "on": None}))
+    assert (changed["daily_total"], changed["name"], changed["on"]) == (None, "通联", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        ({"on": "yes"}, "on", None),
+        ({"daily_total": 0}, "daily_total", "must be at least 1"),
+        ({"colour": "red"}, "colour", "is not known here; leave it out"),
+        ({"authentication": {"*": "silent"}}, "authentication", "allinpay cannot authenticate by silent"),
+        ({"authentication": {"XX": "none"}}, "authentication", "must have known bank codes and * only"),
+    ],
+)
+async def test_a_change_that_cannot_be_is_refused(
+    client: Client, change: dict[str, Any], field: str, message: str | None
+) -> None:
+    problem = await answered(await client.patch(CHANNEL, json=change), 422)
+    assert problem["errors"][0]["field"] == field
+    assert message in (None, problem["errors"][0]["message"])
+    assert (await answered(await client.get("/v1/admin/catalogue")))["version"] == 1
+
+
+async def test_a_maintenance_window_opens_shows_and_is_removed(client: Client) -> None:
+    window = await answered(await client.post(WINDOWS, json=WINDOW), 201)
+    assert window["id"].startswith("mw_")
+    assert (window["starts_at"], window["ends_at"]) == ("2026-03-01T07:00:00.000Z", "2026-03-01T09:00:00.000Z")
+    assert (await answered(await client.get(WINDOWS)))["data"] == [window]
+    channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
+    assert channels["data"][0]["in_maintenance"]
+    removed = await answered(await client.delete(f"{WINDOWS}/{window['id']}"))
+    assert removed == {"object": "maintenance_window", "removed": True}
+    assert (await answered(await client.get(WINDOWS)))["data"] == []
+    await answered(await client.delete(f"{WINDOWS}/{window['id']}"), 404)
+
+
+async def test_a_window_that_ends_before_it_starts_is_refused(client: Client) -> None:
+    problem = await answered(await client.post(WINDOWS, json=WINDOW | {"ends_at": WINDOW["starts_at"]}), 422)
+    assert problem["errors"][0] == {"field": "ends_at", "code": "order", "message": "must be after starts_at"}
+
+
+async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
+    address = f"{CHANNEL}/rules/withhold/CMB"
+    rule = await answered(await client.put(address, json={"fee": {"type": "percent", "rate": "0.001"}, "priority": 2}))
+    assert rule["fee"] == {"type": "percent", "rate": "0.001"}
+    assert (rule["enabled"], rule["priority"], rule["single_limit"]) == (True, 2, None)
+    assert (await answered(await client.get(f"{CHANNEL}/rules?bank=CMB")))["data"] == [rule]
+    assert len((await answered(await client.get(f"{CHANNEL}/rules?scene=withhold")))["data"]) == 2
+    await answered(await client.put(address, json={"fee": 7, "single_limit": 100}))
+    (again,) = (await answered(await client.get(f"{CHANNEL}/rules?bank=CMB")))["data"]
+    assert (again["fee"], again["priority"], again["single_limit"]) == ({"type": "fixed", "amount": 7}, 0, 100)
+    await answered(await client.delete(address))
+    await answered(await client.delete(address), 404)
+
+
+async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
+    problem = await answered(await client.put(f"{CHANNEL}/rules/quick_charge/CMB", json={"fee": 7}), 422)
+    assert problem["errors"][0]["message"] == "is not one that allinpay can pay"
+
+
+async def test_the_whole_catalogue_is_shown_without_a_secret(client: Client) -> None:
+    await answered(await client.patch(CHANNEL, json={"on": False}))
+    response = await client.get("/v1/admin/catalogue")
+    text = await response.text()
+    assert "hush" not in text
+    assert key_hash_of("sk_first").hex() not in text
+    catalogue = await response.json()
+    assert catalogue["version"] == 2
+    assert [(change["version"], change["changed_by"], change["note"]) for change in catalogue["history"]] == [
+        (2, "admin", "channel tl off"),
+        (1, "test", "a file"),
+    ]
+    shop = catalogue["merchants"][1]
+    assert shop["apps"][0]["keys"][0]["label"] == "first"
+    assert shop["accounts"][0]["secrets"] == ["user_pass"]
+    assert shop["endpoints"][0]["secrets"] == 1
+    assert [rule["bank"] for rule in shop["rules"]] == ["ICBC"]
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body"),
+    [
+        ("GET", "/v1/admin/merchants/nobody/channels", None),
+        ("PATCH", "/v1/admin/merchants/other/channels/tl", {"on": False}),
+        ("GET", "/v1/admin/merchants/other/channels/tl/rules", None),
+        ("POST", "/v1/admin/merchants/shop/channels/no/maintenance_windows", WINDOW),
+        ("DELETE", f"{WINDOWS}/mw_01h2xcejqtf2nbrexx3vqjhp41", None),
+        ("DELETE", f"{WINDOWS}/%00", None),
+        ("PUT", f"{CHANNEL}/rules/gambling/CMB", {"fee": 7}),
+        ("PUT", f"{CHANNEL}/rules/withhold/XXX", {"fee": 7}),
+        ("DELETE", f"{CHANNEL}/rules/withhold/CMB", None),
+    ],
+)
+async def test_what_is_not_there_is_a_404(client: Client, method: str, address: str, body: object) -> None:
+    problem = await answered(await client.request(method, address, json=body), 404)
+    assert problem["code"] == "not_found"
+
+
+async def test_an_apps_key_opens_no_admin_call(client: Client) -> None:
+    response = await client.get("/v1/admin/catalogue", headers={"Authorization": "Bearer sk_first"})
+    await answered(response, 403)
+
+
+async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> None:
+    document = await answered(await client.get("/openapi.json"))
+    paths = {path for path in document["paths"] if path.startswith("/v1/admin/")}
+    base = "/v1/admin/merchants/{merchant}/channels/{channel}"
+    assert paths == {
+        "/v1/admin/catalogue",
+        "/v1/admin/merchants",
+        "/v1/admin/merchants/{merchant}/channels",
+        base,
+        f"{base}/maintenance_windows",
+        f"{base}/maintenance_windows/{{window}}",
+        f"{base}/rules",
+        f"{base}/rules/{{scene}}/{{bank}}",
+    }
