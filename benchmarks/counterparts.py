@@ -1,4 +1,4 @@
-"""`python -m benchmarks.counterparts`: the mock PSP that signs by HMAC and the receiver of notifications, in one process.
+"""`python -m benchmarks.counterparts`: the mock PSP that signs by HMAC and the receiver, in one process.
 
 Its books are read over HTTP after each load. The keys come by environment, so that they are in no process list.
 """

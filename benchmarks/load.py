@@ -1,4 +1,4 @@
-"""`python -m benchmarks.load`: the load generator, a process of its own; its task is JSON on stdin, its result on stdout.
+"""`python -m benchmarks.load`: the load generator, a process of its own: task on stdin, result on stdout.
 
 Raw keep-alive connections on uvloop: an HTTP client library would cost as much CPU as the gateway.
 """
@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import psutil  # type: ignore[import-untyped]
@@ -30,7 +30,7 @@ HEAD_END: Final = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to do. With `rate` requests come by chance at that many per second, without it each connection is always busy."""
+    """What to do. With `rate` requests come by chance, so many per second; else each connection is always busy."""
 
     run: str
     host: str
@@ -90,8 +90,7 @@ class Connection(asyncio.Protocol):
         self.is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has it all, and is none by its class
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.is_busy:
@@ -167,7 +166,7 @@ async def carry_out(task: Task) -> dict[str, Any]:
     if steady is not None:
         await steady
     give_up_at = perf_counter() + LAST_ANSWERS_WITHIN_S
-    while any(c.is_busy for c in connections) and perf_counter() < give_up_at:
+    while any(c.is_busy for c in connections) and perf_counter() < give_up_at:  # noqa: ASYNC110 -- a last look at the end
         await asyncio.sleep(0.01)
     unanswered = sum(c.is_busy for c in connections)
     for connection in connections:
@@ -189,7 +188,7 @@ async def carry_out(task: Task) -> dict[str, Any]:
 async def _keep_rate(task: Task, tally: Tally, connections: list[Connection]) -> None:
     """Arrivals by chance (Poisson), whatever the answers do: a fixed rhythm could hide or invent waiting."""
     assert task.rate is not None
-    dice = random.Random(1)  # noqa: S311 -- the same arrivals in every run
+    dice = random.Random(1)  # the same arrivals in every run
     due = perf_counter()
     while not tally.is_over:
         due += dice.expovariate(task.rate)

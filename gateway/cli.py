@@ -30,8 +30,11 @@ app.add_typer(route, name="route")
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
-    """End as a program should: signals end it quietly, and what an operator can mend is a sentence, not a traceback."""
+def _plainly(*, interrupted: int = 0) -> Iterator[None]:
+    """End as a program should: what an operator can mend is a sentence, not a traceback.
+
+    `interrupted` is the exit status after a signal to end: 0 where that is how the command ends.
+    """
     from pydantic import ValidationError
     from sqlalchemy.exc import DBAPIError
 
@@ -50,7 +53,7 @@ def _plainly() -> Iterator[None]:
         with interruptible():
             yield
     except Interrupted:
-        raise typer.Exit from None
+        raise typer.Exit(interrupted) from None
     except ChildEndedError as error:
         _fail(str(error), 1)
     except ValidationError as error:
@@ -124,7 +127,7 @@ def demo(
     seed: Annotated[int | None, typer.Option(help="Makes the same payments again.")] = None,
 ) -> None:
     """Drive payments through a running or a fresh system, and compare our books with the sandbox's."""
-    with _plainly():
+    with _plainly(interrupted=130):
         from gateway.demo import run_demo
 
         equal = run_demo(_settings(), payments, concurrency, seed)
@@ -203,7 +206,7 @@ def doctor() -> None:
             found = _run(diagnose(url))
     for sentence in found:
         typer.echo(f"- {sentence}")
-    typer.echo(f"{len(found)} things are wrong" if found else "nothing is wrong")
+    typer.echo("something is wrong" if found else "nothing is wrong")
     raise typer.Exit(1 if found else 0)
 
 

@@ -18,7 +18,7 @@ from rich.panel import Panel
 
 from gateway.catalogue_file import read_catalogue
 from gateway.commands import apply_catalogue
-from gateway.local import LocalError, owned_database, sample_environment, with_local_secrets
+from gateway.local import LocalError, has_samples, owned_database, sample_environment, with_local_secrets
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
 from gateway.storage.migrate import upgrade
 from gateway.supervise import Family, console, free_port, require_port
@@ -181,5 +181,5 @@ def announce(addresses: Addresses, settings: Settings, out: Console) -> None:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """`os.environ`, with what the data folder knows of the samples where nothing else is said."""
-    return sample_environment(settings, os.environ) if settings.env != "production" else dict(os.environ)
+    """`os.environ`, and where `sluice run` was here before what the sample catalogue refers to."""
+    return sample_environment(settings, os.environ) if has_samples(settings) else dict(os.environ)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from gateway.settings import Settings
 from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, running_url
 
-__all__ = ["LocalError", "database", "owned_database", "sample_environment", "with_local_secrets"]
+__all__ = ["LocalError", "database", "has_samples", "owned_database", "sample_environment", "with_local_secrets"]
 
 CARD_KEYS, RECEIVER_SECRET = "card.keys", "receiver.secret"
 KEY_BYTES, SECRET_BYTES = 32, 24
@@ -66,6 +66,11 @@ def sample_environment(settings: Settings, given: Mapping[str, str]) -> dict[str
         "SLUICE_RECEIVER_SECRET": secret,
     }
     return samples | dict(given)
+
+
+def has_samples(settings: Settings) -> bool:
+    """Whether the data folder has the samples' secrets already."""
+    return settings.env != "production" and (settings.data_dir.expanduser().resolve() / RECEIVER_SECRET).exists()
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

@@ -13,8 +13,10 @@ import uvloop
 from aiohttp import web
 
 from gateway import logs, metrics
+from gateway.api.runner import ProblemRunner
 from gateway.bootstrap import system
 from gateway.settings import Settings
+from gateway.storage.embedded import is_embedded
 from gateway.storage.engine import create_engine
 from gateway.storage.migrate import require_current
 from gateway.supervise import Family, port_error, require_port
@@ -49,7 +51,7 @@ def run_processes(settings: Settings, count: int, *, workers: bool) -> None:
     require_port(settings.host, settings.port, "SLUICE_PORT")
     assert settings.database_url is not None
     words = ["-m", "gateway.cli", "serve", "--child"] + ([] if workers else ["--no-workers"])
-    with tempfile.TemporaryDirectory(prefix="sluice-metrics-") as folder, Family(_pass_on) as family:
+    with tempfile.TemporaryDirectory(prefix="sluice-metrics-") as folder, Family(_pass_on, at_once=True) as family:
         env = {"SLUICE_DATABASE_URL": settings.database_url, metrics.DIRECTORY_VARIABLE: folder}
         if settings.card_keys is not None:
             env["SLUICE_CARD_KEYS"] = settings.card_keys.get_secret_value()
@@ -68,7 +70,7 @@ async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None
     await _require_current(settings)
     async with _until_told() as ended, system(settings, workers=workers, api=True) as gateway:
         assert gateway.app is not None
-        runner = web.AppRunner(
+        runner = ProblemRunner(
             gateway.app, access_log=None, handle_signals=False, shutdown_timeout=FINISH_REQUESTS_WITHIN_S
         )
         await runner.setup()
@@ -134,6 +136,7 @@ async def _until_told() -> AsyncIterator[asyncio.Event]:
 async def _require_current(settings: Settings) -> None:
     """Refuse to touch a database whose schema is another program's. Raises MigrationsPendingError."""
     assert settings.database_url is not None
+    metrics.EMBEDDED_DATABASE.set(is_embedded(settings.database_url))
     engine = create_engine(settings.database_url, 2)
     try:
         await require_current(engine)

@@ -134,19 +134,22 @@ class Child:
 
 
 class Family:
-    """The programs that one command runs. Leaving the context ends all of them, the youngest first."""
+    """The programs that one command runs. Leaving the context ends all of them, the youngest first or `at_once`."""
 
-    def __init__(self, say: Callable[[str, str], None]) -> None:
+    def __init__(self, say: Callable[[str, str], None], *, at_once: bool = False) -> None:
         self._say = say
+        self._at_once = at_once
         self._children: list[Child] = []
 
     def __enter__(self) -> "Family":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for child in reversed(self._children):
-            with contextlib.suppress(ProcessLookupError):
+        if self._at_once:
+            for child in self._children:
                 child.process.terminate()
+        for child in reversed(self._children):
+            child.process.terminate()
             child.end(END_WITHIN_S)
 
     @property

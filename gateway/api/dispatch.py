@@ -31,7 +31,7 @@ from gateway.api.undisturbed import Undisturbed
 from gateway.logs import get
 from gateway.ports import OverloadedError
 
-__all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "replace_server_errors"]
+__all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "new_request_id", "replace_server_errors"]
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-Id"
@@ -157,4 +157,9 @@ def _is_json(request: web.Request) -> bool:
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID, "")
-    return given if _GIVEN_REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """A name for an exchange; not an id of anything that is kept."""
+    return f"req_{secrets.token_hex(12)}"

@@ -85,9 +85,16 @@ PATTERN_MEANS: dict[str, str] = {
 }
 
 
+def _one_line(value: str) -> str:
+    if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
+        raise wrong("text", "must be one line without control characters or spaces at its ends")
+    return value
+
+
 def _printable(value: str) -> str:
+    # Names and keys must not hold what nobody sees (zero-width and direction marks): two would look the same.
     if value != value.strip() or any(unicodedata.category(character) in {"Cc", "Cf"} for character in value):
-        raise wrong("text", "must not have control characters or spaces at its ends")
+        raise wrong("text", "must not have hidden or control characters, or spaces at its ends")
     return value
 
 
@@ -153,7 +160,7 @@ BankCode = Annotated[
 ]
 AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
 """A bank code that need not be known."""
-Description = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
 ReturnUrl = Annotated[
     str,
     Field(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from gateway.api.fields import (
     Amount,
@@ -106,14 +106,30 @@ class PaymentRequest(RequestModel):
         return self
 
 
+def _example(scene: Scene) -> dict[str, JsonValue]:
+    # Well-formed numbers of nobody.
+    card: JsonValue = {
+        "card_no": "6222020000000001230",
+        "holder_name": "张三",
+        "id_no": "11010519491231002X",
+        "phone": "13800138000",
+    }
+    example: dict[str, JsonValue] = {"merchant_order_no": "order-0001", "scene": scene.value, "user_id": "user-1"}
+    return example | {"amount": 10_000, "currency": "CNY", "card": card}
+
+
 class WithholdRequest(PaymentRequest):
     """A withhold (代扣). `customer_present` is false unless said otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_example(Scene.WITHHOLD)]})
 
     scene: Literal[Scene.WITHHOLD, Scene.CUSTODY_WITHHOLD]
 
 
 class ChargeRequest(PaymentRequest):
     """A charge (充值). `customer_present` is true unless said otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_example(Scene.QUICK_CHARGE)]})
 
     scene: Literal[Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE]
 
@@ -175,6 +191,10 @@ class WhatIf(RequestModel):
 
 class RouteQuestion(RequestModel):
     """A payment as the router sees it. The merchant is that of the key; nothing is recorded."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "user-1", "scene": "withhold", "amount": 10_000, "bank": "ICBC"}]}
+    )
 
     user_id: UserId
     scene: SceneName

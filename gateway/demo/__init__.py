@@ -70,9 +70,13 @@ async def _demonstrate(
         drive = Drive(addresses, session)
         with Live(_table(drive, count), console=out, refresh_per_second=REDRAWS_PER_SECOND) as live:
             work = asyncio.create_task(drive.make(orders, concurrency))
-            while not work.done():
-                await asyncio.wait({work}, timeout=1 / REDRAWS_PER_SECOND)
-                live.update(_table(drive, count))
+            try:
+                while not work.done():
+                    await asyncio.wait({work}, timeout=1 / REDRAWS_PER_SECOND)
+                    live.update(_table(drive, count))
+            finally:
+                # Interrupted as well, it takes its faults back before the connections are closed.
+                await asyncio.wait({work}, timeout=ANSWER_WITHIN_S)
             await work
         seconds = (datetime.now(UTC) - started).total_seconds()
         theirs, repeated = await drive.their_entries(started, others_too=is_fresh)

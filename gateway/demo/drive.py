@@ -40,12 +40,13 @@ class Drive:
 
     async def make(self, orders: list[DemoOrder], concurrency: int) -> None:
         """Make all payments and wait until they are final and booked, or too much time has gone by."""
-        await self._ask_for_faults()
         try:
+            await self._ask_for_faults()
             room = asyncio.Semaphore(concurrency)
-            following = asyncio.create_task(self._follow(len(orders)))
-            await asyncio.gather(*(self._make_one(order, room) for order in orders))
-            await following
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow(len(orders)))
+                for order in orders:
+                    group.create_task(self._make_one(order, room))
         finally:
             await self._take_faults_back()
 

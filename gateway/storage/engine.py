@@ -27,6 +27,7 @@ def create_engine(url: str, pool_size: int, *, application_name: str = "sluice")
         pool_pre_ping=False,
         json_serializer=_to_json,
         json_deserializer=orjson.loads,
+        hide_parameters=True,  # a statement that fails must not print what it was given
         connect_args={
             "timeout": CONNECT_WITHIN_S,
             "prepared_statement_cache_size": CACHED_STATEMENTS,

@@ -121,7 +121,12 @@ class FakeBooks:
     def _tell(self, payment: Payment) -> None:
         event_id = uuid7()
         event = payment_event(payment, EVENT_OF_STATUS[payment.status], 1, event_id, NOW)
-        shown = {"id": show(EVENT, event_id), "object": "event", "type": event.type, "object_id": event.object_id}
+        shown: dict[str, Any] = {
+            "id": show(EVENT, event_id),
+            "object": "event",
+            "type": event.type,
+            "object_id": event.object_id,
+        }
         shown |= {"sequence": 1, "created_at": timestamp(NOW), "body": {}, "deliveries": []}
         self.told.append((payment.merchant_id, payment.app, shown))
 

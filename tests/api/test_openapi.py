@@ -89,6 +89,15 @@ def test_requests_and_their_problems_are_described(openapi: dict[str, Any]) -> N
     assert schema["properties"]["amount"]["minimum"] == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("/v1/withholds", "WithholdRequest"), ("/v1/charges", "ChargeRequest"), ("/v1/routes", "RouteQuestion")],
+)
+async def test_the_examples_work(client: Client, openapi: dict[str, Any], path: str, model: str) -> None:
+    (example,) = openapi["components"]["schemas"][model]["examples"]
+    assert (await client.post(path, example)).status in {200, 201}
+
+
 async def test_the_served_document_is_this_one(client: Client, openapi: dict[str, Any]) -> None:
     assert (await client.get("/openapi.json", key=None)).json == openapi
 

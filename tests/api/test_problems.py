@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 import orjson
 import pytest
 import structlog
+from aiohttp import web
 from structlog.testing import LogCapture
 
+from gateway.api.app import build_app
 from gateway.api.dispatch import MAX_BODY_BYTES
+from gateway.api.runner import ProblemRunner
 from gateway.domain.payments import Payment
 from tests.api.client import Client
 from tests.api.fakes import ADMIN, CARD, CARD_NO, FakeGateway, order
@@ -199,15 +202,41 @@ async def test_a_request_id_is_given_or_kept(client: Client) -> None:
         assert given.startswith("req_")
 
 
-async def test_a_body_that_breaks_off_harms_nobody(client: Client, gateway: FakeGateway) -> None:
-    server = client.http.server
-    reader, writer = await asyncio.open_connection(server.host, server.port)
-    writer.write(
-        b"POST /v1/withholds HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_test_shop\r\n"
-        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
-    )
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    assert b" 400 " in answer.split(b"\r\n")[0]
-    assert (await client.get("/healthz")).status == 200
+POST = (
+    b"POST /v1/withholds HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer sk_test_shop\r\n"
+    b"Content-Type: application/json\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk_secret\x00\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"POST /v1/withholds HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        POST + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["nonsense", "version", "address", "control character", "header", "length", "chunk", "gzip"],
+)
+async def test_what_is_no_http_is_a_problem_too(gateway: FakeGateway, log_output: LogCapture, sent: bytes) -> None:
+    runner = ProblemRunner(build_app(gateway.api()), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await runner.cleanup()
+    assert b" 400 " in head.splitlines()[0]
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head
+    assert orjson.loads(body)["code"] == "bad_request"
+    assert b"sk_secret" not in body
+    assert "sk_secret" not in str(log_output.entries)

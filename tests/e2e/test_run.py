@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ import pytest
 
 from gateway.commands import diagnose
 from gateway.storage.embedded import EmbeddedPostgres
+from gateway.supervise import free_port
 
 WITHIN_S = 60.0
 ENDED_WITHIN_S = 20.0
@@ -145,6 +147,36 @@ def test_a_program_that_dies_ends_all_with_its_name(short_folder: Path, tmp_path
     until_gone(folder)
 
 
+def test_a_demonstration_ends_with_equal_books(short_folder: Path) -> None:
+    env = environment(short_folder / "demo")
+    done = subprocess.run(
+        [*SLUICE, "demo", "--payments", "40", "--seed", "3"], env=env, capture_output=True, text=True, check=False
+    )
+    assert "the books agree" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url: str, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    keys = {"SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
+    env = environment(tmp_path, SLUICE_DATABASE_URL=database_url, SLUICE_PORT=str(port), **keys)
+    with log.open("w") as output:
+        words = [*SLUICE, "serve", "--processes", "2", "--no-workers"]
+        program = subprocess.Popen(words, env=env, stdout=output, stderr=output)
+    give_up_at = time.monotonic() + WITHIN_S
+    while log.read_text().count('"message":"serving"') < 2:
+        assert program.poll() is None, log.read_text()
+        assert time.monotonic() < give_up_at, log.read_text()
+        time.sleep(0.05)
+    for _ in range(20):
+        get(f"http://127.0.0.1:{port}/healthz")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        counted = re.findall(r'sluice_http_requests_total\{.*route="/healthz".*\} ([\d.]+)', answer.read().decode())
+    assert sum(map(float, counted)) == 20
+    program.terminate()
+    assert program.wait(ENDED_WITHIN_S) == 0
+
+
 @pytest.mark.parametrize("command", ["run", "demo"])
 def test_production_refuses_what_uses_public_keys(short_folder: Path, command: str) -> None:
     secrets = {"SLUICE_ADMIN_TOKEN": "own", "SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
@@ -155,8 +187,6 @@ def test_production_refuses_what_uses_public_keys(short_folder: Path, command: s
 
 
 def test_a_port_in_use_is_named_with_what_to_set(short_folder: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = environment(short_folder / "port", SLUICE_SANDBOX_PORT=str(port))

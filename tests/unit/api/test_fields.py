@@ -13,7 +13,7 @@ from stdnum import luhn
 
 from gateway.api.problems import Problem
 from gateway.api.reading_json import checked, checked_query, read_object
-from gateway.api.schemas import ChargeRequest, PaymentSearch, RouteQuestion, WithholdRequest
+from gateway.api.schemas import ChargeRequest, PaymentRequest, PaymentSearch, RouteQuestion, WithholdRequest
 from gateway.domain.money import MAX_AMOUNT
 from gateway.domain.scenes import CARD_SCENES, SCENES_OF, Kind, Scene
 
@@ -152,7 +152,7 @@ def test_a_scene_has_its_card_or_its_bank(scene: str, change: dict[str, Any], fi
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_each_call_takes_its_own_scenes_and_no_others(kind: Kind) -> None:
-    model = {Kind.WITHHOLD: WithholdRequest, Kind.CHARGE: ChargeRequest}[kind]
+    model: type[PaymentRequest] = WithholdRequest if kind is Kind.WITHHOLD else ChargeRequest
     for scene in Scene:
         needs: dict[str, Any] = {} if scene in CARD_SCENES else {"card": None, "bank": "ICBC"}
         body = ORDER | needs | {"scene": scene.value}
@@ -190,6 +190,12 @@ def test_metadata_holds_texts_whole_numbers_and_answers() -> None:
 def test_a_return_address_is_a_web_address(url: str) -> None:
     assert refused(WithholdRequest, ORDER | {"return_url": url}) == ["return_url"]
     assert withhold(return_url="https://shop.example.com:8443/back?order=1").return_url
+
+
+@pytest.mark.parametrize("text", ["x" * 256, "a\nb", " a", "\x1b[0m", 1])
+def test_a_description_is_one_line(text: object) -> None:
+    assert refused(WithholdRequest, ORDER | {"description": text}) == ["description"]
+    assert withhold(description="3 月月供 👨‍👩‍👧").description
 
 
 @pytest.mark.parametrize("seconds", [59, 7 * 86_400 + 1, -1, "60", 60.0])

@@ -108,7 +108,7 @@ def order(order_no: str = "order-1", **known: Any) -> Order:
         expires_in_s=None,
         body=b"",
     )
-    asked = replace(base, **known)
+    asked = replace(base, **({"bank_by_bin": known.get("bank", BANK)} | known))
     body = f"{asked.merchant_order_no} {asked.user_id} {asked.amount} {asked.bank}".encode()
     return asked if "body" in known else replace(asked, body=body)
 

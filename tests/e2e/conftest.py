@@ -1,0 +1,55 @@
+"""Worlds: one for most tests, and databases for those that need one of their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gateway.storage.embedded import EmbeddedPostgres
+from sandbox.keys import prepare_keys
+from tests.e2e.world import GatewayProcess, World, gateway_processes, new_world
+
+_numbers = count(1)
+NewDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+def psp_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of all sandboxes: RSA keys take long to make."""
+    folder = tmp_path_factory.mktemp("psp-keys")
+    prepare_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: EmbeddedPostgres, template: str) -> NewDatabase:
+    """Makes migrated databases that live as long as the server."""
+
+    async def make() -> str:
+        name = f"e2e_{next(_numbers)}"
+        connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
+        try:
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        finally:
+            await connection.close()
+        return postgres.url.replace("@/sluice?", f"@/{name}?")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[World]:
+    """The world of most tests. Leaving it, the books are examined: no test may have broken them."""
+    async with new_world(await new_database(), psp_keys) as world:
+        yield world
+        assert world.system is not None
+        assert await world.system.doctor() == []
+
+
+@pytest.fixture(scope="session")
+async def two_gateways(world: World) -> AsyncIterator[list[GatewayProcess]]:
+    """Two more gateways on the world's database, each a process with a port of its own."""
+    async with gateway_processes(world, 2) as processes:
+        yield processes

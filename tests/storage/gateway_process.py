@@ -1,0 +1,141 @@
+"""One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.domain.catalogue import Catalogue
+from gateway.domain.orders import Order
+from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.payments import Payment
+from gateway.domain.transitions import Source
+from gateway.flows.notify import DueDelivery
+from gateway.flows.opening import Opening
+from gateway.ports import AuthenticationFact, OpenResult, PaymentFact, Recorded
+from gateway.storage.books import Books
+from gateway.storage.crypto import KeyRing
+from gateway.storage.due import DueStore
+from gateway.storage.opening import OpeningStore
+from gateway.storage.recording import RecordingStore
+from gateway.storage.statement import fetch
+from tests.unit.domain.samples import NOW, PACE, order
+
+TIMEZONE = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass
+class Process:
+    """Stores over one engine. `handed_over` collects what would be delivered at once."""
+
+    engine: AsyncEngine
+    ring: KeyRing
+    catalogue: Catalogue
+    max_waiting: int = 1000
+    delivers: bool = True
+    handed_over: list[DueDelivery] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        hand_over = self.handed_over.extend if self.delivers else None
+        self.opening = OpeningStore(
+            self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over
+        )
+        self.recording = RecordingStore(self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, hand_over)
+        self.books = Books(self.opening, self.recording, self.max_waiting)
+        self.due = DueStore(self.engine, self.ring)
+
+    async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
+        """Open these orders in one flush; all of them must be taken."""
+        payments = []
+        for result in await self.opening.flush([opening(asked, now) for asked in orders]):
+            assert isinstance(result, OpenResult), result
+            payments.append(result.payment)
+        return payments
+
+    async def open_one(self, now: datetime = NOW, **known: Any) -> Payment:
+        """Open one order of its own number."""
+        return (await self.opened(order(f"order-{uuid4().hex}", **known), now=now))[0]
+
+    async def heard(
+        self, payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
+    ) -> Recorded:
+        """Record one word about a payment."""
+        return await self.books.record(fact(payment, outcome, source, at))
+
+    async def heard_of_card(
+        self, payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
+    ) -> Recorded:
+        """Record one word about the authentication before a payment."""
+        return await self.books.record(card_fact(payment, outcome, source, at))
+
+    async def rows(self, sql: str, *values: Any) -> Sequence[Any]:
+        """Read rows by plain SQL."""
+        async with self.engine.connect() as connection:
+            return [tuple(row) for row in await fetch(connection, sql, *values)]
+
+    async def one(self, sql: str, *values: Any) -> Any:
+        """Read one row by plain SQL: its only value, or a tuple."""
+        (row,) = await self.rows(sql, *values)
+        return row if len(row) > 1 else row[0]
+
+    async def count(self, table: str) -> int:
+        return int(await self.one(f"SELECT count(*) FROM {table}"))
+
+    async def usage(self, user_id: str = "u1", channel: str = "up") -> Any:
+        """(reserved, succeeded, insufficient) over all days."""
+        return await self.one(
+            "SELECT sum(reserved)::bigint, sum(succeeded)::bigint, sum(insufficient)::bigint "
+            "FROM channel_usage WHERE user_id = $1 AND channel = $2",
+            user_id,
+            channel,
+        )
+
+
+def opening(order: Order, now: datetime = NOW) -> Opening:
+    """An order with fresh ids."""
+    return Opening(order, uuid4(), uuid4(), uuid4(), uuid4(), uuid4(), now)
+
+
+def fact(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> PaymentFact:
+    return PaymentFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, *_ids())
+
+
+def card_fact(
+    payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
+) -> AuthenticationFact:
+    return AuthenticationFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, *_ids())
+
+
+def _ids() -> tuple[UUID, UUID, UUID, UUID]:
+    return uuid4(), uuid4(), uuid4(), uuid4()
+
+
+class LostCommitEngine:
+    """An engine whose COMMIT succeeds while its answer is lost, as often as `times` says."""
+
+    def __init__(self, engine: AsyncEngine, times: int = 1) -> None:
+        self._engine = engine
+        self.times = times
+
+    def begin(self) -> "_LostCommit":
+        return _LostCommit(self, self._engine)
+
+
+class _LostCommit:
+    def __init__(self, owner: LostCommitEngine, engine: AsyncEngine) -> None:
+        self._owner = owner
+        self._begun = engine.begin()
+
+    async def __aenter__(self) -> Any:
+        return await self._begun.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> Any:
+        handled = await self._begun.__aexit__(*error)
+        if error == (None, None, None) and self._owner.times:
+            self._owner.times -= 1
+            raise ConnectionError("the answer to COMMIT was lost")
+        return handled

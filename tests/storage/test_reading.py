@@ -1,0 +1,321 @@
+"""What the API reads, on PostgreSQL: who sees what, pages, filters, timelines, events, facts.
+
+Rows are written here as tables have them; that the flows write such rows is tested where they do.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
+
+from gateway.domain.cards import Card, CardElements
+from gateway.domain.failures import Blame, Failure, FailureCode
+from gateway.domain.ids import EVENT, PAYMENT, show
+from gateway.domain.payments import Due, DueKind, Payment, Stage, Status
+from gateway.domain.scenes import Kind, Scene
+from gateway.ports import PaymentFilter
+from gateway.storage.crypto import KeyRing, seal_card
+from gateway.storage.facts import agreement_context
+from gateway.storage.reading import Reader
+from gateway.storage.tables import (
+    metadata,
+    payments,
+    users,
+)
+from router.facts import ChannelFacts, LastAttempt
+
+MERCHANT, OTHER = UUID(int=0xA), UUID(int=0xB)
+NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+RING = KeyRing.parse("1:" + "A" * 43 + "=")
+ELEMENTS = CardElements("6222020000000000000", "张三", "110101199003077774", "13800000000")
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def id_at(moment: datetime, number: int = 0) -> UUID:
+    """A UUIDv7 of that time."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0x8 << 60 | number)
+
+
+@pytest.fixture
+def reader(engine: AsyncEngine) -> Reader:
+    return Reader(engine, RING, ZoneInfo("Asia/Shanghai"))
+
+
+async def write(engine: AsyncEngine, **rows: dict[str, Any]) -> None:
+    """One row in each of the named tables, of `MERCHANT` unless it says otherwise."""
+    async with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            if table.name in rows:
+                await connection.execute(insert(table).values({"merchant_id": MERCHANT} | rows[table.name]))
+
+
+async def pay(engine: AsyncEngine, number: int, **columns: Any) -> UUID:
+    """A withhold that is under way, taken `number` seconds after NOW, without a card."""
+    payment_id = columns.pop("payment_id", id_at(at(number), number))
+    row = {
+        "payment_id": payment_id,
+        "app": "shop",
+        "merchant_order_no": f"A-{number}",
+        "body_hash": b"h",
+        "hash_version": 1,
+        "kind": "withhold",
+        "scene": "withhold",
+        "user_id": "u1",
+        "bank": "ICBC",
+        "amount": 10_000,
+        "currency": "CNY",
+        "status": "processing",
+        "channel": "tlt",
+        "fee": 50,
+        "decision": {"chosen": "tlt", "chosen_by_step": 5, "config_version": 7},
+        "metadata": {"a": 1},
+        "customer_present": False,
+        "sequence": 0,
+        "due_kind": "poll",
+        "due_at": at(60),
+        "created_at": at(number),
+        "business_day": DAY,
+    } | columns
+    merchant_id = row.get("merchant_id", MERCHANT)
+    async with engine.begin() as connection:
+        user = {"merchant_id": merchant_id, "user_id": row["user_id"], "created_at": NOW}
+        known = (await connection.execute(users.select().where(users.c.user_id == row["user_id"]))).all()
+        if merchant_id not in {one.merchant_id for one in known}:
+            await connection.execute(insert(users).values(user))
+        await connection.execute(insert(payments).values({"merchant_id": merchant_id} | row))
+    return UUID(int=payment_id.int)
+
+
+FAILED = {"status": "failed", "failure_code": "card_lost", "failure_blame": "payer", "due_kind": None, "due_at": None}
+ATTEMPT = {
+    "attempt_id": UUID(int=1),
+    "channel": "tlt",
+    "account": "tlt-main",
+    "stage": "paying",
+    "submitted_at": at(2),
+    "polls": 1,
+    "not_found": 0,
+    "late_success": False,
+    "acknowledged": True,
+}
+
+
+async def test_a_payment_is_read_whole(engine: AsyncEngine, reader: Reader) -> None:
+    card_id, payment_id = uuid7(), id_at(NOW)
+    card = {"card_id": card_id, "user_id": "u1", "fingerprint": b"f", "key_version": 1, "elements": b"", "bank": "ABC"}
+    await write(engine, cards=card | {"masked": "622202****", "created_at": NOW})
+    ended = FAILED | {"channel_code": "3008", "channel_message": "余额不足", "finished_at": at(9), "sequence": 1}
+    await pay(engine, 0, payment_id=payment_id, card_id=card_id, description="月供", **ended)
+    authentication = {"authentication_id": UUID(int=5), "not_found_since": at(3), "channel_transaction_no": "T1"}
+    await write(engine, attempts=ATTEMPT | authentication | {"payment_id": payment_id, "channel_finished_at": at(8)})
+
+    payment = await reader.payment(MERCHANT, "shop", payment_id)
+    assert isinstance(payment, Payment)
+    assert payment.failure == Failure(FailureCode.CARD_LOST, Blame.PAYER, "3008", "余额不足")
+    assert payment.card == Card(card_id, "622202****", "ABC")
+    assert (payment.kind, payment.scene, payment.status) == (Kind.WITHHOLD, Scene.WITHHOLD, Status.FAILED)
+    assert (payment.created_at, payment.finished_at, payment.business_day) == (NOW, at(9), DAY)
+    assert (payment.description, payment.metadata, payment.due, payment.sequence) == ("月供", {"a": 1}, None, 1)
+    assert payment.attempt is not None
+    assert (payment.attempt.attempt_id, payment.attempt.stage) == (UUID(int=1), Stage.PAYING)
+    assert (payment.attempt.channel, payment.attempt.account) == ("tlt", "tlt-main")
+    assert (payment.attempt.not_found_since, payment.attempt.channel_finished_at) == (at(3), at(8))
+    assert payment.attempt.authentication_id == UUID(int=5)
+
+
+async def test_a_payment_without_card_or_attempt_is_read_too(engine: AsyncEngine, reader: Reader) -> None:
+    payment = await reader.payment(MERCHANT, "shop", await pay(engine, 0))
+    assert payment is not None
+    assert (payment.card, payment.attempt, payment.due) == (None, None, Due(DueKind.POLL, at(60)))
+
+
+async def test_what_is_of_another_app_or_merchant_is_not_there(engine: AsyncEngine, reader: Reader) -> None:
+    payment_id = await pay(engine, 0)
+    assert await reader.decision(MERCHANT, "shop", payment_id) is not None
+    for merchant_id, app in ((MERCHANT, "books"), (OTHER, "shop")):
+        assert await reader.payment(merchant_id, app, payment_id) is None
+        assert await reader.decision(merchant_id, app, payment_id) is None
+        assert await reader.timeline(merchant_id, app, payment_id) is None
+        assert await reader.payments(merchant_id, app, PaymentFilter()) == []
+
+
+async def test_pages_go_from_new_to_old_without_gap_or_repeat(engine: AsyncEngine, reader: Reader) -> None:
+    made = [await pay(engine, number) for number in range(5)]
+    seen: list[UUID] = []
+    while page := await reader.payments(MERCHANT, "shop", PaymentFilter(limit=2, before=seen[-1] if seen else None)):
+        seen += [payment.payment_id for payment in page]
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (PaymentFilter(merchant_order_no="A-1"), [1]),
+        (PaymentFilter(user_id="u2"), [2]),
+        (PaymentFilter(status=Status.FAILED), [3]),
+        (PaymentFilter(channel="unionpay"), [4]),
+        (PaymentFilter(status=Status.PROCESSING, channel="tlt", user_id="u1"), [1, 0]),
+        (PaymentFilter(created_from=at(2)), [4, 3, 2]),
+        (PaymentFilter(created_until=at(2)), [1, 0]),
+        (PaymentFilter(created_from=at(1), created_until=at(2)), [1]),
+        (PaymentFilter(created_from=datetime(1, 1, 2, tzinfo=UTC), limit=2), [4, 3]),
+        (PaymentFilter(created_until=datetime(9999, 12, 30, tzinfo=UTC), limit=1), [4]),
+        (PaymentFilter(created_from=at(5)), []),
+    ],
+)
+async def test_filters_narrow_a_search(
+    engine: AsyncEngine, reader: Reader, wanted: PaymentFilter, numbers: list[int]
+) -> None:
+    await pay(engine, 0)
+    await pay(engine, 1)
+    await pay(engine, 2, user_id="u2")
+    await pay(engine, 3, finished_at=at(4), **FAILED)
+    await pay(engine, 4, channel="unionpay")
+    found = await reader.payments(MERCHANT, "shop", wanted)
+    assert [payment.merchant_order_no for payment in found] == [f"A-{number}" for number in numbers]
+
+
+async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, reader: Reader) -> None:
+    payment_id = await pay(engine, 0, finished_at=at(6), channel_code="3008", sequence=1, **FAILED)
+    card_id = uuid7()
+    authentication = {
+        "authentication_id": UUID(int=5),
+        "payment_id": payment_id,
+        "card_id": card_id,
+        "account": "tlt-main",
+        "channel": "tlt",
+        "status": "succeeded",
+        "fee": 100,
+        "contradicts": False,
+        "created_at": at(0),
+        "finished_at": at(1),
+    }
+    await write(
+        engine,
+        cards={"card_id": card_id, "user_id": "u1", "fingerprint": b"f", "key_version": 1, "elements": b"",
+               "bank": "ABC", "masked": "*", "created_at": NOW},
+        attempts=ATTEMPT | {"payment_id": payment_id, "authentication_id": UUID(int=5)},
+        authentications=authentication,
+        observations={"observation_id": uuid7(), "payment_id": payment_id, "source": "poll", "says": "declined",
+                      "channel_code": "3008", "channel_message": "余额不足", "observed_at": at(6)},
+        anomalies={"anomaly_id": uuid7(), "payment_id": payment_id, "kind": "late_success", "detail": "paid",
+                   "source": "callback", "found_at": at(20), "resolved_at": at(30), "resolved_by": "li",
+                   "note": "refunded"},
+        events=_event(1, at(6), object_id=show(PAYMENT, payment_id), type="payment.failed"),
+        deliveries=_delivery(1, status="delivered", tries=2, delivered_at=at(7), last_status=200),
+    )  # fmt: skip
+
+    told = await reader.timeline(MERCHANT, "shop", payment_id)
+    assert told is not None
+    assert [entry["what"] for entry in told] == [
+        "payment_taken",
+        "routed",
+        "authentication_started",
+        "authentication_finished",
+        "submitted",
+        "channel_said",
+        "payment_finished",
+        "event_written",
+        "delivery_delivered",
+        "anomaly_found",
+        "anomaly_resolved",
+    ]
+    assert [entry["at"] for entry in told] == sorted(entry["at"] for entry in told)
+    assert told[5]["channel_message"] == "余额不足"
+    assert told[6]["failure"] == "card_lost"
+    orjson.dumps(told)
+
+
+def _event(number: int, created_at: datetime, **columns: Any) -> dict[str, Any]:
+    return {
+        "event_id": id_at(created_at, number),
+        "app": "shop",
+        "type": "payment.succeeded",
+        "object_id": f"pay_{number}",
+        "sequence": 1,
+        "body": orjson.dumps({"number": number}),
+        "deliveries": 1,
+        "created_at": created_at,
+    } | columns
+
+
+def _delivery(number: int, **columns: Any) -> dict[str, Any]:
+    return {"event_id": id_at(at(6), number), "endpoint_id": UUID(int=9), "status": "pending", "tries": 0} | columns
+
+
+async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngine, reader: Reader) -> None:
+    dead = _delivery(1, status="dead", tries=13, last_status=500, last_error="status 500")
+    await write(engine, events=_event(1, at(6)), deliveries=dead)
+    await write(engine, events=_event(2, at(7), type="payment.failed"))
+    await write(engine, events=_event(3, at(8), app="books"))
+
+    every = await reader.events(MERCHANT, "shop", object_id=None, event_type=None, before=None, limit=10)
+    assert [event["body"]["number"] for event in every] == [2, 1]
+    assert every[1]["id"] == show(EVENT, id_at(at(6), 1))
+    assert [d["status"] for d in every[1]["deliveries"]] == ["dead"]
+    assert every[0]["deliveries"] == []
+
+    async def numbers(**narrower: Any) -> list[int]:
+        asked = {"object_id": None, "event_type": None, "before": None} | narrower
+        return [event["body"]["number"] for event in await reader.events(MERCHANT, "shop", limit=10, **asked)]
+
+    assert await numbers(object_id="pay_1") == [1]
+    assert await numbers(event_type="payment.failed") == [2]
+    assert await numbers(before=id_at(at(7), 2)) == [1]
+    assert await reader.events(OTHER, "shop", object_id=None, event_type=None, before=None, limit=10) == []
+
+
+async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, reader: Reader) -> None:
+    delivered = _delivery(1, status="delivered", tries=1, delivered_at=at(7), last_status=200)
+    await write(engine, events=_event(1, at(6)), deliveries=delivered)
+    event_id = id_at(at(6), 1)
+    assert await reader.redeliver(MERCHANT, "books", event_id, at(10)) is None
+    assert await reader.redeliver(OTHER, "shop", event_id, at(10)) is None
+    assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == 1
+    (event,) = await reader.events(MERCHANT, "shop", object_id=None, event_type=None, before=None, limit=1)
+    (again,) = event["deliveries"]
+    assert (again["status"], again["tries"], again["delivered_at"]) == ("pending", 0, None)
+    assert again["due_at"] == "2026-03-01T04:00:10.000Z"
+
+
+async def test_facts_are_those_of_the_business_day_and_of_the_card(engine: AsyncEngine, reader: Reader) -> None:
+    card_id = UUID(int=uuid7().int)
+    fingerprint = RING.fingerprints(ELEMENTS)[0]
+    elements = seal_card(RING, ELEMENTS, card_id.bytes)
+    sealed = RING.encrypt(b"AGR-1", agreement_context(MERCHANT, card_id, "tlt-main"))
+    await write(
+        engine,
+        users={"user_id": "u1", "created_at": NOW},
+        cards={"card_id": card_id, "user_id": "u1", "fingerprint": fingerprint, "key_version": 1, "elements": elements,
+               "masked": "*", "bank": "ICBC", "created_at": NOW},
+        agreements={"card_id": card_id, "account": "tlt-main", "agreement_no": sealed, "key_version": 1,
+                    "status": "active", "verified_at": NOW},
+        channel_usage={"user_id": "u1", "channel": "tlt", "business_day": DAY, "reserved": 100, "succeeded": 20,
+                       "insufficient": 3},
+        last_attempts={"user_id": "u1", "channel": "tlt", "attempt_id": uuid7(), "status": "failed", "blame": "payer",
+                       "finished_at": NOW},
+    )  # fmt: skip
+    expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=120)
+    for card, named in ((ELEMENTS, None), (ELEMENTS, card_id)):
+        facts = await reader.facts(MERCHANT, "u1", card, named, NOW)
+        assert facts.channels == {"tlt": expected}
+        assert facts.agreements == {"tlt-main": "AGR-1"}
+
+    without_card = await reader.facts(MERCHANT, "u1", None, None, NOW)
+    assert (without_card.channels["tlt"].used_today, without_card.agreements) == (120, {})
+    # 16:00 UTC is the next day in Shanghai.
+    tomorrow = await reader.facts(MERCHANT, "u1", ELEMENTS, None, datetime(2026, 3, 1, 16, 0, tzinfo=UTC))
+    assert tomorrow.channels["tlt"].used_today == 0
+    assert tomorrow.channels["tlt"].last_attempt is not None
+    assert (await reader.facts(OTHER, "u1", ELEMENTS, None, NOW)).channels == {}
