@@ -8,10 +8,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.signing import SigningError, load_certificate, load_private_key, load_public_key
+from gateway.domain.catalogue import Account
+from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Declaration, NotFoundRule, PollPlan
 
 __all__ = [
     "AccountError",
+    "account_settings",
     "base_url",
     "certificate",
     "declared",
@@ -31,6 +34,18 @@ class AccountError(ValueError):
     def __init__(self, account: AccountSettings, field: str, problem: str) -> None:
         super().__init__(f"account {account.code}: {field} {problem}")
         self.account, self.field, self.problem = account.code, field, problem
+
+
+def account_settings(account: Account | AccountContent) -> AccountSettings:
+    """An account as its adapter reads it: the pace stands among the settings."""
+    settings = dict(account.settings)
+    if account.poll_gaps_s is not None:
+        settings["poll_gaps_s"] = list(account.poll_gaps_s)
+    if account.not_found_answers is not None:
+        settings["not_found"] = {"answers": account.not_found_answers, "over_s": account.not_found_over_s}
+    if account.answer_timeout_s is not None:
+        settings["answer_timeout_s"] = account.answer_timeout_s
+    return AccountSettings(account.code, account.provider, settings, account.secrets)
 
 
 def setting(account: AccountSettings, name: str, default: str | None = None) -> str:

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", type=int, action="append", metavar="N", help="at once (default 32 and 128)")
     parser.add_argument("--processes", type=int, default=1, help="of the gateway, on one port (default %(default)s)")
     parser.add_argument("--profile", action="store_true", help="and where the gateway's CPU goes, at the last --at")
+    parser.add_argument("--cold", action="store_true", help="without ANALYZE: on a database that is minutes old")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="for the database; emptied before and after")
     return parser
@@ -64,6 +65,7 @@ def main() -> int:
         concurrencies=tuple(chosen.at or (32, 128)),
         processes=chosen.processes,
         profile=chosen.profile,
+        cold=chosen.cold,
     )
     results, out = Results(plan.seconds, plan.processes), Console()
     try:

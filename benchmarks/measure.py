@@ -15,6 +15,7 @@ from benchmarks.report import Results
 from benchmarks.sampling import top_lines
 from benchmarks.stage import Psp, Stage, named, new_database, staged
 from gateway.storage.embedded import EmbeddedPostgres
+from gateway.supervise import ChildEndedError
 
 __all__ = ["PARTS", "Plan", "measure"]
 
@@ -23,6 +24,7 @@ STEADY_PER_S: Final = 20.0
 STEADY_PSP_S: Final = 0.05
 STEADY_POINTS: Final = 2.0
 """The steady rate is measured for so many times the seconds of a point: a p99 of 160 requests is its second worst."""
+FILL_S: Final = 3.0
 NEW_USERS: Final = 1_000_000
 """More than any load here can use up."""
 PGBENCH_DATABASE: Final = "bench_pgbench"
@@ -39,6 +41,8 @@ class Plan:
     concurrencies: tuple[int, ...]
     processes: int
     profile: bool
+    cold: bool
+    """Without the ANALYZE between the points: how the planner fares on a database that is minutes old."""
 
 
 async def measure(plan: Plan, server: EmbeddedPostgres, folder: Path, results: Results, tell: Console) -> list[str]:
@@ -76,14 +80,28 @@ def _pgbench(plan: Plan, server: EmbeddedPostgres, folder: Path, tell: Console) 
 async def _loads(plan: Plan, stage: Stage, results: Results, tell: Console) -> list[str]:
     """New users first, at the highest concurrency; they are the known ones of the loads after it."""
     most = max(plan.concurrencies)
-    new = await _point(plan, stage, "new", most, range(NEW_USERS), tell)
+    await _fill(plan, stage, tell)
+    new = await _point(plan, stage, "new", most, range(stage.expected.payments, NEW_USERS), tell)
     known = range(stage.expected.payments)
+    if not plan.cold:
+        await stage.analyze()
     profile: list[str] = []
     for concurrency in plan.concurrencies:
         with _profiled(stage, profile, wanted=stage.profile is not None and concurrency == plan.concurrencies[-1]):
             results.loads.append(await _point(plan, stage, "known", concurrency, known, tell))
     results.loads.append(new)
     return profile
+
+
+async def _fill(plan: Plan, stage: Stage, tell: Console) -> None:
+    """A few seconds of payments that are not measured, so that the tables are none of an empty database."""
+    tell.print(f"{stage.psp}, filling", highlight=False)
+    problems = stage.load(max(plan.concurrencies), 0.0, FILL_S, range(NEW_USERS))["problems"]
+    if problems:
+        raise ChildEndedError("the gateway takes no payments: " + "; ".join(problems))
+    await stage.problems()
+    if not plan.cold:
+        await stage.analyze()
 
 
 async def _point(plan: Plan, stage: Stage, users: str, concurrency: int, of: range, tell: Console) -> LoadFigures:
@@ -112,8 +130,10 @@ def figures_of(psp: Psp, users: str, concurrency: int, told: dict[str, Any], pro
 
 async def _overhead(plan: Plan, stage: Stage, tell: Console) -> Overhead:
     tell.print(f"overhead at {STEADY_PER_S:g} payments per second", highlight=False)
+    if not stage.loads:
+        await _fill(plan, stage, tell)
     stage.delay_psp(STEADY_PSP_S)
-    users = range(max(stage.expected.payments, NEW_USERS // 100))
+    users = range(stage.expected.payments)
     told = stage.load(1, plan.warm_up_s, STEADY_POINTS * plan.seconds, users, STEADY_PER_S)
     stage.delay_psp(0)
     spent_s = get_json(f"{stage.counterparts}/books")["psp"]["seconds"]

@@ -110,6 +110,14 @@ class Stage:
         """What the proof finds wrong after the loads so far."""
         return await prove(self.url, self.dsn, self.expected, f"{self.counterparts}/books", self.sandbox)
 
+    async def analyze(self) -> None:
+        """Give the planner its statistics, as autovacuum does within minutes on every server that is in use."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute("ANALYZE")
+        finally:
+            await connection.close()
+
     def delay_psp(self, seconds: float) -> None:
         """Have the mock PSP take so long for each payment."""
         request = urllib.request.Request(f"{self.counterparts}/control/delay", data=str(seconds).encode())

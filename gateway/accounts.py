@@ -7,8 +7,8 @@ from uuid import UUID
 
 import structlog
 
+from adapters.accounts import account_settings
 from adapters.catalogue import AccountError, build
-from gateway.catalogue_file import account_settings
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.transitions import Pace

@@ -6,9 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from gateway.catalogue_file import CatalogueFile, read_catalogue
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.catalogue_content import ApplyReport
@@ -18,9 +15,9 @@ from gateway.settings import Settings
 from gateway.storage.catalogue import CatalogueStore
 from gateway.storage.crypto import KeyRing
 from gateway.storage.doctor import examine
-from gateway.storage.engine import create_engine
+from gateway.storage.engine import AsyncEngine, create_engine
 from gateway.storage.migrate import require_current
-from gateway.storage.tables import payments
+from gateway.storage.reading import decision_of
 from router.decide import replay
 from router.explain import explain
 from router.record import from_record
@@ -55,16 +52,17 @@ async def diagnose(url: str) -> list[str]:
 async def explain_payment(url: str, shown_id: str) -> list[str]:
     """Why a payment took its channel, in sentences. Raises IdError, LocalError."""
     payment_id = read(PAYMENT, shown_id)
-    async with _engine(url) as engine, engine.connect() as connection:
-        query = select(payments.c.decision).where(payments.c.payment_id == payment_id)
-        record = (await connection.execute(query)).scalar_one_or_none()
+    async with _engine(url) as engine:
+        record = await decision_of(engine, payment_id)
     if record is None:
         raise LocalError(f"there is no payment {shown_id} in this database")
     decided = from_record(record)
     sentences = explain(decided)
     again = replay(record)
     if (again.chosen, again.refusal) != (decided.chosen, decided.refusal):
-        sentences.append(f"Decided again on the same facts, today's rules say: {again.chosen or again.refusal}.")
+        sentences.append(
+            f"Decided again on the same facts, this version of the router says: {again.chosen or again.refusal}."
+        )
     return [*sentences, *record.get("notes", [])]
 
 

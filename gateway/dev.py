@@ -88,14 +88,14 @@ def running_system(settings: Settings, *, quiet: bool = False) -> Iterator[tuple
         settings = with_local_secrets(settings.model_copy(update={"database_url": url}))
         environment = sample_environment(settings, {})
         addresses = Addresses(
-            gateway=f"http://{settings.host}:{settings.port}",
+            gateway=f"http://{reachable_host(settings.host)}:{settings.port}",
             sandbox=f"http://127.0.0.1:{settings.sandbox_port}",
             receiver=f"http://127.0.0.1:{settings.receiver_port}",
         )
         asyncio.run(upgrade(url))
         _start_around(family, folder, addresses, environment)
         _apply_sample(settings, url, environment)
-        family.start_python("gateway", ["-m", "gateway.cli", "serve"], _gateway_environment(settings, url))
+        family.start_python("gateway", ["-m", "gateway.cli", "serve"], _gateway_environment(settings, url, addresses))
         family.wait_healthy(f"{addresses.gateway}/readyz")
         note = folder / ADDRESSES_FILE
         note.write_text(json.dumps({**asdict(addresses), "pids": family.pids}))
@@ -128,12 +128,18 @@ def _apply_sample(settings: Settings, url: str, environment: Mapping[str, str]) 
     applied.write_text(print_of)
 
 
-def _gateway_environment(settings: Settings, url: str) -> dict[str, str]:
+def reachable_host(host: str) -> str:
+    """An address to call where the one to listen on means all of them."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 -- compared, not listened on
+
+
+def _gateway_environment(settings: Settings, url: str, addresses: Addresses) -> dict[str, str]:
     assert settings.card_keys is not None
     return {
         "SLUICE_DATABASE_URL": url,
         "SLUICE_HOST": settings.host,
         "SLUICE_PORT": str(settings.port),
+        "SLUICE_PUBLIC_URL": settings.public_url or addresses.gateway,
         "SLUICE_LOG_FORMAT": "console" if sys.stderr.isatty() and settings.log_format == "auto" else "json",
         "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
         "SLUICE_ADMIN_TOKEN": settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN,

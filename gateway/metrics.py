@@ -5,7 +5,6 @@ command sets before they start; whichever process is asked then answers for all 
 """
 
 import os
-from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -17,7 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 
 __all__ = [
     "ANOMALIES",
@@ -37,7 +36,6 @@ __all__ = [
     "PSP_CALLS",
     "PSP_SECONDS",
     "QUEUE_LENGTH",
-    "forget_process",
     "render",
 ]
 
@@ -84,8 +82,3 @@ def render() -> bytes:
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together)
-
-
-def forget_process(pid: int, directory: Path) -> None:
-    """Drop the live gauges of a process that ended; its counters stay."""
-    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]

@@ -1,6 +1,5 @@
 """One embedded PostgreSQL per test process, and a fresh database per test, cloned from a migrated template."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -59,9 +58,8 @@ async def template(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A database of the test's own with nothing in it."""
-    async with asyncio.timeout(30):
-        name = f"empty_{next(_numbers)}"
-        await _administer(postgres, f"CREATE DATABASE {name}")
+    name = f"empty_{next(_numbers)}"
+    await _administer(postgres, f"CREATE DATABASE {name}")
     yield _named(postgres.url, name)
     await _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -4,14 +4,13 @@ A file that has a problem gives every problem of its stage: first the syntax, th
 what the parts mean together. What it says is put in force by `gateway.storage.catalogue`.
 """
 
-from gateway.catalogue_file.checks import account_settings, is_sample_key
+from gateway.catalogue_file.checks import is_sample_key
 from gateway.catalogue_file.reading import CatalogueFileError, read_catalogue
 from gateway.domain.catalogue_content import CatalogueFile
 
 __all__ = [
     "CatalogueFile",
     "CatalogueFileError",
-    "account_settings",
     "is_sample_key",
     "read_catalogue",
 ]

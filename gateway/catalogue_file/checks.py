@@ -5,13 +5,14 @@ from typing import Protocol
 
 import httpx
 
+from adapters.accounts import account_settings
 from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import ANY_BANK, Account
+from gateway.domain.catalogue import ANY_BANK
 from gateway.domain.catalogue_content import AccountContent, can_authenticate, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
-from gateway.ports import AccountSettings, NotSentError
+from gateway.ports import NotSentError
 from gateway.settings import SAMPLE_KEYS
 
 ALL_BANKS = "all"
@@ -23,18 +24,6 @@ Problems = Iterator[str]
 def is_sample_key(key_hash: bytes) -> bool:
     """Whether this is the hash of a key that everybody knows."""
     return key_hash in {key_hash_of(key) for key in SAMPLE_KEYS}
-
-
-def account_settings(account: Account | AccountContent) -> AccountSettings:
-    """An account as its adapter reads it: the pace stands among the settings."""
-    settings = dict(account.settings)
-    if account.poll_gaps_s is not None:
-        settings["poll_gaps_s"] = list(account.poll_gaps_s)
-    if account.not_found_answers is not None:
-        settings["not_found"] = {"answers": account.not_found_answers, "over_s": account.not_found_over_s}
-    if account.answer_timeout_s is not None:
-        settings["answer_timeout_s"] = account.answer_timeout_s
-    return AccountSettings(account.code, account.provider, settings, account.secrets)
 
 
 def account_content(shape: AccountShape) -> AccountContent:

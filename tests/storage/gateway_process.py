@@ -1,5 +1,6 @@
 """One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,8 @@ from gateway.storage.statement import fetch
 from tests.unit.domain.samples import NOW, PACE, order
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
+LOOKS_FOR_A_WAITER = 300
+WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @dataclass
@@ -84,6 +87,14 @@ class Process:
 
     async def count(self, table: str) -> int:
         return int(await self.one(f"SELECT count(*) FROM {table}"))
+
+    async def somebody_waits(self) -> None:
+        """Return when a connection to this database waits for a lock."""
+        for _ in range(LOOKS_FOR_A_WAITER):
+            if await self.one(WAITERS):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("nobody waits for a lock")
 
     async def usage(self, user_id: str = "u1", channel: str = "up") -> Any:
         """(reserved, succeeded, insufficient) over all days."""

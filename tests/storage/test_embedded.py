@@ -1,6 +1,6 @@
 """The embedded server: who may own a data folder, and that it ends and comes back whatever happened.
 
-Not tested here: a full disk, and a machine that loses power.
+Not tested here: a disk that fills up later, and a machine that loses power.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from gateway.storage import data_folder, postmaster
 from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, running_url
 
 WITHIN_S = 30.0
@@ -164,6 +165,23 @@ def test_as_root_a_folder_that_others_cannot_pass_is_refused(folder: Path) -> No
     closed.mkdir(parents=True, mode=0o700)
     with pytest.raises(DataFolderError, match=r"cannot pass .*closed.* SLUICE_DATA_DIR"):
         quiet(closed / "data").start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has the database run by another user")
+def test_as_root_programs_that_others_cannot_reach_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postmaster, "first_closed", lambda _: Path("/root"))
+    with quiet(folder) as server:
+        assert server.pid is not None
+        assert str(folder) in Path(f"/proc/{server.pid}/exe").resolve().as_posix()
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_folder, "FREE_BYTES_NEEDED", 2**62)
+    with pytest.raises(DataFolderError, match=r"MB are free on the disk .* free some space, or set SLUICE_DATA_DIR"):
+        quiet(folder).start()
+    assert not (folder / "postgres").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -287,6 +287,17 @@ async def test_of_fifty_concurrent_orders_over_two_processes_exactly_those_with_
     assert await process.usage(channel="tl") == (10_000, 0, 0)
 
 
+async def test_a_flush_that_waited_for_its_user_sees_what_was_recorded_meanwhile(process: Process) -> None:
+    process.catalogue = catalogue((TL,), (rule("tl", daily_limit=2000),))
+    await process.open_one()
+    async with process.engine.begin() as connection:
+        await connection.exec_driver_sql("SELECT 1 FROM users WHERE user_id = 'u1' FOR UPDATE")
+        waiting = asyncio.create_task(process.open_one())
+        await process.somebody_waits()
+        await connection.exec_driver_sql("UPDATE channel_usage SET reserved = 2000")
+    assert _refusal(await waiting) is FailureCode.DAILY_LIMIT_EXCEEDED
+
+
 async def test_a_limit_counts_the_day_and_not_the_day_before(process: Process) -> None:
     process.catalogue = catalogue((TL,), (rule("tl", daily_limit=1000),))
     today, tomorrow = await process.open_one(), await process.open_one(now=later(days=1))
@@ -381,6 +392,35 @@ async def test_opposite_orders_of_users_and_numbers_never_deadlock(process: Proc
         # A deadlock would be raised here: no queue stands between that would try again.
         await asyncio.gather(process.opening.flush(there), other.opening.flush(strangers), process.opening.flush(back))
     assert await process.count("payments") == 30 * 16
+
+
+async def test_users_are_locked_in_their_own_order_whatever_that_of_the_orders(process: Process) -> None:
+    await process.opened(order("a", user_id="u1"), order("b", user_id="u2"))
+    async with process.engine.begin() as connection:
+        await connection.exec_driver_sql("SELECT 1 FROM users WHERE user_id = 'u1' FOR UPDATE")
+        waiting = asyncio.create_task(process.opened(order("c", user_id="u2"), order("d", user_id="u1")))
+        await process.somebody_waits()
+        await connection.exec_driver_sql("SELECT 1 FROM users WHERE user_id = 'u2' FOR UPDATE NOWAIT")
+    assert len(await waiting) == 2
+
+
+async def test_order_numbers_are_taken_in_their_own_order_whatever_they_came_in(process: Process) -> None:
+    process.catalogue = ONLY_TL
+    await process.open_one()
+    async with process.engine.connect() as connection:
+        await connection.exec_driver_sql(COPY_OF_A_PAYMENT, ("a",))
+        waiting = asyncio.create_task(process.opened(order("b", user_id="u2"), order("a", user_id="u3")))
+        await process.somebody_waits()
+        await connection.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
+        await connection.exec_driver_sql(COPY_OF_A_PAYMENT, ("b",))
+        await connection.rollback()
+    assert len(await waiting) == 2
+
+
+COPY_OF_A_PAYMENT = """
+INSERT INTO payments SELECT (jsonb_populate_record(p, jsonb_build_object(
+    'payment_id', gen_random_uuid(), 'merchant_order_no', $1::text))).* FROM payments p LIMIT 1
+"""
 
 
 # --- what is due ---

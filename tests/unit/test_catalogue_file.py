@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.catalogue_file import CatalogueFile, CatalogueFileError, account_settings, is_sample_key, read_catalogue
+from adapters.accounts import account_settings
+from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import key_hash_of

@@ -1,0 +1,401 @@
+"""Every field of every call, given wrongly: a stable code, the field's name, nothing recorded, nothing repeated.
+
+What each rule of a field says in detail is tested at the fields (`tests/api`); here it goes through the whole gateway.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import Answer, App, Shown, World
+
+GONE = object()
+"""The field is left out."""
+CARD_NO = "6222020000000001230"
+OTHERS_CARD = "card_01h2xcejqtf2nbrexx3vqjhp41"
+HUGE = 10**30
+NUL, SURROGATE = "a\u0000b", "a\ud800b"
+
+OF_ANY_PAYMENT: list[tuple[str, Any]] = [
+    *(
+        (("merchant_order_no"), bad)
+        for bad in (GONE, None, 1, True, [], {}, "", " ", "a b", "号", "x" * 65, NUL, SURROGATE)
+    ),
+    *((("scene"), bad) for bad in (GONE, None, 1, "", "withholding", "WITHHOLD", ["withhold"], NUL)),
+    *((("user_id"), bad) for bad in (GONE, None, 1, "", " ", "u ", "x" * 65, "a\nb", NUL, SURROGATE)),
+    *((("amount"), bad) for bad in (GONE, None, "100", 1.5, 1e300, True, 0, -1, 10**10 + 1, HUGE, [1])),
+    *((("currency"), bad) for bad in (GONE, None, "USD", "cny", "", 156)),
+    *((("card"), bad) for bad in (GONE, None, "6222020000000001230", [], 1)),
+    *((("card_id"), bad) for bad in (1, "", "card_1", "pay_01h2xcejqtf2nbrexx3vqjhp41", NUL)),
+    *((("bank"), bad) for bad in (1, "", "icbc", "NOSUCHBANK", "工商银行", "X" * 21)),
+    *((("customer_present"), bad) for bad in (1, "true", "")),
+    *((("description"), bad) for bad in (1, "x" * 256, "a\nb", NUL, SURROGATE)),
+    *(
+        (("metadata"), bad)
+        for bad in (1, [], "x", {"a": {}}, {"a": [1]}, {"a": 1.5}, {"": 1}, {"a" * 41: 1}, {"a": "x" * 501})
+    ),
+    *((("metadata"), bad) for bad in ({f"k{number}": 1 for number in range(51)}, {"a": HUGE})),
+    *(
+        (("return_url"), bad)
+        for bad in (1, "", "example.com", "ftp://example.com", "javascript:alert(1)", "https://x/" + "y" * 512)
+    ),
+    *((("expires_in_s"), bad) for bad in (0, -1, 59, 7 * 86_400 + 1, "60", 60.5, HUGE)),
+    ("no_such_field", 1),
+    ("card.card_no", GONE),
+    *(
+        (("card.card_no"), bad)
+        for bad in (None, 1, int(CARD_NO), "", "62220200", "6222020000000001231", "6222 0200 0000 0001 230", "x" * 19)
+    ),
+    *((("card.card_no"), bad) for bad in ("6" * 20, NUL, "６２２２０２０００００００００１２３０")),
+    *((("card.holder_name"), bad) for bad in (GONE, None, 1, "", " ", "x" * 65, "张\n三", NUL, SURROGATE)),
+    *(
+        (("card.id_no"), bad)
+        for bad in (GONE, None, 1, "", "110105194912310021", "11010519491331002X", "110105491231002")
+    ),
+    *(
+        (("card.phone"), bad)
+        for bad in (GONE, None, 13800138000, "", "1380013800", "138001380000", "+8613800138000", "23800138000")
+    ),
+    ("card.cvv2", "123"),
+]
+SCENE_AGAINST_CALL = [
+    ("/v1/withholds", "quick_charge"),
+    ("/v1/withholds", "netbank_charge"),
+    ("/v1/charges", "withhold"),
+    ("/v1/charges", "custody_withhold"),
+]
+
+
+@pytest.fixture(scope="module")
+async def app(world: World) -> App:
+    """A merchant of these tests' own, so that others' payments do not count."""
+    return await world.merchant()
+
+
+def changed(order: Shown, path: str, value: Any) -> Shown:
+    """The order with one field given wrongly."""
+    first, _, rest = path.partition(".")
+    if rest:
+        return order | {first: changed(order[first], rest, value)}
+    return {name: held for name, held in order.items() if name != path} if value is GONE else order | {path: value}
+
+
+def sent(body: Any) -> bytes:
+    """As JSON, with lone surrogates as escapes."""
+    return json.dumps(body).encode()
+
+
+async def refused(
+    app: App, method: str, path: str, body: bytes | None, status: int, code: str, **headers: str
+) -> Answer:
+    """The call is answered by this problem, and nothing of the request is repeated."""
+    given = {"Content-Type": "application/json"} | headers if body is not None else headers
+    answer = await app.call(method, path, body, **given)
+    assert (answer.status, answer.body["code"]) == (status, code), answer.raw
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert set(answer.body) == {"type", "title", "status", "code", "detail", "errors", "request_id"}
+    assert CARD_NO.encode() not in answer.raw
+    assert b"Traceback" not in answer.raw
+    return answer
+
+
+def named(answer: Answer) -> set[str]:
+    return {error["field"] for error in answer.body["errors"]}
+
+
+async def recorded(world: World, app: App) -> int:
+    """How many rows of the books are this merchant's."""
+    code = await world.code_of(app)
+    tables = ("users", "cards", "payments", "attempts", "events", "channel_usage")
+    mine = "(SELECT merchant_id FROM merchants WHERE code = $1)"
+    counted = " + ".join(f"(SELECT count(*) FROM {table} WHERE merchant_id = {mine})" for table in tables)
+    return int((await world.sql(f"SELECT {counted} AS n", code))[0]["n"])
+
+
+def order_with_known_card(world: World, scene: str = "withhold") -> Shown:
+    order = world.order(20_000, scene=scene)
+    return order | {"card": order["card"] | {"card_no": CARD_NO}}
+
+
+@pytest.mark.parametrize(("path", "scene"), [("/v1/withholds", "withhold"), ("/v1/charges", "quick_charge")])
+async def test_every_field_of_a_payment(world: World, app: App, path: str, scene: str) -> None:
+    before = await recorded(world, app)
+    for field, bad in OF_ANY_PAYMENT:
+        body = sent(changed(order_with_known_card(world, scene), field, bad))
+        answer = await refused(app, "POST", path, body, 422, "invalid_request")
+        wanted = {field, field.partition(".")[0]} if field != "card" else {"card", "card.card_no"}
+        assert any(name == one or name.startswith(f"{one}.") for name in named(answer) for one in wanted), (
+            field,
+            str(bad)[:40],
+            answer.body,
+        )
+    assert await recorded(world, app) == before
+
+
+@pytest.mark.parametrize(("path", "scene"), SCENE_AGAINST_CALL)
+async def test_a_scene_of_another_call(world: World, app: App, path: str, scene: str) -> None:
+    order = order_with_known_card(world, scene)
+    answer = await refused(app, "POST", path, sent(order), 422, "invalid_request")
+    assert "scene" in named(answer)
+
+
+async def test_what_a_scene_does_not_take(world: World, app: App) -> None:
+    before = await recorded(world, app)
+    wrong = {
+        "card": order_with_known_card(world, "netbank_charge") | {"bank": "ICBC"},
+        "bank": changed(order_with_known_card(world, "netbank_charge"), "card", GONE),
+        "card_id": order_with_known_card(world, "quick_charge") | {"card_id": OTHERS_CARD},
+    }
+    for field, body in wrong.items():
+        assert field in named(await refused(app, "POST", "/v1/charges", sent(body), 422, "invalid_request"))
+    unknown = changed(order_with_known_card(world), "card", GONE) | {"card_id": OTHERS_CARD}
+    assert named(await refused(app, "POST", "/v1/withholds", sent(unknown), 422, "invalid_request")) == {"card_id"}
+    assert await recorded(world, app) == before
+
+
+async def test_a_card_of_another_user_is_not_known(world: World, app: App) -> None:
+    payment = await app.pay(world.order(20_000))
+    body = world.order(20_000, card=None, card_id=payment["card"]["id"])
+    answer = await refused(app, "POST", "/v1/withholds", sent(body), 422, "invalid_request")
+    assert named(answer) == {"card_id"}
+    stranger = world.order(20_000, card=None, card_id=payment["card"]["id"], user_id=payment["user_id"])
+    answer = await refused(world.app, "POST", "/v1/withholds", sent(stranger), 422, "invalid_request")
+    assert named(answer) == {"card_id"}
+
+
+async def test_a_card_whose_bank_nobody_knows_needs_the_bank(world: World, app: App) -> None:
+    order = world.order(20_000, card=world.card(issuer="000000"))
+    answer = await refused(app, "POST", "/v1/withholds", sent(order), 422, "invalid_request")
+    assert named(answer) == {"bank"}
+    assert (await app.pay(order | {"bank": "ICBC"}))["bank"] == "ICBC"
+
+
+MALFORMED = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b"1",
+    b'"text"',
+    b"{]",
+    b'{"amount": NaN}',
+    b'{"amount": Infinity}',
+    b'{"amount": 1, "amount": 2}',
+    b"\xff\xfe",
+    b"\x00",
+    b'{"a": 1} trailing',
+    b"[" * 60_000,
+    b'{"a":' * 10_000,
+    b"{'merchant_order_no': 'x'}",
+]
+
+
+@pytest.mark.parametrize("path", ["/v1/withholds", "/v1/charges", "/v1/routes"])
+async def test_bodies_that_are_no_json_object(world: World, app: App, path: str) -> None:
+    before = await recorded(world, app)
+    for body in MALFORMED:
+        await refused(app, "POST", path, body, 400, "malformed_json")
+    await refused(app, "POST", path, b'{"x": "' + b"y" * 70_000 + b'"}', 413, "body_too_large")
+    await refused(app, "POST", path, b"{" + b" " * 900_000 + b"}", 413, "body_too_large")
+    assert await recorded(world, app) == before
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
+async def test_content_types_that_are_not_json(world: World, app: App, content_type: str) -> None:
+    body = sent(order_with_known_card(world))
+    headers = {"Content-Type": content_type}
+    await refused(app, "POST", "/v1/withholds", body, 415, "unsupported_media_type", **headers)
+
+
+async def test_a_body_that_is_cut_off_is_not_half_taken(world: World, app: App) -> None:
+    before = await recorded(world, app)
+    order = sent(order_with_known_card(world))
+    for end in range(1, len(order), 17):
+        await refused(app, "POST", "/v1/withholds", order[:end], 400, "malformed_json")
+    assert await recorded(world, app) == before
+
+
+async def test_an_order_number_that_was_used_before(world: World, app: App) -> None:
+    order, other_user = world.order(20_000), world.order(20_000)
+    for taken in (order, other_user):
+        await app.pay(taken)
+    before = await recorded(world, app)
+    other_card = order | {"card": world.card()}
+    for other in (
+        order | {"amount": 20_001},
+        other_card,
+        order | {"metadata": {"a": 1}},
+        order | {"user_id": other_user["user_id"]},
+    ):
+        await refused(app, "POST", "/v1/withholds", sent(other), 409, "order_conflict")
+    charge = order | {"scene": "quick_charge"}
+    await refused(app, "POST", "/v1/charges", sent(charge), 409, "order_conflict")
+    assert await recorded(world, app) == before
+
+
+async def test_keys_that_are_none_wrong_or_of_another_scope(world: World, app: App) -> None:
+    before = await recorded(world, app)
+    order = sent(order_with_known_card(world))
+    for header in ("", "Bearer", "Bearer ", "Basic c2s6", app.key, "Bearer sk_test_wrong", f"Bearer {app.key}x"):
+        answer = await refused(app, "POST", "/v1/withholds", order, 401, "unauthorized", Authorization=header)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    admin = {"Authorization": "Bearer admin_test_sluice_demo"}
+    await refused(app, "POST", "/v1/withholds", order, 403, "forbidden", **admin)
+    await refused(app, "GET", "/v1/admin/catalogue", None, 403, "forbidden")
+    assert await recorded(world, app) == before
+
+
+IDS = [
+    "x",
+    "pay_1",
+    "pay_" + "z" * 26,
+    "card_01h2xcejqtf2nbrexx3vqjhp41",
+    "pay_01h2xcejqtf2nbrexx3vqjhp41",
+    CARD_NO,
+    "%00",
+    "%F0%9F",
+]
+
+
+@pytest.mark.parametrize("suffix", ["", "/decision", "/timeline"])
+async def test_payments_that_are_not_there(app: App, suffix: str) -> None:
+    for bad in IDS:
+        await refused(app, "GET", f"/v1/payments/{bad}{suffix}", None, 404, "not_found")
+
+
+async def test_events_that_are_not_there(app: App) -> None:
+    for bad in (*IDS, "evt_01h2xcejqtf2nbrexx3vqjhp41"):
+        await refused(app, "GET", f"/v1/events/{bad}", None, 404, "not_found")
+        await refused(app, "POST", f"/v1/events/{bad}/redeliver", None, 404, "not_found")
+
+
+QUERIES = [
+    *(("/v1/payments", "limit", bad) for bad in ("0", "-1", "201", "x", "1.5", "", "9" * 30, "%00")),
+    *(("/v1/payments", "status", bad) for bad in ("", "paid", "SUCCEEDED", "%00")),
+    *(("/v1/payments", "after", bad) for bad in ("", "x", "evt_01h2xcejqtf2nbrexx3vqjhp41")),
+    *(
+        ("/v1/payments", "created_from", bad)
+        for bad in ("", "today", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00")
+    ),
+    *(("/v1/payments", "created_until", bad) for bad in ("x", "1", "2026-01-01T25:00:00Z")),
+    *(("/v1/payments", "channel", bad) for bad in ("", "%20", "x" * 65, "%00")),
+    *(("/v1/payments", "user_id", bad) for bad in ("", "x" * 65, "a%0Ab", "%00")),
+    *(("/v1/payments", "merchant_order_no", bad) for bad in ("", "a%20b", "x" * 65)),
+    ("/v1/payments", "no_such", "1"),
+    *(("/v1/events", "limit", bad) for bad in ("0", "201", "x")),
+    *(("/v1/events", "object_id", bad) for bad in ("", "x", "%00")),
+    *(("/v1/events", "type", bad) for bad in ("", "payment", "%00")),
+    *(("/v1/events", "after", bad) for bad in ("x", "pay_01h2xcejqtf2nbrexx3vqjhp41")),
+    ("/v1/events", "no_such", "1"),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "bad"), QUERIES)
+async def test_every_parameter_of_a_search(app: App, path: str, name: str, bad: str) -> None:
+    answer = await refused(app, "GET", f"{path}?{name}={bad}", None, 422, "invalid_request")
+    assert named(answer) == {name}
+
+
+async def test_a_parameter_that_is_given_twice(app: App) -> None:
+    answer = await refused(app, "GET", "/v1/payments?limit=1&limit=2", None, 422, "invalid_request")
+    assert named(answer) == {"limit"}
+
+
+DOUBLE = {"type": "percent", "rate": "2"}
+RULE = {"channel": "a", "scene": "withhold", "bank": "ICBC", "fee": {"type": "fixed", "amount": 1}}
+QUESTION = {"user_id": "u", "scene": "withhold", "amount": 100, "bank": "ICBC"}
+WHAT_IFS: list[tuple[str, Any]] = [
+    ("what_if", 1),
+    ("what_if.now", {"now": "today"}),
+    ("what_if.rules", {"rules": {}}),
+    ("what_if.rules", {"rules": [RULE] * 1001}),
+    ("what_if.rules.1", {"rules": [RULE, RULE]}),
+    ("what_if.facts", {"facts": []}),
+    ("what_if.facts", {"facts": {"a": {"used_today": -1}}}),
+    ("what_if.facts", {"facts": {"a": {"last_attempt": {"status": "paid"}}}}),
+    ("what_if.no_such", {"no_such": 1}),
+    *(("what_if.rules.0.fee", {"rules": [RULE | {"fee": fee}]}) for fee in (-1, "1", {}, {"type": "x"}, DOUBLE, None)),
+    *(("what_if.rules.0.single_limit", {"rules": [RULE | {"single_limit": limit}]}) for limit in (-1, "1", 1.5, HUGE)),
+    *(("what_if.rules.0.priority", {"rules": [RULE | {"priority": value}]}) for value in (2**31, "1", 0.5)),
+    ("what_if.rules.0.scene", {"rules": [RULE | {"scene": "x"}]}),
+]  # fmt: skip
+
+
+async def test_every_field_of_a_dry_run(world: World, app: App) -> None:
+    before = await recorded(world, app)
+    for field in ("user_id", "scene", "amount", "bank"):
+        for bad in (GONE, None, 1.5, "", [], HUGE, NUL):
+            answer = await refused(
+                app, "POST", "/v1/routes", sent(changed(QUESTION, field, bad)), 422, "invalid_request"
+            )
+            assert field in named(answer)
+    for field, what_if in WHAT_IFS:
+        body = sent(QUESTION | {"what_if": what_if})
+        if len(body) > 60_000:
+            await refused(app, "POST", "/v1/routes", body, 413, "body_too_large")
+            continue
+        answer = await refused(app, "POST", "/v1/routes", body, 422, "invalid_request")
+        assert any(name.startswith(field) for name in named(answer)), (field, answer.body)
+    assert await recorded(world, app) == before
+
+
+SMS = {"*": "sms"}
+"""No adapter signs by SMS yet."""
+TIME = "2026-01-01T00:00:00Z"
+ADMIN: list[tuple[str, str, Any, str]] = [
+    *(("PATCH", "", {"on": bad}, "on") for bad in (1, "true", [])),
+    *(("PATCH", "", {"name": bad}, "name") for bad in (1, "", "x" * 101, NUL, SURROGATE)),
+    *(("PATCH", "", {"authentication_fee": bad}, "authentication_fee") for bad in (-1, "1", 1.5, HUGE)),
+    *(("PATCH", "", {"daily_total": bad}, "daily_total") for bad in (0, -1, "1", HUGE)),
+    *(("PATCH", "", {"authentication": bad}, "authentication") for bad in ({}, [], {"*": "x"}, {"X1": "none"}, SMS)),
+    ("PATCH", "", {"no_such": 1}, "no_such"),
+    ("POST", "/maintenance_windows", {}, "starts_at"),
+    ("POST", "/maintenance_windows", {"starts_at": TIME, "ends_at": TIME}, "ends_at"),
+    ("POST", "/maintenance_windows", {"starts_at": "today", "ends_at": TIME}, "starts_at"),
+    ("POST", "/maintenance_windows", {"starts_at": TIME, "ends_at": 1}, "ends_at"),
+    *(("PUT", "/rules/withhold/ICBC", {"fee": bad}, "fee") for bad in (-1, "1", DOUBLE, {}, None)),
+    ("PUT", "/rules/withhold/ICBC", {}, "fee"),
+    *(("PUT", "/rules/withhold/ICBC", {"fee": 1, "daily_limit": bad}, "daily_limit") for bad in (0, -1, "1", HUGE)),
+    ("PUT", "/rules/custody_withhold/ICBC", {"fee": 1}, "scene"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def admin(world: World) -> App:
+    """The operator, who calls as an app does."""
+    return App(world, world.gateway, "admin_test_sluice_demo")
+
+
+async def test_every_field_of_the_admin_calls(world: World, app: App, admin: App) -> None:
+    assert world.system is not None
+    channel = f"/v1/admin/merchants/{await world.code_of(app)}/channels/unionpay"
+    before = (await world.system.watch.refresh_now()).version
+    for method, path, body, field in ADMIN:
+        answer = await refused(admin, method, channel + path, sent(body), 422, "invalid_request")
+        assert any(name.startswith(field) for name in named(answer)), (path, body, answer.body)
+    for malformed in MALFORMED:
+        await refused(admin, "PATCH", channel, malformed, 400, "malformed_json")
+    assert (await world.system.watch.refresh_now()).version == before
+
+
+async def test_what_the_catalogue_does_not_have(world: World, app: App, admin: App) -> None:
+    code = await world.code_of(app)
+    missing = (
+        ("GET", "/merchants/nobody/channels", None),
+        ("PATCH", f"/merchants/{code}/channels/nothing", {"on": True}),
+        ("DELETE", f"/merchants/{code}/channels/unionpay/maintenance_windows/mw_01h2xcejqtf2nbrexx3vqjhp41", None),
+        ("DELETE", f"/merchants/{code}/channels/unionpay/maintenance_windows/x", None),
+        ("PUT", f"/merchants/{code}/channels/unionpay/rules/nothing/ICBC", {"fee": 1}),
+        ("PUT", f"/merchants/{code}/channels/unionpay/rules/withhold/NOSUCHBANK", {"fee": 1}),
+        ("DELETE", f"/merchants/{code}/channels/unionpay/rules/custody_withhold/ICBC", None),
+    )
+    for method, path, body in missing:
+        given = None if body is None else sent(body)
+        await refused(admin, method, f"/v1/admin{path}", given, 404, "not_found")
+
+
+async def test_addresses_and_methods_that_are_not_there(app: App) -> None:
+    await refused(app, "GET", "/v1/nothing", None, 404, "not_found")
+    await refused(app, "DELETE", "/v1/payments", None, 405, "method_not_allowed")
+    await refused(app, "PUT", "/v1/withholds", b"{}", 405, "method_not_allowed")

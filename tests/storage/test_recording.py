@@ -1,0 +1,536 @@
+"""Recording facts on a real PostgreSQL: what one fact writes, however often and by however many it is told.
+
+Not tested here: which fact does what to a state (tests/unit/domain), delivering the events (tests/workers).
+"""
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.failures import FailureCode
+from gateway.domain.ids import PAYMENT, show
+from gateway.domain.outcomes import (
+    Authenticated,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.payments import Payment, Stage, Status, payment_object
+from gateway.domain.transitions import Source
+from gateway.ports import Recorded
+from gateway.storage.crypto import KeyRing
+from gateway.storage.engine import create_engine
+from gateway.storage.recording import UnknownPaymentError
+from tests.storage.gateway_process import LostCommitEngine, Process, card_fact, fact
+from tests.unit.domain.samples import (
+    MERCHANT_ID,
+    PACE,
+    card_elements,
+    catalogue,
+    channel,
+    endpoint,
+    later,
+    order,
+    payment,
+    rule,
+)
+
+UP, TL = channel("up"), channel("tl", AuthenticationMode.SILENT, authentication_fee=100)
+TYPES = frozenset({"payment.failed", "payment.anomaly"})
+ENDPOINTS = (endpoint(1, "shop"), endpoint(2, None, TYPES), endpoint(3, "other app"))
+PAYS = catalogue((UP,), (rule("up", 10),), ENDPOINTS)
+AUTHENTICATES = catalogue((UP, TL), (rule("tl", 10),), ENDPOINTS)
+SILENT = catalogue((UP,), (rule("up", 10),))
+INSUFFICIENT = Declined(FailureCode.INSUFFICIENT_BALANCE, "51", "余额不足")
+RACES = 5
+
+
+@pytest.fixture(scope="module")
+def ring() -> KeyRing:
+    return KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}")
+
+
+@pytest.fixture
+async def process(engine: AsyncEngine, ring: KeyRing) -> Process:
+    return Process(engine, ring, PAYS)
+
+
+@pytest.fixture
+async def other(database_url: str, ring: KeyRing) -> AsyncIterator[Process]:
+    """A second gateway process on the same database."""
+    engine = create_engine(database_url, 4, application_name="other")
+    yield Process(engine, ring, PAYS)
+    await engine.dispose()
+
+
+async def last_attempt(process: Process, channel_code: str = "up") -> Any:
+    return await process.one("SELECT status, blame, finished_at FROM last_attempts WHERE channel = $1", channel_code)
+
+
+async def event_types(process: Process) -> list[str]:
+    return [row[0] for row in await process.rows("SELECT type FROM events ORDER BY sequence, created_at")]
+
+
+# --- what one word writes ---
+
+
+async def test_a_success_moves_the_reservation_and_is_told(process: Process) -> None:
+    opened = await process.open_one()
+    recorded = await process.heard(opened, Succeeded(1000, "theirs-1", later(seconds=3)), at=later(seconds=4))
+    assert not recorded.submit
+    assert recorded.payment.attempt is not None
+    read = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", recorded.payment.attempt.attempt_id)
+    assert read == recorded.payment
+    assert read.status is Status.SUCCEEDED
+    assert await process.usage() == (0, 1000, 0)
+    assert await last_attempt(process) == ("succeeded", None, later(seconds=4))
+    assert await event_types(process) == ["payment.succeeded"]
+
+
+async def test_a_refusal_for_balance_is_counted_and_releases(process: Process) -> None:
+    recorded = await process.heard(await process.open_one(), INSUFFICIENT, at=later(seconds=4))
+    assert recorded.payment.failure is not None
+    assert (recorded.payment.failure.channel_code, recorded.payment.failure.channel_message) == ("51", "余额不足")
+    assert await process.usage() == (0, 0, 1)
+    assert await last_attempt(process) == ("failed", "payer", later(seconds=4))
+    assert await event_types(process) == ["payment.failed"]
+
+
+async def test_another_failure_releases_and_counts_nothing(process: Process) -> None:
+    await process.heard(await process.open_one(), NotSent("refused"), Source.ANSWER)
+    assert await process.usage() == (0, 0, 0)
+    assert (await last_attempt(process))[:2] == ("failed", "channel")
+
+
+@pytest.mark.parametrize("outcome", [Processing("05"), Unknown("timeout"), NotFound("34")], ids=repr)
+async def test_a_word_that_settles_nothing_keeps_the_reservation_and_is_observed(
+    process: Process, outcome: Outcome
+) -> None:
+    opened = await process.open_one()
+    recorded = await process.heard(opened, outcome)
+    assert recorded.payment.attempt is not None
+    read = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", recorded.payment.attempt.attempt_id)
+    assert read == recorded.payment
+    assert read != opened
+    assert await process.usage() == (1000, 0, 0)
+    assert await process.count("events") == await process.count("last_attempts") == 0
+    assert await process.count("observations") == 1
+
+
+async def test_every_word_is_observed_with_its_source_and_its_own_words(process: Process) -> None:
+    opened = await process.open_one()
+    await process.heard(opened, Unknown("timeout"), Source.ANSWER, later(seconds=1))
+    await process.heard(opened, NotFound("34", "无此交易"), Source.POLL, later(seconds=2))
+    await process.heard(opened, Succeeded(1000, channel_code="00"), Source.CALLBACK, later(seconds=3))
+    assert await process.rows("SELECT source, says, channel_code, channel_message FROM observations ORDER BY 1") == [
+        ("answer", "unknown", None, "timeout"),
+        ("callback", "succeeded", "00", None),
+        ("poll", "not_found", "34", "无此交易"),
+    ]
+
+
+async def test_the_last_attempt_is_the_one_that_finished_last_whatever_is_recorded_last(process: Process) -> None:
+    first, second, third = [await process.open_one() for _ in range(3)]
+    await process.heard(second, Succeeded(1000), at=later(seconds=20))
+    await process.heard(first, INSUFFICIENT, at=later(seconds=10))
+    assert await last_attempt(process) == ("succeeded", None, later(seconds=20))
+    await process.heard(third, INSUFFICIENT, at=later(seconds=30))
+    assert await last_attempt(process) == ("failed", "payer", later(seconds=30))
+
+
+async def test_of_two_that_finished_together_the_last_is_the_one_with_the_larger_id(process: Process) -> None:
+    pair = [await process.open_one() for _ in range(2)]
+    await process.recording.flush([fact(pair[0], Succeeded(1000)), fact(pair[1], INSUFFICIENT)])
+    largest = max(p.attempt.attempt_id for p in pair if p.attempt)
+    assert await process.one("SELECT attempt_id FROM last_attempts") == largest
+
+
+async def test_usage_is_of_the_day_of_the_payment_however_late_the_word(process: Process) -> None:
+    opened = await process.open_one()
+    await process.heard(opened, Succeeded(1000), at=later(days=3))
+    day = await process.one("SELECT business_day FROM channel_usage")
+    assert day == opened.business_day
+
+
+async def test_many_facts_of_many_payments_share_one_flush(process: Process) -> None:
+    opened = await process.opened(*(order(f"o{n}", user_id=f"u{n % 3}") for n in range(9)))
+    outcomes: list[Outcome] = [Succeeded(1000), INSUFFICIENT, Processing()]
+    results = await process.recording.flush([fact(p, outcomes[n // 3]) for n, p in enumerate(opened)])
+    assert [cast("Recorded", r).payment.status for r in results] == (
+        [Status.SUCCEEDED] * 3 + [Status.FAILED] * 3 + [Status.PROCESSING] * 3
+    )
+    for user in ("u0", "u1", "u2"):
+        assert await process.usage(user) == (1000, 1000, 1)
+
+
+# --- the router reads what was recorded ---
+
+
+async def test_the_next_order_is_routed_by_what_was_recorded(process: Process) -> None:
+    process.catalogue = catalogue((UP,), (rule("up", daily_limit=2000, daily_insufficient_limit=1),))
+    await process.heard(await process.open_one(), Succeeded(1000))
+    await process.heard(await process.open_one(), Declined(FailureCode.CARD_FROZEN))
+    assert (await process.open_one(amount=1001)).status is Status.FAILED  # above the daily limit
+    await process.heard(await process.open_one(), INSUFFICIENT)
+    refused = await process.open_one()
+    assert refused.failure is not None
+    assert refused.failure.code is FailureCode.DAILY_INSUFFICIENT_BALANCE_EXCEEDED
+
+
+# --- repeated, together, contradicting ---
+
+
+async def test_a_repeated_word_changes_nothing_more(process: Process) -> None:
+    opened = await process.open_one()
+    first = await process.heard(opened, Succeeded(1000))
+    for source in Source:
+        assert (await process.heard(opened, Succeeded(1000), source, later(days=1))).payment == first.payment
+    assert (await process.usage(), await process.count("events")) == ((0, 1000, 0), 1)
+    assert await process.count("observations") == 4
+
+
+@pytest.mark.parametrize("race", range(RACES))
+async def test_one_event_however_many_say_it_at_once_over_two_processes(
+    process: Process, other: Process, race: int
+) -> None:
+    opened = await process.open_one()
+    told = [(process, other)[n % 2].heard(opened, Succeeded(1000), list(Source)[n % 3]) for n in range(20)]
+    payments = {recorded.payment.sequence for recorded in await asyncio.gather(*told)}
+    assert payments == {1}
+    assert (await process.usage(), await event_types(process)) == ((0, 1000, 0), ["payment.succeeded"])
+    assert await process.count("deliveries") == 1
+
+
+@pytest.mark.parametrize("race", range(RACES))
+async def test_of_contradicting_words_at_once_one_wins_and_the_other_is_an_anomaly(
+    process: Process, other: Process, race: int
+) -> None:
+    opened = await process.open_one()
+    await asyncio.gather(
+        process.heard(opened, Succeeded(1000), Source.CALLBACK), other.heard(opened, INSUFFICIENT, Source.POLL)
+    )
+    status = await process.one("SELECT status FROM payments")
+    kind = await process.one("SELECT kind FROM anomalies")
+    assert (status, kind) in {("succeeded", "late_failure"), ("failed", "late_success")}
+    assert await process.usage() == ((0, 1000, 0) if status == "succeeded" else (0, 1000, 1))
+    assert await event_types(process) == [f"payment.{status}", "payment.anomaly"]
+
+
+async def test_a_late_success_counts_once_is_told_once_and_changes_no_state(process: Process) -> None:
+    opened = await process.open_one()
+    failed = await process.heard(opened, INSUFFICIENT)
+    for _ in range(3):
+        late = await process.heard(opened, Succeeded(1000), at=later(days=1))
+    assert late.payment.status is Status.FAILED
+    assert late.payment.finished_at == failed.payment.finished_at
+    assert await process.usage() == (0, 1000, 1)
+    assert await last_attempt(process) == ("failed", "payer", failed.payment.finished_at)
+    assert await event_types(process) == ["payment.failed", "payment.anomaly"]
+    row = await process.one("SELECT kind, source, resolved_at FROM anomalies")
+    assert row == ("late_success", "poll", None)
+    body = orjson.loads(await process.one("SELECT body FROM events WHERE type = 'payment.anomaly'"))
+    assert body["anomaly"]["kind"] == "late_success"
+    assert (body["sequence"], body["data"]["status"]) == (2, "failed")
+
+
+async def test_another_amount_is_an_anomaly_once_and_the_payment_goes_on(process: Process) -> None:
+    opened = await process.open_one()
+    for source in (Source.CALLBACK, Source.POLL, Source.CALLBACK):
+        wrong = await process.heard(opened, Succeeded(999), source)
+    assert wrong.payment.status is Status.PROCESSING
+    assert (await process.usage(), await process.count("anomalies")) == ((1000, 0, 0), 1)
+    done = await process.heard(opened, Succeeded(1000))
+    assert (done.payment.status, done.payment.sequence) == (Status.SUCCEEDED, 2)
+    assert await event_types(process) == ["payment.anomaly", "payment.succeeded"]
+
+
+async def test_anomalies_of_each_kind_are_told_once(process: Process) -> None:
+    opened = await process.open_one()
+    words: list[Outcome] = [Succeeded(999), INSUFFICIENT, Succeeded(1000), Succeeded(999), Succeeded(1000)]
+    await process.recording.flush([fact(opened, word) for word in words])
+    await process.recording.flush([fact(opened, word) for word in words])
+    kinds = [row[0] for row in await process.rows("SELECT kind FROM anomalies ORDER BY kind")]
+    assert kinds == ["amount_mismatch", "late_success"]
+    assert await event_types(process) == ["payment.anomaly", "payment.failed", "payment.anomaly"]
+
+
+# --- events and deliveries ---
+
+
+async def test_an_events_body_is_the_payment_as_it_was_answered(process: Process) -> None:
+    recorded = await process.heard(await process.open_one(metadata={"loan": "一"}), Succeeded(1000, "theirs-1"))
+    event_id, body = await process.one("SELECT event_id, body FROM events")
+    told = orjson.loads(body)
+    assert told["data"] == orjson.loads(orjson.dumps(payment_object(recorded.payment)))
+    assert told["data"]["id"] == show(PAYMENT, recorded.payment.payment_id)
+    assert {d.body for d in process.handed_over} == {bytes(body)}
+    assert {d.event_id for d in process.handed_over} == {event_id}
+
+
+async def test_a_delivery_is_written_for_each_endpoint_that_wants_the_event(process: Process) -> None:
+    await process.heard(await process.open_one(), Succeeded(1000))
+    await process.heard(await process.open_one(), INSUFFICIENT)
+    rows = await process.rows(
+        "SELECT e.type, e.deliveries, array_agg(d.endpoint_id ORDER BY d.endpoint_id) FROM events e "
+        "JOIN deliveries d USING (merchant_id, event_id) GROUP BY 1, 2 ORDER BY 1"
+    )
+    assert [(kind, count, [e.int for e in endpoints]) for kind, count, endpoints in rows] == [
+        ("payment.failed", 2, [1, 2]),
+        ("payment.succeeded", 1, [1]),
+    ]
+    assert len(process.handed_over) == 3
+
+
+async def test_an_event_that_nobody_wants_is_kept_without_deliveries(process: Process) -> None:
+    process.catalogue = SILENT
+    await process.heard(await process.open_one(), Succeeded(1000))
+    assert await process.one("SELECT deliveries FROM events") == 0
+    assert await process.count("deliveries") == 0
+    assert process.handed_over == []
+
+
+# --- authentication ---
+
+
+@pytest.fixture
+async def waiting(process: Process, other: Process) -> Payment:
+    """A payment whose card is being authenticated on `tl`."""
+    process.catalogue = other.catalogue = AUTHENTICATES
+    return await process.open_one()
+
+
+async def test_a_bound_card_is_kept_and_the_intent_to_pay_is_recorded(process: Process, waiting: Payment) -> None:
+    recorded = await process.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
+    assert recorded.submit
+    row = await process.one("SELECT stage, submitted_at FROM attempts")
+    assert row == ("paying", later(seconds=2))
+    assert waiting.card is not None
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-1"
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "up-1") is None
+    assert b"token-1" not in await process.one("SELECT agreement_no FROM agreements")
+    assert await process.one("SELECT status, finished_at FROM authentications") == ("succeeded", later(seconds=2))
+    assert await process.usage(channel="tl") == (1000, 0, 0)
+
+
+@pytest.mark.parametrize("race", range(RACES))
+async def test_when_two_processes_record_the_same_authentication_one_bearer_sends(
+    process: Process, other: Process, waiting: Payment, race: int
+) -> None:
+    recorded = await asyncio.gather(
+        *((process, other)[n % 2].heard_of_card(waiting, Authenticated("token-1")) for n in range(8))
+    )
+    assert sum(r.submit for r in recorded) == 1
+    assert await process.count("agreements") == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "kept"),
+    [
+        (Declined(FailureCode.NAME_MISMATCH, "N1"), "authentication_rejected", "rejected"),
+        (SmsNeeded("S1"), "authentication_rejected", "rejected"),
+        (Unknown("timeout"), "authentication_unknown", "unknown"),
+        (NotFound("34"), "authentication_unknown", "unknown"),
+        (NotSent("refused"), "channel_unavailable", "not_sent"),
+    ],
+    ids=repr,
+)
+async def test_a_card_that_is_not_bound_fails_the_payment_and_releases(
+    process: Process, waiting: Payment, outcome: Any, code: str, kept: str
+) -> None:
+    recorded = await process.heard_of_card(waiting, outcome)
+    assert not recorded.submit
+    assert recorded.payment.failure is not None
+    assert recorded.payment.failure.code == code
+    assert await process.usage(channel="tl") == (0, 0, 0)
+    assert await process.one("SELECT status, contradicts FROM authentications") == (kept, False)
+    assert await process.count("agreements") == 0
+
+
+async def test_a_refusal_of_a_card_that_another_account_verified_is_a_contradiction(process: Process) -> None:
+    process.catalogue = catalogue((replace(UP, authentication=TL.authentication), TL), (rule("up"),))
+    await process.heard_of_card(await process.open_one(), Authenticated("token-1"))
+    process.catalogue = AUTHENTICATES
+    recorded = await process.heard_of_card(await process.open_one(), Declined(FailureCode.NAME_MISMATCH))
+    assert recorded.payment.failure is not None
+    assert recorded.payment.failure.blame == "channel"
+    assert await process.one("SELECT contradicts FROM authentications WHERE channel = 'tl'") is True
+
+
+async def test_an_accounts_own_verification_does_not_make_its_refusal_a_contradiction(
+    process: Process, waiting: Payment
+) -> None:
+    second = await process.open_one()
+    await process.heard_of_card(waiting, Authenticated("token-1"))
+    recorded = await process.heard_of_card(second, Declined(FailureCode.NAME_MISMATCH))
+    assert recorded.payment.failure is not None
+    assert recorded.payment.failure.blame == "payer"
+
+
+async def test_a_void_agreement_is_not_used_again_and_a_new_one_takes_its_place(
+    process: Process, waiting: Payment
+) -> None:
+    paying = (await process.heard_of_card(waiting, Authenticated("token-1"))).payment
+    await process.heard(paying, Declined(FailureCode.AGREEMENT_VOID), at=later(seconds=9))
+    assert waiting.card is not None
+    assert await process.one("SELECT status, voided_at FROM agreements") == ("void", later(seconds=9))
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") is None
+    again = await process.open_one()
+    assert again.attempt is not None
+    assert again.attempt.stage is Stage.AUTHENTICATING
+    await process.heard_of_card(again, Authenticated("token-2"))
+    assert await process.one("SELECT status, voided_at FROM agreements") == ("active", None)
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-2"
+
+
+async def test_a_success_before_the_card_was_bound_is_an_anomaly(process: Process, waiting: Payment) -> None:
+    recorded = await process.heard(waiting, Succeeded(1000), Source.CALLBACK)
+    assert recorded.payment.status is Status.PROCESSING
+    assert await process.one("SELECT kind FROM anomalies") == "unexpected_success"
+
+
+async def test_a_bound_card_is_kept_even_when_its_payment_has_failed_meanwhile(
+    process: Process, waiting: Payment
+) -> None:
+    await process.heard_of_card(waiting, Unknown("timeout"))
+    late = await process.heard_of_card(waiting, Authenticated("token-1"))
+    assert not late.submit
+    assert late.payment.status is Status.FAILED
+    assert waiting.card is not None
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-1"
+
+
+# --- leases ---
+
+
+async def claim(process: Process) -> list[Payment]:
+    return await process.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2))
+
+
+async def test_a_recorded_result_frees_the_lease_and_moves_what_is_due(process: Process) -> None:
+    await process.open_one()
+    (claimed,) = await claim(process)
+    await process.heard(claimed, Unknown("timeout"), at=later(hours=1))
+    due_at, lease = await process.one("SELECT due_at, lease_until FROM payments")
+    assert (due_at, lease) == (later(hours=1) + timedelta(seconds=PACE.gaps_s[1]), None)
+    assert await claim(process) == []
+
+
+async def test_a_final_result_leaves_nothing_due_and_no_lease(process: Process) -> None:
+    await process.open_one()
+    (claimed,) = await claim(process)
+    await process.heard(claimed, Succeeded(1000))
+    assert await process.one("SELECT due_at, due_kind, lease_until FROM payments") == (None, None, None)
+
+
+@pytest.mark.parametrize("outcome", [Processing(), Unknown("unreadable"), Succeeded(999)], ids=repr)
+async def test_a_callback_that_settles_nothing_leaves_the_lease_to_who_is_asking(
+    process: Process, outcome: Outcome
+) -> None:
+    opened = await process.open_one()
+    assert await claim(process) == [opened]
+    await process.heard(opened, outcome, Source.CALLBACK)
+    assert await process.one("SELECT lease_until FROM payments") == later(hours=2)
+    assert await claim(process) == []
+
+
+# --- what goes wrong ---
+
+
+async def test_a_fact_of_a_payment_that_is_not_there_fails_alone(process: Process) -> None:
+    stranger = payment(payment_id=UUID(int=77))
+    opened = await process.open_one()
+    alone, missing, recorded = await asyncio.gather(
+        process.heard(stranger, Succeeded(1000)),
+        process.heard(stranger, Succeeded(1000)),
+        process.heard(opened, Succeeded(1000)),
+        return_exceptions=True,
+    )
+    assert isinstance(alone, UnknownPaymentError)
+    assert isinstance(missing, UnknownPaymentError)
+    assert isinstance(recorded, Recorded)
+
+
+async def test_a_fact_of_a_refused_payment_fails_alone(process: Process) -> None:
+    refused = await process.open_one(bank="ABC")
+    with pytest.raises(UnknownPaymentError):
+        await process.heard(refused, Succeeded(1000))
+
+
+async def test_another_merchants_fact_does_not_reach_the_payment(process: Process) -> None:
+    opened = await process.open_one()
+    with pytest.raises(UnknownPaymentError):
+        await process.heard(replace(opened, merchant_id=UUID(int=0xB)), Succeeded(1000))
+    assert await process.one("SELECT status FROM payments") == "processing"
+
+
+async def test_a_poisoned_fact_fails_alone(process: Process) -> None:
+    opened = await process.opened(*(order(f"o{n}") for n in range(8)))
+    said = [Declined(FailureCode.CARD_FROZEN, "1", "\0" if n == 3 else "x") for n in range(8)]
+    results = await asyncio.gather(
+        *(process.heard(p, outcome) for p, outcome in zip(opened, said, strict=True)), return_exceptions=True
+    )
+    assert [n for n, result in enumerate(results) if isinstance(result, DBAPIError)] == [3]
+    assert await process.usage() == (1000, 0, 0)
+    assert await process.count("events") == 7
+
+
+@pytest.mark.parametrize("together", [1, 3])
+async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process, together: int) -> None:
+    unlucky = Process(cast("AsyncEngine", LostCommitEngine(process.engine)), process.ring, PAYS)
+    opened = await process.opened(*(order(f"o{n}") for n in range(together)))
+    results = await asyncio.gather(*(unlucky.heard(p, NotFound("34")) for p in opened))
+    assert {r.payment.attempt.not_found for r in results if r.payment.attempt} == {1}
+    assert await process.count("observations") == together
+    unlucky.engine = process.engine
+    done = await asyncio.gather(*(unlucky.heard(p, Succeeded(1000)) for p in opened))
+    assert {r.payment.status for r in done} == {Status.SUCCEEDED}
+    assert await process.usage() == (0, 1000 * together, 0)
+
+
+async def test_after_a_lost_answer_to_commit_the_bearer_of_an_intent_still_sends_it(
+    process: Process, waiting: Payment
+) -> None:
+    unlucky = Process(cast("AsyncEngine", LostCommitEngine(process.engine)), process.ring, AUTHENTICATES)
+    recorded = await unlucky.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
+    assert recorded.submit
+    again = await process.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
+    assert not again.submit
+
+
+async def test_an_intent_that_somebody_has_asked_about_is_nobodys_to_send(process: Process, waiting: Payment) -> None:
+    word = card_fact(waiting, Authenticated("token-1"), at=later(seconds=2))
+    (first,) = await process.recording.flush([word])
+    assert cast("Recorded", first).submit
+    await process.heard(waiting, Unknown("timeout"), Source.POLL, later(seconds=60))
+    (again,) = await process.recording.flush([word])
+    assert not cast("Recorded", again).submit
+
+
+async def test_opposite_orders_of_users_never_deadlock(process: Process, other: Process) -> None:
+    users = [f"u{n}" for n in range(6)]
+    opened = {user: (await process.opened(order(user, user_id=user)))[0] for user in users}
+    for race in range(20):
+        there = [fact(opened[user], Processing(), at=later(seconds=race)) for user in users]
+        back = [fact(opened[user], Processing(), at=later(seconds=race)) for user in reversed(users)]
+        fresh = [order(f"{race}-{user}", user_id=user, card=card_elements()) for user in reversed(users)]
+        # A deadlock would be raised here: no queue stands between that would try again.
+        await asyncio.gather(
+            process.recording.flush(list(there)), other.recording.flush(list(back)), process.opened(*fresh)
+        )
+    assert await process.count("observations") == 20 * 12
