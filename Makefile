@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format lock bench doctor soak clean
+.PHONY: help install run demo test check format lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -25,8 +25,8 @@ run: $(STAMP) ## embedded PostgreSQL, sandbox, gateway, workers and a sample bus
 demo: $(STAMP) ## drive 300 payments through it all and compare the books
 	@exec $(BIN)/sluice demo
 
-test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest
+test: $(STAMP) ## run every test, on every core
+	$(BIN)/python -m pytest -n auto
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -15,10 +15,12 @@ from benchmarks.measure import PARTS, Plan, measure
 from benchmarks.pgbench import PgbenchError
 from benchmarks.report import Results, show
 from gateway.storage.data_folder import DataFolderError
-from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.embedded import SETTINGS, EmbeddedPostgres
 from gateway.supervise import ChildEndedError, Interrupted, interruptible
 
 EXIT_FAILED, EXIT_UNUSABLE = 1, 2
+SPARE_CONNECTIONS = 72
+"""For the gateway and the looks at its books, beside pgbench's connections."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +69,8 @@ def main() -> int:
         profile=chosen.profile,
         cold=chosen.cold,
     )
+    # pgbench has a connection for each client, which is more than a gateway ever asks the server for.
+    SETTINGS["max_connections"] = str(max(plan.concurrencies) + SPARE_CONNECTIONS)
     results, out = Results(plan.seconds, plan.processes), Console()
     try:
         with interruptible(), _folder(chosen.data_dir) as folder, EmbeddedPostgres(folder / "postgres") as server:

@@ -5,13 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
-import structlog
-
 from adapters.accounts import account_settings
 from adapters.catalogue import AccountError, build
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.transitions import Pace
+from gateway.logs import get
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
 from gateway.ports import (
     AccountSettings,
@@ -26,7 +25,7 @@ from gateway.ports import (
     Transport,
 )
 
-log = structlog.get_logger(__name__)
+log = get(__name__)
 
 O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
 Build = Callable[[AccountSettings, Transport], Provider]

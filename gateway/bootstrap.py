@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import structlog
 from aiohttp import web
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,6 +28,8 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.observe import Callbacks
 from gateway.flows.pay import PayFlow
 from gateway.flows.submit import Submission
+from gateway.logs import get
+from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.settings import Settings
 from gateway.storage.books import Books
 from gateway.storage.catalogue import CatalogueStore
@@ -47,11 +48,12 @@ from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.schedule import Schedule
 
-log = structlog.get_logger(__name__)
+log = get(__name__)
 
 FINISH_WITHIN_S = 20.0
 """How long running submissions may take when the process ends; what is left is followed up by others."""
 READY_TICK_AGE_S = 15.0
+HTTP_FAILURE = 400
 
 
 def utc_now() -> datetime:
@@ -104,6 +106,20 @@ class System:
         return await examine(self.engine, utc_now())
 
 
+@dataclass(frozen=True, slots=True)
+class _CountedCallbacks:
+    """Callbacks, counted by account and by whether they were believed."""
+
+    callbacks: Callbacks
+
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        answer = await self.callbacks.receive(account_name, request)
+        if answer is not None:
+            believed = "accepted" if answer.status < HTTP_FAILURE else "rejected"
+            metrics.CALLBACKS.labels(account_name, believed).inc()
+        return answer
+
+
 @contextlib.asynccontextmanager
 async def system(
     settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
@@ -129,6 +145,7 @@ async def system(
             else AdapterAccounts(sending, callback_base)
         )
         watch.on_change(accounts.take)
+        watch.on_change(lambda catalogue: metrics.CATALOGUE_VERSION.set(catalogue.version))
         await watch.start()
         stack.push_async_callback(watch.stop)
 
@@ -176,7 +193,7 @@ async def system(
                 settings=settings,
                 payments=pay,
                 reading=reading,
-                callbacks=Callbacks(accounts, books, facts, due, lambda: watch.current),
+                callbacks=_CountedCallbacks(Callbacks(accounts, books, facts, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
                 readiness=lambda: _readiness(engine, schedule),

@@ -6,9 +6,13 @@ flush is bisected, so that one poisoned item fails alone.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
+
+from sqlalchemy.exc import InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gateway.ports import OverloadedError
 
@@ -16,6 +20,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_AFTER_S = 1
+AWAY_STATES = ("08", "53", "57P")
+"""SQLSTATEs of a lost connection, of missing resources, and of a server that stops or starts."""
 
 
 class Batcher(Generic[T, R]):
@@ -23,16 +29,25 @@ class Batcher(Generic[T, R]):
 
     `flush` gets at most `max_batch` items in their order of arrival and returns one result for each, in that order; a
     result that is an exception is raised for its item alone. If `flush` itself raises, the batch is halved and tried
-    again until the culprit stands alone; an item that came alone is tried once more. So a failed flush must have left
+    again until the culprit stands alone; an item that came alone is tried once more, and so is a whole batch when it
+    was the database that went away. So a failed flush must have left
     nothing behind, or know its own work again: what failed may have been the answer to its COMMIT.
+
+    `flushed` is told of each flush that went through: how many items, how many seconds.
     """
 
     def __init__(
-        self, flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]], *, max_batch: int, max_waiting: int
+        self,
+        flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        flushed: Callable[[int, float], None] | None = None,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._flushed = flushed
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -65,20 +80,36 @@ class Batcher(Generic[T, R]):
             self._runner = None
 
     async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]], *, first: bool) -> None:
+        started = time.perf_counter()
         try:
             results = await self._flush([item for item, _ in batch])
             assert len(results) == len(batch), "a flush gives one result for each item"
         except Exception as error:  # noqa: BLE001 -- whatever it is, each item's caller must hear of it
-            if len(batch) == 1 and not first:
-                _resolve(batch[0][1], error)
-                return
-            middle = len(batch) // 2
-            for part in (batch[:middle], batch[middle:]):
-                if part:
-                    await self._settle(part, first=False)
+            await self._settle_failed(batch, error, first)
             return
+        if self._flushed is not None:
+            self._flushed(len(batch), time.perf_counter() - started)
         for (_, future), result in zip(batch, results, strict=True):
             _resolve(future, result)
+
+    async def _settle_failed(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, first: bool) -> None:
+        whole = len(batch) == 1 or is_away(error)  # halving finds no culprit where the database itself is
+        if whole and not first:
+            for _, future in batch:
+                _resolve(future, error)
+            return
+        middle = 0 if whole else len(batch) // 2
+        for part in (batch[:middle], batch[middle:]):
+            if part:
+                await self._settle(part, first=False)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database could not be reached, or went away, rather than refused what it was told."""
+    if isinstance(error, OSError | TimeoutError | InterfaceError | PoolTimeoutError):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state.startswith(AWAY_STATES)
 
 
 def _resolve(future: "asyncio.Future[R]", result: R | Exception) -> None:

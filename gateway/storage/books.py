@@ -1,51 +1,68 @@
 """The books as the flows write them: orders and facts go in one by one, and are flushed together per merchant."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from gateway.flows.opening import Opening
+from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
 from gateway.ports import Fact, OpenResult, Recorded
 from gateway.storage.batching import Batcher
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 MAX_BATCH = 64
 """Orders or facts in one transaction: larger ones hold their locks longer than they save round trips."""
+MAX_FACTS_WAITING = 1_000_000
+"""Facts refuse nobody: they come from calls that were admitted before, whose limits bound their number."""
 
 
 class Books:
     """Natural batching over the stores: one queue per merchant and kind, since a flush belongs to one merchant."""
 
     def __init__(self, opening: OpeningStore, recording: RecordingStore, max_waiting: int) -> None:
-        self._opening = opening
-        self._recording = recording
-        self._max_waiting = max_waiting
-        self._orders: dict[UUID, Batcher[Opening, OpenResult]] = {}
-        self._facts: dict[UUID, Batcher[Fact, Recorded]] = {}
+        self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
+        self._facts: _Queues[Fact, Recorded] = _Queues("record", recording.flush, MAX_FACTS_WAITING)
 
     async def open(self, opening: Opening) -> OpenResult:
         """Record an order as a payment. Raises OrderConflictError or OverloadedError."""
-        merchant_id = opening.order.merchant_id
-        queue = self._orders.get(merchant_id)
-        if queue is None:
-            queue = self._orders[merchant_id] = Batcher(
-                self._opening.flush, max_batch=MAX_BATCH, max_waiting=self._max_waiting
-            )
-        return await queue.submit(opening)
+        return await self._orders.of(opening.order.merchant_id).submit(opening)
 
     async def record(self, fact: Fact) -> Recorded:
-        """Record a fact. Money has moved by now, perhaps: this queue refuses nobody."""
-        queue = self._facts.get(fact.merchant_id)
-        if queue is None:
-            queue = self._facts[fact.merchant_id] = Batcher(
-                self._recording.flush, max_batch=MAX_BATCH, max_waiting=UNBOUNDED
-            )
-        return await queue.submit(fact)
+        """Record a fact. Money may have moved by now."""
+        return await self._facts.of(fact.merchant_id).submit(fact)
 
     @property
     def waiting(self) -> int:
         """Orders and facts that wait for a flush."""
-        return sum(q.waiting for q in self._orders.values()) + sum(q.waiting for q in self._facts.values())
+        return self._orders.waiting + self._facts.waiting
 
 
-UNBOUNDED = 1_000_000
-"""Facts come from calls that were admitted before, so their number is bounded by the limits of those."""
+class _Queues(Generic[T, R]):
+    """The queues of one kind, by merchant, measured."""
+
+    def __init__(self, name: str, flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]], most: int) -> None:
+        self._flush = flush
+        self._most = most
+        self._by_merchant: dict[UUID, Batcher[T, R]] = {}
+        self._sizes, self._seconds = FLUSH_SIZE.labels(name), FLUSH_SECONDS.labels(name)
+        self._length = QUEUE_LENGTH.labels(name)
+
+    def of(self, merchant_id: UUID) -> Batcher[T, R]:
+        queue = self._by_merchant.get(merchant_id)
+        if queue is None:
+            queue = Batcher(self._flush, max_batch=MAX_BATCH, max_waiting=self._most, flushed=self._flushed)
+            self._by_merchant[merchant_id] = queue
+        return queue
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.waiting for queue in self._by_merchant.values())
+
+    def _flushed(self, size: int, seconds: float) -> None:
+        self._sizes.observe(size)
+        self._seconds.observe(seconds)
+        self._length.set(self.waiting)

@@ -58,8 +58,8 @@ def server_account() -> Account:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def prepare(folder: Path, account: Account, *, is_new: bool) -> None:
-    """Make the data folder and check that the server can live in it. Raises DataFolderError."""
+def prepare(folder: Path, account: Account, cluster: Path) -> None:
+    """Make the data folder and check that the server can live in it, in `cluster`. Raises DataFolderError."""
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     except OSError as error:
@@ -74,7 +74,7 @@ def prepare(folder: Path, account: Account, *, is_new: bool) -> None:
                 f"to the data folder {folder}: {_ELSEWHERE}"
             )
         folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-    free, needed = shutil.disk_usage(folder).free, FREE_BYTES_NEEDED if is_new else FREE_BYTES_NEEDED_AGAIN
+    free, needed = shutil.disk_usage(folder).free, FREE_BYTES_NEEDED_AGAIN if cluster.exists() else FREE_BYTES_NEEDED
     if free < needed:
         raise DataFolderError(
             f"only {free // 2**20} MB are free on the disk of {folder} and the database needs "

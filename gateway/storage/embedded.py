@@ -96,7 +96,7 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Start the server, made new if there is none, and wait until it answers. Raises DataFolderError."""
         self._account = server_account()
-        prepare(self.folder, self._account, is_new=not self.cluster.exists())
+        prepare(self.folder, self._account, self.cluster)
         self._ownership.take()
         atexit.register(self.stop)
         try:

@@ -24,7 +24,7 @@ from gateway.flows.opening import Opened, Opening, open_payment
 from gateway.ports import OpenResult, OrderConflictError, PaceOf
 from gateway.storage.crypto import KeyRing, seal_card
 from gateway.storage.facts import Facts, add_totals, read_facts
-from gateway.storage.outbox import HandOver, deliveries_of, write_events
+from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.rows import payment_of, payment_select
 from gateway.storage.statement import Row, Write, fetch
 from gateway.storage.tables import attempts, authentications, cards, channel_usage, payments
@@ -83,6 +83,7 @@ class OpeningStore:
                 known |= await self._known(connection, merchant_id, lost)
         if self._hand_over and due:
             self._hand_over(due)
+        count_events(o.event for o in flush.opened if o.event and o.payment.payment_id in inserted)
         fresh = {
             _order_key(o.opening.order): results[o.payment.payment_id]
             for o in flush.opened

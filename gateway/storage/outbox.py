@@ -8,6 +8,7 @@ from uuid import UUID
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import Event
 from gateway.flows.notify import LEASE, DueDelivery
+from gateway.metrics import EVENTS
 from gateway.storage.statement import Write
 from gateway.storage.tables import deliveries, events
 
@@ -22,6 +23,12 @@ def deliveries_of(told: Iterable[Event], catalogue: Catalogue, now: datetime) ->
         for event in told
         for endpoint in catalogue.endpoints_for(event.merchant_id, event.app, event.type)
     ]
+
+
+def count_events(told: Iterable[Event]) -> None:
+    """Count events that were committed."""
+    for event in told:
+        EVENTS.labels(event.type).inc()
 
 
 def write_events(

@@ -19,10 +19,11 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import FINAL, Payment, Stage, Status
 from gateway.domain.transitions import Verdict, apply, apply_authentication
+from gateway.metrics import ANOMALIES
 from gateway.ports import AuthenticationFact, Fact, PaceOf, PaymentFact, Recorded
 from gateway.storage.crypto import KeyRing
 from gateway.storage.facts import agreement_context
-from gateway.storage.outbox import HandOver, deliveries_of, write_events
+from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.rows import payment_of, payment_select
 from gateway.storage.statement import Row, Write, differing, fetch
 from gateway.storage.tables import (
@@ -116,6 +117,9 @@ class RecordingStore:
             await write.run(connection, "SELECT 1")
         if self._hand_over and due:
             self._hand_over(due)
+        count_events(event for _, event in flush.events)
+        for anomaly in flush.anomalies:
+            ANOMALIES.labels(anomaly["kind"]).inc()
         return results
 
     async def _read(self, connection: AsyncConnection, merchant_id: UUID, facts: list[Fact]) -> _Flush:

@@ -5,9 +5,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
 from gateway.domain.catalogue import Catalogue
+from gateway.logs import get
 
 __all__ = ["CatalogueWatch", "Source"]
 
@@ -16,7 +15,7 @@ READ_WITHIN_S = 10.0
 """A database that answers no sooner counts as away."""
 
 Listener = Callable[[Catalogue], None]
-log = structlog.get_logger(__name__)
+log = get(__name__)
 
 
 class Source(Protocol):

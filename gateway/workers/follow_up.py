@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-import structlog
-
 from gateway.domain.payments import Payment
+from gateway.logs import get
 
-log = structlog.get_logger(__name__)
+log = get(__name__)
 
 AT_ONCE = 64
 """Payments in hand: claimed, being asked about, or being recorded."""

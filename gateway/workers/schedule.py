@@ -4,10 +4,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from zoneinfo import ZoneInfo
 
-import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-log = structlog.get_logger(__name__)
+from gateway.logs import get
+
+log = get(__name__)
 
 TICK_S = 0.5
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.storage.embedded import EmbeddedPostgres
 from sandbox.keys import prepare_keys
-from tests.e2e.world import GatewayProcess, World, gateway_processes, new_world
+from tests.e2e.world import Crowd, World, gateway_processes, new_world
 
 _numbers = count(1)
 NewDatabase = Callable[[], Awaitable[str]]
@@ -49,7 +49,12 @@ async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[Worl
 
 
 @pytest.fixture(scope="session")
-async def two_gateways(world: World) -> AsyncIterator[list[GatewayProcess]]:
-    """Two more gateways on the world's database, each a process with a port of its own."""
-    async with gateway_processes(world, 2) as processes:
-        yield processes
+async def crowd(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[Crowd]:
+    """Three gateways on one database: one in this process, and two in processes of their own.
+
+    Apart from `world`, so that a merchant there is known to everybody as soon as it is made.
+    """
+    async with new_world(await new_database(), psp_keys) as world, gateway_processes(world, 2) as processes:
+        yield Crowd(world, [process.address for process in processes])
+        assert world.system is not None
+        assert await world.system.doctor() == []

@@ -6,7 +6,7 @@ Not here: every way of the nine steps (the router's own tests).
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.e2e.world import App, GatewayProcess, Shown, World, only, until
+from tests.e2e.world import App, Crowd, Shown, World, only, until
 
 WITHIN_S = 3.0
 """One second is promised; the rest is for a machine that does other things too."""
@@ -28,17 +28,18 @@ async def chosen_everywhere(world: World, apps: list[App], expected: str | None)
         await until(look, f"change of the choice to {expected} at {app.gateway}", WITHIN_S)
 
 
-async def everywhere(world: World, processes: list[GatewayProcess]) -> tuple[str, list[App]]:
+async def everywhere(crowd: Crowd) -> tuple[str, list[App]]:
     """A new merchant's code, and its app at every gateway."""
-    app = await world.merchant()
-    apps = [await world.knows(app.at(process.address)) for process in processes]
-    return await world.code_of(app), [app, *apps]
+    app = await crowd.world.merchant()
+    apps = [await crowd.world.knows(app.at(address)) for address in crowd.addresses]
+    return await crowd.world.code_of(app), [app, *apps]
 
 
 async def test_a_channel_that_is_switched_off_takes_nothing_more(
-    world: World, two_gateways: list[GatewayProcess]
+    crowd: Crowd,
 ) -> None:
-    code, apps = await everywhere(world, two_gateways)
+    world = crowd.world
+    code, apps = await everywhere(crowd)
     await chosen_everywhere(world, apps, "allinpay")
     path = f"/merchants/{code}/channels/allinpay"
     assert (await world.admin("PATCH", path, {"on": False})).body["on"] is False
@@ -52,8 +53,9 @@ async def test_a_channel_that_is_switched_off_takes_nothing_more(
     await chosen_everywhere(world, apps, "allinpay")
 
 
-async def test_a_maintenance_window_takes_effect_and_ends(world: World, two_gateways: list[GatewayProcess]) -> None:
-    code, apps = await everywhere(world, two_gateways)
+async def test_a_maintenance_window_takes_effect_and_ends(crowd: Crowd) -> None:
+    world = crowd.world
+    code, apps = await everywhere(crowd)
     path = f"/merchants/{code}/channels/allinpay/maintenance_windows"
     now = datetime.now(UTC)
     window = {"starts_at": now.isoformat(), "ends_at": (now + timedelta(hours=1)).isoformat(), "note": "test"}
@@ -73,8 +75,9 @@ async def test_without_any_channel_the_payment_is_refused(world: World) -> None:
     assert (payment["status"], payment["failure"]["code"]) == ("failed", "no_channel_available")
 
 
-async def test_a_rule_that_is_changed_changes_the_choice(world: World, two_gateways: list[GatewayProcess]) -> None:
-    code, apps = await everywhere(world, two_gateways)
+async def test_a_rule_that_is_changed_changes_the_choice(crowd: Crowd) -> None:
+    world = crowd.world
+    code, apps = await everywhere(crowd)
     rule: dict[str, Any] = {"fee": {"type": "fixed", "amount": 1}, "single_limit": 5_000_000}
     path = f"/merchants/{code}/channels/unionpay/rules/withhold/ICBC"
     assert (await world.admin("PUT", path, rule)).status == 200

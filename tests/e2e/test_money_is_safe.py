@@ -20,7 +20,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.flows.opening import Opening
 from gateway.supervise import free_port
-from tests.e2e.world import App, GatewayProcess, Shown, World, only, path_of
+from tests.e2e.world import App, Crowd, Shown, World, only, path_of
 
 COPIES = 1000
 LONG_AGO = timedelta(seconds=60)
@@ -40,14 +40,15 @@ async def charged_once(world: World, app: App, payment: Shown) -> None:
 
 
 async def test_a_thousand_copies_at_two_gateways_make_one_attempt(
-    world: World, two_gateways: list[GatewayProcess]
+    crowd: Crowd,
 ) -> None:
+    world = crowd.world
     order = world.order(world.dear())
     headers = {"Authorization": f"Bearer {world.app.key}"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as session:
 
         async def send(copy: int) -> tuple[int, Shown]:
-            url = two_gateways[copy % 2].address + path_of(order)
+            url = crowd.addresses[copy % 2] + path_of(order)
             async with session.post(url, json=order) as answer:
                 return answer.status, await answer.json(content_type=None)
 
@@ -61,11 +62,12 @@ async def test_a_thousand_copies_at_two_gateways_make_one_attempt(
 
 
 async def test_fifty_payments_of_a_user_at_two_gateways_never_exceed_the_daily_limit(
-    world: World, two_gateways: list[GatewayProcess]
+    crowd: Crowd,
 ) -> None:
+    world = crowd.world
     amount, room = 10_000, 10
     app = await world.merchant(only("allinpay", daily_limit=room * amount))
-    apps = [await world.knows(app.at(process.address)) for process in two_gateways]
+    apps = [await world.knows(app.at(address)) for address in crowd.addresses]
     user, card = world.user(), world.card()
     orders = [world.order(amount, user_id=user, card=card) for _ in range(50)]
     taken = await asyncio.gather(*(apps[number % 2].pay(order) for number, order in enumerate(orders)))
@@ -214,8 +216,8 @@ async def recorded_and_never_sent(world: World, amount: int) -> Payment:
         expires_in_s=None,
         body=b"{}",
     )
-    ids = [uuid7() for _ in range(5)]
-    opened = await world.system.books.open(Opening(order, *ids, now=datetime.now(UTC) - LONG_AGO))
+    opening = Opening(order, uuid7(), uuid7(), uuid7(), uuid7(), uuid7(), datetime.now(UTC) - LONG_AGO)
+    opened = await world.system.books.open(opening)
     return opened.payment
 
 

@@ -1,7 +1,7 @@
 """Schemathesis over our OpenAPI document: no 5xx, and no answer whose status, type or shape is not documented.
 
-It runs against a world of its own, because its admin calls change the catalogue. Not here: whether everything that the schema allows is
-accepted (Luhn digits and known banks are no matter of schemas).
+It runs against a world of its own, because its admin calls change the catalogue. Not here: whether everything that the
+schema allows is accepted (Luhn digits and known banks are no matter of schemas).
 """
 
 import asyncio

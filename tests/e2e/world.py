@@ -523,6 +523,14 @@ class GatewayProcess:
             await asyncio.to_thread(self._child.end, PATIENCE_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """A world with gateways in processes of their own, at these addresses."""
+
+    world: World
+    addresses: list[str]
+
+
 @contextlib.asynccontextmanager
 async def gateway_processes(world: World, count: int) -> AsyncIterator[list[GatewayProcess]]:
     """Gateways in processes of their own, on the world's database."""

@@ -16,7 +16,6 @@ from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.transitions import Source
 from gateway.flows.notify import DueDelivery
-from gateway.flows.opening import Opening
 from gateway.ports import AuthenticationFact, OpenResult, PaymentFact, Recorded
 from gateway.storage.books import Books
 from gateway.storage.crypto import KeyRing
@@ -24,7 +23,7 @@ from gateway.storage.due import DueStore
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
 from gateway.storage.statement import fetch
-from tests.unit.domain.samples import NOW, PACE, order
+from tests.unit.domain.samples import NOW, PACE, opening, order
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 LOOKS_FOR_A_WAITER = 300
@@ -104,11 +103,6 @@ class Process:
             user_id,
             channel,
         )
-
-
-def opening(order: Order, now: datetime = NOW) -> Opening:
-    """An order with fresh ids."""
-    return Opening(order, uuid4(), uuid4(), uuid4(), uuid4(), uuid4(), now)
 
 
 def fact(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> PaymentFact:

@@ -27,8 +27,19 @@ from gateway.storage.crypto import KeyRing
 from gateway.storage.engine import create_engine
 from router.decide import replay
 from router.record import to_record
-from tests.storage.gateway_process import LostCommitEngine, Process, opening
-from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements, catalogue, channel, endpoint, later, order, rule
+from tests.storage.gateway_process import LostCommitEngine, Process
+from tests.unit.domain.samples import (
+    MERCHANT_ID,
+    NOW,
+    card_elements,
+    catalogue,
+    channel,
+    endpoint,
+    later,
+    opening,
+    order,
+    rule,
+)
 
 DAY = date(2026, 3, 5)
 UP, TL = channel("up", AuthenticationMode.SILENT, authentication_fee=100), channel("tl")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.catalogue import (
@@ -21,6 +21,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import FINAL, Attempt, Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.transitions import Pace
+from gateway.flows.opening import Opening
 from router import FixedFee
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
@@ -111,6 +112,11 @@ def order(order_no: str = "order-1", **known: Any) -> Order:
     asked = replace(base, **({"bank_by_bin": known.get("bank", BANK)} | known))
     body = f"{asked.merchant_order_no} {asked.user_id} {asked.amount} {asked.bank}".encode()
     return asked if "body" in known else replace(asked, body=body)
+
+
+def opening(asked: Order, now: datetime = NOW) -> Opening:
+    """An order with fresh ids."""
+    return Opening(asked, uuid4(), uuid4(), uuid4(), uuid4(), uuid4(), now)
 
 
 def channel(code: str, mode: AuthenticationMode = AuthenticationMode.NONE, **known: Any) -> Channel:

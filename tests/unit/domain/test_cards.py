@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.domain.cards import Card, CardElements, bank_names, bank_of, mask_card_no, mask_phone
 from gateway.domain.payments import Payment
-from gateway.flows.opening import Opening
 from gateway.ports import Authenticate, Pay, QueryAuthentication, StoredCard
-from tests.unit.domain.samples import NOW, card_elements, order, payment
+from tests.unit.domain.samples import NOW, card_elements, opening, order, payment
 
 digits = st.text("0123456789", min_size=12, max_size=19)
 SECRETS = ("6222020000000001001", "张三", "11010519491231002X", "13800000000")
@@ -40,7 +39,7 @@ def test_nothing_that_carries_a_card_shows_it(show: "type[str]") -> None:
     for value in (
         elements,
         order(card=elements),
-        Opening(order(card=elements), *(UUID(int=n) for n in range(5)), now=NOW),
+        opening(order(card=elements)),
         StoredCard(Card(UUID(int=1), mask_card_no(SECRETS[0]), "ICBC"), elements),
         Authenticate(number, NOW, "ICBC", elements, "https://example.com"),
         QueryAuthentication(number, NOW, "ICBC", elements),

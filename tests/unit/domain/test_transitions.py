@@ -222,9 +222,9 @@ def test_an_attempt_whose_sender_fell_silent_is_taken_up_after_the_answers_own_l
 # --- "not found", exactly ---
 
 
-def not_found_after(answers: int, over_s: float, since_s: float = 0.0, **known: object) -> Verdict:
+def not_found_after(answers: int, over_s: float, since_s: float = 0.0) -> Verdict:
     """The last of so many "not found" answers, so long after the first, which came `since_s` after the submission."""
-    asked = attempt(not_found=answers - 1, not_found_since=later(seconds=since_s), **known)
+    asked = attempt(not_found=answers - 1, not_found_since=later(seconds=since_s))
     return apply(payment(attempt=asked), Source.POLL, NotFound("34"), PACE, later(seconds=since_s + over_s))
 
 

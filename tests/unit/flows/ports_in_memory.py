@@ -1,0 +1,180 @@
+"""Small fakes of the ports: books that keep payments in a dict, a PSP that says what it is told to, a clock by hand."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from gateway.domain.cards import CardElements
+from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.payments import Payment
+from gateway.domain.scenes import Scene
+from gateway.domain.transitions import apply, apply_authentication
+from gateway.flows.facts import FactMaker
+from gateway.flows.opening import Opening, open_payment
+from gateway.flows.pay import PayFlow
+from gateway.flows.submit import Submission
+from gateway.ports import (
+    Authenticate,
+    Callback,
+    CallbackAnswer,
+    CallbackRejectedError,
+    CallbackRequest,
+    Declaration,
+    Fact,
+    NotFoundRule,
+    OpenResult,
+    OrderConflictError,
+    Pay,
+    PaymentFact,
+    PollPlan,
+    Query,
+    QueryAuthentication,
+    Recorded,
+    UserFacts,
+)
+from tests.unit.domain.samples import NOW, PACE, card_elements, catalogue, channel, rule
+
+TIMEZONE = ZoneInfo("Asia/Shanghai")
+PLAIN = catalogue((channel("up"),), (rule("up"),))
+Command = Authenticate | QueryAuthentication | Pay | Query
+
+
+@dataclass
+class FakeProvider:
+    """A PSP: `says` is what it answers to each kind of command; `asked` is every command it got."""
+
+    says: dict[type, Outcome | AuthenticationOutcome | Exception] = field(default_factory=dict)
+    asked: list[Command] = field(default_factory=list)
+    callback: Callback | None = None
+    before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
+    declaration: Declaration = field(
+        default_factory=lambda: Declaration(
+            "mock", frozenset({Scene.WITHHOLD}), True, PollPlan((1.0,)), NotFoundRule(3, 300.0), 30.0, True
+        )
+    )
+
+    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:
+        return cast("AuthenticationOutcome", await self._answer(command))
+
+    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
+        return cast("AuthenticationOutcome", await self._answer(command))
+
+    async def pay(self, command: Pay) -> Outcome:
+        return cast("Outcome", await self._answer(command))
+
+    async def query(self, command: Query) -> Outcome:
+        return cast("Outcome", await self._answer(command))
+
+    def read_callback(self, request: CallbackRequest) -> Callback:
+        if self.callback is None:
+            raise CallbackRejectedError("the signature does not match")
+        return self.callback
+
+    def answer_callback(self, accepted: bool) -> CallbackAnswer:
+        return CallbackAnswer(200 if accepted else 400, "text/plain", b"ok" if accepted else b"no")
+
+    def got(self, kind: type) -> list[Any]:
+        """The commands of one kind."""
+        return [command for command in self.asked if isinstance(command, kind)]
+
+    async def _answer(self, command: Command) -> Outcome | AuthenticationOutcome:
+        self.asked.append(command)
+        if self.before_answer:
+            await self.before_answer()
+        said = self.says[type(command)]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+@dataclass
+class World:
+    """The flows over fakes: one account, one catalogue, one clock."""
+
+    catalogue: Any = PLAIN
+    provider_: FakeProvider = field(default_factory=FakeProvider)
+    payments: dict[UUID, Payment] = field(default_factory=dict)
+    agreements: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, tuple[UUID, bytes]] = field(default_factory=dict)
+    facts_recorded: list[Fact] = field(default_factory=list)
+    started: list["asyncio.Task[Payment]"] = field(default_factory=list)
+    now: datetime = NOW
+    ids: Any = field(default_factory=lambda: count(1))
+    answer_within_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        self.facts = FactMaker(lambda: self.now, self.new_id)
+        self.submission = Submission(self, self, self.facts)
+        self.flow = PayFlow(self, self.submission, self, lambda: self.now, self.new_id, self.answer_within_s)
+
+    def new_id(self) -> UUID:
+        return UUID(int=next(self.ids))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    # --- Accounts ---
+
+    def provider(self, merchant_id: UUID, account: str) -> FakeProvider:
+        return self.provider_
+
+    def notify_url(self, merchant_id: UUID, account: str) -> str:
+        return f"https://gateway.example/callbacks/acme.{account}"
+
+    # --- Opener ---
+
+    async def open(self, opening: Opening) -> OpenResult:
+        order = opening.order
+        if order.merchant_order_no in self.orders:
+            payment_id, body = self.orders[order.merchant_order_no]
+            if body != order.body:
+                raise OrderConflictError(order.merchant_order_no)
+            return OpenResult(self.payments[payment_id], replayed=True)
+        user = UserFacts(agreements=self.agreements)
+        opened = open_payment(opening, opening.new_card_id, user, self.catalogue, lambda _m, _a: PACE, TIMEZONE)
+        self.orders[order.merchant_order_no] = (opening.payment_id, order.body)
+        self.payments[opening.payment_id] = opened.payment
+        attempt = opened.payment.attempt
+        return OpenResult(opened.payment, False, self.agreements.get(attempt.account) if attempt else None)
+
+    # --- Recording ---
+
+    async def record(self, fact: Fact) -> Recorded:
+        self.facts_recorded.append(fact)
+        before = self.payments[fact.payment_id]
+        if isinstance(fact, PaymentFact):
+            verdict = apply(before, fact.source, fact.outcome, PACE, fact.at)
+        else:
+            verdict = apply_authentication(before, fact.outcome, False, PACE, fact.at)
+        self.payments[fact.payment_id] = verdict.payment
+        return Recorded(verdict.payment, verdict.submit)
+
+    # --- Tasks, CardReading, AttemptReading ---
+
+    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
+        task = asyncio.create_task(work)
+        self.started.append(task)
+        return task
+
+    async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
+        return card_elements()
+
+    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> Payment | None:
+        return next(
+            (
+                p
+                for p in self.payments.values()
+                if p.attempt
+                and (p.merchant_id, p.attempt.account, p.attempt.attempt_id) == (merchant_id, account, attempt_id)
+            ),
+            None,
+        )
+
+    def only_payment(self) -> Payment:
+        (payment,) = self.payments.values()
+        return payment

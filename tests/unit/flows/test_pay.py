@@ -1,0 +1,284 @@
+"""Taking an order and carrying it to its PSP: what is sent, how often, and what is never sent.
+
+Over fakes of the ports. Not tested here: what the books write (tests/storage), the wire (tests/adapters).
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import (
+    Authenticated,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.payments import Stage, Status
+from gateway.domain.transitions import Source
+from gateway.flows.submit import SEND_WITHIN_S
+from gateway.ports import Authenticate, OrderConflictError, Pay, QueryAuthentication
+from tests.unit.domain.samples import NOW, card_elements, catalogue, channel, later, opening, order, rule
+from tests.unit.flows.ports_in_memory import World
+
+SILENT = catalogue((channel("up", AuthenticationMode.SILENT),), (rule("up"),))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def silent() -> World:
+    """A world whose only channel must bind the card first."""
+    return World(catalogue=SILENT)
+
+
+# --- an order without authentication ---
+
+
+async def test_an_order_is_sent_once_and_answered_with_what_the_psp_said(world: World) -> None:
+    world.provider_.says = {Pay: Succeeded(1000, "theirs-1")}
+    taken = await world.flow.take(order())
+    assert (taken.payment.status, taken.replayed) == (Status.SUCCEEDED, False)
+    (sent,) = world.provider_.asked
+    assert isinstance(sent, Pay)
+    assert taken.payment.attempt is not None
+    assert sent.number == taken.payment.attempt.attempt_id.hex
+    assert (sent.amount, sent.bank, sent.scene, sent.user_id) == (1000, "ICBC", "withhold", "u1")
+    assert (sent.card, sent.submitted_at, sent.agreement_no) == (card_elements(), NOW, None)
+    assert sent.description == "order-1"
+    assert sent.notify_url == "https://gateway.example/callbacks/acme.up-1"
+
+
+async def test_a_card_with_an_agreement_is_paid_by_it(silent: World) -> None:
+    silent.agreements = {"up-1": "token-1"}
+    silent.provider_.says = {Pay: Succeeded(1000)}
+    await silent.flow.take(order())
+    assert [command.agreement_no for command in silent.provider_.got(Pay)] == ["token-1"]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (Declined(FailureCode.CARD_FROZEN), Status.FAILED),
+        (NotSent("refused"), Status.FAILED),
+        (Processing(), Status.PROCESSING),
+        (Unknown("timeout"), Status.PROCESSING),
+    ],
+    ids=repr,
+)
+async def test_whatever_the_answer_it_is_recorded_and_nothing_is_sent_again(
+    world: World, said: Outcome, status: Status
+) -> None:
+    world.provider_.says = {Pay: said}
+    assert (await world.flow.take(order())).payment.status is status
+    assert len(world.provider_.asked) == 1
+    assert [(fact.source, fact.outcome) for fact in world.facts_recorded] == [(Source.ANSWER, said)]
+
+
+async def test_a_repeated_order_is_answered_and_not_sent(world: World) -> None:
+    world.provider_.says = {Pay: Processing()}
+    first = await world.flow.take(order())
+    again = await world.flow.take(order())
+    assert again.replayed
+    assert again.payment == first.payment
+    assert len(world.provider_.asked) == 1
+
+
+async def test_another_content_under_the_same_number_sends_nothing(world: World) -> None:
+    world.provider_.says = {Pay: Processing()}
+    await world.flow.take(order())
+    with pytest.raises(OrderConflictError):
+        await world.flow.take(order(amount=2000))
+    assert len(world.provider_.asked) == 1
+
+
+async def test_an_order_that_the_router_refused_reaches_nobody(world: World) -> None:
+    taken = await world.flow.take(order(bank="ABC"))
+    assert taken.payment.status is Status.FAILED
+    assert world.provider_.asked == []
+    assert world.started == []
+
+
+# --- the intent grows old ---
+
+
+@pytest.mark.parametrize(("late_s", "sent"), [(SEND_WITHIN_S, 1), (SEND_WITHIN_S + 0.001, 0)])
+async def test_an_intent_that_has_grown_old_is_not_sent(world: World, late_s: float, sent: int) -> None:
+    world.provider_.says = {Pay: Succeeded(1000)}
+    payment = (await _opened(world)).payment
+    world.pass_time(late_s)
+    after = await world.submission.carry(payment, card_elements(), None)
+    assert len(world.provider_.asked) == sent
+    assert after.status is (Status.SUCCEEDED if sent else Status.FAILED)
+
+
+async def test_an_authentication_that_has_grown_old_is_not_sent_either(silent: World) -> None:
+    payment = (await _opened(silent)).payment
+    silent.pass_time(SEND_WITHIN_S + 1)
+    after = await silent.submission.carry(payment, card_elements(), None)
+    assert silent.provider_.asked == []
+    assert after.failure is not None
+    assert after.failure.code is FailureCode.CHANNEL_UNAVAILABLE
+
+
+async def test_an_authentication_that_took_long_makes_a_new_intent_which_is_sent(silent: World) -> None:
+    async def slowly() -> None:
+        if not silent.provider_.got(Pay):
+            silent.pass_time(20)
+
+    silent.provider_.before_answer = slowly
+    silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
+    taken = await silent.flow.take(order())
+    assert taken.payment.status is Status.SUCCEEDED
+    assert silent.provider_.got(Pay)[0].submitted_at == later(seconds=20)
+
+
+# --- authentication first ---
+
+
+async def test_a_card_is_bound_and_then_paid_with_the_new_agreement(silent: World) -> None:
+    silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
+    taken = await silent.flow.take(order())
+    assert taken.payment.status is Status.SUCCEEDED
+    binding, paying = silent.provider_.asked
+    assert isinstance(binding, Authenticate)
+    assert isinstance(paying, Pay)
+    assert paying.agreement_no == "token-1"
+    assert binding.number != paying.number
+    assert taken.payment.attempt is not None
+    assert taken.payment.attempt.authentication_id is not None
+    assert binding.number == taken.payment.attempt.authentication_id.hex
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (Declined(FailureCode.NAME_MISMATCH), FailureCode.AUTHENTICATION_REJECTED),
+        (SmsNeeded(), FailureCode.AUTHENTICATION_REJECTED),
+        (NotSent("refused"), FailureCode.CHANNEL_UNAVAILABLE),
+    ],
+    ids=repr,
+)
+async def test_a_card_that_is_not_bound_is_not_charged(silent: World, said: Any, code: FailureCode) -> None:
+    silent.provider_.says = {Authenticate: said}
+    taken = await silent.flow.take(order())
+    assert taken.payment.failure is not None
+    assert taken.payment.failure.code is code
+    assert len(silent.provider_.asked) == 1
+
+
+@pytest.mark.parametrize("told", [Unknown("timeout"), NotFound(), NotSent("refused")], ids=repr)
+async def test_an_authentication_whose_answer_was_lost_is_asked_about_once_and_nothing_is_charged(
+    silent: World, told: Any
+) -> None:
+    silent.provider_.says = {Authenticate: Unknown("timeout"), QueryAuthentication: told}
+    taken = await silent.flow.take(order())
+    assert taken.payment.failure is not None
+    assert taken.payment.failure.code is FailureCode.AUTHENTICATION_UNKNOWN
+    binding, question = silent.provider_.asked
+    assert isinstance(question, QueryAuthentication)
+    assert isinstance(binding, Authenticate)
+    assert (question.number, question.submitted_at) == (binding.number, binding.submitted_at)
+
+
+async def test_an_authentication_whose_answer_was_lost_and_is_found_goes_on_to_pay(silent: World) -> None:
+    silent.provider_.says = {
+        Authenticate: Unknown("timeout"),
+        QueryAuthentication: Authenticated("token-1"),
+        Pay: Succeeded(1000),
+    }
+    taken = await silent.flow.take(order())
+    assert taken.payment.status is Status.SUCCEEDED
+    assert [command.agreement_no for command in silent.provider_.got(Pay)] == ["token-1"]
+
+
+async def test_of_two_that_hear_of_the_same_binding_one_pays(silent: World) -> None:
+    silent.provider_.says = {QueryAuthentication: Authenticated("token-1"), Pay: Processing()}
+    payment = (await _opened(silent)).payment
+    await asyncio.gather(*(silent.submission.resume(payment, card_elements()) for _ in range(3)))
+    assert len(silent.provider_.got(Pay)) == 1
+
+
+# --- the caller ---
+
+
+async def test_a_slow_psp_is_not_waited_for_longer_than_the_answer_may_take() -> None:
+    world, released = World(answer_within_s=0.01), asyncio.Event()
+
+    async def until_released() -> None:
+        await released.wait()
+
+    world.provider_.before_answer = until_released
+    world.provider_.says = {Pay: Succeeded(1000)}
+    taken = await world.flow.take(order())
+    assert taken.payment.status is Status.PROCESSING
+    released.set()
+    await asyncio.gather(*world.started)
+    assert world.only_payment().status is Status.SUCCEEDED
+    assert len(world.provider_.asked) == 1
+
+
+async def test_a_caller_that_goes_away_stops_nothing(world: World) -> None:
+    sending, released = asyncio.Event(), asyncio.Event()
+
+    async def until_released() -> None:
+        sending.set()
+        await released.wait()
+
+    world.provider_.before_answer = until_released
+    world.provider_.says = {Pay: Succeeded(1000)}
+    caller = asyncio.create_task(world.flow.take(order()))
+    await sending.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    released.set()
+    await asyncio.gather(*world.started)
+    assert world.only_payment().status is Status.SUCCEEDED
+    assert len(world.provider_.asked) == 1
+
+
+async def test_a_bug_behind_the_answer_leaves_the_payment_to_be_followed_up(world: World) -> None:
+    world.provider_.says = {Pay: RuntimeError("a bug")}
+    taken = await world.flow.take(order())
+    assert taken.payment.status is Status.PROCESSING
+    assert taken.payment.due is not None
+    assert world.facts_recorded == []
+
+
+async def test_a_shutdown_that_cancels_the_work_answers_the_payment_as_it_was_recorded(world: World) -> None:
+    async def cancelled() -> None:
+        world.started[0].cancel()
+        await asyncio.sleep(0)
+
+    world.provider_.before_answer = cancelled
+    world.provider_.says = {Pay: Succeeded(1000)}
+    taken = await world.flow.take(order())
+    assert taken.payment.status is Status.PROCESSING
+    assert world.facts_recorded == []
+
+
+async def test_the_intent_is_recorded_before_the_wire_is_touched(world: World) -> None:
+    async def look() -> None:
+        recorded = world.only_payment()
+        assert recorded.attempt is not None
+        assert (recorded.status, recorded.attempt.stage) == (Status.PROCESSING, Stage.PAYING)
+
+    world.provider_.before_answer = look
+    world.provider_.says = {Pay: Succeeded(1000)}
+    assert (await world.flow.take(order())).payment.status is Status.SUCCEEDED
+
+
+async def _opened(world: World) -> Any:
+    """A payment that was recorded and not yet carried out."""
+    return await world.open(opening(order(), world.now))

@@ -1,0 +1,61 @@
+"""The benchmark's arithmetic and made-up orders. Not tested here: the measuring, which needs a quiet machine."""
+
+import math
+
+import pytest
+from stdnum import luhn
+from stdnum.cn import ric
+
+from benchmarks.figures import LoadFigures, Pgbench, percentile
+from benchmarks.orders import Orders, card_no, id_no
+from benchmarks.report import Results
+from benchmarks.wire import content_length
+from gateway.domain.cards import bank_of
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 50), (0.99, 99), (0.991, 100), (1.0, 100)])
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(share: float, expected: float) -> None:
+    assert percentile(list(range(100, 0, -1)), share) == expected
+
+
+def test_the_percentile_of_nothing_is_no_number() -> None:
+    assert math.isnan(percentile([], 0.5))
+
+
+@pytest.mark.parametrize("user", [0, 1, 999, 123_456, 999_999])
+def test_every_user_has_a_card_and_an_id_number_that_the_gateway_takes(user: int) -> None:
+    assert luhn.is_valid(card_no(user))
+    assert bank_of(card_no(user)) == "ICBC"
+    assert ric.is_valid(id_no(user))
+
+
+def test_no_card_has_a_tail_that_is_magic_to_the_sandbox() -> None:
+    assert {card_no(user)[-4] for user in range(1000)} == {"7"}
+
+
+def test_every_request_states_its_length_and_has_its_own_order_number() -> None:
+    orders = Orders("001", "127.0.0.1:1", "sk_x", first_user=5, users=3)
+    requests = [orders.request(number) for number in range(6)]
+    for request in requests:
+        head, _, body = request.partition(b"\r\n\r\n")
+        assert content_length(head) == len(body)
+    assert len(set(requests)) == 6
+    assert b'"user_id":"u000000005"' in requests[0]
+    assert b'"user_id":"u000000005"' in requests[3]
+
+
+def test_a_load_is_compared_with_pgbench_at_the_same_concurrency_before_and_after() -> None:
+    results = Results(seconds=8, processes=1)
+    results.pgbench = [Pgbench(32, (900.0, 1100.0)), Pgbench(128, (2000.0, 2000.0))]
+    assert results.ratio(_load(32, 500.0)) == 0.5
+    assert results.ratio(_load(64, 500.0)) is None
+
+
+def test_what_the_proofs_found_wrong_names_its_load() -> None:
+    results = Results(seconds=8, processes=1)
+    results.loads = [_load(32, 500.0, ["3 payments are not final"])]
+    assert results.problems == ["hmac, known users at 32: 3 payments are not final"]
+
+
+def _load(concurrency: int, per_s: float, problems: list[str] | None = None) -> LoadFigures:
+    return LoadFigures("hmac", "known", concurrency, 8.0, 4000, per_s, 60.0, 90.0, {"gateway": 1.0}, problems or [])
