@@ -11,7 +11,7 @@ from typing import Final
 
 import aiohttp
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_chain, wait_fixed, wait_random
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed, wait_random
 from yarl import URL
 
 from gateway.ports import AnswerLostError, NotSentError, Transport, TransportError
@@ -22,8 +22,8 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 """An answer about orders is a few KB. Statements, which are bigger, are another transport's business."""
 KEEP_ALIVE_S: Final = 10.0
 """Idle connections are dropped sooner than PSPs drop them: a request on a dead one would be unknown for nothing."""
-CONNECTIONS: Final = 512
-CONNECTIONS_PER_HOST: Final = 256
+CONNECTIONS: Final = 1256
+"""More than the caller ever has under way: a request that waited for a connection would be unknown, though unsent."""
 DNS_CACHE_S: Final = 10
 
 TRIES: Final = 3
@@ -42,8 +42,14 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     A request is sent exactly once, whatever its method, follows no redirect, keeps no cookie and uses no proxy.
     """
 
-    def __init__(self, *, max_body_bytes: int = MAX_BODY_BYTES, keep_alive_s: float = KEEP_ALIVE_S) -> None:
-        self._max_body_bytes, self._keep_alive_s = max_body_bytes, keep_alive_s
+    def __init__(
+        self,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        self._max_body_bytes, self._keep_alive_s, self._connections = max_body_bytes, keep_alive_s, connections
         self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -85,8 +91,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """On the first call, since a session belongs to the loop that runs."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS,
-                limit_per_host=CONNECTIONS_PER_HOST,
+                limit=self._connections,
                 keepalive_timeout=self._keep_alive_s,
                 ttl_dns_cache=DNS_CACHE_S,
             ),
@@ -139,14 +144,19 @@ def retry_not_sent(transport: Transport, *, sleep: Callable[[float], Awaitable[N
     """The same transport, trying again what was not sent, and nothing else: TRIES times in all, the same request."""
     policy = retry(
         retry=retry_if_exception_type(NotSentError),
-        stop=stop_after_attempt(TRIES),
-        wait=wait_chain(*map(wait_fixed, WAITS_S)) + wait_random(0, JITTER_S),
+        stop=stop_after_attempt(TRIES - 1),
+        wait=wait_fixed(WAITS_S[1]) + wait_random(0, JITTER_S),
         sleep=sleep,
         reraise=True,
     )
 
-    @policy
+    again = policy(transport.__call__)
+
     async def call(request: httpx.Request) -> httpx.Response:
-        return await transport(request)
+        try:
+            return await transport(request)  # nearly every call: the policy costs as much as the rest of it
+        except NotSentError:
+            await sleep(WAITS_S[0])
+            return await again(request)
 
     return call

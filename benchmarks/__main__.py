@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", action="store_true", help="and where the gateway's CPU goes, at the last --at")
     parser.add_argument("--cold", action="store_true", help="without ANALYZE: on a database that is minutes old")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="for the database; emptied before and after")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="for the database: empty or new, removed at the end"
+    )
     return parser
 
 
@@ -77,7 +80,7 @@ def main() -> int:
             profile = asyncio.run(measure(plan, server, folder, results, Console(stderr=True)))
     except Interrupted:
         return EXIT_FAILED
-    except (DataFolderError, ChildEndedError, PgbenchError) as error:
+    except (DataFolderError, ChildEndedError, PgbenchError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return EXIT_UNUSABLE
     for line in profile:

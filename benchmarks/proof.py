@@ -15,7 +15,7 @@ from gateway.domain.ids import EVENT, show
 from gateway.storage.doctor import examine
 from gateway.storage.engine import create_engine
 
-__all__ = ["Expected", "get_json", "prove"]
+__all__ = ["Expected", "compare_ours", "compare_theirs", "get_json", "prove"]
 
 FINAL_WITHIN_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.25
@@ -54,8 +54,8 @@ async def prove(database_url: str, dsn: str, expected: Expected, books_url: str,
     finally:
         await connection.close()
     told = get_json(books_url)
-    problems = _compare_ours(books, expected)
-    problems += _compare_theirs(books, told["psp"] if sandbox_url is None else _sandbox_books(sandbox_url))
+    problems = compare_ours(books, expected)
+    problems += compare_theirs(books, told["psp"] if sandbox_url is None else _sandbox_books(sandbox_url))
     missed = len(events - told["receiver"]["events"].keys())
     if missed or not events:
         problems.append(f"the receiver got nothing of {missed} of {len(events)} events")
@@ -78,7 +78,8 @@ async def _settled(connection: Any) -> dict[str, int]:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _compare_ours(books: dict[str, int], expected: Expected) -> list[str]:
+def compare_ours(books: dict[str, int], expected: Expected) -> list[str]:
+    """Our books must have exactly what was asked for, succeeded and told."""
     problems = []
     if books["payments"] != expected.payments or books["amount"] != expected.amount:
         problems.append(
@@ -94,7 +95,7 @@ def _compare_ours(books: dict[str, int], expected: Expected) -> list[str]:
 UNSETTLED: Final = {"unfinished": "payments are not final", "undelivered": "notifications are not delivered"}
 
 
-def _compare_theirs(books: dict[str, int], theirs: dict[str, Any]) -> list[str]:
+def compare_theirs(books: dict[str, int], theirs: dict[str, Any]) -> list[str]:
     """The PSP must have exactly our attempts, each submitted once, with the same fen."""
     found = (theirs["orders"], theirs["submissions"], theirs["amount"])
     if found == (books["attempts"], books["attempts"], books["amount"]) and not theirs["forged"]:

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TypeVar
 from uuid import UUID
+
+from prometheus_client import Counter, Histogram
 
 from adapters.accounts import account_settings
 from adapters.catalogue import AccountError, build
@@ -107,6 +110,12 @@ class _Measured:
     async def _measure(self, operation: str, call: Awaitable[O]) -> O:
         started = time.perf_counter()
         outcome = await call
-        PSP_SECONDS.labels(self._account, operation).observe(time.perf_counter() - started)
-        PSP_CALLS.labels(self._account, operation, type(outcome).__name__.lower()).inc()
+        timed, counted = _call_metrics(self._account, operation, type(outcome).__name__)
+        timed.observe(time.perf_counter() - started)
+        counted.inc()
         return outcome
+
+
+@cache
+def _call_metrics(account: str, operation: str, outcome: str) -> tuple[Histogram, Counter]:
+    return PSP_SECONDS.labels(account, operation), PSP_CALLS.labels(account, operation, outcome.lower())

@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from prometheus_client import Counter, Histogram
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
@@ -54,6 +56,11 @@ FINISH_WITHIN_S = 20.0
 """How long running submissions may take when the process ends; what is left is followed up by others."""
 READY_TICK_AGE_S = 15.0
 HTTP_FAILURE = 400
+CONNECTIONS_BESIDE = 256
+"""Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
+READ_POOL_SIZE = 4
+READ_TIMEOUT_MS = 3_000
+"""Reads have connections of their own, so that a search never stands in the way of money."""
 
 
 def utc_now() -> datetime:
@@ -73,6 +80,11 @@ class RunningTasks:
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
+
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._tasks)
 
     async def finish(self, within_s: float) -> None:
         """Wait for what runs, a bounded time."""
@@ -132,7 +144,9 @@ async def system(
     async with contextlib.AsyncExitStack() as stack:
         engine = create_engine(settings.database_url, settings.pool_size)
         stack.push_async_callback(engine.dispose)
-        transport = AiohttpTransport()
+        reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
+        stack.push_async_callback(reads.dispose)
+        transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
         catalogue_store = CatalogueStore(engine, ring)
@@ -160,7 +174,7 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
-            OpeningStore(engine, ring, lambda: watch.current, accounts.pace, timezone, hand_over),
+            OpeningStore(engine, ring, lambda: watch.current, accounts.pace, timezone, hand_over, utc_now),
             RecordingStore(engine, ring, lambda: watch.current, accounts.pace, hand_over),
             settings.max_waiting,
         )
@@ -169,7 +183,7 @@ async def system(
         submission = Submission(accounts, books, facts)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(engine, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(reads, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
         schedule: Schedule | None = None
         if workers:
             follower = Follower(
@@ -188,7 +202,7 @@ async def system(
 
         app: web.Application | None = None
         if api:
-            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s)
+            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting)
             needs = Api(
                 settings=settings,
                 payments=pay,
@@ -210,8 +224,15 @@ def _ticked(job: str) -> None:
 
 
 def _observe_request(method: str, path: str, status: int, seconds: float) -> None:
-    metrics.HTTP_REQUESTS.labels(method, path, status).inc()
-    metrics.HTTP_SECONDS.labels(path).observe(seconds)
+    counted, timed = _request_metrics(method, path, status)
+    counted.inc()
+    timed.observe(seconds)
+
+
+@cache
+def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    """`path` is a route's, not an address, so these are few."""
+    return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
 
 
 async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readiness:

@@ -82,6 +82,8 @@ class Declaration:
     answer_timeout_s: float
     """How long a call may take, from the first byte sent to the last byte read."""
     authenticates_silently: bool
+    identity: frozenset[str] = field(default_factory=frozenset)
+    """Names of the settings that say whose account it is, such as the merchant number: they never change."""
     agreement_scenes: frozenset[Scene] = field(default_factory=frozenset)
     """Scenes whose payments name an agreement; where a channel authenticates."""
 
@@ -240,8 +242,17 @@ class OpenResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentKey:
+    """Whose payment it is: what a fact about it must name."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentFact:
-    """What a PSP said of a payment, with the ids that recording it may need, made before anything is known."""
+    """What a PSP said of a payment. `fact_id` names it, and the event or anomaly that it may turn out to be."""
 
     merchant_id: UUID
     payment_id: UUID
@@ -249,10 +260,7 @@ class PaymentFact:
     source: Source
     outcome: Outcome
     at: datetime
-    observation_id: UUID
-    event_id: UUID
-    anomaly_id: UUID
-    anomaly_event_id: UUID
+    fact_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +273,7 @@ class AuthenticationFact:
     source: Source
     outcome: AuthenticationOutcome
     at: datetime
-    observation_id: UUID
-    event_id: UUID
-    anomaly_id: UUID
-    anomaly_event_id: UUID
+    fact_id: UUID
 
 
 Fact = PaymentFact | AuthenticationFact

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -76,6 +77,7 @@ async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None
         await runner.setup()
         try:
             await _listen(runner, settings.host, settings.port, "SLUICE_PORT", reuse_port=reuse_port)
+            _settle_memory()
             log.info("serving", host=settings.host, port=settings.port, workers=workers, pid=os.getpid())
             await ended.wait()
             log.info("ending: finishing the requests that run", pid=os.getpid())
@@ -131,6 +133,16 @@ async def _until_told() -> AsyncIterator[asyncio.Event]:
             # Until this process is gone, a second Ctrl-C must not break what is being ended.
             loop.remove_signal_handler(sign)
             signal.signal(sign, signal.SIG_IGN)
+
+
+def _settle_memory() -> None:
+    """Take what was built at start out of the collector's sight, and let it look more rarely.
+
+    Requests leave few cycles behind; looking for them in everything that lives costs a fifth of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _require_current(settings: Settings) -> None:

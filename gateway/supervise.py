@@ -23,7 +23,7 @@ LAST_LINES = 20
 LOOK_EVERY_S = 0.05
 HEALTHY_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 2.0
-END_WITHIN_S = 15.0
+END_WITHIN_S = 60.0
 """How long a child may take after SIGTERM before it is killed; running requests are finished in that time."""
 
 

@@ -28,7 +28,7 @@ class FeeError(ValueError):
         self.problem = problem
 
     def under(self, parent: str) -> "FeeError":
-        return FeeError(f"{parent}.{self.path}" if self.path else parent, self.problem)
+        return FeeError(".".join(part for part in (parent, self.path) if part), self.problem)
 
 
 @dataclass(frozen=True, slots=True)

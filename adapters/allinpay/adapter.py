@@ -83,6 +83,7 @@ _DECLARATION: Final = Declaration(
     not_found=NotFoundRule(answers=3, over_s=1800.0),
     answer_timeout_s=60.0,  # no source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling
     authenticates_silently=False,
+    identity=frozenset({"merchant_id"}),
 )
 
 BUSINESS_CODE: Final = "19900"
@@ -220,7 +221,7 @@ class Allinpay:
             if code == OK:
                 return Succeeded(channel_code=code)
         if code in ASK_FIRST:
-            return Unknown("to be asked about", code, message)
+            return Unknown("to be asked about", code, message, received=True)
         return self._declined(code, message)
 
     def _read_query(self, root: Element, number: str) -> Outcome:
@@ -240,7 +241,7 @@ class Allinpay:
         # BATCHID is the order's REQ_SN (H); SN counts inside a batch and a single collect has one line.
         mine = [line for line in root.iterfind("QTRANSRSP/QTDETAIL") if text_of(line, "BATCHID") == number]
         if len(mine) != 1:
-            return Unknown(f"{len(mine)} lines about this order")
+            return Unknown(f"{len(mine)} lines about this order", received=bool(mine))
         code, message = said(mine[0])
         if code in IN_PROCESS:
             return Processing(code, message)
@@ -248,12 +249,14 @@ class Allinpay:
             return self._declined(code, message)
         amount = text_of(mine[0], "AMOUNT") or ""
         if not re.fullmatch(r"[0-9]{1,15}", amount):
-            return Unknown("paid, without a readable amount", code, message)
+            return Unknown("paid, without a readable amount", code, message, received=True)
         return Succeeded(int(amount), channel_finished_at=_time(text_of(mine[0], "FINTIME")), channel_code=code)
 
     def _declined(self, code: str | None, message: str | None) -> Outcome:
-        failure = self._declines.get(code or "")
-        return Declined(failure, code, message) if failure else Unknown("a code without a meaning", code, message)
+        if failure := self._declines.get(code or ""):
+            return Declined(failure, code, message)
+        # It spoke of our order: whatever it meant, a later 1002 proves nothing.
+        return Unknown("a code without a meaning", code, message, received=True)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -2,7 +2,8 @@
 
 Source: PROTOCOLS section 1, from UnionPay's own Java demo (H) where nothing else is said.
 Not public, so chosen here: what a silent opening is told when the issuer wants an SMS code (71 is taken for it);
-whether 78/02 tells of openings by back call (the demo promises it for front ones); a finish time (there is none).
+whether 78/02 tells of openings by back call (the demo promises it for front ones); a finish time (there is none);
+what tells a notification from a synchronous answer (settleAmt is taken for it: L).
 """
 
 import base64
@@ -73,6 +74,7 @@ DECLARATION: Final = Declaration(
     not_found=NotFoundRule(answers=6, over_s=24 * 3600),
     answer_timeout_s=30,  # the demo's read timeout (H)
     authenticates_silently=True,
+    identity=frozenset({"mer_id"}),
     agreement_scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
 )
 
@@ -164,7 +166,7 @@ class UnionPay:
         # A true answer to a query, sent here by somebody, also says respCode 00 and means only "the query worked".
         if (fields.get("txnType"), fields.get("txnSubType")) not in PAYMENTS or "origRespCode" in fields:
             raise CallbackRejectedError("not a payment's notification")
-        return Callback(fields["orderId"], _read_state(fields, fields.get("respCode"), fields.get("respMsg")))
+        return Callback(fields["orderId"], _read_notice(fields))
 
     def answer_callback(self, accepted: bool) -> CallbackAnswer:
         """HTTP 200 stops the resends; anything else is resent, 5 sends in all (H)."""
@@ -268,12 +270,16 @@ def _read_token(answer: Fields) -> AuthenticationOutcome:
 
 
 def _read_submission(answer: Fields) -> Outcome:
-    """00 is "accepted" and no more; 03 and 04 do not even say that UnionPay has the order (H)."""
+    """00 is "accepted" and no more; 03 and 04 do not even say that UnionPay has the order (H).
+
+    Any other code without a meaning here does: a duplicate, say, or one of those where money moved.
+    """
     code, message = answer.get("respCode"), answer.get("respMsg")
     if code in SUCCESSES or code in {"05", "70"}:
         return Processing(code, message, answer.get("queryId"))
-    failure = DECLINES.get(code or "")
-    return Declined(failure, code, message, answer.get("queryId")) if failure else Unknown("not final", code, message)
+    if failure := DECLINES.get(code or ""):
+        return Declined(failure, code, message, answer.get("queryId"))
+    return Unknown("not final", code, message, received=code not in {"03", "04"})
 
 
 def _read_query(answer: Fields) -> Outcome:
@@ -286,15 +292,35 @@ def _read_query(answer: Fields) -> Outcome:
     return _read_state(answer, answer.get("origRespCode"), answer.get("origRespMsg"))
 
 
+def _read_notice(fields: Fields) -> Outcome:
+    """A notification's word, final only where nothing but a notification of a finished order can say it.
+
+    Our own synchronous answers, sent here by somebody, are signed, name our order and say 00 for "accepted"; so is a
+    refusal that somebody else provoked with our order's number. As far as is generally known a notification states
+    the settlement (settleAmt, settleDate, traceNo, traceTime) and an answer does not (L). Whatever states none makes
+    nothing final here: polling decides.
+    """
+    code, message = fields.get("respCode"), fields.get("respMsg")
+    outcome = _read_state(fields, code, message)
+    if _AMOUNT.fullmatch(fields.get("settleAmt", "")):
+        return outcome
+    if isinstance(outcome, Succeeded):
+        return Processing(code, message, outcome.channel_transaction_no)
+    return Unknown("a refusal without a settlement", code, message) if isinstance(outcome, Declined) else outcome
+
+
 def _read_state(fields: Fields, code: str | None, message: str | None) -> Outcome:
-    """What a final word says: the same for a queried order and a notification."""
-    transaction_no, amount = fields.get("queryId"), fields.get("txnAmt")
+    """What a final word says: the same for a queried order and a notification. UnionPay has the order, whatever it is.
+
+    A success must state its amount: "00" alone is also how an order is accepted.
+    """
+    transaction_no, amount = fields.get("queryId"), fields.get("txnAmt", "")
     if code in OPEN_ORDER:
         return Processing(code, message, transaction_no)
     if failure := DECLINES.get(code or ""):
         return Declined(failure, code, message, transaction_no)
     if code not in SUCCESSES:
-        return Unknown("a code without a meaning", code, message)
-    if (amount and not _AMOUNT.fullmatch(amount)) or fields.get("currencyCode", "156") != "156":
-        return Unknown("paid, in an unreadable amount or another currency", code, message)
-    return Succeeded(int(amount) if amount else None, transaction_no, channel_code=code)
+        return Unknown("a code without a meaning", code, message, received=True)
+    if not _AMOUNT.fullmatch(amount) or fields.get("currencyCode", "156") != "156":
+        return Unknown("paid, without a readable amount or in another currency", code, message, received=True)
+    return Succeeded(int(amount), transaction_no, channel_code=code)

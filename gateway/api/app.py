@@ -14,12 +14,8 @@ from gateway.api.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Rea
 from gateway.api.openapi import document
 from gateway.api.payments import payment_routes
 from gateway.api.routing import Route
-from gateway.api.undisturbed import Undisturbed
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "build_app", "routes_of"]
-
-DRAIN_MARGIN_S = 5.0
-"""Beyond the longest that an answer waits for a PSP."""
 
 
 def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
@@ -32,15 +28,9 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
 
 
 def build_app(api: Api, more: Sequence[Route] = ()) -> web.Application:
-    """The aiohttp application. Work that a client left behind is awaited when it is cleaned up."""
+    """The aiohttp application."""
     app = web.Application(middlewares=[middleware(api)], client_max_size=MAX_BODY_BYTES)
-    undisturbed = Undisturbed()
     for route in routes_of(api, more):
-        app.router.add_route(route.method, route.path, endpoint(api, route, undisturbed))
+        app.router.add_route(route.method, route.path, endpoint(api, route))
     app.on_response_prepare.append(replace_server_errors)
-
-    async def finish_what_is_left(_app: web.Application) -> None:
-        await undisturbed.drain(api.settings.answer_within_s + DRAIN_MARGIN_S)
-
-    app.on_cleanup.append(finish_what_is_left)
     return app

@@ -27,7 +27,6 @@ from gateway.api.problems import (
 from gateway.api.reading_json import checked, checked_query, read_object
 from gateway.api.routing import JSON, Call, Reply, Route
 from gateway.api.schemas import NoQuery
-from gateway.api.undisturbed import Undisturbed
 from gateway.logs import get
 from gateway.ports import OverloadedError
 
@@ -43,8 +42,8 @@ _ROUTE_KEY = web.RequestKey("route_path", str)
 _log = get(__name__)
 
 
-def endpoint(api: Api, route: Route, undisturbed: Undisturbed) -> WebHandler:
-    """The aiohttp handler of a route."""
+def endpoint(api: Api, route: Route) -> WebHandler:
+    """The aiohttp handler of a route. A client that goes away cancels nothing: see `gateway.api.runner`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         request[_ROUTE_KEY] = route.path
@@ -62,8 +61,7 @@ def endpoint(api: Api, route: Route, undisturbed: Undisturbed) -> WebHandler:
             language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
             authenticated=caller,
         )
-        work = _handled(route, call)
-        return _render(await work if route.method == "GET" else await undisturbed.run(work))
+        return _render(await route.handler(call))
 
     async def _read_body(request: web.Request) -> bytes:
         if route.body is not None and not _is_json(request):
@@ -73,10 +71,6 @@ def endpoint(api: Api, route: Route, undisturbed: Undisturbed) -> WebHandler:
         return await request.read()
 
     return handle
-
-
-async def _handled(route: Route, call: Call) -> Reply:
-    return await route.handler(call)
 
 
 def middleware(api: Api) -> Middleware:

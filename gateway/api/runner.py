@@ -22,7 +22,7 @@ class ProblemRunner(web.AppRunner):
         return _Server(
             made.request_handler,
             request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
+            handler_cancellation=False,  # a client that goes away cancels nothing
             loop=made._loop,
             **made._kwargs,
         )

@@ -27,7 +27,7 @@ def is_sample_key(key_hash: bytes) -> bool:
 
 
 def account_content(shape: AccountShape) -> AccountContent:
-    """An account without its shape."""
+    """An account without its shape. Its provider must be known."""
     rule = shape.not_found
     return AccountContent(
         code=shape.code,
@@ -38,6 +38,7 @@ def account_content(shape: AccountShape) -> AccountContent:
         not_found_answers=rule.answers if rule else None,
         not_found_over_s=float(rule.over_s) if rule else None,
         answer_timeout_s=float(shape.answer_timeout_s) if shape.answer_timeout_s else None,
+        identity=declaration_of(shape.provider).identity,
     )
 
 

@@ -95,7 +95,7 @@ def _fee(value: object) -> Fee:
     try:
         return parse_fee(value, "")
     except FeeError as error:
-        raise _problem(error.problem, error.path.removeprefix(".")) from None
+        raise _problem(error.problem, error.path) from None
 
 
 def _json(value: object) -> object:

@@ -73,6 +73,8 @@ class AccountContent:
     not_found_answers: int | None = None
     not_found_over_s: float | None = None
     answer_timeout_s: float | None = None
+    identity: frozenset[str] = frozenset()
+    """Names of the settings that its provider declares never to change."""
 
 
 @dataclass(frozen=True, slots=True)

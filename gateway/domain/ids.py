@@ -1,5 +1,6 @@
 """Ids as people see them: a TypeID is a prefix and a UUIDv7 (`pay_01h…`); PSPs get 32 hex digits."""
 
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,10 +10,15 @@ PAYMENT, EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "pay", "evt", "card", "ep
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 
+SHOWN_REMEMBERED = 8192
+"""An id is written several times while its payment is in hand: in the answer, in the event, in the delivery."""
+
+
 class IdError(ValueError):
     """A text that is not an id of the kind it should be."""
 
 
+@lru_cache(SHOWN_REMEMBERED)
 def show(prefix: str, value: UUID) -> str:
     """Write a UUID as a TypeID."""
     return str(TypeID.from_uuid(cast("Any", value), prefix))  # the library's types know only uuid-utils' own UUID

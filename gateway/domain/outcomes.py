@@ -49,11 +49,16 @@ class Processing:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Sent, or perhaps sent, and nothing readable came back: it is never sent again, only asked about."""
+    """Sent, or perhaps sent, and nothing readable came back: it is never sent again, only asked about.
+
+    `received`: what it said implies that the PSP has the order (a duplicate number, say), so that a later "not found"
+    proves nothing.
+    """
 
     reason: str
     channel_code: str | None = None
     channel_message: str | None = None
+    received: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,13 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The connection was never made: nothing reached the PSP; it may be sent again with the same number."""
+    """The connection was never made: nothing reached the PSP; it may be sent again with the same number.
+
+    `ours`: it was we who did not send it in time, not the channel that could not be reached.
+    """
 
     reason: str
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -110,7 +110,7 @@ def timestamp(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC with milliseconds."""
     if moment is None:
         return None
-    return f"{moment.strftime('%Y-%m-%dT%H:%M:%S')}.{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:

@@ -59,6 +59,7 @@ class AnomalyKind(StrEnum):
     LATE_SUCCESS = "late_success"  # failed here, and the PSP says it was paid
     LATE_FAILURE = "late_failure"  # succeeded here, and the PSP says it was not paid
     AMOUNT_MISMATCH = "amount_mismatch"  # paid, but another amount than ours
+    TRANSACTION_MISMATCH = "transaction_mismatch"  # paid, and paid again under another number of theirs
     UNEXPECTED_SUCCESS = "unexpected_success"  # paid, but we never sent it
 
 
@@ -128,15 +129,14 @@ def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: d
             verdict = _fail(payment, attempt, _declined(outcome), now)
             return replace(verdict, voids_agreement=outcome.code is FailureCode.AGREEMENT_VOID)
         case NotSent() if source is Source.ANSWER:
-            return _fail(payment, attempt, _not_received(None, outcome.reason), now)
+            return _fail(payment, attempt, _not_sent(outcome), now)
         case NotFound() if source is Source.POLL:
             return _apply_not_found(payment, attempt, outcome, pace, now)
         case Processing():
             known = outcome.channel_transaction_no or attempt.channel_transaction_no
             attempt = replace(attempt, channel_transaction_no=known, acknowledged=True)
             return _wait(payment, attempt, source, pace, now)
-        case Unknown() if source is Source.ANSWER and outcome.channel_code is not None:
-            # It answered our order with a code that we cannot read: it may well have it.
+        case Unknown(received=True):
             return _wait(payment, replace(attempt, acknowledged=True), source, pace, now)
         case _:
             return _wait(payment, attempt, source, pace, now)
@@ -151,7 +151,7 @@ def _apply_success(
             return Verdict(payment, anomaly=anomaly)
         return replace(_wait(payment, replace(attempt, acknowledged=True), source, pace, now), anomaly=anomaly)
     if payment.status is Status.SUCCEEDED:
-        return Verdict(payment)
+        return Verdict(payment, anomaly=_second_transaction(attempt, outcome))
     if payment.status in FINAL:
         late = replace(attempt, late_success=True)
         anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"paid at the channel, {payment.status} here")
@@ -166,12 +166,23 @@ def _apply_success(
     return Verdict(_finish(payment, attempt, Status.SUCCEEDED, None, now), changed=True)
 
 
+def _second_transaction(attempt: Attempt, outcome: Succeeded) -> Anomaly | None:
+    """Paid once more under another number of theirs: perhaps the payer was charged twice."""
+    ours, theirs = attempt.channel_transaction_no, outcome.channel_transaction_no
+    if ours is None or theirs is None or ours == theirs:
+        return None
+    return Anomaly(AnomalyKind.TRANSACTION_MISMATCH, f"paid as {ours}, and as {theirs}")
+
+
 def _apply_not_found(payment: Payment, attempt: Attempt, outcome: NotFound, pace: Pace, now: datetime) -> Verdict:
     since = attempt.not_found_since or now
     answers = attempt.not_found + 1
     attempt = replace(attempt, not_found=answers, not_found_since=since)
     waited_s = min((now - since).total_seconds(), (now - attempt.submitted_at).total_seconds())
     if not attempt.acknowledged and answers >= pace.not_found_answers and waited_s >= pace.not_found_over_s:
+        if payment.status is Status.REQUIRES_ACTION:
+            # The user's time and its grace are over, and the PSP has nothing on record.
+            return Verdict(_finish(payment, attempt, Status.CLOSED, None, now), changed=True)
         reason = f"not received: {answers} answers over {waited_s:.0f} s"
         return _fail(payment, attempt, _not_received(outcome.channel_code, reason), now)
     return _wait(payment, attempt, Source.POLL, pace, now)
@@ -200,7 +211,7 @@ def apply_authentication(
             refused = _rejected(Blame.CHANNEL, outcome.channel_code, outcome.channel_message)
             return _fail(payment, attempt, refused, now)
         case NotSent():
-            return _fail(payment, attempt, _not_received(None, outcome.reason), now)
+            return _fail(payment, attempt, _not_sent(outcome), now)
         case Unknown() | NotFound():
             code, message = outcome.channel_code, outcome.channel_message
             unknown = failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code=code, channel_message=message)
@@ -213,7 +224,11 @@ def _wait(payment: Payment, attempt: Attempt, source: Source, pace: Pace, now: d
         return Verdict(replace(payment, attempt=attempt), changed=attempt is not payment.attempt)
     polls = attempt.polls + (source is Source.POLL)
     attempt = replace(attempt, polls=polls)
-    return Verdict(replace(payment, attempt=attempt, due=pace.after(polls, now)), changed=True)
+    due = pace.after(polls, now)
+    if payment.status is Status.REQUIRES_ACTION and payment.due is not None:
+        # It waits for the user first: the expiry stays what is due, later if it is past and the PSP has the order.
+        due = Due(payment.due.kind, max(payment.due.at, due.at))
+    return Verdict(replace(payment, attempt=attempt, due=due), changed=True)
 
 
 def _fail(payment: Payment, attempt: Attempt, why: Failure, now: datetime) -> Verdict:
@@ -231,6 +246,11 @@ def _declined(outcome: Declined) -> Failure:
 
 def _rejected(blame: Blame, code: str | None, message: str | None) -> Failure:
     return failure(FailureCode.AUTHENTICATION_REJECTED, blame=blame, channel_code=code, channel_message=message)
+
+
+def _not_sent(outcome: NotSent) -> Failure:
+    blame = Blame.PLATFORM if outcome.ours else Blame.CHANNEL
+    return failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason)
 
 
 def _not_received(code: str | None, reason: str) -> Failure:

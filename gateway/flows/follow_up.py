@@ -5,12 +5,8 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.domain.cards import CardElements
-from gateway.domain.ids import channel_order_no
-from gateway.domain.outcomes import NotSent, Unknown
 from gateway.domain.payments import Payment, Stage
-from gateway.domain.transitions import Source
 from gateway.flows.submit import Submission
-from gateway.ports import Query
 
 
 class CardReading(Protocol):
@@ -33,16 +29,5 @@ class FollowUp:
             assert payment.card is not None
             card = await self.cards.card(payment.merchant_id, payment.card.card_id)
             return await self.submission.resume(payment, card)
-        return await self._query(payment)
-
-    async def _query(self, payment: Payment) -> Payment:
-        attempt, submission = payment.attempt, self.submission
-        assert attempt is not None
-        command = Query(
-            channel_order_no(attempt.attempt_id), attempt.submitted_at, payment.scene, payment.amount, attempt.polls
-        )
-        outcome = await submission.accounts.provider(payment.merchant_id, attempt.account).query(command)
-        if isinstance(outcome, NotSent):
-            outcome = Unknown(outcome.reason)  # the question was not sent; the payment may have been
-        recorded = await submission.books.record(submission.facts.payment(payment, Source.POLL, outcome))
-        return recorded.payment
+        after, _ = await self.submission.ask(payment)
+        return after

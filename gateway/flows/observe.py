@@ -9,10 +9,9 @@ import structlog
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import attempt_id_of
-from gateway.domain.payments import Payment
 from gateway.domain.transitions import Source
 from gateway.flows.facts import FactMaker
-from gateway.ports import Accounts, CallbackAnswer, CallbackRejectedError, CallbackRequest, Recording
+from gateway.ports import Accounts, CallbackAnswer, CallbackRejectedError, CallbackRequest, PaymentKey, Recording
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +19,7 @@ log = structlog.get_logger(__name__)
 class AttemptReading(Protocol):
     """Finds the payment of an attempt."""
 
-    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> Payment | None: ...
+    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from gateway.domain.payments import Payment
 from gateway.flows.facts import Clock, NewId
 from gateway.flows.opening import Opening
 from gateway.flows.submit import Submission
-from gateway.ports import OpenResult, Taken
+from gateway.ports import OpenResult, OverloadedError, Taken
+
+RETRY_AFTER_S = 2
 
 
 class Opener(Protocol):
@@ -21,6 +23,9 @@ class Opener(Protocol):
 class Tasks(Protocol):
     """Runs what must go on when the caller goes away."""
 
+    @property
+    def running(self) -> int: ...
+
     def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]": ...
 
 
@@ -28,7 +33,14 @@ class PayFlow:
     """Withholds and charges."""
 
     def __init__(
-        self, books: Opener, submission: Submission, tasks: Tasks, clock: Clock, new_id: NewId, answer_within_s: float
+        self,
+        books: Opener,
+        submission: Submission,
+        tasks: Tasks,
+        clock: Clock,
+        new_id: NewId,
+        answer_within_s: float,
+        max_running: int,
     ) -> None:
         self._books = books
         self._submission = submission
@@ -36,12 +48,16 @@ class PayFlow:
         self._clock = clock
         self._new_id = new_id
         self._answer_within_s = answer_within_s
+        self._max_running = max_running
 
     async def take(self, order: Order) -> Taken:
         """Record and submit an order. Raises OrderConflictError or OverloadedError, with nothing recorded.
 
         The answer waits for the PSP a bounded time; what is not final then goes on by itself.
         """
+        if self._tasks.running >= self._max_running:
+            # PSPs are slower than orders come. Better refused here, with nothing recorded, than recorded and too late.
+            raise OverloadedError(RETRY_AFTER_S)
         new_id = self._new_id
         opening = Opening(order, new_id(), new_id(), new_id(), new_id(), new_id(), self._clock())
         opened = await self._books.open(opening)

@@ -9,14 +9,26 @@ from dataclasses import dataclass
 
 from gateway.domain.cards import CardElements
 from gateway.domain.ids import channel_order_no
-from gateway.domain.outcomes import Authenticated, AuthenticationOutcome, NotSent, Outcome, Unknown
-from gateway.domain.payments import Attempt, Payment, Stage
+from gateway.domain.outcomes import (
+    Authenticated,
+    AuthenticationOutcome,
+    Declined,
+    NotSent,
+    Outcome,
+    Processing,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.payments import Attempt, Payment, Stage, Status
 from gateway.domain.transitions import ANSWER_MARGIN_S, Source
 from gateway.flows.facts import FactMaker
-from gateway.ports import Accounts, Authenticate, Pay, QueryAuthentication, Recording
+from gateway.ports import Accounts, Authenticate, Pay, Query, QueryAuthentication, Recording
 
 SEND_WITHIN_S = 5.0
 """An intent older than this is not sent any more: others may already be asking about it."""
+
+LATE_WAITS_S = (1.0, 5.0, 30.0)
+"""Waits before asking about a payment that may have been sent after it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,31 @@ class Submission:
         """Send the payment, once, and record the answer."""
         outcome = await self._send(payment, card, agreement_no)
         recorded = await self.books.record(self.facts.payment(payment, Source.ANSWER, outcome))
+        if recorded.payment.status is Status.FAILED and isinstance(outcome, Processing | Unknown):
+            # It was proved lost while this process slept with the request in its hand. Now it may have been sent after
+            # all, and nobody else will ask: a success must at least become an anomaly.
+            return await self._ask_again(recorded.payment)
         return recorded.payment
+
+    async def _ask_again(self, payment: Payment) -> Payment:
+        for wait_s in LATE_WAITS_S:
+            await asyncio.sleep(wait_s)
+            payment, outcome = await self.ask(payment)
+            if isinstance(outcome, Succeeded | Declined):
+                break
+        return payment
+
+    async def ask(self, payment: Payment) -> tuple[Payment, Outcome]:
+        """Ask the PSP what became of a payment that was sent, or perhaps sent, and record what it says."""
+        attempt = _attempt(payment)
+        command = Query(
+            channel_order_no(attempt.attempt_id), attempt.submitted_at, payment.scene, payment.amount, attempt.polls
+        )
+        outcome = await self.accounts.provider(payment.merchant_id, attempt.account).query(command)
+        if isinstance(outcome, NotSent):
+            outcome = Unknown(outcome.reason)  # the question was not sent; the payment may have been
+        recorded = await self.books.record(self.facts.payment(payment, Source.POLL, outcome))
+        return recorded.payment, outcome
 
     async def _send(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Outcome:
         attempt = _attempt(payment)
@@ -106,7 +142,7 @@ class Submission:
         age_s = self._age_s(attempt)
         if age_s <= SEND_WITHIN_S:
             return None
-        return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded")
+        return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded", ours=True)
 
     def _age_s(self, attempt: Attempt) -> float:
         return (self.facts.clock() - attempt.submitted_at).total_seconds()

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from gateway.flows.opening import Opening
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
-from gateway.ports import Fact, OpenResult, Recorded
-from gateway.storage.batching import Batcher
+from gateway.ports import Fact, OpenResult, OverloadedError, Recorded
+from gateway.storage.batching import Batcher, is_away
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
 
@@ -16,6 +16,7 @@ R = TypeVar("R")
 
 MAX_BATCH = 64
 """Orders or facts in one transaction: larger ones hold their locks longer than they save round trips."""
+AWAY_RETRY_AFTER_S = 5
 MAX_FACTS_WAITING = 1_000_000
 """Facts refuse nobody: they come from calls that were admitted before, whose limits bound their number."""
 
@@ -28,8 +29,16 @@ class Books:
         self._facts: _Queues[Fact, Recorded] = _Queues("record", recording.flush, MAX_FACTS_WAITING)
 
     async def open(self, opening: Opening) -> OpenResult:
-        """Record an order as a payment. Raises OrderConflictError or OverloadedError."""
-        return await self._orders.of(opening.order.merchant_id).submit(opening)
+        """Record an order as a payment. Raises OrderConflictError or OverloadedError.
+
+        A database that is away is an overload, too: the order can be sent again, whether it was committed or not.
+        """
+        try:
+            return await self._orders.of(opening.order.merchant_id).submit(opening)
+        except Exception as error:
+            if is_away(error):
+                raise OverloadedError(AWAY_RETRY_AFTER_S) from error
+            raise
 
     async def record(self, fact: Fact) -> Recorded:
         """Record a fact. Money may have moved by now."""

@@ -157,12 +157,8 @@ class Applier:
         rows = []
         for content in wanted:
             existing = found.get((content.code,))
-            if existing and existing["provider"] != content.provider:
-                # Open payments of this account would be asked for at a PSP that never heard of them.
-                raise CatalogueRefusedError(
-                    f"the account {content.code} of {code} is of provider {existing['provider']} for ever; "
-                    f"give the one of {content.provider} another code"
-                )
+            if existing:
+                _refuse_another_contract(code, content, existing)
             context = account_context(code, content.code)
             blob = resealed(self._ring, dict(content.secrets), context, existing["secrets"] if existing else None)
             rows.append(
@@ -258,6 +254,21 @@ def _is(table: Table, identity: Row) -> list[Any]:
 
 def _keyed(found: Mapping[Key, Row], merchant_id: UUID) -> dict[Key, Row]:
     return {(merchant_id, *key): row for key, row in found.items()}
+
+
+def _refuse_another_contract(merchant: str, content: AccountContent, existing: Row) -> None:
+    """Open payments would be asked for where nobody ever heard of them, and "not found" would call paid ones failed."""
+    if existing["provider"] != content.provider:
+        raise CatalogueRefusedError(
+            f"the account {content.code} of {merchant} is of provider {existing['provider']} for ever; "
+            f"give the one of {content.provider} another code"
+        )
+    for name in sorted(content.identity):
+        if existing["settings"].get(name) != content.settings.get(name):
+            raise CatalogueRefusedError(
+                f"account {content.code} of {merchant}: {name} cannot change, since open payments would be asked for "
+                "at a merchant number that never had them: give the new contract a code of its own"
+            )
 
 
 def _pace(content: AccountContent) -> Row:

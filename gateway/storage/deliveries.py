@@ -16,15 +16,15 @@ from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.batching import Batcher
 from gateway.storage.statement import fetch
 
-MERCHANTS_MAX = 10_000
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
 DEAD_LETTERS_PER_PAGE_MAX = 200
 
 MERCHANTS_DUE = """
-SELECT DISTINCT merchant_id FROM deliveries
-WHERE status = 'pending' AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-LIMIT $2
+SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
+    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2
+        AND (lease_until IS NULL OR lease_until <= $2)
+)
 """
 
 CLAIM = """
@@ -117,10 +117,10 @@ class DeliveryStore:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._batchers: dict[UUID, Batcher[DeliveryResult, bool]] = {}
 
-    async def merchants_due(self, now: datetime) -> list[UUID]:
-        """The merchants that have a delivery due which nobody holds."""
+    async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
+        """Which of these merchants have a delivery due that nobody holds."""
         async with self._engine.connect() as connection:
-            return [row.merchant_id for row in await fetch(connection, MERCHANTS_DUE, now, MERCHANTS_MAX)]
+            return [row.merchant_id for row in await fetch(connection, MERCHANTS_DUE, list(merchants), now)]
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()

@@ -9,12 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.payments import Payment
-from gateway.ports import StoredCard
+from gateway.ports import PaymentKey, StoredCard
 from gateway.storage.crypto import KeyRing, open_card
 from gateway.storage.facts import agreement_context
-from gateway.storage.rows import payment_of, payment_select
+from gateway.storage.rows import payments_by_id
 from gateway.storage.statement import fetch
-from gateway.storage.tables import payments
 
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
@@ -38,7 +37,10 @@ SELECT agreement_no FROM agreements
 WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND status = 'active'
 """
 FIND_CARD = "SELECT masked, bank, elements FROM cards WHERE merchant_id = $1 AND user_id = $2 AND card_id = $3"
-FIND_ATTEMPT = "SELECT payment_id FROM attempts WHERE merchant_id = $1 AND attempt_id = $2 AND account = $3"
+FIND_ATTEMPT = """
+SELECT p.payment_id, p.user_id FROM attempts a JOIN payments p ON p.merchant_id = $1 AND p.payment_id = a.payment_id
+WHERE a.merchant_id = $1 AND a.attempt_id = $2 AND a.account = $3
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,7 @@ class DueStore:
             ids = [row[0] for row in await fetch(connection, CLAIM, merchant_id, now, limit, lease_until)]
             if not ids:
                 return []
-            select = payment_select().where(payments.c.merchant_id == merchant_id, payments.c.payment_id.in_(ids))
-            return [payment_of(row) for row in await connection.execute(select)]
+            return await payments_by_id(connection, merchant_id, ids)
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
         """A card's elements, decrypted."""
@@ -85,12 +86,8 @@ class DueStore:
         masked, bank, elements = rows[0]
         return StoredCard(Card(card_id, masked, bank), open_card(self.ring, bytes(elements), card_id.bytes))
 
-    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> Payment | None:
+    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
         """The payment of an attempt that was made on this account, or None."""
         async with self.engine.connect() as connection:
             rows = await fetch(connection, FIND_ATTEMPT, merchant_id, attempt_id, account)
-            if not rows:
-                return None
-            select = payment_select().where(payments.c.merchant_id == merchant_id, payments.c.payment_id == rows[0][0])
-            found = (await connection.execute(select)).first()
-        return payment_of(found) if found else None
+        return PaymentKey(merchant_id, *rows[0]) if rows else None

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 __all__ = ["AsyncEngine", "create_engine", "with_driver"]
 
 STATEMENT_TIMEOUT_MS = 15_000
-LOCK_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 1_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 CONNECT_WITHIN_S = 10.0
+ANSWER_MARGIN_S = 2.0
 WAIT_FOR_CONNECTION_S = 10.0
 CACHED_STATEMENTS = 256
 
@@ -19,7 +20,9 @@ def _to_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def create_engine(url: str, pool_size: int, *, application_name: str = "sluice") -> AsyncEngine:
+def create_engine(
+    url: str, pool_size: int, *, application_name: str = "sluice", statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+) -> AsyncEngine:
     """An engine for a `postgresql+asyncpg://` URL (plain `postgresql://` is taken as that)."""
     return create_async_engine(
         with_driver(url),
@@ -32,12 +35,14 @@ def create_engine(url: str, pool_size: int, *, application_name: str = "sluice")
         hide_parameters=True,  # a statement that fails must not print what it was given
         connect_args={
             "timeout": CONNECT_WITHIN_S,
+            # The server's own limits do not help when it is the server that is gone.
+            "command_timeout": statement_timeout_ms / 1000 + ANSWER_MARGIN_S,
             "prepared_statement_cache_size": CACHED_STATEMENTS,
             "server_settings": {
                 "application_name": application_name,
                 "timezone": "UTC",
                 "jit": "off",
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "statement_timeout": str(statement_timeout_ms),
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
             },

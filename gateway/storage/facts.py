@@ -1,7 +1,7 @@
 """What the router must know of users: usage of the day, last attempts, known cards and agreements, in one read."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, cast
@@ -30,6 +30,10 @@ FROM agreements a WHERE a.merchant_id = $1 AND a.card_id = ANY(ARRAY(
     SELECT card_id FROM cards WHERE merchant_id = $1 AND user_id = ANY($2::text[])
     AND (fingerprint = ANY($4::bytea[]) OR card_id = ANY($5::uuid[]))
 ))
+UNION ALL
+SELECT 'order', p.app, p.merchant_order_no, p.hash_version, NULL, NULL, p.payment_id, p.body_hash
+FROM unnest($6::text[], $7::text[]) AS asked (app, merchant_order_no)
+JOIN payments p ON p.merchant_id = $1 AND p.app = asked.app AND p.merchant_order_no = asked.merchant_order_no
 """
 
 READ_CHANNEL_TOTALS = """
@@ -40,7 +44,7 @@ WHERE merchant_id = $1 AND business_day = $2 GROUP BY channel
 READ_CARD_TOTALS = """
 SELECT p.card_id, p.channel, sum(p.amount)::bigint FROM payments p
 JOIN attempts a ON a.merchant_id = $1 AND a.payment_id = p.payment_id
-WHERE p.merchant_id = $1 AND p.card_id = ANY($2::uuid[]) AND p.business_day = $3
+WHERE p.merchant_id = $1 AND p.user_id = ANY($4::text[]) AND p.card_id = ANY($2::uuid[]) AND p.business_day = $3
   AND (p.status IN ('processing', 'requires_action', 'succeeded') OR a.late_success)
 GROUP BY p.card_id, p.channel
 """
@@ -49,6 +53,19 @@ GROUP BY p.card_id, p.channel
 def agreement_context(merchant_id: UUID, card_id: UUID, account: str) -> bytes:
     """What an encrypted agreement number is bound to."""
     return b"agreement:%s:%s:%s" % (merchant_id.bytes, card_id.bytes, account.encode())
+
+
+OrderKey = tuple[str, str]
+"""App and merchant_order_no."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOrder:
+    """An order number that has its payment, with the keyed hash of the request it came with."""
+
+    payment_id: UUID
+    body_hash: bytes
+    hash_version: int
 
 
 @dataclass
@@ -62,6 +79,8 @@ class Facts:
     agreements: dict[UUID, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
     """card → account → encrypted number; active ones"""
     verified: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
+    orders: dict[OrderKey, TakenOrder] = field(default_factory=dict)
+    """Which of the orders that were asked for have a payment already."""
     channel_totals: dict[str, int] = field(default_factory=dict)
     card_totals: dict[UUID, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -107,11 +126,13 @@ async def read_facts(
     day: date,
     fingerprints: Iterable[bytes],
     card_ids: Iterable[UUID],
+    orders: Collection[OrderKey] = (),
 ) -> Facts:
-    """Read the facts of users and of the cards that are named by fingerprint or id."""
+    """Read the facts of users, of the cards that are named by fingerprint or id, and of order numbers."""
     facts = Facts()
-    parameters = (merchant_id, list(users), day, list(fingerprints), list(card_ids))
-    for what, one, two, fen, times, at, card_id, blob in await fetch(connection, READ_FACTS, *parameters):
+    apps, order_nos = [key[0] for key in orders], [key[1] for key in orders]
+    parameters = (merchant_id, list(users), day, list(fingerprints), list(card_ids), apps, order_nos)
+    for what, one, two, fen, times, at, row_id, blob in await fetch(connection, READ_FACTS, *parameters):
         if what == "usage":
             facts.usage[one][two] = (fen, times)
         elif what == "last":
@@ -119,19 +140,28 @@ async def read_facts(
             said = cast("Literal['succeeded', 'failed']", status)
             facts.last[one][channel] = LastAttempt(said, cast("Blame | None", blame or None), at)
         elif what == "card":
-            facts.cards[one, bytes(blob)] = card_id
+            facts.cards[one, bytes(blob)] = row_id
+        elif what == "order":
+            facts.orders[one, two] = TakenOrder(row_id, bytes(blob), fen)
         else:
-            facts.verified[card_id].add(one)
+            facts.verified[row_id].add(one)
             if two == "active":
-                facts.agreements[card_id][one] = bytes(blob)
+                facts.agreements[row_id][one] = bytes(blob)
     return facts
 
 
 async def add_totals(
-    connection: AsyncConnection, facts: Facts, merchant_id: UUID, day: date, card_ids: Iterable[UUID]
+    connection: AsyncConnection,
+    facts: Facts,
+    merchant_id: UUID,
+    users: Iterable[str],
+    day: date,
+    card_ids: Iterable[UUID],
 ) -> None:
     """Read the optional totals: per channel over all users, and per card and channel. Only where a limit asks."""
     for channel, total in await fetch(connection, READ_CHANNEL_TOTALS, merchant_id, day):
         facts.channel_totals[channel] = total
-    for card_id, channel, total in await fetch(connection, READ_CARD_TOTALS, merchant_id, list(card_ids), day):
+    for card_id, channel, total in await fetch(
+        connection, READ_CARD_TOTALS, merchant_id, list(card_ids), day, list(users)
+    ):
         facts.card_totals[card_id][channel] = total

@@ -6,9 +6,10 @@ inserted: the order number is the arbiter, whoever comes second reads the first 
 """
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,10 +24,10 @@ from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
 from gateway.ports import OpenResult, OrderConflictError, PaceOf
 from gateway.storage.crypto import KeyRing, seal_card
-from gateway.storage.facts import Facts, add_totals, read_facts
+from gateway.storage.facts import Facts, OrderKey, TakenOrder, add_totals, read_facts
 from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
-from gateway.storage.rows import payment_of, payment_select
-from gateway.storage.statement import Row, Write, fetch
+from gateway.storage.rows import payments_by_id
+from gateway.storage.statement import Row, Write
 from gateway.storage.tables import attempts, authentications, cards, channel_usage, payments
 from gateway.storage.users import lock_users
 
@@ -38,6 +39,8 @@ class _Flush:
     merchant_id: UUID
     catalogue: Catalogue
     facts: Facts
+    fingerprints: dict[UUID, list[bytes]]
+    """By the payment's id: the card's, under every live key."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     new_cards: dict[UUID, Row] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class OpeningStore:
         pace_of: PaceOf,
         timezone: ZoneInfo,
         hand_over: HandOver | None,
+        clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._ring = ring
@@ -61,18 +65,21 @@ class OpeningStore:
         self._pace_of = pace_of
         self._timezone = timezone
         self._hand_over = hand_over
+        self._clock = clock
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings."""
         catalogue = self._catalogue()
-        merchant_id, now = openings[0].order.merchant_id, max(opening.now for opening in openings)
-        # One moment for all: what is recorded on a business day was routed by the facts of that day.
-        openings = [replace(opening, now=now) for opening in openings]
-        firsts = _first_of_each_order(openings)
+        merchant_id = openings[0].order.merchant_id
         async with self._engine.begin() as connection:
-            await lock_users(connection, merchant_id, (opening.order.user_id for opening in firsts), now)
+            await lock_users(connection, merchant_id, (opening.order.user_id for opening in openings), self._clock())
+            # One moment for all, after the waits: what is recorded on a business day was routed by the facts of that
+            # day, and an intent is as old as its commit, however long its order stood in the queue.
+            now = self._clock()
+            openings = [replace(opening, now=now) for opening in openings]
+            firsts = _first_of_each_order(openings)
             flush = await self._read(connection, merchant_id, catalogue, firsts, now)
-            known = await self._known(connection, merchant_id, openings)
+            known = await self._known(connection, merchant_id, flush.facts.orders)
             for opening in firsts:
                 if _order_key(opening.order) not in known:
                     self._plan(flush, opening)
@@ -80,7 +87,8 @@ class OpeningStore:
             results = {opened.payment.payment_id: opened.payment for opened in flush.opened}
             lost = [opened.opening for opened in flush.opened if opened.payment.payment_id not in inserted]
             if lost:
-                known |= await self._known(connection, merchant_id, lost)
+                again = await read_facts(connection, merchant_id, (), now.date(), (), (), _order_keys(lost))
+                known |= await self._known(connection, merchant_id, again.orders)
         if self._hand_over and due:
             self._hand_over(due)
         count_events(o.event for o in flush.opened if o.event and o.payment.payment_id in inserted)
@@ -102,12 +110,18 @@ class OpeningStore:
         orders = [opening.order for opening in openings]
         users = {order.user_id for order in orders}
         day = now.astimezone(self._timezone).date()
-        prints = [p for o in orders if o.card and not o.card_id for p in self._ring.fingerprints(o.card)]
+        prints = {
+            o.payment_id: self._ring.fingerprints(o.order.card)
+            for o in openings
+            if o.order.card and not o.order.card_id
+        }
         card_ids = [order.card_id for order in orders if order.card_id]
-        facts = await read_facts(connection, merchant_id, users, day, prints, card_ids)
+        facts = await read_facts(
+            connection, merchant_id, users, day, chain.from_iterable(prints.values()), card_ids, _order_keys(openings)
+        )
         if catalogue.has_totals(merchant_id):
-            await add_totals(connection, facts, merchant_id, day, {*facts.cards.values(), *card_ids})
-        return _Flush(merchant_id, catalogue, facts)
+            await add_totals(connection, facts, merchant_id, users, day, {*facts.cards.values(), *card_ids})
+        return _Flush(merchant_id, catalogue, facts, prints)
 
     def _plan(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
@@ -125,7 +139,7 @@ class OpeningStore:
         order = opening.order
         if order.card is None or order.card_id is not None:
             return order.card_id
-        prints = self._ring.fingerprints(order.card)
+        prints = flush.fingerprints[opening.payment_id]
         known = next(
             (flush.facts.cards[order.user_id, p] for p in prints if (order.user_id, p) in flush.facts.cards), None
         )
@@ -214,23 +228,20 @@ class OpeningStore:
         }
 
     async def _known(
-        self, connection: AsyncConnection, merchant_id: UUID, openings: list[Opening]
-    ) -> dict[tuple[str, str], tuple[Payment, bytes, int]]:
-        """The payments that these order numbers have already, with the hash of their content."""
-        keys = {_order_key(opening.order) for opening in openings}
-        rows = await fetch(connection, FIND_ORDERS, merchant_id, [key[0] for key in keys], [key[1] for key in keys])
-        if not rows:
+        self, connection: AsyncConnection, merchant_id: UUID, taken: Mapping[OrderKey, TakenOrder]
+    ) -> dict[OrderKey, tuple[Payment, TakenOrder]]:
+        """The payments of order numbers that were used before."""
+        if not taken:
             return {}
-        hashes = {row[0]: (bytes(row[1]), row[2]) for row in rows}
-        select = payment_select().where(payments.c.merchant_id == merchant_id, payments.c.payment_id.in_(hashes))
-        found = [payment_of(row) for row in await connection.execute(select)]
-        return {(p.app, p.merchant_order_no): (p, *hashes[p.payment_id]) for p in found}
+        by_id = {order.payment_id: (key, order) for key, order in taken.items()}
+        found = await payments_by_id(connection, merchant_id, by_id)
+        return {by_id[p.payment_id][0]: (p, by_id[p.payment_id][1]) for p in found}
 
     def _result(
         self,
         opening: Opening,
-        fresh: dict[tuple[str, str], Payment],
-        known: dict[tuple[str, str], tuple[Payment, bytes, int]],
+        fresh: dict[OrderKey, Payment],
+        known: dict[OrderKey, tuple[Payment, TakenOrder]],
         flush: _Flush,
     ) -> OpenResult | Exception:
         key = _order_key(opening.order)
@@ -241,14 +252,14 @@ class OpeningStore:
             first = next(o.opening.order for o in flush.opened if o.payment.payment_id == new.payment_id)
             same = first.body == opening.order.body
             return OpenResult(new, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
-        payment, content, version = known[key]
+        payment, taken = known[key]
         if payment.payment_id == opening.payment_id:
             # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to carry
             # out as long as nobody else has taken it up.
             replayed = payment.attempt is not None and not _is_untouched(payment, payment.attempt)
             return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
-        ours = self._ring.request_hash(opening.order.body, version)
-        if ours is None or not hmac.compare_digest(ours, content):
+        ours = self._ring.request_hash(opening.order.body, taken.hash_version)
+        if ours is None or not hmac.compare_digest(ours, taken.body_hash):
             return OrderConflictError(opening.order.merchant_order_no)
         return OpenResult(payment, replayed=True)
 
@@ -257,13 +268,6 @@ class OpeningStore:
             return None
         facts = flush.facts.of(flush.merchant_id, payment.user_id, payment.card.card_id, self._ring)
         return facts.agreements.get(payment.attempt.account)
-
-
-FIND_ORDERS = """
-SELECT p.payment_id, p.body_hash, p.hash_version
-FROM unnest($2::text[], $3::text[]) AS asked (app, merchant_order_no)
-JOIN payments p ON p.merchant_id = $1 AND p.app = asked.app AND p.merchant_order_no = asked.merchant_order_no
-"""
 
 
 def _is_untouched(payment: Payment, attempt: Attempt) -> bool:
@@ -318,12 +322,16 @@ def _reservation_row(opened: Opened) -> Row:
     }
 
 
-def _order_key(order: Order) -> tuple[str, str]:
+def _order_key(order: Order) -> OrderKey:
     return order.app, order.merchant_order_no
 
 
+def _order_keys(openings: Iterable[Opening]) -> set[OrderKey]:
+    return {_order_key(opening.order) for opening in openings}
+
+
 def _first_of_each_order(openings: list[Opening]) -> list[Opening]:
-    firsts: dict[tuple[str, str], Opening] = {}
+    firsts: dict[OrderKey, Opening] = {}
     for opening in openings:
         firsts.setdefault(_order_key(opening.order), opening)
     return list(firsts.values())

@@ -127,7 +127,9 @@ class Reader:
             known = (facts.cards.get((user_id, fingerprint)) for fingerprint in fingerprints)
             card_id = card_id or next(filter(None, known), None)
             if self.has_totals(merchant_id):
-                await add_totals(connection, facts, merchant_id, day, [card_id] if card_id is not None else [])
+                await add_totals(
+                    connection, facts, merchant_id, [user_id], day, [card_id] if card_id is not None else []
+                )
         return facts.of(merchant_id, user_id, card_id, self.ring)
 
 

@@ -1,8 +1,12 @@
 """A payment as the database holds it, and as the domain knows it: one select, one reader."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, select
+from sqlalchemy import ColumnElement, Row, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.cards import Card
 from gateway.domain.failures import Blame, Failure, FailureCode
@@ -10,7 +14,7 @@ from gateway.domain.payments import Attempt, Due, DueKind, Payment, Stage, Statu
 from gateway.domain.scenes import Kind, Scene
 from gateway.storage.tables import attempts, cards, payments
 
-__all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select"]
+__all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select", "payments_by_id"]
 
 _p, _a, _c = payments.c, attempts.c, cards.c
 
@@ -55,7 +59,6 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.channel_finished_at,
     _a.late_success,
     _c.masked.label("card_masked"),
-    _c.bank.label("card_bank"),
 )
 """What `payment_of` reads: of `payments`, of its attempt (or nulls), of its card (or nulls)."""
 
@@ -66,6 +69,17 @@ def payment_select() -> Select[Any]:
     of_payment = and_(_a.merchant_id == _p.merchant_id, _a.payment_id == _p.payment_id)
     of_card = and_(_c.merchant_id == _p.merchant_id, _c.card_id == _p.card_id)
     return select(*PAYMENT_COLUMNS).select_from(payments.outerjoin(attempts, of_payment).outerjoin(cards, of_card))
+
+
+_BY_ID = payment_select().where(
+    _p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+)
+
+
+async def payments_by_id(connection: AsyncConnection, merchant_id: UUID, ids: Iterable[UUID]) -> list[Payment]:
+    """Some of a merchant's payments, in no order. One statement text, however many they are."""
+    rows = await connection.execute(_BY_ID, {"merchant": merchant_id, "ids": list(ids)})
+    return [payment_of(row) for row in rows]
 
 
 def payment_of(row: Row[Any]) -> Payment:
@@ -82,7 +96,7 @@ def payment_of(row: Row[Any]) -> Payment:
         amount=row.amount,
         currency=row.currency,
         status=Status(row.status),
-        card=Card(row.card_id, row.card_masked, row.card_bank) if row.card_id is not None else None,
+        card=Card(row.card_id, row.card_masked, row.bank) if row.card_id is not None else None,
         channel=row.channel,
         fee=row.fee,
         failure=_failure_of(row),

@@ -76,10 +76,13 @@ class Write:
         by: Sequence[str],
         changes: str | None = None,
         also: str = "",
+        when: str = "true",
         part: str | None = None,
         returning: str = "",
     ) -> None:
-        """Update rows found by the columns `by`; the other keys are set, or `changes` says how (`t` old, `v` new)."""
+        """Update rows found by the columns `by`; the other keys are set, or `changes` says how (`t` old, `v` new).
+
+        `when` is one more condition on both."""
         if not rows:
             return
         setting = changes or ", ".join(f"{name} = v.{name}" for name in rows[0] if name not in by)
@@ -87,7 +90,7 @@ class Write:
         self._parts.append(
             f"{part or f'changed_{table.name}'} AS ("
             f"UPDATE {table.name} t SET {setting}{also} FROM {self._source(table, rows)} "
-            f"WHERE t.merchant_id = $1::uuid AND {where} {returning})"
+            f"WHERE t.merchant_id = $1::uuid AND {where} AND {when} {returning})"
         )
 
     async def run(self, connection: AsyncConnection, select: str) -> Sequence[Any]:

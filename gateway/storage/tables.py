@@ -278,7 +278,6 @@ payments = Table(
         "due_at",
         postgresql_where=text("due_at IS NOT NULL"),
     ),
-    Index("payments_created_idx", "merchant_id", "app", "payment_id"),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
 )
 
@@ -413,7 +412,6 @@ events = Table(
     PrimaryKeyConstraint("merchant_id", "event_id", name="events_pkey"),
     # Exactly one event per change of an object.
     UniqueConstraint("merchant_id", "object_id", "sequence", name="events_sequence_key"),
-    Index("events_app_idx", "merchant_id", "app", "event_id"),
 )
 
 deliveries = Table(
@@ -436,5 +434,6 @@ deliveries = Table(
     CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="deliveries_status_check"),
     CheckConstraint("(status = 'pending') = (due_at IS NOT NULL)", name="deliveries_due_check"),
     CheckConstraint("(status = 'delivered') = (delivered_at IS NOT NULL)", name="deliveries_delivered_check"),
+    Index("deliveries_dead_idx", "merchant_id", "event_id", postgresql_where=text("status = 'dead'")),
     Index("deliveries_due_idx", "merchant_id", "due_at", postgresql_where=text("status = 'pending'")),
 )

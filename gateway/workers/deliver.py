@@ -56,7 +56,7 @@ COUNTED = {Delivered: DELIVERED, RetryAt: RETRIED, Dead: DIED, StopEndpoint: STO
 class Deliveries(Protocol):
     """The books of deliveries (implemented by `gateway.storage.deliveries`)."""
 
-    async def merchants_due(self, now: datetime) -> list[UUID]: ...
+    async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
@@ -121,7 +121,7 @@ class Deliverer:
 
     async def tick(self) -> int:
         """Claim and begin to send what is due, of every merchant; how many were begun."""
-        merchants = await self._store.merchants_due(self._clock())
+        merchants = await self._store.merchants_due(self._catalogue().merchants.keys(), self._clock())
         taken = 0
         for merchant_id in merchants:
             try:
@@ -193,9 +193,12 @@ class Deliverer:
         if self._closing or due.lease_until is None or due.lease_until - self._clock() < LEASE_NEEDED:
             return None
         endpoint = self._endpoint(due)
-        if endpoint is None or endpoint.stopped:
+        if endpoint is None:
+            # Endpoints are never deleted, so this snapshot is older than the endpoint: the lease brings the event back.
+            return None
+        if endpoint.stopped:
             DIED.inc()
-            return undeliverable(due, "the endpoint is stopped" if endpoint else "the endpoint is gone")
+            return undeliverable(due, "the endpoint is stopped")
         began = time.perf_counter()
         reply = await self._send(endpoint, due)
         DELIVERY_SECONDS.observe(time.perf_counter() - began)

@@ -1,6 +1,7 @@
 """Following up payments with something due: claimed by lease, a bounded number at once."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -46,11 +47,16 @@ class Follower:
         self._claimed = claimed
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._turn = 0
 
     async def tick(self) -> None:
         """Take up what is due now, as far as there is room."""
-        for merchant_id in await self._claims.merchants_with_work(self._merchants(), self._clock()):
-            room = AT_ONCE - len(self._tasks)
+        merchants = await self._claims.merchants_with_work(self._merchants(), self._clock())
+        self._turn += 1
+        for place in range(len(merchants)):
+            # Another one is first each time, and nobody takes the room of those that come after.
+            merchant_id = merchants[(place + self._turn) % len(merchants)]
+            room = math.ceil((AT_ONCE - len(self._tasks)) / (len(merchants) - place))
             if room <= 0 or self._closing:
                 return
             now = self._clock()

@@ -36,7 +36,7 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Tick no more; a job that runs goes on to its end."""
+        """Tick no more; a job that runs is cancelled, and leases bring back what it had claimed."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sandbox.books import Kind, Order, mask_card
 from sandbox.course import Codes, Course, bend
@@ -21,6 +22,8 @@ __all__ = ["Answer", "Business", "Transactions", "answer_to", "notice_of"]
 CODES: Final = Codes(success="00", accepted="00", interim="05", balance_short="64")
 ECHOED: Final = ("version", "encoding", "signMethod", "txnType", "txnSubType", "bizType", "accessType", "merId")
 ECHOED_OF_ORDER: Final = ("orderId", "txnTime", "txnAmt", "currencyCode", "reqReserved")
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+TRACE_DIGITS: Final = 6
 FUNDS: Final = ("txnAmt", "currencyCode", "backUrl")
 WITHHOLD_WANTED: Final = (*FUNDS, "accType", "accNo", "customerInfo")
 FOUR_ELEMENTS: Final = ("certifTp", "certifId", "customerNm", "phoneNo")
@@ -45,10 +48,24 @@ def answer_to(message: Message, code: str, detail: str = "") -> Answer:
 
 def notice_of(order: Order) -> Answer:
     """The fields of the notification of a final order."""
-    return order.echo | {
-        "queryId": order.transaction_no or "",
-        "respCode": order.code,
-        "respMsg": _text_of(order.code),
+    result = {"queryId": order.transaction_no or "", "respCode": order.code, "respMsg": _text_of(order.code)}
+    return order.echo | result | settlement_of(order)
+
+
+def settlement_of(order: Order) -> Answer:
+    """What notifications and queries say of a finished payment, and synchronous answers never; else nothing.
+
+    The fields' names are generally known (L); that a failed order states them too is the sandbox's own rule.
+    """
+    if order.state == "processing" or order.kind == "open_card":
+        return {}
+    finished_at = order.finished_at or order.received_at
+    return {
+        "settleAmt": str(order.amount),
+        "settleCurrencyCode": order.echo.get("currencyCode", "156"),
+        "settleDate": f"{datetime.fromtimestamp(finished_at, BEIJING):%m%d}",
+        "traceNo": (order.transaction_no or "")[-TRACE_DIGITS:].rjust(TRACE_DIGITS, "0"),
+        "traceTime": f"{datetime.fromtimestamp(order.received_at, BEIJING):%m%d%H%M%S}",
     }
 
 
@@ -263,5 +280,6 @@ class Transactions:
             "queryId": order.transaction_no or "",
             "origRespCode": order.code,
             "origRespMsg": _text_of(order.code),
+            **settlement_of(order),
         }
         return answer_to(read.message, "00") | {name: value for name, value in result.items() if value}

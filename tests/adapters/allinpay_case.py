@@ -103,6 +103,7 @@ class AllinpayCase(Case):
     pay_codes = TO_PAY
     query_codes = TO_A_QUERY
     unmapped_code = "3998"
+    failed_query_codes = frozenset({"1000", "1001", "2002", "2006"})
     charset = "gbk"
     wrong_charset = "utf-8"
 
@@ -170,6 +171,9 @@ class AllinpayCase(Case):
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         return self.said(request, "1002")
+
+    def query_failed(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "1000")
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         before, _, after = SIGNED_MSG.split(response.content)

@@ -101,6 +101,10 @@ class Case(ABC):
     authentication_codes: ClassVar[Mapping[str, Meaning]] = {}
     """Every code as an answer to `authenticate`; empty where the adapter does not authenticate."""
     unmapped_code: str
+    unsure_pay_codes: frozenset[str] = frozenset()
+    """Codes as an answer to `pay` that do not even say that the PSP has the order."""
+    failed_query_codes: frozenset[str] = frozenset()
+    """Those of `query_codes` that are about the query: they say nothing of the order."""
     charset: str = "utf-8"
     wrong_charset: str = "gbk"
 
@@ -136,6 +140,10 @@ class Case(ABC):
         """To a query: no such order."""
 
     @abstractmethod
+    def query_failed(self, request: httpx.Request) -> httpx.Response:
+        """To a query: the query itself failed."""
+
+    @abstractmethod
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         """The same answer with a signature of right form by somebody else's key."""
 
@@ -145,6 +153,10 @@ class Case(ABC):
 
     def callback(self, number: str, amount: int, code: str | None = None) -> CallbackRequest:
         """A rightly signed callback to the first account; without a code, of success."""
+        raise NotImplementedError
+
+    def as_callback(self, answer: httpx.Response) -> CallbackRequest:
+        """A rightly signed answer as somebody would send it to our callback address."""
         raise NotImplementedError
 
     def open_binding(self, request: httpx.Request) -> httpx.Response:
@@ -175,6 +187,11 @@ def an_authentication() -> Authenticate:
 
 def its_query() -> QueryAuthentication:
     return QueryAuthentication(NUMBER, SUBMITTED_AT, "ICBC", CARD)
+
+
+def is_unknown(outcome: object, *, received: bool) -> bool:
+    """Unknown, and rightly `received`: whether a later "not found" proves nothing."""
+    return isinstance(outcome, Unknown) and outcome.received is received
 
 
 def meaning_of(outcome: object) -> Meaning:
@@ -247,11 +264,29 @@ class Contract:
             read[code] = meaning_of(outcome)
         assert read == dict(self.case.query_codes)
 
+    async def test_an_unknown_tells_whether_the_psp_has_the_order(self) -> None:
+        adapter, wire = self.adapter(self.case.processing)
+        for code in self.case.pay_codes:
+            wire.psp = partial(self._answer, code)
+            for scene in self.case.scenes:
+                outcome = await adapter.pay(a_payment(scene))
+                has_it = code not in self.case.unsure_pay_codes
+                assert not isinstance(outcome, Unknown) or outcome.received is has_it, code
+        for code in self.case.query_codes:
+            wire.psp = partial(self._answer, code)
+            outcome = await adapter.query(a_query(self.scene))
+            has_it = code not in self.case.failed_query_codes
+            assert not isinstance(outcome, Unknown) or outcome.received is has_it, code
+
+    async def test_a_failed_query_says_nothing_of_the_order(self) -> None:
+        adapter, _ = self.adapter(self.case.query_failed)
+        assert is_unknown(await adapter.query(a_query(self.scene)), received=False)
+
     async def test_an_unmapped_code_is_unknown_with_the_raw_code(self) -> None:
         adapter, _ = self.adapter(lambda request: self.case.answer(request, self.case.unmapped_code))
         for outcome in (await adapter.pay(a_payment(self.scene)), await adapter.query(a_query(self.scene))):
-            assert isinstance(outcome, Unknown)
-            assert outcome.channel_code == self.case.unmapped_code
+            assert is_unknown(outcome, received=True)
+            assert getattr(outcome, "channel_code", None) == self.case.unmapped_code
 
     async def test_an_accepted_payment_is_processing(self) -> None:
         adapter, _ = self.adapter(self.case.processing)
@@ -271,13 +306,13 @@ class Contract:
 
     async def test_an_answer_about_another_order_is_unknown(self) -> None:
         adapter, _ = self.adapter(self.case.of_another_order)
-        assert isinstance(await adapter.query(a_query(self.scene)), Unknown)
+        assert is_unknown(await adapter.query(a_query(self.scene)), received=False)
 
     async def test_an_answer_signed_by_somebody_else_is_unknown(self) -> None:
         adapter, _ = self.adapter(lambda request: self.case.unsigned(self.case.succeeded(request)))
-        assert isinstance(await adapter.query(a_query(self.scene)), Unknown)
+        assert is_unknown(await adapter.query(a_query(self.scene)), received=False)
         adapter, _ = self.adapter(lambda request: self.case.unsigned(self.case.processing(request)))
-        assert isinstance(await adapter.pay(a_payment(self.scene)), Unknown)
+        assert is_unknown(await adapter.pay(a_payment(self.scene)), received=False)
 
     async def test_no_single_altered_byte_of_an_answer_changes_what_is_believed(self) -> None:
         adapter, wire = self.adapter(self.case.succeeded)
@@ -309,7 +344,7 @@ class Contract:
         ):
             adapter, wire = self.adapter(partial(_give, unreadable))
             for outcome in await self._call_everything(adapter):
-                assert isinstance(outcome, Unknown), (unreadable, outcome)
+                assert is_unknown(outcome, received=False), (unreadable, outcome)
             assert len(wire.sent) == self._calls
 
     async def test_a_whole_answer_with_status_500_is_not_believed(self) -> None:
@@ -336,7 +371,7 @@ class Contract:
     async def test_a_lost_answer_is_unknown_and_was_asked_for_exactly_once(self) -> None:
         adapter, wire = self.adapter(lambda request: AnswerLostError("timeout"))
         for outcome in await self._call_everything(adapter):
-            assert isinstance(outcome, Unknown)
+            assert is_unknown(outcome, received=False)
         assert len(wire.sent) == self._calls
 
     async def test_a_refused_connection_is_not_sent_and_was_tried_exactly_once(self) -> None:
@@ -393,7 +428,28 @@ class Contract:
         adapter, _ = self.adapter(self.case.no_binding)
         assert isinstance(await adapter.query_authentication(its_query()), NotFound)
 
+    # The account
+
+    def test_what_an_account_may_never_change_is_what_tells_it_from_another(self) -> None:
+        first, second = (self.case.account(merchant).settings for merchant in ("first", "second"))
+        identity = self.adapter(self.case.processing)[0].declaration.identity
+        assert identity
+        assert all(first[name] != second[name] for name in identity)
+
     # Callbacks
+
+    async def test_a_true_answer_to_a_submission_is_final_to_nobody_as_a_callback(self) -> None:
+        if not self._has_callbacks:
+            return
+        adapter, wire = self.adapter(self.case.processing)
+        for code in self.case.pay_codes:
+            await adapter.pay(a_payment(self.scene))
+            replayed = self.case.as_callback(self.case.answer(wire.sent[-1], code))
+            try:
+                outcome = adapter.read_callback(replayed).outcome
+            except CallbackRejectedError:
+                continue
+            assert isinstance(outcome, (Processing, Unknown)), code
 
     def test_a_callback_is_read_with_the_amount_it_states(self) -> None:
         if not self._has_callbacks:

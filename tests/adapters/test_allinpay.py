@@ -28,6 +28,7 @@ from tests.adapters.contract import (
     a_payment,
     a_query,
     an_authentication,
+    is_unknown,
     its_query,
 )
 
@@ -154,7 +155,7 @@ async def test_a_query_tells_amount_and_time_and_the_words_of_a_refusal() -> Non
 
 async def test_a_refusal_in_the_head_of_a_submission_reads_by_the_same_table() -> None:
     assert await paid(lambda request: CASE.said(request, "3058")) == Declined(F.CHANNEL_REFUSED, "3058", "处理完成")
-    assert isinstance(await paid(lambda request: CASE.said(request, "3051")), Unknown)
+    assert is_unknown(await paid(lambda request: CASE.said(request, "3051")), received=True)
 
 
 @pytest.mark.parametrize("code", ["3044", "3050"])
@@ -164,8 +165,8 @@ async def test_a_refusal_that_may_hide_moved_money_is_believed_only_from_a_query
 
 
 async def test_an_accepted_submission_without_a_result_is_unknown() -> None:
-    assert isinstance(await paid(lambda request: CASE.said(request, "0000")), Unknown)
-    assert isinstance(await paid(lambda request: CASE.said(request, "")), Unknown)
+    assert is_unknown(await paid(lambda request: CASE.said(request, "0000")), received=True)
+    assert is_unknown(await paid(lambda request: CASE.said(request, "")), received=True)
 
 
 async def test_a_rightly_signed_answer_to_another_request_is_unknown() -> None:
@@ -177,14 +178,15 @@ async def test_a_rightly_signed_answer_to_another_request_is_unknown() -> None:
 
 async def test_a_query_without_exactly_one_line_about_the_order_is_unknown() -> None:
     ours, other = CASE.detail(NUMBER, "0000", AMOUNT), CASE.detail(OTHER_NUMBER, "3008", 1)
-    assert isinstance(await queried(lambda request: CASE.told(request)), Unknown)
-    assert isinstance(await queried(lambda request: CASE.told(request, ours, ours)), Unknown)
+    assert is_unknown(await queried(lambda request: CASE.told(request)), received=False)
+    assert is_unknown(await queried(lambda request: CASE.told(request, ours, ours)), received=True)
     assert isinstance(await queried(lambda request: CASE.told(request, other, ours)), Succeeded)
 
 
 @pytest.mark.parametrize("amount", ["", "123.45", "-12345", "12345元", "1e5", "１２３", "9" * 40])
 async def test_a_success_without_a_readable_amount_is_unknown(amount: str) -> None:
-    assert isinstance(await queried(lambda request: CASE.told(request, CASE.detail(NUMBER, "0000", amount))), Unknown)
+    told = await queried(lambda request: CASE.told(request, CASE.detail(NUMBER, "0000", amount)))
+    assert is_unknown(told, received=True)
 
 
 async def test_an_unreadable_finishing_time_costs_nothing_but_itself() -> None:

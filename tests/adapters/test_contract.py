@@ -13,7 +13,7 @@ from adapters.accounts import AccountError
 from adapters.unionpay import UnionPay
 from adapters.unionpay.letter import pairs_in
 from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import Authenticated, Declined, NotFound, Succeeded, Unknown
+from gateway.domain.outcomes import Authenticated, Declined, NotFound, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.ports import AccountSettings, CallbackRejectedError, Provider
 from tests.adapters.certificates import identity
@@ -27,6 +27,7 @@ from tests.adapters.contract import (
     a_payment,
     a_query,
     an_authentication,
+    is_unknown,
     its_query,
 )
 from tests.adapters.unionpay_case import MIDDLE, PSP, SIGNER_CN, UnionPayCase, a_notice, notification, signed, text_of
@@ -46,8 +47,8 @@ def an_adapter(now: datetime = LATER) -> Provider:
 async def test_a_query_that_itself_failed_says_nothing_about_the_order(code: str) -> None:
     wire = Wire(lambda request: CASE._reply(request, code))
     outcome = await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD))
-    assert isinstance(outcome, Unknown)
-    assert outcome.channel_code == code
+    assert is_unknown(outcome, received=False)
+    assert getattr(outcome, "channel_code", None) == code
 
 
 @pytest.mark.parametrize("code", ["72", "77"])
@@ -158,9 +159,27 @@ def test_a_signed_message_that_is_no_notification_of_success_is_not_read_as_one(
     assert isinstance(outcome, Unknown)
 
 
-@pytest.mark.parametrize("change", [{"txnAmt": "12.5"}, {"txnAmt": "-1"}, {"currencyCode": "840"}])
-def test_a_success_in_an_unreadable_amount_is_unknown(change: dict[str, str]) -> None:
-    assert isinstance(an_adapter().read_callback(notification(a_notice() | change)).outcome, Unknown)
+UNREADABLE_AMOUNTS = [{"txnAmt": ""}, {"txnAmt": "12.5"}, {"txnAmt": "-1"}, {"currencyCode": "840"}]
+
+
+@pytest.mark.parametrize("change", UNREADABLE_AMOUNTS)
+def test_a_notified_success_without_a_readable_amount_is_unknown(change: dict[str, str]) -> None:
+    assert is_unknown(an_adapter().read_callback(notification(a_notice() | change)).outcome, received=True)
+
+
+@pytest.mark.parametrize("change", UNREADABLE_AMOUNTS)
+async def test_a_queried_success_without_a_readable_amount_is_unknown(change: dict[str, str]) -> None:
+    paid = {"origRespCode": "00", "txnAmt": str(AMOUNT), "currencyCode": "156"} | change
+    wire = Wire(lambda request: CASE._reply(request, "00", **paid))
+    assert is_unknown(await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD)), received=True)
+
+
+@pytest.mark.parametrize("settlement", ["", "12.5", "-1", "0x10"])
+def test_a_notification_without_a_readable_settlement_makes_nothing_final(settlement: str) -> None:
+    paid, refused = (a_notice(code=code) | {"settleAmt": settlement} for code in ("00", "64"))
+    assert isinstance(an_adapter().read_callback(notification(paid)).outcome, Processing)
+    # A refusal that somebody provoked with our order's number must not even keep the payment open for ever.
+    assert is_unknown(an_adapter().read_callback(notification(refused)).outcome, received=False)
 
 
 async def test_an_answer_for_another_merchant_is_unknown() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import httpx
 import pytest
 from aiohttp import web
 
@@ -44,10 +45,12 @@ from gateway.ports import (
     QueryAuthentication,
 )
 from sandbox.app import SandboxConfig, build_app
+from tests.adapters.unionpay_case import as_form
 
 CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "13812340077")
 AMOUNT = 12_345
 IN_TIME_S = 10.0
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008"}
 
 
@@ -395,6 +398,46 @@ async def test_a_failure_is_called_back_as_a_decline(world: World) -> None:
     outcome = world.adapter.read_callback(request).outcome
     assert isinstance(outcome, Declined)
     assert outcome.code is FailureCode.INSUFFICIENT_BALANCE
+
+
+@pytest.mark.parametrize("world", ["unionpay"], indirect=True)
+async def test_the_psps_own_answer_sent_to_our_callback_address_makes_nothing_final(world: World) -> None:
+    heard: list[bytes] = []
+
+    async def listening(request: httpx.Request) -> httpx.Response:
+        answer = await world.transport(request)
+        heard.append(answer.content)
+        return answer
+
+    adapter = build(world.account, listening)
+    payment = await world.payment()
+    assert isinstance(await adapter.pay(payment), Processing)
+    accepted = world.adapter.read_callback(as_form(heard[-1].decode()))
+    assert (accepted.number, type(accepted.outcome)) == (payment.number, Processing)
+    assert isinstance(await adapter.pay(payment), Unknown)
+    duplicate = world.adapter.read_callback(as_form(heard[-1].decode()))
+    assert isinstance(duplicate.outcome, Unknown)
+    await world.final(payment)
+    assert isinstance(await adapter.query(a_query(payment)), Succeeded)
+    with pytest.raises(CallbackRejectedError):
+        world.adapter.read_callback(as_form(heard[-1].decode()))
+
+
+@pytest.mark.parametrize("world", ["unionpay"], indirect=True)
+async def test_a_refusal_that_a_stranger_provoked_with_our_order_number_is_no_callback(world: World) -> None:
+    heard: list[bytes] = []
+
+    async def altering(request: httpx.Request) -> httpx.Response:
+        content = request.content.replace(b"txnAmt=12345", b"txnAmt=12346")
+        altered = httpx.Request("POST", request.url, headers=FORM, content=content, extensions=request.extensions)
+        answer = await world.transport(altered)
+        heard.append(answer.content)
+        return answer
+
+    payment = await world.payment()
+    await build(world.account, altering).pay(payment)
+    assert b"&respCode=11&" in heard[0]
+    assert isinstance(world.adapter.read_callback(as_form(heard[0].decode())).outcome, Unknown)
 
 
 # The catalogue

@@ -102,6 +102,15 @@ def notification(
     return CallbackRequest("POST", query, {"content-type": "application/x-www-form-urlencoded"}, body)
 
 
+def as_form(answer: str) -> CallbackRequest:
+    """An answer's very fields and signature as a form, which is how somebody would send it to our callback address."""
+    head, _, rest = answer.partition("&signPubKeyCert=")
+    pem, _, signature = rest.partition("&signature=")
+    fields = dict(pair.split("=", 1) for pair in head.split("&"))
+    body = urlencode({**fields, "signPubKeyCert": pem, "signature": signature}).encode()
+    return CallbackRequest("POST", "", {"content-type": "application/x-www-form-urlencoded"}, body)
+
+
 class UnionPayCase(Case):
     scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
     pay_codes: ClassVar[Mapping[str, Meaning]] = {
@@ -128,6 +137,7 @@ class UnionPayCase(Case):
         "71": SmsNeeded,
     }
     unmapped_code = "Z9"
+    unsure_pay_codes = frozenset({"03", "04"})
 
     def account(self, merchant: str = "first") -> AccountSettings:
         settings = {
@@ -180,9 +190,12 @@ class UnionPayCase(Case):
         return fields
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
-        if self.checked(request)["txnType"] == "00":
+        asked = self.checked(request)
+        if asked["txnType"] == "00":
             return self._reply(request, "00", origRespCode=code, origRespMsg="说明", txnAmt=str(AMOUNT), queryId="Q1")
-        return self._reply(request, code)
+        # Whether the real one echoes the amount is not public: here it does, which is the harder case.
+        echoed = {name: asked[name] for name in ("txnAmt", "currencyCode") if name in asked}
+        return self._reply(request, code, queryId="Q1", **echoed)
 
     def processing(self, request: httpx.Request) -> httpx.Response:
         return self.answer(request, "05")
@@ -192,6 +205,9 @@ class UnionPayCase(Case):
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         return self._reply(request, "34")
+
+    def query_failed(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "02")
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         head, _, rest = response.text.partition("&signPubKeyCert=")
@@ -204,6 +220,9 @@ class UnionPayCase(Case):
 
     def callback(self, number: str, amount: int, code: str | None = None) -> CallbackRequest:
         return notification(a_notice(number, amount, code or "00"))
+
+    def as_callback(self, answer: httpx.Response) -> CallbackRequest:
+        return as_form(answer.text)
 
     def open_binding(self, request: httpx.Request) -> httpx.Response:
         token = f"{{token={AGREEMENT_NO}&trId={TR_ID}&tokenLevel=40&tokenType=01}}"
@@ -239,4 +258,9 @@ def a_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fi
         "queryId": "202603020030150000001",
         "respCode": code,
         "respMsg": "成功",
+        "settleAmt": str(amount),
+        "settleCurrencyCode": "156",
+        "settleDate": "0302",
+        "traceNo": "000001",
+        "traceTime": "0302003015",
     }

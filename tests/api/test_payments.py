@@ -7,11 +7,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, web
 from stdnum import luhn
 
 from gateway.api.answers import PaymentAnswer
 from gateway.api.app import build_app
+from gateway.api.runner import ProblemRunner
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import CARD as CARD_PREFIX
 from gateway.domain.ids import PAYMENT, show
@@ -223,13 +224,21 @@ async def test_a_search_that_is_not_understood_is_refused(client: Client, query:
 
 async def test_a_client_that_goes_away_cancels_nothing(gateway: FakeGateway) -> None:
     gateway.books.pause = asyncio.Event()
-    # The test server cancels handlers whose client left.
-    async with TestClient(TestServer(build_app(gateway.api()))) as http:
-        asking = asyncio.create_task(Client(http).post("/v1/withholds", order()))
-        await gateway.books.entered.wait()
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+    runner = ProblemRunner(build_app(gateway.api()), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0]
+        async with ClientSession(f"http://{host}:{port}") as http:
+            asking = asyncio.create_task(
+                http.post("/v1/withholds", json=order(), headers={"Authorization": "Bearer sk_test_shop"})
+            )
+            await gateway.books.entered.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
         asyncio.get_running_loop().call_later(0.05, gateway.books.pause.set)
+    finally:
+        await runner.cleanup()
     # The server is down now; it waited for what it had in hand.
     assert [taken.merchant_order_no for taken in gateway.books.orders] == ["A-1"]
 

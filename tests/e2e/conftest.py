@@ -9,7 +9,8 @@ import pytest
 
 from gateway.storage.embedded import EmbeddedPostgres
 from sandbox.keys import prepare_keys
-from tests.e2e.world import Crowd, World, gateway_processes, new_world
+from tests.e2e.processes import Crowd, gateway_processes
+from tests.e2e.world import World, new_world
 
 _numbers = count(1)
 NewDatabase = Callable[[], Awaitable[str]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import schemathesis
 
-from tests.e2e.world import HOLDER, card_number
+from tests.e2e.cards import HOLDER, card_number
 
 CHANGED_EVERY = 3
 SCENES = {"/v1/withholds": "withhold", "/v1/charges": "quick_charge"}

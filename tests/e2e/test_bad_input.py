@@ -3,6 +3,7 @@
 What each rule of a field says in detail is tested at the fields (`tests/api`); here it goes through the whole gateway.
 """
 
+import asyncio
 import json
 from typing import Any
 
@@ -21,7 +22,9 @@ from tests.e2e.bad_values import (
     QUESTION,
     WHAT_IF,
 )
-from tests.e2e.world import Answer, App, Shown, World
+from tests.e2e.business import Answer, App, Shown
+from tests.e2e.waiting import PATIENCE_S
+from tests.e2e.world import World
 
 SCENE_AGAINST_CALL = [
     ("/v1/withholds", "quick_charge"),
@@ -264,3 +267,28 @@ async def test_addresses_and_methods_that_are_not_there(app: App) -> None:
     await refused(app, "GET", "/v1/nothing", None, 404, "not_found")
     await refused(app, "DELETE", "/v1/payments", None, 405, "method_not_allowed")
     await refused(app, "PUT", "/v1/withholds", b"{}", 405, "method_not_allowed")
+
+
+NO_HTTP = [
+    b"nonsense\r\n\r\n",
+    b"GET\r\n\r\n",
+    b"POST /v1/withholds HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST /v1/withholds HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    b"GET /v1/payments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"k" * 20_000 + b"\r\n\r\n",
+    b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("sent_raw", NO_HTTP)
+async def test_what_is_no_http_is_a_problem_too(world: World, sent_raw: bytes) -> None:
+    host, port = world.gateway.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(sent_raw)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    finally:
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), head
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "bad_request"

@@ -13,7 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from tests.e2e.world import Answer, App, Shown, World, only
+from tests.e2e.business import Answer, App, Shown
+from tests.e2e.merchants import only, with_spare
+from tests.e2e.world import World
 from tests.sandbox.merchants import Fields, digest, private_key
 
 STAYS_OPEN_S = 600
@@ -129,17 +131,21 @@ async def test_callbacks_that_are_not_this_psps_word_are_rejected(
 
 
 async def test_a_callback_at_another_account_is_rejected(world: World, psp: UnionPayPen) -> None:
-    app = await world.merchant()
+    app = await world.merchant(with_spare)
     payment = await paid_and_open(world, app)
+    assert payment["channel"] == "spare"
     notice = psp.signed(await notice_of(world, payment))
     # All merchants of the tests have the same number at the sandbox, so its signature alone does not tell.
     assert (await send(world, app, notice, "other.unionpay_main")).status == 400
     assert (await send(world, app, notice, "demo.unionpay_main")).status == 400
     assert (await send(world, app, notice, "allinpay_main")).status == 404
+    assert (await send(world, app, notice, "unionpay_main")).status == 400
     for unknown in ("nobody.unionpay_main", "unionpay_main.demo", "demo"):
         answer = await send(world, app, notice, unknown)
         assert answer.status == 404
     assert (await app.payment(payment["id"]))["status"] == "processing"
+    assert (await send(world, app, notice, "unionpay_spare")).status == 200
+    assert (await app.payment(payment["id"]))["status"] == "succeeded"
 
 
 async def test_another_amount_is_an_anomaly_and_the_payment_stays_open(world: World, psp: UnionPayPen) -> None:

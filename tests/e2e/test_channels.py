@@ -6,7 +6,11 @@ Not here: every way of the nine steps (the router's own tests).
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.e2e.world import App, Crowd, Shown, World, only, until
+from tests.e2e.business import App, Shown
+from tests.e2e.merchants import only, with_spare
+from tests.e2e.processes import Crowd
+from tests.e2e.waiting import until
+from tests.e2e.world import World
 
 WITHIN_S = 3.0
 """One second is promised; the rest is for a machine that does other things too."""
@@ -118,3 +122,20 @@ async def test_a_failed_payment_gives_its_daily_room_back(world: World) -> None:
     assert paid["status"] == "succeeded"
     refused = await app.pay(world.order(1, user_id=user))
     assert refused["failure"]["code"] == "daily_limit_exceeded"
+
+
+async def test_a_refusal_of_a_card_that_another_account_verified_is_the_channels_fault(world: World) -> None:
+    app = await world.merchant(with_spare)
+    code = await world.code_of(app)
+    user, card = world.user(), world.card()
+    await world.admin("PATCH", f"/merchants/{code}/channels/spare", {"on": False})
+    verified = await app.pay_to_the_end(world.order(world.dear(), user_id=user, card=card))
+    assert (verified["status"], verified["channel"]) == ("succeeded", "unionpay")
+
+    await world.admin("PATCH", f"/merchants/{code}/channels/spare", {"on": True})
+    await world.fault("unionpay", "decline", code="66", times=1, match={"operation": "authenticate"})
+    refused = await app.pay(world.order(world.dear(), user_id=user, card=card))
+    assert (refused["channel"], refused["failure"]["code"]) == ("spare", "authentication_rejected")
+    assert refused["failure"]["blame"] == "channel"
+    switched = await app.pay_to_the_end(world.order(world.dear(), user_id=user, card=card))
+    assert (switched["status"], switched["channel"]) == ("succeeded", "unionpay")

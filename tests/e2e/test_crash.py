@@ -13,23 +13,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.e2e.business import App, Shown, path_of
 from tests.e2e.conftest import NewDatabase
-from tests.e2e.world import (
-    PROVIDERS,
-    QUICK_PACE,
-    App,
-    GatewayProcess,
-    Shown,
-    World,
-    gateway_processes,
-    new_world,
-    path_of,
-    until,
-)
+from tests.e2e.processes import GatewayProcess, gateway_processes
+from tests.e2e.waiting import until
+from tests.e2e.world import PROVIDERS, QUICK_PACE, World, new_world
 
-ORDERS = 300
+ORDERS = 240
 AT_ONCE = 40
-KILL_AFTER = (60, 180)
+KILL_AFTER = (50, 150)
 """Kills come when so many orders were answered."""
 BOOKS_WITHIN_S = 60.0
 TRY_AGAIN_S = 0.05

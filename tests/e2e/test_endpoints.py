@@ -17,7 +17,10 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from gateway.domain.catalogue_content import EndpointContent, MerchantContent
 from gateway.flows.notify import TRIES_MAX
-from tests.e2e.world import App, Change, Shown, World, endpoint_at, new_secret, served, until
+from tests.e2e.business import App, Shown
+from tests.e2e.merchants import Change, endpoint_at, new_secret
+from tests.e2e.waiting import until
+from tests.e2e.world import World, served
 
 
 @dataclass

@@ -6,7 +6,8 @@ Not here: what goes wrong (`test_money_is_safe`), requests that are refused (`te
 import orjson
 from standardwebhooks import Webhook
 
-from tests.e2e.world import App, World
+from tests.e2e.business import App
+from tests.e2e.world import World
 
 
 async def test_a_withhold_by_allinpay_is_final_in_the_first_answer(world: World) -> None:

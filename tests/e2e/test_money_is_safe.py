@@ -20,7 +20,11 @@ from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.flows.opening import Opening
 from gateway.supervise import free_port
-from tests.e2e.world import App, Crowd, Shown, World, only, path_of
+from tests.e2e.business import App, Shown, path_of
+from tests.e2e.merchants import only
+from tests.e2e.processes import Crowd
+from tests.e2e.waiting import until
+from tests.e2e.world import World
 
 COPIES = 1000
 LONG_AGO = timedelta(seconds=60)
@@ -141,6 +145,22 @@ async def test_a_final_state_that_comes_late_is_waited_for(world: World) -> None
         payment = await world.app.pay(world.order(amount))
         assert payment["status"] == "processing"
         assert (await world.app.final(payment["id"]))["status"] == status
+
+
+async def test_a_client_that_goes_away_cancels_nothing(world: World) -> None:
+    order = world.order()
+    await world.fault("allinpay", "delay", order["amount"], seconds=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await world.app.pay(order)
+
+    async def paid() -> Shown | None:
+        found = await world.app.get(f"/v1/payments?merchant_order_no={order['merchant_order_no']}&status=succeeded")
+        return found["data"][0] if found["data"] else None
+
+    payment = await until(paid, "payment of a client that went away")
+    assert [entry["source"] for entry in await world.app.said(payment["id"], "channel_said")] == ["answer"]
+    await charged_once(world, world.app, payment)
 
 
 # Nothing arrived

@@ -5,52 +5,45 @@ or accounts of its own makes a merchant of its own. Faults of the sandbox are ma
 one payment only. Nothing here waits for a time to pass: it looks until something is so, or too much time went by.
 """
 
-import asyncio
 import base64
 import contextlib
 import itertools
 import secrets
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import asyncpg
 from aiohttp import web
 from pydantic import SecretStr
 
+from gateway.api.runner import ProblemRunner
 from gateway.bootstrap import System, system
 from gateway.catalogue_file import read_catalogue
 from gateway.dev import sample_catalogue
 from gateway.domain.catalogue_content import (
-    AccountContent,
     AppContent,
     CatalogueFile,
-    EndpointContent,
     KeyContent,
     MerchantContent,
-    RuleContent,
     key_hash_of,
 )
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
-from gateway.supervise import Child, free_port
 from reconciliation.books import Difference, Entry, compare
 from sandbox.app import SandboxConfig
 from sandbox.app import build_app as build_sandbox
-from sandbox.business_system import build_app as build_business_system
+from tests.e2e.business import Answer, App, Receiver, Shown
+from tests.e2e.cards import HOLDER, ICBC, card_number
+from tests.e2e.merchants import Change, account_with, new_secret
+from tests.e2e.waiting import until
 
-FINAL = frozenset({"succeeded", "failed", "closed", "returned"})
-PATIENCE_S = 20.0
-"""Far longer than anything here takes, for machines that do other things too."""
-LOOK_EVERY_S = 0.02
 ANSWER_WITHIN_S = 60.0
 PROVIDERS = ("unionpay", "allinpay")
 
-HOLDER = {"holder_name": "张三", "id_no": "11010519491231002X", "phone": "13800138000"}
 QUICK_PACE: Mapping[str, Any] = {
     "poll_gaps_s": (0.2, 0.3, 0.5, 1.0),
     "not_found_answers": 3,
@@ -66,151 +59,6 @@ QUICK_SANDBOX = SandboxConfig(
     callback_timeout_s=3.0,
     callback_time_scale=0.002,
 )
-
-T = TypeVar("T")
-Shown = dict[str, Any]
-Change = Callable[[MerchantContent], MerchantContent]
-
-
-async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: float = PATIENCE_S) -> T:
-    """What `look` finds, once it finds something. Fails by name when that takes too long."""
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + within_s
-    while (found := await look()) is None:
-        if loop.time() > give_up_at:
-            raise AssertionError(f"after {within_s:.0f} s there is still no {what}")
-        await asyncio.sleep(LOOK_EVERY_S)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, read whole."""
-
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
-    body: Any
-
-
-@dataclass
-class App:
-    """A business system: its key, and the gateway it talks to."""
-
-    world: "World"
-    gateway: str
-    key: str
-
-    def at(self, gateway: str) -> "App":
-        """The same business system, talking to another gateway."""
-        return App(self.world, gateway, self.key)
-
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """Any call, with the key."""
-        return await self.world.call(
-            method, self.gateway + path, body, {"Authorization": f"Bearer {self.key}"} | headers
-        )
-
-    async def get(self, path: str) -> Any:
-        """A call that must be answered 200: its body."""
-        answer = await self.call("GET", path)
-        assert answer.status == 200, answer.raw
-        return answer.body
-
-    async def pay(self, order: Shown) -> Shown:
-        """Take a payment that must be taken."""
-        answer = await self.call("POST", path_of(order), order)
-        assert answer.status == 201, answer.raw
-        return dict(answer.body)
-
-    async def payment(self, payment_id: str) -> Shown:
-        """The payment as it is now."""
-        return dict(await self.get(f"/v1/payments/{payment_id}"))
-
-    async def final(self, payment_id: str, within_s: float = PATIENCE_S) -> Shown:
-        """The payment once nothing more is expected."""
-
-        async def look() -> Shown | None:
-            payment = await self.payment(payment_id)
-            return payment if payment["status"] in FINAL else None
-
-        return await until(look, f"final state of {payment_id}", within_s)
-
-    async def pay_to_the_end(self, order: Shown) -> Shown:
-        """Take a payment and wait until it is final."""
-        payment = await self.pay(order)
-        return payment if payment["status"] in FINAL else await self.final(payment["id"])
-
-    async def events(self, payment_id: str) -> list[Shown]:
-        """The payment's events, oldest first."""
-        return list(reversed((await self.get(f"/v1/events?object_id={payment_id}"))["data"]))
-
-    async def told(self, payment_id: str, count: int = 1) -> list[Shown]:
-        """The payment's events once there are so many and all are delivered."""
-
-        async def look() -> list[Shown] | None:
-            events = await self.events(payment_id)
-            arrived = all(delivery["status"] == "delivered" for event in events for delivery in event["deliveries"])
-            return events if len(events) >= count and arrived else None
-
-        return await until(look, f"delivery of {count} events of {payment_id}")
-
-    async def said(self, payment_id: str, what: str) -> list[Shown]:
-        """The entries of this kind in the payment's timeline."""
-        timeline = await self.get(f"/v1/payments/{payment_id}/timeline")
-        return [entry for entry in timeline["data"] if entry["what"] == what]
-
-    async def all_payments(self) -> list[Shown]:
-        """Every payment of the app, page by page."""
-        found: list[Shown] = []
-        after = ""
-        while True:
-            page = await self.get(f"/v1/payments?limit=200{after}")
-            found += page["data"]
-            if page["next"] is None:
-                return found
-            after = f"&after={page['next']}"
-
-
-def path_of(order: Shown) -> str:
-    """The call that takes an order of this scene."""
-    return "/v1/withholds" if order["scene"].endswith("withhold") else "/v1/charges"
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """One delivery, as it came."""
-
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass
-class Receiver:
-    """The sample business system, with every delivery kept as it came."""
-
-    secret: str
-    address: str = ""
-    arrived: list[Notification] = field(default_factory=list)
-
-    def app(self) -> web.Application:
-        """It, as an application."""
-
-        @web.middleware
-        async def keep(
-            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-        ) -> web.StreamResponse:
-            if request.method == "POST":
-                self.arrived.append(Notification(dict(request.headers), await request.read()))
-            return await handler(request)
-
-        app = build_business_system(self.secret, tell=lambda _: None)
-        app.middlewares.append(keep)
-        return app
-
-    def of(self, event_id: str) -> list[Notification]:
-        """The deliveries of one event."""
-        return [one for one in self.arrived if one.headers["webhook-id"] == event_id]
 
 
 @dataclass
@@ -238,7 +86,7 @@ class World:
         """A user of the test's own."""
         return f"user-{self.number()}"
 
-    def card(self, tail: str | None = None, issuer: str = "622202") -> Shown:
+    def card(self, tail: str | None = None, issuer: str = ICBC) -> Shown:
         """A new card (ICBC's unless said otherwise); without `tail` its last digits ask the sandbox for nothing."""
         return {"card_no": card_number(issuer, self.number(), tail), **HOLDER}
 
@@ -306,7 +154,8 @@ class World:
 
     async def at_the_psp(self, payment: Shown) -> Shown | None:
         """The payment's order as its provider has it, or None when it never arrived."""
-        found = await self.transactions(payment["channel"], payment["channel_order_no"])
+        provider = "allinpay" if payment["channel"] == "allinpay" else "unionpay"
+        found = await self.transactions(provider, payment["channel_order_no"])
         return found[0] if found else None
 
     async def openings(self) -> int:
@@ -331,7 +180,7 @@ class World:
             merchant,
             code=code,
             apps=(AppContent("loans", "loans", (KeyContent("test", key_hash_of(key)),)),),
-            accounts=tuple(_changed(account, accounts.get(account.provider, {})) for account in merchant.accounts),
+            accounts=tuple(account_with(account, accounts.get(account.provider, {})) for account in merchant.accounts),
         )
         await self.apply(change(merchant))
         return App(self, self.gateway, key)
@@ -374,57 +223,13 @@ class World:
             await connection.close()
 
 
-def card_number(issuer: str, number: int, tail: str | None) -> str:
-    """A card number of 19 digits, valid by Luhn."""
-    if tail is None:
-        first = f"{issuer}{number:09d}124"
-        return next(f"{first}{digit}" for digit in range(10) if luhn_sum(f"{first}{digit}") == 0)
-    first = f"{issuer}{number:08d}"
-    return next(f"{first}{digit}{tail}" for digit in range(10) if luhn_sum(f"{first}{digit}{tail}") == 0)
-
-
-def luhn_sum(digits: str) -> int:
-    """0 for a valid number."""
-    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
-    return sum(value // 10 + value % 10 for value in doubled) % 10
-
-
-def rules_with(merchant: MerchantContent, channel: str, **changed: Any) -> tuple[RuleContent, ...]:
-    """The merchant's rules, those of one channel changed."""
-    return tuple(replace(rule, **changed) if rule.channel == channel else rule for rule in merchant.rules)
-
-
-def only(channel: str, **changed: Any) -> Change:
-    """A merchant whose payments can go to one channel only."""
-
-    def change(merchant: MerchantContent) -> MerchantContent:
-        rules = tuple(replace(rule, **changed) for rule in merchant.rules if rule.channel == channel)
-        return replace(merchant, rules=rules)
-
-    return change
-
-
-def endpoint_at(url: str, *secrets_of_it: str, code: str = "loans", **more: Any) -> EndpointContent:
-    """An endpoint of the app, on this machine."""
-    return EndpointContent(code, "loans", url, more.get("event_types"), True, secrets_of_it)
-
-
-def new_secret() -> str:
-    """A secret of an endpoint."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
-
-
-def _changed(account: AccountContent, changes: Mapping[str, Any]) -> AccountContent:
-    own = {name: value for name, value in changes.items() if name in AccountContent.__dataclass_fields__}
-    settings = {name: value for name, value in changes.items() if name not in own}
-    return replace(account, settings={**account.settings, **settings}, **own)
-
-
 @contextlib.asynccontextmanager
-async def served(app: web.Application, listening: socket.socket | None = None) -> AsyncIterator[str]:
+async def served(
+    app: web.Application, listening: socket.socket | None = None, runs: type[web.AppRunner] = web.AppRunner
+) -> AsyncIterator[str]:
     """An application on a free port, or on a socket that is bound already: its address."""
     listening = listening or socket.create_server(("127.0.0.1", 0), backlog=2048)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    runner = runs(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
         await web.SockSite(runner, listening, backlog=2048).start()
@@ -468,79 +273,5 @@ async def new_world(
         world.system = running
         await world.apply(*merchants.values())
         assert running.app is not None
-        world.gateway = await stack.enter_async_context(served(running.app, listening))
+        world.gateway = await stack.enter_async_context(served(running.app, listening, ProblemRunner))
         yield world
-
-
-class GatewayProcess:
-    """A gateway in a process of its own, on a port of its own. It ends with the test process, whatever happens."""
-
-    def __init__(self, settings: Settings, port: int | None = None) -> None:
-        assert settings.database_url is not None
-        assert settings.card_keys is not None
-        self._port = port or free_port()
-        self.address = f"http://127.0.0.1:{self._port}"
-        self._environment = {
-            "SLUICE_DATABASE_URL": settings.database_url,
-            "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
-            "SLUICE_ADMIN_TOKEN": SAMPLE_ADMIN_TOKEN,
-            "SLUICE_PORT": str(self._port),
-            "SLUICE_LOG_FORMAT": "json",
-            "SLUICE_LOG_LEVEL": "warning",
-        }
-        self.lines: list[str] = []
-        self._child: Child | None = None
-
-    def start(self) -> None:
-        """Start it, or start it again after it was killed."""
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--child"]
-        self._child = Child("gateway", command, self._environment, lambda _, line: self.lines.append(line))
-
-    async def ready(self, session: aiohttp.ClientSession) -> None:
-        """Wait until it takes payments."""
-
-        async def look() -> bool | None:
-            assert self._child is not None
-            self._child.require_alive()
-            try:
-                async with session.get(f"{self.address}/readyz") as answer:
-                    return answer.status == 200 or None
-            except aiohttp.ClientError:
-                return None
-
-        await until(look, f"gateway at {self.address}", 60.0)
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self._child is not None
-        self._child.process.kill()
-        self._child.end(PATIENCE_S)
-
-    async def end(self) -> None:
-        """End it in good order."""
-        if self._child is not None and self._child.process.poll() is None:
-            self._child.process.terminate()
-            await asyncio.to_thread(self._child.end, PATIENCE_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """A world with gateways in processes of their own, at these addresses."""
-
-    world: World
-    addresses: list[str]
-
-
-@contextlib.asynccontextmanager
-async def gateway_processes(world: World, count: int) -> AsyncIterator[list[GatewayProcess]]:
-    """Gateways in processes of their own, on the world's database."""
-    processes = [GatewayProcess(world.settings) for _ in range(count)]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            await process.ready(world.session)
-        yield processes
-    finally:
-        for process in processes:
-            await process.end()

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.sandbox.conftest import Start
 from tests.sandbox.merchants import CARD, Mailbox, Sandbox, braces, public_key
 
+SETTLEMENT = {"settleAmt", "settleCurrencyCode", "settleDate", "traceNo", "traceTime"}
+
 
 async def test_an_opened_card_is_charged_by_its_token_and_notified_with_a_signature(
     sandbox: Sandbox, mailbox: Mailbox
@@ -49,6 +51,28 @@ async def test_a_withhold_is_accepted_then_processing_then_succeeded(start: Star
     await mailbox.wait_for(1)
     final = await merchant.query(order_no)
     assert (final["respCode"], final["origRespCode"], final["txnAmt"]) == ("00", "00", "1000")
+
+
+async def test_only_notifications_and_queries_of_finished_orders_state_the_settlement(
+    start: Start, mailbox: Mailbox
+) -> None:
+    sandbox = await start(processing_delay_s=0.2)
+    merchant = sandbox.unionpay
+    await merchant.open()
+    order_no = merchant.number()
+    accepted = await merchant.send(merchant.withholding(order_no, back_url=mailbox.url))
+    still_open = await merchant.query(order_no)
+    [notice] = await mailbox.wait_for(1)
+    finished = await merchant.query(order_no)
+    duplicate = await merchant.send(merchant.withholding(order_no, back_url=mailbox.url))
+    for without in (accepted, still_open, duplicate):
+        assert not SETTLEMENT & set(without)
+    stated = {name: notice[name] for name in SETTLEMENT}
+    assert stated == {name: finished[name] for name in SETTLEMENT}
+    assert (stated["settleAmt"], stated["settleCurrencyCode"]) == ("1000", "156")
+    lengths = {"settleDate": 4, "traceNo": 6, "traceTime": 10}
+    assert {name: len(stated[name]) for name in lengths} == lengths
+    assert "".join(stated[name] for name in lengths).isdecimal()
 
 
 async def test_an_order_sent_twice_is_worked_once_and_counted_twice(sandbox: Sandbox, mailbox: Mailbox) -> None:

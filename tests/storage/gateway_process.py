@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,6 +22,7 @@ from gateway.storage.crypto import KeyRing
 from gateway.storage.due import DueStore
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
+from gateway.storage.rows import payments_by_id
 from gateway.storage.statement import fetch
 from tests.unit.domain.samples import NOW, PACE, opening, order
 
@@ -40,11 +41,13 @@ class Process:
     max_waiting: int = 1000
     delivers: bool = True
     handed_over: list[DueDelivery] = field(default_factory=list)
+    now: datetime = NOW
+    """What its clock says when it opens payments."""
 
     def __post_init__(self) -> None:
         hand_over = self.handed_over.extend if self.delivers else None
         self.opening = OpeningStore(
-            self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over
+            self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
         )
         self.recording = RecordingStore(self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, hand_over)
         self.books = Books(self.opening, self.recording, self.max_waiting)
@@ -52,6 +55,7 @@ class Process:
 
     async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
         """Open these orders in one flush; all of them must be taken."""
+        self.now = now
         payments = []
         for result in await self.opening.flush([opening(asked, now) for asked in orders]):
             assert isinstance(result, OpenResult), result
@@ -73,6 +77,12 @@ class Process:
     ) -> Recorded:
         """Record one word about the authentication before a payment."""
         return await self.books.record(card_fact(payment, outcome, source, at))
+
+    async def read(self, payment: Payment) -> Payment:
+        """The payment as it stands in the books."""
+        async with self.engine.connect() as connection:
+            (found,) = await payments_by_id(connection, payment.merchant_id, [payment.payment_id])
+        return found
 
     async def rows(self, sql: str, *values: Any) -> Sequence[Any]:
         """Read rows by plain SQL."""
@@ -106,17 +116,13 @@ class Process:
 
 
 def fact(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> PaymentFact:
-    return PaymentFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, *_ids())
+    return PaymentFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
 
 
 def card_fact(
     payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
 ) -> AuthenticationFact:
-    return AuthenticationFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, *_ids())
-
-
-def _ids() -> tuple[UUID, UUID, UUID, UUID]:
-    return uuid4(), uuid4(), uuid4(), uuid4()
+    return AuthenticationFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
 
 
 class LostCommitEngine:

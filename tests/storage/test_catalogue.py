@@ -192,6 +192,38 @@ async def test_an_account_never_changes_its_provider(store: CatalogueStore) -> N
         await put(store, moved)
 
 
+async def test_an_account_never_changes_whose_it_is(store: CatalogueStore) -> None:
+    settings = {"url": "http://x", "merchant_id": "100000000000001"}
+    account = replace(SHOP.accounts[0], settings=settings, identity=frozenset({"merchant_id"}))
+    await put(store, replace(SHOP, accounts=(account,)))
+    words = (
+        "account tl of shop: merchant_id cannot change, since open payments would be asked for at a merchant number "
+        "that never had them: give the new contract a code of its own"
+    )
+    for others in ({"url": "http://x"}, {**settings, "merchant_id": "100000000000002"}):
+        with pytest.raises(CatalogueRefusedError, match=f"^{words}$"):
+            await put(store, replace(SHOP, accounts=(replace(account, settings=others),)))
+    assert (await store.load()).version == 1
+
+
+async def test_an_account_that_left_the_file_keeps_whose_it_is(store: CatalogueStore) -> None:
+    account = replace(SHOP.accounts[0], settings={"merchant_id": "1"}, identity=frozenset({"merchant_id"}))
+    await put(store, replace(SHOP, accounts=(account,)))
+    await put(store, MerchantContent("shop", "商店"))
+    with pytest.raises(CatalogueRefusedError, match="merchant_id cannot change"):
+        await put(store, replace(SHOP, accounts=(replace(account, settings={"merchant_id": "2"}),)))
+
+
+async def test_the_addresses_and_keys_of_an_account_may_change(store: CatalogueStore) -> None:
+    account = replace(
+        SHOP.accounts[0], settings={"url": "http://x", "merchant_id": "1"}, identity=frozenset({"merchant_id"})
+    )
+    await put(store, replace(SHOP, accounts=(account,)))
+    moved = replace(account, settings={"url": "http://y", "merchant_id": "1"}, secrets={"user_pass": "new"})
+    (now,) = (await put(store, replace(SHOP, accounts=(moved,)))).accounts.values()
+    assert (now.settings["url"], now.secrets) == ("http://y", {"user_pass": "new"})
+
+
 async def test_secrets_are_encrypted_and_open_nowhere_else(store: CatalogueStore, engine: AsyncEngine) -> None:
     await put(store, SHOP)
     async with engine.connect() as connection:

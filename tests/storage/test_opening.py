@@ -22,7 +22,7 @@ from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, Stage, Status
-from gateway.ports import OpenResult, OrderConflictError, OverloadedError
+from gateway.ports import OpenResult, OrderConflictError, OverloadedError, PaymentKey
 from gateway.storage.crypto import KeyRing
 from gateway.storage.engine import create_engine
 from router.decide import replay
@@ -86,8 +86,9 @@ async def test_many_orders_are_opened_in_one_flush_in_their_order(process: Proce
 async def test_a_payment_is_read_back_as_it_was_answered(process: Process) -> None:
     opened = await process.open_one(description="代扣", metadata={"loan": [1, "二"]}, customer_present=True)
     assert opened.attempt is not None
-    read = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", opened.attempt.attempt_id)
-    assert read == opened
+    assert await process.read(opened) == opened
+    key = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", opened.attempt.attempt_id)
+    assert key == PaymentKey(MERCHANT_ID, opened.payment_id, opened.user_id)
     assert await process.due.payment_of_attempt(MERCHANT_ID, "tl-1", opened.attempt.attempt_id) is None
     assert await process.due.payment_of_attempt(UUID(int=0xB), "up-1", opened.attempt.attempt_id) is None
 
@@ -129,6 +130,7 @@ async def test_without_somebody_to_deliver_at_once_any_worker_may_take_the_deliv
 
 async def test_every_order_of_a_flush_belongs_to_the_day_whose_facts_routed_it(process: Process) -> None:
     before, after = NOW.replace(hour=15, minute=59, second=59), NOW.replace(hour=16)
+    process.now = after
     results = await process.opening.flush([opening(order("a"), before), opening(order("b"), after)])
     days = {cast("OpenResult", result).payment.business_day for result in results}
     assert days == {date(2026, 3, 6)}

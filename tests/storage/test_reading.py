@@ -123,7 +123,7 @@ async def test_a_payment_is_read_whole(engine: AsyncEngine, reader: Reader) -> N
     payment = await reader.payment(MERCHANT, "shop", payment_id)
     assert isinstance(payment, Payment)
     assert payment.failure == Failure(FailureCode.CARD_LOST, Blame.PAYER, "3008", "余额不足")
-    assert payment.card == Card(card_id, "622202****", "ABC")
+    assert payment.card == Card(card_id, "622202****", "ICBC")  # the bank of the payment, not of the card's first one
     assert (payment.kind, payment.scene, payment.status) == (Kind.WITHHOLD, Scene.WITHHOLD, Status.FAILED)
     assert (payment.created_at, payment.finished_at, payment.business_day) == (NOW, at(9), DAY)
     assert (payment.description, payment.metadata, payment.due, payment.sequence) == ("月供", {"a": 1}, None, 1)

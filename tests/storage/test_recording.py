@@ -94,8 +94,7 @@ async def test_a_success_moves_the_reservation_and_is_told(process: Process) -> 
     opened = await process.open_one()
     recorded = await process.heard(opened, Succeeded(1000, "theirs-1", later(seconds=3)), at=later(seconds=4))
     assert not recorded.submit
-    assert recorded.payment.attempt is not None
-    read = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", recorded.payment.attempt.attempt_id)
+    read = await process.read(recorded.payment)
     assert read == recorded.payment
     assert read.status is Status.SUCCEEDED
     assert await process.usage() == (0, 1000, 0)
@@ -124,8 +123,7 @@ async def test_a_word_that_settles_nothing_keeps_the_reservation_and_is_observed
 ) -> None:
     opened = await process.open_one()
     recorded = await process.heard(opened, outcome)
-    assert recorded.payment.attempt is not None
-    read = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", recorded.payment.attempt.attempt_id)
+    read = await process.read(recorded.payment)
     assert read == recorded.payment
     assert read != opened
     assert await process.usage() == (1000, 0, 0)
@@ -154,11 +152,22 @@ async def test_the_last_attempt_is_the_one_that_finished_last_whatever_is_record
     assert await last_attempt(process) == ("failed", "payer", later(seconds=30))
 
 
-async def test_of_two_that_finished_together_the_last_is_the_one_with_the_larger_id(process: Process) -> None:
-    pair = [await process.open_one() for _ in range(2)]
-    await process.recording.flush([fact(pair[0], Succeeded(1000)), fact(pair[1], INSUFFICIENT)])
-    largest = max(p.attempt.attempt_id for p in pair if p.attempt)
-    assert await process.one("SELECT attempt_id FROM last_attempts") == largest
+@pytest.mark.parametrize("larger_first", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+async def test_of_two_that_finished_at_the_same_time_the_last_is_the_one_with_the_larger_id(
+    process: Process, larger_first: bool, together: bool
+) -> None:
+    opened = [await process.open_one() for _ in range(2)]
+    pair = sorted(opened, key=_attempt_id, reverse=larger_first)
+    facts = [fact(p, Succeeded(1000)) for p in pair]
+    for batch in [facts] if together else [facts[:1], facts[1:]]:
+        await process.recording.flush(list(batch))
+    assert await process.one("SELECT attempt_id FROM last_attempts") == max(map(_attempt_id, pair))
+
+
+def _attempt_id(payment: Payment) -> UUID:
+    assert payment.attempt is not None
+    return payment.attempt.attempt_id
 
 
 async def test_usage_is_of_the_day_of_the_payment_however_late_the_word(process: Process) -> None:
@@ -230,6 +239,22 @@ async def test_of_contradicting_words_at_once_one_wins_and_the_other_is_an_anoma
     assert (status, kind) in {("succeeded", "late_failure"), ("failed", "late_success")}
     assert await process.usage() == ((0, 1000, 0) if status == "succeeded" else (0, 1000, 1))
     assert await event_types(process) == [f"payment.{status}", "payment.anomaly"]
+
+
+async def test_a_fact_that_waited_for_its_user_is_applied_to_what_was_recorded_meanwhile(
+    process: Process, other: Process
+) -> None:
+    opened = await process.open_one()
+    async with process.engine.begin() as connection:
+        await connection.exec_driver_sql("SELECT 1 FROM users WHERE user_id = 'u1' FOR UPDATE")
+        waiting = asyncio.create_task(other.heard(opened, Succeeded(1000)))
+        await process.somebody_waits()
+        await connection.exec_driver_sql(
+            "UPDATE payments SET status = 'failed', failure_code = 'card_frozen', failure_blame = 'payer', "
+            "due_at = NULL, due_kind = NULL, finished_at = created_at"
+        )
+    assert (await waiting).payment.status is Status.FAILED
+    assert await process.one("SELECT kind FROM anomalies") == "late_success"
 
 
 async def test_a_late_success_counts_once_is_told_once_and_changes_no_state(process: Process) -> None:

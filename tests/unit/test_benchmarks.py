@@ -8,6 +8,7 @@ from stdnum.cn import ric
 
 from benchmarks.figures import LoadFigures, Pgbench, percentile
 from benchmarks.orders import Orders, card_no, id_no
+from benchmarks.proof import Expected, compare_ours, compare_theirs
 from benchmarks.report import Results
 from benchmarks.wire import content_length
 from gateway.domain.cards import bank_of
@@ -55,6 +56,26 @@ def test_what_the_proofs_found_wrong_names_its_load() -> None:
     results = Results(seconds=8, processes=1)
     results.loads = [_load(32, 500.0, ["3 payments are not final"])]
     assert results.problems == ["hmac, known users at 32: 3 payments are not final"]
+
+
+WHOLE = {"payments": 2, "amount": 300, "succeeded": 2, "unfinished": 0, "attempts": 2, "undelivered": 0}
+
+
+def test_whole_books_prove_nothing_wrong() -> None:
+    assert compare_ours(WHOLE, Expected(2, 300)) == []
+    assert compare_theirs(WHOLE, {"orders": 2, "submissions": 2, "amount": 300, "forged": 0}) == []
+
+
+@pytest.mark.parametrize(
+    "broken", [{"payments": 1}, {"amount": 299}, {"succeeded": 1}, {"unfinished": 1}, {"undelivered": 1}]
+)
+def test_books_that_lack_anything_are_a_problem(broken: dict[str, int]) -> None:
+    assert compare_ours({**WHOLE, **broken}, Expected(2, 300))
+
+
+@pytest.mark.parametrize("broken", [{"orders": 3}, {"submissions": 3}, {"amount": 301}, {"forged": 1}])
+def test_a_psp_that_did_anything_else_is_a_problem(broken: dict[str, int]) -> None:
+    assert compare_theirs(WHOLE, {"orders": 2, "submissions": 2, "amount": 300, "forged": 0, **broken})
 
 
 def _load(concurrency: int, per_s: float, problems: list[str] | None = None) -> LoadFigures:

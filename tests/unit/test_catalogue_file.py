@@ -133,6 +133,12 @@ def test_the_pace_of_an_account_reaches_its_adapter_among_the_settings(read: Rea
     assert "answer_timeout_s" not in settings
 
 
+def test_an_account_brings_what_its_provider_declares_never_to_change(read: Read) -> None:
+    account = read(GOOD).merchants[0].accounts[0]
+    assert account.identity == {"merchant_id"}
+    assert account.identity <= set(account.settings)
+
+
 def test_the_word_all_stands_for_every_known_bank(read: Read) -> None:
     rules = read(GOOD.replace('banks = ["ICBC", "ABC"]', 'banks = "all"')).merchants[0].rules
     assert {rule.bank for rule in rules} == set(bank_names())

@@ -273,7 +273,8 @@ def test_only_a_query_can_find_nothing(source: Source) -> None:
         (Source.ANSWER, Processing()),
         (Source.POLL, Processing()),
         (Source.CALLBACK, Processing()),
-        (Source.ANSWER, Unknown("unmapped", "ZZ")),
+        (Source.ANSWER, Unknown("unmapped", "ZZ", received=True)),
+        (Source.POLL, Unknown("unmapped", "ZZ", received=True)),
         (Source.CALLBACK, Succeeded(WRONG_AMOUNT)),
     ],
 )
@@ -443,3 +444,34 @@ def test_nothing_is_paid_before_the_card_is_bound(history: list[tuple[Step, floa
         bound = bound or verdict.submit
         now_is = verdict.payment
         assert bound or now_is.status is not Status.SUCCEEDED
+
+
+def test_a_second_success_under_another_number_of_theirs_is_an_anomaly() -> None:
+    paid = judge(payment(), Succeeded(1000, "theirs-1")).payment
+    again = apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-2"), PACE, later(minutes=1))
+    assert again.payment == paid
+    assert again.anomaly is not None
+    assert again.anomaly.kind is AnomalyKind.TRANSACTION_MISMATCH
+    assert apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-1"), PACE, later(minutes=1)).anomaly is None
+    assert apply(paid, Source.CALLBACK, Succeeded(1000), PACE, later(minutes=1)).anomaly is None
+
+
+def test_what_we_did_not_send_in_time_is_not_the_channels_fault() -> None:
+    late = judge(payment(), NotSent("too late", ours=True), Source.ANSWER).payment.failure
+    refused = judge(payment(), NotSent("refused"), Source.ANSWER).payment.failure
+    assert late is not None
+    assert refused is not None
+    assert (late.code, late.blame, refused.blame) == (FailureCode.CHANNEL_UNAVAILABLE, Blame.PLATFORM, Blame.CHANNEL)
+
+
+def test_a_payment_whose_user_never_acted_closes_when_its_channel_has_proved_to_know_nothing() -> None:
+    waiting = payment(Status.REQUIRES_ACTION)
+    assert waiting.due is not None
+    expiring = replace(waiting, due=replace(waiting.due, kind=DueKind.EXPIRE))
+    once = apply(expiring, Source.POLL, NotFound(), PACE, later(minutes=1)).payment
+    assert once.status is Status.REQUIRES_ACTION
+    assert once.due is not None
+    assert once.due.kind is DueKind.EXPIRE
+    for minutes in range(2, 30):
+        once = apply(once, Source.POLL, NotFound(), PACE, later(minutes=minutes)).payment
+    assert (once.status, once.due, once.failure) == (Status.CLOSED, None, None)

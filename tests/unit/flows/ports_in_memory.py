@@ -31,6 +31,7 @@ from gateway.ports import (
     OrderConflictError,
     Pay,
     PaymentFact,
+    PaymentKey,
     PollPlan,
     Query,
     QueryAuthentication,
@@ -106,11 +107,14 @@ class World:
     now: datetime = NOW
     ids: Any = field(default_factory=lambda: count(1))
     answer_within_s: float = 5.0
+    max_running: int = 100
 
     def __post_init__(self) -> None:
         self.facts = FactMaker(lambda: self.now, self.new_id)
         self.submission = Submission(self, self, self.facts)
-        self.flow = PayFlow(self, self.submission, self, lambda: self.now, self.new_id, self.answer_within_s)
+        self.flow = PayFlow(
+            self, self.submission, self, lambda: self.now, self.new_id, self.answer_within_s, self.max_running
+        )
 
     def new_id(self) -> UUID:
         return UUID(int=next(self.ids))
@@ -156,6 +160,10 @@ class World:
 
     # --- Tasks, CardReading, AttemptReading ---
 
+    @property
+    def running(self) -> int:
+        return sum(not task.done() for task in self.started)
+
     def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
         task = asyncio.create_task(work)
         self.started.append(task)
@@ -164,10 +172,10 @@ class World:
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
         return card_elements()
 
-    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> Payment | None:
+    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
         return next(
             (
-                p
+                PaymentKey(p.merchant_id, p.payment_id, p.user_id)
                 for p in self.payments.values()
                 if p.attempt
                 and (p.merchant_id, p.attempt.account, p.attempt.attempt_id) == (merchant_id, account, attempt_id)

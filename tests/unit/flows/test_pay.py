@@ -4,6 +4,7 @@ Over fakes of the ports. Not tested here: what the books write (tests/storage), 
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import Stage, Status
-from gateway.domain.transitions import Source
+from gateway.domain.transitions import ANSWER_MARGIN_S, Source
 from gateway.flows.submit import SEND_WITHIN_S
 from gateway.ports import Authenticate, OrderConflictError, Pay, QueryAuthentication
 from tests.unit.domain.samples import NOW, card_elements, catalogue, channel, later, opening, order, rule
@@ -141,6 +142,20 @@ async def test_an_authentication_that_took_long_makes_a_new_intent_which_is_sent
     taken = await silent.flow.take(order())
     assert taken.payment.status is Status.SUCCEEDED
     assert silent.provider_.got(Pay)[0].submitted_at == later(seconds=20)
+
+
+async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_unknown(world: World) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    world.provider_.declaration = replace(world.provider_.declaration, answer_timeout_s=0.0)
+    world.provider_.before_answer = never
+    payment = (await _opened(world)).payment
+    world.pass_time(ANSWER_MARGIN_S - 0.01)
+    after = await world.submission.carry(payment, card_elements(), None)
+    assert after.status is Status.PROCESSING
+    assert [type(fact.outcome) for fact in world.facts_recorded] == [Unknown]
+    assert len(world.provider_.asked) == 1
 
 
 # --- authentication first ---

@@ -186,6 +186,10 @@ def test_what_is_not_a_fee_is_refused_with_the_path_of_the_field(value: object, 
 def test_the_path_starts_where_the_caller_says() -> None:
     with pytest.raises(FeeError, match=r"^rules\[3\]\.fee\.amount: "):
         parse_fee({"type": "fixed"}, path="rules[3].fee")
+    with pytest.raises(FeeError, match=r"^amount: "):
+        parse_fee({"type": "fixed"}, path="")
+    with pytest.raises(FeeError, match=r"^must be "):
+        parse_fee(-1, path="")
 
 
 def test_a_fee_that_cannot_be_cannot_be_constructed_either() -> None:

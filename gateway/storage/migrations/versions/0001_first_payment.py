@@ -69,7 +69,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('merchant_id', 'event_id', name='events_pkey'),
     sa.UniqueConstraint('merchant_id', 'object_id', 'sequence', name='events_sequence_key')
     )
-    op.create_index('events_app_idx', 'events', ['merchant_id', 'app', 'event_id'], unique=False)
     op.create_table('last_attempts',
     sa.Column('merchant_id', sa.Uuid(), nullable=False),
     sa.Column('user_id', sa.Text(), nullable=False),
@@ -177,6 +176,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['merchant_id', 'event_id'], ['events.merchant_id', 'events.event_id'], name='deliveries_event_fkey'),
     sa.PrimaryKeyConstraint('merchant_id', 'event_id', 'endpoint_id', name='deliveries_pkey')
     )
+    op.create_index('deliveries_dead_idx', 'deliveries', ['merchant_id', 'event_id'], unique=False, postgresql_where=sa.text("status = 'dead'"))
     op.create_index('deliveries_due_idx', 'deliveries', ['merchant_id', 'due_at'], unique=False, postgresql_where=sa.text("status = 'pending'"))
     op.create_table('payments',
     sa.Column('merchant_id', sa.Uuid(), nullable=False),
@@ -226,7 +226,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('merchant_id', 'payment_id', name='payments_pkey'),
     sa.UniqueConstraint('merchant_id', 'app', 'merchant_order_no', name='payments_order_key')
     )
-    op.create_index('payments_created_idx', 'payments', ['merchant_id', 'app', 'payment_id'], unique=False)
     op.create_index('payments_due_idx', 'payments', ['merchant_id', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'))
     op.create_index('payments_user_idx', 'payments', ['merchant_id', 'user_id', 'payment_id'], unique=False)
     op.create_table('api_keys',
@@ -328,9 +327,9 @@ def downgrade() -> None:
     op.drop_table('api_keys')
     op.drop_index('payments_user_idx', table_name='payments')
     op.drop_index('payments_due_idx', table_name='payments', postgresql_where=sa.text('due_at IS NOT NULL'))
-    op.drop_index('payments_created_idx', table_name='payments')
     op.drop_table('payments')
     op.drop_index('deliveries_due_idx', table_name='deliveries', postgresql_where=sa.text("status = 'pending'"))
+    op.drop_index('deliveries_dead_idx', table_name='deliveries', postgresql_where=sa.text("status = 'dead'"))
     op.drop_table('deliveries')
     op.drop_table('authentications')
     op.drop_table('apps')
@@ -341,7 +340,6 @@ def downgrade() -> None:
     op.drop_table('observations')
     op.drop_table('merchants')
     op.drop_table('last_attempts')
-    op.drop_index('events_app_idx', table_name='events')
     op.drop_table('events')
     op.drop_table('channel_usage')
     op.drop_table('catalogue_versions')

@@ -1,0 +1,53 @@
+"""Merchants like the sample's, changed for a test."""
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.domain.catalogue_content import AccountContent, EndpointContent, MerchantContent
+from router.fees import FixedFee
+
+Change = Callable[[MerchantContent], MerchantContent]
+
+
+def only(channel: str, **changed: Any) -> Change:
+    """A merchant whose payments can go to one channel only."""
+
+    def change(merchant: MerchantContent) -> MerchantContent:
+        rules = tuple(replace(rule, **changed) for rule in merchant.rules if rule.channel == channel)
+        return replace(merchant, rules=rules)
+
+    return change
+
+
+def with_spare(merchant: MerchantContent) -> MerchantContent:
+    """A merchant with a second account at UnionPay, `unionpay_spare`, whose channel `spare` is the cheapest."""
+    account = next(account for account in merchant.accounts if account.provider == "unionpay")
+    channel = next(channel for channel in merchant.channels if channel.account == account.code)
+    rules = tuple(
+        replace(rule, channel="spare", fee=FixedFee(1)) for rule in merchant.rules if rule.channel == channel.code
+    )
+    return replace(
+        merchant,
+        accounts=(*merchant.accounts, replace(account, code="unionpay_spare")),
+        channels=(*merchant.channels, replace(channel, code="spare", account="unionpay_spare")),
+        rules=(*merchant.rules, *rules),
+    )
+
+
+def endpoint_at(url: str, *secrets_of_it: str, code: str = "loans", **more: Any) -> EndpointContent:
+    """An endpoint of the app, on this machine."""
+    return EndpointContent(code, "loans", url, more.get("event_types"), True, secrets_of_it)
+
+
+def new_secret() -> str:
+    """A secret of an endpoint."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def account_with(account: AccountContent, changes: Mapping[str, Any]) -> AccountContent:
+    own = {name: value for name, value in changes.items() if name in AccountContent.__dataclass_fields__}
+    settings = {name: value for name, value in changes.items() if name not in own}
+    return replace(account, settings={**account.settings, **settings}, **own)
