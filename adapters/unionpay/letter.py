@@ -29,11 +29,16 @@ class UnbelievableError(Exception):
 
 def digest(fields: Fields, charset: str) -> bytes:
     """What is signed: the hex of SHA-256 over all fields but `signature` and empty ones, sorted (H)."""
-    text = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "signature" and fields[name])
+    unsigned = {name: value for name, value in fields.items() if name != "signature"}
     try:
-        return sha256_hex(text.encode(charset)).encode()
+        return sha256_hex(signed_text(unsigned).encode(charset)).encode()
     except UnicodeEncodeError:
         raise UnbelievableError("the fields do not fit their encoding") from None
+
+
+def signed_text(fields: Fields) -> str:
+    """Sorted `k=v&k=v` without empty fields (H)."""
+    return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if fields[name])
 
 
 def card_fields(card: CardElements) -> dict[str, str]:
@@ -99,4 +104,8 @@ def read_form(request: CallbackRequest) -> dict[str, str]:
     fields = dict(pairs)
     if not fields or len(fields) != len(pairs):
         raise UnbelievableError("an empty form or a repeated field")
-    return {name: value for name, value in fields.items() if name not in ours or ours[name] != value}
+    fields = {name: value for name, value in fields.items() if name not in ours or ours[name] != value}
+    if pairs_in(signed_text(fields)) != {name: value for name, value in fields.items() if value}:
+        # What is signed is text: a value that holds an `&` would let it be cut into other fields than were meant.
+        raise UnbelievableError("fields that cannot be told apart in what is signed")
+    return fields

@@ -68,6 +68,7 @@ async def notice_of(world: World, payment: Shown, **changed: Any) -> Fields:
         "orderId": payment["channel_order_no"],
         "txnTime": theirs["txn_time"],
         "txnAmt": str(payment["amount"]),
+        "settleAmt": str(payment["amount"]),
         "currencyCode": "156",
         "queryId": theirs["transaction_no"],
         "respCode": "00",
