@@ -36,6 +36,7 @@ from gateway.settings import Settings
 from gateway.storage.books import Books
 from gateway.storage.catalogue import CatalogueStore
 from gateway.storage.crypto import KeyRing
+from gateway.storage.database import Database
 from gateway.storage.deliveries import DeliveryStore
 from gateway.storage.doctor import examine
 from gateway.storage.due import DueStore
@@ -58,6 +59,7 @@ READY_TICK_AGE_S = 15.0
 HTTP_FAILURE = 400
 CONNECTIONS_BESIDE = 256
 """Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
+CATALOGUE_POOL_SIZE = 2
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
 """Reads have connections of their own, so that a search never stands in the way of money."""
@@ -142,8 +144,10 @@ async def system(
     timezone = ZoneInfo(settings.business_timezone)
     ring = KeyRing.parse(settings.card_keys.get_secret_value())
     async with contextlib.AsyncExitStack() as stack:
-        engine = create_engine(settings.database_url, settings.pool_size)
+        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
         stack.push_async_callback(engine.dispose)
+        database = Database(settings.database_url, settings.pool_size)
+        stack.push_async_callback(database.close)
         reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
         stack.push_async_callback(reads.dispose)
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
@@ -168,22 +172,22 @@ async def system(
 
         egress = Egress()
         stack.push_async_callback(egress.close)
-        deliveries = DeliveryStore(engine)
+        deliveries = DeliveryStore(database)
         stack.push_async_callback(deliveries.drain)
         deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
-            OpeningStore(engine, ring, lambda: watch.current, accounts.pace, timezone, hand_over, utc_now),
-            RecordingStore(engine, ring, lambda: watch.current, accounts.pace, hand_over),
+            OpeningStore(database, ring, lambda: watch.current, accounts.pace, timezone, hand_over, utc_now),
+            RecordingStore(database, ring, lambda: watch.current, accounts.pace, hand_over),
             settings.max_waiting,
         )
-        due = DueStore(engine, ring)
+        due = DueStore(database, ring)
         facts = FactMaker(utc_now, uuid7)
         submission = Submission(accounts, books, facts)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(reads, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(reads, database, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
         schedule: Schedule | None = None
         if workers:
             follower = Follower(

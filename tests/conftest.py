@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.engine import create_engine
 from gateway.storage.migrate import upgrade
+from tests import databases
 
 TEMPLATE = "template_sluice"
 POOL_SIZE = 8
@@ -78,4 +79,4 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """A pool on the test's own database."""
     engine = create_engine(database_url, POOL_SIZE, application_name="test")
     yield engine
-    await engine.dispose()
+    await databases.close(engine)

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from asyncpg import InterfaceError
 
 from gateway.ports import OverloadedError
 
@@ -106,9 +105,9 @@ class Batcher(Generic[T, R]):
 
 def is_away(error: Exception) -> bool:
     """Whether the database could not be reached, or went away, rather than refused what it was told."""
-    if isinstance(error, OSError | TimeoutError | InterfaceError | PoolTimeoutError):
+    if isinstance(error, OSError | TimeoutError | InterfaceError):
         return True
-    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    state = getattr(error, "sqlstate", None) or ""
     return state.startswith(AWAY_STATES)
 
 

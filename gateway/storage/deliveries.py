@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.batching import Batcher
-from gateway.storage.statement import fetch
+from gateway.storage.database import Database
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
@@ -113,14 +111,14 @@ class DeadLetter:
 class DeliveryStore:
     """The books of deliveries. Whoever writes events writes their delivery rows in the same transaction."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._batchers: dict[UUID, Batcher[DeliveryResult, bool]] = {}
 
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have a delivery due that nobody holds."""
-        async with self._engine.connect() as connection:
-            return [row.merchant_id for row in await fetch(connection, MERCHANTS_DUE, list(merchants), now)]
+        async with self._database.connection() as connection:
+            return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
@@ -129,11 +127,11 @@ class DeliveryStore:
 
         Endpoints in `full` are left out: their sender has no room, and they must not stand before others.
         """
-        async with self._engine.connect() as connection:
-            rows = await fetch(connection, CLAIM, merchant_id, now, limit, lease_until, list(full))
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))
             return [
-                DueDelivery(merchant_id, row.event_id, row.endpoint_id, row.tries, row.body, row.lease_until)
-                for row in rows
+                DueDelivery(merchant_id, event_id, endpoint_id, tries, body, held_until)
+                for event_id, endpoint_id, tries, held_until, body in rows
             ]
 
     async def record(self, merchant_id: UUID, results: Sequence[DeliveryResult]) -> list[bool]:
@@ -141,9 +139,9 @@ class DeliveryStore:
         if not results:
             return []
         columns = [list(column) for column in zip(*map(_row, results), strict=True)]
-        async with self._engine.connect() as connection:
-            rows = await fetch(connection, RECORD, merchant_id, *columns)
-            written = {(row.event_id, row.endpoint_id) for row in rows}
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(RECORD, merchant_id, *columns)
+            written = {(row["event_id"], row["endpoint_id"]) for row in rows}
         return [(result.due.event_id, result.due.endpoint_id) in written for result in results]
 
     async def settle(self, result: DeliveryResult) -> bool:
@@ -162,14 +160,14 @@ class DeliveryStore:
         return await batcher.submit(result)
 
     async def drain(self) -> None:
-        """Wait until every result handed to `settle` has been written; before the engine is disposed of."""
+        """Wait until every result handed to `settle` has been written; before the database is closed."""
         for batcher in list(self._batchers.values()):
             await batcher.drain()
 
     async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int:
         """Make every delivery of an event due now with all its tries before it; how many. It creates none."""
-        async with self._engine.connect() as connection:
-            return len(await fetch(connection, REDELIVER, merchant_id, event_id, now))
+        async with self._database.connection() as connection:
+            return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
 
     async def dead_letters(
         self, merchant_id: UUID, limit: int = 50, before: tuple[UUID, UUID] | None = None
@@ -177,9 +175,9 @@ class DeliveryStore:
         """What was given up, newest first. `before` is the last (event, endpoint) of the page before."""
         event_id, endpoint_id = before or (None, None)
         limit = min(limit, DEAD_LETTERS_PER_PAGE_MAX)
-        async with self._engine.connect() as connection:
-            rows = await fetch(connection, DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
-            return [DeadLetter(**row._mapping) for row in rows]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
+            return [DeadLetter(**row) for row in rows]
 
 
 def _row(result: DeliveryResult) -> tuple[object, ...]:

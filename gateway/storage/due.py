@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.payments import Payment
 from gateway.ports import PaymentKey, StoredCard
 from gateway.storage.crypto import KeyRing, open_card
+from gateway.storage.database import Database
 from gateway.storage.facts import agreement_context
 from gateway.storage.rows import payments_by_id
-from gateway.storage.statement import fetch
 
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
@@ -47,40 +45,40 @@ WHERE a.merchant_id = $1 AND a.attempt_id = $2 AND a.account = $3
 class DueStore:
     """Claims payments with something due, and reads what the next step on one of them needs."""
 
-    engine: AsyncEngine
+    database: Database
     ring: KeyRing
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have something due now."""
-        async with self.engine.connect() as connection:
-            return [row[0] for row in await fetch(connection, MERCHANTS_WITH_WORK, list(merchants), now)]
+        async with self.database.connection() as connection:
+            return [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, list(merchants), now)]
 
     async def claim(self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime) -> list[Payment]:
         """Take up to `limit` due payments until `lease_until`: nobody else gets them before that."""
-        async with self.engine.begin() as connection:
-            ids = [row[0] for row in await fetch(connection, CLAIM, merchant_id, now, limit, lease_until)]
+        async with self.database.transaction() as connection:
+            ids = [row[0] for row in await connection.fetch(CLAIM, merchant_id, now, limit, lease_until)]
             if not ids:
                 return []
             return await payments_by_id(connection, merchant_id, ids)
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
         """A card's elements, decrypted."""
-        async with self.engine.connect() as connection:
-            row = (await fetch(connection, READ_CARD, merchant_id, card_id))[0]
+        async with self.database.connection() as connection:
+            row = (await connection.fetch(READ_CARD, merchant_id, card_id))[0]
         return open_card(self.ring, bytes(row[0]), card_id.bytes)
 
     async def agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
         """The number of a card's active agreement with an account."""
-        async with self.engine.connect() as connection:
-            rows = await fetch(connection, READ_AGREEMENT, merchant_id, card_id, account)
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(READ_AGREEMENT, merchant_id, card_id, account)
         if not rows:
             return None
         return self.ring.decrypt(bytes(rows[0][0]), agreement_context(merchant_id, card_id, account)).decode()
 
     async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
         """A user's own card, or None."""
-        async with self.engine.connect() as connection:
-            rows = await fetch(connection, FIND_CARD, merchant_id, user_id, card_id)
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(FIND_CARD, merchant_id, user_id, card_id)
         if not rows:
             return None
         masked, bank, elements = rows[0]
@@ -88,6 +86,6 @@ class DueStore:
 
     async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
         """The payment of an attempt that was made on this account, or None."""
-        async with self.engine.connect() as connection:
-            rows = await fetch(connection, FIND_ATTEMPT, merchant_id, attempt_id, account)
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(FIND_ATTEMPT, merchant_id, attempt_id, account)
         return PaymentKey(merchant_id, *rows[0]) if rows else None

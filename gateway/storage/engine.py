@@ -35,19 +35,28 @@ def create_engine(
         hide_parameters=True,  # a statement that fails must not print what it was given
         connect_args={
             "timeout": CONNECT_WITHIN_S,
-            # The server's own limits do not help when it is the server that is gone.
-            "command_timeout": statement_timeout_ms / 1000 + ANSWER_MARGIN_S,
+            "command_timeout": command_timeout_s(statement_timeout_ms),
             "prepared_statement_cache_size": CACHED_STATEMENTS,
-            "server_settings": {
-                "application_name": application_name,
-                "timezone": "UTC",
-                "jit": "off",
-                "statement_timeout": str(statement_timeout_ms),
-                "lock_timeout": str(LOCK_TIMEOUT_MS),
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-            },
+            "server_settings": server_settings(application_name, statement_timeout_ms),
         },
     )
+
+
+def server_settings(application_name: str, statement_timeout_ms: int) -> dict[str, str]:
+    """What every session of ours is told at its start."""
+    return {
+        "application_name": application_name,
+        "timezone": "UTC",
+        "jit": "off",
+        "statement_timeout": str(statement_timeout_ms),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+    }
+
+
+def command_timeout_s(statement_timeout_ms: int) -> float:
+    """How long an answer is waited for: the server's own limits do not help when it is the server that is gone."""
+    return statement_timeout_ms / 1000 + ANSWER_MARGIN_S
 
 
 def with_driver(url: str) -> str:

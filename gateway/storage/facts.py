@@ -7,11 +7,9 @@ from datetime import date
 from typing import Literal, cast
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from gateway.ports import UserFacts
 from gateway.storage.crypto import KeyRing
-from gateway.storage.statement import fetch
+from gateway.storage.database import Connection
 from router.facts import Blame, ChannelFacts, LastAttempt
 
 READ_FACTS = """
@@ -120,7 +118,7 @@ class Facts:
 
 
 async def read_facts(
-    connection: AsyncConnection,
+    connection: Connection,
     merchant_id: UUID,
     users: Iterable[str],
     day: date,
@@ -132,7 +130,7 @@ async def read_facts(
     facts = Facts()
     apps, order_nos = [key[0] for key in orders], [key[1] for key in orders]
     parameters = (merchant_id, list(users), day, list(fingerprints), list(card_ids), apps, order_nos)
-    for what, one, two, fen, times, at, row_id, blob in await fetch(connection, READ_FACTS, *parameters):
+    for what, one, two, fen, times, at, row_id, blob in await connection.fetch(READ_FACTS, *parameters):
         if what == "usage":
             facts.usage[one][two] = (fen, times)
         elif what == "last":
@@ -151,7 +149,7 @@ async def read_facts(
 
 
 async def add_totals(
-    connection: AsyncConnection,
+    connection: Connection,
     facts: Facts,
     merchant_id: UUID,
     users: Iterable[str],
@@ -159,9 +157,9 @@ async def add_totals(
     card_ids: Iterable[UUID],
 ) -> None:
     """Read the optional totals: per channel over all users, and per card and channel. Only where a limit asks."""
-    for channel, total in await fetch(connection, READ_CHANNEL_TOTALS, merchant_id, day):
+    for channel, total in await connection.fetch(READ_CHANNEL_TOTALS, merchant_id, day):
         facts.channel_totals[channel] = total
-    for card_id, channel, total in await fetch(
-        connection, READ_CARD_TOTALS, merchant_id, list(card_ids), day, list(users)
+    for card_id, channel, total in await connection.fetch(
+        READ_CARD_TOTALS, merchant_id, list(card_ids), day, list(users)
     ):
         facts.card_totals[card_id][channel] = total

@@ -14,7 +14,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue
@@ -24,6 +23,7 @@ from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
 from gateway.ports import OpenResult, OrderConflictError, PaceOf
 from gateway.storage.crypto import KeyRing, seal_card
+from gateway.storage.database import Connection, Database
 from gateway.storage.facts import Facts, OrderKey, TakenOrder, add_totals, read_facts
 from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.rows import payments_by_id
@@ -51,7 +51,7 @@ class OpeningStore:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         ring: KeyRing,
         catalogue: Callable[[], Catalogue],
         pace_of: PaceOf,
@@ -59,7 +59,7 @@ class OpeningStore:
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._ring = ring
         self._catalogue = catalogue
         self._pace_of = pace_of
@@ -71,7 +71,7 @@ class OpeningStore:
         """Open many orders of one merchant. The results stand in the order of the openings."""
         catalogue = self._catalogue()
         merchant_id = openings[0].order.merchant_id
-        async with self._engine.begin() as connection:
+        async with self._database.transaction() as connection:
             await lock_users(connection, merchant_id, (opening.order.user_id for opening in openings), self._clock())
             # One moment for all, after the waits: what is recorded on a business day was routed by the facts of that
             # day, and an intent is as old as its commit, however long its order stood in the queue.
@@ -101,7 +101,7 @@ class OpeningStore:
 
     async def _read(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         merchant_id: UUID,
         catalogue: Catalogue,
         openings: list[Opening],
@@ -160,7 +160,7 @@ class OpeningStore:
         return card_id
 
     async def _insert(
-        self, connection: AsyncConnection, flush: _Flush, now: datetime
+        self, connection: Connection, flush: _Flush, now: datetime
     ) -> tuple[set[UUID], list[DueDelivery]]:
         """Write the flush with one statement; which payments were inserted, and what is to be delivered."""
         told = [(opened.payment.payment_id, opened.event) for opened in flush.opened if opened.event]
@@ -228,7 +228,7 @@ class OpeningStore:
         }
 
     async def _known(
-        self, connection: AsyncConnection, merchant_id: UUID, taken: Mapping[OrderKey, TakenOrder]
+        self, connection: Connection, merchant_id: UUID, taken: Mapping[OrderKey, TakenOrder]
     ) -> dict[OrderKey, tuple[Payment, TakenOrder]]:
         """The payments of order numbers that were used before."""
         if not taken:

@@ -20,10 +20,10 @@ from gateway.domain.ids import ENDPOINT, EVENT, show
 from gateway.domain.payments import Payment, timestamp
 from gateway.ports import PaymentFilter, UserFacts
 from gateway.storage.crypto import KeyRing
+from gateway.storage.database import Database
 from gateway.storage.deliveries import REDELIVER
 from gateway.storage.facts import add_totals, read_facts
 from gateway.storage.rows import payment_of, payment_select
-from gateway.storage.statement import fetch
 from gateway.storage.tables import deliveries, events, payments
 from gateway.storage.timeline import timeline_of
 
@@ -56,6 +56,7 @@ class Reader:
     """
 
     engine: AsyncEngine
+    database: Database
     ring: KeyRing
     timezone: ZoneInfo
     has_totals: Callable[[UUID], bool] = _assume_totals
@@ -69,7 +70,7 @@ class Reader:
         """Payments of this app, newest first."""
         statement = _search(merchant_id, app, wanted)
         async with self.engine.connect() as connection:
-            return [payment_of(row) for row in await connection.execute(statement)]
+            return [payment_of(row) for row in (await connection.execute(statement)).mappings()]
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The decision record of a payment of this app, or None."""
@@ -110,10 +111,11 @@ class Reader:
     async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
         """Make every delivery of an event of this app due now; how many, or None: no such event."""
         mine = select(_e.event_id).where(_e.merchant_id == merchant_id, _e.event_id == event_id, _e.app == app)
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             if (await connection.execute(mine)).first() is None:
                 return None
-            return len(await fetch(connection, REDELIVER, merchant_id, event_id, now))
+        async with self.database.connection() as connection:
+            return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
 
     async def facts(
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
@@ -122,7 +124,7 @@ class Reader:
         fingerprints = self.ring.fingerprints(card) if card is not None and card_id is None else []
         day = now.astimezone(self.timezone).date()
         card_ids = [card_id] if card_id is not None else []
-        async with self.engine.connect() as connection:
+        async with self.database.connection() as connection:
             facts = await read_facts(connection, merchant_id, [user_id], day, fingerprints, card_ids)
             known = (facts.cards.get((user_id, fingerprint)) for fingerprint in fingerprints)
             card_id = card_id or next(filter(None, known), None)
@@ -135,7 +137,7 @@ class Reader:
 
 async def _payment(connection: AsyncConnection, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
     mine = and_(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
-    row = (await connection.execute(payment_select().where(mine))).first()
+    row = (await connection.execute(payment_select().where(mine))).mappings().first()
     return payment_of(row) if row is not None else None
 
 

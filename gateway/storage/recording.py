@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from asyncpg import UniqueViolationError
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENT_OF_STATUS, EventType, payment_event
@@ -21,10 +20,11 @@ from gateway.metrics import ANOMALIES
 from gateway.ports import AuthenticationFact, Fact, PaceOf, PaymentFact, Recorded
 from gateway.storage.changes import Changes
 from gateway.storage.crypto import KeyRing
+from gateway.storage.database import Connection, Database
 from gateway.storage.facts import agreement_context
 from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.rows import payments_by_id
-from gateway.storage.statement import Row, fetch
+from gateway.storage.statement import Row
 from gateway.storage.users import lock_users
 
 
@@ -37,13 +37,13 @@ class RecordingStore:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         ring: KeyRing,
         catalogue: Callable[[], Catalogue],
         pace_of: PaceOf,
         hand_over: HandOver | None,
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._ring = ring
         self._catalogue = catalogue
         self._pace_of = pace_of
@@ -53,7 +53,7 @@ class RecordingStore:
         """Record many facts of one merchant. The results stand in the order of the facts."""
         try:
             return await self._record(facts, tried_before=False)
-        except IntegrityError as error:
+        except UniqueViolationError as error:
             if not _is_of_a_known_observation(error):
                 raise
             # The answer to an earlier COMMIT was lost, and the flush was tried again.
@@ -62,12 +62,12 @@ class RecordingStore:
     async def _record(self, facts: list[Fact], *, tried_before: bool) -> Sequence[Recorded | Exception]:
         merchant_id, now = facts[0].merchant_id, max(fact.at for fact in facts)
         catalogue = self._catalogue()
-        async with self._engine.begin() as connection:
+        async with self._database.transaction() as connection:
             await lock_users(connection, merchant_id, (fact.user_id for fact in facts), now)
             changes = await self._read(connection, merchant_id, facts)
             if tried_before:
                 ids = [fact.fact_id for fact in facts]
-                rows = await fetch(connection, READ_OBSERVATIONS, merchant_id, ids)
+                rows = await connection.fetch(READ_OBSERVATIONS, merchant_id, ids)
                 changes.recorded = frozenset(row[0] for row in rows)
             results = [self._apply(changes, fact) for fact in facts]
             due = deliveries_of((event for _, event in changes.events), catalogue, now)
@@ -81,18 +81,18 @@ class RecordingStore:
             ANOMALIES.labels(anomaly["kind"]).inc()
         return results
 
-    async def _read(self, connection: AsyncConnection, merchant_id: UUID, facts: list[Fact]) -> Changes:
+    async def _read(self, connection: Connection, merchant_id: UUID, facts: list[Fact]) -> Changes:
         ids = {fact.payment_id for fact in facts}
         found = {payment.payment_id: payment for payment in await payments_by_id(connection, merchant_id, ids)}
         suspicious = [f.payment_id for f in facts if _may_contradict(f, found.get(f.payment_id))]
-        known = await fetch(connection, READ_ANOMALIES, merchant_id, suspicious) if suspicious else ()
+        known = await connection.fetch(READ_ANOMALIES, merchant_id, suspicious) if suspicious else ()
         cards = [
             payment.card.card_id
             for fact in facts
             if isinstance(fact, AuthenticationFact) and isinstance(fact.outcome, Declined)
             if (payment := found.get(fact.payment_id)) and payment.card
         ]
-        verified = await fetch(connection, READ_VERIFIERS, merchant_id, cards) if cards else ()
+        verified = await connection.fetch(READ_VERIFIERS, merchant_id, cards) if cards else ()
         accounts: dict[UUID, set[str]] = {}
         for card_id, account in verified:
             accounts.setdefault(card_id, set()).add(account)
@@ -199,9 +199,8 @@ _AUTHENTICATION_STATUS: dict[type, str] = {
 }
 
 
-def _is_of_a_known_observation(error: IntegrityError) -> bool:
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
-    return str(constraint).startswith("observations_pkey")
+def _is_of_a_known_observation(error: UniqueViolationError) -> bool:
+    return str(error.constraint_name or "").startswith("observations_pkey")
 
 
 def _has_recorded_intent(fact: Fact, payment: Payment) -> bool:

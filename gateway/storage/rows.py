@@ -1,17 +1,18 @@
 """A payment as the database holds it, and as the domain knows it: one select, one reader."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Uuid, and_, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+import orjson
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
 from gateway.domain.cards import Card
 from gateway.domain.failures import Blame, Failure, FailureCode
 from gateway.domain.payments import Attempt, Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
+from gateway.storage.database import Connection
 from gateway.storage.tables import attempts, cards, payments
 
 __all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select", "payments_by_id"]
@@ -71,67 +72,74 @@ def payment_select() -> Select[Any]:
     return select(*PAYMENT_COLUMNS).select_from(payments.outerjoin(attempts, of_payment).outerjoin(cards, of_card))
 
 
-_BY_ID = payment_select().where(
-    _p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+_BY_ID = str(
+    payment_select()
+    .where(_p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    .compile(dialect=asyncpg.dialect())  # type: ignore[no-untyped-call]
 )
 
 
-async def payments_by_id(connection: AsyncConnection, merchant_id: UUID, ids: Iterable[UUID]) -> list[Payment]:
+async def payments_by_id(connection: Connection, merchant_id: UUID, ids: Iterable[UUID]) -> list[Payment]:
     """Some of a merchant's payments, in no order. One statement text, however many they are."""
-    rows = await connection.execute(_BY_ID, {"merchant": merchant_id, "ids": list(ids)})
-    return [payment_of(row) for row in rows]
+    return [payment_of(row) for row in await connection.fetch(_BY_ID, merchant_id, list(ids))]
 
 
-def payment_of(row: Row[Any]) -> Payment:
+def payment_of(row: Mapping[str, Any]) -> Payment:
     """The payment of a row of `payment_select()`."""
     return Payment(
-        merchant_id=row.merchant_id,
-        payment_id=row.payment_id,
-        app=row.app,
-        merchant_order_no=row.merchant_order_no,
-        kind=Kind(row.kind),
-        scene=Scene(row.scene),
-        user_id=row.user_id,
-        bank=row.bank,
-        amount=row.amount,
-        currency=row.currency,
-        status=Status(row.status),
-        card=Card(row.card_id, row.card_masked, row.bank) if row.card_id is not None else None,
-        channel=row.channel,
-        fee=row.fee,
+        merchant_id=row["merchant_id"],
+        payment_id=row["payment_id"],
+        app=row["app"],
+        merchant_order_no=row["merchant_order_no"],
+        kind=Kind(row["kind"]),
+        scene=Scene(row["scene"]),
+        user_id=row["user_id"],
+        bank=row["bank"],
+        amount=row["amount"],
+        currency=row["currency"],
+        status=Status(row["status"]),
+        card=Card(row["card_id"], row["card_masked"], row["bank"]) if row["card_id"] is not None else None,
+        channel=row["channel"],
+        fee=row["fee"],
         failure=_failure_of(row),
         attempt=_attempt_of(row),
-        due=Due(DueKind(row.due_kind), row.due_at) if row.due_at is not None else None,
-        sequence=row.sequence,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-        business_day=row.business_day,
-        description=row.description,
-        metadata=row.metadata,
+        due=Due(DueKind(row["due_kind"]), row["due_at"]) if row["due_at"] is not None else None,
+        sequence=row["sequence"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        business_day=row["business_day"],
+        description=row["description"],
+        metadata=_json(row["metadata"]),
     )
 
 
-def _failure_of(row: Row[Any]) -> Failure | None:
-    if row.failure_code is None:
+def _failure_of(row: Mapping[str, Any]) -> Failure | None:
+    if row["failure_code"] is None:
         return None
-    return Failure(FailureCode(row.failure_code), Blame(row.failure_blame), row.channel_code, row.channel_message)
+    code, blame = FailureCode(row["failure_code"]), Blame(row["failure_blame"])
+    return Failure(code, blame, row["channel_code"], row["channel_message"])
 
 
-def _attempt_of(row: Row[Any]) -> Attempt | None:
-    if row.attempt_id is None:
+def _attempt_of(row: Mapping[str, Any]) -> Attempt | None:
+    if row["attempt_id"] is None:
         return None
     return Attempt(
-        attempt_id=row.attempt_id,
-        channel=row.attempt_channel,
-        account=row.account,
-        stage=Stage(row.stage),
-        authentication_id=row.authentication_id,
-        submitted_at=row.submitted_at,
-        polls=row.polls,
-        acknowledged=row.acknowledged,
-        not_found=row.not_found,
-        not_found_since=row.not_found_since,
-        channel_transaction_no=row.channel_transaction_no,
-        channel_finished_at=row.channel_finished_at,
-        late_success=row.late_success,
+        attempt_id=row["attempt_id"],
+        channel=row["attempt_channel"],
+        account=row["account"],
+        stage=Stage(row["stage"]),
+        authentication_id=row["authentication_id"],
+        submitted_at=row["submitted_at"],
+        polls=row["polls"],
+        acknowledged=row["acknowledged"],
+        not_found=row["not_found"],
+        not_found_since=row["not_found_since"],
+        channel_transaction_no=row["channel_transaction_no"],
+        channel_finished_at=row["channel_finished_at"],
+        late_success=row["late_success"],
     )
+
+
+def _json(value: Any) -> Any:
+    """A JSON column: asyncpg gives its text, SQLAlchemy what it means."""
+    return orjson.loads(value) if isinstance(value, str) else value

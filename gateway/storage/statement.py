@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.storage.database import Connection
 
 Row = dict[str, Any]
 
@@ -22,12 +23,6 @@ _dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 def sql_type(table: Table, column: str) -> str:
     """A column's type as PostgreSQL writes it."""
     return table.c[column].type.compile(_dialect)
-
-
-async def fetch(connection: AsyncConnection, sql: str, *values: Any) -> Sequence[Any]:
-    """Run one statement with PostgreSQL's own placeholders ($1, ...) and read all its rows."""
-    result = await connection.exec_driver_sql(sql, values)
-    return result.all() if result.returns_rows else ()
 
 
 class Write:
@@ -93,11 +88,12 @@ class Write:
             f"WHERE t.merchant_id = $1::uuid AND {where} AND {when} {returning})"
         )
 
-    async def run(self, connection: AsyncConnection, select: str) -> Sequence[Any]:
+    async def run(self, connection: Connection, select: str) -> Sequence[Any]:
         """Run all parts and read what `select` says of those that return something. Without parts nothing runs."""
         if not self._parts:
             return ()
-        return await fetch(connection, f"WITH {', '.join(self._parts)} {select}", *self._values)
+        rows: Sequence[Any] = await connection.fetch(f"WITH {', '.join(self._parts)} {select}", *self._values)
+        return rows
 
     def _source(self, table: Table, rows: Sequence[Row]) -> str:
         names = list(rows[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from gateway.storage.database import Connection
 
 # WHERE false: the rows that are there already are locked and not written again.
 LOCK_USERS = """
@@ -17,9 +17,9 @@ ON CONFLICT (merchant_id, user_id) DO UPDATE SET created_at = excluded.created_a
 """
 
 
-async def lock_users(connection: AsyncConnection, merchant_id: UUID, user_ids: Iterable[str], now: datetime) -> None:
+async def lock_users(connection: Connection, merchant_id: UUID, user_ids: Iterable[str], now: datetime) -> None:
     """Insert the users that are missing and lock all of them, in key order, until the transaction ends.
 
     Read what depends on the lock in a *later* statement: this one's snapshot is older than the end of its wait.
     """
-    await connection.exec_driver_sql(LOCK_USERS, (merchant_id, sorted(set(user_ids)), now))
+    await connection.execute(LOCK_USERS, merchant_id, sorted(set(user_ids)), now)

@@ -1,4 +1,4 @@
-"""UnionPay's letter: text that can be cut in two ways is nobody's word. Not tested here: signatures (contract suite)."""
+"""UnionPay's letter: text that can be cut in two ways is nobody's word. Not tested here: signatures (the contract)."""
 
 from urllib.parse import urlencode
 

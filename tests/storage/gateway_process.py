@@ -1,7 +1,8 @@
 """One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,11 +20,12 @@ from gateway.flows.notify import DueDelivery
 from gateway.ports import AuthenticationFact, OpenResult, PaymentFact, Recorded
 from gateway.storage.books import Books
 from gateway.storage.crypto import KeyRing
+from gateway.storage.database import Database
 from gateway.storage.due import DueStore
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
 from gateway.storage.rows import payments_by_id
-from gateway.storage.statement import fetch
+from tests.databases import database_on
 from tests.unit.domain.samples import NOW, PACE, opening, order
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
@@ -41,17 +43,24 @@ class Process:
     max_waiting: int = 1000
     delivers: bool = True
     handed_over: list[DueDelivery] = field(default_factory=list)
+    lost_commits: int = 0
+    """How many COMMITs succeed while their answer is lost."""
     now: datetime = NOW
     """What its clock says when it opens payments."""
 
     def __post_init__(self) -> None:
         hand_over = self.handed_over.extend if self.delivers else None
+        self.database = database_on(self.engine)
+        if self.lost_commits:
+            self.database = LostCommitDatabase(self.database, self.lost_commits)
         self.opening = OpeningStore(
-            self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
+            self.database, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
         )
-        self.recording = RecordingStore(self.engine, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, hand_over)
+        self.recording = RecordingStore(
+            self.database, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, hand_over
+        )
         self.books = Books(self.opening, self.recording, self.max_waiting)
-        self.due = DueStore(self.engine, self.ring)
+        self.due = DueStore(self.database, self.ring)
 
     async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
         """Open these orders in one flush; all of them must be taken."""
@@ -80,14 +89,14 @@ class Process:
 
     async def read(self, payment: Payment) -> Payment:
         """The payment as it stands in the books."""
-        async with self.engine.connect() as connection:
+        async with self.database.connection() as connection:
             (found,) = await payments_by_id(connection, payment.merchant_id, [payment.payment_id])
         return found
 
     async def rows(self, sql: str, *values: Any) -> Sequence[Any]:
         """Read rows by plain SQL."""
-        async with self.engine.connect() as connection:
-            return [tuple(row) for row in await fetch(connection, sql, *values)]
+        async with self.database.connection() as connection:
+            return [tuple(row) for row in await connection.fetch(sql, *values)]
 
     async def one(self, sql: str, *values: Any) -> Any:
         """Read one row by plain SQL: its only value, or a tuple."""
@@ -125,28 +134,22 @@ def card_fact(
     return AuthenticationFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
 
 
-class LostCommitEngine:
-    """An engine whose COMMIT succeeds while its answer is lost, as often as `times` says."""
+class LostCommitDatabase(Database):
+    """A database whose COMMIT succeeds while its answer is lost, as often as `times` says."""
 
-    def __init__(self, engine: AsyncEngine, times: int = 1) -> None:
-        self._engine = engine
+    def __init__(self, real: Database, times: int) -> None:
+        self._real = real
         self.times = times
 
-    def begin(self) -> "_LostCommit":
-        return _LostCommit(self, self._engine)
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with self._real.connection() as connection:
+            yield connection
 
-
-class _LostCommit:
-    def __init__(self, owner: LostCommitEngine, engine: AsyncEngine) -> None:
-        self._owner = owner
-        self._begun = engine.begin()
-
-    async def __aenter__(self) -> Any:
-        return await self._begun.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> Any:
-        handled = await self._begun.__aexit__(*error)
-        if error == (None, None, None) and self._owner.times:
-            self._owner.times -= 1
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self._real.transaction() as connection:
+            yield connection
+        if self.times:
+            self.times -= 1
             raise ConnectionError("the answer to COMMIT was lost")
-        return handled

@@ -26,6 +26,7 @@ from gateway.flows.notify import (
     verdict,
 )
 from gateway.storage.deliveries import DeliveryStore
+from tests.databases import database_on
 from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, delivery, event, read_row
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
@@ -37,7 +38,7 @@ WITHIN_S = 10.0
 async def one_due(engine: AsyncEngine, *, tries: int = 0) -> DeliveryStore:
     await event(engine, 1, NOW)
     await delivery(engine, 1, 1, due_at=NOW, tries=tries)
-    return DeliveryStore(engine)
+    return DeliveryStore(database_on(engine))
 
 
 async def claim(store: DeliveryStore, now: datetime = NOW) -> list[DueDelivery]:
@@ -58,7 +59,7 @@ async def test_a_claim_tells_all_that_sending_needs(engine: AsyncEngine) -> None
 
 
 async def test_what_is_not_due_not_pending_or_leased_is_not_claimed(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
     await delivery(engine, 1, 1, due_at=NOW + SECOND)
     await delivery(engine, 1, 2, due_at=NOW, lease_until=NOW + SECOND)
@@ -77,7 +78,7 @@ async def test_a_lease_that_ran_out_frees_the_delivery(engine: AsyncEngine) -> N
 
 
 async def test_the_longest_due_come_first_and_no_more_than_asked_for(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     for number in range(1, 6):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW - number * SECOND)
@@ -86,7 +87,7 @@ async def test_the_longest_due_come_first_and_no_more_than_asked_for(engine: Asy
 
 
 async def test_endpoints_without_room_are_left_out(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
     for endpoint_no in (1, 2, 3):
         await delivery(engine, 1, endpoint_no, due_at=NOW)
@@ -104,7 +105,7 @@ async def test_a_claim_is_of_one_merchant(engine: AsyncEngine) -> None:
 
 
 async def test_workers_that_claim_at_once_never_get_the_same_delivery(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     for number in range(1, 61):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
@@ -127,7 +128,7 @@ async def test_a_row_that_somebody_is_claiming_is_passed_over_without_waiting(en
 
 
 async def test_results_of_every_kind_are_written_at_once(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
     for endpoint_no, tries in ((1, 0), (2, 1), (3, TRIES_MAX - 1), (4, 5)):
         await delivery(engine, 1, endpoint_no, due_at=NOW, tries=tries)
@@ -150,7 +151,7 @@ async def test_results_of_every_kind_are_written_at_once(engine: AsyncEngine) ->
 
 
 async def test_results_submitted_one_by_one_are_all_written(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     for number in range(1, 41):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
@@ -210,7 +211,7 @@ async def _somebody_waits(engine: AsyncEngine) -> None:
 
 
 async def test_flushes_that_overlap_do_not_deadlock(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     for number in range(1, 31):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
@@ -223,14 +224,14 @@ async def test_flushes_that_overlap_do_not_deadlock(engine: AsyncEngine) -> None
 
 
 async def test_nothing_to_record_is_nothing(engine: AsyncEngine) -> None:
-    assert await DeliveryStore(engine).record(MERCHANT, []) == []
+    assert await DeliveryStore(database_on(engine)).record(MERCHANT, []) == []
 
 
 # --- sending again ---
 
 
 async def test_redelivery_makes_every_delivery_of_the_event_due_and_no_other(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     for number in (1, 2):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, status="dead", tries=TRIES_MAX, due_at=None, last_error="answered 500")
@@ -245,7 +246,7 @@ async def test_redelivery_makes_every_delivery_of_the_event_due_and_no_other(eng
 
 
 async def test_redelivery_creates_no_delivery(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
     assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == 0
     assert await store.redeliver(OTHER_MERCHANT, UUID(int=1), NOW) == 0
@@ -264,7 +265,7 @@ async def test_a_redelivery_while_a_send_is_under_way_is_not_lost(engine: AsyncE
 
 
 async def test_dead_letters_are_listed_newest_first_page_by_page(engine: AsyncEngine) -> None:
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     dead: dict[str, Any] = {
         "status": "dead",
         "tries": TRIES_MAX,

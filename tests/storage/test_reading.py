@@ -29,6 +29,7 @@ from gateway.storage.tables import (
     users,
 )
 from router.facts import ChannelFacts, LastAttempt
+from tests.databases import database_on
 
 MERCHANT, OTHER = UUID(int=0xA), UUID(int=0xB)
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
@@ -49,7 +50,7 @@ def id_at(moment: datetime, number: int = 0) -> UUID:
 
 @pytest.fixture
 def reader(engine: AsyncEngine) -> Reader:
-    return Reader(engine, RING, ZoneInfo("Asia/Shanghai"))
+    return Reader(engine, database_on(engine), RING, ZoneInfo("Asia/Shanghai"))
 
 
 async def write(engine: AsyncEngine, **rows: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy.exc import DBAPIError
+from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import AuthenticationMode
@@ -37,7 +37,8 @@ from gateway.ports import Recorded
 from gateway.storage.crypto import KeyRing
 from gateway.storage.engine import create_engine
 from gateway.storage.recording import UnknownPaymentError
-from tests.storage.gateway_process import LostCommitEngine, Process, card_fact, fact
+from tests.databases import close
+from tests.storage.gateway_process import Process, card_fact, fact
 from tests.unit.domain.samples import (
     MERCHANT_ID,
     PACE,
@@ -76,7 +77,7 @@ async def other(database_url: str, ring: KeyRing) -> AsyncIterator[Process]:
     """A second gateway process on the same database."""
     engine = create_engine(database_url, 4, application_name="other")
     yield Process(engine, ring, PAYS)
-    await engine.dispose()
+    await close(engine)
 
 
 async def last_attempt(process: Process, channel_code: str = "up") -> Any:
@@ -510,19 +511,18 @@ async def test_a_poisoned_fact_fails_alone(process: Process) -> None:
     results = await asyncio.gather(
         *(process.heard(p, outcome) for p, outcome in zip(opened, said, strict=True)), return_exceptions=True
     )
-    assert [n for n, result in enumerate(results) if isinstance(result, DBAPIError)] == [3]
+    assert [n for n, result in enumerate(results) if isinstance(result, PostgresError)] == [3]
     assert await process.usage() == (1000, 0, 0)
     assert await process.count("events") == 7
 
 
 @pytest.mark.parametrize("together", [1, 3])
 async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process, together: int) -> None:
-    unlucky = Process(cast("AsyncEngine", LostCommitEngine(process.engine)), process.ring, PAYS)
+    unlucky = Process(process.engine, process.ring, PAYS, lost_commits=1)
     opened = await process.opened(*(order(f"o{n}") for n in range(together)))
     results = await asyncio.gather(*(unlucky.heard(p, NotFound("34")) for p in opened))
     assert {r.payment.attempt.not_found for r in results if r.payment.attempt} == {1}
     assert await process.count("observations") == together
-    unlucky.engine = process.engine
     done = await asyncio.gather(*(unlucky.heard(p, Succeeded(1000)) for p in opened))
     assert {r.payment.status for r in done} == {Status.SUCCEEDED}
     assert await process.usage() == (0, 1000 * together, 0)
@@ -531,7 +531,7 @@ async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process
 async def test_after_a_lost_answer_to_commit_the_bearer_of_an_intent_still_sends_it(
     process: Process, waiting: Payment
 ) -> None:
-    unlucky = Process(cast("AsyncEngine", LostCommitEngine(process.engine)), process.ring, AUTHENTICATES)
+    unlucky = Process(process.engine, process.ring, AUTHENTICATES, lost_commits=1)
     recorded = await unlucky.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
     assert recorded.submit
     again = await process.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))

@@ -23,6 +23,7 @@ from gateway.storage.deliveries import DeliveryStore
 from gateway.workers import deliver
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
+from tests.databases import database_on
 from tests.storage.delivery_rows import BODY, MERCHANT, delivery, event, read_row
 from tests.workers.receiver import Receiver, answering, receiving
 
@@ -358,7 +359,7 @@ async def test_failures_and_then_success_send_the_same_bytes_under_the_same_id(
     engine: AsyncEngine, egress: Egress
 ) -> None:
     clock = Clock()
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, clock())
     await delivery(engine, 1, 1, due_at=clock())
     async with receiving(answering(500, 503, 200)) as receiver:
@@ -383,7 +384,7 @@ async def test_a_worker_that_was_too_slow_does_not_overwrite_the_one_after_it(
     engine: AsyncEngine, egress: Egress
 ) -> None:
     clock = Clock()
-    store = DeliveryStore(engine)
+    store = DeliveryStore(database_on(engine))
     await event(engine, 1, clock())
     await delivery(engine, 1, 1, due_at=clock())
     async with hanging() as (slow, receiver):
