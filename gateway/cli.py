@@ -137,7 +137,9 @@ def demo(
 @app.command()
 def serve(
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
-    workers: Annotated[bool, typer.Option("--workers/--no-workers", help="Poll, notify and expire here too.")] = True,
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="Follow up open payments and deliver notifications here too.")
+    ] = True,
     child: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the API on SLUICE_HOST:SLUICE_PORT."""
@@ -161,7 +163,7 @@ def serve(
 def worker(
     metrics_port: Annotated[int | None, typer.Option(envvar="SLUICE_METRICS_PORT", help="For /metrics.")] = None,
 ) -> None:
-    """Poll, notify and expire, without the API; any number of workers share the work."""
+    """Follow up open payments and deliver notifications, without the API; any number of workers share the work."""
     with _plainly():
         from gateway.local import database, with_local_secrets
         from gateway.server import run_worker

@@ -48,6 +48,7 @@ ECS_NAMES: Mapping[str, str] = {
 }
 """Names as callers write them, and as ECS has them; what is not here goes below `sluice.`."""
 
+_DETAIL = re.compile(r"^DETAIL:.*$", re.MULTILINE)
 _LONG_NUMBER = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{3}[\dXx])(?!\d)")
 """Card numbers (16 to 19 digits) and ID numbers (18, the last perhaps an X); the ends stay, to tell them apart by."""
 SMALLEST_LONG_NUMBER = 10**15
@@ -173,7 +174,8 @@ def _error_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _stack(error: BaseException) -> str:
-    return clean("".join(traceback.format_exception(error)))
+    # PostgreSQL's DETAIL quotes the row that it refused.
+    return clean(_DETAIL.sub("DETAIL: …", "".join(traceback.format_exception(error))))
 
 
 def _ecs_text(_: WrappedLogger, __: str, event: EventDict) -> str:

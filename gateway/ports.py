@@ -310,7 +310,10 @@ class OrderConflictError(Exception):
 
 
 class OverloadedError(Exception):
-    """Too much is waiting already; nothing was recorded. `retry_after_s` tells when to come back."""
+    """Too much is waiting, or the database is away. `retry_after_s` tells when to come back, with the same order.
+
+    Where too much waited nothing was recorded; where the database went away, the same order finds out.
+    """
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"overloaded, retry after {retry_after_s} s")

@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     """`auto`: readable lines on a terminal, else JSON."""
     pool_size: int = Field(8, ge=2, le=200)
     max_waiting: int = Field(1000, ge=1)
-    """Orders that may wait for the books in one process, and submissions that may run; the next one is answered 503."""
+    """In one process: orders of one merchant that may wait for the books, and submissions to PSPs that may run. The next
+    one is answered 503."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
 

@@ -121,7 +121,7 @@ def unsupported_media_type() -> Problem:
 
 
 def overloaded(retry_after_s: int) -> Problem:
-    detail = f"Too many requests are waiting; nothing was recorded. Send it again in {retry_after_s} s."
+    detail = f"Too much is waiting. Send the same request again in {retry_after_s} s: an order is never taken twice."
     return Problem(503, "overloaded", detail, headers={"Retry-After": str(retry_after_s)})
 
 

@@ -275,6 +275,7 @@ def test_only_a_query_can_find_nothing(source: Source) -> None:
         (Source.CALLBACK, Processing()),
         (Source.ANSWER, Unknown("unmapped", "ZZ", received=True)),
         (Source.POLL, Unknown("unmapped", "ZZ", received=True)),
+        (Source.CALLBACK, Unknown("unmapped", "ZZ", received=True)),
         (Source.CALLBACK, Succeeded(WRONG_AMOUNT)),
     ],
 )
@@ -287,10 +288,23 @@ def test_an_order_that_the_channel_acknowledged_is_never_proved_lost(source: Sou
     assert known.status is Status.PROCESSING
 
 
-def test_a_timeout_without_a_word_acknowledges_nothing() -> None:
-    after = judge(payment(), Unknown("timeout"), Source.ANSWER).payment.attempt
+@pytest.mark.parametrize("source", Source)
+@pytest.mark.parametrize("said", [Unknown("timeout"), Unknown("unmapped", "ZZ", "系统繁忙")], ids=repr)
+def test_neither_silence_nor_a_code_that_says_nothing_of_the_order_acknowledges_it(
+    source: Source, said: Unknown
+) -> None:
+    after = judge(payment(), said, source).payment.attempt
     assert after is not None
     assert not after.acknowledged
+
+
+@pytest.mark.parametrize("source", Source)
+def test_what_was_acknowledged_once_stays_so(source: Source) -> None:
+    known = payment(attempt=attempt(acknowledged=True))
+    for said in (Unknown("timeout"), NotFound(), Unknown("unmapped", "ZZ")):
+        after = judge(known, said, source).payment.attempt
+        assert after is not None
+        assert after.acknowledged
 
 
 # --- contradictions ---

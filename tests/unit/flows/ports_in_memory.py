@@ -13,7 +13,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
-from gateway.domain.transitions import apply, apply_authentication
+from gateway.domain.transitions import AnomalyKind, apply, apply_authentication
 from gateway.flows.facts import FactMaker
 from gateway.flows.opening import Opening, open_payment
 from gateway.flows.pay import PayFlow
@@ -103,6 +103,7 @@ class World:
     agreements: dict[str, str] = field(default_factory=dict)
     orders: dict[str, tuple[UUID, bytes]] = field(default_factory=dict)
     facts_recorded: list[Fact] = field(default_factory=list)
+    anomalies: list[AnomalyKind] = field(default_factory=list)
     started: list["asyncio.Task[Payment]"] = field(default_factory=list)
     now: datetime = NOW
     ids: Any = field(default_factory=lambda: count(1))
@@ -156,6 +157,8 @@ class World:
         else:
             verdict = apply_authentication(before, fact.outcome, False, PACE, fact.at)
         self.payments[fact.payment_id] = verdict.payment
+        if verdict.anomaly is not None:
+            self.anomalies.append(verdict.anomaly.kind)
         return Recorded(verdict.payment, verdict.submit)
 
     # --- Tasks, CardReading, AttemptReading ---

@@ -1,0 +1,271 @@
+"""The accounts in force: when an adapter is built anew, what its settings change, and that its calls are counted.
+
+Over adapters that are fakes. Not tested here: what each adapter checks (tests/adapters), callbacks (tests/unit/flows).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from adapters.accounts import AccountError, declared
+from gateway.accounts import AdapterAccounts
+from gateway.domain.catalogue import Account, Catalogue, Merchant
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import (
+    Authenticated,
+    AuthenticationOutcome,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.scenes import Scene
+from gateway.domain.transitions import Pace
+from gateway.ports import (
+    AccountSettings,
+    Authenticate,
+    Callback,
+    CallbackRequest,
+    Pay,
+    Provider,
+    Query,
+    QueryAuthentication,
+    Transport,
+)
+from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements
+from tests.unit.flows.ports_in_memory import FakeProvider
+
+OTHER_ID = UUID(int=0xB)
+BASE = "https://gateway.example"
+SECRET = "not-to-be-seen"
+UP = Account(MERCHANT_ID, "up-1", "mock", {"mer_id": "777"}, secrets={"key": SECRET})
+
+
+async def no_wire(request: httpx.Request) -> httpx.Response:
+    raise AssertionError("building an adapter sends nothing")
+
+
+class Builder:
+    """Builds fakes that declare what their account's settings say; refuses accounts with the setting `broken`."""
+
+    def __init__(self) -> None:
+        self.built: list[FakeProvider] = []
+
+    def __call__(self, account: AccountSettings, transport: Transport) -> Provider:
+        assert transport is no_wire
+        if "broken" in account.settings:
+            raise AccountError(account, "mer_id", "is missing")
+        provider = FakeProvider()
+        provider.declaration = declared(account, provider.declaration)
+        self.built.append(provider)
+        return provider
+
+
+class World:
+    """Accounts over a builder, and the catalogues that they take."""
+
+    def __init__(self) -> None:
+        self.builder, self.version = Builder(), 0
+        self.accounts = AdapterAccounts(no_wire, BASE, self.builder)
+
+    def take(self, *accounts: Account) -> Catalogue:
+        self.version += 1
+        merchants = (Merchant(MERCHANT_ID, "acme", "Acme"), Merchant(OTHER_ID, "other", "Other"))
+        catalogue = Catalogue(self.version, merchants=merchants, accounts=accounts)
+        self.accounts.take(catalogue)
+        return catalogue
+
+    @property
+    def builds(self) -> int:
+        return len(self.builder.built)
+
+    def up(self) -> Provider:
+        return self.accounts.provider(MERCHANT_ID, "up-1")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# --- building ---
+
+
+def test_an_account_that_did_not_change_keeps_its_adapter(world: World) -> None:
+    world.take(UP)
+    before = world.up()
+    world.take(replace(UP, settings=dict(UP.settings), secrets=dict(UP.secrets)))
+    assert world.up() is before
+    assert world.builds == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"mer_id": "778"}},
+        {"secrets": {"key": "another"}},
+        {"provider": "another"},
+        {"poll_gaps_s": (1.0,)},
+        {"answer_timeout_s": 10.0},
+        {"not_found_answers": 5, "not_found_over_s": 60.0},
+    ],
+    ids=lambda change: "+".join(change),
+)
+def test_an_account_that_changed_is_built_anew_and_the_others_are_not(world: World, change: dict[str, Any]) -> None:
+    beside = replace(UP, code="up-2")
+    world.take(UP, beside)
+    old, untouched = world.up(), world.accounts.provider(MERCHANT_ID, "up-2")
+    world.take(replace(UP, **change), beside)
+    assert world.up() is not old
+    assert world.accounts.provider(MERCHANT_ID, "up-2") is untouched
+    assert world.builds == 3
+
+
+def test_accounts_of_two_merchants_under_one_code_are_two(world: World) -> None:
+    world.take(UP, replace(UP, merchant_id=OTHER_ID))
+    assert world.up() is not world.accounts.provider(OTHER_ID, "up-1")
+
+
+def test_an_account_that_cannot_be_built_keeps_its_old_adapter_and_pace_and_that_is_said(world: World) -> None:
+    world.take(UP)
+    old, pace = world.up(), world.accounts.pace(MERCHANT_ID, "up-1")
+    with capture_logs() as said:
+        world.take(replace(UP, settings={"broken": True}, poll_gaps_s=(9.0,)))
+    assert world.up() is old
+    assert world.accounts.pace(MERCHANT_ID, "up-1") == pace
+    (line,) = said
+    assert (line["log_level"], line["account"]) == ("error", "up-1")
+    assert "mer_id is missing" in line["reason"]
+    assert SECRET not in str(line)
+
+
+def test_an_account_that_was_put_right_is_built(world: World) -> None:
+    with capture_logs():
+        world.take(replace(UP, settings={"broken": True}))
+        with pytest.raises(KeyError):
+            world.up()
+        world.take(UP)
+    assert world.up().declaration.provider == "mock"
+
+
+def test_an_account_that_was_put_back_as_it_was_keeps_its_adapter(world: World) -> None:
+    world.take(UP)
+    old = world.up()
+    with capture_logs():
+        world.take(replace(UP, settings={"broken": True}))
+    world.take(UP)
+    assert world.up() is old
+
+
+def test_an_account_that_cannot_be_built_holds_up_no_other(world: World) -> None:
+    with capture_logs():
+        world.take(replace(UP, code="bad", settings={"broken": True}), UP)
+    assert world.up().declaration.provider == "mock"
+    with pytest.raises(KeyError):
+        world.accounts.provider(MERCHANT_ID, "bad")
+
+
+# --- what the settings say ---
+
+
+@pytest.mark.parametrize(
+    ("change", "pace"),
+    [
+        ({}, Pace((1.0,), 3, 300.0, 30.0)),
+        ({"poll_gaps_s": (2.0, 20.0)}, Pace((2.0, 20.0), 3, 300.0, 30.0)),
+        ({"not_found_answers": 5, "not_found_over_s": 60.0}, Pace((1.0,), 5, 60.0, 30.0)),
+        ({"answer_timeout_s": 12.5}, Pace((1.0,), 3, 300.0, 12.5)),
+    ],
+    ids=str,
+)
+def test_the_pace_follows_the_settings(world: World, change: dict[str, Any], pace: Pace) -> None:
+    world.take(UP)
+    world.take(replace(UP, **change))
+    assert world.accounts.pace(MERCHANT_ID, "up-1") == pace
+
+
+def test_the_longest_call_is_the_longest_of_all_accounts_and_follows_their_settings(world: World) -> None:
+    assert world.accounts.longest_call_s() == 0.0
+    slow = replace(UP, code="slow", answer_timeout_s=90.0)
+    world.take(UP, slow)
+    assert world.accounts.longest_call_s() == 90.0
+    world.take(UP, replace(slow, answer_timeout_s=5.0))
+    assert world.accounts.longest_call_s() == 30.0
+
+
+def test_callbacks_come_to_an_address_that_carries_the_merchant_and_leads_back_to_the_account(world: World) -> None:
+    catalogue = world.take(UP, replace(UP, merchant_id=OTHER_ID))
+    urls = [world.accounts.notify_url(merchant_id, "up-1") for merchant_id in (MERCHANT_ID, OTHER_ID)]
+    assert urls == [f"{BASE}/callbacks/acme.up-1", f"{BASE}/callbacks/other.up-1"]
+    for url, merchant_id in zip(urls, (MERCHANT_ID, OTHER_ID), strict=True):
+        account = catalogue.account_of_callback(url.rpartition("/")[2])
+        assert account is not None
+        assert (account.merchant_id, account.code) == (merchant_id, "up-1")
+
+
+# --- what is counted ---
+
+NUMBER = "0" * 32
+URL = f"{BASE}/callbacks/acme.up-1"
+AUTHENTICATE = Authenticate(NUMBER, NOW, "ICBC", card_elements(), URL)
+QUERY_AUTHENTICATION = QueryAuthentication(NUMBER, NOW, "ICBC", card_elements())
+PAY = Pay(NUMBER, NOW, Scene.WITHHOLD, 1000, "ICBC", card_elements(), None, "u1", "order-1", URL)
+QUERY = Query(NUMBER, NOW, Scene.WITHHOLD, 1000)
+CALLS: dict[str, Callable[[Provider], Awaitable[Outcome | AuthenticationOutcome]]] = {
+    "authenticate": lambda provider: provider.authenticate(AUTHENTICATE),
+    "query_authentication": lambda provider: provider.query_authentication(QUERY_AUTHENTICATION),
+    "pay": lambda provider: provider.pay(PAY),
+    "query": lambda provider: provider.query(QUERY),
+}
+
+
+def counted(operation: str, outcome: str) -> tuple[float, float]:
+    """Calls counted with this outcome, and calls timed."""
+    labels = {"account": "up-1", "operation": operation}
+    calls = REGISTRY.get_sample_value("sluice_psp_calls_total", labels | {"outcome": outcome})
+    timed = REGISTRY.get_sample_value("sluice_psp_call_seconds_count", labels)
+    return calls or 0.0, timed or 0.0
+
+
+@pytest.mark.parametrize(
+    ("operation", "outcome", "name"),
+    [
+        ("authenticate", Authenticated("token-1"), "authenticated"),
+        ("authenticate", NotSent("refused"), "notsent"),
+        ("query_authentication", NotFound(), "notfound"),
+        ("pay", Succeeded(1000), "succeeded"),
+        ("pay", Declined(FailureCode.CARD_FROZEN), "declined"),
+        ("pay", Processing(), "processing"),
+        ("query", Unknown("timeout"), "unknown"),
+        ("query", NotFound(), "notfound"),
+    ],
+    ids=str,
+)
+async def test_a_call_is_passed_on_and_counted_by_what_it_told(
+    world: World, operation: str, outcome: Outcome | AuthenticationOutcome, name: str
+) -> None:
+    world.take(UP)
+    (provider,) = world.builder.built
+    provider.says = dict.fromkeys((Authenticate, QueryAuthentication, Pay, Query), outcome)
+    calls, timed = counted(operation, name)
+    assert await CALLS[operation](world.up()) is outcome
+    assert counted(operation, name) == (calls + 1, timed + 1)
+    assert len(provider.asked) == 1
+
+
+def test_callbacks_are_read_and_answered_by_the_adapter_itself(world: World) -> None:
+    world.take(UP)
+    (provider,) = world.builder.built
+    provider.callback = Callback(NUMBER, Succeeded(1000))
+    assert world.up().read_callback(CallbackRequest("POST", "", {}, b"")) is provider.callback
+    assert world.up().answer_callback(True) == provider.answer_callback(True)
+    assert world.up().declaration is provider.declaration
