@@ -109,11 +109,15 @@ class _Measured:
 
     async def _measure(self, operation: str, call: Awaitable[O]) -> O:
         started = time.perf_counter()
-        outcome = await call
-        timed, counted = _call_metrics(self._account, operation, type(outcome).__name__)
-        timed.observe(time.perf_counter() - started)
-        counted.inc()
-        return outcome
+        told = "cancelled"
+        try:
+            outcome = await call
+            told = type(outcome).__name__
+            return outcome
+        finally:
+            timed, counted = _call_metrics(self._account, operation, told)
+            timed.observe(time.perf_counter() - started)
+            counted.inc()
 
 
 @cache

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -26,6 +27,7 @@ __all__ = ["run_processes", "run_server", "run_worker"]
 
 FINISH_REQUESTS_WITHIN_S = 10.0
 BACKLOG = 2048
+OPEN_FILES = 65_536
 
 
 def run_async(work: Coroutine[Any, Any, None]) -> None:
@@ -68,6 +70,7 @@ def _pass_on(_: str, line: str) -> None:
 
 async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None:
     log = logs.get(__name__)
+    _allow_connections()
     await _require_current(settings)
     async with _until_told() as ended, system(settings, workers=workers, api=True) as gateway:
         assert gateway.app is not None
@@ -133,6 +136,14 @@ async def _until_told() -> AsyncIterator[asyncio.Event]:
             # Until this process is gone, a second Ctrl-C must not break what is being ended.
             loop.remove_signal_handler(sign)
             signal.signal(sign, signal.SIG_IGN)
+
+
+def _allow_connections() -> None:
+    """As many open files as the system allows: each order in hand has two connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _settle_memory() -> None:

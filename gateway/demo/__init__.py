@@ -25,6 +25,7 @@ from reconciliation.books import compare
 
 __all__ = ["run_demo"]
 
+AMOUNT_WIDTH = 10
 REDRAWS_PER_SECOND = 4
 MAX_SHOWN = 20
 
@@ -100,8 +101,10 @@ def _table(drive: Drive, count: int) -> Table:
     table = Table(title=title)
     for heading in ("channel", "scene"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("open", "succeeded", "failed", "fen succeeded", "fees"):
+    for heading in ("open", "succeeded", "failed"):
         table.add_column(heading, no_wrap=True, justify="right")
+    for heading in ("fen paid", "fees"):
+        table.add_column(heading, no_wrap=True, justify="right", min_width=AMOUNT_WIDTH)
     groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
     for channel, scene in sorted({(channel, scene) for channel, scene, _ in groups}):
         paid = [

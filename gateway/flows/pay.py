@@ -49,18 +49,23 @@ class PayFlow:
         self._new_id = new_id
         self._answer_within_s = answer_within_s
         self._max_running = max_running
+        self._opening = 0
 
     async def take(self, order: Order) -> Taken:
         """Record and submit an order. Raises OrderConflictError or OverloadedError, with nothing recorded.
 
         The answer waits for the PSP a bounded time; what is not final then goes on by itself.
         """
-        if self._tasks.running >= self._max_running:
+        if self._opening + self._tasks.running >= self._max_running:
             # PSPs are slower than orders come. Better refused here, with nothing recorded, than recorded and too late.
             raise OverloadedError(RETRY_AFTER_S)
         new_id = self._new_id
         opening = Opening(order, new_id(), new_id(), new_id(), new_id(), new_id(), self._clock())
-        opened = await self._books.open(opening)
+        self._opening += 1
+        try:
+            opened = await self._books.open(opening)
+        finally:
+            self._opening -= 1
         if opened.replayed or opened.payment.is_final or order.card is None:
             return Taken(opened.payment, opened.replayed)
         task = self._tasks.start(self._submission.carry(opened.payment, order.card, opened.agreement_no))

@@ -134,6 +134,7 @@ class World:
     # --- Opener ---
 
     async def open(self, opening: Opening) -> OpenResult:
+        await asyncio.sleep(0)  # as a flush does
         order = opening.order
         if order.merchant_order_no in self.orders:
             payment_id, body = self.orders[order.merchant_order_no]

@@ -85,3 +85,10 @@ async def test_orders_that_reach_nobody_take_no_room(busy: Busy) -> None:
         assert taken.payment.status is Status.FAILED
     await busy.fill()
     await asyncio.gather(*(busy.end(number) for number in range(MAX_RUNNING)))
+
+
+async def test_orders_that_come_all_at_once_are_counted_while_they_are_being_opened(busy: Busy) -> None:
+    burst = [busy.world.flow.take(order(f"burst-{number}")) for number in range(20)]
+    results = await asyncio.gather(*burst, return_exceptions=True)
+    assert sum(isinstance(result, OverloadedError) for result in results) == 20 - MAX_RUNNING
+    await asyncio.gather(*(busy.end(number) for number in range(MAX_RUNNING)))
