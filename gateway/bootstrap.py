@@ -23,6 +23,8 @@ from adapters.http import AiohttpTransport, retry_not_sent
 from gateway import metrics
 from gateway.accounts import AdapterAccounts, Build
 from gateway.api.admin import admin_routes
+from gateway.api.admin_anomalies import admin_anomaly_routes
+from gateway.api.admin_deliveries import admin_delivery_routes
 from gateway.api.app import Api, Readiness, build_app
 from gateway.domain.payments import Payment
 from gateway.flows.facts import FactMaker
@@ -33,6 +35,7 @@ from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.settings import Settings
+from gateway.storage.anomalies import AnomalyStore
 from gateway.storage.books import Books
 from gateway.storage.catalogue import CatalogueStore
 from gateway.storage.crypto import KeyRing
@@ -219,7 +222,12 @@ async def system(
                 clock=utc_now,
                 observe=_observe_request,
             )
-            app = build_app(needs, admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7))
+            operators = (
+                *admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7),
+                *admin_delivery_routes(deliveries, lambda: watch.current, utc_now),
+                *admin_anomaly_routes(AnomalyStore(database), lambda: watch.current, utc_now),
+            )
+            app = build_app(needs, operators)
         yield System(settings, engine, reading, catalogue_store, watch, books, app)
 
 

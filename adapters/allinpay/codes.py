@@ -1,4 +1,4 @@
-"""Allinpay's codes: banks, and what an answer's RET_CODE means to a collect (PROTOCOLS sections 2, 9 and 10)."""
+"""Allinpay's codes: banks, and what an answer's RET_CODE means to a collect (sources: see `adapter`)."""
 
 import re
 from collections.abc import Mapping

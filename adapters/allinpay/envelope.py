@@ -1,4 +1,4 @@
-"""The envelope of TLT: AIPG XML in GBK, SHA1withRSA over its bytes without SIGNED_MSG (PROTOCOLS section 2, H)."""
+"""The envelope of TLT: AIPG XML in GBK, SHA1withRSA over its bytes without SIGNED_MSG (Allinpay's demo, H)."""
 
 import re
 from typing import Final

@@ -7,7 +7,7 @@ from gateway.domain.failures import FailureCode as F
 
 __all__ = ["DECLINES", "NOT_OPENED", "NO_SUCH_ORDER", "OK", "OPEN_ORDER", "SMS_WANTED", "SUCCESSES"]
 
-# The table's failures, as categories by PROTOCOLS section 9:
+# The table's failures, as categories that PSPs have in common:
 DECLINES: Final[Mapping[str, F]] = {
     "01": F.CHANNEL_REFUSED,  # failed, no reason given
     "02": F.CHANNEL_UNAVAILABLE,  # system closed

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from gateway.api.admin_objects import catalogue_object, channel_object, merchant_object, rule_object, window_object
+from gateway.api.admin_paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
 from gateway.api.admin_schemas import (
     CatalogueAnswer,
     ChannelAnswer,
@@ -31,7 +32,6 @@ from gateway.domain.catalogue import (
     Catalogue,
     Channel,
     MaintenanceWindow,
-    Merchant,
     RouteRule,
 )
 from gateway.domain.catalogue_content import (
@@ -52,8 +52,6 @@ __all__ = ["CatalogueChanges", "Snapshots", "admin_routes"]
 BY = "admin"
 MAX_HISTORY = 50
 RETRY_AFTER_S = 1
-TAGS = ("admin",)
-MERCHANT = "/v1/admin/merchants/{merchant}"
 CHANNEL = f"{MERCHANT}/channels/{{channel}}"
 WINDOWS = f"{CHANNEL}/maintenance_windows"
 RULES = f"{CHANNEL}/rules"
@@ -109,7 +107,7 @@ def admin_routes(
 ) -> tuple[Route, ...]:
     """The admin calls of the catalogue. `declaration_of`: what a provider can do, by its name."""
     calls = _AdminCalls(store, snapshots, declaration_of, clock, new_id)
-    about = {"merchant": "the merchant's code", "channel": "the channel's code"}
+    about = MERCHANT_ABOUT | {"channel": "the channel's code"}
     about_rule = about | {"scene": "the payment scene", "bank": "the bank code"}
 
     def route(
@@ -200,7 +198,7 @@ class _AdminCalls:
 
     async def channels(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
-        merchant, now = _merchant(snapshot, call), self.clock()
+        merchant, now = merchant_of(snapshot, call), self.clock()
         mine = [c for (owner, _), c in snapshot.channels.items() if owner == merchant.merchant_id]
         return Reply({"data": [channel_object(snapshot, channel, now) for channel in mine]})
 
@@ -299,15 +297,8 @@ class _AdminCalls:
             raise bad_fields(list(dict.fromkeys(errors)))
 
 
-def _merchant(catalogue: Catalogue, call: Call) -> Merchant:
-    merchant = catalogue.merchants_by_code.get(call.path["merchant"])
-    if merchant is None:
-        raise NotInCatalogueError("merchant")
-    return merchant
-
-
 def _channel(catalogue: Catalogue, call: Call) -> Channel:
-    channel = catalogue.channels.get((_merchant(catalogue, call).merchant_id, call.path["channel"]))
+    channel = catalogue.channels.get((merchant_of(catalogue, call).merchant_id, call.path["channel"]))
     if channel is None:
         raise NotInCatalogueError("channel")
     return channel

@@ -48,7 +48,7 @@ EventName = Literal[
     "reconciliation.finished",
     "reconciliation.difference_found",
 ]
-"""Every type of SPEC section 7, also those that this version does not send yet: subscribing early is no mistake."""
+"""Every type of event, also those that this version does not send yet: subscribing early is no mistake."""
 
 
 def _problem(problem: str, path: str = "") -> PydanticCustomError:

@@ -16,7 +16,7 @@ from router.fees import Fee
 
 
 class AuthenticationMode(StrEnum):
-    """How a channel authenticates the cards of a bank (SPEC section 4)."""
+    """How a channel authenticates the cards of a bank."""
 
     NONE = "none"
     SILENT = "silent"

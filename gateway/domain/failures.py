@@ -1,4 +1,4 @@
-"""Failure codes: who is to blame, what to do next, and how to say it (SPEC section 5)."""
+"""Failure codes: who is to blame, what to do next, and how to say it."""
 
 from dataclasses import dataclass
 from enum import StrEnum

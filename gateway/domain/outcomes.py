@@ -1,4 +1,4 @@
-"""What a PSP told us, or did not: the values that adapters return (SPEC section 5).
+"""What a PSP told us, or did not: the values that adapters return.
 
     Outcome                 of a payment            AuthenticationOutcome   of a card's authentication
     ├── Succeeded           final                   ├── Authenticated       final: an agreement exists

@@ -114,7 +114,7 @@ def timestamp(moment: datetime | None) -> str | None:
 
 
 def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
-    """The payment object of SPEC section 6; `language` (`en` or `zh`) is that of the failure's message."""
+    """The payment object as apps read it; `language` (`en` or `zh`) is that of the failure's message."""
     attempt, card, failure = payment.attempt, payment.card, payment.failure
     return {
         "id": show(PAYMENT, payment.payment_id),

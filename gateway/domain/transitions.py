@@ -1,4 +1,4 @@
-"""THE transition table, and `apply`: what one fact does to a payment. Both pure (SPEC section 5).
+"""THE transition table, and `apply`: what one fact does to a payment. Both pure.
 
 A fact that contradicts a final state changes no money state: it becomes an anomaly for an operator.
 """

@@ -85,6 +85,24 @@ class DeliveryResult:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up: what it was about and how its last try ended."""
+
+    event_id: UUID
+    endpoint_id: UUID
+    endpoint_code: str | None
+    """Its code in the catalogue; None when it is not there."""
+    app: str | None
+    type: str
+    object_id: str
+    sequence: int
+    created_at: datetime
+    tries: int
+    last_status: int | None
+    last_error: str | None
+
+
 # --- what an endpoint said, and what follows from it ---
 
 

@@ -5,18 +5,18 @@ Each statement is a transaction of its own. Rows are locked in key order, whoeve
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from gateway.flows.notify import DeliveryResult, DueDelivery
+from gateway.flows.notify import DeadLetter, DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.batching import Batcher
 from gateway.storage.database import Database
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
-DEAD_LETTERS_PER_PAGE_MAX = 200
+DEAD_LETTERS_READ_MAX = 201
+"""The API's longest page, and the one more that tells whether there is a next."""
 
 MERCHANTS_DUE = """
 SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
@@ -81,31 +81,18 @@ WHERE d.merchant_id = $1 AND d.event_id = again.event_id AND d.endpoint_id = aga
 RETURNING d.endpoint_id
 """
 
+EVENT_EXISTS = "SELECT 1 FROM events WHERE merchant_id = $1 AND event_id = $2"
+
 DEAD_LETTERS = """
-SELECT d.event_id, d.endpoint_id, e.app, e.type, e.object_id, e.sequence, e.created_at,
+SELECT d.event_id, d.endpoint_id, p.code AS endpoint_code, e.app, e.type, e.object_id, e.sequence, e.created_at,
     d.tries, d.last_status, d.last_error
 FROM deliveries d JOIN events e ON e.merchant_id = $1 AND e.event_id = d.event_id
+LEFT JOIN endpoints p ON p.merchant_id = $1 AND p.endpoint_id = d.endpoint_id
 WHERE d.merchant_id = $1 AND d.status = 'dead'
     AND ($2::uuid IS NULL OR (d.event_id, d.endpoint_id) < ($2::uuid, $3::uuid))
 ORDER BY d.event_id DESC, d.endpoint_id DESC
 LIMIT $4
 """
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A delivery that was given up: what it was about and how its last try ended."""
-
-    event_id: UUID
-    endpoint_id: UUID
-    app: str | None
-    type: str
-    object_id: str
-    sequence: int
-    created_at: datetime
-    tries: int
-    last_status: int | None
-    last_error: str | None
 
 
 class DeliveryStore:
@@ -164,17 +151,22 @@ class DeliveryStore:
         for batcher in list(self._batchers.values()):
             await batcher.drain()
 
-    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int:
-        """Make every delivery of an event due now with all its tries before it; how many. It creates none."""
+    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int | None:
+        """Make every delivery of an event due now with all its tries before it; how many, or None: no such event.
+
+        It creates none: an event that was for no endpoint has 0.
+        """
         async with self._database.connection() as connection:
-            return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
+            if again := await connection.fetch(REDELIVER, merchant_id, event_id, now):
+                return len(again)
+            return None if await connection.fetchval(EVENT_EXISTS, merchant_id, event_id) is None else 0
 
     async def dead_letters(
         self, merchant_id: UUID, limit: int = 50, before: tuple[UUID, UUID] | None = None
     ) -> list[DeadLetter]:
         """What was given up, newest first. `before` is the last (event, endpoint) of the page before."""
         event_id, endpoint_id = before or (None, None)
-        limit = min(limit, DEAD_LETTERS_PER_PAGE_MAX)
+        limit = min(limit, DEAD_LETTERS_READ_MAX)
         async with self._database.connection() as connection:
             rows = await connection.fetch(DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
             return [DeadLetter(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""Open payments: one transaction for all the orders of a merchant that wait (DESIGN: the hot path is set-based).
+"""Open payments: one transaction for all the orders of a merchant that wait (docs/architecture.md).
 
 (1) lock the users; (2) in the next statement read their facts; (3) route each order in turn, in memory, counting the
 reservations of those before it; (4) insert everything with one statement, chained on the payments that were really

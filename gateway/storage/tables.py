@@ -395,6 +395,7 @@ anomalies = Table(
     Column("note", Text),
     PrimaryKeyConstraint("merchant_id", "anomaly_id", name="anomalies_pkey"),
     UniqueConstraint("merchant_id", "payment_id", "kind", name="anomalies_kind_key"),
+    Index("anomalies_open_idx", "merchant_id", "anomaly_id", postgresql_where=text("resolved_at IS NULL")),
 )
 
 events = Table(

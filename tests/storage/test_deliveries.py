@@ -249,7 +249,8 @@ async def test_redelivery_creates_no_delivery(engine: AsyncEngine) -> None:
     store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
     assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == 0
-    assert await store.redeliver(OTHER_MERCHANT, UUID(int=1), NOW) == 0
+    assert await store.redeliver(OTHER_MERCHANT, UUID(int=1), NOW) is None
+    assert await store.redeliver(MERCHANT, UUID(int=2), NOW) is None
     assert await claim(store) == []
 
 

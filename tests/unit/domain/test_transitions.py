@@ -42,7 +42,7 @@ from tests.unit.domain.samples import NOW, PACE, attempt, later, payment
 AT = later(seconds=7)
 WRONG_AMOUNT = 999
 
-# What the SPEC allows, written a second time: from (None is the start) and to.
+# What is allowed, written a second time: from (None is the start) and to.
 LEGAL = {
     (None, "processing"),
     (None, "requires_action"),
@@ -108,7 +108,7 @@ Expectation = tuple[Status, AnomalyKind | None]
 
 
 def expected_of(status: Status, stage: Stage, source: Source, outcome: str) -> Expectation:
-    """SPEC section 5 in the plainest words."""
+    """The rules of docs/architecture.md in the plainest words."""
     final, paying = status in FINAL, stage is Stage.PAYING
     if outcome == "succeeded with another amount":
         return status, AnomalyKind.AMOUNT_MISMATCH

@@ -24,6 +24,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('merchant_id', 'anomaly_id', name='anomalies_pkey'),
     sa.UniqueConstraint('merchant_id', 'payment_id', 'kind', name='anomalies_kind_key')
     )
+    op.create_index('anomalies_open_idx', 'anomalies', ['merchant_id', 'anomaly_id'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
     op.create_table('cards',
     sa.Column('merchant_id', sa.Uuid(), nullable=False),
     sa.Column('card_id', sa.Uuid(), nullable=False),
@@ -344,4 +345,5 @@ def downgrade() -> None:
     op.drop_table('channel_usage')
     op.drop_table('catalogue_versions')
     op.drop_table('cards')
+    op.drop_index('anomalies_open_idx', table_name='anomalies', postgresql_where=sa.text('resolved_at IS NULL'))
     op.drop_table('anomalies')

@@ -1,0 +1,27 @@
+"""Anomalies as they are kept, from the fact that contradicted to the operator's word on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+__all__ = ["AnomalyResolvedError", "RecordedAnomaly"]
+
+
+class AnomalyResolvedError(Exception):
+    """It was resolved before: what was noted then stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnomaly:
+    """An anomaly of a payment. The last three fields are None while it is open, and then all set."""
+
+    anomaly_id: UUID
+    payment_id: UUID
+    kind: str
+    detail: str
+    source: str
+    """Where the fact came from: answer, poll or callback."""
+    found_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+    note: str | None

@@ -1,0 +1,337 @@
+"""The admin calls of dead letters and anomalies over HTTP, on a real PostgreSQL.
+
+Not here: keys and limits around every call (gateway.api's own tests), and the statements (test_deliveries.py,
+test_anomalies.py).
+"""
+
+import base64
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import jsonschema_rs
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.api.admin_anomalies import admin_anomaly_routes
+from gateway.api.admin_deliveries import admin_delivery_routes
+from gateway.api.app import Api, build_app
+from gateway.domain.catalogue_content import (
+    AppContent,
+    CatalogueFile,
+    EndpointContent,
+    KeyContent,
+    MerchantContent,
+    key_hash_of,
+)
+from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, show
+from gateway.flows.notify import TRIES_MAX
+from gateway.settings import Settings
+from gateway.storage.anomalies import AnomalyStore
+from gateway.storage.catalogue import CatalogueStore
+from gateway.storage.crypto import KeyRing
+from gateway.storage.deliveries import DeliveryStore
+from gateway.storage.refresh import CatalogueWatch
+from tests.databases import database_on
+from tests.storage.delivery_rows import delivery, event
+from tests.storage.test_anomalies import anomaly
+
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+TOKEN, APP_KEY = "an-operator", "sk_first"
+SHOP = MerchantContent(
+    code="shop",
+    name="商店",
+    apps=(AppContent("shop", "Shop", (KeyContent("first", key_hash_of(APP_KEY)),)),),
+    endpoints=(EndpointContent("main", "shop", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
+)
+BASE = "/v1/admin/merchants/{merchant}"
+AT = "/v1/admin/merchants/shop"
+WORD = {"note": "refunded by hand, ticket 17", "by": "li"}
+DEAD: dict[str, Any] = {
+    "status": "dead",
+    "tries": TRIES_MAX,
+    "due_at": None,
+    "last_status": 500,
+    "last_error": "answered 500",
+}
+UNKNOWN = 77
+"""An endpoint that the catalogue does not have."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The calls of an operator, each answer held against the document."""
+
+    http: TestClient[Any, Any]
+    engine: AsyncEngine
+    shop: UUID
+    other: UUID
+    endpoint: UUID
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        return await self._answered("get", path.split("?")[0], await self.http.get(AT + path), status)
+
+    async def post(self, path: str, body: object = None, status: int = 200) -> Any:
+        return await self._answered("post", path, await self.http.post(AT + path, json=body), status)
+
+    async def _answered(self, method: str, path: str, response: ClientResponse, status: int) -> Any:
+        answer = await response.json()
+        assert response.status == status, answer
+        document = await (await self.http.get("/openapi.json")).json()
+        parts = path.split("/")
+        if len(parts) == 4:
+            parts[2] = "{id}"
+        described = document["paths"][BASE + "/".join(parts)][method]["responses"][str(status)]
+        (content,) = described["content"].values()
+        schema = {**content["schema"], "components": document["components"]}
+        jsonschema_rs.validate(schema, answer)
+        return answer
+
+
+@pytest.fixture
+async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
+    """An operator of an application with two merchants, and with nothing behind its other calls."""
+    catalogue = CatalogueStore(engine, KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}"))
+    await catalogue.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
+    watch = CatalogueWatch(catalogue)
+    codes = (await watch.refresh_now()).merchants_by_code
+    shop, other = codes["shop"].merchant_id, codes["other"].merchant_id
+    nothing = cast("Any", None)
+    api = Api(
+        settings=Settings(admin_token=SecretStr(TOKEN)),
+        payments=nothing,
+        reading=nothing,
+        callbacks=nothing,
+        cards=nothing,
+        catalogue=lambda: watch.current,
+        readiness=nothing,
+        metrics=nothing,
+        clock=lambda: NOW,
+    )
+    database = database_on(engine)
+    routes = (
+        *admin_delivery_routes(DeliveryStore(database), lambda: watch.current, lambda: NOW),
+        *admin_anomaly_routes(AnomalyStore(database), lambda: watch.current, lambda: NOW),
+    )
+    app = build_app(api, routes)
+    async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+        yield Operator(http, engine, shop, other, watch.current.endpoints[shop][0].endpoint_id)
+
+
+def evt(number: int) -> str:
+    return show(EVENT, UUID(int=number))
+
+
+def ano(number: int) -> str:
+    return show(ANOMALY, UUID(int=number))
+
+
+async def dead_letters(operator: Operator, count: int) -> None:
+    for number in range(1, count + 1):
+        await event(operator.engine, number, NOW, operator.shop)
+        await delivery(operator.engine, number, operator.endpoint.int, operator.shop, **DEAD)
+
+
+# --- dead letters ---
+
+
+async def test_a_dead_letter_tells_what_it_was_about_and_how_it_ended(operator: Operator) -> None:
+    await dead_letters(operator, 1)
+    assert await operator.get("/dead_letters") == {
+        "data": [
+            {
+                "object": "dead_letter",
+                "event": evt(1),
+                "endpoint": show(ENDPOINT, operator.endpoint),
+                "endpoint_code": "main",
+                "app": "shop",
+                "type": "payment.succeeded",
+                "object_id": "pay_1",
+                "sequence": 1,
+                "created_at": "2026-03-01T08:00:00.000Z",
+                "tries": TRIES_MAX,
+                "last_status": 500,
+                "last_error": "answered 500",
+            }
+        ],
+        "next": None,
+    }
+
+
+async def test_dead_letters_are_paged_also_within_one_event(operator: Operator) -> None:
+    await dead_letters(operator, 2)
+    await delivery(operator.engine, 2, UNKNOWN, operator.shop, **DEAD)
+    seen, after = [], ""
+    for _ in range(3):
+        page = await operator.get(f"/dead_letters?limit=1{after}")
+        seen += [(letter["event"], letter["endpoint_code"]) for letter in page["data"]]
+        after = f"&after={page['next']}"
+    assert seen == [(evt(2), "main"), (evt(2), None), (evt(1), "main")]
+    assert page["next"] is None
+
+
+async def test_the_longest_page_has_a_next_one(operator: Operator) -> None:
+    await event(operator.engine, 1, NOW, operator.shop)
+    for number in range(1, 202):
+        await delivery(operator.engine, 1, number, operator.shop, **DEAD)
+    page = await operator.get("/dead_letters?limit=200")
+    assert len(page["data"]) == 200
+    rest = await operator.get(f"/dead_letters?limit=200&after={page['next']}")
+    assert (len(rest["data"]), rest["next"]) == (1, None)
+
+
+async def test_an_event_is_sent_again_to_every_endpoint(operator: Operator) -> None:
+    await dead_letters(operator, 2)
+    await delivery(
+        operator.engine, 1, UNKNOWN, operator.shop, status="delivered", tries=1, due_at=None, delivered_at=NOW
+    )
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 2}
+    due = await DeliveryStore(database_on(operator.engine)).claim(operator.shop, NOW, 10, NOW)
+    assert {(one.event_id.int, one.tries) for one in due} == {(1, 0)}
+    assert [letter["event"] for letter in (await operator.get("/dead_letters"))["data"]] == [evt(2)]
+
+
+async def test_an_event_that_was_for_no_endpoint_is_there_with_no_delivery(operator: Operator) -> None:
+    await event(operator.engine, 1, NOW, operator.shop)
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 0}
+
+
+# --- anomalies ---
+
+
+async def test_an_anomaly_is_listed_until_it_is_resolved_with_a_note(operator: Operator) -> None:
+    await anomaly(operator.engine, 1, operator.shop)
+    is_open = {
+        "object": "anomaly",
+        "id": ano(1),
+        "payment": show(PAYMENT, UUID(int=1)),
+        "kind": "late_success",
+        "detail": "paid at the channel, failed here",
+        "source": "callback",
+        "found_at": "2026-03-05T04:00:00.000Z",
+        "resolved_at": None,
+        "resolved_by": None,
+        "note": None,
+    }
+    assert await operator.get("/anomalies") == {"data": [is_open], "next": None}
+    assert (await operator.get("/anomalies?resolved=true"))["data"] == []
+    resolved = await operator.post(f"/anomalies/{ano(1)}/resolve", WORD)
+    word = {"resolved_at": "2026-03-01T08:00:00.000Z", "resolved_by": "li", "note": WORD["note"]}
+    assert resolved == is_open | word
+    assert (await operator.get("/anomalies?resolved=false"))["data"] == []
+    assert (await operator.get("/anomalies?resolved=true"))["data"] == [resolved]
+
+
+async def test_an_anomaly_is_resolved_once(operator: Operator) -> None:
+    await anomaly(operator.engine, 1, operator.shop)
+    await operator.post(f"/anomalies/{ano(1)}/resolve", WORD)
+    problem = await operator.post(f"/anomalies/{ano(1)}/resolve", WORD | {"by": "wang"}, 409)
+    assert problem["code"] == "already_resolved"
+    assert (await operator.get("/anomalies?resolved=true"))["data"][0]["resolved_by"] == "li"
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+async def test_anomalies_are_paged_newest_first(operator: Operator, resolved: bool) -> None:
+    for number in (1, 2, 3):
+        await anomaly(operator.engine, number, operator.shop)
+        if resolved:
+            await operator.post(f"/anomalies/{ano(number)}/resolve", WORD)
+    asked = f"/anomalies?limit=2&resolved={str(resolved).lower()}"
+    page = await operator.get(asked)
+    assert [one["id"] for one in page["data"]] == [ano(3), ano(2)]
+    assert page["next"] == ano(2)
+    rest = await operator.get(f"{asked}&after={page['next']}")
+    assert ([one["id"] for one in rest["data"]], rest["next"]) == ([ano(1)], None)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"note": ""}, "note"),
+        ({"note": " \n"}, "note"),
+        ({"note": "x" * 501}, "note"),
+        ({"note": None}, "note"),
+        ({"by": " "}, "by"),
+        ({"by": "x" * 101}, "by"),
+        ({"by": 7}, "by"),
+        ({"by": "li\0"}, "by"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_a_word_that_says_nothing_resolves_nothing(
+    operator: Operator, change: dict[str, Any], field: str
+) -> None:
+    await anomaly(operator.engine, 1, operator.shop)
+    problem = await operator.post(f"/anomalies/{ano(1)}/resolve", WORD | change, 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert len((await operator.get("/anomalies"))["data"]) == 1
+
+
+# --- both ---
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("/dead_letters?limit=0", "limit"),
+        ("/dead_letters?limit=201", "limit"),
+        ("/dead_letters?after=evt_01h2xcejqtf2nbrexx3vqjhp41", "after"),
+        ("/dead_letters?after=ep_01h2xcejqtf2nbrexx3vqjhp41.evt_01h2xcejqtf2nbrexx3vqjhp41", "after"),
+        ("/dead_letters?after=..", "after"),
+        ("/dead_letters?app=shop", "app"),
+        ("/anomalies?after=evt_01h2xcejqtf2nbrexx3vqjhp41", "after"),
+        ("/anomalies?resolved=yes", "resolved"),
+        ("/anomalies?limit=many", "limit"),
+    ],
+)
+async def test_a_search_that_cannot_be_is_refused(operator: Operator, query: str, field: str) -> None:
+    problem = await operator.get(query, 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"/events/{evt(9)}/redeliver", None),
+        ("/events/pay_01h2xcejqtf2nbrexx3vqjhp41/redeliver", None),
+        ("/events/%00/redeliver", None),
+        (f"/anomalies/{ano(9)}/resolve", WORD),
+        ("/anomalies/1/resolve", WORD),
+    ],
+)
+async def test_what_is_not_there_is_a_404(operator: Operator, path: str, body: object) -> None:
+    assert (await operator.post(path, body, 404))["code"] == "not_found"
+
+
+async def test_another_merchants_books_stay_its_own(operator: Operator) -> None:
+    await event(operator.engine, 1, NOW, operator.other)
+    await delivery(operator.engine, 1, 1, operator.other, **DEAD)
+    await anomaly(operator.engine, 1, operator.other)
+    assert (await operator.get("/dead_letters"))["data"] == []
+    assert (await operator.get("/anomalies"))["data"] == []
+    await operator.post(f"/events/{evt(1)}/redeliver", status=404)
+    await operator.post(f"/anomalies/{ano(1)}/resolve", WORD, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/dead_letters", None),
+        ("POST", f"/events/{evt(1)}/redeliver", None),
+        ("GET", "/anomalies", None),
+        ("POST", f"/anomalies/{ano(1)}/resolve", WORD),
+    ],
+)
+async def test_each_call_needs_the_admin_token_and_a_merchant(
+    operator: Operator, method: str, path: str, body: object
+) -> None:
+    with_key = await operator.http.request(method, AT + path, json=body, headers={"Authorization": f"Bearer {APP_KEY}"})
+    assert with_key.status == 403
+    nobodys = await operator.http.request(method, f"/v1/admin/merchants/nobody{path}", json=body)
+    assert (nobodys.status, (await nobodys.json())["detail"]) == (404, "There is no such merchant.")
