@@ -1,6 +1,7 @@
 """Allinpay TLT (通联): GBK XML, one collect per call (100011), found out by polling (200004), no callbacks.
 
-Sources: H, Allinpay's own Java demo; M, third-party code (`allinpay-tlt-for-laravel`) or a sister platform; L, inference.
+Sources: H, Allinpay's own Java demo; M, third-party code (`allinpay-tlt-for-laravel`) or a sister platform;
+L, inference.
 Not public, so chosen here: the answer time, the list of banks, and which business code a merchant has.
 """
 

@@ -1,6 +1,7 @@
 """UnionPay 全渠道 ACP 5.1.0: signed forms out, signed `k=v` text back, signed forms as callbacks.
 
-Source: UnionPay's own Java demo (`ACPSample_WuTiaoZhuan_Token`; H) where nothing else is said. M: other code; L: inference.
+Source: UnionPay's own Java demo (`ACPSample_WuTiaoZhuan_Token`; H) where nothing else is said.
+M: other code; L: inference.
 Not public, so chosen here: what a silent opening is told when the issuer wants an SMS code (71 is taken for it);
 whether 78/02 tells of openings by back call (the demo promises it for front ones); a finish time (there is none);
 what tells a notification from a synchronous answer (settleAmt is taken for it: L).
