@@ -55,6 +55,9 @@ class AdapterAccounts:
                 provider = self._build(account_settings(account), self._transport)
             except AccountError as error:
                 log.error("account cannot be used", account=account.code, reason=str(error))
+            except Exception:
+                # Whatever it is, the accounts after it are not to go without an adapter.
+                log.exception("account cannot be used", account=account.code)
             else:
                 self._built[key] = (account, _Measured(account.code, provider))
 

@@ -49,6 +49,7 @@ from gateway.storage.opening import OpeningStore
 from gateway.storage.reading import Reader
 from gateway.storage.recording import RecordingStore
 from gateway.storage.refresh import CatalogueWatch
+from gateway.storage.troubles import is_away, is_busy
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
@@ -185,6 +186,7 @@ async def system(
             RecordingStore(database, ring, lambda: watch.current, accounts.pace, hand_over),
             settings.max_waiting,
         )
+        stack.push_async_callback(books.drain)
         due = DueStore(database, ring)
         facts = FactMaker(utc_now, uuid7)
         submission = Submission(accounts, books, facts)
@@ -221,6 +223,7 @@ async def system(
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
+                comes_back=lambda error: is_away(error) or is_busy(error),
             )
             operators = (
                 *admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7),

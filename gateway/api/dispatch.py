@@ -34,6 +34,7 @@ __all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "new_reques
 
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = "X-Request-Id"
+RETRY_AFTER_S = 5
 
 _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _REQUEST_ID_KEY = web.RequestKey("request_id", str)
@@ -81,7 +82,7 @@ def middleware(api: Api) -> Middleware:
         started = time.perf_counter()
         request_id = request[_REQUEST_ID_KEY] = _request_id(request)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = await _answered(request, handler, request_id)
+            response = await _answered(api, request, handler, request_id)
         response.headers[REQUEST_ID] = request_id
         api.observe(request.method, request.get(_ROUTE_KEY, ""), response.status, time.perf_counter() - started)
         return response
@@ -89,7 +90,7 @@ def middleware(api: Api) -> Middleware:
     return answer
 
 
-async def _answered(request: web.Request, handler: WebHandler, request_id: str) -> web.StreamResponse:
+async def _answered(api: Api, request: web.Request, handler: WebHandler, request_id: str) -> web.StreamResponse:
     try:
         return await handler(request)
     except Problem as problem:
@@ -100,7 +101,10 @@ async def _answered(request: web.Request, handler: WebHandler, request_id: str) 
         return _problem_response(_of_server(error), request_id)
     except web.RequestPayloadError:
         return _problem_response(of_status(400, "The body was cut off or badly encoded."), request_id)
-    except Exception:  # noqa: BLE001 -- the last line of defence
+    except Exception as error:  # noqa: BLE001 -- the last line of defence
+        if api.comes_back(error):
+            _log.warning("database away or busy", route=request.get(_ROUTE_KEY, ""), error_type=type(error).__name__)
+            return _problem_response(overloaded(RETRY_AFTER_S), request_id)
         # The one place where the unexpected ends: told to the log, and to the client only that it happened.
         _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
         return _problem_response(internal_error(), request_id)

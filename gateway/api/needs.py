@@ -48,6 +48,11 @@ class Readiness:
     ticks: Mapping[str, float | None] = field(default_factory=dict)
 
 
+def _never(_: Exception) -> bool:
+    """The default of `comes_back`."""
+    return False
+
+
 def _observe_nothing(method: str, path: str, status: int, seconds: float) -> None:
     """The default observer."""
 
@@ -69,3 +74,5 @@ class Api:
     clock: Callable[[], datetime]
     observe: Callable[[str, str, int, float], None] = _observe_nothing
     """Told of every answer: method, the route's path (not the address), status, seconds."""
+    comes_back: Callable[[Exception], bool] = _never
+    """Whether an error means that the database is away or busy: the same request may be sent again."""

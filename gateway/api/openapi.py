@@ -162,7 +162,7 @@ def _problem_headers(status: int) -> dict[str, Any]:
 
 
 def _problem_statuses(route: Route) -> set[int]:
-    statuses = {*route.problems, 500}
+    statuses = {*route.problems, 500, 503}
     if route.scope != "none":
         # Parameters that are not known are refused everywhere, so every such call can be answered 422.
         statuses |= {401, 403, 422}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gateway.domain.failures import Blame, Failure, FailureCode, failure
+from gateway.domain.failures import MEANINGS, Blame, Failure, FailureCode, failure
 from gateway.domain.outcomes import (
     Authenticated,
     AuthenticationOutcome,
@@ -205,7 +205,9 @@ def apply_authentication(
             after = replace(payment, attempt=attempt, due=pace.unanswered(now))
             return Verdict(after, changed=True, agreement_no=agreement_no, submit=True)
         case Declined():
-            blame = Blame.CHANNEL if verified_elsewhere else Blame.PAYER
+            # The card is good where another account says so, or where it was the channel that could not do it.
+            theirs = verified_elsewhere or MEANINGS[outcome.code].blame is not Blame.PAYER
+            blame = Blame.CHANNEL if theirs else Blame.PAYER
             return _fail(payment, attempt, _rejected(blame, outcome.channel_code, outcome.channel_message), now)
         case SmsNeeded():
             refused = _rejected(Blame.CHANNEL, outcome.channel_code, outcome.channel_message)

@@ -11,16 +11,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from asyncpg import InterfaceError
-
 from gateway.ports import OverloadedError
+from gateway.storage.troubles import is_away
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_AFTER_S = 1
-AWAY_STATES = ("08", "53", "57P")
-"""SQLSTATEs of a lost connection, of missing resources, and of a server that stops or starts."""
 
 
 class Batcher(Generic[T, R]):
@@ -101,14 +98,6 @@ class Batcher(Generic[T, R]):
         for part in (batch[:middle], batch[middle:]):
             if part:
                 await self._settle(part, first=False)
-
-
-def is_away(error: Exception) -> bool:
-    """Whether the database could not be reached, or went away, rather than refused what it was told."""
-    if isinstance(error, OSError | TimeoutError | InterfaceError):
-        return True
-    state = getattr(error, "sqlstate", None) or ""
-    return state.startswith(AWAY_STATES)
 
 
 def _resolve(future: "asyncio.Future[R]", result: R | Exception) -> None:

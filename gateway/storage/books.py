@@ -1,15 +1,22 @@
 """The books as the flows write them: orders and facts go in one by one, and are flushed together per merchant."""
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from gateway.flows.opening import Opening
+from gateway.logs import get
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
 from gateway.ports import Fact, OpenResult, OverloadedError, Recorded
-from gateway.storage.batching import Batcher, is_away
+from gateway.storage.batching import Batcher
 from gateway.storage.opening import OpeningStore
 from gateway.storage.recording import RecordingStore
+from gateway.storage.troubles import is_away, is_busy
+
+log = get(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -17,6 +24,11 @@ R = TypeVar("R")
 MAX_BATCH = 64
 """Orders or facts in one transaction: larger ones hold their locks longer than they save round trips."""
 AWAY_RETRY_AFTER_S = 5
+FACT_TRIES = 20
+SAY_EVERY_S = 5.0
+"""Between two lines of the log that tell of the same trouble."""
+REASON_MAX = 200
+DRAIN_WITHIN_S = 10.0
 MAX_FACTS_WAITING = 1_000_000
 """Facts refuse nobody: they come from calls that were admitted before, whose limits bound their number."""
 
@@ -26,6 +38,7 @@ class Books:
 
     def __init__(self, opening: OpeningStore, recording: RecordingStore, max_waiting: int) -> None:
         self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
+        self._said_at = -SAY_EVERY_S
         self._facts: _Queues[Fact, Recorded] = _Queues("record", recording.flush, MAX_FACTS_WAITING)
 
     async def open(self, opening: Opening) -> OpenResult:
@@ -36,13 +49,32 @@ class Books:
         try:
             return await self._orders.of(opening.order.merchant_id).submit(opening)
         except Exception as error:
-            if is_away(error):
-                raise OverloadedError(AWAY_RETRY_AFTER_S) from error
-            raise
+            if not (is_away(error) or is_busy(error)):
+                raise
+            self._say(error)
+            raise OverloadedError(AWAY_RETRY_AFTER_S) from error
+
+    def _say(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= SAY_EVERY_S:
+            self._said_at = now
+            log.error("orders are refused", reason=f"{type(error).__name__}: {error}"[:REASON_MAX])
 
     async def record(self, fact: Fact) -> Recorded:
-        """Record a fact. Money may have moved by now."""
+        """Record a fact. Money may have moved by now, so where its user is held by somebody it comes again."""
+        for _ in range(FACT_TRIES - 1):
+            try:
+                return await self._facts.of(fact.merchant_id).submit(fact)
+            except OverloadedError as error:
+                await asyncio.sleep(error.retry_after_s)
         return await self._facts.of(fact.merchant_id).submit(fact)
+
+    async def drain(self, within_s: float = DRAIN_WITHIN_S) -> None:
+        """Let what waits be written, a bounded time; before the database is closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._orders.drain()
+                await self._facts.drain()
 
     @property
     def waiting(self) -> int:
@@ -66,6 +98,10 @@ class _Queues(Generic[T, R]):
             queue = Batcher(self._flush, max_batch=MAX_BATCH, max_waiting=self._most, flushed=self._flushed)
             self._by_merchant[merchant_id] = queue
         return queue
+
+    async def drain(self) -> None:
+        for queue in list(self._by_merchant.values()):
+            await queue.drain()
 
     @property
     def waiting(self) -> int:

@@ -23,6 +23,7 @@ from gateway.storage.engine import (
 __all__ = ["Connection", "Database"]
 
 IDLE_CONNECTION_S = 300.0
+CLOSE_WITHIN_S = 5.0
 
 Connection = Any
 """An asyncpg connection (of a pool), which has no types of its own."""
@@ -36,6 +37,7 @@ class Database:
         self._pool_size = pool_size
         self._application_name = application_name
         self._pool: Any = None
+        self._closed = False
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -52,13 +54,18 @@ class Database:
             yield connection
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; those that are busy are given a bounded time. Nothing opens it again."""
+        self._closed = True
         if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+            try:
+                await asyncio.wait_for(self._pool.close(), CLOSE_WITHIN_S)
+            except TimeoutError:
+                self._pool.terminate()
 
     async def _open(self) -> Any:
         async with self._opening:
+            if self._closed:
+                raise asyncpg.InterfaceError("the database is closed")
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
                     self._dsn,

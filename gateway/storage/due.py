@@ -23,6 +23,7 @@ CLAIM = """
 WITH due AS (
     SELECT payment_id, $4::timestamptz AS lease_until FROM payments
     WHERE merchant_id = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    AND channel <> ALL ($5::text[])
     ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE payments p SET lease_until = due.lease_until FROM due
@@ -53,10 +54,15 @@ class DueStore:
         async with self.database.connection() as connection:
             return [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, list(merchants), now)]
 
-    async def claim(self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime) -> list[Payment]:
-        """Take up to `limit` due payments until `lease_until`: nobody else gets them before that."""
+    async def claim(
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+    ) -> list[Payment]:
+        """Take up to `limit` due payments until `lease_until`: nobody else gets them before that.
+
+        Channels in `full` are left out: whoever claims has as many of theirs in hand as it should.
+        """
         async with self.database.transaction() as connection:
-            ids = [row[0] for row in await connection.fetch(CLAIM, merchant_id, now, limit, lease_until)]
+            ids = [row[0] for row in await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))]
             if not ids:
                 return []
             return await payments_by_id(connection, merchant_id, ids)

@@ -29,7 +29,7 @@ from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_
 from gateway.storage.rows import payments_by_id
 from gateway.storage.statement import Row, Write
 from gateway.storage.tables import attempts, authentications, cards, channel_usage, payments
-from gateway.storage.users import lock_users
+from gateway.storage.users import lock_users, without_the_busy
 
 
 @dataclass(slots=True)
@@ -68,7 +68,15 @@ class OpeningStore:
         self._clock = clock
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
-        """Open many orders of one merchant. The results stand in the order of the openings."""
+        """Open many orders of one merchant. The results stand in the order of the openings.
+
+        Orders of users whom somebody else holds are refused as an overload, so that the others need not wait.
+        """
+        return await without_the_busy(
+            self._database, openings, lambda opening: (opening.order.merchant_id, opening.order.user_id), self._open
+        )
+
+    async def _open(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         catalogue = self._catalogue()
         merchant_id = openings[0].order.merchant_id
         async with self._database.transaction() as connection:

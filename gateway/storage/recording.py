@@ -25,7 +25,7 @@ from gateway.storage.facts import agreement_context
 from gateway.storage.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.rows import payments_by_id
 from gateway.storage.statement import Row
-from gateway.storage.users import lock_users
+from gateway.storage.users import lock_users, without_the_busy
 
 
 class UnknownPaymentError(Exception):
@@ -50,7 +50,15 @@ class RecordingStore:
         self._hand_over = hand_over
 
     async def flush(self, facts: list[Fact]) -> Sequence[Recorded | Exception]:
-        """Record many facts of one merchant. The results stand in the order of the facts."""
+        """Record many facts of one merchant. The results stand in the order of the facts.
+
+        Facts of users whom somebody else holds are refused as an overload, so that the others need not wait.
+        """
+        return await without_the_busy(
+            self._database, facts, lambda fact: (fact.merchant_id, fact.user_id), self._record_once
+        )
+
+    async def _record_once(self, facts: list[Fact]) -> Sequence[Recorded | Exception]:
         try:
             return await self._record(facts, tried_before=False)
         except UniqueViolationError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -14,6 +15,8 @@ log = get(__name__)
 
 AT_ONCE = 64
 """Payments in hand: claimed, being asked about, or being recorded."""
+AT_ONCE_PER_CHANNEL = 32
+"""Of those, payments of one channel: a PSP that hangs must not keep the others from being asked."""
 LEASE_MARGIN_S = 10.0
 """Beyond a PSP call's own limit: the time to record what it said."""
 CLOSE_WITHIN_S = 10.0
@@ -24,7 +27,9 @@ class Claims(Protocol):
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 
-    async def claim(self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime) -> list[Payment]: ...
+    async def claim(
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+    ) -> list[Payment]: ...
 
 
 class Follower:
@@ -46,6 +51,8 @@ class Follower:
         self._clock = clock
         self._claimed = claimed
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_hand: Counter[tuple[UUID, str]] = Counter()
+        """By merchant and channel."""
         self._closing = False
         self._turn = 0
 
@@ -59,14 +66,26 @@ class Follower:
             room = math.ceil((AT_ONCE - len(self._tasks)) / (len(merchants) - place))
             if room <= 0 or self._closing:
                 return
-            now = self._clock()
-            lease_until = now + timedelta(seconds=self._call_limit_s() + LEASE_MARGIN_S)
-            due = await self._claims.claim(merchant_id, now, room, lease_until)
-            self._claimed(len(due))
-            for payment in due:
-                task = asyncio.create_task(self._do(payment))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            try:
+                await self._take(merchant_id, min(room, AT_ONCE_PER_CHANNEL))
+            except Exception:
+                # One merchant's shard being away must not hold up the others; the next tick tries again.
+                log.exception("nothing claimed", merchant_id=str(merchant_id))
+
+    async def _take(self, merchant_id: UUID, room: int) -> None:
+        now = self._clock()
+        lease_until = now + timedelta(seconds=self._call_limit_s() + LEASE_MARGIN_S)
+        full = [
+            channel
+            for (merchant, channel), tasks in self._in_hand.items()
+            if merchant == merchant_id and tasks >= AT_ONCE_PER_CHANNEL
+        ]
+        due = await self._claims.claim(merchant_id, now, room, lease_until, full)
+        self._claimed(len(due))
+        for payment in due:
+            task = asyncio.create_task(self._do(payment))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Take nothing more and let what runs end within a bounded time; leases bring the rest back."""
@@ -78,8 +97,14 @@ class Follower:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _do(self, payment: Payment) -> None:
+        channel = (payment.merchant_id, payment.channel or "")
+        self._in_hand[channel] += 1
         try:
             await self._follow_up(payment)
         except Exception:
             # Nothing is lost: the payment stays due, and comes back when its lease runs out.
             log.exception("follow-up failed", payment_id=str(payment.payment_id))
+        finally:
+            self._in_hand[channel] -= 1
+            if not self._in_hand[channel]:
+                del self._in_hand[channel]

@@ -479,3 +479,16 @@ async def test_what_is_being_recorded_is_skipped_and_not_waited_for(process: Pro
         await connection.exec_driver_sql("SELECT 1 FROM payments FOR UPDATE")
         assert await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2)) == []
     assert len(await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2))) == 1
+
+
+async def test_a_user_whom_somebody_holds_does_not_hold_up_the_others(process: Process) -> None:
+    await process.opened(order("first", user_id="held"), order("second", user_id="free"))
+    async with process.database.transaction() as other:
+        await other.execute("SELECT 1 FROM users WHERE user_id = 'held' FOR UPDATE")
+        asked = [order(f"o{n}", user_id="held" if n % 2 else f"u{n}") for n in range(40)]
+        results = await asyncio.gather(*(process.books.open(opening(o)) for o in asked), return_exceptions=True)
+    assert [isinstance(result, OverloadedError) for result in results] == [bool(n % 2) for n in range(40)]
+    assert await process.count("payments") == 2 + 20
+    # Sent again, as a 503 says, they are taken.
+    again = await process.books.open(opening(asked[1]))
+    assert not again.replayed

@@ -559,3 +559,12 @@ async def test_opposite_orders_of_users_never_deadlock(process: Process, other: 
             process.recording.flush(list(there)), other.recording.flush(list(back)), process.opened(*fresh)
         )
     assert await process.count("observations") == 20 * 12
+
+
+async def test_a_fact_about_a_user_whom_somebody_holds_comes_again_until_it_is_recorded(process: Process) -> None:
+    opened = await process.open_one()
+    async with process.database.transaction() as other:
+        await other.execute("SELECT 1 FROM users FOR UPDATE")
+        hearing = asyncio.create_task(process.heard(opened, Succeeded(1000, "theirs-1"), at=later(seconds=4)))
+        await process.somebody_waits()
+    assert (await hearing).payment.status is Status.SUCCEEDED

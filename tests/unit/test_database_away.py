@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.storage.batching import Batcher, is_away
+from gateway.storage.batching import Batcher
+from gateway.storage.troubles import is_away, is_busy
 
 AWAY: list[Exception] = [
     OSError("no route to host"),
@@ -158,3 +159,25 @@ async def test_what_comes_after_a_failed_batch_is_flushed() -> None:
         await batcher.submit(1)
     assert await batcher.submit(2) == 20
     assert flushes.batches == [[1], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.LockNotAvailableError("lock timeout"),
+        asyncpg.QueryCanceledError("statement timeout"),
+        asyncpg.DeadlockDetectedError("deadlock"),
+        asyncpg.SerializationError("serialization"),
+    ],
+    ids=name_of,
+)
+def test_a_wait_that_was_cut_is_busy_and_not_away(error: Exception) -> None:
+    assert is_busy(error)
+    assert not is_away(error)
+
+
+@pytest.mark.parametrize(
+    "error", [*AWAY, asyncpg.UniqueViolationError("duplicate"), RuntimeError("a bug")], ids=name_of
+)
+def test_what_is_away_or_refused_is_not_busy(error: Exception) -> None:
+    assert not is_busy(error)

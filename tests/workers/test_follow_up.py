@@ -23,6 +23,12 @@ HUGE = 100_000
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
+@pytest.fixture(autouse=True)
+def one_channel_may_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every payment here is of one channel; the bound of a channel has its own test."""
+    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", AT_ONCE)
+
+
 @dataclass
 class World:
     """What is due by merchant, and follow-ups that each wait for a `release`."""
@@ -31,6 +37,7 @@ class World:
     claims: list[tuple[UUID, int, int]] = field(default_factory=list)
     """(merchant, asked for, got), in their order."""
     leases: list[timedelta] = field(default_factory=list)
+    left_out: list[list[str]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     begun: list[Payment] = field(default_factory=list)
     ended: list[Payment] = field(default_factory=list)
@@ -49,13 +56,16 @@ class World:
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         return [merchant for merchant in merchants if self.due[merchant]]
 
-    async def claim(self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime) -> list[Payment]:
+    async def claim(
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+    ) -> list[Payment]:
         if self.while_claiming is not None:
             await self.while_claiming()
         count = min(limit, self.due[merchant_id])
         self.due[merchant_id] -= count
         self.claims.append((merchant_id, limit, count))
         self.leases.append(lease_until - now)
+        self.left_out.append(list(full))
         return [payment(merchant_id=merchant_id, payment_id=uuid4()) for _ in range(count)]
 
     async def _follow_up(self, due: Payment) -> Payment:
@@ -248,3 +258,31 @@ async def test_a_tick_that_is_under_way_when_it_is_closed_claims_for_no_further_
     assert sum((await world.tick()).values()) == 1
     await asyncio.gather(*closing)
     await world.release(1)
+
+
+async def test_a_channel_that_hangs_takes_a_part_of_the_room_and_is_left_out_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", 4)
+    world = World({A: HUGE})
+    assert await world.tick() == {A: 4}
+    await asyncio.sleep(0)
+    await world.tick()
+    assert world.left_out == [[], ["up"]]
+    await world.release(4)
+    await world.tick()
+    await world.follower.close()
+
+
+async def test_a_merchant_whose_claim_fails_does_not_hold_up_the_others() -> None:
+    world = World({A: HUGE, B: 3})
+
+    async def fails_once() -> None:
+        world.while_claiming = None
+        raise ConnectionError("a shard is away")
+
+    world.while_claiming = fails_once
+    with capture_logs():
+        taken = await world.tick()
+    assert len(taken) == 1
+    await world.follower.close()

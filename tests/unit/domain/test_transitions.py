@@ -489,3 +489,10 @@ def test_a_payment_whose_user_never_acted_closes_when_its_channel_has_proved_to_
     for minutes in range(2, 30):
         once = apply(once, Source.POLL, NotFound(), PACE, later(minutes=minutes)).payment
     assert (once.status, once.due, once.failure) == (Status.CLOSED, None, None)
+
+
+def test_a_channel_that_was_closed_while_it_authenticated_is_to_blame_itself() -> None:
+    before = payment(Status.PROCESSING, Stage.AUTHENTICATING)
+    closed = authenticate(before, Declined(FailureCode.CHANNEL_UNAVAILABLE, "02")).payment.failure
+    assert closed is not None
+    assert (closed.code, closed.blame) == (FailureCode.AUTHENTICATION_REJECTED, Blame.CHANNEL)
