@@ -568,3 +568,14 @@ async def test_a_fact_about_a_user_whom_somebody_holds_comes_again_until_it_is_r
         hearing = asyncio.create_task(process.heard(opened, Succeeded(1000, "theirs-1"), at=later(seconds=4)))
         await process.somebody_waits()
     assert (await hearing).payment.status is Status.SUCCEEDED
+
+
+async def test_a_payment_whose_user_never_acted_is_closed_released_and_told(process: Process) -> None:
+    opened = await process.open_one()
+    await process.rows("UPDATE payments SET status = 'requires_action', due_kind = 'expire' RETURNING payment_id")
+    for minutes in (1, 4, 9):
+        recorded = await process.heard(opened, NotFound("34"), at=later(minutes=minutes))
+    assert recorded.payment.status is Status.CLOSED
+    assert await process.usage() == (0, 0, 0)
+    assert await process.count("last_attempts") == 0
+    assert await event_types(process) == ["payment.closed"]
