@@ -69,7 +69,8 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
 
 def _setting(problem: Any) -> str:
     name = "_".join(str(part) for part in problem["loc"]).upper()
-    return f"SLUICE_{name}: {problem['msg']}" if name else problem["msg"].removeprefix("Value error, ")
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"SLUICE_{name}: {said}" if name else said
 
 
 def _fail(message: str, status: int = EXIT_UNUSABLE) -> None:
@@ -161,7 +162,10 @@ def serve(
 
 @app.command()
 def worker(
-    metrics_port: Annotated[int | None, typer.Option(envvar="SLUICE_METRICS_PORT", help="For /metrics.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, envvar="SLUICE_METRICS_PORT", help="For /metrics; 0 takes a free one."),
+    ] = None,
 ) -> None:
     """Follow up open payments and deliver notifications, without the API; any number of workers share the work."""
     with _plainly():
@@ -169,7 +173,7 @@ def worker(
         from gateway.server import run_worker
 
         settings = _settings()
-        with database(settings) as url:
+        with database(settings, make=False) as url:
             run_worker(with_local_secrets(settings.model_copy(update={"database_url": url})), metrics_port)
 
 
@@ -204,7 +208,7 @@ def doctor() -> None:
         from gateway.commands import diagnose
         from gateway.local import database
 
-        with database(_settings()) as url:
+        with database(_settings(), make=False) as url:
             found = _run(diagnose(url))
     for sentence in found:
         typer.echo(f"- {sentence}")
@@ -219,7 +223,7 @@ def explain(payment: Annotated[str, typer.Argument(help="pay_…")]) -> None:
         from gateway.commands import explain_payment
         from gateway.local import database
 
-        with database(_settings()) as url:
+        with database(_settings(), make=False) as url:
             for sentence in _run(explain_payment(url, payment)):
                 typer.echo(sentence)
 
@@ -261,7 +265,7 @@ def show() -> None:
         from gateway.show import catalogue_tables
 
         settings = _settings()
-        with database(settings) as url:
+        with database(settings, make=False) as url:
             loaded = _run(load_catalogue(url, with_local_secrets(settings)))
         for table in catalogue_tables(loaded):
             Console().print(table)

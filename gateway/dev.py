@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +34,7 @@ __all__ = [
     "sample_catalogue",
 ]
 
+PORTS = ("port", "sandbox_port", "receiver_port")
 ADDRESSES_FILE = "run.json"
 APPLIED_FILE = "catalogue.applied"
 SAMPLE_CARD = {
@@ -68,12 +70,25 @@ def sample_catalogue() -> Path:
 
 
 def with_ports(settings: Settings) -> Settings:
-    """The settings with a free port wherever 0 asks for one. Raises PortInUseError for one that is taken."""
-    ports = {name: getattr(settings, name) or free_port() for name in ("port", "sandbox_port", "receiver_port")}
+    """The settings with a free port wherever 0 asks for one. Raises PortInUseError for one that is taken, LocalError
+    when two are the same.
+    """
+    _refuse_equal_ports(settings)
+    ports = {name: getattr(settings, name) or free_port() for name in PORTS}
     require_port(settings.host, ports["port"], "SLUICE_PORT")
     require_port("127.0.0.1", ports["sandbox_port"], "SLUICE_SANDBOX_PORT")
     require_port("127.0.0.1", ports["receiver_port"], "SLUICE_RECEIVER_PORT")
     return settings.model_copy(update=ports)
+
+
+def _refuse_equal_ports(settings: Settings) -> None:
+    for one, other in combinations(PORTS, 2):
+        port = getattr(settings, one)
+        if port != 0 and port == getattr(settings, other):
+            raise LocalError(
+                f"SLUICE_{one.upper()} and SLUICE_{other.upper()} are both {port}: give each a port of its own, "
+                "or 0 for a free one"
+            )
 
 
 @contextlib.contextmanager

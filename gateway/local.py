@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from gateway.settings import Settings
-from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, running_url
+from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, has_cluster, running_url
 
 __all__ = ["LocalError", "database", "has_samples", "owned_database", "sample_environment", "with_local_secrets"]
 
 CARD_KEYS, RECEIVER_SECRET = "card.keys", "receiver.secret"
 KEY_BYTES, SECRET_BYTES = 32, 24
+DEFAULT_PG_PORT = 5432
 PG_HINT = "set SLUICE_DATABASE_URL, or SLUICE_DATA_DIR to the folder of the gateway that runs"
 
 
@@ -25,23 +27,54 @@ class LocalError(Exception):
 
 @contextlib.contextmanager
 def owned_database(settings: Settings) -> Iterator[str]:
-    """The URL of the named server, or of one of our own that runs as long as the context."""
+    """The URL of the named server, or of one of our own that runs as long as the context.
+
+    Raises LocalError when the named server cannot be reached.
+    """
     if settings.database_url is not None:
-        yield settings.database_url
+        with _reached(settings.database_url):
+            yield settings.database_url
         return
     with EmbeddedPostgres(settings.data_dir) as server:
         yield server.url
 
 
 @contextlib.contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """As `owned_database`, but a server that another command runs on the data folder is used as it is."""
-    url = settings.database_url or running_url(settings.data_dir)
+def database(settings: Settings, *, make: bool = True) -> Iterator[str]:
+    """As `owned_database`, but a server that another command runs on the data folder is used as it is.
+
+    With `make=False` a folder without a database is a mistake (LocalError): a new one has nothing to look at.
+    """
+    url = None if settings.database_url else running_url(settings.data_dir)
     if url is not None:
         yield url
         return
+    if not make and settings.database_url is None and not has_cluster(settings.data_dir):
+        raise LocalError(
+            f"there is no database in {settings.data_dir.expanduser().resolve()}: "
+            "set SLUICE_DATA_DIR to the folder of a sluice, or make one with: sluice migrate"
+        )
     with owned_database(settings) as own:
         yield own
+
+
+@contextlib.contextmanager
+def _reached(url: str) -> Iterator[None]:
+    """Say of a named server that cannot be reached where it was looked for; never its user or password."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our output has gone: not the server
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        parts = make_url(url)
+        known = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno or 0) if known else error.strerror or str(error) or "no answer"
+        raise LocalError(
+            f"the database of SLUICE_DATABASE_URL cannot be reached at {parts.host or 'localhost'}, "
+            f"port {parts.port or DEFAULT_PG_PORT} ({reason}): is the server up?"
+        ) from error
 
 
 def with_local_secrets(settings: Settings) -> Settings:

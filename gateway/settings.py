@@ -2,15 +2,21 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 SAMPLE_API_KEY = "sk_test_sluice_demo"
 SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
 """The keys of the sample catalogue, which everybody knows: production takes none of them."""
 SAMPLE_ADMIN_TOKEN = "admin_test_sluice_demo"  # noqa: S105 -- public on purpose; production refuses it
+ADMIN_TOKEN_MIN = 32
+"""Characters of an admin token in production: nobody guesses so many, if they are random."""
+MAKE_TOKEN = "head -c 32 /dev/urandom | base64 | tr -d '=+/'"  # noqa: S105 -- a command, not a token
 
 
 class Settings(BaseSettings):
@@ -44,15 +50,42 @@ class Settings(BaseSettings):
     @field_validator("business_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        ZoneInfo(value)
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # no such zone, a path that leaves the zones, a folder of zones
+            raise ValueError(f"there is no time zone {value}; use a name such as Asia/Shanghai") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("postgresql://", "postgresql+asyncpg://")):
+            raise ValueError("must begin with postgresql://")
+        try:
+            make_url(value)
+        except (ArgumentError, ValueError):  # its words are not passed on: they may hold the password
+            raise ValueError("must be a URL such as postgresql://user:password@host:5432/database") from None
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_web_address(value):
+            raise ValueError("must be an http or https URL such as https://pay.example.com")
         return value
 
     @model_validator(mode="after")
     def _production_has_its_own_secrets(self) -> "Settings":
         if self.env != "production":
             return self
-        if self.admin_token is None or self.admin_token.get_secret_value() == SAMPLE_ADMIN_TOKEN:
-            raise ValueError("SLUICE_ADMIN_TOKEN: production needs an admin token of its own")
+        token = self.admin_token.get_secret_value() if self.admin_token else ""
+        if len(token) < ADMIN_TOKEN_MIN or token == SAMPLE_ADMIN_TOKEN:
+            raise ValueError(
+                "SLUICE_ADMIN_TOKEN: production needs an admin token of its own, "
+                f"of at least {ADMIN_TOKEN_MIN} characters; make one with: {MAKE_TOKEN}"
+            )
         if self.card_keys is None:
             raise ValueError("SLUICE_CARD_KEYS: production needs a key ring of its own, such as 1:BASE64_OF_32_BYTES")
         return self
@@ -61,3 +94,11 @@ class Settings(BaseSettings):
     def callback_base(self) -> str:
         """The address before `/callbacks/...`, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def _is_web_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False

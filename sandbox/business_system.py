@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 from standardwebhooks import Webhook
-from standardwebhooks.webhooks import WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, WebhookVerificationError
 
 from sandbox.journal import Journal, JournalUnreadableError
 from sandbox.serve import EXIT_UNUSABLE, serve
@@ -25,6 +25,9 @@ __all__ = ["Booking", "Bookings", "build_app"]
 PORT_VARIABLE: Final = "SLUICE_RECEIVER_PORT"
 SECRET_VARIABLE: Final = "SLUICE_RECEIVER_SECRET"  # noqa: S105  the name of a variable, not a secret
 DEFAULT_PORT: Final = "8070"
+NOT_BASE64: Final = (
+    "the secret must be base64 with whsec_ before it; make one with: whsec_$(head -c 24 /dev/urandom | base64)"
+)
 MAX_BODY_BYTES: Final = 256 * 1024
 JOURNAL_FILE: Final = "bookings.jsonl"
 
@@ -201,8 +204,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"give the endpoint's secret with --secret or {SECRET_VARIABLE}")
     try:
         Webhook(chosen.secret)
-    except (ValueError, RuntimeError):
-        parser.error("the secret must be base64, with or without whsec_ before it")
+    except (ValueError, EmptyWebhookSecretError):
+        sys.stderr.write(f"business system: {NOT_BASE64}\n")
+        return EXIT_UNUSABLE
     try:
         return serve(
             lambda: build_app(chosen.secret, chosen.data),

@@ -52,18 +52,18 @@ class KeyRing:
         for part in filter(None, (part.strip() for part in text.split(","))):
             number, _, encoded = part.partition(":")
             if not number.isdecimal() or not 0 < int(number) < 2**15:
-                raise KeyRingError("card keys: each key is NUMBER:BASE64, with a number from 1 to 32767")
+                raise KeyRingError("SLUICE_CARD_KEYS: each key is NUMBER:BASE64, with a number from 1 to 32767")
             try:
                 secret = base64.b64decode(encoded, validate=True)
             except ValueError:  # not base64, or not ASCII
-                raise KeyRingError(f"card keys: key {number} is not base64") from None
+                raise KeyRingError(f"SLUICE_CARD_KEYS: key {number} is not base64") from None
             if len(secret) != KEY_BYTES:
-                raise KeyRingError(f"card keys: key {number} has {len(secret)} bytes, not {KEY_BYTES}")
+                raise KeyRingError(f"SLUICE_CARD_KEYS: key {number} has {len(secret)} bytes, not {KEY_BYTES}")
             if int(number) in keys:
-                raise KeyRingError(f"card keys: key {number} is given twice")
+                raise KeyRingError(f"SLUICE_CARD_KEYS: key {number} is given twice")
             keys[int(number)] = _derive(secret)
         if not keys:
-            raise KeyRingError("card keys: give at least one key, such as 1:$(head -c 32 /dev/urandom | base64)")
+            raise KeyRingError("SLUICE_CARD_KEYS: give at least one key, such as 1:$(head -c 32 /dev/urandom | base64)")
         return cls(keys, max(keys))
 
     def encrypt(self, plain: bytes, context: bytes) -> bytes:

@@ -25,9 +25,11 @@ from gateway.lifeline import tied
 from gateway.storage.data_folder import Account, DataFolderError, Ownership, prepare, server_account
 from gateway.storage.postmaster import MAJOR_VERSION, STOP_WITHIN_S, end, is_ready, postmaster_pid, programs_for, serves
 
-__all__ = ["DataFolderError", "EmbeddedPostgres", "is_embedded", "running_url"]
+__all__ = ["DataFolderError", "EmbeddedPostgres", "has_cluster", "is_embedded", "running_url"]
 
 DATABASE = "sluice"
+CLUSTER = "postgres"
+"""The cluster's folder in the data folder."""
 SOCKET_PATH_LIMIT = 103
 """Bytes that a Unix socket's path may have on every system (Linux takes 107, macOS 103)."""
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -69,7 +71,7 @@ class EmbeddedPostgres:
 
     def __init__(self, data_dir: Path, *, durable: bool = True, tell: Callable[[str], None] = _say) -> None:
         self.folder = data_dir.expanduser().resolve()
-        self.cluster = self.folder / "postgres"
+        self.cluster = self.folder / CLUSTER
         self._durable = durable
         self._tell = tell
         self._ownership = Ownership(self.folder)
@@ -250,15 +252,20 @@ class EmbeddedPostgres:
             raise DataFolderError(_explain(said[-TAIL_BYTES:], self.folder))
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether the data folder has a database, running or not."""
+    return (data_dir.expanduser().resolve() / CLUSTER).exists()
+
+
 def running_url(data_dir: Path) -> str | None:
     """The URL of the embedded server that another process runs on this data folder, or None."""
     folder = data_dir.expanduser().resolve()
-    pid = postmaster_pid(folder / "postgres")
+    pid = postmaster_pid(folder / CLUSTER)
     try:
         url = (folder / "postgres.url").read_text().strip()
     except (FileNotFoundError, PermissionError):
         return None
-    return url if pid is not None and serves(pid, folder / "postgres") else None
+    return url if pid is not None and serves(pid, folder / CLUSTER) else None
 
 
 def is_embedded(url: str) -> bool:

@@ -46,7 +46,7 @@ from router.record import to_record
 
 MERCHANT, OTHER_MERCHANT = UUID(int=0xA), UUID(int=0xB)
 KEY, OTHER_APP_KEY, OTHER_MERCHANT_KEY = "sk_test_shop", "sk_test_books", "sk_test_elsewhere"
-ADMIN = "admin_test_token"
+ADMIN = "admin_test_token_of_32_characters"
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 CARD_NO = "622202000000000000" + luhn.calc_check_digit("622202000000000000")
 CARD = {"card_no": CARD_NO, "holder_name": "张三", "id_no": "110101199003077774", "phone": "13800000000"}

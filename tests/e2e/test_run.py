@@ -180,7 +180,7 @@ def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url
 
 @pytest.mark.parametrize("command", ["run", "demo"])
 def test_production_refuses_what_uses_public_keys(short_folder: Path, command: str) -> None:
-    secrets = {"SLUICE_ADMIN_TOKEN": "own", "SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
+    secrets = {"SLUICE_ADMIN_TOKEN": "own" * 11, "SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
     env = environment(short_folder / "production", SLUICE_ENV="production", **secrets)
     done = subprocess.run([*SLUICE, command], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2

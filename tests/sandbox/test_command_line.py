@@ -66,3 +66,12 @@ def test_keys_are_written_without_serving(tmp_path: Path, capsys: pytest.Capture
     assert str(tmp_path / "keys") in capsys.readouterr().out
     account = json.loads((tmp_path / "keys" / "allinpay" / "account.json").read_text())
     assert set(account) == {"merchant_id", "user_name", "user_pass"}
+
+
+@pytest.mark.parametrize("secret", ["whsec_...", "whsec_a", "whsec_密"])
+def test_a_secret_that_cannot_be_used_is_said_in_one_line(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert business_system.main(["--port", "0", "--secret", secret]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "make one with: whsec_$(head -c 24 /dev/urandom | base64)" in error
+    assert secret not in error

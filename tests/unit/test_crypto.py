@@ -105,6 +105,7 @@ def test_uses_of_one_key_do_not_share_it() -> None:
 def test_a_ring_that_cannot_be_used_is_refused_without_showing_a_key(text: str, says: str) -> None:
     with pytest.raises(KeyRingError, match=says) as refused:
         KeyRing.parse(text)
+    assert str(refused.value).startswith("SLUICE_CARD_KEYS: ")
     secrets = [key(1)[:10], key(2)[:10], base64.b64encode(b"k" * 31).decode()[:10]]
     assert not [secret for secret in secrets if secret in str(refused.value)]
 

@@ -1,0 +1,56 @@
+"""What the command line says when it cannot start. Not tested here: what its commands do (tests/e2e/test_run.py)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.supervise import free_port
+
+
+def sluice(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    command = [sys.executable, "-m", "gateway.cli", *words]
+    env = {**kept, "SLUICE_DATA_DIR": str(folder), **more}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_setting_is_refused_in_one_line_that_names_it(tmp_path: Path) -> None:
+    done = sluice(tmp_path, "doctor", SLUICE_BUSINESS_TIMEZONE="Mars")
+    said = "SLUICE_BUSINESS_TIMEZONE: there is no time zone Mars; use a name such as Asia/Shanghai"
+    assert (done.returncode, done.stderr) == (2, f"sluice: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["doctor"], ["route", "explain", "pay_01m820mbjqedrsap9we2fhgr3z"], ["catalogue", "show"], ["worker"]]
+)
+def test_a_folder_without_a_database_stays_so(tmp_path: Path, words: list[str]) -> None:
+    folder = tmp_path / "missing"
+    done = sluice(folder, *words)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"sluice: there is no database in {folder}: set SLUICE_DATA_DIR to the folder of a sluice, "
+        "or make one with: sluice migrate\n"
+    )
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["serve"], ["migrate"]])
+def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path, words: list[str]) -> None:
+    port = free_port()
+    done = sluice(
+        tmp_path, *words, SLUICE_DATABASE_URL=f"postgresql://user:hidden@127.0.0.1:{port}/sluice", SLUICE_PORT="0"
+    )
+    assert done.returncode == 2
+    assert f"cannot be reached at 127.0.0.1, port {port} (Connection refused): is the server up?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hidden" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_metrics_port_is_a_port(tmp_path: Path, port: str) -> None:
+    done = sluice(tmp_path, "worker", "--metrics-port", port)
+    assert done.returncode == 2
+    assert "--metrics-port" in done.stderr

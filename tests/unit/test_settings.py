@@ -1,0 +1,75 @@
+"""Settings that cannot be used are refused in a sentence that names them. Not tested here: what each of them does."""
+
+import base64
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.dev import with_ports
+from gateway.local import LocalError
+from gateway.settings import ADMIN_TOKEN_MIN, SAMPLE_ADMIN_TOKEN, Settings
+
+RING = "1:" + base64.b64encode(bytes(32)).decode()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **given: str) -> str:
+    for name, value in given.items():
+        monkeypatch.setenv(f"SLUICE_{name.upper()}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    return str(refused.value.errors(include_url=False, include_input=False)[0]["msg"])
+
+
+@pytest.mark.parametrize("zone", ["Mars", "Asia", "../etc", "/etc/hosts", ""])
+def test_an_unknown_time_zone_is_named(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    said = refusal(monkeypatch, business_timezone=zone)
+    assert f"there is no time zone {zone}; use a name such as Asia/Shanghai" in said
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "postgres://host/sluice", "host/sluice", ""])
+def test_a_database_that_is_not_postgresql_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "must begin with postgresql://" in refusal(monkeypatch, database_url=url)
+
+
+def test_a_database_url_that_cannot_be_read_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(monkeypatch, database_url="postgresql://user:hidden@host:door/sluice")
+    assert "postgresql://user:password@host:5432/database" in said
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("url", ["pay.example.com", "ftp://pay.example.com", "https://", "http://host:door", "/pay"])
+def test_a_public_url_is_a_web_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "must be an http or https URL" in refusal(monkeypatch, public_url=url)
+
+
+@pytest.mark.parametrize("token", ["", "x" * (ADMIN_TOKEN_MIN - 1), SAMPLE_ADMIN_TOKEN])
+def test_production_wants_a_long_admin_token_and_says_how_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    said = refusal(monkeypatch, env="production", admin_token=token, card_keys=RING)
+    assert "SLUICE_ADMIN_TOKEN: production needs" in said
+    assert "at least 32 characters; make one with: head -c 32 /dev/urandom" in said
+
+
+def test_good_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "ENV": "production",
+        "ADMIN_TOKEN": "x" * ADMIN_TOKEN_MIN,
+        "CARD_KEYS": RING,
+        "DATABASE_URL": "postgresql+asyncpg://user:p%40ss@[::1]:5433/sluice",
+        "PUBLIC_URL": "https://pay.example.com/gateway/",
+        "BUSINESS_TIMEZONE": "UTC",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"SLUICE_{name}", value)
+    assert Settings().callback_base == "https://pay.example.com/gateway"
+
+
+def test_two_equal_ports_are_said_before_anything_starts() -> None:
+    with pytest.raises(LocalError, match="SLUICE_PORT and SLUICE_RECEIVER_PORT are both 8001"):
+        with_ports(Settings(port=8001, sandbox_port=0, receiver_port=8001))
+
+
+def test_zero_may_be_asked_for_more_than_once() -> None:
+    taken = with_ports(Settings(port=0, sandbox_port=0, receiver_port=0))
+    assert 0 not in (taken.port, taken.sandbox_port, taken.receiver_port)
