@@ -6,9 +6,9 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
 
 from gateway.settings import Settings
 from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, has_cluster, running_url
@@ -68,11 +68,11 @@ def _reached(url: str) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        parts = make_url(url)
+        parts = urlsplit(url)
         known = error.errno is not None and error.errno > 0
         reason = os.strerror(error.errno or 0) if known else error.strerror or str(error) or "no answer"
         raise LocalError(
-            f"the database of SLUICE_DATABASE_URL cannot be reached at {parts.host or 'localhost'}, "
+            f"the database of SLUICE_DATABASE_URL cannot be reached at {parts.hostname or 'localhost'}, "
             f"port {parts.port or DEFAULT_PG_PORT} ({reason}): is the server up?"
         ) from error
 
