@@ -25,7 +25,6 @@ from reconciliation.books import compare
 
 __all__ = ["run_demo"]
 
-AMOUNT_WIDTH = 10
 REDRAWS_PER_SECOND = 4
 MAX_SHOWN = 20
 
@@ -103,8 +102,9 @@ def _table(drive: Drive, count: int) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("open", "succeeded", "failed"):
         table.add_column(heading, no_wrap=True, justify="right")
-    for heading in ("fen paid", "fees"):
-        table.add_column(heading, no_wrap=True, justify="right", min_width=AMOUNT_WIDTH)
+    for heading, width in (("fen paid", 10), ("fees", 6)):
+        # Wide enough for these 300 payments, and all of it fits 80 columns.
+        table.add_column(heading, no_wrap=True, justify="right", min_width=width)
     groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
     for channel, scene in sorted({(channel, scene) for channel, scene, _ in groups}):
         paid = [
