@@ -63,10 +63,6 @@ class PollPlan:
 
     gaps_s: tuple[float, ...]
 
-    def gap(self, polls: int) -> float:
-        """Seconds to wait after `polls` queries."""
-        return self.gaps_s[min(polls, len(self.gaps_s) - 1)]
-
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
@@ -84,8 +80,6 @@ class Declaration:
     authenticates_silently: bool
     identity: frozenset[str] = field(default_factory=frozenset)
     """Names of the settings that say whose account it is, such as the merchant number: they never change."""
-    agreement_scenes: frozenset[Scene] = field(default_factory=frozenset)
-    """Scenes whose payments name an agreement; where a channel authenticates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,6 @@ DECLARATION: Final = Declaration(
     answer_timeout_s=30,  # the demo's read timeout (H)
     authenticates_silently=True,
     identity=frozenset({"mer_id"}),
-    agreement_scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
 )
 
 BACK_PATH: Final = "/gateway/api/backTransReq.do"

@@ -38,11 +38,6 @@ def mask_card_no(card_no: str) -> str:
     return f"{card_no[:6]}{'*' * max(len(card_no) - 10, 0)}{card_no[-4:]}"
 
 
-def mask_phone(phone: str) -> str:
-    """First three and last four digits: 138****0000."""
-    return f"{phone[:3]}{'*' * max(len(phone) - 7, 0)}{phone[-4:]}"
-
-
 @cache
 def _bins() -> dict[tuple[str, int], str]:
     text = resources.files("gateway.domain").joinpath("banks/bins.csv").read_text(encoding="utf-8")

@@ -287,6 +287,6 @@ async def test_an_account_may_override_plan_rule_business_code_and_patience() ->
     wire = Wire(CASE.processing)
     provider = CASE.build(replace(account, settings=settings), wire)
     await provider.pay(a_payment(Scene.WITHHOLD))
-    assert provider.declaration.poll_plan.gap(7) == 1
+    assert provider.declaration.poll_plan.gaps_s[-1] == 1
     assert wire.sent[0].extensions["timeout"] == {"connect": 5.0, "read": 2, "write": 2, "pool": 2}
     assert field(wire.sent[0], "TRANS/BUSINESS_CODE") == "10600"

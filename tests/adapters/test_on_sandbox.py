@@ -84,7 +84,7 @@ class World:
     async def payment(self, scene: Scene = Scene.WITHHOLD, amount: int = AMOUNT) -> Pay:
         """A payment that the account may make: its card is bound where the protocol asks for that."""
         agreement_no = None
-        if scene in self.adapter.declaration.agreement_scenes:
+        if self.adapter.declaration.authenticates_silently:
             bound = await self.adapter.authenticate(an_authentication())
             assert isinstance(bound, Authenticated)
             agreement_no = bound.agreement_no
@@ -199,7 +199,7 @@ with_callbacks = pytest.mark.parametrize(
     "world", [name for name in sorted(PROVIDERS) if declaration_of(name).has_callbacks], indirect=True
 )
 with_binding = pytest.mark.parametrize(
-    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).agreement_scenes], indirect=True
+    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).authenticates_silently], indirect=True
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.cards import Card, CardElements, bank_names, bank_of, mask_card_no, mask_phone
+from gateway.domain.cards import Card, CardElements, bank_names, bank_of, mask_card_no
 from gateway.domain.payments import Payment
 from gateway.ports import Authenticate, Pay, QueryAuthentication, StoredCard
 from tests.unit.domain.samples import NOW, card_elements, opening, order, payment
@@ -20,10 +20,6 @@ def test_a_masked_number_keeps_six_and_four_digits_and_its_length(number: str) -
     masked = mask_card_no(number)
     assert (len(masked), masked[:6], masked[-4:]) == (len(number), number[:6], number[-4:])
     assert set(masked[6:-4]) == {"*"}
-
-
-def test_a_masked_phone_keeps_three_and_four_digits() -> None:
-    assert mask_phone("13812340000") == "138****0000"
 
 
 def test_the_specifications_example_is_masked_as_it_says() -> None:
