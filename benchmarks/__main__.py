@@ -15,9 +15,9 @@ from rich.console import Console
 from benchmarks.measure import PARTS, Plan, measure
 from benchmarks.pgbench import PgbenchError
 from benchmarks.report import Results, show
-from gateway.storage.data_folder import DataFolderError
-from gateway.storage.embedded import SETTINGS, EmbeddedPostgres
-from gateway.supervise import ChildEndedError, Interrupted, interruptible
+from gateway.run.supervising import ChildEndedError, Interrupted, interruptible
+from gateway.storage.server.data_folder import DataFolderError
+from gateway.storage.server.embedded import SETTINGS, EmbeddedPostgres
 
 EXIT_FAILED, EXIT_UNUSABLE = 1, 2
 SPARE_CONNECTIONS = 72

@@ -11,13 +11,13 @@ from typing import Final
 
 from aiohttp import web
 
-from adapters.catalogue import build
+from adapters.registry import build
 from benchmarks.hmac_psp import DECLARATION, HmacPsp
 from benchmarks.sampling import Sampler
 from gateway import logs
-from gateway.bootstrap import system
 from gateway.ports import AccountSettings, Provider, Transport
-from gateway.server import run_async
+from gateway.run.serving import run_async
+from gateway.run.wiring import system
 from gateway.settings import Settings
 
 BACKLOG: Final = 2048

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 import orjson
 
-from adapters.accounts import base_url, declared, secret
+from adapters.account import base_url, declared, secret
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import (
     AuthenticationOutcome,

@@ -14,8 +14,8 @@ from benchmarks.proof import get_json
 from benchmarks.report import Results
 from benchmarks.sampling import top_lines
 from benchmarks.stage import Psp, Stage, named, new_database, staged
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.supervise import ChildEndedError
+from gateway.run.supervising import ChildEndedError
+from gateway.storage.server.embedded import EmbeddedPostgres
 
 __all__ = ["PARTS", "Plan", "measure"]
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import asyncpg
 
 from gateway.domain.ids import EVENT, show
-from gateway.storage.doctor import examine
-from gateway.storage.engine import create_engine
+from gateway.storage.reading.doctor import examine
+from gateway.storage.server.engine import create_engine
 
 __all__ = ["Expected", "compare_ours", "compare_theirs", "get_json", "prove"]
 

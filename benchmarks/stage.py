@@ -25,12 +25,12 @@ from benchmarks.proof import Expected, prove
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import AccountContent
 from gateway.metrics import DIRECTORY_VARIABLE
-from gateway.storage.catalogue import CatalogueStore
+from gateway.run.supervising import Family, free_port
+from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.crypto import KeyRing
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.storage.engine import create_engine
-from gateway.storage.migrate import upgrade
-from gateway.supervise import Family, free_port
+from gateway.storage.server.embedded import EmbeddedPostgres
+from gateway.storage.server.engine import create_engine
+from gateway.storage.server.migrate import upgrade
 
 __all__ = ["HOST", "Psp", "Stage", "named", "new_database", "staged"]
 

@@ -64,7 +64,7 @@ EVENTS = Counter("sluice_events", "Events recorded", ["type"])
 DELIVERIES = Counter("sluice_deliveries", "Tries to deliver a notification", ["result"])
 """`result`: delivered, retry, dead, stopped."""
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
-ANOMALIES = Counter("sluice_anomalies", "Late facts that contradict a final state", ["kind"])
+ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 
 LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.storage.engine import create_engine
-from gateway.storage.migrate import upgrade
+from gateway.storage.server.embedded import EmbeddedPostgres
+from gateway.storage.server.engine import create_engine
+from gateway.storage.server.migrate import upgrade
 from tests import databases
 
 TEMPLATE = "template_sluice"

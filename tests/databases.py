@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.storage.database import Database
+from gateway.storage.server.database import Database
 
 POOL_SIZE = 8
 

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
-from adapters.accounts import AccountError, base_url, declared, private_key, public_key, secret, setting
+from adapters.account import AccountError, base_url, declared, private_key, public_key, secret, setting
 from adapters.allinpay.codes import (
     ASK_FIRST,
     BANKS,

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from adapters.accounts import AccountError, base_url, certificate, declared, private_key, secret, setting
+from adapters.account import AccountError, base_url, certificate, declared, private_key, secret, setting
 from adapters.signing import SHA256, PinnedChain, SigningError, rsa_sign, rsa_verify
 from adapters.unionpay.codes import DECLINES, NO_SUCH_ORDER, NOT_OPENED, OK, OPEN_ORDER, SMS_WANTED, SUCCESSES
 from adapters.unionpay.letter import (

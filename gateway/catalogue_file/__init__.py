@@ -1,7 +1,7 @@
 """Catalogue files: commented TOML or YAML, read whole and checked whole before anything changes.
 
 A file that has a problem gives every problem of its stage: first the syntax, then the shape and the references, then
-what the parts mean together. What it says is put in force by `gateway.storage.catalogue`.
+what the parts mean together. What it says is put in force by `gateway.storage.catalogue.store`.
 """
 
 from gateway.catalogue_file.checks import is_sample_key

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import httpx
 
-from adapters.accounts import account_settings
-from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
+from adapters.account import account_settings
+from adapters.registry import PROVIDERS, AccountError, build, declaration_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK

@@ -1,4 +1,4 @@
-"""Anomalies as they are kept, from the fact that contradicted to the operator's word on it."""
+"""Anomalies as they are kept, from the observation that contradicted to the operator's word on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ class RecordedAnomaly:
     kind: str
     detail: str
     source: str
-    """Where the fact came from: answer, poll or callback."""
+    """Where the observation came from: answer, poll or callback."""
     found_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None

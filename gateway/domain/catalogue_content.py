@@ -1,6 +1,6 @@
 """What somebody wants the catalogue to be: the content of a catalogue file, read and checked, without ids or versions.
 
-`gateway.catalogue_file` makes it, `gateway.storage.catalogue` puts it in force.
+`gateway.catalogue_file` makes it, `gateway.storage.catalogue.store` puts it in force.
 """
 
 from collections.abc import Mapping

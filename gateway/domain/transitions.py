@@ -1,6 +1,6 @@
-"""THE transition table, and `apply`: what one fact does to a payment. Both pure.
+"""THE transition table, and `apply`: what one observation does to a payment. Both pure.
 
-A fact that contradicts a final state changes no money state: it becomes an anomaly for an operator.
+An observation that contradicts a final state changes no money state: it becomes an anomaly for an operator.
 """
 
 from dataclasses import dataclass, field, replace
@@ -46,7 +46,7 @@ def move(before: Status | None, after: Status) -> Status:
 
 
 class Source(StrEnum):
-    """How a fact reached us."""
+    """How an observation reached us."""
 
     ANSWER = "answer"  # the synchronous answer of a submission
     POLL = "poll"
@@ -54,7 +54,7 @@ class Source(StrEnum):
 
 
 class AnomalyKind(StrEnum):
-    """Facts that cannot be true together with what we have recorded."""
+    """Observations that cannot be true together with what we have recorded."""
 
     LATE_SUCCESS = "late_success"  # failed here, and the PSP says it was paid
     LATE_FAILURE = "late_failure"  # succeeded here, and the PSP says it was not paid
@@ -96,7 +96,7 @@ ANSWER_MARGIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a fact did. `payment` is the state after it; the rest is what must be recorded beside it."""
+    """What an observation did. `payment` is the state after it; the rest is what must be recorded beside it."""
 
     payment: Payment
     changed: bool = False
@@ -105,7 +105,7 @@ class Verdict:
     """A new agreement to keep."""
     voids_agreement: bool = False
     submit: bool = False
-    """The intent to pay was recorded by this very fact: its bearer, and nobody else, sends it."""
+    """The intent to pay was recorded by this very observation: its bearer, and nobody else, sends it."""
 
 
 def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: datetime) -> Verdict:

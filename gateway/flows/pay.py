@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
-from gateway.flows.facts import Clock, NewId
+from gateway.flows.observations import Clock, NewId
 from gateway.flows.opening import Opening
 from gateway.flows.submit import Submission
 from gateway.ports import OpenResult, OverloadedError, Taken

@@ -21,8 +21,8 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.payments import Attempt, Payment, Stage, Status
 from gateway.domain.transitions import ANSWER_MARGIN_S, Source
-from gateway.flows.facts import FactMaker
-from gateway.ports import Accounts, Authenticate, Pay, Query, QueryAuthentication, Recording
+from gateway.flows.observations import ObservationMaker
+from gateway.ports import Authenticate, Pay, Providers, Query, QueryAuthentication, Recording
 
 SEND_WITHIN_S = 5.0
 """An intent older than this is not sent any more: others may already be asking about it."""
@@ -35,9 +35,9 @@ LATE_WAITS_S = (1.0, 5.0, 30.0)
 class Submission:
     """Sends payments to their PSPs."""
 
-    accounts: Accounts
+    providers: Providers
     books: Recording
-    facts: FactMaker
+    observations: ObservationMaker
 
     async def carry(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
         """Take a payment whose intent was just recorded by the caller as far as its PSP's answer takes it."""
@@ -53,10 +53,10 @@ class Submission:
             submitted_at=attempt.submitted_at,
             bank=payment.bank,
             card=card,
-            notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
+            notify_url=self.providers.notify_url(payment.merchant_id, attempt.account),
         )
         late = self._too_late(attempt)
-        outcome = late or await self.accounts.provider(payment.merchant_id, attempt.account).authenticate(command)
+        outcome = late or await self.providers.provider(payment.merchant_id, attempt.account).authenticate(command)
         if isinstance(outcome, Unknown):
             return await self.resume(payment, card)
         return await self._authenticated(payment, card, Source.ANSWER, outcome)
@@ -65,7 +65,7 @@ class Submission:
         """Ask what became of an authentication whose answer was lost; go on to pay if the card is bound."""
         attempt = _attempt(payment)
         command = QueryAuthentication(_authentication_number(attempt), attempt.submitted_at, payment.bank, card)
-        outcome = await self.accounts.provider(payment.merchant_id, attempt.account).query_authentication(command)
+        outcome = await self.providers.provider(payment.merchant_id, attempt.account).query_authentication(command)
         if isinstance(outcome, NotSent):
             outcome = Unknown(outcome.reason)  # the question was not sent; the authentication may have been
         return await self._authenticated(payment, card, Source.POLL, outcome)
@@ -77,7 +77,7 @@ class Submission:
         source: Source,
         outcome: AuthenticationOutcome,
     ) -> Payment:
-        recorded = await self.books.record(self.facts.authentication(payment, source, outcome))
+        recorded = await self.books.record(self.observations.authentication(payment, source, outcome))
         if recorded.submit and isinstance(outcome, Authenticated):
             return await self.pay(recorded.payment, card, outcome.agreement_no)
         return recorded.payment
@@ -85,7 +85,7 @@ class Submission:
     async def pay(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
         """Send the payment, once, and record the answer."""
         outcome = await self._send(payment, card, agreement_no)
-        recorded = await self.books.record(self.facts.payment(payment, Source.ANSWER, outcome))
+        recorded = await self.books.record(self.observations.payment(payment, Source.ANSWER, outcome))
         if recorded.payment.status is Status.FAILED and isinstance(outcome, Processing | Unknown):
             # It was proved lost while this process slept with the request in its hand. Now it may have been sent after
             # all, and nobody else will ask: a success must at least become an anomaly.
@@ -106,10 +106,10 @@ class Submission:
         command = Query(
             channel_order_no(attempt.attempt_id), attempt.submitted_at, payment.scene, payment.amount, attempt.polls
         )
-        outcome = await self.accounts.provider(payment.merchant_id, attempt.account).query(command)
+        outcome = await self.providers.provider(payment.merchant_id, attempt.account).query(command)
         if isinstance(outcome, NotSent):
             outcome = Unknown(outcome.reason)  # the question was not sent; the payment may have been
-        recorded = await self.books.record(self.facts.payment(payment, Source.POLL, outcome))
+        recorded = await self.books.record(self.observations.payment(payment, Source.POLL, outcome))
         return recorded.payment, outcome
 
     async def _send(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Outcome:
@@ -127,9 +127,9 @@ class Submission:
             agreement_no=agreement_no,
             user_id=payment.user_id,
             description=payment.description or payment.merchant_order_no,
-            notify_url=self.accounts.notify_url(payment.merchant_id, attempt.account),
+            notify_url=self.providers.notify_url(payment.merchant_id, attempt.account),
         )
-        provider = self.accounts.provider(payment.merchant_id, attempt.account)
+        provider = self.providers.provider(payment.merchant_id, attempt.account)
         try:
             # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
             limit_s = provider.declaration.answer_timeout_s + ANSWER_MARGIN_S - self._age_s(attempt)
@@ -145,7 +145,7 @@ class Submission:
         return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded", ours=True)
 
     def _age_s(self, attempt: Attempt) -> float:
-        return (self.facts.clock() - attempt.submitted_at).total_seconds()
+        return (self.observations.clock() - attempt.submitted_at).total_seconds()
 
 
 def _attempt(payment: Payment) -> Attempt:

@@ -1,4 +1,4 @@
-"""The only SQL of the gateway: tables, one module per noun, natural batching, encryption, embedded PostgreSQL.
+"""The only SQL of the gateway: `server` (connections, migrations), `writing` (the hot path), `catalogue`, `reading`.
 
 Flows see it through `gateway.ports`; nothing here talks to a PSP or decides what a payment may do.
 """

@@ -12,7 +12,7 @@ from gateway.domain.cards import Card
 from gateway.domain.failures import Blame, Failure, FailureCode
 from gateway.domain.payments import Attempt, Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
-from gateway.storage.database import Connection
+from gateway.storage.server.database import Connection
 from gateway.storage.tables import attempts, cards, payments
 
 __all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select", "payments_by_id"]

@@ -54,7 +54,7 @@ COUNTED = {Delivered: DELIVERED, RetryAt: RETRIED, Dead: DIED, StopEndpoint: STO
 
 
 class Deliveries(Protocol):
-    """The books of deliveries (implemented by `gateway.storage.deliveries`)."""
+    """The books of deliveries (implemented by `gateway.storage.writing.deliveries`)."""
 
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 

@@ -23,7 +23,7 @@ CLOSE_WITHIN_S = 10.0
 
 
 class Claims(Protocol):
-    """The books of what is due (implemented by `gateway.storage.due`)."""
+    """The books of what is due (implemented by `gateway.storage.writing.due`)."""
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from adapters.accounts import AccountError
+from adapters.account import AccountError
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from adapters.accounts import AccountError
+from adapters.account import AccountError
 from adapters.unionpay import UnionPay
 from adapters.unionpay.letter import pairs_in
 from gateway.domain.failures import FailureCode

@@ -18,8 +18,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from adapters.catalogue import PROVIDERS, AccountError, build, declaration_of
 from adapters.http import AiohttpTransport
+from adapters.registry import PROVIDERS, AccountError, build, declaration_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import (

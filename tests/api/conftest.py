@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.api.app import build_app
+from gateway.api.application import build_app
 from tests.api.client import Client
 from tests.api.fakes import FakeGateway
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from stdnum import luhn
 from uuid_utils.compat import uuid7
 
-from gateway.api.needs import Api, Readiness
+from gateway.api.http.needs import Api, Readiness
 from gateway.domain.cards import Card, CardElements, mask_card_no
 from gateway.domain.catalogue import (
     Account,

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from gateway.api.app import build_app, routes_of
-from gateway.api.openapi import document
+from gateway.api.application import build_app, routes_of
+from gateway.api.http.openapi import document
 from tests.api.client import Client
 from tests.api.fakes import FakeGateway, order, refused
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.api.answers import EventAnswer
-from gateway.api.dispatch import MAX_BODY_BYTES
+from gateway.api.app.answers import EventAnswer
+from gateway.api.http.dispatch import MAX_BODY_BYTES
 from tests.api.client import Client
 from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
 

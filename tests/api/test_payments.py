@@ -10,9 +10,9 @@ import pytest
 from aiohttp import ClientSession, web
 from stdnum import luhn
 
-from gateway.api.answers import PaymentAnswer
-from gateway.api.app import build_app
-from gateway.api.runner import ProblemRunner
+from gateway.api.app.answers import PaymentAnswer
+from gateway.api.application import build_app
+from gateway.api.http.runner import ProblemRunner
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import CARD as CARD_PREFIX
 from gateway.domain.ids import PAYMENT, show

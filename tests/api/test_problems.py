@@ -13,9 +13,9 @@ import structlog
 from aiohttp import web
 from structlog.testing import LogCapture
 
-from gateway.api.app import build_app
-from gateway.api.dispatch import MAX_BODY_BYTES
-from gateway.api.runner import ProblemRunner
+from gateway.api.application import build_app
+from gateway.api.http.dispatch import MAX_BODY_BYTES
+from gateway.api.http.runner import ProblemRunner
 from gateway.domain.payments import Payment
 from tests.api.client import Client
 from tests.api.fakes import ADMIN, CARD, CARD_NO, FakeGateway, order

@@ -15,9 +15,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
-from gateway.api.admin import admin_routes
-from gateway.api.app import Api, build_app, routes_of
-from gateway.api.routing import Route
+from gateway.api.admin.calls import admin_routes
+from gateway.api.application import Api, build_app, routes_of
+from gateway.api.http.routing import Route
 from gateway.domain.catalogue import ApiKey, Catalogue, Merchant
 from gateway.domain.catalogue_content import key_hash_of
 from gateway.settings import SAMPLE_KEYS, Settings

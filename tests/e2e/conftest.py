@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.server.embedded import EmbeddedPostgres
 from sandbox.keys import prepare_keys
 from tests.e2e.processes import Crowd, gateway_processes
 from tests.e2e.world import World, new_world

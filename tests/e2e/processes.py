@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from gateway.run.supervising import Child, free_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
-from gateway.supervise import Child, free_port
 from tests.e2e.cards import HOLDER, ICBC
 from tests.e2e.waiting import PATIENCE_S, until
 from tests.e2e.world import World
@@ -37,7 +37,7 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Start it, or start it again after it was killed."""
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--child"]
+        command = [sys.executable, "-m", "gateway.run.cli", "serve", "--child"]
         self._child = Child("gateway", command, self._environment, lambda _, line: self.lines.append(line))
 
     async def ready(self, session: aiohttp.ClientSession) -> None:

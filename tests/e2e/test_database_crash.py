@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 from structlog.testing import capture_logs
 
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.storage.migrate import upgrade
+from gateway.storage.server.embedded import EmbeddedPostgres
+from gateway.storage.server.migrate import upgrade
 from tests.e2e.business import Shown, path_of
 from tests.e2e.waiting import until
 from tests.e2e.world import PROVIDERS, World, new_world

@@ -19,7 +19,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.flows.opening import Opening
-from gateway.supervise import free_port
+from gateway.run.supervising import free_port
 from tests.e2e.business import App, Shown, path_of
 from tests.e2e.merchants import only
 from tests.e2e.processes import Crowd

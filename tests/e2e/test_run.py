@@ -21,15 +21,15 @@ from typing import Any
 
 import pytest
 
-from gateway.commands import diagnose
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.supervise import free_port
+from gateway.run.commands import diagnose
+from gateway.run.supervising import free_port
+from gateway.storage.server.embedded import EmbeddedPostgres
 
 WITHIN_S = 60.0
 ENDED_WITHIN_S = 20.0
 NO_PORT = {"SLUICE_PORT": "0", "SLUICE_SANDBOX_PORT": "0", "SLUICE_RECEIVER_PORT": "0"}
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-SLUICE = [sys.executable, "-m", "gateway.cli"]
+SLUICE = [sys.executable, "-m", "gateway.run.cli"]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -21,10 +21,8 @@ import asyncpg
 from aiohttp import web
 from pydantic import SecretStr
 
-from gateway.api.runner import ProblemRunner
-from gateway.bootstrap import System, system
+from gateway.api.http.runner import ProblemRunner
 from gateway.catalogue_file import read_catalogue
-from gateway.dev import sample_catalogue
 from gateway.domain.catalogue_content import (
     AppContent,
     CatalogueFile,
@@ -32,8 +30,10 @@ from gateway.domain.catalogue_content import (
     MerchantContent,
     key_hash_of,
 )
+from gateway.run.development import sample_catalogue
+from gateway.run.wiring import System, system
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
-from reconciliation.books import Difference, Entry, compare
+from reconciliation.comparison import Difference, Entry, compare
 from sandbox.app import SandboxConfig
 from sandbox.app import build_app as build_sandbox
 from tests.e2e.business import Answer, App, Receiver, Shown

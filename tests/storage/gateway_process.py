@@ -17,14 +17,14 @@ from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.transitions import Source
 from gateway.flows.notify import DueDelivery
-from gateway.ports import AuthenticationFact, OpenResult, PaymentFact, Recorded
-from gateway.storage.books import Books
+from gateway.ports import AuthenticationObservation, OpenResult, PaymentObservation, Recorded
 from gateway.storage.crypto import KeyRing
-from gateway.storage.database import Database
-from gateway.storage.due import DueStore
-from gateway.storage.opening import OpeningStore
-from gateway.storage.recording import RecordingStore
 from gateway.storage.rows import payments_by_id
+from gateway.storage.server.database import Database
+from gateway.storage.writing.books import Books
+from gateway.storage.writing.due import DueStore
+from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.recording import RecordingStore
 from tests.databases import database_on
 from tests.unit.domain.samples import NOW, PACE, opening, order
 
@@ -79,13 +79,13 @@ class Process:
         self, payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
     ) -> Recorded:
         """Record one word about a payment."""
-        return await self.books.record(fact(payment, outcome, source, at))
+        return await self.books.record(observation(payment, outcome, source, at))
 
     async def heard_of_card(
         self, payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
     ) -> Recorded:
         """Record one word about the authentication before a payment."""
-        return await self.books.record(card_fact(payment, outcome, source, at))
+        return await self.books.record(card_observation(payment, outcome, source, at))
 
     async def read(self, payment: Payment) -> Payment:
         """The payment as it stands in the books."""
@@ -124,14 +124,18 @@ class Process:
         )
 
 
-def fact(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> PaymentFact:
-    return PaymentFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
+def observation(
+    payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
+) -> PaymentObservation:
+    return PaymentObservation(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
 
 
-def card_fact(
+def card_observation(
     payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
-) -> AuthenticationFact:
-    return AuthenticationFact(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
+) -> AuthenticationObservation:
+    return AuthenticationObservation(
+        payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4()
+    )
 
 
 class LostCommitDatabase(Database):

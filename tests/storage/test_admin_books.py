@@ -19,9 +19,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.api.admin_anomalies import admin_anomaly_routes
-from gateway.api.admin_deliveries import admin_delivery_routes
-from gateway.api.app import Api, build_app
+from gateway.api.admin.anomalies import admin_anomaly_routes
+from gateway.api.admin.deliveries import admin_delivery_routes
+from gateway.api.application import Api, build_app
 from gateway.domain.catalogue_content import (
     AppContent,
     CatalogueFile,
@@ -33,11 +33,11 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, show
 from gateway.flows.notify import TRIES_MAX
 from gateway.settings import Settings
-from gateway.storage.anomalies import AnomalyStore
-from gateway.storage.catalogue import CatalogueStore
+from gateway.storage.catalogue.store import CatalogueStore
+from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.crypto import KeyRing
-from gateway.storage.deliveries import DeliveryStore
-from gateway.storage.refresh import CatalogueWatch
+from gateway.storage.writing.anomalies import AnomalyStore
+from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
 from tests.storage.delivery_rows import delivery, event
 from tests.storage.test_anomalies import anomaly

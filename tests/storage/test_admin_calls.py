@@ -15,9 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.catalogue import declaration_of
-from gateway.api.admin import admin_routes
-from gateway.api.app import Api, build_app
+from adapters.registry import declaration_of
+from gateway.api.admin.calls import admin_routes
+from gateway.api.application import Api, build_app
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import (
     AccountContent,
@@ -32,9 +32,9 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.settings import Settings
-from gateway.storage.catalogue import CatalogueStore, new_id
+from gateway.storage.catalogue.store import CatalogueStore, new_id
+from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.crypto import KeyRing
-from gateway.storage.refresh import CatalogueWatch
 from router.fees import FixedFee
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)

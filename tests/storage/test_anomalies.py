@@ -13,8 +13,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
-from gateway.storage.anomalies import OPEN, AnomalyStore
 from gateway.storage.tables import anomalies
+from gateway.storage.writing.anomalies import OPEN, AnomalyStore
 from tests.databases import database_on
 from tests.storage.delivery_rows import MERCHANT, OTHER_MERCHANT
 

@@ -30,9 +30,9 @@ from gateway.domain.catalogue_content import (
     key_hash_of,
 )
 from gateway.domain.scenes import Scene
-from gateway.storage.catalogue import CatalogueStore, new_id
+from gateway.storage.catalogue.store import CatalogueStore, new_id
+from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.crypto import DecryptionError, KeyRing
-from gateway.storage.refresh import CatalogueWatch
 from gateway.storage.tables import accounts, endpoints
 from router.fees import FixedFee, PercentFee, parse_fee
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.tables import metadata
 from tests.unit.domain.samples import NOW, later
 

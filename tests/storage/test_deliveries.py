@@ -25,7 +25,7 @@ from gateway.flows.notify import (
     undeliverable,
     verdict,
 )
-from gateway.storage.deliveries import DeliveryStore
+from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
 from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, delivery, event, read_row
 

@@ -13,7 +13,7 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import EVENT, PAYMENT, show
-from gateway.storage.doctor import examine
+from gateway.storage.reading.doctor import examine
 from gateway.storage.tables import attempts, channel_usage, deliveries, events, merchants, metadata, payments, users
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)

@@ -15,16 +15,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.storage import data_folder, postmaster
-from gateway.storage.embedded import DataFolderError, EmbeddedPostgres, running_url
+from gateway.storage.server import data_folder, postmaster
+from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, running_url
 
 WITHIN_S = 30.0
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from gateway.storage.embedded import EmbeddedPostgres
-from gateway.supervise import Interrupted, interruptible
+from gateway.storage.server.embedded import EmbeddedPostgres
+from gateway.run.supervising import Interrupted, interruptible
 try:
     with interruptible(), EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
         print(server.pid, flush=True)

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.storage.engine import create_engine
-from gateway.storage.migrate import MigrationsPendingError, applied, differences, head, require_current, upgrade
+from gateway.storage.server.engine import create_engine
+from gateway.storage.server.migrate import MigrationsPendingError, applied, differences, head, require_current, upgrade
 from gateway.storage.tables import metadata
 
 

@@ -25,7 +25,7 @@ from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, Stage, Status
 from gateway.ports import OpenResult, OrderConflictError, OverloadedError, PaymentKey
 from gateway.storage.crypto import KeyRing
-from gateway.storage.engine import create_engine
+from gateway.storage.server.engine import create_engine
 from router.decide import replay
 from router.record import to_record
 from tests.databases import close

@@ -21,13 +21,13 @@ from gateway.domain.payments import Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.ports import PaymentFilter
 from gateway.storage.crypto import KeyRing, seal_card
-from gateway.storage.facts import agreement_context
-from gateway.storage.reading import Reader
+from gateway.storage.reading.reader import Reader
 from gateway.storage.tables import (
     metadata,
     payments,
     users,
 )
+from gateway.storage.writing.facts import agreement_context
 from router.facts import ChannelFacts, LastAttempt
 from tests.databases import database_on
 

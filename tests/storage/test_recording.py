@@ -1,6 +1,6 @@
-"""Recording facts on a real PostgreSQL: what one fact writes, however often and by however many it is told.
+"""Recording observations on a real PostgreSQL: what each writes, however often and by however many it is told.
 
-Not tested here: which fact does what to a state (tests/unit/domain), delivering the events (tests/workers).
+Not tested here: which observation does what to a state (tests/unit/domain), delivering the events (tests/workers).
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from gateway.domain.payments import Payment, Stage, Status, payment_object
 from gateway.domain.transitions import Source
 from gateway.ports import Recorded
 from gateway.storage.crypto import KeyRing
-from gateway.storage.engine import create_engine
-from gateway.storage.recording import UnknownPaymentError
+from gateway.storage.server.engine import create_engine
+from gateway.storage.writing.recording import UnknownPaymentError
 from tests.databases import close
-from tests.storage.gateway_process import Process, card_fact, fact
+from tests.storage.gateway_process import Process, card_observation, observation
 from tests.unit.domain.samples import (
     MERCHANT_ID,
     PACE,
@@ -160,8 +160,8 @@ async def test_of_two_that_finished_at_the_same_time_the_last_is_the_one_with_th
 ) -> None:
     opened = [await process.open_one() for _ in range(2)]
     pair = sorted(opened, key=_attempt_id, reverse=larger_first)
-    facts = [fact(p, Succeeded(1000)) for p in pair]
-    for batch in [facts] if together else [facts[:1], facts[1:]]:
+    observations = [observation(p, Succeeded(1000)) for p in pair]
+    for batch in [observations] if together else [observations[:1], observations[1:]]:
         await process.recording.flush(list(batch))
     assert await process.one("SELECT attempt_id FROM last_attempts") == max(map(_attempt_id, pair))
 
@@ -181,7 +181,7 @@ async def test_usage_is_of_the_day_of_the_payment_however_late_the_word(process:
 async def test_many_facts_of_many_payments_share_one_flush(process: Process) -> None:
     opened = await process.opened(*(order(f"o{n}", user_id=f"u{n % 3}") for n in range(9)))
     outcomes: list[Outcome] = [Succeeded(1000), INSUFFICIENT, Processing()]
-    results = await process.recording.flush([fact(p, outcomes[n // 3]) for n, p in enumerate(opened)])
+    results = await process.recording.flush([observation(p, outcomes[n // 3]) for n, p in enumerate(opened)])
     assert [cast("Recorded", r).payment.status for r in results] == (
         [Status.SUCCEEDED] * 3 + [Status.FAILED] * 3 + [Status.PROCESSING] * 3
     )
@@ -289,8 +289,8 @@ async def test_another_amount_is_an_anomaly_once_and_the_payment_goes_on(process
 async def test_anomalies_of_each_kind_are_told_once(process: Process) -> None:
     opened = await process.open_one()
     words: list[Outcome] = [Succeeded(999), INSUFFICIENT, Succeeded(1000), Succeeded(999), Succeeded(1000)]
-    await process.recording.flush([fact(opened, word) for word in words])
-    await process.recording.flush([fact(opened, word) for word in words])
+    await process.recording.flush([observation(opened, word) for word in words])
+    await process.recording.flush([observation(opened, word) for word in words])
     kinds = [row[0] for row in await process.rows("SELECT kind FROM anomalies ORDER BY kind")]
     assert kinds == ["amount_mismatch", "late_success"]
     assert await event_types(process) == ["payment.anomaly", "payment.failed", "payment.anomaly"]
@@ -539,7 +539,7 @@ async def test_after_a_lost_answer_to_commit_the_bearer_of_an_intent_still_sends
 
 
 async def test_an_intent_that_somebody_has_asked_about_is_nobodys_to_send(process: Process, waiting: Payment) -> None:
-    word = card_fact(waiting, Authenticated("token-1"), at=later(seconds=2))
+    word = card_observation(waiting, Authenticated("token-1"), at=later(seconds=2))
     (first,) = await process.recording.flush([word])
     assert cast("Recorded", first).submit
     await process.heard(waiting, Unknown("timeout"), Source.POLL, later(seconds=60))
@@ -551,8 +551,8 @@ async def test_opposite_orders_of_users_never_deadlock(process: Process, other: 
     users = [f"u{n}" for n in range(6)]
     opened = {user: (await process.opened(order(user, user_id=user)))[0] for user in users}
     for race in range(20):
-        there = [fact(opened[user], Processing(), at=later(seconds=race)) for user in users]
-        back = [fact(opened[user], Processing(), at=later(seconds=race)) for user in reversed(users)]
+        there = [observation(opened[user], Processing(), at=later(seconds=race)) for user in users]
+        back = [observation(opened[user], Processing(), at=later(seconds=race)) for user in reversed(users)]
         fresh = [order(f"{race}-{user}", user_id=user, card=card_elements()) for user in reversed(users)]
         # A deadlock would be raised here: no queue stands between that would try again.
         await asyncio.gather(

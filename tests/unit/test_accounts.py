@@ -13,8 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from adapters.accounts import AccountError, declared
-from gateway.accounts import AdapterAccounts
+from adapters.account import AccountError, declared
 from gateway.domain.catalogue import Account, Catalogue, Merchant
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import (
@@ -41,6 +40,7 @@ from gateway.ports import (
     QueryAuthentication,
     Transport,
 )
+from gateway.run.providers import AdapterProviders
 from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements
 from tests.unit.flows.ports_in_memory import FakeProvider
 
@@ -71,11 +71,11 @@ class Builder:
 
 
 class World:
-    """Accounts over a builder, and the catalogues that they take."""
+    """Providers over a builder, and the catalogues that they take."""
 
     def __init__(self) -> None:
         self.builder, self.version = Builder(), 0
-        self.accounts = AdapterAccounts(no_wire, BASE, self.builder)
+        self.accounts = AdapterProviders(no_wire, BASE, self.builder)
 
     def take(self, *accounts: Account) -> Catalogue:
         self.version += 1

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.ports import OverloadedError
-from gateway.storage.batching import Batcher
+from gateway.storage.writing.batching import Batcher
 
 
 class PoisonedError(Exception):

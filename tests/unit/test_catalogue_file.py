@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.accounts import account_settings
+from adapters.account import account_settings
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.catalogue import Catalogue
-from gateway.storage.refresh import CatalogueWatch
+from gateway.storage.catalogue.watch import CatalogueWatch
 
 
 class Source:

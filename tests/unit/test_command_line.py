@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.supervise import free_port
+from gateway.run.supervising import free_port
 
 
 def sluice(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    command = [sys.executable, "-m", "gateway.cli", *words]
+    command = [sys.executable, "-m", "gateway.run.cli", *words]
     env = {**kept, "SLUICE_DATA_DIR": str(folder), **more}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 

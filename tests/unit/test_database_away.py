@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.storage.batching import Batcher
-from gateway.storage.troubles import is_away, is_busy
+from gateway.storage.server.troubles import is_away, is_busy
+from gateway.storage.writing.batching import Batcher
 
 AWAY: list[Exception] = [
     OSError("no route to host"),

@@ -5,9 +5,9 @@ import random
 from stdnum import luhn
 from stdnum.cn import ric
 
-from gateway.api.schemas import ChargeRequest, WithholdRequest
-from gateway.demo.orders import MAGIC_AMOUNTS, make_orders
+from gateway.api.app.schemas import ChargeRequest, WithholdRequest
 from gateway.domain.cards import bank_of
+from gateway.run.demo.orders import MAGIC_AMOUNTS, make_orders
 
 ORDERS = list(make_orders(300, "test", random.Random(7)))
 

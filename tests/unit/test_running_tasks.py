@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.bootstrap import RunningTasks
 from gateway.domain.payments import Payment
+from gateway.run.wiring import RunningTasks
 from tests.unit.domain.samples import payment
 
 LONG_S, AT_ONCE_S = 60.0, 0.0

@@ -5,8 +5,8 @@ import base64
 import pytest
 from pydantic import ValidationError
 
-from gateway.dev import with_ports
-from gateway.local import LocalError
+from gateway.run.development import with_ports
+from gateway.run.local import LocalError
 from gateway.settings import ADMIN_TOKEN_MIN, SAMPLE_ADMIN_TOKEN, Settings
 
 RING = "1:" + base64.b64encode(bytes(32)).decode()

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from gateway.domain.catalogue import Catalogue, Endpoint, Merchant
 from gateway.flows.notify import LEASE, SCHEDULE, DeliveryResult, DeliveryStatus, DueDelivery, new_secret
 from gateway.ports import OverloadedError
-from gateway.storage.deliveries import DeliveryStore
+from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.workers import deliver
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress

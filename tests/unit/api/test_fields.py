@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 from stdnum import luhn
 
-from gateway.api.problems import Problem
-from gateway.api.reading_json import checked, checked_query, read_object
-from gateway.api.schemas import ChargeRequest, PaymentRequest, PaymentSearch, RouteQuestion, WithholdRequest
+from gateway.api.app.schemas import ChargeRequest, PaymentRequest, PaymentSearch, RouteQuestion, WithholdRequest
+from gateway.api.http.problems import Problem
+from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.domain.money import MAX_AMOUNT
 from gateway.domain.scenes import CARD_SCENES, SCENES_OF, Kind, Scene
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.language import preferred_language
+from gateway.api.http.language import preferred_language
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.api import problems
-from gateway.api.problems import FieldError, Problem, problem_body
+from gateway.api.http import problems
+from gateway.api.http.problems import FieldError, Problem, problem_body
 
 
 def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:

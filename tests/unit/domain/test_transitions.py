@@ -398,7 +398,7 @@ def test_an_agreement_number_is_not_shown() -> None:
     assert "token-1" not in repr(Authenticated("token-1"))
 
 
-# --- no sequence of facts, whatever it says ---
+# --- no sequence of observations, whatever it says ---
 
 Step = Callable[[Payment, float], Verdict]
 

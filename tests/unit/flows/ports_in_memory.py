@@ -14,7 +14,7 @@ from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
 from gateway.domain.transitions import AnomalyKind, apply, apply_authentication
-from gateway.flows.facts import FactMaker
+from gateway.flows.observations import ObservationMaker
 from gateway.flows.opening import Opening, open_payment
 from gateway.flows.pay import PayFlow
 from gateway.flows.submit import Submission
@@ -25,13 +25,13 @@ from gateway.ports import (
     CallbackRejectedError,
     CallbackRequest,
     Declaration,
-    Fact,
     NotFoundRule,
+    Observation,
     OpenResult,
     OrderConflictError,
     Pay,
-    PaymentFact,
     PaymentKey,
+    PaymentObservation,
     PollPlan,
     Query,
     QueryAuthentication,
@@ -102,7 +102,7 @@ class World:
     payments: dict[UUID, Payment] = field(default_factory=dict)
     agreements: dict[str, str] = field(default_factory=dict)
     orders: dict[str, tuple[UUID, bytes]] = field(default_factory=dict)
-    facts_recorded: list[Fact] = field(default_factory=list)
+    recorded: list[Observation] = field(default_factory=list)
     anomalies: list[AnomalyKind] = field(default_factory=list)
     started: list["asyncio.Task[Payment]"] = field(default_factory=list)
     now: datetime = NOW
@@ -111,8 +111,8 @@ class World:
     max_running: int = 100
 
     def __post_init__(self) -> None:
-        self.facts = FactMaker(lambda: self.now, self.new_id)
-        self.submission = Submission(self, self, self.facts)
+        self.observations = ObservationMaker(lambda: self.now, self.new_id)
+        self.submission = Submission(self, self, self.observations)
         self.flow = PayFlow(
             self, self.submission, self, lambda: self.now, self.new_id, self.answer_within_s, self.max_running
         )
@@ -123,7 +123,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    # --- Accounts ---
+    # --- Providers ---
 
     def provider(self, merchant_id: UUID, account: str) -> FakeProvider:
         return self.provider_
@@ -150,14 +150,14 @@ class World:
 
     # --- Recording ---
 
-    async def record(self, fact: Fact) -> Recorded:
-        self.facts_recorded.append(fact)
-        before = self.payments[fact.payment_id]
-        if isinstance(fact, PaymentFact):
-            verdict = apply(before, fact.source, fact.outcome, PACE, fact.at)
+    async def record(self, observation: Observation) -> Recorded:
+        self.recorded.append(observation)
+        before = self.payments[observation.payment_id]
+        if isinstance(observation, PaymentObservation):
+            verdict = apply(before, observation.source, observation.outcome, PACE, observation.at)
         else:
-            verdict = apply_authentication(before, fact.outcome, False, PACE, fact.at)
-        self.payments[fact.payment_id] = verdict.payment
+            verdict = apply_authentication(before, observation.outcome, False, PACE, observation.at)
+        self.payments[observation.payment_id] = verdict.payment
         if verdict.anomaly is not None:
             self.anomalies.append(verdict.anomaly.kind)
         return Recorded(verdict.payment, verdict.submit)

@@ -12,9 +12,9 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.payments import Payment, Stage, Status
 from gateway.domain.transitions import Source
+from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
-from gateway.flows.observe import Callbacks
-from gateway.ports import Callback, CallbackRequest, Pay, PaymentFact, Query, QueryAuthentication
+from gateway.ports import Callback, CallbackRequest, Pay, PaymentObservation, Query, QueryAuthentication
 from tests.unit.domain.samples import ATTEMPT_ID, NOW, attempt, catalogue, channel, payment
 from tests.unit.flows.ports_in_memory import World
 
@@ -43,7 +43,7 @@ async def test_a_payment_is_asked_about_with_the_number_and_time_it_was_sent_wit
     assert after.status is Status.SUCCEEDED
     (asked,) = world.provider_.asked
     assert asked == Query(ATTEMPT_ID.hex, NOW, due.scene, 1000, tries=4)
-    assert [fact.source for fact in world.facts_recorded] == [Source.POLL]
+    assert [observation.source for observation in world.recorded] == [Source.POLL]
 
 
 @pytest.mark.parametrize("told", [NotSent("refused"), Unknown("timeout"), Processing(), NotFound()], ids=repr)
@@ -61,7 +61,7 @@ async def test_a_question_that_settles_nothing_is_asked_again_later_and_nothing_
 async def test_a_question_that_was_not_sent_says_nothing_of_the_payment(world: World) -> None:
     world.provider_.says = {Query: NotSent("refused")}
     await FollowUp(world.submission, world)(kept(world, payment()))
-    assert [fact.outcome for fact in world.facts_recorded] == [Unknown("refused")]
+    assert [observation.outcome for observation in world.recorded] == [Unknown("refused")]
 
 
 async def test_a_payment_whose_bearer_died_is_never_sent_however_often_it_is_followed_up(world: World) -> None:
@@ -106,7 +106,7 @@ async def status_of(world: World, account: str = ACCOUNT) -> int:
 
 
 def callbacks(world: World) -> Callbacks:
-    return Callbacks(world, world, world.facts, world, lambda: world.catalogue)
+    return Callbacks(world, world, world.observations, world, lambda: world.catalogue)
 
 
 async def test_a_callback_is_acknowledged_after_it_was_recorded(world: World) -> None:
@@ -114,15 +114,15 @@ async def test_a_callback_is_acknowledged_after_it_was_recorded(world: World) ->
     world.provider_.callback = Callback(ATTEMPT_ID.hex, Succeeded(1000))
     assert await status_of(world) == 200
     assert world.payments[known.payment_id].status is Status.SUCCEEDED
-    (fact,) = world.facts_recorded
-    assert isinstance(fact, PaymentFact)
-    assert fact.source is Source.CALLBACK
+    (observation,) = world.recorded
+    assert isinstance(observation, PaymentObservation)
+    assert observation.source is Source.CALLBACK
 
 
 async def test_a_callback_that_cannot_be_recorded_is_not_acknowledged(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(fact: object) -> None:
+    async def broken(observation: object) -> None:
         raise ConnectionError("the database is away")
 
     kept(world, payment())
@@ -135,7 +135,7 @@ async def test_a_callback_that_cannot_be_recorded_is_not_acknowledged(
 async def test_a_forged_callback_is_rejected_and_nothing_is_recorded(world: World) -> None:
     kept(world, payment())
     assert await status_of(world) == 400
-    assert world.facts_recorded == []
+    assert world.recorded == []
 
 
 @pytest.mark.parametrize("number", ["", "1", "not hex at all, and thirty-two ch", UUID(int=1).hex])
@@ -143,7 +143,7 @@ async def test_a_callback_of_no_attempt_of_ours_is_rejected(world: World, number
     kept(world, payment())
     world.provider_.callback = Callback(number, Succeeded(1000))
     assert await status_of(world) == 400
-    assert world.facts_recorded == []
+    assert world.recorded == []
 
 
 async def test_a_callback_to_another_account_does_not_reach_the_attempt(world: World) -> None:
@@ -151,7 +151,7 @@ async def test_a_callback_to_another_account_does_not_reach_the_attempt(world: W
     kept(world, payment())
     world.provider_.callback = Callback(ATTEMPT_ID.hex, Succeeded(1000))
     assert await status_of(world, "acme.tl-1") == 400
-    assert world.facts_recorded == []
+    assert world.recorded == []
 
 
 async def test_a_callback_to_no_account_has_no_answer(world: World) -> None:

@@ -55,7 +55,7 @@ class Sleeper:
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
             self.world.pass_time(PACE.not_found_over_s)
-            await self.world.record(self.world.facts.payment(self.world.only_payment(), Source.POLL, outcome))
+            await self.world.record(self.world.observations.payment(self.world.only_payment(), Source.POLL, outcome))
 
     @property
     def questions(self) -> int:

@@ -83,7 +83,7 @@ async def test_whatever_the_answer_it_is_recorded_and_nothing_is_sent_again(
     world.provider_.says = {Pay: said}
     assert (await world.flow.take(order())).payment.status is status
     assert len(world.provider_.asked) == 1
-    assert [(fact.source, fact.outcome) for fact in world.facts_recorded] == [(Source.ANSWER, said)]
+    assert [(observation.source, observation.outcome) for observation in world.recorded] == [(Source.ANSWER, said)]
 
 
 async def test_a_repeated_order_is_answered_and_not_sent(world: World) -> None:
@@ -154,7 +154,7 @@ async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_u
     world.pass_time(ANSWER_MARGIN_S - 0.01)
     after = await world.submission.carry(payment, card_elements(), None)
     assert after.status is Status.PROCESSING
-    assert [type(fact.outcome) for fact in world.facts_recorded] == [Unknown]
+    assert [type(observation.outcome) for observation in world.recorded] == [Unknown]
     assert len(world.provider_.asked) == 1
 
 
@@ -268,7 +268,7 @@ async def test_a_bug_behind_the_answer_leaves_the_payment_to_be_followed_up(worl
     taken = await world.flow.take(order())
     assert taken.payment.status is Status.PROCESSING
     assert taken.payment.due is not None
-    assert world.facts_recorded == []
+    assert world.recorded == []
 
 
 async def test_a_shutdown_that_cancels_the_work_answers_the_payment_as_it_was_recorded(world: World) -> None:
@@ -280,7 +280,7 @@ async def test_a_shutdown_that_cancels_the_work_answers_the_payment_as_it_was_re
     world.provider_.says = {Pay: Succeeded(1000)}
     taken = await world.flow.take(order())
     assert taken.payment.status is Status.PROCESSING
-    assert world.facts_recorded == []
+    assert world.recorded == []
 
 
 async def test_the_intent_is_recorded_before_the_wire_is_touched(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciliation.books import Entry, compare
+from reconciliation.comparison import Entry, compare
 
 OURS = Entry("a", 100, "succeeded")
 

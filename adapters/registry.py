@@ -1,0 +1,45 @@
+"""The adapters by name: the one place that a new protocol is entered."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from adapters.account import AccountError
+from adapters.allinpay import Allinpay
+from adapters.unionpay import UnionPay
+from gateway.ports import AccountSettings, Declaration, Provider, Transport
+
+__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "declaration_of"]
+
+Clock = Callable[[], datetime]
+
+
+class ProviderClass(Protocol):
+    """How every adapter is built: bound to one account, and to the clock for certificates' validity alone."""
+
+    DECLARATION: Declaration
+
+    def __call__(self, account: AccountSettings, transport: Transport, clock: Clock) -> Provider:
+        """Check the account and bind to it. Raises AccountError."""
+        ...
+
+
+PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay}
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+def build(account: AccountSettings, transport: Transport, clock: Clock = utc_now) -> Provider:
+    """The adapter of an account. Raises AccountError naming the account and the field."""
+    provider = PROVIDERS.get(account.provider)
+    if provider is None:
+        raise AccountError(account, "provider", f"is not one of {', '.join(sorted(PROVIDERS))}")
+    return provider(account, transport, clock)
+
+
+def declaration_of(provider_name: str) -> Declaration:
+    """What a protocol can do, without an account. Raises KeyError for an unknown name."""
+    return PROVIDERS[provider_name].DECLARATION

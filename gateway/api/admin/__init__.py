@@ -1,0 +1,1 @@
+"""The calls of operators, one file per resource: its models, its handlers, its routes."""

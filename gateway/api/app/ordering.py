@@ -1,0 +1,89 @@
+"""From a checked request to an order: the bank, the card's elements, and the canonical form of the request."""
+
+from typing import Any
+
+import orjson
+
+from gateway.api.app.schemas import CardFields, PaymentRequest, RouteQuestion
+from gateway.api.http.needs import CardsByUser
+from gateway.api.http.problems import FieldError, bad_fields
+from gateway.api.http.routing import Caller
+from gateway.domain.cards import CardElements, bank_of
+from gateway.domain.ids import CARD, show
+from gateway.domain.orders import Order
+from gateway.domain.scenes import SCENES_OF, Kind, Scene
+from gateway.ports import StoredCard
+
+__all__ = ["canonical_body", "customer_present", "elements_of", "known_card", "order_of", "payer_bank"]
+
+
+async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser) -> Order:
+    """The order of a request. Raises a 422 problem for a card that is not this user's and for an unknown bank."""
+    stored = await known_card(cards, caller, request)
+    elements = stored.elements if stored else elements_of(request.card)
+    return Order(
+        merchant_id=caller.merchant_id,
+        app=caller.app,
+        merchant_order_no=request.merchant_order_no,
+        kind=kind,
+        scene=Scene(request.scene),
+        user_id=request.user_id,
+        amount=request.amount,
+        currency=request.currency,
+        bank=payer_bank(request.bank, stored, elements),
+        bank_by_bin=bank_of(elements.card_no) if elements else None,
+        card=elements,
+        card_id=stored.card.card_id if stored else None,
+        customer_present=customer_present(request),
+        description=request.description,
+        metadata=request.metadata,
+        return_url=request.return_url,
+        expires_in_s=request.expires_in_s,
+        body=canonical_body(request),
+    )
+
+
+async def known_card(cards: CardsByUser, caller: Caller, request: PaymentRequest | RouteQuestion) -> StoredCard | None:
+    """The card that `card_id` names, or None when the request names none."""
+    if request.card_id is None:
+        return None
+    stored = await cards.find_card(caller.merchant_id, request.user_id, request.card_id)
+    if stored is None:
+        raise bad_fields([FieldError("card_id", "not_found", "is not a card of this user")])
+    return stored
+
+
+def elements_of(card: CardFields | None) -> CardElements | None:
+    """The four elements of a request."""
+    return CardElements(card.card_no, card.holder_name, card.id_no, card.phone) if card else None
+
+
+def payer_bank(asked: str | None, stored: StoredCard | None, elements: CardElements | None) -> str:
+    """The bank by the request, else as it was known with the card, else by the card's BIN. Raises a 422 problem."""
+    by_card = stored.card.bank if stored else bank_of(elements.card_no) if elements else None
+    bank = asked or by_card
+    if bank is None:
+        raise bad_fields([FieldError("bank", "unknown", "cannot be told from this card number: say which bank it is")])
+    return bank
+
+
+def customer_present(request: PaymentRequest | RouteQuestion) -> bool:
+    """Whether somebody is there to enter a code: said, or the habit of the kind of payment."""
+    if request.customer_present is not None:
+        return request.customer_present
+    return request.scene in SCENES_OF[Kind.CHARGE]
+
+
+def canonical_body(request: PaymentRequest) -> bytes:
+    """The request in one form, so that two requests that mean the same are the same bytes.
+
+    What is absent, null or at its default is left out; that way a field that comes to the API later changes no old
+    order. The bank stands as it was asked for: what a BIN means may change between two tries.
+    """
+    said: dict[str, Any] = request.model_dump(exclude_none=True, exclude_defaults=True)
+    said.pop("customer_present", None)
+    if customer_present(request) != (request.scene in SCENES_OF[Kind.CHARGE]):
+        said["customer_present"] = request.customer_present
+    if request.card_id is not None:
+        said["card_id"] = show(CARD, request.card_id)
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,1 @@
+"""What stands around every call: the server, authentication, parsing, problems, and the OpenAPI document."""

@@ -1,0 +1,73 @@
+"""Answers that are no resource's own: problems, health, and what every answer's model has in common.
+
+Models of answers describe them for the OpenAPI document and for tests; handlers answer the objects themselves.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AnswerModel",
+    "FieldProblem",
+    "Health",
+    "ProblemAnswer",
+    "ReadinessAnswer",
+    "Redelivery",
+    "Time",
+    "shown_id",
+]
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="UTC, RFC 3339")]
+
+
+def shown_id(prefix: str) -> Any:
+    """The field of an id as people see it: `pay_…`."""
+    return Field(pattern=rf"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$")
+
+
+class AnswerModel(BaseModel):
+    """Fields may be added to answers later; none is ever taken away or changed in meaning."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class FieldProblem(AnswerModel):
+    """One field that is not right."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ProblemAnswer(AnswerModel):
+    """An error (RFC 9457). `code` is stable; `title` and `detail` are for people."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem]
+    request_id: str
+
+
+class Redelivery(AnswerModel):
+    """How many deliveries were made due now."""
+
+    deliveries: int
+
+
+class Health(AnswerModel):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
+class ReadinessAnswer(AnswerModel):
+    """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
+
+    ready: bool
+    database: bool
+    migrations: bool
+    ticks: dict[str, float | None]

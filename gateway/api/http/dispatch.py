@@ -1,0 +1,163 @@
+"""Around every handler: authentication, limits, parsing, encoding; and around everything: problems and request ids."""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler as WebHandler
+from aiohttp.typedefs import Middleware
+
+from gateway.api.http.auth import authenticate
+from gateway.api.http.fields import NoQuery
+from gateway.api.http.language import preferred_language
+from gateway.api.http.needs import Api
+from gateway.api.http.problems import (
+    CONTENT_TYPE,
+    Problem,
+    internal_error,
+    of_status,
+    overloaded,
+    problem_body,
+    too_large,
+    unsupported_media_type,
+)
+from gateway.api.http.reading_json import checked, checked_query, read_object
+from gateway.api.http.routing import JSON, Call, Reply, Route
+from gateway.logs import get
+from gateway.ports import OverloadedError
+
+__all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "new_request_id", "replace_server_errors"]
+
+MAX_BODY_BYTES = 64 * 1024
+REQUEST_ID = "X-Request-Id"
+RETRY_AFTER_S = 5
+
+_GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_REQUEST_ID_KEY = web.RequestKey("request_id", str)
+_ROUTE_KEY = web.RequestKey("route_path", str)
+
+_log = get(__name__)
+
+
+def endpoint(api: Api, route: Route) -> WebHandler:
+    """The aiohttp handler of a route. A client that goes away cancels nothing: see `gateway.api.http.runner`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request[_ROUTE_KEY] = route.path
+        # First who it is: nobody's body is read before that.
+        caller = authenticate(api, route.scope, request)
+        query = checked_query(route.query or NoQuery, request.query.items()) if route.scope != "none" else None
+        raw = await _read_body(request) if route.body is not None or route.raw_body else b""
+        body = checked(route.body, read_object(raw)) if route.body is not None else None
+        call = Call(
+            request=request,
+            path=request.match_info,
+            body=body,
+            query=query,
+            raw=raw,
+            language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
+            authenticated=caller,
+        )
+        return _render(await route.handler(call))
+
+    async def _read_body(request: web.Request) -> bytes:
+        if route.body is not None and not _is_json(request):
+            raise unsupported_media_type()
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise too_large(MAX_BODY_BYTES)
+        return await request.read()
+
+    return handle
+
+
+def middleware(api: Api) -> Middleware:
+    """Turns everything that is raised into a problem, names the request, and tells how it ended."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        started = time.perf_counter()
+        request_id = request[_REQUEST_ID_KEY] = _request_id(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = await _answered(api, request, handler, request_id)
+        response.headers[REQUEST_ID] = request_id
+        api.observe(request.method, request.get(_ROUTE_KEY, ""), response.status, time.perf_counter() - started)
+        return response
+
+    return answer
+
+
+async def _answered(api: Api, request: web.Request, handler: WebHandler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return _problem_response(problem, request_id)
+    except OverloadedError as error:
+        return _problem_response(overloaded(error.retry_after_s), request_id)
+    except web.HTTPException as error:
+        return _problem_response(_of_server(error), request_id)
+    except web.RequestPayloadError:
+        return _problem_response(of_status(400, "The body was cut off or badly encoded."), request_id)
+    except Exception as error:  # noqa: BLE001 -- the last line of defence
+        if api.comes_back(error):
+            _log.warning("database away or busy", route=request.get(_ROUTE_KEY, ""), error_type=type(error).__name__)
+            return _problem_response(overloaded(RETRY_AFTER_S), request_id)
+        # The one place where the unexpected ends: told to the log, and to the client only that it happened.
+        _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
+        return _problem_response(internal_error(), request_id)
+
+
+async def replace_server_errors(request: web.Request, response: web.StreamResponse) -> None:
+    """An `on_response_prepare` signal, for errors that aiohttp answers outside of the middlewares."""
+    if not isinstance(response, web.HTTPException) or response.status < 400:
+        return
+    request_id = request.get(_REQUEST_ID_KEY) or _request_id(request)
+    problem = _of_server(response)
+    response.body = body = orjson.dumps(problem_body(problem, request_id))
+    # The headers are already those of the body that is replaced here.
+    response.headers[hdrs.CONTENT_TYPE] = CONTENT_TYPE
+    response.headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    response.headers[REQUEST_ID] = request_id
+
+
+def _of_server(error: web.HTTPException) -> Problem:
+    kept: dict[str, str] = {}
+    match error.status:
+        case 404:
+            detail = "There is nothing at this address."
+        case 405:
+            kept = {hdrs.ALLOW: error.headers.get(hdrs.ALLOW, "")}
+            detail = f"This address takes {kept[hdrs.ALLOW].replace(',', ', ')}."
+        case 413:
+            return too_large(MAX_BODY_BYTES)
+        case _:
+            detail = ""
+    return of_status(error.status, detail, kept)
+
+
+def _problem_response(problem: Problem, request_id: str) -> web.Response:
+    body = orjson.dumps(problem_body(problem, request_id))
+    return web.Response(status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers)
+
+
+def _render(reply: Reply) -> web.Response:
+    body = reply.body if isinstance(reply.body, bytes) else orjson.dumps(reply.body)
+    headers: Mapping[str, str] = {hdrs.CONTENT_TYPE: reply.content_type, **reply.headers}
+    return web.Response(status=reply.status, body=body, headers=headers)
+
+
+def _is_json(request: web.Request) -> bool:
+    return request.content_type == JSON and (request.charset or "utf-8").lower() in {"utf-8", "utf8"}
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """A name for an exchange; not an id of anything that is kept."""
+    return f"req_{secrets.token_hex(12)}"

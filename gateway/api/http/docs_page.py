@@ -1,0 +1,96 @@
+"""The document at /openapi.json and the page that shows it at /docs: Swagger UI from an installed package, no CDN."""
+
+import asyncio
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import orjson
+
+from gateway.api.http.problems import not_found
+from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
+
+__all__ = ["docs_routes"]
+
+_TAGS = ("documentation",)
+_CACHED = {"Cache-Control": "public, max-age=3600"}
+_POLICY = {
+    # The page runs its own scripts only; Swagger UI sets styles inline and draws with data: images.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+}
+_PAGE = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sluice API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START = b"""window.ui = SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
+"""
+_JAVASCRIPT, _CSS, _HTML = "text/javascript; charset=utf-8", "text/css; charset=utf-8", "text/html; charset=utf-8"
+_SHIPPED = {"swagger-ui-bundle.js": _JAVASCRIPT, "swagger-ui.css": _CSS}
+
+
+def docs_routes(openapi: Callable[[], dict[str, object]]) -> list[Route]:
+    """The routes of the documentation. `openapi` is asked once, at the first request."""
+    return [
+        Route("GET", "/openapi.json", _document(openapi), "This document", _TAGS, scope="none", answers={
+            200: Answer(None, "OpenAPI 3.1.", content_type="application/json"),
+        }),
+        Route("GET", "/docs", _page, "This document for people", _TAGS, scope="none", answers={
+            200: Answer(None, "A page.", content_type="text/html"),
+        }),
+        Route("GET", "/docs/{file}", _file, "What the page is made of", _TAGS, scope="none", answers={
+            200: Answer(None, "A script or a style sheet.", content_type="*/*"),
+        }, path_about={"file": "its name"}),
+    ]  # fmt: skip
+
+
+def _document(openapi: Callable[[], dict[str, object]]) -> Handler:
+    written: list[bytes] = []
+
+    async def document(_call: Call) -> Reply:
+        if not written:
+            written.append(orjson.dumps(openapi()))
+        return Reply(written[0], headers={"Cache-Control": "no-cache"})
+
+    return document
+
+
+async def _page(_call: Call) -> Reply:
+    return Reply(_PAGE, content_type=_HTML, headers=_POLICY)
+
+
+async def _file(call: Call) -> Reply:
+    name = call.path["file"]
+    if name == "start.js":
+        return Reply(_START, content_type=_JAVASCRIPT, headers=_CACHED)
+    if name not in _SHIPPED:
+        raise not_found("file")
+    return Reply(await asyncio.to_thread(_shipped, name), content_type=_SHIPPED[name], headers=_CACHED)
+
+
+@cache
+def _shipped(name: str) -> bytes:
+    # Found without being imported: the package would bring a template engine along.
+    package = find_spec("swagger_ui")
+    if package is None or package.origin is None:
+        raise not_found("file")
+    return (Path(package.origin).parent / "static" / name).read_bytes()

@@ -1,0 +1,289 @@
+"""Fields of requests: what each one may be, said once. Everything is strict: "100" is no number, true is no number."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from stdnum import luhn
+from stdnum.cn import ric
+from stdnum.exceptions import ValidationError as StdnumError
+
+from gateway.api.http.fee_field import FeeField
+from gateway.api.http.refusals import wrong
+from gateway.domain.cards import bank_names
+from gateway.domain.ids import IdError, read
+from gateway.domain.money import MAX_AMOUNT
+from gateway.domain.scenes import Scene
+from router.fees import MAX_FEN
+
+__all__ = [
+    "MAX_PAGE",
+    "PAGE",
+    "PATTERN_MEANS",
+    "Amount",
+    "AnyBank",
+    "BankCode",
+    "CardNumber",
+    "Code",
+    "Description",
+    "FeeField",
+    "Fen",
+    "HolderName",
+    "IdNumber",
+    "Metadata",
+    "Moment",
+    "NoQuery",
+    "OrderNumber",
+    "PageSize",
+    "Phone",
+    "QueryModel",
+    "RequestModel",
+    "ReturnUrl",
+    "SceneName",
+    "UserId",
+    "id_field",
+    "query_integer",
+    "wrong",
+]
+
+MAX_METADATA_KEYS = 50
+MAX_METADATA_KEY_CHARACTERS = 40
+MAX_METADATA_TEXT_CHARACTERS = 500
+MAX_EXACT_INTEGER = 2**53 - 1
+"""Beyond it, JSON readers that keep numbers as doubles would change it."""
+
+
+class RequestModel(BaseModel):
+    """A JSON object of a request: strict, and nothing in it is unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class QueryModel(BaseModel):
+    """The parameters of an address: texts, read by each field's own rule."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NoQuery(QueryModel):
+    """An address without parameters."""
+
+
+# --- texts ---
+
+# Patterns are for machines; what a refusal says is for people.
+_ORDER_NUMBER = r"^[!-~]{1,64}$"
+_CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_PHONE = r"^1[0-9]{10}$"
+_CARD_NUMBER = r"^[0-9]{12,19}$"
+_ID_NUMBER = r"^[1-9][0-9]{16}[0-9Xx]$"
+_BANK = r"^[A-Z0-9]{2,20}$"
+_WEB_ADDRESS = r"^https?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?(\?[!-~]*)?$"
+PATTERN_MEANS: dict[str, str] = {
+    _ORDER_NUMBER: "must be 1 to 64 printable ASCII characters without spaces",
+    _CODE: "must be a code of letters, digits, _ . and -, at most 64",
+    _PHONE: "must be the 11 digits of a Chinese mobile number",
+    _CARD_NUMBER: "must be 12 to 19 digits",
+    _ID_NUMBER: "must be an 18-character Chinese resident ID number",
+    _BANK: "must be a bank code such as ICBC, ABC, CCB",
+    _WEB_ADDRESS: "must be an http or https address",
+}
+
+
+def _one_line(value: str) -> str:
+    if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
+        raise wrong("text", "must be one line without control characters or spaces at its ends")
+    return value
+
+
+def _printable(value: str) -> str:
+    # Names and keys must not hold what nobody sees (zero-width and direction marks): two would look the same.
+    if value != value.strip() or any(unicodedata.category(character) in {"Cc", "Cf"} for character in value):
+        raise wrong("text", "must not have hidden or control characters, or spaces at its ends")
+    return value
+
+
+OrderNumber = Annotated[
+    str,
+    Field(pattern=_ORDER_NUMBER, description="1 to 64 printable ASCII characters without spaces; yours for ever"),
+]
+UserId = Annotated[
+    str,
+    Field(min_length=1, max_length=64, description="the payer as you name them, 1 to 64 characters"),
+    AfterValidator(_printable),
+]
+Code = Annotated[str, Field(pattern=_CODE)]
+"""A merchant's, app's, account's or channel's code."""
+HolderName = Annotated[
+    str, Field(min_length=1, max_length=64, description="as the bank knows it"), AfterValidator(_printable)
+]
+Phone = Annotated[str, Field(pattern=_PHONE, description="11 digits of a Chinese mobile number")]
+
+
+def _card_number(value: str) -> str:
+    if not luhn.is_valid(value):
+        raise wrong("card_no", "is not a card number: its last digit does not fit the others (Luhn)")
+    return value
+
+
+CardNumber = Annotated[
+    str,
+    Field(pattern=_CARD_NUMBER, description="12 to 19 digits with a valid Luhn digit"),
+    AfterValidator(_card_number),
+]
+
+
+def _id_number(value: str) -> str:
+    # Not ric.validate: its list of places does not have every place that old cards were issued in.
+    number = value.upper()
+    try:
+        born = ric.get_birth_date(number)
+    except StdnumError:
+        born = None
+    if born is None or ric.calc_check_digit(number) != number[-1]:
+        raise wrong("id_no", "is not a Chinese resident ID number: 18 characters, the last of which checks the others")
+    return number
+
+
+IdNumber = Annotated[
+    str,
+    Field(pattern=_ID_NUMBER, description="18-character Chinese resident ID number"),
+    AfterValidator(_id_number),
+]
+
+
+def _known_bank(value: str) -> str:
+    if value not in bank_names():
+        raise wrong("bank", "is not a bank code known here, such as ICBC, ABC, BOC, CCB, CMB")
+    return value
+
+
+BankCode = Annotated[
+    str,
+    Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB"),
+    AfterValidator(_known_bank),
+]
+AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
+"""A bank code that need not be known."""
+Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
+ReturnUrl = Annotated[
+    str,
+    Field(
+        max_length=512,
+        pattern=_WEB_ADDRESS,
+        description="http(s) address where the payer's browser comes back",
+    ),
+]
+
+# --- numbers ---
+
+Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="in fen (1/100 yuan)")]
+Fen = Annotated[int, Field(ge=0, le=MAX_FEN, description="in fen (1/100 yuan)")]
+
+
+def query_integer(low: int, high: int) -> Any:
+    """A whole number in an address, as a validator and its schema."""
+
+    def read_text(value: object) -> int:
+        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)):
+            number = int(value)
+            if low <= number <= high:
+                return number
+        raise wrong("range", f"must be a whole number from {low} to {high}")
+
+    schema = WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
+    return Annotated[int, PlainValidator(read_text), schema]
+
+
+PAGE, MAX_PAGE = 50, 200
+
+if TYPE_CHECKING:
+    PageSize: TypeAlias = int
+else:
+    PageSize = query_integer(1, MAX_PAGE)
+
+# --- names of ours ---
+
+SceneName = Annotated[Scene, Field(strict=False)]
+
+
+def id_field(prefix: str) -> Any:
+    """An id as people see it (`pay_…`), read as a UUID."""
+
+    def read_text(value: object) -> UUID:
+        try:
+            return read(prefix, str(value))
+        except IdError:
+            raise wrong("id", f"must be an id such as {prefix}_01h2xcejqtf2nbrexx3vqjhp41") from None
+
+    schema = WithJsonSchema({"type": "string", "pattern": rf"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"})
+    return Annotated[UUID, PlainValidator(read_text), schema]
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _RFC3339.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise wrong("time", "must be a time with its zone (RFC 3339), such as 2026-01-31T08:00:00Z")
+
+
+Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+# --- metadata ---
+
+
+def _metadata(value: object) -> dict[str, str | int | bool | None]:
+    if not isinstance(value, dict):
+        raise wrong("object", "must be a flat JSON object")
+    if len(value) > MAX_METADATA_KEYS:
+        raise wrong("too_many", f"may have at most {MAX_METADATA_KEYS} keys")
+    for key, held in value.items():
+        if not 1 <= len(key) <= MAX_METADATA_KEY_CHARACTERS:
+            raise wrong("key", f"may have keys of 1 to {MAX_METADATA_KEY_CHARACTERS} characters")
+        _check_metadata_value(held)
+    return dict(sorted(value.items()))
+
+
+def _check_metadata_value(held: object) -> None:
+    match held:
+        case None | bool():
+            pass
+        case int():
+            if abs(held) > MAX_EXACT_INTEGER:
+                raise wrong("range", "may hold whole numbers up to 2^53 - 1; write greater ones as text")
+        case str():
+            if len(held) > MAX_METADATA_TEXT_CHARACTERS:
+                raise wrong("too_long", f"may hold texts of at most {MAX_METADATA_TEXT_CHARACTERS} characters")
+        case _:
+            raise wrong("type", "may hold texts, whole numbers, true, false and null; write others as text")
+
+
+Metadata = Annotated[
+    dict[str, str | int | bool | None],
+    PlainValidator(_metadata),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_METADATA_KEYS,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_CHARACTERS},
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "string", "maxLength": MAX_METADATA_TEXT_CHARACTERS},
+                    {"type": "integer", "minimum": -MAX_EXACT_INTEGER, "maximum": MAX_EXACT_INTEGER},
+                    {"type": "boolean"},
+                    {"type": "null"},
+                ]
+            },
+        }
+    ),
+]

@@ -1,0 +1,78 @@
+"""What the API needs from the rest of the gateway; `gateway.run.wiring` fills it in."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from gateway.domain.catalogue import Catalogue
+from gateway.domain.orders import Order
+from gateway.ports import CallbackAnswer, CallbackRequest, Reading, StoredCard, Taken
+from gateway.settings import Settings
+
+__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness"]
+
+
+class PaymentsFlow(Protocol):
+    """Takes orders."""
+
+    async def take(self, order: Order) -> Taken:
+        """Open the payment, or find it. Raises OrderConflictError and OverloadedError."""
+        ...
+
+
+class CallbacksFlow(Protocol):
+    """Takes callbacks of PSPs."""
+
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        """Believe it or not, and say what that PSP wants to read; None: there is no such account."""
+        ...
+
+
+class CardsByUser(Protocol):
+    """Finds cards that are known already."""
+
+    async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
+        """A card of this user, or None: unknown, or somebody else's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process can take payments now. `ticks`: how long ago each job last ran, in seconds; None: never."""
+
+    ready: bool
+    database: bool
+    migrations: bool
+    ticks: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def _never(_: Exception) -> bool:
+    """The default of `comes_back`."""
+    return False
+
+
+def _observe_nothing(method: str, path: str, status: int, seconds: float) -> None:
+    """The default observer."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """Everything that handlers call."""
+
+    settings: Settings
+    payments: PaymentsFlow
+    reading: Reading
+    callbacks: CallbacksFlow
+    cards: CardsByUser
+    catalogue: Callable[[], Catalogue]
+    """The snapshot in force."""
+    readiness: Callable[[], Awaitable[Readiness]]
+    metrics: Callable[[], bytes]
+    """Prometheus text."""
+    clock: Callable[[], datetime]
+    observe: Callable[[str, str, int, float], None] = _observe_nothing
+    """Told of every answer: method, the route's path (not the address), status, seconds."""
+    comes_back: Callable[[Exception], bool] = _never
+    """Whether an error means that the database is away or busy: the same request may be sent again."""

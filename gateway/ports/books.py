@@ -1,0 +1,189 @@
+"""The books as the flows and the API see them; `gateway.storage` implements them.
+
+OrderConflictError        the order number was used before with other content
+OverloadedError           too much is waiting, or the database is away
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from gateway.domain.cards import Card, CardElements
+from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.payments import Payment, Status
+from gateway.domain.transitions import Source
+from router.facts import ChannelFacts
+
+__all__ = [
+    "AuthenticationObservation",
+    "Observation",
+    "OpenResult",
+    "OrderConflictError",
+    "OverloadedError",
+    "PaymentFilter",
+    "PaymentKey",
+    "PaymentObservation",
+    "Reading",
+    "Recorded",
+    "Recording",
+    "StoredCard",
+    "Taken",
+    "UserFacts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer to an order: the payment as it is now, and whether it was there before."""
+
+    payment: Payment
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenResult:
+    """An order's payment: new, with what its bearer needs to go on, or the one that was there before."""
+
+    payment: Payment
+    replayed: bool
+    agreement_no: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentKey:
+    """Whose payment it is: what an observation of it must name."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentObservation:
+    """What a PSP said of a payment. `observation_id` names it, and the event or anomaly that it may turn out to be."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+    source: Source
+    outcome: Outcome
+    at: datetime
+    observation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationObservation:
+    """What a PSP said of the authentication that goes before a payment."""
+
+    merchant_id: UUID
+    payment_id: UUID
+    user_id: str
+    source: Source
+    outcome: AuthenticationOutcome
+    at: datetime
+    observation_id: UUID
+
+
+Observation = PaymentObservation | AuthenticationObservation
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The payment after an observation. `submit`: that recorded the intent to pay, so its bearer must send it now."""
+
+    payment: Payment
+    submit: bool
+
+
+class Recording(Protocol):
+    """Where observations go. Returns after the commit."""
+
+    async def record(self, observation: Observation) -> Recorded: ...
+
+
+class OrderConflictError(Exception):
+    """The order number was used before with other content."""
+
+
+class OverloadedError(Exception):
+    """Too much is waiting, or the database is away. `retry_after_s` tells when to come back, with the same order.
+
+    Where too much waited nothing was recorded; where the database went away, the same order finds out.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"overloaded, retry after {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCard:
+    """A card of a user with its elements decrypted."""
+
+    card: Card
+    elements: CardElements
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    """A search of an app's payments, newest first. `before` is the last id of the page before."""
+
+    merchant_order_no: str | None = None
+    user_id: str | None = None
+    status: Status | None = None
+    channel: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+    before: UUID | None = None
+    limit: int = 50
+
+
+class Reading(Protocol):
+    """What the API reads. Everything is of one merchant and one app: another's object is None (404)."""
+
+    async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None: ...
+
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]: ...
+
+    async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
+        """The stored decision record (`router.record`), or None when there is no such payment."""
+        ...
+
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
+        """Everything that happened to a payment, oldest first: `{at, what, ...}`."""
+        ...
+
+    async def events(
+        self,
+        merchant_id: UUID,
+        app: str,
+        *,
+        object_id: str | None,
+        event_type: str | None,
+        before: UUID | None,
+        limit: int,
+    ) -> list[dict[str, Any]]:
+        """Events of the app, newest first, each with its body and the state of its deliveries."""
+        ...
+
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
+        """Make every delivery of an event due now, whatever its state; how many, or None: no such event."""
+        ...
+
+    async def facts(
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
+    ) -> "UserFacts":
+        """What the router knows of a user now; locks nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """What is known of a user before routing: facts per channel, agreements per account (number by account code)."""
+
+    channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
+    agreements: Mapping[str, str] = field(default_factory=dict, repr=False)
+    verified_by: frozenset[str] = frozenset()
+    """Providers that have ever verified the card."""

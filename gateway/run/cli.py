@@ -1,0 +1,280 @@
+"""The command `sluice`. Everything heavy is imported by the command that needs it, so that `--help` is quick."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+__all__ = ["app", "main"]
+
+EXIT_UNUSABLE = 2
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="sluice",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Sluice (水闸), an async payment gateway. Settings come from the environment (SLUICE_…): docs/operations.md.",
+)
+catalogue = typer.Typer(no_args_is_help=True, help="Merchants, apps, accounts, channels and rules.")
+route = typer.Typer(no_args_is_help=True, help="Why payments took their channels.")
+app.add_typer(catalogue, name="catalogue")
+app.add_typer(route, name="route")
+
+
+@contextmanager
+def _plainly(*, interrupted: int = 0) -> Iterator[None]:
+    """End as a program should: what an operator can mend is a sentence, not a traceback.
+
+    `interrupted` is the exit status after a signal to end: 0 where that is how the command ends.
+    """
+    from pydantic import ValidationError
+    from sqlalchemy.exc import DBAPIError
+
+    from gateway.catalogue_file import CatalogueFileError
+    from gateway.domain.catalogue_content import CatalogueBusyError, CatalogueRefusedError
+    from gateway.domain.ids import IdError
+    from gateway.run.local import LocalError
+    from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
+    from gateway.storage.crypto import DecryptionError, KeyRingError
+    from gateway.storage.server.data_folder import DataFolderError
+    from gateway.storage.server.migrate import MigrationsPendingError
+
+    refusals = (CatalogueFileError, CatalogueRefusedError, CatalogueBusyError, IdError, LocalError, KeyRingError)
+    unusable = (DataFolderError, MigrationsPendingError, PortInUseError, DecryptionError)
+    try:
+        with interruptible():
+            yield
+    except Interrupted:
+        raise typer.Exit(interrupted) from None
+    except ChildEndedError as error:
+        _fail(str(error), 1)
+    except ValidationError as error:
+        _fail("\n".join(_setting(problem) for problem in error.errors(include_url=False, include_input=False)))
+    except (*refusals, *unusable) as error:
+        _fail(str(error))
+    except DBAPIError as error:
+        _fail(f"the database says: {error.orig}")
+    except OSError as error:
+        where = error.filename or "the database of SLUICE_DATABASE_URL"
+        _fail(f"{where}: {error.strerror or error}")
+
+
+def _setting(problem: Any) -> str:
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"SLUICE_{name}: {said}" if name else said
+
+
+def _fail(message: str, status: int = EXIT_UNUSABLE) -> None:
+    sys.stderr.write(f"sluice: {message}\n")
+    raise typer.Exit(status)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _settings() -> Any:
+    from gateway import logs
+    from gateway.settings import Settings
+
+    settings = Settings()
+    console = {"auto": None, "console": True, "json": False}[settings.log_format]
+    logs.configure(settings.log_level, console=console)
+    return settings
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sluice {installed_version('sluice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """What every command takes."""
+
+
+@app.command()
+def run() -> None:
+    """Try it: database, mock PSPs, gateway with workers and a sample business system, from one command."""
+    with _plainly():
+        from rich.console import Console
+
+        from gateway.run.development import announce, refuse_production, running_system, with_ports
+
+        settings = _settings()
+        refuse_production(settings, "run")
+        settings = with_ports(settings)
+        with running_system(settings) as (addresses, family):
+            announce(addresses, settings, Console())
+            family.watch()
+
+
+@app.command()
+def demo(
+    payments: Annotated[int, typer.Option(min=1, max=100_000, help="How many payments to make.")] = 300,
+    concurrency: Annotated[int, typer.Option(min=1, max=500, help="How many at once.")] = 32,
+    seed: Annotated[int | None, typer.Option(help="Makes the same payments again.")] = None,
+) -> None:
+    """Drive payments through a running or a fresh system, and compare our books with the sandbox's."""
+    with _plainly(interrupted=130):
+        from gateway.run.demo import run_demo
+
+        equal = run_demo(_settings(), payments, concurrency, seed)
+    raise typer.Exit(0 if equal else 1)
+
+
+@app.command()
+def serve(
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="Follow up open payments and deliver notifications here too.")
+    ] = True,
+    child: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the API on SLUICE_HOST:SLUICE_PORT."""
+    with _plainly():
+        from gateway.run.local import owned_database, with_local_secrets
+        from gateway.run.serving import run_processes, run_server
+
+        settings = _settings()
+        owns = settings.database_url is None
+        with owned_database(settings) as url:
+            settings = with_local_secrets(settings.model_copy(update={"database_url": url}))
+            if owns:
+                _migrate(url)
+            if processes > 1:
+                run_processes(settings, processes, workers=workers)
+            else:
+                run_server(settings, workers=workers, reuse_port=child)
+
+
+@app.command()
+def worker(
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, envvar="SLUICE_METRICS_PORT", help="For /metrics; 0 takes a free one."),
+    ] = None,
+) -> None:
+    """Follow up open payments and deliver notifications, without the API; any number of workers share the work."""
+    with _plainly():
+        from gateway.run.local import database, with_local_secrets
+        from gateway.run.serving import run_worker
+
+        settings = _settings()
+        with database(settings, make=False) as url:
+            run_worker(with_local_secrets(settings.model_copy(update={"database_url": url})), metrics_port)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def sandbox(context: typer.Context) -> None:
+    """The mock PSPs alone; takes the options of `python -m sandbox`."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606 -- our own program
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema to this version."""
+    with _plainly():
+        from gateway.run.local import database
+
+        with database(_settings()) as url:
+            _migrate(url, tell=True)
+
+
+def _migrate(url: str, *, tell: bool = False) -> None:
+    from gateway.storage.server.migrate import head, upgrade
+
+    before = _run(upgrade(url))
+    if tell:
+        typer.echo(f"at {head()} already" if before == head() else f"from {before or 'nothing'} to {head()}")
+
+
+@app.command()
+def doctor() -> None:
+    """Prove from the books that nothing is lost: says what is wrong, with ids; exit status 1 when something is."""
+    with _plainly():
+        from gateway.run.commands import diagnose
+        from gateway.run.local import database
+
+        with database(_settings(), make=False) as url:
+            found = _run(diagnose(url))
+    for sentence in found:
+        typer.echo(f"- {sentence}")
+    typer.echo("something is wrong" if found else "nothing is wrong")
+    raise typer.Exit(1 if found else 0)
+
+
+@route.command("explain")
+def explain(payment: Annotated[str, typer.Argument(help="pay_…")]) -> None:
+    """Say in sentences why a payment took its channel, from the facts stored with it."""
+    with _plainly():
+        from gateway.run.commands import explain_payment
+        from gateway.run.local import database
+
+        with database(_settings(), make=False) as url:
+            for sentence in _run(explain_payment(url, payment)):
+                typer.echo(sentence)
+
+
+@catalogue.command("apply")
+def apply(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TOML or YAML: docs/catalogue.md")],
+    dry_run: Annotated[bool, typer.Option(help="Only check the file; the database is not touched.")] = False,
+) -> None:
+    """Check a catalogue file whole, then put it in force, all of it or nothing."""
+    with _plainly():
+        from gateway.catalogue_file import read_catalogue
+        from gateway.run.commands import apply_file
+        from gateway.run.development import environment_of
+        from gateway.run.local import database, with_local_secrets
+
+        settings = _settings()
+        environ = environment_of(settings)
+        if dry_run:
+            content = read_catalogue(file, environ)
+            for warning in content.warnings:
+                typer.echo(f"warning: {warning}")
+            typer.echo(f"{file}: no problems, {len(content.merchants)} merchants")
+            return
+        with database(settings) as url:
+            report = _run(apply_file(url, with_local_secrets(settings), file, environ))
+    for line in report.lines():
+        typer.echo(line)
+
+
+@catalogue.command("show")
+def show() -> None:
+    """The channels and rules in force."""
+    with _plainly():
+        from rich.console import Console
+
+        from gateway.run.commands import load_catalogue
+        from gateway.run.local import database, with_local_secrets
+        from gateway.run.show import catalogue_tables
+
+        settings = _settings()
+        with database(settings, make=False) as url:
+            loaded = _run(load_catalogue(url, with_local_secrets(settings)))
+        for table in catalogue_tables(loaded):
+            Console().print(table)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

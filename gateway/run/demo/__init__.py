@@ -1,0 +1,134 @@
+"""`sluice demo`: payments of every scene that exists, driven through a system, and the books compared.
+
+It talks to everything over HTTP, as outsiders do; it reads no table.
+"""
+
+import asyncio
+import random
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
+from gateway.run.demo.orders import make_orders
+from gateway.run.development import Addresses, reachable_host, refuse_production, running_system
+from gateway.run.supervising import answers
+from gateway.settings import SAMPLE_API_KEY, Settings
+from reconciliation.comparison import compare
+
+__all__ = ["run_demo"]
+
+REDRAWS_PER_SECOND = 4
+MAX_SHOWN = 20
+
+
+def run_demo(settings: Settings, count: int, concurrency: int, seed: int | None) -> bool:
+    """Drive `count` payments and print the comparison; whether all books agree."""
+    refuse_production(settings, "demo")
+    out = Console()
+    with _somewhere(settings, out) as (addresses, is_fresh):
+        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, is_fresh=is_fresh))
+
+
+@contextmanager
+def _somewhere(settings: Settings, out: Console) -> Iterator[tuple[Addresses, bool]]:
+    """A system that runs here already, or a fresh one for as long as the context."""
+    running = Addresses(
+        gateway=f"http://{reachable_host(settings.host)}:{settings.port}",
+        sandbox=f"http://127.0.0.1:{settings.sandbox_port}",
+        receiver=f"http://127.0.0.1:{settings.receiver_port}",
+    )
+    if answers(f"{running.gateway}/healthz") and answers(f"{running.sandbox}/_sandbox/health"):
+        out.print(f"using the system that runs at {running.gateway}", highlight=False)
+        yield running, False
+        return
+    out.print("nothing runs here: starting a system", highlight=False)
+    with running_system(settings, quiet=True) as (addresses, _):
+        yield addresses, True
+
+
+async def _demonstrate(
+    addresses: Addresses, count: int, concurrency: int, seed: int | None, out: Console, *, is_fresh: bool
+) -> bool:
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    out.print(f"{count} payments, seed {seed}", highlight=False)
+    orders = list(make_orders(count, secrets.token_hex(4), random.Random(seed)))  # noqa: S311 -- made-up orders
+    started = datetime.now(UTC)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+    connector = aiohttp.TCPConnector(limit=concurrency + 4)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        if not await _knows_sample_key(session, addresses):
+            out.print(f"the gateway at {addresses.gateway} does not know the sample key: run it with `sluice run`")
+            return False
+        drive = Drive(addresses, session)
+        with Live(_table(drive, count), console=out, refresh_per_second=REDRAWS_PER_SECOND) as live:
+            work = asyncio.create_task(drive.make(orders, concurrency))
+            try:
+                while not work.done():
+                    await asyncio.wait({work}, timeout=1 / REDRAWS_PER_SECOND)
+                    live.update(_table(drive, count))
+            finally:
+                # Interrupted as well, it takes its faults back before the connections are closed.
+                await asyncio.wait({work}, timeout=ANSWER_WITHIN_S)
+            await work
+        seconds = (datetime.now(UTC) - started).total_seconds()
+        theirs, repeated = await drive.their_entries(started, others_too=is_fresh)
+    troubled = Counter(order.trouble for order in orders if order.trouble)
+    out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
+    differences = [str(difference) for difference in compare(drive.our_entries(), theirs)]
+    wrong = [*drive.refused, *differences, *repeated, *drive.unbooked()]
+    _summarise(drive, len(theirs), len(differences), seconds, wrong, out)
+    return not wrong
+
+
+async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses) -> bool:
+    headers = {"Authorization": f"Bearer {SAMPLE_API_KEY}"}
+    async with session.get(f"{addresses.gateway}/v1/payments?limit=1", headers=headers) as answer:
+        return answer.status == 200
+
+
+def _table(drive: Drive, count: int) -> Table:
+    final = sum(payment["status"] in FINAL for payment in drive.payments.values())
+    title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
+    table = Table(title=title)
+    for heading in ("channel", "scene"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("open", "succeeded", "failed"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for heading, width in (("fen paid", 10), ("fees", 6)):
+        # Wide enough for these 300 payments, and all of it fits 80 columns.
+        table.add_column(heading, no_wrap=True, justify="right", min_width=width)
+    groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
+    for channel, scene in sorted({(channel, scene) for channel, scene, _ in groups}):
+        paid = [
+            payment
+            for payment in drive.payments.values()
+            if (payment["channel"], payment["scene"], payment["status"]) == (channel, scene, "succeeded")
+        ]
+        counts = (str(groups[channel, scene, status]) for status in ("processing", "succeeded", "failed"))
+        amounts = (f"{sum(payment[name] or 0 for payment in paid):,}" for name in ("amount", "fee"))
+        table.add_row(channel, scene, *counts, *amounts)
+    return table
+
+
+def _summarise(drive: Drive, theirs: int, differences: int, seconds: float, wrong: list[str], out: Console) -> None:
+    codes = Counter(p["failure"]["code"] for p in drive.payments.values() if p["failure"])
+    if codes:
+        out.print("failures: " + ", ".join(f"{times} × {code}" for code, times in codes.most_common()))
+    out.print(
+        f"{len(drive.payments)} payments in {seconds:.1f} s; the sandbox has {theirs} of them, "
+        f"{differences} differently; the business system booked {len(drive.bookings)}",
+        highlight=False,
+    )
+    for sentence in wrong[:MAX_SHOWN]:
+        out.print(f"  - {sentence}", highlight=False)
+    if len(wrong) > MAX_SHOWN:
+        out.print(f"  and {len(wrong) - MAX_SHOWN} more")
+    out.print("[bold red]the books differ" if wrong else "[bold green]the books agree")

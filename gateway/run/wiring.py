@@ -1,0 +1,263 @@
+"""Builds and wires everything; nobody else does."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from prometheus_client import Counter, Histogram
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
+
+from adapters.http import AiohttpTransport, retry_not_sent
+from adapters.registry import declaration_of
+from gateway import metrics
+from gateway.api.admin.anomalies import admin_anomaly_routes
+from gateway.api.admin.calls import admin_routes
+from gateway.api.admin.deliveries import admin_delivery_routes
+from gateway.api.application import Api, Readiness, build_app
+from gateway.domain.payments import Payment
+from gateway.flows.callbacks import Callbacks
+from gateway.flows.follow_up import FollowUp
+from gateway.flows.observations import ObservationMaker
+from gateway.flows.pay import PayFlow
+from gateway.flows.submit import Submission
+from gateway.logs import get
+from gateway.ports import CallbackAnswer, CallbackRequest
+from gateway.run.providers import AdapterProviders, Build
+from gateway.settings import Settings
+from gateway.storage.catalogue.store import CatalogueStore
+from gateway.storage.catalogue.watch import CatalogueWatch
+from gateway.storage.crypto import KeyRing
+from gateway.storage.reading.doctor import examine
+from gateway.storage.reading.reader import Reader
+from gateway.storage.server.database import Database
+from gateway.storage.server.engine import create_engine
+from gateway.storage.server.migrate import applied, head
+from gateway.storage.server.troubles import is_away, is_busy
+from gateway.storage.writing.anomalies import AnomalyStore
+from gateway.storage.writing.books import Books
+from gateway.storage.writing.deliveries import DeliveryStore
+from gateway.storage.writing.due import DueStore
+from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.recording import RecordingStore
+from gateway.workers.deliver import Deliverer
+from gateway.workers.egress import Egress
+from gateway.workers.follow_up import Follower
+from gateway.workers.schedule import Schedule
+
+log = get(__name__)
+
+FINISH_WITHIN_S = 20.0
+"""How long running submissions may take when the process ends; what is left is followed up by others."""
+READY_TICK_AGE_S = 15.0
+HTTP_FAILURE = 400
+CONNECTIONS_BESIDE = 256
+"""Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
+CATALOGUE_POOL_SIZE = 2
+READ_POOL_SIZE = 4
+READ_TIMEOUT_MS = 3_000
+"""Reads have connections of their own, so that a search never stands in the way of money."""
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+class RunningTasks:
+    """Work that goes on when its caller goes away, awaited when the process ends."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Payment]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
+        """Run `work` and keep hold of it until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._tasks)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for what runs, a bounded time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: "asyncio.Task[Payment]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The payment is in the books with something due: a worker takes it up.
+            log.error("submission failed", exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A running gateway: what commands and tests need of it."""
+
+    settings: Settings
+    engine: AsyncEngine
+    reading: Reader
+    catalogue_store: CatalogueStore
+    watch: CatalogueWatch
+    books: Books
+    app: web.Application | None
+
+    async def doctor(self) -> list[str]:
+        """What is wrong in the books, in words; nothing when all is well."""
+        return await examine(self.engine, utc_now())
+
+
+@dataclass(frozen=True, slots=True)
+class _CountedCallbacks:
+    """Callbacks, counted by account and by whether they were believed."""
+
+    callbacks: Callbacks
+
+    async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
+        answer = await self.callbacks.receive(account_name, request)
+        if answer is not None:
+            believed = "accepted" if answer.status < HTTP_FAILURE else "rejected"
+            metrics.CALLBACKS.labels(account_name, believed).inc()
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def system(
+    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
+) -> AsyncIterator[System]:
+    """A gateway on the settings' database: its API, its workers, or both. Ends in good order."""
+    assert settings.database_url is not None, "the caller starts or names a database"
+    assert settings.card_keys is not None, "the caller gives a key ring"
+    timezone = ZoneInfo(settings.business_timezone)
+    ring = KeyRing.parse(settings.card_keys.get_secret_value())
+    async with contextlib.AsyncExitStack() as stack:
+        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
+        stack.push_async_callback(engine.dispose)
+        database = Database(settings.database_url, settings.pool_size)
+        stack.push_async_callback(database.close)
+        reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
+        stack.push_async_callback(reads.dispose)
+        transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
+        stack.push_async_callback(transport.aclose)
+
+        catalogue_store = CatalogueStore(engine, ring)
+        watch = CatalogueWatch(catalogue_store)
+        sending = retry_not_sent(transport)
+        callback_base = settings.callback_base
+        providers = (
+            AdapterProviders(sending, callback_base, build_provider)
+            if build_provider
+            else AdapterProviders(sending, callback_base)
+        )
+        watch.on_change(providers.take)
+        watch.on_change(lambda catalogue: metrics.CATALOGUE_VERSION.set(catalogue.version))
+        await watch.start()
+        stack.push_async_callback(watch.stop)
+
+        async def stop_endpoint(merchant_id: UUID, endpoint_id: UUID, because: str) -> None:
+            await catalogue_store.stop_endpoint(merchant_id, endpoint_id, because, utc_now())
+
+        egress = Egress()
+        stack.push_async_callback(egress.close)
+        deliveries = DeliveryStore(database)
+        stack.push_async_callback(deliveries.drain)
+        deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
+        stack.push_async_callback(deliverer.close)
+        hand_over = deliverer.hand_over if workers else None
+        books = Books(
+            OpeningStore(database, ring, lambda: watch.current, providers.pace, timezone, hand_over, utc_now),
+            RecordingStore(database, ring, lambda: watch.current, providers.pace, hand_over),
+            settings.max_waiting,
+        )
+        stack.push_async_callback(books.drain)
+        due = DueStore(database, ring)
+        observations = ObservationMaker(utc_now, uuid7)
+        submission = Submission(providers, books, observations)
+        tasks = RunningTasks()
+        stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
+        reading = Reader(reads, database, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        schedule: Schedule | None = None
+        if workers:
+            follower = Follower(
+                due,
+                FollowUp(submission, due),
+                lambda: watch.current.merchants.keys(),
+                providers.longest_call_s,
+                utc_now,
+                metrics.POLLS_CLAIMED.labels("poll").inc,
+            )
+            stack.push_async_callback(follower.close)
+            jobs = {"follow_up": follower.tick, "deliver": deliverer.tick}
+            schedule = Schedule(jobs, timezone, _ticked)
+            schedule.start()
+            stack.callback(schedule.stop)
+
+        app: web.Application | None = None
+        if api:
+            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting)
+            needs = Api(
+                settings=settings,
+                payments=pay,
+                reading=reading,
+                callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
+                cards=due,
+                catalogue=lambda: watch.current,
+                readiness=lambda: _readiness(engine, schedule),
+                metrics=metrics.render,
+                clock=utc_now,
+                observe=_observe_request,
+                comes_back=lambda error: is_away(error) or is_busy(error),
+            )
+            operators = (
+                *admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7),
+                *admin_delivery_routes(deliveries, lambda: watch.current, utc_now),
+                *admin_anomaly_routes(AnomalyStore(database), lambda: watch.current, utc_now),
+            )
+            app = build_app(needs, operators)
+        yield System(settings, engine, reading, catalogue_store, watch, books, app)
+
+
+def _ticked(job: str) -> None:
+    metrics.LAST_TICK.labels(job).set(time.time())
+
+
+def _observe_request(method: str, path: str, status: int, seconds: float) -> None:
+    counted, timed = _request_metrics(method, path, status)
+    counted.inc()
+    timed.observe(seconds)
+
+
+@cache
+def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    """`path` is a route's, not an address, so these are few."""
+    return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
+
+
+async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readiness:
+    """Whether the database answers with the right schema and the workers' ticks are fresh."""
+    ages = schedule.ages_s() if schedule else {}
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        database, migrated = True, await applied(engine) == head()
+    except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
+        database, migrated = False, False
+    fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
+    return Readiness(database and migrated and fresh, database, migrated, ages)

@@ -1,0 +1,1 @@
+"""The catalogue in the database: kept by versions, applied from files, and watched by every process."""

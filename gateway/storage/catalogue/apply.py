@@ -1,0 +1,289 @@
+"""Making one merchant's rows what a catalogue file says, by the smallest change.
+
+What payments may refer to is never deleted: merchants, apps, accounts, channels, keys, endpoints.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.domain.catalogue import RouteRule
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    AppContent,
+    CatalogueRefusedError,
+    ChannelContent,
+    EndpointContent,
+    MerchantContent,
+    RuleContent,
+    WindowContent,
+)
+from gateway.storage.catalogue.rows import LIMITS, account_context, endpoint_context, resealed, rule_row
+from gateway.storage.crypto import KeyRing
+from gateway.storage.tables import (
+    accounts,
+    api_keys,
+    apps,
+    channels,
+    endpoints,
+    maintenance_windows,
+    merchants,
+    route_rules,
+)
+
+LEFT_THE_FILE = "not in the catalogue file"
+PACE = ("poll_gaps_s", "not_found_answers", "not_found_over_s", "answer_timeout_s")
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+class Applier:
+    """Applies merchants one after the other in one transaction, and counts what changed."""
+
+    def __init__(self, connection: AsyncConnection, ring: KeyRing, now: datetime, new_id: Callable[[], UUID]) -> None:
+        self._connection, self._ring, self._now, self._new_id = connection, ring, now, new_id
+        self.counts: Counter[str] = Counter()
+        self.warnings: list[str] = []
+
+    async def apply(self, content: MerchantContent) -> None:
+        """Make everything of this merchant what the file says. Raises CatalogueRefusedError."""
+        merchant_id = await self._merchant(content)
+        await self._apps(merchant_id, content.apps)
+        await self._keys(merchant_id, content)
+        await self._endpoints(merchant_id, content.code, content.endpoints)
+        await self._accounts(merchant_id, content.code, content.accounts)
+        await self._channels(merchant_id, content.channels)
+        await self._windows(merchant_id, content.windows)
+        await self._rules(merchant_id, content.rules)
+
+    async def _merchant(self, content: MerchantContent) -> UUID:
+        found = await self._rows(merchants, ("code",), merchants.c.code == content.code)
+        existing = found.get((content.code,))
+        merchant_id: UUID = existing["merchant_id"] if existing else self._new_id()
+        row = {
+            "merchant_id": merchant_id,
+            "code": content.code,
+            "name": content.name,
+            "last_attempt_max_age_s": content.last_attempt_max_age_s,
+        }
+        await self._put("merchants", merchants, ("code",), found, [row])
+        return merchant_id
+
+    async def _apps(self, merchant_id: UUID, wanted: tuple[AppContent, ...]) -> None:
+        found = await self._rows(apps, ("code",), apps.c.merchant_id == merchant_id)
+        rows = [{"merchant_id": merchant_id, "code": app.code, "name": app.name} for app in wanted]
+        await self._put("apps", apps, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
+
+    async def _keys(self, merchant_id: UUID, content: MerchantContent) -> None:
+        wanted = {key.key_hash: (app.code, key.label) for app in content.apps for key in app.keys}
+        await self._refuse_keys_of_others(merchant_id, content.code, wanted)
+        found = await self._rows(api_keys, ("key_hash",), api_keys.c.merchant_id == merchant_id)
+        rows = []
+        for key_hash, (app, label) in wanted.items():
+            existing = found.get((key_hash,), {})
+            if existing.get("revoked_at") is not None:
+                self.warnings.append(f"the key {label} of app {app} had been revoked and is live again")
+            rows.append(
+                {
+                    "merchant_id": merchant_id,
+                    "key_id": existing.get("key_id") or self._new_id(),
+                    "app": app,
+                    "label": label,
+                    "key_hash": key_hash,
+                    "created_at": existing.get("created_at") or self._now,
+                    "revoked_at": None,
+                }
+            )
+        for row in found.values():
+            if row["revoked_at"] is None and row["key_hash"] not in wanted:
+                await self._change(
+                    api_keys, {"merchant_id": merchant_id, "key_id": row["key_id"]}, revoked_at=self._now
+                )
+                self.counts["keys revoked"] += 1
+        await self._put("keys", api_keys, ("key_hash",), found, rows)
+
+    async def _refuse_keys_of_others(
+        self, merchant_id: UUID, code: str, wanted: Mapping[bytes, tuple[str, str]]
+    ) -> None:
+        others = and_(api_keys.c.key_hash.in_(list(wanted)), api_keys.c.merchant_id != merchant_id)
+        for row in (await self._rows(api_keys, ("key_hash",), others)).values():
+            app, label = wanted[row["key_hash"]]
+            raise CatalogueRefusedError(f"the key {label} of app {app} of {code} already belongs to another merchant")
+
+    async def _endpoints(self, merchant_id: UUID, code: str, wanted: tuple[EndpointContent, ...]) -> None:
+        found = await self._rows(endpoints, ("code",), endpoints.c.merchant_id == merchant_id)
+        rows = [self._endpoint_row(merchant_id, code, content, found.get((content.code,))) for content in wanted]
+        kept = {content.code for content in wanted}
+        for row in found.values():
+            if row["code"] not in kept and row["stopped_at"] is None:
+                identity = {"merchant_id": merchant_id, "endpoint_id": row["endpoint_id"]}
+                await self._change(endpoints, identity, stopped_at=self._now, stopped_because=LEFT_THE_FILE)
+                self.counts["endpoints stopped"] += 1
+        await self._put("endpoints", endpoints, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
+
+    def _endpoint_row(self, merchant_id: UUID, code: str, content: EndpointContent, existing: Row | None) -> Row:
+        context = endpoint_context(code, content.code)
+        row = {
+            "merchant_id": merchant_id,
+            "endpoint_id": existing["endpoint_id"] if existing else self._new_id(),
+            "code": content.code,
+            "app": content.app,
+            "url": content.url,
+            "event_types": None if content.event_types is None else list(content.event_types),
+            "allow_private": content.allow_private,
+            "secrets": resealed(self._ring, list(content.secrets), context, existing["secrets"] if existing else None),
+            "stopped_at": None,
+            "stopped_because": None,
+        }
+        if existing and existing["stopped_at"] is not None and existing["stopped_because"] != LEFT_THE_FILE:
+            # It answered 410, or somebody stopped it: only another address can be meant to start it again.
+            if existing["url"] == content.url:
+                row |= {"stopped_at": existing["stopped_at"], "stopped_because": existing["stopped_because"]}
+                self.warnings.append(
+                    f"the endpoint {content.code} of {code} stays stopped: {existing['stopped_because']}"
+                )
+            else:
+                self.counts["endpoints started again"] += 1
+        return row
+
+    async def _accounts(self, merchant_id: UUID, code: str, wanted: tuple[AccountContent, ...]) -> None:
+        found = await self._rows(accounts, ("code",), accounts.c.merchant_id == merchant_id)
+        rows = []
+        for content in wanted:
+            existing = found.get((content.code,))
+            if existing:
+                _refuse_another_contract(code, content, existing)
+            context = account_context(code, content.code)
+            blob = resealed(self._ring, dict(content.secrets), context, existing["secrets"] if existing else None)
+            rows.append(
+                {
+                    "merchant_id": merchant_id,
+                    "code": content.code,
+                    "provider": content.provider,
+                    "settings": dict(content.settings),
+                    "secrets": blob,
+                    "pace": _pace(content),
+                }
+            )
+        await self._put("accounts", accounts, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
+
+    async def _channels(self, merchant_id: UUID, wanted: tuple[ChannelContent, ...]) -> None:
+        found = await self._rows(channels, ("code",), channels.c.merchant_id == merchant_id)
+        rows = [
+            {
+                "merchant_id": merchant_id,
+                "code": content.code,
+                "account": content.account,
+                "name": content.name,
+                "is_on": content.on,
+                "authentication": {bank: mode.value for bank, mode in content.authentication.items()},
+                "authentication_fee": content.authentication_fee,
+                "daily_total": content.daily_total,
+            }
+            for content in wanted
+        ]
+        kept = {content.code for content in wanted}
+        for row in found.values():
+            if row["code"] not in kept and row["is_on"]:
+                await self._change(channels, {"merchant_id": merchant_id, "code": row["code"]}, is_on=False)
+                self.counts["channels switched off"] += 1
+        await self._put("channels", channels, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
+
+    async def _windows(self, merchant_id: UUID, wanted: tuple[WindowContent, ...]) -> None:
+        """Windows have no name in the file: one that is there already, with the same content, keeps its id."""
+        content = ("channel", "starts_at", "ends_at", "note")
+        found = await self._rows(maintenance_windows, ("window_id",), maintenance_windows.c.merchant_id == merchant_id)
+        ids: dict[Key, UUID] = {tuple(row[name] for name in content): row["window_id"] for row in found.values()}
+        kept: dict[UUID, Row] = {}
+        for window in dict.fromkeys(wanted):
+            values = {name: getattr(window, name) for name in content}
+            window_id = ids.get(tuple(values.values())) or self._new_id()
+            kept[window_id] = {"merchant_id": merchant_id, "window_id": window_id, **values}
+        await self._drop("windows", maintenance_windows, [row for key, row in found.items() if key[0] not in kept])
+        await self._put("windows", maintenance_windows, ("window_id",), found, list(kept.values()))
+
+    async def _rules(self, merchant_id: UUID, wanted: tuple[RuleContent, ...]) -> None:
+        names = ("merchant_id", "channel", "scene", "bank")
+        found = await self._rows(route_rules, names, route_rules.c.merchant_id == merchant_id)
+        rows = [rule_row(_rule(merchant_id, content)) for content in wanted]
+        kept = {tuple(row[name] for name in names) for row in rows}
+        await self._drop("rules", route_rules, [row for key, row in found.items() if key not in kept])
+        await self._put("rules", route_rules, names, found, rows)
+
+    # Rows
+
+    async def _rows(self, table: Table, key: tuple[str, ...], condition: Any) -> dict[Key, Row]:
+        result = await self._connection.execute(select(table).where(condition))
+        return {tuple(row[name] for name in key): dict(row) for row in result.mappings()}
+
+    async def _put(
+        self, what: str, table: Table, key: tuple[str, ...], found: Mapping[Key, Row], rows: list[Row]
+    ) -> None:
+        """Insert what is new and update what differs."""
+        added = [row for row in rows if tuple(row[name] for name in key) not in found]
+        if added:
+            await self._connection.execute(insert(table), added)
+            self.counts[f"{what} added"] += len(added)
+        for row in rows:
+            existing = found.get(tuple(row[name] for name in key))
+            if existing is not None and any(existing[name] != value for name, value in row.items()):
+                identity = {column.name: existing[column.name] for column in table.primary_key.columns}
+                await self._change(table, identity, **{k: v for k, v in row.items() if k not in identity})
+                self.counts[f"{what} changed"] += 1
+
+    async def _change(self, table: Table, identity: Row, **values: Any) -> None:
+        await self._connection.execute(update(table).where(*_is(table, identity)).values(**values))
+
+    async def _drop(self, what: str, table: Table, rows: list[Row]) -> None:
+        for row in rows:
+            identity = {column.name: row[column.name] for column in table.primary_key.columns}
+            await self._connection.execute(delete(table).where(*_is(table, identity)))
+        if rows:
+            self.counts[f"{what} removed"] += len(rows)
+
+
+def _is(table: Table, identity: Row) -> list[Any]:
+    return [table.c[name] == value for name, value in identity.items()]
+
+
+def _keyed(found: Mapping[Key, Row], merchant_id: UUID) -> dict[Key, Row]:
+    return {(merchant_id, *key): row for key, row in found.items()}
+
+
+def _refuse_another_contract(merchant: str, content: AccountContent, existing: Row) -> None:
+    """Open payments would be asked for where nobody ever heard of them, and "not found" would call paid ones failed."""
+    if existing["provider"] != content.provider:
+        raise CatalogueRefusedError(
+            f"the account {content.code} of {merchant} is of provider {existing['provider']} for ever; "
+            f"give the one of {content.provider} another code"
+        )
+    for name in sorted(content.identity):
+        if existing["settings"].get(name) != content.settings.get(name):
+            raise CatalogueRefusedError(
+                f"account {content.code} of {merchant}: {name} cannot change, since open payments would be asked for "
+                "at a merchant number that never had them: give the new contract a code of its own"
+            )
+
+
+def _pace(content: AccountContent) -> Row:
+    said = {name: getattr(content, name) for name in PACE}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v is not None}
+
+
+def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
+    return RouteRule(
+        merchant_id=merchant_id,
+        channel=content.channel,
+        scene=content.scene,
+        bank=content.bank,
+        enabled=content.enabled,
+        fee=content.fee,
+        priority=content.priority,
+        **{name: getattr(content, name) for name in LIMITS},
+    )

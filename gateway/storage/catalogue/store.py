@@ -1,0 +1,326 @@
+"""The catalogue in the database: read whole, changed in transactions that each make a new version.
+
+Whoever changes it inserts the next version first. That row is the lock: a second one that started from the same version
+waits, then meets the first one's row, and tries again from what is there now.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from typeid import TypeID
+
+from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
+from gateway.domain.catalogue_content import (
+    KEEP,
+    MAX_LIVE_SECRETS,
+    ApplyReport,
+    CatalogueBusyError,
+    CatalogueChange,
+    CatalogueFile,
+    CatalogueRefusedError,
+    Keep,
+    NotInCatalogueError,
+)
+from gateway.domain.scenes import Scene
+from gateway.storage.catalogue.apply import Applier
+from gateway.storage.catalogue.rows import (
+    current_version,
+    endpoint_context,
+    read_catalogue_rows,
+    rule_row,
+    seal,
+    unseal,
+)
+from gateway.storage.crypto import KeyRing
+from gateway.storage.tables import (
+    api_keys,
+    apps,
+    catalogue_versions,
+    channels,
+    endpoints,
+    maintenance_windows,
+    merchants,
+    route_rules,
+)
+
+__all__ = ["CatalogueStore", "new_id"]
+
+MAX_TRIES = 10
+"""Of one change, when others change the catalogue at the same moment."""
+UNIQUE_VIOLATION, LOCK_NOT_AVAILABLE = "23505", "55P03"
+VERSION_KEY, KEY_HASH_KEY = "catalogue_versions_pkey", "api_keys_hash_key"
+
+
+Work = Callable[[AsyncConnection], Awaitable[bool]]
+"""A change; it answers whether it changed anything."""
+
+
+def new_id() -> UUID:
+    """A UUIDv7."""
+    return UUID(bytes=TypeID().uuid_bytes)
+
+
+class CatalogueStore:
+    """Reads and changes the catalogue. Every change answers the version that is in force after it.
+
+    A change raises NotInCatalogueError or CatalogueRefusedError when it cannot be, CatalogueBusyError when too many
+    happen at once; nothing was changed then. One that changes nothing makes no version.
+    """
+
+    def __init__(self, engine: AsyncEngine, ring: KeyRing, new_id: Callable[[], UUID] = new_id) -> None:
+        self._engine, self._ring, self._new_id = engine, ring, new_id
+
+    # Reading
+
+    async def version(self) -> int:
+        """The newest version, 0 when the catalogue is empty."""
+        async with self._engine.connect() as connection:
+            return await current_version(connection)
+
+    async def load(self) -> Catalogue:
+        """The whole catalogue as of one moment. Raises DecryptionError when the key ring lacks a key."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await read_catalogue_rows(connection, self._ring)
+
+    async def history(self, limit: int) -> list[CatalogueChange]:
+        """The newest changes, newest first."""
+        newest = catalogue_versions.select().order_by(catalogue_versions.c.version.desc()).limit(limit)
+        async with self._engine.connect() as connection:
+            return [CatalogueChange(**row) for row in (await connection.execute(newest)).mappings()]
+
+    async def app_names(self) -> dict[tuple[UUID, str], str]:
+        """(merchant id, app code) → the app's name."""
+        async with self._engine.connect() as connection:
+            result = await connection.execute(select(apps).order_by(apps.c.code))
+            return {(row["merchant_id"], row["code"]): row["name"] for row in result.mappings()}
+
+    # A whole file
+
+    async def apply(self, content: CatalogueFile, by: str, note: str, now: datetime) -> ApplyReport:
+        """Put a file in force: what it names becomes what it says, all of it or nothing."""
+        appliers: list[Applier] = []
+
+        async def work(connection: AsyncConnection) -> bool:
+            applier = Applier(connection, self._ring, now, self._new_id)
+            appliers.append(applier)
+            for merchant in content.merchants:
+                await applier.apply(merchant)
+            return bool(applier.counts)
+
+        version, changed = await self._changed(by, note, now, work)
+        done = appliers[-1]
+        return ApplyReport(version, changed, dict(done.counts), (*content.warnings, *done.warnings))
+
+    # Small changes
+
+    async def set_channel(
+        self,
+        merchant_id: UUID,
+        code: str,
+        *,
+        by: str,
+        now: datetime,
+        on: bool | None = None,
+        name: str | None = None,
+        authentication: Mapping[str, AuthenticationMode] | None = None,
+        authentication_fee: int | None = None,
+        daily_total: int | Literal[Keep.KEEP] | None = KEEP,
+    ) -> int:
+        """Change what is given of a channel."""
+        values: dict[str, Any] = {"is_on": on, "name": name, "authentication_fee": authentication_fee}
+        if authentication is not None:
+            values["authentication"] = {bank: mode.value for bank, mode in authentication.items()}
+        values = {column: value for column, value in values.items() if value is not None}
+        if daily_total is not KEEP:
+            values["daily_total"] = daily_total
+        identity = {"merchant_id": merchant_id, "code": code}
+        switched = "" if on is None else " on" if on else " off"
+        return await self._small(by, f"channel {code}{switched}", now, _updating(channels, identity, values, "channel"))
+
+    async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int:
+        """Add a maintenance window; its id is the caller's (`new_id`)."""
+        if window.starts_at >= window.ends_at:
+            raise CatalogueRefusedError("a maintenance window ends after it starts")
+        row = {name: getattr(window, name) for name in maintenance_windows.columns.keys()}  # noqa: SIM118
+
+        async def work(connection: AsyncConnection) -> bool:
+            await _require_channel(connection, window.merchant_id, window.channel)
+            await connection.execute(insert(maintenance_windows), row)
+            return True
+
+        return await self._small(by, f"maintenance window of {window.channel} added", now, work)
+
+    async def remove_window(self, merchant_id: UUID, window_id: UUID, *, by: str, now: datetime) -> int:
+        """Remove a maintenance window."""
+        identity = {"merchant_id": merchant_id, "window_id": window_id}
+        work = _deleting(maintenance_windows, identity, "maintenance window")
+        return await self._small(by, "maintenance window removed", now, work)
+
+    async def put_rule(self, rule: RouteRule, *, by: str, now: datetime) -> int:
+        """Add the rule of (channel, scene, bank), or replace it whole."""
+        row = rule_row(rule)
+        identity = {name: row[name] for name in ("merchant_id", "channel", "scene", "bank")}
+
+        async def work(connection: AsyncConnection) -> bool:
+            await _require_channel(connection, rule.merchant_id, rule.channel)
+            if await _row(connection, route_rules, identity) is None:
+                await connection.execute(insert(route_rules), row)
+                return True
+            return await _updating(route_rules, identity, row, "rule")(connection)
+
+        return await self._small(by, f"rule {rule.channel} {rule.scene} {rule.bank}", now, work)
+
+    async def delete_rule(
+        self, merchant_id: UUID, channel: str, scene: Scene, bank: str, *, by: str, now: datetime
+    ) -> int:
+        """Remove a rule."""
+        identity = {"merchant_id": merchant_id, "channel": channel, "scene": scene.value, "bank": bank}
+        work = _deleting(route_rules, identity, "rule")
+        return await self._small(by, f"rule {channel} {scene} {bank} removed", now, work)
+
+    async def stop_endpoint(
+        self, merchant_id: UUID, endpoint_id: UUID, because: str, now: datetime, by: str = "sluice"
+    ) -> int:
+        """Stop sending to an endpoint, as when it answers 410. One that is stopped already keeps its reason."""
+        identity = {"merchant_id": merchant_id, "endpoint_id": endpoint_id}
+
+        async def work(connection: AsyncConnection) -> bool:
+            row = await _require(connection, endpoints, identity, "endpoint")
+            if row["stopped_at"] is not None:
+                return False
+            stopped = {"stopped_at": now, "stopped_because": because}
+            return await _updating(endpoints, identity, stopped, "endpoint")(connection)
+
+        return await self._small(by, f"endpoint stopped: {because}", now, work)
+
+    async def rotate_endpoint_secret(
+        self, merchant_id: UUID, endpoint_id: UUID, secret: str, *, by: str, now: datetime
+    ) -> int:
+        """Sign with a new secret; the one before it stays live beside it, older ones end."""
+        identity = {"merchant_id": merchant_id, "endpoint_id": endpoint_id}
+
+        async def work(connection: AsyncConnection) -> bool:
+            row = await _require(connection, endpoints, identity, "endpoint")
+            merchant = await _require(connection, merchants, {"merchant_id": merchant_id}, "merchant")
+            context = endpoint_context(merchant["code"], row["code"])
+            before: list[str] = unseal(self._ring, row["secrets"], context)
+            if before[:1] == [secret]:
+                return False
+            after = [secret, *(old for old in before if old != secret)][:MAX_LIVE_SECRETS]
+            sealed = {"secrets": seal(self._ring, after, context)}
+            return await _updating(endpoints, identity, sealed, "endpoint")(connection)
+
+        return await self._small(by, "endpoint secret rotated", now, work)
+
+    async def add_key(self, key: ApiKey, *, by: str, now: datetime) -> int:
+        """Add an API key to an app. Raises CatalogueRefusedError when the key is in use or was."""
+        row = {"merchant_id": key.merchant_id, "key_id": key.key_id, "app": key.app, "label": key.label}
+        row |= {"key_hash": key.key_hash, "created_at": now, "revoked_at": None}
+
+        async def work(connection: AsyncConnection) -> bool:
+            await _require(connection, apps, {"merchant_id": key.merchant_id, "code": key.app}, "app")
+            await connection.execute(insert(api_keys), row)
+            return True
+
+        try:
+            return await self._small(by, f"key {key.label} of app {key.app} added", now, work)
+        except IntegrityError as error:
+            if _violated(error).startswith(KEY_HASH_KEY):
+                raise CatalogueRefusedError("this key is or was in use; make a new one") from None
+            raise
+
+    async def revoke_key(self, merchant_id: UUID, key_id: UUID, *, by: str, now: datetime) -> int:
+        """Revoke an API key for good (a catalogue file that still has it would make it live again)."""
+        identity = {"merchant_id": merchant_id, "key_id": key_id}
+
+        async def work(connection: AsyncConnection) -> bool:
+            row = await _require(connection, api_keys, identity, "key")
+            if row["revoked_at"] is not None:
+                return False
+            return await _updating(api_keys, identity, {"revoked_at": now}, "key")(connection)
+
+        return await self._small(by, "key revoked", now, work)
+
+    # Versions
+
+    async def _small(self, by: str, note: str, now: datetime, work: Work) -> int:
+        return (await self._changed(by, note, now, work))[0]
+
+    async def _changed(self, by: str, note: str, now: datetime, work: Work) -> tuple[int, bool]:
+        for _ in range(MAX_TRIES):
+            try:
+                async with self._engine.connect() as connection, connection.begin() as transaction:
+                    before = await current_version(connection)
+                    change = CatalogueChange(before + 1, now, by, note)
+                    await connection.execute(insert(catalogue_versions), _version_row(change))
+                    # Now nobody else changes the catalogue until this transaction ends.
+                    if await work(connection):
+                        return change.version, True
+                    await transaction.rollback()
+                    return before, False
+            except DBAPIError as error:
+                if not _met_another(error):
+                    raise
+        raise CatalogueBusyError(f"others changed the catalogue {MAX_TRIES} times meanwhile")
+
+
+def _version_row(change: CatalogueChange) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in ("version", "changed_at", "changed_by", "note")}
+
+
+def _met_another(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return state == LOCK_NOT_AVAILABLE or (state == UNIQUE_VIOLATION and _violated(error).startswith(VERSION_KEY))
+
+
+def _violated(error: DBAPIError) -> str:
+    """The constraint that an error is about."""
+    return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
+
+
+def _is(table: Table, identity: Mapping[str, Any]) -> list[Any]:
+    return [table.c[name] == value for name, value in identity.items()]
+
+
+async def _row(connection: AsyncConnection, table: Table, identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = (await connection.execute(select(table).where(*_is(table, identity)))).mappings().one_or_none()
+    return None if found is None else dict(found)
+
+
+async def _require(
+    connection: AsyncConnection, table: Table, identity: Mapping[str, Any], what: str
+) -> Mapping[str, Any]:
+    row = await _row(connection, table, identity)
+    if row is None:
+        raise NotInCatalogueError(what)
+    return row
+
+
+async def _require_channel(connection: AsyncConnection, merchant_id: UUID, code: str) -> None:
+    await _require(connection, channels, {"merchant_id": merchant_id, "code": code}, "channel")
+
+
+def _updating(table: Table, identity: Mapping[str, Any], values: Mapping[str, Any], what: str) -> Work:
+    async def work(connection: AsyncConnection) -> bool:
+        row = await _require(connection, table, identity, what)
+        if all(row[name] == value for name, value in values.items()):
+            return False
+        await connection.execute(update(table).where(*_is(table, identity)).values(**values))
+        return True
+
+    return work
+
+
+def _deleting(table: Table, identity: Mapping[str, Any], what: str) -> Work:
+    async def work(connection: AsyncConnection) -> bool:
+        await _require(connection, table, identity, what)
+        await connection.execute(delete(table).where(*_is(table, identity)))
+        return True
+
+    return work

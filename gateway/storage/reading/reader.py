@@ -1,0 +1,205 @@
+"""What the API reads: payments, decisions, events, facts. Every statement names the merchant; nothing is locked.
+
+Pages go by key, newest first: ids are UUIDv7, so their order is that of time.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import Row, Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.domain.cards import CardElements
+from gateway.domain.ids import ENDPOINT, EVENT, show
+from gateway.domain.payments import Payment, timestamp
+from gateway.ports import PaymentFilter, UserFacts
+from gateway.storage.crypto import KeyRing
+from gateway.storage.reading.timeline import timeline_of
+from gateway.storage.rows import payment_of, payment_select
+from gateway.storage.server.database import Database
+from gateway.storage.tables import deliveries, events, payments
+from gateway.storage.writing.deliveries import REDELIVER
+from gateway.storage.writing.facts import add_totals, read_facts
+
+__all__ = ["Reader", "decision_of"]
+
+ID_CLOCK_MARGIN = timedelta(hours=1)
+"""How far an id's time and `created_at` may be apart: ids are made before an order waits its turn."""
+_UUID_BELOW_TIME_BITS = 80
+
+_p, _e, _d = payments.c, events.c, deliveries.c
+
+
+def _assume_totals(_merchant_id: UUID) -> bool:
+    """Right for every merchant, and dearer for those who use none."""
+    return True
+
+
+async def decision_of(engine: AsyncEngine, payment_id: UUID) -> dict[str, Any] | None:
+    """The decision record of a payment, whoever owns it: for operators at the command line."""
+    async with engine.connect() as connection:
+        record: dict[str, Any] | None = await connection.scalar(select(_p.decision).where(_p.payment_id == payment_id))
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Implements `gateway.ports.Reading`. `has_totals` tells whether a merchant uses the router's optional totals.
+
+    `timezone` is that of the business day.
+    """
+
+    engine: AsyncEngine
+    database: Database
+    ring: KeyRing
+    timezone: ZoneInfo
+    has_totals: Callable[[UUID], bool] = _assume_totals
+
+    async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
+        """A payment of this app, or None."""
+        async with self.engine.connect() as connection:
+            return await _payment(connection, merchant_id, app, payment_id)
+
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]:
+        """Payments of this app, newest first."""
+        statement = _search(merchant_id, app, wanted)
+        async with self.engine.connect() as connection:
+            return [payment_of(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
+        """The decision record of a payment of this app, or None."""
+        statement = select(_p.decision).where(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
+        async with self.engine.connect() as connection:
+            record: dict[str, Any] | None = (await connection.execute(statement)).scalar_one_or_none()
+            return record
+
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
+        """Everything that happened to a payment of this app, oldest first, or None."""
+        async with self.engine.connect() as connection:
+            payment = await _payment(connection, merchant_id, app, payment_id)
+            return await timeline_of(connection, payment) if payment is not None else None
+
+    async def events(
+        self,
+        merchant_id: UUID,
+        app: str,
+        *,
+        object_id: str | None,
+        event_type: str | None,
+        before: UUID | None,
+        limit: int,
+    ) -> list[dict[str, Any]]:
+        """Events of this app, newest first, with the state of their deliveries."""
+        statement = select(events).where(_e.merchant_id == merchant_id, _e.app == app)
+        if object_id is not None:
+            statement = statement.where(_e.object_id == object_id)
+        if event_type is not None:
+            statement = statement.where(_e.type == event_type)
+        if before is not None:
+            statement = statement.where(_e.event_id < before)
+        async with self.engine.connect() as connection:
+            found = (await connection.execute(statement.order_by(_e.event_id.desc()).limit(limit))).all()
+            by_event = await _deliveries(connection, merchant_id, [row.event_id for row in found])
+        return [_event(row, by_event[row.event_id]) for row in found]
+
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
+        """Make every delivery of an event of this app due now; how many, or None: no such event."""
+        mine = select(_e.event_id).where(_e.merchant_id == merchant_id, _e.event_id == event_id, _e.app == app)
+        async with self.engine.connect() as connection:
+            if (await connection.execute(mine)).first() is None:
+                return None
+        async with self.database.connection() as connection:
+            return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
+
+    async def facts(
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
+    ) -> UserFacts:
+        """What the router knows of a user now, with the agreements of one card."""
+        fingerprints = self.ring.fingerprints(card) if card is not None and card_id is None else []
+        day = now.astimezone(self.timezone).date()
+        card_ids = [card_id] if card_id is not None else []
+        async with self.database.connection() as connection:
+            facts = await read_facts(connection, merchant_id, [user_id], day, fingerprints, card_ids)
+            known = (facts.cards.get((user_id, fingerprint)) for fingerprint in fingerprints)
+            card_id = card_id or next(filter(None, known), None)
+            if self.has_totals(merchant_id):
+                await add_totals(
+                    connection, facts, merchant_id, [user_id], day, [card_id] if card_id is not None else []
+                )
+        return facts.of(merchant_id, user_id, card_id, self.ring)
+
+
+async def _payment(connection: AsyncConnection, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
+    mine = and_(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
+    row = (await connection.execute(payment_select().where(mine))).mappings().first()
+    return payment_of(row) if row is not None else None
+
+
+def _search(merchant_id: UUID, app: str, wanted: PaymentFilter) -> Select[Any]:
+    statement = payment_select().where(_p.merchant_id == merchant_id, _p.app == app)
+    for column, value in (
+        (_p.merchant_order_no, wanted.merchant_order_no),
+        (_p.user_id, wanted.user_id),
+        (_p.status, wanted.status),
+        (_p.channel, wanted.channel),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    # The bounds on the id let the index end the scan; those on the time are the exact ones.
+    if wanted.created_from is not None:
+        lowest = _lowest_id(wanted.created_from - ID_CLOCK_MARGIN)
+        statement = statement.where(_p.created_at >= wanted.created_from, _p.payment_id >= lowest)
+    if wanted.created_until is not None:
+        lowest = _lowest_id(wanted.created_until + ID_CLOCK_MARGIN)
+        statement = statement.where(_p.created_at < wanted.created_until, _p.payment_id < lowest)
+    if wanted.before is not None:
+        statement = statement.where(_p.payment_id < wanted.before)
+    return statement.order_by(_p.payment_id.desc()).limit(wanted.limit)
+
+
+def _lowest_id(moment: datetime) -> UUID:
+    """The lowest UUIDv7 of a time; times before 1970 and after the format's end are its ends."""
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), (1 << 48) - 1)
+    return UUID(int=milliseconds << _UUID_BELOW_TIME_BITS)
+
+
+async def _deliveries(
+    connection: AsyncConnection, merchant_id: UUID, event_ids: Sequence[UUID]
+) -> dict[UUID, list[Row[Any]]]:
+    by_event: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    if not event_ids:
+        return by_event
+    of_events = select(deliveries).where(_d.merchant_id == merchant_id, _d.event_id.in_(event_ids))
+    for row in await connection.execute(of_events.order_by(_d.event_id, _d.endpoint_id)):
+        by_event[row.event_id].append(row)
+    return by_event
+
+
+def _event(row: Row[Any], its_deliveries: Sequence[Row[Any]]) -> dict[str, Any]:
+    return {
+        "id": show(EVENT, row.event_id),
+        "object": "event",
+        "type": row.type,
+        "object_id": row.object_id,
+        "sequence": row.sequence,
+        "created_at": timestamp(row.created_at),
+        "body": orjson.loads(row.body),
+        "deliveries": [
+            {
+                "endpoint": show(ENDPOINT, delivery.endpoint_id),
+                "status": delivery.status,
+                "tries": delivery.tries,
+                "due_at": timestamp(delivery.due_at),
+                "last_status": delivery.last_status,
+                "last_error": delivery.last_error,
+                "delivered_at": timestamp(delivery.delivered_at),
+            }
+            for delivery in its_deliveries
+        ],
+    }

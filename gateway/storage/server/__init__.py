@@ -1,0 +1,1 @@
+"""The database server itself: our own PostgreSQL, pools of connections, migrations, and what its errors mean."""

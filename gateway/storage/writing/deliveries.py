@@ -1,0 +1,188 @@
+"""Deliveries: one row per event and endpoint, claimed by leases and recorded many at once.
+
+pending → delivered (2xx) | dead (410, no tries left, or no endpoint); any → pending again by an operator's word.
+Each statement is a transaction of its own. Rows are locked in key order, whoever locks them, so nobody deadlocks.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from gateway.flows.notify import DeadLetter, DeliveryResult, DueDelivery
+from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
+from gateway.storage.server.database import Database
+from gateway.storage.writing.batching import Batcher
+
+RESULTS_PER_FLUSH = 256
+RESULTS_WAITING_MAX = 16_384
+DEAD_LETTERS_READ_MAX = 201
+"""The API's longest page, and the one more that tells whether there is a next."""
+
+MERCHANTS_DUE = """
+SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
+    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2
+        AND (lease_until IS NULL OR lease_until <= $2)
+)
+"""
+
+CLAIM = """
+WITH due AS (
+    SELECT event_id, endpoint_id, $4::timestamptz AS lease_until FROM deliveries
+    WHERE merchant_id = $1 AND status = 'pending' AND due_at <= $2
+        AND (lease_until IS NULL OR lease_until <= $2) AND endpoint_id <> ALL ($5::uuid[])
+    ORDER BY due_at LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE deliveries d SET lease_until = due.lease_until
+FROM due JOIN events e ON e.merchant_id = $1 AND e.event_id = due.event_id
+WHERE d.merchant_id = $1 AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+RETURNING d.event_id, d.endpoint_id, d.tries, d.lease_until, e.body
+"""
+
+# A row is the sender's as long as it has the tries and the lease that the sender took it with: a second worker changes
+# the lease, and so does a redelivery. The guard stands in both parts: a lock may be waited for while the row changes.
+RECORD = """
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $2::uuid[], $3::uuid[], $4::smallint[], $5::timestamptz[], $6::text[], $7::smallint[], $8::timestamptz[],
+        $9::timestamptz[], $10::smallint[], $11::text[]
+    ) AS v (
+        event_id, endpoint_id, held_tries, held_until, status, tries, due_at, delivered_at, last_status, last_error
+    )
+),
+held AS MATERIALIZED (
+    SELECT d.event_id, d.endpoint_id FROM deliveries d
+    JOIN told t ON d.event_id = t.event_id AND d.endpoint_id = t.endpoint_id
+    WHERE d.merchant_id = $1 AND d.status = 'pending' AND d.tries = t.held_tries AND d.lease_until = t.held_until
+    ORDER BY d.event_id, d.endpoint_id
+    FOR UPDATE OF d
+)
+UPDATE deliveries d
+SET status = t.status, tries = t.tries, due_at = t.due_at, delivered_at = t.delivered_at, lease_until = NULL,
+    last_status = t.last_status, last_error = t.last_error
+FROM told t JOIN held h ON h.event_id = t.event_id AND h.endpoint_id = t.endpoint_id
+WHERE d.merchant_id = $1 AND d.event_id = t.event_id AND d.endpoint_id = t.endpoint_id
+    AND d.status = 'pending' AND d.tries = t.held_tries AND d.lease_until = t.held_until
+RETURNING d.event_id, d.endpoint_id
+"""
+
+# The last status and error stay: they tell what the tries before came to.
+REDELIVER = """
+WITH again AS (
+    SELECT event_id, endpoint_id, $3::timestamptz AS due_at FROM deliveries
+    WHERE merchant_id = $1 AND event_id = $2
+    ORDER BY event_id, endpoint_id
+    FOR UPDATE
+)
+UPDATE deliveries d
+SET status = 'pending', tries = 0, due_at = again.due_at, lease_until = NULL, delivered_at = NULL
+FROM again
+WHERE d.merchant_id = $1 AND d.event_id = again.event_id AND d.endpoint_id = again.endpoint_id
+RETURNING d.endpoint_id
+"""
+
+EVENT_EXISTS = "SELECT 1 FROM events WHERE merchant_id = $1 AND event_id = $2"
+
+DEAD_LETTERS = """
+SELECT d.event_id, d.endpoint_id, p.code AS endpoint_code, e.app, e.type, e.object_id, e.sequence, e.created_at,
+    d.tries, d.last_status, d.last_error
+FROM deliveries d JOIN events e ON e.merchant_id = $1 AND e.event_id = d.event_id
+LEFT JOIN endpoints p ON p.merchant_id = $1 AND p.endpoint_id = d.endpoint_id
+WHERE d.merchant_id = $1 AND d.status = 'dead'
+    AND ($2::uuid IS NULL OR (d.event_id, d.endpoint_id) < ($2::uuid, $3::uuid))
+ORDER BY d.event_id DESC, d.endpoint_id DESC
+LIMIT $4
+"""
+
+
+class DeliveryStore:
+    """The books of deliveries. Whoever writes events writes their delivery rows in the same transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._batchers: dict[UUID, Batcher[DeliveryResult, bool]] = {}
+
+    async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
+        """Which of these merchants have a delivery due that nobody holds."""
+        async with self._database.connection() as connection:
+            return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
+
+    async def claim(
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
+    ) -> list[DueDelivery]:
+        """Take up to `limit` due deliveries, the longest due first, and keep others off them until `lease_until`.
+
+        Endpoints in `full` are left out: their sender has no room, and they must not stand before others.
+        """
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))
+            return [
+                DueDelivery(merchant_id, event_id, endpoint_id, tries, body, held_until)
+                for event_id, endpoint_id, tries, held_until, body in rows
+            ]
+
+    async def record(self, merchant_id: UUID, results: Sequence[DeliveryResult]) -> list[bool]:
+        """Write results of one merchant; for each, whether the delivery was still the sender's to write."""
+        if not results:
+            return []
+        columns = [list(column) for column in zip(*map(_row, results), strict=True)]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(RECORD, merchant_id, *columns)
+            written = {(row["event_id"], row["endpoint_id"]) for row in rows}
+        return [(result.due.event_id, result.due.endpoint_id) in written for result in results]
+
+    async def settle(self, result: DeliveryResult) -> bool:
+        """Write one result together with whatever else of its merchant is waiting. Raises OverloadedError."""
+        merchant_id = result.due.merchant_id
+        batcher = self._batchers.get(merchant_id)
+        if batcher is None:
+
+            async def flush(results: list[DeliveryResult]) -> list[bool]:
+                FLUSH_SIZE.labels("deliveries").observe(len(results))
+                with FLUSH_SECONDS.labels("deliveries").time():
+                    return await self.record(merchant_id, results)
+
+            batcher = Batcher(flush, max_batch=RESULTS_PER_FLUSH, max_waiting=RESULTS_WAITING_MAX)
+            self._batchers[merchant_id] = batcher
+        return await batcher.submit(result)
+
+    async def drain(self) -> None:
+        """Wait until every result handed to `settle` has been written; before the database is closed."""
+        for batcher in list(self._batchers.values()):
+            await batcher.drain()
+
+    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int | None:
+        """Make every delivery of an event due now with all its tries before it; how many, or None: no such event.
+
+        It creates none: an event that was for no endpoint has 0.
+        """
+        async with self._database.connection() as connection:
+            if again := await connection.fetch(REDELIVER, merchant_id, event_id, now):
+                return len(again)
+            return None if await connection.fetchval(EVENT_EXISTS, merchant_id, event_id) is None else 0
+
+    async def dead_letters(
+        self, merchant_id: UUID, limit: int = 50, before: tuple[UUID, UUID] | None = None
+    ) -> list[DeadLetter]:
+        """What was given up, newest first. `before` is the last (event, endpoint) of the page before."""
+        event_id, endpoint_id = before or (None, None)
+        limit = min(limit, DEAD_LETTERS_READ_MAX)
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
+            return [DeadLetter(**row) for row in rows]
+
+
+def _row(result: DeliveryResult) -> tuple[object, ...]:
+    due = result.due
+    return (
+        due.event_id,
+        due.endpoint_id,
+        due.tries,
+        due.lease_until,
+        result.status,
+        result.tries,
+        result.due_at,
+        result.delivered_at,
+        result.last_status,
+        result.last_error,
+    )

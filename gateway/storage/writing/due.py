@@ -1,0 +1,97 @@
+"""What is due on payments: claimed by lease, per merchant, without waiting for anybody (SKIP LOCKED)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.domain.cards import Card, CardElements
+from gateway.domain.payments import Payment
+from gateway.ports import PaymentKey, StoredCard
+from gateway.storage.crypto import KeyRing, open_card
+from gateway.storage.rows import payments_by_id
+from gateway.storage.server.database import Database
+from gateway.storage.writing.facts import agreement_context
+
+MERCHANTS_WITH_WORK = """
+SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
+    SELECT 1 FROM payments WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+)
+"""
+
+CLAIM = """
+WITH due AS (
+    SELECT payment_id, $4::timestamptz AS lease_until FROM payments
+    WHERE merchant_id = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    AND channel <> ALL ($5::text[])
+    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE payments p SET lease_until = due.lease_until FROM due
+WHERE p.merchant_id = $1 AND p.payment_id = due.payment_id RETURNING p.payment_id
+"""
+
+READ_CARD = "SELECT elements FROM cards WHERE merchant_id = $1 AND card_id = $2"
+READ_AGREEMENT = """
+SELECT agreement_no FROM agreements
+WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND status = 'active'
+"""
+FIND_CARD = "SELECT masked, bank, elements FROM cards WHERE merchant_id = $1 AND user_id = $2 AND card_id = $3"
+FIND_ATTEMPT = """
+SELECT p.payment_id, p.user_id FROM attempts a JOIN payments p ON p.merchant_id = $1 AND p.payment_id = a.payment_id
+WHERE a.merchant_id = $1 AND a.attempt_id = $2 AND a.account = $3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DueStore:
+    """Claims payments with something due, and reads what the next step on one of them needs."""
+
+    database: Database
+    ring: KeyRing
+
+    async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
+        """Which of these merchants have something due now."""
+        async with self.database.connection() as connection:
+            return [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, list(merchants), now)]
+
+    async def claim(
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+    ) -> list[Payment]:
+        """Take up to `limit` due payments until `lease_until`: nobody else gets them before that.
+
+        Channels in `full` are left out: whoever claims has as many of theirs in hand as it should.
+        """
+        async with self.database.transaction() as connection:
+            ids = [row[0] for row in await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))]
+            if not ids:
+                return []
+            return await payments_by_id(connection, merchant_id, ids)
+
+    async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
+        """A card's elements, decrypted."""
+        async with self.database.connection() as connection:
+            row = (await connection.fetch(READ_CARD, merchant_id, card_id))[0]
+        return open_card(self.ring, bytes(row[0]), card_id.bytes)
+
+    async def agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
+        """The number of a card's active agreement with an account."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(READ_AGREEMENT, merchant_id, card_id, account)
+        if not rows:
+            return None
+        return self.ring.decrypt(bytes(rows[0][0]), agreement_context(merchant_id, card_id, account)).decode()
+
+    async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
+        """A user's own card, or None."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(FIND_CARD, merchant_id, user_id, card_id)
+        if not rows:
+            return None
+        masked, bank, elements = rows[0]
+        return StoredCard(Card(card_id, masked, bank), open_card(self.ring, bytes(elements), card_id.bytes))
+
+    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
+        """The payment of an attempt that was made on this account, or None."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(FIND_ATTEMPT, merchant_id, attempt_id, account)
+        return PaymentKey(merchant_id, *rows[0]) if rows else None

@@ -1,0 +1,76 @@
+"""The outbox: events and their deliveries, written in the same statement as the change that they tell."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from gateway.domain.catalogue import Catalogue
+from gateway.domain.events import Event
+from gateway.flows.notify import LEASE, DueDelivery
+from gateway.metrics import EVENTS
+from gateway.storage.tables import deliveries, events
+from gateway.storage.writing.statement import Write
+
+HandOver = Callable[[list[DueDelivery]], None]
+"""Takes deliveries that have just been committed, to send them without asking the database again."""
+
+
+def deliveries_of(told: Iterable[Event], catalogue: Catalogue, now: datetime) -> list[DueDelivery]:
+    """One delivery for each endpoint that wants each event, leased to the process that writes it."""
+    return [
+        DueDelivery(event.merchant_id, event.event_id, endpoint.endpoint_id, 0, event.body, now + LEASE)
+        for event in told
+        for endpoint in catalogue.endpoints_for(event.merchant_id, event.app, event.type)
+    ]
+
+
+def count_events(told: Iterable[Event]) -> None:
+    """Count events that were committed."""
+    for event in told:
+        EVENTS.labels(event.type).inc()
+
+
+def write_events(
+    write: Write, told: list[tuple[UUID, Event]], due: list[DueDelivery], *, leased: bool, only: str
+) -> None:
+    """Insert events, each with its payment's id, where the part `only` returned that id, and their deliveries.
+
+    `leased`: this process delivers them itself, at once; otherwise any worker may take them.
+    """
+    counts = Counter(delivery.event_id for delivery in due)
+    created_at = {event.event_id: event.created_at for _, event in told}
+    write.insert(
+        events,
+        [
+            {
+                "payment_id": payment_id,
+                "event_id": event.event_id,
+                "app": event.app,
+                "type": event.type,
+                "object_id": event.object_id,
+                "sequence": event.sequence,
+                "body": event.body,
+                "deliveries": counts[event.event_id],
+                "created_at": event.created_at,
+            }
+            for payment_id, event in told
+        ],
+        only=(only, "payment_id"),
+        returning="RETURNING event_id",
+    )
+    write.insert(
+        deliveries,
+        [
+            {
+                "event_id": delivery.event_id,
+                "endpoint_id": delivery.endpoint_id,
+                "status": "pending",
+                "tries": 0,
+                "due_at": created_at[delivery.event_id],
+                "lease_until": delivery.lease_until if leased else None,
+            }
+            for delivery in due
+        ],
+        only=("new_events", "event_id"),
+    )

@@ -1,0 +1,34 @@
+"""Observations: what a PSP says is made fit to be kept and shown. Not tested here: what it does (tests/unit/domain)."""
+
+import pytest
+
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
+from gateway.flows.observations import WORDS_MAX, readable
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (Unknown("cut\x00 off", "A\x000"), Unknown("cut off", "A0")),
+        (Processing("00", "x" * 5000), Processing("00", "x" * WORDS_MAX)),
+        (
+            Declined(FailureCode.CARD_INVALID, "14", "卡号6222020000000001230无效"),
+            Declined(FailureCode.CARD_INVALID, "14", "卡号***无效"),
+        ),
+        (
+            Declined(FailureCode.ID_MISMATCH, "66", "11010519491231002X 13800138000"),
+            Declined(FailureCode.ID_MISMATCH, "66", "*** ***"),
+        ),
+        (Unknown("odd", None, "lone \ud800 surrogate"), Unknown("odd", None, "lone  surrogate")),
+        (Succeeded(100, "202611221607390000001"), Succeeded(100, "202611221607390000001")),
+    ],
+    ids=["NUL", "long", "card number", "id and phone", "surrogate", "transaction number"],
+)
+def test_a_psps_words_are_bounded_and_hold_no_card_and_no_control_character(said: Outcome, kept: Outcome) -> None:
+    assert readable(said) == kept
+
+
+def test_words_that_can_be_kept_stay_the_same_value() -> None:
+    said = Processing("00", "受理成功")
+    assert readable(said) is said
