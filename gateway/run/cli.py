@@ -147,13 +147,14 @@ def serve(
     with _plainly():
         from gateway.run.local import owned_database, with_local_secrets
         from gateway.run.serving import run_processes, run_server
+        from gateway.storage.server.migrate import upgrade
 
         settings = _settings()
         owns = settings.database_url is None
         with owned_database(settings) as url:
             settings = with_local_secrets(settings.model_copy(update={"database_url": url}))
             if owns:
-                _migrate(url)
+                _run(upgrade(url))
             if processes > 1:
                 run_processes(settings, processes, workers=workers)
             else:
@@ -184,21 +185,22 @@ def sandbox(context: typer.Context) -> None:
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database's schema to this version."""
+def migrate(
+    force: Annotated[
+        bool, typer.Option("--force", help="Migrate though processes run that the new schema does not tolerate.")
+    ] = False,
+) -> None:
+    """Bring the database's schema to this version; interrupted and run again, it goes on where it ended."""
     with _plainly():
         from gateway.run.local import database
+        from gateway.storage.server.migrate import upgrade
 
         with database(_settings()) as url:
-            _migrate(url, tell=True)
-
-
-def _migrate(url: str, *, tell: bool = False) -> None:
-    from gateway.storage.server.migrate import head, upgrade
-
-    before = _run(upgrade(url))
-    if tell:
-        typer.echo(f"at {head()} already" if before == head() else f"from {before or 'nothing'} to {head()}")
+            done = _run(upgrade(url, typer.echo, force=force))
+    if done.before == done.after:
+        typer.echo(f"at {done.after} already")
+    else:
+        typer.echo(f"from {done.before or 'nothing'} to {done.after}")
 
 
 @app.command()

@@ -42,7 +42,7 @@ from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
-from gateway.storage.server.migrate import applied, head
+from gateway.storage.server.migrate import is_current
 from gateway.storage.server.troubles import is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.books import Books
@@ -256,7 +256,7 @@ async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readines
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-        database, migrated = True, await applied(engine) == head()
+        database, migrated = True, await is_current(engine)
     except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
         database, migrated = False, False
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())

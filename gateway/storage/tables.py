@@ -37,6 +37,17 @@ def moment(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
+# --- which programs may run on this schema: written by migrations, read by every process ---
+
+schema_versions = Table(
+    "schema_versions",
+    metadata,
+    Column("revision", Text, nullable=False),
+    Column("tolerates", Text, nullable=False, comment="the oldest revision whose programs run on this one's schema"),
+    moment("applied_at"),
+    PrimaryKeyConstraint("revision", name="schema_versions_pkey"),
+)
+
 # --- catalogue: small, read whole into memory, written in transactions of their own (reference tables) ---
 
 catalogue_versions = Table(

@@ -1,13 +1,23 @@
-"""Migrations against a real server. Not tested here: that data survives one (there is only the first)."""
+"""Migrations against a real server. Not tested here: that data survives them (test_first_version)."""
 
 import asyncio
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.storage.server import migrate
 from gateway.storage.server.engine import create_engine
-from gateway.storage.server.migrate import MigrationsPendingError, applied, differences, head, require_current, upgrade
+from gateway.storage.server.migrate import (
+    MigrationsPendingError,
+    applied,
+    differences,
+    head,
+    is_current,
+    require_current,
+    upgrade,
+)
 from gateway.storage.tables import metadata
 
 
@@ -46,8 +56,8 @@ async def test_an_empty_database_has_migrations_pending(empty_database_url: str)
 
 
 async def test_processes_that_migrate_at_once_do_it_once(empty_database_url: str) -> None:
-    before = await asyncio.gather(*(upgrade(empty_database_url) for _ in range(4)))
-    assert sorted(before, key=str) == sorted([None, head(), head(), head()], key=str)
+    done = await asyncio.gather(*(upgrade(empty_database_url) for _ in range(4)))
+    assert sorted(str(upgraded.before) for upgraded in done) == sorted(["None", head(), head(), head()])
     assert await differences(empty_database_url) == []
 
 
@@ -58,3 +68,96 @@ async def test_a_database_of_a_newer_program_is_left_alone(engine: AsyncEngine, 
         await upgrade(database_url)
     with pytest.raises(MigrationsPendingError, match="newer"):
         await require_current(engine)
+
+
+async def _pretend(engine: AsyncEngine, revision: str, tolerates: str) -> None:
+    """A newer program has migrated the database."""
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        await connection.execute(
+            text("INSERT INTO schema_versions VALUES (:revision, :tolerates, '2026-11-25 00:00+00')"),
+            {"revision": revision, "tolerates": tolerates},
+        )
+
+
+async def test_a_program_goes_on_on_a_newer_schema_that_tolerates_it(engine: AsyncEngine) -> None:
+    await _pretend(engine, "9999", head())
+    assert await is_current(engine)
+    await require_current(engine)
+
+
+async def test_a_program_ends_on_a_newer_schema_that_does_not_tolerate_it(engine: AsyncEngine) -> None:
+    await _pretend(engine, "9999", "9998")
+    assert not await is_current(engine)
+    with pytest.raises(MigrationsPendingError, match="newer"):
+        await require_current(engine)
+
+
+async def test_a_program_does_not_run_on_an_older_schema(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert not await is_current(engine)
+
+
+async def test_every_migration_says_what_it_tolerates(engine: AsyncEngine) -> None:
+    tolerated = migrate._tolerated()
+    assert all(oldest <= revision and oldest in tolerated for revision, oldest in tolerated.items())
+    async with engine.connect() as connection:
+        rows = (await connection.execute(text("SELECT revision, tolerates FROM schema_versions"))).all()
+    # The first version's schema has no such table.
+    assert dict(map(tuple, rows)) == {revision: oldest for revision, oldest in tolerated.items() if revision > "0001"}
+
+
+async def test_a_locked_table_makes_a_migration_wait_its_turn_and_nobody_behind_it(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_WITHIN_MS", 50)
+    monkeypatch.setattr(migrate, "PAUSE_S", 0.05)
+    await _to_first(empty_database_url)
+    holder = create_engine(empty_database_url, 2, application_name="a report")
+    waited = asyncio.Event()
+    async with holder.connect() as connection:
+        await connection.execute(text("LOCK TABLE alembic_version IN SHARE MODE"))
+        upgrading = asyncio.create_task(upgrade(empty_database_url, lambda _: waited.set()))
+        await asyncio.wait_for(waited.wait(), 20)
+        async with holder.connect() as other:
+            await other.execute(text("SET statement_timeout = 5000"))
+            await other.execute(text("SELECT 1 FROM alembic_version"))
+        await connection.rollback()
+        await upgrading
+    assert await applied(holder) == head()
+    await holder.dispose()
+
+
+async def test_a_table_that_stays_locked_ends_the_upgrade_with_a_cure(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_WITHIN_MS", 20)
+    monkeypatch.setattr(migrate, "PAUSE_S", 0.0)
+    monkeypatch.setattr(migrate, "LOCK_TRIES", 3)
+    await _to_first(empty_database_url)
+    holder = create_engine(empty_database_url, 1, application_name="a report")
+    async with holder.connect() as connection:
+        await connection.execute(text("LOCK TABLE alembic_version IN SHARE MODE"))
+        with pytest.raises(MigrationsPendingError, match="a report"):
+            await upgrade(empty_database_url)
+    await upgrade(empty_database_url)
+    assert await differences(empty_database_url) == []
+    await holder.dispose()
+
+
+async def test_an_upgrade_that_does_not_roll_is_refused_while_processes_run(empty_database_url: str) -> None:
+    await _to_first(empty_database_url)
+    running = create_engine(empty_database_url, 1)
+    async with running.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        with pytest.raises(MigrationsPendingError, match="stop every"):
+            await upgrade(empty_database_url)
+    await running.dispose()
+    assert (await upgrade(empty_database_url)).before == "0001"
+
+
+async def _to_first(url: str) -> None:
+    """The schema of the first version."""
+    async with migrate._alone(url) as connection:
+        await migrate._run(connection, lambda found: command.upgrade(migrate._config(found), "0001"))

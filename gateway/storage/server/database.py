@@ -14,6 +14,7 @@ import asyncpg
 from gateway.storage.server.engine import (
     CACHED_STATEMENTS,
     CONNECT_WITHIN_S,
+    POOL_NAME,
     STATEMENT_TIMEOUT_MS,
     WAIT_FOR_CONNECTION_S,
     command_timeout_s,
@@ -32,7 +33,7 @@ Connection = Any
 class Database:
     """Connections to one database, opened when first used. Must be closed."""
 
-    def __init__(self, url: str, pool_size: int, *, application_name: str = "sluice") -> None:
+    def __init__(self, url: str, pool_size: int, *, application_name: str = POOL_NAME) -> None:
         self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._pool_size = pool_size
         self._application_name = application_name

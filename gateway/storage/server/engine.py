@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 __all__ = ["AsyncEngine", "create_engine", "with_driver"]
 
+POOL_NAME = "sluice"
+"""The `application_name` of every connection of a process that serves or works."""
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 1_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
@@ -21,7 +23,7 @@ def _to_json(value: Any) -> str:
 
 
 def create_engine(
-    url: str, pool_size: int, *, application_name: str = "sluice", statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+    url: str, pool_size: int, *, application_name: str = POOL_NAME, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> AsyncEngine:
     """An engine for a `postgresql+asyncpg://` URL (plain `postgresql://` is taken as that)."""
     return create_async_engine(

@@ -1,13 +1,21 @@
-"""Migrations (Alembic): upgrading, and telling whether a database is up to date.
+"""Migrations (Alembic): upgrading, and telling which programs may run on a database.
+
+Two versions can run: every migration says `tolerates`, the oldest revision whose programs still run on the schema that
+it leaves. It stands in the table `schema_versions`, where an older program, which does not know the migration, reads
+it. Each migration is a transaction of its own; it waits for a table's lock a bounded time and then tries again, so
+that it never holds up the payments that queue behind it. Indexes are built concurrently (`storage.server.ddl`).
 
 Write a new one with `python -m gateway.storage.server.migrate "what changes"`: it compares a migrated scratch database
-with the tables. While nothing is released, `python -m gateway.storage.server.migrate --first` writes 0001 anew.
+with the tables.
 """
 
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,38 +25,75 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.storage.server.engine import with_driver
+from gateway.storage.server.engine import POOL_NAME, with_driver
 from gateway.storage.tables import metadata
 
-__all__ = ["MigrationsPendingError", "applied", "differences", "head", "require_current", "upgrade"]
+__all__ = [
+    "MigrationsPendingError",
+    "Upgraded",
+    "applied",
+    "differences",
+    "head",
+    "is_current",
+    "require_current",
+    "upgrade",
+]
 
 T = TypeVar("T")
+Tell = Callable[[str], None]
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK_KEY = 0x51_75_1C_E0
-"""Advisory lock of a migrating transaction, so that processes started together migrate one after the other."""
-FIRST = "first_payment"
+"""Advisory lock of a migrating program, so that processes started together migrate one after the other."""
+LOCK_WITHIN_MS = 2_000
+"""How long a migration waits for a table: whoever wants the table after it waits as long."""
+LOCK_TRIES = 30
+PAUSE_S = 1.0
+LOCK_NOT_AVAILABLE = "55P03"
+
+READ_TOLERATED = "SELECT tolerates FROM schema_versions WHERE revision = :revision"
+READ_RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
+READ_HOLDERS = """
+SELECT pid, application_name, now() - xact_start AS since FROM pg_stat_activity
+WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+ORDER BY xact_start LIMIT 5
+"""
 
 
 class MigrationsPendingError(Exception):
-    """The database's schema is not the program's. The message says what to do."""
+    """The database's schema is not the program's, or cannot become it now. The message says what to do."""
 
 
-def _config(connection: sa.Connection | None = None) -> Config:
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """What an upgrade did: the revision before it (None: empty) and after it."""
+
+    before: str | None
+    after: str
+
+
+def _config(connection: sa.Connection | None = None, tell: Tell = lambda _: None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["tell"] = tell
     return config
+
+
+@cache
+def _tolerated() -> dict[str, str]:
+    """Every revision of this program, the newest first, with the oldest that it tolerates."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return {script.revision: script.module.tolerates for script in scripts}
 
 
 def head() -> str:
     """The newest revision this program knows."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    assert newest is not None
-    return newest
+    return next(iter(_tolerated()))
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -61,69 +106,132 @@ async def applied(engine: AsyncEngine) -> str | None:
         return await connection.run_sync(_revision)
 
 
+async def is_current(engine: AsyncEngine) -> bool:
+    """Whether this program may run on the database: its revision is ours, or a newer one that tolerates us."""
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_revision)
+        return found == head() or (found is not None and await connection.run_sync(_tolerates_us, found))
+
+
+def _tolerates_us(connection: sa.Connection, found: str) -> bool:
+    if found in _tolerated():
+        return False  # older than this program, which needs what comes after it
+    tolerated = connection.execute(sa.text(READ_TOLERATED), {"revision": found}).scalar_one_or_none()
+    return tolerated in _tolerated()
+
+
 async def require_current(engine: AsyncEngine) -> None:
-    """Raises MigrationsPendingError unless the database is at the program's revision."""
+    """Raises MigrationsPendingError unless this program may run on the database."""
     found = await applied(engine)
     if found == head():
         return
-    if found is None or _knows(found):
+    if found is None or found in _tolerated():
         at = found or "no revision"
         raise MigrationsPendingError(f"migrations pending: the database is at {at}, not {head()}: run `sluice migrate`")
-    raise MigrationsPendingError(_newer(found))
+    async with engine.connect() as connection:
+        if not await connection.run_sync(_tolerates_us, found):
+            raise MigrationsPendingError(_newer(found))
 
 
-async def upgrade(url: str) -> str | None:
-    """Bring the database to the newest revision, in one transaction; what it was at before.
+async def upgrade(url: str, tell: Tell = lambda _: None, *, force: bool = False) -> Upgraded:
+    """Bring the database to the newest revision, one migration after the other; done again, it goes on where it ended.
 
-    Raises MigrationsPendingError when a newer program has migrated it already.
+    Raises MigrationsPendingError when a newer program has migrated it already, when a migration does not tolerate the
+    processes that run on it (`force` goes on all the same), and when a table stays locked by others.
     """
-    return await _on_connection(url, _upgrade)
+    async with _alone(url) as connection:
+        before = await _run(connection, _revision)
+        if before == head():
+            return Upgraded(before, before)
+        if before is not None and before not in _tolerated():
+            raise MigrationsPendingError(_newer(before))
+        if before is not None and not force:
+            await _require_tolerant(connection, before)
+        tried = 0
+        while True:
+            try:
+                await _run(connection, lambda connection: command.upgrade(_config(connection, tell), "head"))
+            except DBAPIError as error:
+                tried += 1
+                if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                    raise
+                if tried == LOCK_TRIES:
+                    raise MigrationsPendingError(await _locked(connection)) from None
+                tell(f"a table is locked by others, trying again ({tried} of {LOCK_TRIES})")
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return Upgraded(before, head())
 
 
-def _upgrade(connection: sa.Connection) -> str | None:
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
-    before = _revision(connection)
-    if before is not None and not _knows(before):
-        raise MigrationsPendingError(_newer(before))
-    command.upgrade(_config(connection), "head")
-    return before
+async def _require_tolerant(connection: AsyncConnection, before: str) -> None:
+    """Refuse to take the schema away from under running processes of the version before."""
+    pending = list(_tolerated())[: list(_tolerated()).index(before)]
+    if all(_tolerated()[revision] <= before for revision in pending):
+        return
+    running = (await connection.execute(sa.text(READ_RUNNING), {"name": POOL_NAME})).scalar_one()
+    await connection.rollback()
+    if running:
+        raise MigrationsPendingError(
+            f"this upgrade (from {before} to {head()}) does not run beside the version before it, and {running} "
+            "connections of running sluice processes are open: stop every `sluice serve` and `sluice worker`, migrate, "
+            "then start the new version (or `sluice migrate --force`, if these are not processes of the version before)"
+        )
+
+
+async def _locked(connection: AsyncConnection) -> str:
+    rows = (await connection.execute(sa.text(READ_HOLDERS))).all()
+    await connection.rollback()
+    held = "; ".join(f"pid {row.pid} ({row.application_name or 'no name'}) for {row.since}" for row in rows)
+    return (
+        f"a table stayed locked by others {LOCK_TRIES} times. Nothing is half done: end what holds it and run `sluice "
+        f"migrate` again. Transactions that are open now: {held or 'none'}"
+    )
 
 
 async def differences(url: str) -> list[Any]:
     """What Alembic would change in the database to make it like `gateway.storage.tables`; empty when they agree."""
-    return await _on_connection(url, lambda connection: compare_metadata(_comparison(connection), metadata))
+    async with _alone(url) as connection:
+        return await _run(connection, lambda connection: compare_metadata(_comparison(connection), metadata))
 
 
 def _comparison(connection: sa.Connection) -> MigrationContext:
     return MigrationContext.configure(connection, opts={"compare_type": True})
 
 
-def _knows(revision: str) -> bool:
-    return any(script.revision == revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
-
-
 def _newer(found: str) -> str:
     return f"the database is at revision {found}, which this sluice ({head()}) does not know: run the newer sluice"
 
 
-async def _on_connection(url: str, work: Callable[[sa.Connection], T]) -> T:
-    engine = create_async_engine(with_driver(url), poolclass=NullPool)
+@asynccontextmanager
+async def _alone(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection for migrations, while no other program migrates: another connection's transaction holds the lock."""
+    settings = {"lock_timeout": str(LOCK_WITHIN_MS), "application_name": "sluice migrate", "timezone": "UTC"}
+    engine = create_async_engine(
+        with_driver(url), poolclass=NullPool, connect_args={"server_settings": settings, "statement_cache_size": 0}
+    )
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
+        async with engine.connect() as guard, engine.connect() as connection:
+            # It has no snapshot between its statements, so that an index that is built concurrently does not wait.
+            await guard.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            await guard.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            await guard.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+            yield connection
     finally:
         await engine.dispose()
 
 
-def _write(message: str, first: bool) -> None:
+async def _run(connection: AsyncConnection, work: Callable[[sa.Connection], T]) -> T:
+    """Work that begins and ends its own transactions."""
+    try:
+        return await connection.run_sync(work)
+    finally:
+        await connection.rollback()
+
+
+def _write(message: str) -> None:
     from gateway.storage.server.embedded import EmbeddedPostgres
 
-    known = sorted(FOLDER.glob("versions/[0-9]*.py"))
-    if first:
-        for path in known:
-            path.unlink()
-        known = []
-    number = f"{len(known) + 1:04}"
+    number = f"{len(sorted(FOLDER.glob('versions/[0-9]*.py'))) + 1:04}"
     with tempfile.TemporaryDirectory(prefix="sluice-") as folder:
         Path(folder).chmod(0o711)
         with EmbeddedPostgres(Path(folder), durable=False) as server:
@@ -131,21 +239,19 @@ def _write(message: str, first: bool) -> None:
 
 
 async def _revise(url: str, message: str, number: str) -> None:
-    def revise(connection: sa.Connection) -> None:
-        if number != "0001":
-            _upgrade(connection)
-        command.revision(_config(connection), message, autogenerate=True, rev_id=number)
-
-    await _on_connection(url, revise)
+    await upgrade(url)
+    async with _alone(url) as connection:
+        await _run(
+            connection,
+            lambda connection: command.revision(_config(connection), message, autogenerate=True, rev_id=number),
+        )
     for path in FOLDER.glob(f"versions/{number}_*.py"):
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if not line.strip().startswith("# ###")))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--first"]:
-        _write(FIRST, first=True)
-    elif len(sys.argv) == 2:
-        _write(sys.argv[1], first=False)
+    if len(sys.argv) == 2:
+        _write(sys.argv[1])
     else:
         sys.exit(__doc__)
