@@ -1,14 +1,12 @@
 """Builds and wires everything; nobody else does."""
 
-import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,7 +23,6 @@ from gateway.api.admin.anomalies import admin_anomaly_routes
 from gateway.api.admin.calls import admin_routes
 from gateway.api.admin.deliveries import admin_delivery_routes
 from gateway.api.application import Api, Readiness, build_app
-from gateway.domain.payments import Payment
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
@@ -34,6 +31,7 @@ from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.providers import AdapterProviders, Build
+from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
@@ -74,39 +72,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class RunningTasks:
-    """Work that goes on when its caller goes away, awaited when the process ends."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Payment]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
-        """Run `work` and keep hold of it until it is done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    @property
-    def running(self) -> int:
-        """How many run now."""
-        return len(self._tasks)
-
-    async def finish(self, within_s: float) -> None:
-        """Wait for what runs, a bounded time."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _done(self, task: "asyncio.Task[Payment]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # The payment is in the books with something due: a worker takes it up.
-            log.error("submission failed", exc_info=error)
-
-
 @dataclass(frozen=True, slots=True)
 class System:
     """A running gateway: what commands and tests need of it."""
@@ -142,7 +107,20 @@ class _CountedCallbacks:
 async def system(
     settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
 ) -> AsyncIterator[System]:
-    """A gateway on the settings' database: its API, its workers, or both. Ends in good order."""
+    """A gateway on the settings' database: its API, its workers, or both.
+
+    The exit stack is the shutdown order: what is pushed last ends first, so each part ends while what it needs still
+    runs. From the outside in:
+
+    1. the ticks stop, then the follower lets its questions end: nothing new is claimed;
+    2. running submissions finish, a bounded time: what they hear is still recorded;
+    3. the books are drained: every order and observation that waits is committed;
+    4. the deliverer ends, the results of its sends are written, the way out to endpoints is closed;
+    5. the catalogue is watched no more;
+    6. connections to PSPs are dropped, then those to the database.
+
+    The HTTP server stands before all of it (`gateway.run.serving`): it takes no new requests once this begins.
+    """
     assert settings.database_url is not None, "the caller starts or names a database"
     assert settings.card_keys is not None, "the caller gives a key ring"
     timezone = ZoneInfo(settings.business_timezone)

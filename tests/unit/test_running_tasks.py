@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.payments import Payment
-from gateway.run.wiring import RunningTasks
+from gateway.run.running_tasks import RunningTasks
 from tests.unit.domain.samples import payment
 
 LONG_S, AT_ONCE_S = 60.0, 0.0
