@@ -10,7 +10,7 @@ from sandbox.journal import Journal, JournalUnreadableError
 
 __all__ = ["Books", "Kind", "Order", "State", "mask_card"]
 
-Kind = Literal["open_card", "consume", "withhold", "collect"]
+Kind = Literal["open_card", "consume", "withhold", "collect", "refund"]
 State = Literal["processing", "succeeded", "failed"]
 Callback = Literal["none", "owed", "done"]
 
@@ -56,6 +56,8 @@ class Order:
     callback: Callback = "none"
     sends: int = 0
     echo: dict[str, str] = field(default_factory=dict)
+    original: str | None = None
+    """Of a refund: the order number of the payment that it gives back."""
 
     @property
     def card_tail(self) -> str:
@@ -75,6 +77,7 @@ class Order:
             "card": self.card,
             "transaction_no": self.transaction_no,
             "txn_time": self.txn_time,
+            "original": self.original,
             "received_at": _rfc3339(self.received_at),
             "finished_at": _rfc3339(self.finished_at),
         }
@@ -116,6 +119,15 @@ class Books:
     def get(self, order_no: str) -> Order | None:
         """The order of this number, or None."""
         return self._orders.get(order_no)
+
+    def of_transaction(self, transaction_no: str) -> Order | None:
+        """The order of this number of the provider's own, or None."""
+        return next((order for order in self._orders.values() if order.transaction_no == transaction_no), None)
+
+    def left_of(self, payment: Order) -> int:
+        """What may still be given back of a payment, in fen: refunds that are open count, failed ones do not."""
+        refunds = (order for order in self._orders.values() if order.original == payment.order_no)
+        return payment.amount - sum(refund.amount for refund in refunds if refund.state != "failed")
 
     def add(self, order: Order) -> None:
         """Take a new order; its number must be new."""

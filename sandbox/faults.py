@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 __all__ = ["CALLBACK_FAULTS", "Fault", "FaultRefusedError", "Faults", "Occasion", "Operation"]
 
-Operation = Literal["pay", "authenticate", "query", "query_authentication"]
-OPERATIONS: Final = ("pay", "authenticate", "query", "query_authentication")
+Operation = Literal["pay", "authenticate", "refund", "query", "query_authentication"]
+OPERATIONS: Final = ("pay", "authenticate", "refund", "query", "query_authentication")
 WORKING_OPERATIONS: Final = ("pay", "authenticate")
 MAX_SECONDS: Final = 3600.0
 MAX_FAULTS: Final = 1000

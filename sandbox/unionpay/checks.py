@@ -37,6 +37,7 @@ FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
     "txnAmt": _pattern("0*[1-9][0-9]{0,11}"),
     "accType": _pattern("01"),
     "backUrl": _pattern("https?://[^ ]{1,500}"),
+    "origQryId": _pattern("[0-9]{21}"),
     "reqReserved": lambda value: len(value) <= MAX_RESERVED,
 }
 COMMON: Final = ("version", "encoding", "signMethod", "channelType", "accessType", "merId", "orderId", "txnTime")

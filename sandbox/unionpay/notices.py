@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from sandbox.books import Order
 from sandbox.config import SandboxConfig
-from sandbox.faults import Faults, Occasion
+from sandbox.faults import Faults, Occasion, Operation
 from sandbox.keys import Identity, unknown_ca
 from sandbox.magic import CALLBACK_LOST
 from sandbox.unionpay.wire import encode_form, sign
@@ -47,7 +47,8 @@ class Notices:
 
     async def write(self, order: Order, fields: Mapping[str, str], charset: str) -> Notice | None:
         """The notification of a final order, or None when a fault loses it."""
-        occasion = Occasion("pay", order.order_no, order.card_tail, order.amount)
+        operation: Operation = "refund" if order.kind == "refund" else "pay"
+        occasion = Occasion(operation, order.order_no, order.card_tail, order.amount)
         if self._faults.take("lose_callback", occasion) or order.amount == CALLBACK_LOST:
             return None
         if self._faults.take("wrong_amount_callback", occasion):

@@ -1,4 +1,4 @@
-"""What UnionPay does for each transaction type: openings, tokens, SMS, charges, queries."""
+"""What UnionPay does for each transaction type: openings, tokens, SMS, charges, refunds, queries."""
 
 import itertools
 import time
@@ -21,11 +21,13 @@ __all__ = ["Answer", "Business", "Transactions", "answer_to", "notice_of"]
 
 CODES: Final = Codes(success="00", accepted="00", interim="05", balance_short="64")
 ECHOED: Final = ("version", "encoding", "signMethod", "txnType", "txnSubType", "bizType", "accessType", "merId")
-ECHOED_OF_ORDER: Final = ("orderId", "txnTime", "txnAmt", "currencyCode", "reqReserved")
+ECHOED_OF_ORDER: Final = ("orderId", "txnTime", "txnAmt", "currencyCode", "reqReserved", "origQryId")
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 TRACE_DIGITS: Final = 6
 FUNDS: Final = ("txnAmt", "currencyCode", "backUrl")
+CHARGES: Final = ("consume", "withhold")
 WITHHOLD_WANTED: Final = (*FUNDS, "accType", "accNo", "customerInfo")
+REFUND_WANTED: Final = (*FUNDS, "origQryId")
 FOUR_ELEMENTS: Final = ("certifTp", "certifId", "customerNm", "phoneNo")
 
 Answer = dict[str, str]
@@ -96,6 +98,8 @@ class Transactions:
             ("01", "01", "000902"): Business("pay", (*FUNDS, "tokenPayData"), self._consume),
             ("11", "00", "000501"): Business("pay", WITHHOLD_WANTED, self._withhold),
             ("11", "02", "000501"): Business("pay", WITHHOLD_WANTED, self._withhold),
+            ("04", "00", "000902"): Business("refund", REFUND_WANTED, self._refund),
+            ("04", "00", "000501"): Business("refund", REFUND_WANTED, self._refund),
         }
 
     def of_back_message(self, message: Message) -> Business:
@@ -116,6 +120,9 @@ class Transactions:
         order = self._books.get(read.order_no) if operation.startswith("query") else None
         if order is not None:
             return Occasion(operation, order.order_no, order.card_tail, order.amount)
+        original = self._books.of_transaction(read.message["origQryId"]) if operation == "refund" else None
+        if original is not None:
+            return Occasion(operation, read.order_no, original.card_tail, read.amount)
         opening = self._openings.of_token(read.token, read.tr_id) if read.token else None
         tail = read.card_no[-4:] if opening is None else opening.card[-4:]
         return Occasion(operation, read.order_no, tail, read.amount)
@@ -204,6 +211,25 @@ class Transactions:
             raise RefusedError("72")
         return self._charge(read, "withhold", mask_card(read.card_no))
 
+    def _refund(self, read: Request) -> Answer:
+        # The texts in brackets are official (H); which respCode stands beside each is not public (L).
+        self._refuse_duplicate(read)
+        original = self._books.of_transaction(read.message["origQryId"])
+        if original is None or original.kind not in CHARGES or original.state != "succeeded":
+            raise RefusedError("35", "2040004")
+        if original.echo.get("bizType") != read.message["bizType"]:
+            raise RefusedError("36", "bizType")
+        left = self._books.left_of(original)
+        if read.amount > left:
+            raise RefusedError("36" if left else "45", "2050004" if left else "2050002")
+        occasion = self.occasion(read, "refund")
+        course = Course(CODES.accepted, CODES.success, self._config.processing_delay_s, CODES.interim)
+        if (code := table.magic_amount(read.amount)) is not None and code not in table.WORKED:
+            course = replace(course, answer=code, final=code, after_s=0.0)
+        course = self._bent(course, occasion)
+        order = self._book(read, "refund", original.card, course, original=original.order_no)
+        return answer_to(read.message, course.answer) | {"queryId": order.transaction_no or ""}
+
     def _live_opening(self, read: Request) -> Opening:
         opening = self._openings.of_token(read.token, read.tr_id)
         if opening is None:
@@ -248,7 +274,7 @@ class Transactions:
             self._books.submitted_again(order)
             raise RefusedError(table.DUPLICATE)
 
-    def _book(self, read: Request, kind: Kind, card: str, course: Course) -> Order:
+    def _book(self, read: Request, kind: Kind, card: str, course: Course, *, original: str | None = None) -> Order:
         now = time.time()
         order = Order(
             order_no=read.order_no,
@@ -265,6 +291,7 @@ class Transactions:
             txn_time=read.message["txnTime"],
             back_url=read.message["backUrl"],
             echo={name: read.message[name] for name in (*ECHOED, *ECHOED_OF_ORDER) if read.message[name]},
+            original=original,
         )
         self._provider.take(order)
         return order
@@ -277,6 +304,7 @@ class Transactions:
             "txnAmt": order.echo.get("txnAmt", ""),
             "currencyCode": order.echo.get("currencyCode", ""),
             "reqReserved": order.echo.get("reqReserved", ""),
+            "origQryId": order.echo.get("origQryId", ""),
             "queryId": order.transaction_no or "",
             "origRespCode": order.code,
             "origRespMsg": _text_of(order.code),

@@ -166,6 +166,23 @@ class UnionPayMerchant:
             backUrl=back_url or "http://127.0.0.1:9/callbacks",
         )
 
+    def refunding(self, order_no: str, query_id: str, amount: int = 1000, *, back_url: str = "") -> Fields:
+        return self.fields(
+            "04/00/000501",
+            order_no,
+            origQryId=query_id,
+            txnAmt=str(amount),
+            currencyCode="156",
+            backUrl=back_url or "http://127.0.0.1:9/callbacks",
+        )
+
+    async def paid(self, sandbox: "Sandbox", amount: int = 1000) -> Fields:
+        """A withhold that succeeded: the synchronous answer, with its queryId."""
+        await self.open()
+        answer = await self.send(self.withholding(self.number(), amount))
+        assert (await sandbox.final("unionpay", answer["orderId"]))["state"] == "succeeded"
+        return answer
+
     async def query(self, order_no: str, **more: str) -> Fields:
         fields = self.fields("00/00/000000", order_no) | more
         return await self.send(fields, "queryTrans.do")
