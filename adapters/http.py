@@ -1,19 +1,23 @@
 """The wire: one HTTP exchange over an aiohttp session, and the only place that decides what was *not sent*.
 
-Not sent is only `aiohttp.ClientConnectorError` and its kinds (name resolution, refusal, TLS before the request). All
-else is `AnswerLostError`: a server that hung up, a timeout, even one while connecting (it also covers the wait for a
-free connection, and what aiohttp calls it has changed before), an answer cut or too big, whatever is not recognised.
+Not sent is a fact about bytes, not about the class of an exception: nothing of the request was handed to a connection.
+So a name that does not resolve, a refusal, a silent SYN, TLS that fails or never answers are `NotSentError`. From the
+moment that writing begins everything is `AnswerLostError`: a server that hung up, a timeout, an answer cut or too big,
+interim answers without end, whatever is not recognised.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed, wait_random
 from yarl import URL
 
+from gateway.connector import BoundedConnector
 from gateway.ports import AnswerLostError, NotSentError, Transport, TransportError
 
 __all__ = ["MAX_BODY_BYTES", "AiohttpTransport", "retry_not_sent"]
@@ -27,6 +31,8 @@ CONNECTIONS: Final = 1256
 DNS_CACHE_S: Final = 10
 
 TRIES: Final = 3
+TRIES_WITHIN_S: Final = 5.0
+"""From the first try on: later than that others may already be asking about the order."""
 WAITS_S: Final = (0.1, 0.3)
 JITTER_S: Final = 0.1
 
@@ -90,7 +96,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _open(self) -> aiohttp.ClientSession:
         """On the first call, since a session belongs to the loop that runs."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=BoundedConnector(
                 limit=self._connections,
                 keepalive_timeout=self._keep_alive_s,
                 ttl_dns_cache=DNS_CACHE_S,
@@ -99,6 +105,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             trust_env=False,
             auto_decompress=True,
             middlewares=(_once,),
+            request_class=_Request,
         )
         return self._session
 
@@ -114,24 +121,39 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return b"".join(pieces)
 
 
+class _Request(aiohttp.ClientRequest):
+    """Knows whether any of it may have been written."""
+
+    is_begun = False
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Called with a connection that is made; what comes from here on may have reached the server."""
+        self.is_begun = True
+        return await super().send(conn)
+
+
 async def _once(
     request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 ) -> aiohttp.ClientResponse:
     """Turn errors into ours below the place where aiohttp would send an idempotent request again on its own."""
     try:
         return await handler(request)
-    except aiohttp.ClientConnectorError as error:
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        assert isinstance(request, _Request)
+        if request.is_begun:
+            raise AnswerLostError(f"no answer: {type(error).__name__}") from error
         raise NotSentError(f"not connected: {type(error).__name__}") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise AnswerLostError(f"no answer: {type(error).__name__}") from error
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
-    """All four phases of httpx must be said. The whole exchange may take connect + read."""
+    """All four phases of httpx must be said. The whole exchange may take connect + read.
+
+    The limit of connecting covers the name, the connection and TLS, and ends before the total: what was never
+    connected is told by it, as not sent. aiohttp has no limit for writing alone: it lies within the total.
+    """
     said = request.extensions.get("timeout") or {}
-    connect, read, _, pool = (_seconds(said.get(phase), phase) for phase in _PHASES)
-    # aiohttp has no limit for writing alone: it lies within the total.
-    return aiohttp.ClientTimeout(total=connect + read, connect=connect + pool, sock_connect=connect, sock_read=read)
+    connect, read, _, _ = (_seconds(said.get(phase), phase) for phase in _PHASES)
+    return aiohttp.ClientTimeout(total=connect + read, connect=connect, sock_connect=connect, sock_read=read)
 
 
 def _seconds(value: object, phase: str) -> float:
@@ -140,8 +162,16 @@ def _seconds(value: object, phase: str) -> float:
     return float(value)
 
 
-def retry_not_sent(transport: Transport, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Transport:
-    """The same transport, trying again what was not sent, and nothing else: TRIES times in all, the same request."""
+def retry_not_sent(
+    transport: Transport,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Transport:
+    """The same transport, trying again what was not sent, and nothing else: the same request, TRIES times in all.
+
+    No try begins later than TRIES_WITHIN_S after the first. `clock` tells seconds.
+    """
     policy = retry(
         retry=retry_if_exception_type(NotSentError),
         stop=stop_after_attempt(TRIES - 1),
@@ -150,13 +180,26 @@ def retry_not_sent(transport: Transport, *, sleep: Callable[[float], Awaitable[N
         reraise=True,
     )
 
-    again = policy(transport.__call__)
-
     async def call(request: httpx.Request) -> httpx.Response:
+        began = clock()
         try:
             return await transport(request)  # nearly every call: the policy costs as much as the rest of it
-        except NotSentError:
-            await sleep(WAITS_S[0])
-            return await again(request)
+        except NotSentError as error:
+            first = error
+        await sleep(WAITS_S[0])
+
+        async def in_time() -> httpx.Response:
+            if clock() - began > TRIES_WITHIN_S:
+                raise _TooLateError from first
+            return await transport(request)
+
+        try:
+            return await policy(in_time)()
+        except _TooLateError:
+            raise first from None
 
     return call
+
+
+class _TooLateError(Exception):
+    """No more tries: the time for them is over."""

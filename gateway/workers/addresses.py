@@ -1,7 +1,8 @@
 """Which addresses notifications may go to.
 
 The names of an endpoint are in the hands of whoever runs it, so what they resolve to decides, not how they look.
-Addresses that carry another address inside (IPv4-mapped, NAT64, 6to4) count as the one inside.
+Addresses that carry another address inside (IPv4-mapped, -compatible and -translated, NAT64, 6to4) count as the one
+inside.
 """
 
 from enum import Enum
@@ -16,7 +17,7 @@ class Place(Enum):
 
     PUBLIC = "public"
     PRIVATE = "private"
-    """Loopback, private, shared (CGNAT) and other non-global addresses: only for endpoints that allow it."""
+    """Loopback, private, shared (CGNAT) and other special addresses: only for endpoints that allow it."""
     NEVER = "never"
     """Metadata, link-local, multicast, unspecified, reserved: for nobody."""
 
@@ -42,11 +43,34 @@ NEVER = _networks(
     "64:ff9b:1::/48",  # local NAT64 (RFC 8215): what is inside depends on that network
 )
 PRIVATE = _networks(
-    "fec0::/10",  # site-local, deprecated, which Python calls global
+    # IANA IPv4 Special-Purpose Address Registry, but for what is globally reachable and for what stands in NEVER.
+    "10.0.0.0/8",
+    "100.64.0.0/10",  # shared (CGNAT)
+    "127.0.0.0/8",
+    "172.16.0.0/12",
+    "192.0.0.0/24",  # protocol assignments
+    "192.0.2.0/24",  # documentation
+    "192.88.99.0/24",  # 6to4 relays, deprecated
+    "192.168.0.0/16",
+    "198.18.0.0/15",  # benchmarking
+    "198.51.100.0/24",  # documentation
+    "203.0.113.0/24",  # documentation
+    # IANA IPv6 Special-Purpose Address Registry, in the same way.
     "::1/128",
+    "100::/63",  # discard, dummy
+    "2001::/23",  # protocol assignments, Teredo among them
+    "2001:db8::/32",  # documentation
+    "3fff::/20",  # documentation
+    "5f00::/16",  # segment routing
+    "fc00::/7",  # unique local
+    "fec0::/10",  # site-local, deprecated
 )
+"""Written out, since libraries have each their own idea of what is global."""
+UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out for global unicast: what lies elsewhere is reserved."""
 NAT64 = IPv6Network("64:ff9b::/96")
 COMPATIBLE = IPv6Network("::/96")
+TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 
 
 @lru_cache(REMEMBERED_ADDRESSES)
@@ -66,7 +90,7 @@ def place_of(text: str) -> Place:
     inside = _inside(address)
     if inside is not None:
         return place_of(str(inside))
-    return Place.PUBLIC if address.is_global else Place.PRIVATE
+    return Place.PUBLIC if isinstance(address, IPv4Address) or address in UNICAST else Place.PRIVATE
 
 
 def is_allowed(text: str, allow_private: bool) -> bool:
@@ -82,6 +106,6 @@ def _within(address: IPv4Address | IPv6Address, networks: tuple[IPv4Network | IP
 def _inside(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     if isinstance(address, IPv4Address):
         return None
-    if address in NAT64 or address in COMPATIBLE:
+    if address in NAT64 or address in COMPATIBLE or address in TRANSLATED:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour

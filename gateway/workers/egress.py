@@ -7,6 +7,7 @@ written into the URL and never resolved. A connection goes to the address that w
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
 from yarl import URL
 
+from gateway.connector import BoundedConnector
 from gateway.flows.notify import Answer, NoAnswer, Reply
 from gateway.workers.addresses import is_allowed
 
@@ -35,6 +37,8 @@ LOOKUP_THREADS = 32
 """A name whose servers do not answer holds a thread for long; others must not wait for it."""
 URLS_REMEMBERED = 1024
 
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
+
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a name, as text. Raises OSError when there are none."""
 
@@ -49,9 +53,12 @@ class UrlRefusedError(ValueError):
 
 @lru_cache(URLS_REMEMBERED)
 def read_url(text: str) -> URL:
-    """An endpoint's URL: http or https, a host, no user and no password. Raises UrlRefusedError."""
+    """An endpoint's URL, sent byte for byte: http or https, a host, no user or password. Raises UrlRefusedError."""
+    if _BLANK.search(text):
+        raise UrlRefusedError("blanks or control characters")
     try:
-        url = URL(text)
+        # What is ASCII goes out as it is written; only other characters must be encoded for the wire.
+        url = URL(text, encoded=text.isascii())
         port = url.port
     except ValueError:
         raise UrlRefusedError("not a URL") from None
@@ -105,7 +112,7 @@ class Egress:
         return session
 
     def _open(self, allow_private: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
             resolver=_CheckedResolver(self._lookup, allow_private),
             socket_factory=_checked_socket(allow_private),
             ttl_dns_cache=ADDRESSES_KEPT_S,

@@ -209,6 +209,42 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_sent(transport: Aioh
     assert not psp.requests
 
 
+async def test_a_name_whose_servers_never_answer_is_not_sent(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def for_ever(*_: object, **__: object) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", for_ever)
+    with pytest.raises(NotSentError):
+        await transport(a_request("http://psp.invalid/", connect_s=SOON_S))
+
+
+async def test_a_connection_that_nobody_accepts_is_not_sent(transport: AiohttpTransport) -> None:
+    # A full backlog drops what comes after it: the SYN is never answered.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(deaf.getsockname())
+        with pytest.raises(NotSentError):
+            await transport(a_request(f"http://127.0.0.1:{deaf.getsockname()[1]}/", connect_s=SOON_S))
+        for filler in fillers:
+            filler.close()
+
+
+async def test_tls_that_never_answers_is_not_sent(transport: AiohttpTransport) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotSentError):
+            await transport(a_request(f"https://127.0.0.1:{port}/", connect_s=SOON_S))
+
+
 # Lost
 
 
@@ -221,17 +257,6 @@ async def test_an_answer_that_breaks_off_is_lost_and_was_asked_for_once(
             with pytest.raises(AnswerLostError):
                 await transport(a_request(psp.url, method=method))
         assert len(psp.requests) == 1
-
-
-async def test_a_connection_that_takes_too_long_is_lost_since_only_a_failed_one_is_not_sent(
-    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def for_ever(*_: object, **__: object) -> Any:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", for_ever)
-    with pytest.raises(AnswerLostError):
-        await transport(a_request("http://psp.invalid/", connect_s=SOON_S, read_s=SOON_S))
 
 
 async def test_a_silent_server_is_lost(transport: AiohttpTransport) -> None:
@@ -265,6 +290,29 @@ async def test_an_answer_that_is_too_big_is_lost(transport: AiohttpTransport, sc
     async with a_psp(script) as psp:
         with pytest.raises(AnswerLostError):
             await transport(a_request(psp.url))
+
+
+async def test_a_server_may_send_a_few_interim_answers_first(transport: AiohttpTransport) -> None:
+    async def script(psp: Psp, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 3)
+        await answering(b"ok")(psp, writer)
+
+    async with a_psp(script) as psp:
+        for _ in range(2):
+            assert (await transport(a_request(psp.url))).content == b"ok"
+    assert psp.connections == 1
+
+
+async def test_interim_answers_without_end_are_lost_at_once(transport: AiohttpTransport) -> None:
+    async def script(psp: Psp, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+            await writer.drain()
+
+    async with a_psp(script) as psp:
+        with pytest.raises(AnswerLostError):
+            await asyncio.wait_for(_call(transport, a_request(psp.url)), AMPLE_S)
+        await asyncio.wait_for(psp.hung_up.wait(), AMPLE_S)
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\x01\x02\r\n\r\n", b"HTTP/9.9 abc\r\n\r\n", b"220 smtp ready\r\n"])
@@ -377,6 +425,25 @@ async def test_trying_again_has_an_end_and_the_error_stays_ours() -> None:
     with pytest.raises(NotSentError):
         await retry_not_sent(wire, sleep=wait)(a_request("http://psp.test/"))
     assert len(wire.sent) == TRIES
+
+
+@pytest.mark.parametrize(("connecting_s", "tries"), [(1.0, 3), (3.0, 2), (5.5, 1)])
+async def test_no_try_begins_later_than_five_seconds_after_the_first(connecting_s: float, tries: int) -> None:
+    now = 0.0
+    wire = Scripted([NotSentError("silent")] * TRIES)
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        nonlocal now
+        now += connecting_s
+        return await wire(request)
+
+    async def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    with pytest.raises(NotSentError):
+        await retry_not_sent(slowly, sleep=wait, clock=lambda: now)(a_request("http://psp.test/"))
+    assert len(wire.sent) == tries
 
 
 @pytest.mark.parametrize("error", [AnswerLostError("timeout"), ValueError("a bug")])

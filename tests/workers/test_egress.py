@@ -65,6 +65,46 @@ async def test_the_status_is_the_answer(egress: Egress, status: int) -> None:
     assert HEADERS.items() <= seen.headers.items()
 
 
+@pytest.mark.parametrize(
+    "target", ["/x?sp=%2Fa", "/x?a=%e4%b8%ad&b=1+2&c=~%7E", "/a//b/%2e%2E/c;d=1", "/x?q='*()!$,/:@"]
+)
+async def test_an_address_goes_out_byte_for_byte(egress: Egress, target: str) -> None:
+    lines: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(await reader.readline())
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await post(egress, f"http://127.0.0.1:{port}{target}") == Answer(204)
+    assert lines == [f"POST {target} HTTP/1.1\r\n".encode()]
+
+
+async def test_an_endpoint_that_sends_interim_answers_without_end_is_given_up(egress: Egress) -> None:
+    closed = asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+                await writer.drain()
+        except ConnectionError:
+            closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        reply = await asyncio.wait_for(post(egress, f"http://127.0.0.1:{port}/"), 5)
+        await asyncio.wait_for(closed.wait(), 5)
+    assert isinstance(reply, NoAnswer)
+
+
 async def test_retry_after_comes_along(egress: Egress) -> None:
     async with receiving(answering(503, **{"Retry-After": "120"})) as receiver:
         assert await post(egress, receiver.url()) == Answer(503, "120")
@@ -248,6 +288,25 @@ async def test_a_name_without_addresses_is_no_answer() -> None:
         ("198.18.0.1", Place.PRIVATE),
         ("::1", Place.PRIVATE),
         ("fc00::1", Place.PRIVATE),
+        ("192.0.0.8", Place.PRIVATE),
+        ("192.88.99.1", Place.PRIVATE),
+        ("198.51.100.7", Place.PRIVATE),
+        ("203.0.113.7", Place.PRIVATE),
+        ("100::1", Place.PRIVATE),
+        ("2001::1", Place.PRIVATE),
+        ("2001:db8::1", Place.PRIVATE),
+        ("3fff::1", Place.PRIVATE),
+        ("5f00::1", Place.PRIVATE),
+        ("4000::1", Place.PRIVATE),
+        ("::ffff:0:10.0.0.1", Place.PRIVATE),
+        ("::ffff:0:8.8.8.8", Place.PUBLIC),
+        ("::ffff:0:169.254.169.254", Place.NEVER),
+        ("2002:808:808::", Place.PUBLIC),
+        ("100.63.255.255", Place.PUBLIC),
+        ("100.128.0.0", Place.PUBLIC),
+        ("172.32.0.0", Place.PUBLIC),
+        ("198.20.0.0", Place.PUBLIC),
+        ("2001:200::", Place.PUBLIC),
         ("fec0::1", Place.PRIVATE),
         ("::ffff:10.0.0.1", Place.PRIVATE),
         ("::10.0.0.1", Place.PRIVATE),
@@ -295,6 +354,9 @@ def test_where_an_address_leads(address: str, place: Place) -> None:
         "http://user@shop.example/",
         "http://user:password@shop.example/",
         "http://[::1/",
+        "http://shop.example/a b",
+        "http://shop.example/a\r\nX-Injected: 1",
+        "http://shop.example/\x7f",
     ],
 )
 async def test_a_url_that_is_not_an_endpoint_is_refused_and_not_repeated(egress: Egress, url: str) -> None:
