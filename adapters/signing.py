@@ -1,12 +1,12 @@
 """RSA signatures and pinned certificate chains, as PSPs use them. Errors never contain key material."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1 as _SHA1
@@ -30,6 +30,8 @@ __all__ = [
 SHA1: HashAlgorithm = _SHA1()  # noqa: S303  the older PSP protocols sign with nothing else
 SHA256: HashAlgorithm = _SHA256()
 
+HASHES = frozenset({"sha1", "sha256", "sha384", "sha512"})
+"""Hashes that a pinned CA may sign with."""
 CERTIFICATES_REMEMBERED = 16
 MAX_PEM_CHARS = 16_384
 
@@ -68,7 +70,7 @@ def load_certificate(pem: str) -> x509.Certificate:
         raise SigningError("the certificate is too long")
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise SigningError("not a certificate in PEM") from None  # the parser's words may quote the key
 
 
@@ -91,6 +93,16 @@ def sha256_hex(text: bytes) -> str:
     return sha256(text).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Certified:
+    """What a certificate says, read whole: its fields are parsed only when they are asked for, and may be broken."""
+
+    key: rsa.RSAPublicKey
+    valid_from: datetime
+    valid_until: datetime
+    names: frozenset[str]
+
+
 class PinnedChain:
     """Certificates believed because a pinned middle CA issued them, itself issued by a pinned root.
 
@@ -102,51 +114,79 @@ class PinnedChain:
     def __init__(self, root_pem: str, middle_pem: str, common_name: str) -> None:
         if not common_name:
             raise SigningError("the signer's common name must not be empty")
-        self._root, self._middle = load_certificate(root_pem), load_certificate(middle_pem)
+        root, self._middle = load_certificate(root_pem), load_certificate(middle_pem)
         self._common_name = common_name
-        self._remembered: OrderedDict[str, x509.Certificate] = OrderedDict()
-        if not (_issued(self._root, self._root) and _issued(self._middle, self._root)):
+        self._remembered: OrderedDict[str, _Certified] = OrderedDict()
+        # The root itself is pinned: who signed it, and how, adds nothing.
+        if not _issued(self._middle, root):
             raise SigningError("the middle certificate was not issued by the root")
+        self._authorities = (_read(root), _read(self._middle))
 
     def public_key(self, pem: str, at: datetime) -> rsa.RSAPublicKey:
         """The public key of a certificate that is good at the time `at`. Raises SigningError."""
-        certificate = self._remembered.get(pem) or self._remember(pem)
-        if not _valid_at((certificate, self._middle, self._root), at):
+        certified = self._remembered.get(pem) or self._remember(pem)
+        if not all(one.valid_from <= at <= one.valid_until for one in (certified, *self._authorities)):
             raise SigningError("a certificate of the chain is not valid at this time")
-        return _rsa_key(certificate)
+        return certified.key
 
-    def _remember(self, pem: str) -> x509.Certificate:
-        """Check what never changes, and keep it: parsing and two RSA checks cost more than a signature."""
+    def _remember(self, pem: str) -> _Certified:
+        """Check what never changes, and keep it: parsing and an RSA check cost more than a signature."""
         certificate = load_certificate(pem)
         if not _issued(certificate, self._middle):
             raise SigningError("the certificate was not issued by the pinned CA")
-        if self._common_name not in _common_names(certificate):
+        certified = _read(certificate)
+        if self._common_name not in certified.names:
             raise SigningError("the certificate belongs to somebody else")
-        self._remembered[pem] = certificate
+        self._remembered[pem] = certified
         if len(self._remembered) > CERTIFICATES_REMEMBERED:
             self._remembered.popitem(last=False)
-        return certificate
+        return certified
+
+
+def _read(certificate: x509.Certificate) -> _Certified:
+    """Everything of a certificate that is used here. Raises SigningError."""
+    try:
+        return _Certified(
+            _rsa_key(certificate),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+            _common_names(certificate),
+        )
+    except SigningError:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise SigningError("a certificate that cannot be read") from None
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed it: RSA over a hash of `HASHES`. Raises SigningError for another algorithm.
+
+    SHA-1 is among them: what UnionPay published until July 2025 was signed with it, and the CAs here are pinned.
+    """
     try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
+        if certificate.issuer != issuer.subject:
+            return False
+        digest = certificate.signature_hash_algorithm
+    except (ValueError, TypeError):
+        raise SigningError("a certificate that cannot be read") from None
+    except UnsupportedAlgorithm:
+        digest = None
+    if digest is None or digest.name not in HASHES:
+        oid = certificate.signature_algorithm_oid
+        raise SigningError(f"the certificate's signature algorithm {oid.dotted_string} is not supported here")
+    return rsa_verify(_rsa_key(issuer), certificate.signature, certificate.tbs_certificate_bytes, digest)
 
 
-def _common_names(certificate: x509.Certificate) -> set[str]:
+def _common_names(certificate: x509.Certificate) -> frozenset[str]:
     names = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return {part for name in names for part in (name, *name.split("@"))}
-
-
-def _valid_at(certificates: Iterable[x509.Certificate], at: datetime) -> bool:
-    return all(one.not_valid_before_utc <= at <= one.not_valid_after_utc for one in certificates)
+    return frozenset(part for name in names for part in (name, *name.split("@")))
 
 
 def _rsa_key(certificate: x509.Certificate) -> rsa.RSAPublicKey:
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise SigningError("the certificate's key cannot be read") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise SigningError("the certificate's key is not RSA")
     return key

@@ -8,7 +8,6 @@ what tells a notification from a synchronous answer (settleAmt is taken for it: 
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -232,7 +231,7 @@ class UnionPay:
         try:
             signature = base64.b64decode(fields.get("signature", ""), validate=True)
             key = self._chain.public_key(fields.get("signPubKeyCert", ""), self._clock())
-        except (SigningError, binascii.Error):
+        except ValueError:  # SigningError is one, and what is no base64
             raise UnbelievableError("the signature or its certificate is not UnionPay's") from None
         if not rsa_verify(key, signature, digest(fields, charset), SHA256):
             raise UnbelievableError("the signature is wrong")

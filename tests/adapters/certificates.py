@@ -6,7 +6,7 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 VALID_FROM = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,3 +52,17 @@ def identity(
         .sign(issuer.key if issuer else key, hashes.SHA256())
     )
     return Identity(key, certificate)
+
+
+RSA_WITH = bytes.fromhex("2a864886f70d0101")
+"""The beginning of the OIDs of RSA signatures; the last byte says the hash."""
+SHA256_BYTE, SHA1_BYTE, MD5_BYTE = b"\x0b", b"\x05", b"\x04"
+
+
+def signed_anew(one: Identity, issuer: Identity, last_byte: bytes) -> Identity:
+    """The same certificate under an older hash, which `cryptography` itself signs with no more."""
+    old, written = one.certificate.tbs_certificate_bytes, one.certificate.public_bytes(serialization.Encoding.DER)
+    new = old.replace(RSA_WITH + SHA256_BYTE, RSA_WITH + last_byte)
+    signature = issuer.key.sign(new, padding.PKCS1v15(), hashes.SHA1())
+    der = written.replace(old, new).replace(RSA_WITH + SHA256_BYTE, RSA_WITH + last_byte)
+    return Identity(one.key, x509.load_der_x509_certificate(der.replace(one.certificate.signature, signature)))

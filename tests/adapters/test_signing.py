@@ -1,6 +1,12 @@
 """Keys, signatures and pinned chains. Their use in a protocol is tested with that protocol's adapter."""
 
+import base64
+import contextlib
+
 import pytest
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.signing import (
     CERTIFICATES_REMEMBERED,
@@ -14,13 +20,14 @@ from adapters.signing import (
     rsa_sign,
     rsa_verify,
 )
-from tests.adapters.certificates import Identity, identity
+from tests.adapters.certificates import MD5_BYTE, SHA1_BYTE, Identity, identity, signed_anew
 from tests.adapters.contract import LATER
 
 ROOT = identity("Signing root")
 MIDDLE = identity("Signing middle", ROOT)
 OWNER = identity("owner", MIDDLE)
 REPACKED = 3 * CERTIFICATES_REMEMBERED
+X509_V3 = b"\xa0\x03\x02\x01\x02"
 
 
 def chain() -> PinnedChain:
@@ -64,6 +71,54 @@ def test_only_the_owner_certified_by_the_pinned_middle_is_believed(pem: str) -> 
 def test_authorities_that_do_not_fit_are_refused(root: Identity, middle: Identity) -> None:
     with pytest.raises(SigningError):
         PinnedChain(root.pem, middle.pem, "owner")
+
+
+def test_a_chain_whose_certificates_are_signed_with_sha1_is_believed() -> None:
+    # UnionPay's published certificates were, until July 2025.
+    root, middle = signed_anew(ROOT, ROOT, SHA1_BYTE), signed_anew(MIDDLE, ROOT, SHA1_BYTE)
+    owner = signed_anew(OWNER, MIDDLE, SHA1_BYTE)
+    for pems in (
+        (root.pem, middle.pem, owner.pem),
+        (ROOT.pem, MIDDLE.pem, owner.pem),
+        (root.pem, MIDDLE.pem, OWNER.pem),
+    ):
+        assert PinnedChain(pems[0], pems[1], "owner").public_key(pems[2], LATER) == OWNER.key.public_key()
+
+
+def test_a_certificate_whose_old_signature_was_altered_is_not_believed() -> None:
+    forged = signed_anew(OWNER, identity("a forger"), SHA1_BYTE)
+    with pytest.raises(SigningError):
+        chain().public_key(forged.pem, LATER)
+
+
+def test_a_pinned_root_is_believed_whatever_it_was_signed_with() -> None:
+    root = signed_anew(ROOT, ROOT, MD5_BYTE)
+    assert PinnedChain(root.pem, MIDDLE.pem, "owner").public_key(OWNER.pem, LATER) == OWNER.key.public_key()
+
+
+def test_a_signature_algorithm_that_is_not_supported_is_named() -> None:
+    with pytest.raises(SigningError, match=r"1\.2\.840\.113549\.1\.1\.4 is not supported"):
+        chain().public_key(signed_anew(OWNER, MIDDLE, MD5_BYTE).pem, LATER)
+
+
+def test_a_certificate_of_an_unknown_version_is_refused() -> None:
+    der = OWNER.certificate.public_bytes(serialization.Encoding.DER)
+    assert der.count(X509_V3) == 1
+    text = base64.encodebytes(der.replace(X509_V3, X509_V3[:-1] + b"\x09")).decode()
+    with pytest.raises(SigningError):
+        chain().public_key(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n", LATER)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_done_to_a_certificate_it_is_believed_or_refused_by_name(data: st.DataObject) -> None:
+    der = bytearray(OWNER.certificate.public_bytes(serialization.Encoding.DER))
+    for _ in range(data.draw(st.integers(1, 3))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    text = base64.encodebytes(bytes(der)).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+    with contextlib.suppress(SigningError):
+        assert chain().public_key(pem, LATER) == OWNER.key.public_key()
 
 
 def test_a_chain_without_an_owner_is_refused() -> None:
