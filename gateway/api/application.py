@@ -8,7 +8,7 @@ from gateway.api.app.callbacks import callback_routes
 from gateway.api.app.events import event_routes
 from gateway.api.app.payments import payment_routes
 from gateway.api.app.routes import dry_run_routes
-from gateway.api.http.dispatch import MAX_BODY_BYTES, endpoint, middleware, replace_server_errors
+from gateway.api.http.dispatch import MAX_BODY_BYTES, add_careful_headers, endpoint, middleware, replace_server_errors
 from gateway.api.http.docs_page import docs_routes
 from gateway.api.http.health import health_routes
 from gateway.api.http.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Readiness
@@ -31,6 +31,10 @@ def build_app(api: Api, more: Sequence[Route] = ()) -> web.Application:
     """The aiohttp application."""
     app = web.Application(middlewares=[middleware(api)], client_max_size=MAX_BODY_BYTES)
     for route in routes_of(api, more):
-        app.router.add_route(route.method, route.path, endpoint(api, route))
+        handler = endpoint(api, route)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, handler)
     app.on_response_prepare.append(replace_server_errors)
+    app.on_response_prepare.append(add_careful_headers)
     return app

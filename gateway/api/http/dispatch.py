@@ -1,5 +1,6 @@
 """Around every handler: authentication, limits, parsing, encoding; and around everything: problems and request ids."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -18,11 +19,13 @@ from gateway.api.http.needs import Api
 from gateway.api.http.problems import (
     CONTENT_TYPE,
     Problem,
+    compressed,
     internal_error,
     of_status,
     overloaded,
     problem_body,
     too_large,
+    too_slow,
     unsupported_media_type,
 )
 from gateway.api.http.reading_json import checked, checked_query, read_object
@@ -30,9 +33,29 @@ from gateway.api.http.routing import JSON, Call, Reply, Route
 from gateway.logs import get
 from gateway.ports import OverloadedError
 
-__all__ = ["MAX_BODY_BYTES", "REQUEST_ID", "endpoint", "middleware", "new_request_id", "replace_server_errors"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "REQUEST_ID",
+    "SERVER_NAME",
+    "add_careful_headers",
+    "endpoint",
+    "middleware",
+    "new_request_id",
+    "replace_server_errors",
+]
 
 MAX_BODY_BYTES = 64 * 1024
+BODY_WITHIN_S = 10.0
+"""How long a body may take to arrive."""
+SERVER_NAME = "Sluice"
+"""The `Server` header: whose answer it is, and no version of anything."""
+CAREFUL_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+"""On every answer that does not say otherwise itself."""
 REQUEST_ID = "X-Request-Id"
 RETRY_AFTER_S = 5
 
@@ -67,9 +90,15 @@ def endpoint(api: Api, route: Route) -> WebHandler:
     async def _read_body(request: web.Request) -> bytes:
         if route.body is not None and not _is_json(request):
             raise unsupported_media_type()
+        if hdrs.CONTENT_ENCODING in request.headers:
+            raise compressed()
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise too_large(MAX_BODY_BYTES)
-        return await request.read()
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                return await request.read()
+        except TimeoutError:
+            raise too_slow(BODY_WITHIN_S) from None
 
     return handle
 
@@ -108,6 +137,14 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler, request
         # The one place where the unexpected ends: told to the log, and to the client only that it happened.
         _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
         return _problem_response(internal_error(), request_id)
+
+
+async def add_careful_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """An `on_response_prepare` signal: what a careful API says with everything."""
+    headers = response.headers
+    headers[hdrs.SERVER] = SERVER_NAME
+    for name, value in CAREFUL_HEADERS.items():
+        headers.setdefault(name, value)
 
 
 async def replace_server_errors(request: web.Request, response: web.StreamResponse) -> None:

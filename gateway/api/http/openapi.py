@@ -167,9 +167,9 @@ def _problem_statuses(route: Route) -> set[int]:
         # Parameters that are not known are refused everywhere, so every such call can be answered 422.
         statuses |= {401, 403, 422}
     if route.body is not None:
-        statuses |= {400, 413, 415, 422}
+        statuses |= {400, 408, 413, 415, 422}
     if route.raw_body:
-        statuses |= {400, 413}
+        statuses |= {400, 408, 413, 415}
     if "{" in route.path:
         statuses.add(404)
     return statuses

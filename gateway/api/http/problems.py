@@ -9,6 +9,7 @@ __all__ = [
     "FieldError",
     "Problem",
     "bad_fields",
+    "compressed",
     "conflict",
     "internal_error",
     "malformed_json",
@@ -18,6 +19,7 @@ __all__ = [
     "overloaded",
     "problem_body",
     "too_large",
+    "too_slow",
     "unsupported_media_type",
     "wrong_key",
     "wrong_scope",
@@ -31,6 +33,7 @@ CODE_OF_STATUS: dict[int, str] = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     409: "conflict",
     413: "body_too_large",
     415: "unsupported_media_type",
@@ -118,6 +121,16 @@ def too_large(limit_bytes: int) -> Problem:
 
 def unsupported_media_type() -> Problem:
     return Problem(415, "unsupported_media_type", "Send Content-Type: application/json, in UTF-8.")
+
+
+def compressed() -> Problem:
+    """Bodies are never inflated: a small one could become a very large one."""
+    return Problem(415, "unsupported_media_type", "Send the body as it is, without Content-Encoding.")
+
+
+def too_slow(within_s: float) -> Problem:
+    detail = f"The body did not arrive within {within_s:g} s. Send the same request again."
+    return Problem(408, "request_timeout", detail, headers={"Connection": "close"})
 
 
 def overloaded(retry_after_s: int) -> Problem:
