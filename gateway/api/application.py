@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from gateway.api.app.callbacks import callback_routes
-from gateway.api.app.events import event_routes
-from gateway.api.app.payments import payment_routes
-from gateway.api.app.routes import dry_run_routes
+from gateway.api.app.callbacks import CallbackCalls
+from gateway.api.app.events import EventCalls
+from gateway.api.app.histories import HistoryCalls
+from gateway.api.app.payments import PaymentCalls
+from gateway.api.app.routes import RouteCalls
 from gateway.api.http.dispatch import MAX_BODY_BYTES, add_careful_headers, endpoint, middleware, replace_server_errors
-from gateway.api.http.docs_page import docs_routes
-from gateway.api.http.health import health_routes
+from gateway.api.http.docs_page import DocsCalls
+from gateway.api.http.health import HealthCalls
 from gateway.api.http.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Readiness
 from gateway.api.http.openapi import document
 from gateway.api.http.routing import Route
@@ -20,10 +21,17 @@ __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "
 
 def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
     """Every route of the application; `more` are those of other modules, such as the operators' calls."""
-    routes = [*payment_routes(api), *dry_run_routes(api), *event_routes(api), *more, *callback_routes(api)]
-    routes += health_routes(api)
+    routes = [
+        *PaymentCalls(api.payments, api.reading, api.cards).routes(),
+        *HistoryCalls(api.reading).routes(),
+        *RouteCalls(api.reading, api.cards, api.catalogue, api.clock).routes(),
+        *EventCalls(api.reading, api.clock).routes(),
+        *more,
+        *CallbackCalls(api.callbacks).routes(),
+        *HealthCalls(api.readiness, api.metrics).routes(),
+    ]
     # The document describes itself, too.
-    routes += docs_routes(lambda: document(routes))
+    routes += DocsCalls(lambda: document(routes)).routes()
     return routes
 
 

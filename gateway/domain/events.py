@@ -1,16 +1,15 @@
-"""Events: what is told to apps and merchants, once per state change, byte-identical on every delivery."""
+"""Events: what is told to apps and merchants, once per state change, byte-identical on every delivery.
 
-from dataclasses import dataclass
+And the deliveries of events to endpoints, as they stand in the books.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
-import orjson
-
-from gateway.domain.ids import EVENT, PAYMENT, show
-from gateway.domain.payments import Payment, Status, payment_object, timestamp
-from gateway.domain.transitions import Anomaly
+from gateway.domain.ids import ObjectKind
+from gateway.domain.payments import Status
 
 
 class EventType(StrEnum):
@@ -40,29 +39,62 @@ class Event:
     merchant_id: UUID
     app: str | None
     type: EventType
-    object_id: str
+    object: ObjectKind
+    object_id: UUID
     sequence: int
     created_at: datetime
-    body: bytes
+    body: bytes = field(repr=False)
 
 
-def payment_event(
-    payment: Payment,
-    event_type: EventType,
-    sequence: int,
-    event_id: UUID,
-    now: datetime,
-    anomaly: Anomaly | None = None,
-) -> Event:
-    """The event of a payment as it is now. An anomaly stands beside the object, which it does not change."""
-    body: dict[str, Any] = {
-        "id": show(EVENT, event_id),
-        "type": event_type,
-        "sequence": sequence,
-        "created_at": timestamp(now),
-        "data": payment_object(payment),
-    }
-    if anomaly is not None:
-        body["anomaly"] = {"kind": anomaly.kind, "detail": anomaly.detail}
-    object_id = show(PAYMENT, payment.payment_id)
-    return Event(event_id, payment.merchant_id, payment.app, event_type, object_id, sequence, now, orjson.dumps(body))
+class DeliveryStatus(StrEnum):
+    """Where the delivery of one event to one endpoint stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDelivery:
+    """How an event reached one endpoint, or did not yet. `due_at`: the next try; None: there is none."""
+
+    endpoint_id: UUID
+    status: DeliveryStatus
+    tries: int
+    due_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as it was written, with what became of its deliveries."""
+
+    event_id: UUID
+    type: str
+    object: ObjectKind
+    object_id: UUID
+    sequence: int
+    created_at: datetime
+    body: bytes = field(repr=False)
+    deliveries: tuple[RecordedDelivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up: what it was about and how its last try ended."""
+
+    event_id: UUID
+    endpoint_id: UUID
+    endpoint_code: str | None
+    """Its code in the catalogue; None when it is not there."""
+    app: str | None
+    type: str
+    object: ObjectKind
+    object_id: UUID
+    sequence: int
+    created_at: datetime
+    tries: int
+    last_status: int | None
+    last_error: str | None

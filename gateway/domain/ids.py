@@ -1,6 +1,11 @@
-"""Ids as people see them: a TypeID is a prefix and a UUIDv7 (`pay_01h…`); PSPs get 32 hex digits."""
+"""Ids as people see them: a TypeID is a prefix and a UUIDv7 (`pay_01h…`); PSPs get 32 hex digits.
 
+And ids that are made from others: of what an observation causes.
+"""
+
+from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,6 +14,15 @@ from typeid import TypeID
 PAYMENT, EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "pay", "evt", "card", "ep", "ano", "key", "mw"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
+
+class ObjectKind(StrEnum):
+    """What apps ask for, and events are about."""
+
+    PAYMENT = "payment"
+
+
+PREFIX_OF: dict[ObjectKind, str] = {ObjectKind.PAYMENT: PAYMENT}
+KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 
 SHOWN_REMEMBERED = 8192
 """An id is written several times while its payment is in hand: in the answer, in the event, in the delivery."""
@@ -35,6 +49,19 @@ def read(prefix: str, text: str) -> UUID:
     return UUID(bytes=parsed.uuid_bytes)
 
 
+def show_object(kind: ObjectKind, object_id: UUID) -> str:
+    """Write the id of an object, whose kind its prefix tells."""
+    return show(PREFIX_OF[kind], object_id)
+
+
+def read_object(text: str) -> tuple[ObjectKind, UUID]:
+    """Read the id of an object of any kind. Raises IdError, also for a prefix of no kind."""
+    kind = KIND_OF.get(text.partition("_")[0])
+    if kind is None:
+        raise IdError("not the id of an object")
+    return kind, read(PREFIX_OF[kind], text)
+
+
 def channel_order_no(attempt_id: UUID) -> str:
     """The number an attempt has at the PSP: 32 hex digits, which every PSP's rule allows."""
     return attempt_id.hex
@@ -48,3 +75,16 @@ def attempt_id_of(number: str) -> UUID | None:
         return UUID(hex=number)
     except ValueError:
         return None
+
+
+def caused_id(observation_id: UUID, object_id: UUID, what: str) -> UUID:
+    """The id of what an observation causes: of the event or the anomaly of an object, by its new state or its kind.
+
+    The same causes make the same id, so whoever records an observation again finds its own rows; one observation may
+    cause several things. It is a UUIDv7 with the observation's time; its 74 random bits are the first of
+    SHA-256(observation id, object id, what).
+    """
+    digest = sha256(observation_id.bytes + object_id.bytes + what.encode()).digest()
+    drawn = int.from_bytes(digest[:10]) >> 6  # 80 bits, the first 74 of them
+    milliseconds, high, low = observation_id.int >> 80, drawn >> 62, drawn & ((1 << 62) - 1)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)

@@ -1,15 +1,14 @@
-"""A payment and its attempt, as values; and the payment object that apps read."""
+"""A payment and its attempt, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from gateway.domain.cards import Card
-from gateway.domain.failures import MEANINGS, Failure
-from gateway.domain.ids import CARD, PAYMENT, channel_order_no, show
+from gateway.domain.failures import Failure
 from gateway.domain.scenes import Kind, Scene
 
 
@@ -104,54 +103,3 @@ class Payment:
 
 
 FINAL: frozenset[Status] = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CLOSED, Status.RETURNED})
-
-
-def timestamp(moment: datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
-    """The payment object as apps read it; `language` (`en` or `zh`) is that of the failure's message."""
-    attempt, card, failure = payment.attempt, payment.card, payment.failure
-    return {
-        "id": show(PAYMENT, payment.payment_id),
-        "object": "payment",
-        "kind": payment.kind,
-        "merchant_order_no": payment.merchant_order_no,
-        "app": payment.app,
-        "scene": payment.scene,
-        "user_id": payment.user_id,
-        "bank": payment.bank,
-        "amount": payment.amount,
-        "currency": payment.currency,
-        "status": payment.status,
-        "channel": payment.channel,
-        "channel_order_no": channel_order_no(attempt.attempt_id) if attempt else None,
-        "channel_transaction_no": attempt.channel_transaction_no if attempt else None,
-        "card": {"id": show(CARD, card.card_id), "masked": card.masked, "bank": card.bank} if card else None,
-        "fee": payment.fee,
-        "failure": failure_object(failure, language) if failure else None,
-        "next_action": None,
-        "description": payment.description,
-        "created_at": timestamp(payment.created_at),
-        "finished_at": timestamp(payment.finished_at),
-        "channel_finished_at": timestamp(attempt.channel_finished_at) if attempt else None,
-        "business_day": payment.business_day.isoformat(),
-        "metadata": payment.metadata,
-    }
-
-
-def failure_object(failure: Failure, language: str) -> dict[str, str | None]:
-    """A failure as apps read it."""
-    meaning = MEANINGS[failure.code]
-    return {
-        "code": failure.code,
-        "blame": failure.blame,
-        "message": meaning.zh if language == "zh" else meaning.en,
-        "advice": meaning.advice,
-        "channel_code": failure.channel_code,
-        "channel_message": failure.channel_message,
-    }

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
+from gateway.domain.events import DeliveryStatus
 from gateway.domain.ids import EVENT, show
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- the public prefix of every secret, not one
@@ -48,14 +48,6 @@ class SecretError(ValueError):
 # --- deliveries, as storage and the worker pass them to each other ---
 
 
-class DeliveryStatus(StrEnum):
-    """Where the delivery of one event to one endpoint stands."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-
-
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
     """A delivery that is this process's to send until `lease_until`; `tries` is how many were made before.
@@ -81,24 +73,6 @@ class DeliveryResult:
     tries: int
     due_at: datetime | None
     delivered_at: datetime | None
-    last_status: int | None
-    last_error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A delivery that was given up: what it was about and how its last try ended."""
-
-    event_id: UUID
-    endpoint_id: UUID
-    endpoint_code: str | None
-    """Its code in the catalogue; None when it is not there."""
-    app: str | None
-    type: str
-    object_id: str
-    sequence: int
-    created_at: datetime
-    tries: int
     last_status: int | None
     last_error: str | None
 

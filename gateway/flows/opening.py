@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.cards import Card, mask_card_no
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.events import EVENT_OF_STATUS, Event, payment_event
+from gateway.domain.events import EVENT_OF_STATUS, Event
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.orders import Order
 from gateway.domain.payments import Attempt, Payment, Stage, Status
 from gateway.domain.transitions import Pace, move
 from gateway.flows.route import candidates_for, needs_authentication
+from gateway.objects.events import payment_event
 from gateway.ports import PaceOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest

@@ -1,4 +1,4 @@
-"""Take an order: record it, submit it if that is ours to do, and answer with the payment as it is then."""
+"""Open a payment: record the order, submit it if that is ours to do, and answer with the payment as it is then."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,7 +9,7 @@ from gateway.domain.payments import Payment
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.opening import Opening
 from gateway.flows.submit import Submission
-from gateway.ports import OpenResult, OverloadedError, Taken
+from gateway.ports import OpenResult, OverloadedError
 
 RETRY_AFTER_S = 2
 
@@ -51,7 +51,7 @@ class PayFlow:
         self._max_running = max_running
         self._opening = 0
 
-    async def take(self, order: Order) -> Taken:
+    async def open(self, order: Order) -> OpenResult:
         """Record and submit an order. Raises OrderConflictError or OverloadedError, with nothing recorded.
 
         The answer waits for the PSP a bounded time; what is not final then goes on by itself.
@@ -67,9 +67,9 @@ class PayFlow:
         finally:
             self._opening -= 1
         if opened.replayed or opened.payment.is_final or order.card is None:
-            return Taken(opened.payment, opened.replayed)
-        task = self._tasks.start(self._submission.carry(opened.payment, order.card, opened.agreement_no))
+            return OpenResult(opened.payment, opened.replayed)
+        task = self._tasks.start(self._submission.submit(opened.payment, order.card, opened.agreement_no))
         done, _ = await asyncio.wait({task}, timeout=self._answer_within_s)
         if done and not task.cancelled() and task.exception() is None:
-            return Taken(task.result(), replayed=False)
-        return Taken(opened.payment, replayed=False)
+            return OpenResult(task.result(), replayed=False)
+        return OpenResult(opened.payment, replayed=False)

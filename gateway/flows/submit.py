@@ -1,4 +1,4 @@
-"""Carry a payment to its PSP: authenticate its card where that comes first, send it once, record what is said.
+"""Submit a payment to its PSP: authenticate its card where that comes first, send it once, record what is said.
 
 Whoever recorded an intent carries it out, and nobody else: a payment whose bearer died is found by its due time and is
 only asked about (`flows.follow_up`), since it may have been sent.
@@ -39,8 +39,8 @@ class Submission:
     books: Recording
     observations: ObservationMaker
 
-    async def carry(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
-        """Take a payment whose intent was just recorded by the caller as far as its PSP's answer takes it."""
+    async def submit(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
+        """Bring a payment whose intent the caller has just recorded as far as its PSP's answer brings it."""
         if _attempt(payment).stage is Stage.PAYING:
             return await self.pay(payment, card, agreement_no)
         return await self.authenticate(payment, card)

@@ -13,7 +13,6 @@ from gateway.ports.books import (
     Recorded,
     Recording,
     StoredCard,
-    Taken,
     UserFacts,
 )
 from gateway.ports.providers import (
@@ -70,7 +69,6 @@ __all__ = [
     "Recorded",
     "Recording",
     "StoredCard",
-    "Taken",
     "Transport",
     "TransportError",
     "UserFacts",

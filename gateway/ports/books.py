@@ -11,8 +11,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.events import RecordedEvent
+from gateway.domain.ids import ObjectKind
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment, Status
+from gateway.domain.timeline import Happening
 from gateway.domain.transitions import Source
 from router.facts import ChannelFacts
 
@@ -29,22 +32,16 @@ __all__ = [
     "Recorded",
     "Recording",
     "StoredCard",
-    "Taken",
     "UserFacts",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The answer to an order: the payment as it is now, and whether it was there before."""
-
-    payment: Payment
-    replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class OpenResult:
-    """An order's payment: new, with what its bearer needs to go on, or the one that was there before."""
+    """The payment that an order opened: new, or the one that was there before (`replayed`), as it is now.
+
+    `agreement_no` is what the one who submits a new payment needs beside it.
+    """
 
     payment: Payment
     replayed: bool
@@ -62,7 +59,7 @@ class PaymentKey:
 
 @dataclass(frozen=True, slots=True)
 class PaymentObservation:
-    """What a PSP said of a payment. `observation_id` names it, and the event or anomaly that it may turn out to be."""
+    """What a PSP said of a payment. What it causes has ids that are made from `observation_id`."""
 
     merchant_id: UUID
     payment_id: UUID
@@ -151,8 +148,8 @@ class Reading(Protocol):
         """The stored decision record (`router.record`), or None when there is no such payment."""
         ...
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
-        """Everything that happened to a payment, oldest first: `{at, what, ...}`."""
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
+        """Everything that happened to a payment, oldest first."""
         ...
 
     async def events(
@@ -160,12 +157,12 @@ class Reading(Protocol):
         merchant_id: UUID,
         app: str,
         *,
-        object_id: str | None,
+        of: tuple[ObjectKind, UUID] | None,
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[dict[str, Any]]:
-        """Events of the app, newest first, each with its body and the state of its deliveries."""
+    ) -> list[RecordedEvent]:
+        """Events of the app (`of`: of one object), newest first, each with the state of its deliveries."""
         ...
 
     async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:

@@ -19,9 +19,7 @@ from uuid_utils.compat import uuid7
 from adapters.http import AiohttpTransport, retry_not_sent
 from adapters.registry import declaration_of
 from gateway import metrics
-from gateway.api.admin.anomalies import admin_anomaly_routes
-from gateway.api.admin.calls import admin_routes
-from gateway.api.admin.deliveries import admin_delivery_routes
+from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
@@ -203,12 +201,17 @@ async def system(
                 observe=_observe_request,
                 comes_back=lambda error: is_away(error) or is_busy(error),
             )
-            operators = (
-                *admin_routes(catalogue_store, watch, declaration_of, utc_now, uuid7),
-                *admin_delivery_routes(deliveries, lambda: watch.current, utc_now),
-                *admin_anomaly_routes(AnomalyStore(database), lambda: watch.current, utc_now),
+            operators = Operators(
+                changes=catalogue_store,
+                snapshots=watch,
+                declaration_of=declaration_of,
+                deliveries=deliveries,
+                anomalies=AnomalyStore(database),
+                catalogue=lambda: watch.current,
+                clock=utc_now,
+                new_id=uuid7,
             )
-            app = build_app(needs, operators)
+            app = build_app(needs, operator_routes(operators))
         yield System(settings, engine, reading, catalogue_store, watch, books, app)
 
 

@@ -1,21 +1,22 @@
-"""A payment as the database holds it, and as the domain knows it: one select, one reader."""
+"""A payment as the database holds it, and as the domain knows it: one select, one reader. And a delivery."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, Uuid, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
 from gateway.domain.cards import Card
+from gateway.domain.events import DeliveryStatus, RecordedDelivery
 from gateway.domain.failures import Blame, Failure, FailureCode
 from gateway.domain.payments import Attempt, Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.storage.server.database import Connection
 from gateway.storage.tables import attempts, cards, payments
 
-__all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select", "payments_by_id"]
+__all__ = ["PAYMENT_COLUMNS", "payment_of", "payment_select", "payments_by_id", "recorded_delivery"]
 
 _p, _a, _c = payments.c, attempts.c, cards.c
 
@@ -137,6 +138,19 @@ def _attempt_of(row: Mapping[str, Any]) -> Attempt | None:
         channel_transaction_no=row["channel_transaction_no"],
         channel_finished_at=row["channel_finished_at"],
         late_success=row["late_success"],
+    )
+
+
+def recorded_delivery(row: Row[Any]) -> RecordedDelivery:
+    """The delivery of a row of `deliveries`."""
+    return RecordedDelivery(
+        endpoint_id=row.endpoint_id,
+        status=DeliveryStatus(row.status),
+        tries=row.tries,
+        due_at=row.due_at,
+        last_status=row.last_status,
+        last_error=row.last_error,
+        delivered_at=row.delivered_at,
     )
 
 

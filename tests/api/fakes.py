@@ -23,19 +23,21 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
 )
-from gateway.domain.events import EVENT_OF_STATUS, payment_event
+from gateway.domain.events import EVENT_OF_STATUS, RecordedEvent
 from gateway.domain.failures import FailureCode, failure
-from gateway.domain.ids import EVENT, show
+from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import Order
-from gateway.domain.payments import Attempt, Payment, Stage, Status, timestamp
+from gateway.domain.payments import Attempt, Payment, Stage, Status
 from gateway.domain.scenes import Scene
+from gateway.domain.timeline import Happening, PaymentOpened
+from gateway.objects.events import payment_event
 from gateway.ports import (
     CallbackAnswer,
     CallbackRequest,
+    OpenResult,
     OrderConflictError,
     PaymentFilter,
     StoredCard,
-    Taken,
     UserFacts,
 )
 from gateway.settings import Settings
@@ -89,19 +91,19 @@ def catalogue() -> Catalogue:
 
 @dataclass
 class FakeBooks:
-    """Takes orders into memory and reads them again: `PaymentsFlow` and `Reading`."""
+    """Opens payments in memory and reads them again: `PaymentsFlow` and `Reading`."""
 
     becomes: Callable[[Payment], Payment] = lambda payment: payment
-    """What a taken payment is when the answer is made; may raise."""
+    """What an opened payment is when the answer is made; may raise."""
     pause: asyncio.Event | None = None
-    """Orders are taken only once it is set."""
+    """Payments are opened only once it is set."""
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set as soon as an order has come in."""
     orders: list[Order] = field(default_factory=list)
     by_number: dict[tuple[UUID, str, str], tuple[Order, Payment]] = field(default_factory=dict)
-    told: list[tuple[UUID, str | None, dict[str, Any]]] = field(default_factory=list)
+    told: list[tuple[UUID, str | None, RecordedEvent]] = field(default_factory=list)
 
-    async def take(self, order: Order) -> Taken:
+    async def open(self, order: Order) -> OpenResult:
         self.entered.set()
         if self.pause is not None:
             await self.pause.wait()
@@ -110,25 +112,18 @@ class FakeBooks:
             before, payment = self.by_number[key]
             if before.body != order.body:
                 raise OrderConflictError
-            return Taken(payment, replayed=True)
+            return OpenResult(payment, replayed=True)
         payment = self.becomes(payment_of(order))
         self.orders.append(order)
         self.by_number[key] = (order, payment)
         if payment.status in EVENT_OF_STATUS:
             self._tell(payment)
-        return Taken(payment, replayed=False)
+        return OpenResult(payment, replayed=False)
 
     def _tell(self, payment: Payment) -> None:
-        event_id = uuid7()
-        event = payment_event(payment, EVENT_OF_STATUS[payment.status], 1, event_id, NOW)
-        shown: dict[str, Any] = {
-            "id": show(EVENT, event_id),
-            "object": "event",
-            "type": event.type,
-            "object_id": event.object_id,
-        }
-        shown |= {"sequence": 1, "created_at": timestamp(NOW), "body": {}, "deliveries": []}
-        self.told.append((payment.merchant_id, payment.app, shown))
+        event = payment_event(payment, EVENT_OF_STATUS[payment.status], 1, uuid7(), NOW)
+        recorded = RecordedEvent(event.event_id, event.type, event.object, event.object_id, 1, NOW, event.body, ())
+        self.told.append((payment.merchant_id, payment.app, recorded))
 
     def _of(self, merchant_id: UUID, app: str) -> list[Payment]:
         mine = [
@@ -157,29 +152,28 @@ class FakeBooks:
         rules = [Candidate("tlt", payment.scene, payment.bank, FixedFee(50))]
         return dict(to_record(decide(request, rules, {}, 7)))
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
         found = await self.payment(merchant_id, app, payment_id)
-        return [{"at": timestamp(found.created_at), "what": "payment_taken"}] if found else None
+        return [PaymentOpened(found.created_at, found.kind, found.scene, found.amount)] if found else None
 
     async def events(
         self,
         merchant_id: UUID,
         app: str,
         *,
-        object_id: str | None,
+        of: tuple[ObjectKind, UUID] | None,
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[dict[str, Any]]:
-        newest_first = sorted((e for m, a, e in self.told if (m, a) == (merchant_id, app)), key=lambda e: str(e["id"]))[
-            ::-1
-        ]
-        mine = [e for e in newest_first if object_id in (None, e["object_id"]) and event_type in (None, e["type"])]
-        return [e for e in mine if before is None or e["id"] < show(EVENT, before)][:limit]
+    ) -> list[RecordedEvent]:
+        mine = [e for m, a, e in self.told if (m, a) == (merchant_id, app)]
+        newest_first = sorted(mine, key=lambda event: event.event_id, reverse=True)
+        found = [e for e in newest_first if of in (None, (e.object, e.object_id)) and event_type in (None, e.type)]
+        return [e for e in found if before is None or e.event_id < before][:limit]
 
     async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
-        known = {(m, a, e["id"]) for m, a, e in self.told}
-        return 2 if (merchant_id, app, show(EVENT, event_id)) in known else None
+        known = {(m, a, e.event_id) for m, a, e in self.told}
+        return 2 if (merchant_id, app, event_id) in known else None
 
     async def facts(
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime

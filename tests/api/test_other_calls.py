@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.app.answers import EventAnswer
+from gateway.api.app.events import EventAnswer
 from gateway.api.http.dispatch import MAX_BODY_BYTES
 from tests.api.client import Client
 from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
@@ -24,6 +24,23 @@ async def test_events_are_listed_read_and_sent_again_by_their_own_app(client: Cl
         assert (await client.get(f"/v1/events/{event['id']}", key=OTHER_APP_KEY)).problem["code"] == "not_found"
         refused_to = await client.send("POST", f"/v1/events/{event['id']}/redeliver", key=OTHER_APP_KEY)
         assert refused_to.problem["code"] == "not_found"
+
+
+async def test_events_are_found_by_the_object_that_they_are_about(client: Client, gateway: FakeGateway) -> None:
+    gateway.books.becomes = refused
+    payments = [(await client.post("/v1/withholds", order(merchant_order_no=f"A-{n}"))).json["id"] for n in range(2)]
+    for payment in payments:
+        found = (await client.get(f"/v1/events?object_id={payment}")).json
+        assert ([event["object_id"] for event in found["data"]], found["next"]) == ([payment], None)
+
+
+@pytest.mark.parametrize(
+    "object_id", ["xyz_01h2xcejqtf2nbrexx3vqjhp41", "pay_01h2xcejqtf2nbrexx3vqjhp41", "pay_zzzzzzzzzzzzzzzzzzzzzzzzzz"]
+)
+async def test_events_of_what_does_not_exist_are_none(client: Client, gateway: FakeGateway, object_id: str) -> None:
+    gateway.books.becomes = refused
+    await client.post("/v1/withholds", order())
+    assert (await client.get(f"/v1/events?object_id={object_id}")).json == {"data": [], "next": None}
 
 
 @pytest.mark.parametrize("name", ["evt_01h2xcejqtf2nbrexx3vqjhp41", "evt_7zzzzzzzzzzzzzzzzzzzzzzzzz", "pay_x", "%20"])

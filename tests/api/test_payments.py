@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession, web
 from stdnum import luhn
 
-from gateway.api.app.answers import PaymentAnswer
+from gateway.api.app.payments import PaymentAnswer
 from gateway.api.application import build_app
 from gateway.api.http.runner import ProblemRunner
 from gateway.domain.failures import FailureCode, failure

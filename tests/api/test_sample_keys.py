@@ -15,7 +15,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
-from gateway.api.admin.calls import admin_routes
+from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app, routes_of
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import ApiKey, Catalogue, Merchant
@@ -26,7 +26,9 @@ from tests.api.fakes import ADMIN, MERCHANT, NOW, FakeGateway
 
 OWN_KEY = "sk_live_of_this_merchant"
 NOTHING = cast("Any", None)
-ADMIN_ROUTES = admin_routes(NOTHING, NOTHING, NOTHING, lambda: NOW, lambda: UUID(int=1))
+ADMIN_ROUTES = operator_routes(
+    Operators(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, lambda: NOW, lambda: UUID(int=1))
+)
 """Nobody with a key gets past their door, so nothing stands behind them."""
 
 

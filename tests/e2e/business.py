@@ -51,7 +51,7 @@ class App:
         return answer.body
 
     async def pay(self, order: Shown) -> Shown:
-        """Take a payment that must be taken."""
+        """Open a payment that must be new."""
         answer = await self.call("POST", path_of(order), order)
         assert answer.status == 201, answer.raw
         return dict(answer.body)
@@ -70,7 +70,7 @@ class App:
         return await until(look, f"final state of {payment_id}", within_s)
 
     async def pay_to_the_end(self, order: Shown) -> Shown:
-        """Take a payment and wait until it is final."""
+        """Open a payment and wait until it is final."""
         payment = await self.pay(order)
         return payment if payment["status"] in FINAL else await self.final(payment["id"])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.domain.ids import PAYMENT, show
 from tests.e2e.business import App, Shown, path_of
 from tests.e2e.conftest import NewDatabase
 from tests.e2e.processes import GatewayProcess, gateway_processes
@@ -131,7 +132,7 @@ async def told_once_and_booked_once(world: World, payments: list[Shown]) -> None
 
     await until(look, "delivery of all events", BOOKS_WITHIN_S)
     events = await world.sql("SELECT object_id, type, sequence FROM events")
-    assert Counter((row["object_id"], row["type"], row["sequence"]) for row in events) == Counter(
+    assert Counter((show(PAYMENT, row["object_id"]), row["type"], row["sequence"]) for row in events) == Counter(
         (payment["id"], f"payment.{payment['status']}", 1) for payment in payments
     )
     told = (await world.call("GET", f"{world.receiver.address}/bookings")).body

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from gateway.domain.catalogue_content import EndpointContent, MerchantContent
+from gateway.domain.ids import PAYMENT, read
 from gateway.flows.notify import TRIES_MAX
 from tests.e2e.business import App, Shown
 from tests.e2e.merchants import Change, endpoint_at, new_secret
@@ -95,7 +96,7 @@ async def the_wait_is_over(world: World, payment: Shown, **columns: Any) -> None
     await world.sql(
         f"UPDATE deliveries SET due_at = due_at - interval '1 day'{also} WHERE status = 'pending' AND event_id IN"
         " (SELECT event_id FROM events WHERE object_id = $1)",
-        payment["id"],
+        read(PAYMENT, payment["id"]),
     )
 
 

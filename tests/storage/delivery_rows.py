@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.storage.tables import deliveries, events
 
 MERCHANT, OTHER_MERCHANT = UUID(int=0xA), UUID(int=0xB)
+PAYMENT = UUID(int=1)
 BODY = '{"id":"evt_1","data":{"description":"代扣 ✓"}}'.encode()
 
 
@@ -20,7 +21,8 @@ async def event(engine: AsyncEngine, number: int, created_at: datetime, merchant
         "event_id": UUID(int=number),
         "app": "shop",
         "type": "payment.succeeded",
-        "object_id": "pay_1",
+        "object": "payment",
+        "object_id": PAYMENT,
         "sequence": number,
         "body": BODY,
         "deliveries": 1,

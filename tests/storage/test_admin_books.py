@@ -19,8 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.api.admin.anomalies import admin_anomaly_routes
-from gateway.api.admin.deliveries import admin_delivery_routes
+from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue_content import (
     AppContent,
@@ -39,6 +38,7 @@ from gateway.storage.crypto import KeyRing
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
+from tests.storage.delivery_rows import PAYMENT as THE_PAYMENT
 from tests.storage.delivery_rows import delivery, event
 from tests.storage.test_anomalies import anomaly
 
@@ -115,11 +115,17 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         clock=lambda: NOW,
     )
     database = database_on(engine)
-    routes = (
-        *admin_delivery_routes(DeliveryStore(database), lambda: watch.current, lambda: NOW),
-        *admin_anomaly_routes(AnomalyStore(database), lambda: watch.current, lambda: NOW),
+    operators = Operators(
+        changes=nothing,
+        snapshots=nothing,
+        declaration_of=nothing,
+        deliveries=DeliveryStore(database),
+        anomalies=AnomalyStore(database),
+        catalogue=lambda: watch.current,
+        clock=lambda: NOW,
+        new_id=nothing,
     )
-    app = build_app(api, routes)
+    app = build_app(api, operator_routes(operators))
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as http:
         yield Operator(http, engine, shop, other, watch.current.endpoints[shop][0].endpoint_id)
 
@@ -152,7 +158,7 @@ async def test_a_dead_letter_tells_what_it_was_about_and_how_it_ended(operator: 
                 "endpoint_code": "main",
                 "app": "shop",
                 "type": "payment.succeeded",
-                "object_id": "pay_1",
+                "object_id": show(PAYMENT, THE_PAYMENT),
                 "sequence": 1,
                 "created_at": "2026-03-01T08:00:00.000Z",
                 "tries": TRIES_MAX,

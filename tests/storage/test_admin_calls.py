@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.registry import declaration_of
-from gateway.api.admin.calls import admin_routes
+from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import (
@@ -74,7 +74,17 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         metrics=nothing,
         clock=lambda: NOW,
     )
-    app = build_app(api, admin_routes(store, watch, declaration_of, lambda: NOW, new_id))
+    operators = Operators(
+        changes=store,
+        snapshots=watch,
+        declaration_of=declaration_of,
+        deliveries=nothing,
+        anomalies=nothing,
+        catalogue=lambda: watch.current,
+        clock=lambda: NOW,
+        new_id=new_id,
+    )
+    app = build_app(api, operator_routes(operators))
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client
 

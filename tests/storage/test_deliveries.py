@@ -12,12 +12,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.domain.events import DeliveryStatus
+from gateway.domain.ids import ObjectKind
 from gateway.flows.notify import (
     LEASE,
     TRIES_MAX,
     Answer,
     DeliveryResult,
-    DeliveryStatus,
     DueDelivery,
     NoAnswer,
     Reply,
@@ -27,7 +28,7 @@ from gateway.flows.notify import (
 )
 from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
-from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, delivery, event, read_row
+from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, PAYMENT, delivery, event, read_row
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 UNTIL = NOW + LEASE
@@ -281,7 +282,8 @@ async def test_dead_letters_are_listed_newest_first_page_by_page(engine: AsyncEn
     first = await store.dead_letters(MERCHANT, limit=2)
     assert [(letter.event_id.int, letter.endpoint_id.int) for letter in first] == [(3, 1), (2, 1)]
     letter = first[0]
-    assert (letter.app, letter.type, letter.object_id, letter.sequence) == ("shop", "payment.succeeded", "pay_1", 3)
+    assert (letter.app, letter.type, letter.sequence) == ("shop", "payment.succeeded", 3)
+    assert (letter.object, letter.object_id) == (ObjectKind.PAYMENT, PAYMENT)
     assert (letter.tries, letter.last_status, letter.last_error) == (TRIES_MAX, 500, "answered 500")
     rest = await store.dead_letters(MERCHANT, limit=2, before=(first[-1].event_id, first[-1].endpoint_id))
     assert [letter.event_id.int for letter in rest] == [1]

@@ -49,7 +49,7 @@ def attempt(payment_id: UUID) -> dict[str, Any]:
 def event(payment_id: UUID, event_id: UUID) -> dict[str, Any]:
     return {
         "merchant_id": MERCHANT, "event_id": event_id, "app": "loans", "type": "payment.succeeded",
-        "object_id": show(PAYMENT, payment_id), "sequence": 1, "body": b"{}", "deliveries": 1, "created_at": NOW,
+        "object": "payment", "object_id": payment_id, "sequence": 1, "body": b"{}", "deliveries": 1, "created_at": NOW,
     }  # fmt: skip
 
 
@@ -176,6 +176,12 @@ async def test_a_final_payment_that_nobody_was_told_of_is_found(books: AsyncEngi
     assert await plant(books, of(PAID).values(sequence=0)) == [
         f"payment {show(PAYMENT, PAID)} is succeeded and nobody was told: it has no event"
     ]
+
+
+async def test_an_event_that_its_payment_does_not_know_of_is_found(books: AsyncEngine) -> None:
+    stray = event(OPEN, uuid4()) | {"deliveries": 0}
+    found = await plant(books, insert(events).values(stray))
+    assert found == [f"payment {show(PAYMENT, OPEN)} says it had 0 events, and there are 1"]
 
 
 async def test_an_attempt_on_another_channel_than_its_payment_is_found(books: AsyncEngine) -> None:

@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.events import DeliveryStatus, RecordedEvent
 from gateway.domain.failures import Blame, Failure, FailureCode
-from gateway.domain.ids import EVENT, PAYMENT, show
+from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
+from gateway.objects.timeline import timeline_object
 from gateway.ports import PaymentFilter
 from gateway.storage.crypto import KeyRing, seal_card
 from gateway.storage.reading.reader import Reader
@@ -213,12 +215,13 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
         anomalies={"anomaly_id": uuid7(), "payment_id": payment_id, "kind": "late_success", "detail": "paid",
                    "source": "callback", "found_at": at(20), "resolved_at": at(30), "resolved_by": "li",
                    "note": "refunded"},
-        events=_event(1, at(6), object_id=show(PAYMENT, payment_id), type="payment.failed"),
+        events=_event(1, at(6), object_id=payment_id, type="payment.failed"),
         deliveries=_delivery(1, status="delivered", tries=2, delivered_at=at(7), last_status=200),
     )  # fmt: skip
 
-    told = await reader.timeline(MERCHANT, "shop", payment_id)
-    assert told is not None
+    happened = await reader.timeline(MERCHANT, "shop", payment_id)
+    assert happened is not None
+    told = timeline_object(happened)
     assert [entry["what"] for entry in told] == [
         "payment_taken",
         "routed",
@@ -243,7 +246,8 @@ def _event(number: int, created_at: datetime, **columns: Any) -> dict[str, Any]:
         "event_id": id_at(created_at, number),
         "app": "shop",
         "type": "payment.succeeded",
-        "object_id": f"pay_{number}",
+        "object": "payment",
+        "object_id": UUID(int=number),
         "sequence": 1,
         "body": orjson.dumps({"number": number}),
         "deliveries": 1,
@@ -255,26 +259,30 @@ def _delivery(number: int, **columns: Any) -> dict[str, Any]:
     return {"event_id": id_at(at(6), number), "endpoint_id": UUID(int=9), "status": "pending", "tries": 0} | columns
 
 
+def number_of(event: RecordedEvent) -> int:
+    return int(orjson.loads(event.body)["number"])
+
+
 async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngine, reader: Reader) -> None:
     dead = _delivery(1, status="dead", tries=13, last_status=500, last_error="status 500")
     await write(engine, events=_event(1, at(6)), deliveries=dead)
     await write(engine, events=_event(2, at(7), type="payment.failed"))
     await write(engine, events=_event(3, at(8), app="books"))
 
-    every = await reader.events(MERCHANT, "shop", object_id=None, event_type=None, before=None, limit=10)
-    assert [event["body"]["number"] for event in every] == [2, 1]
-    assert every[1]["id"] == show(EVENT, id_at(at(6), 1))
-    assert [d["status"] for d in every[1]["deliveries"]] == ["dead"]
-    assert every[0]["deliveries"] == []
+    every = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=10)
+    assert [number_of(event) for event in every] == [2, 1]
+    assert (every[1].event_id, every[1].object_id) == (id_at(at(6), 1), UUID(int=1))
+    assert [d.status for d in every[1].deliveries] == [DeliveryStatus.DEAD]
+    assert every[0].deliveries == ()
 
     async def numbers(**narrower: Any) -> list[int]:
-        asked = {"object_id": None, "event_type": None, "before": None} | narrower
-        return [event["body"]["number"] for event in await reader.events(MERCHANT, "shop", limit=10, **asked)]
+        asked = {"of": None, "event_type": None, "before": None} | narrower
+        return [number_of(event) for event in await reader.events(MERCHANT, "shop", limit=10, **asked)]
 
-    assert await numbers(object_id="pay_1") == [1]
+    assert await numbers(of=(ObjectKind.PAYMENT, UUID(int=1))) == [1]
     assert await numbers(event_type="payment.failed") == [2]
     assert await numbers(before=id_at(at(7), 2)) == [1]
-    assert await reader.events(OTHER, "shop", object_id=None, event_type=None, before=None, limit=10) == []
+    assert await reader.events(OTHER, "shop", of=None, event_type=None, before=None, limit=10) == []
 
 
 async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, reader: Reader) -> None:
@@ -284,10 +292,10 @@ async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, 
     assert await reader.redeliver(MERCHANT, "books", event_id, at(10)) is None
     assert await reader.redeliver(OTHER, "shop", event_id, at(10)) is None
     assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == 1
-    (event,) = await reader.events(MERCHANT, "shop", object_id=None, event_type=None, before=None, limit=1)
-    (again,) = event["deliveries"]
-    assert (again["status"], again["tries"], again["delivered_at"]) == ("pending", 0, None)
-    assert again["due_at"] == "2026-03-01T04:00:10.000Z"
+    (event,) = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)
+    (again,) = event.deliveries
+    assert (again.status, again.tries, again.delivered_at) == (DeliveryStatus.PENDING, 0, None)
+    assert again.due_at == at(10)
 
 
 async def test_facts_are_those_of_the_business_day_and_of_the_card(engine: AsyncEngine, reader: Reader) -> None:

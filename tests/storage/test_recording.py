@@ -8,7 +8,7 @@ import base64
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
-from gateway.domain.ids import PAYMENT, show
+from gateway.domain.ids import PAYMENT, caused_id, show
 from gateway.domain.outcomes import (
     Authenticated,
     Declined,
@@ -31,8 +31,9 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.payments import Payment, Stage, Status, payment_object
-from gateway.domain.transitions import Source
+from gateway.domain.payments import Payment, Stage, Status
+from gateway.domain.transitions import Anomaly, AnomalyKind, Pace, Source, Verdict, apply
+from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
 from gateway.storage.crypto import KeyRing
 from gateway.storage.server.engine import create_engine
@@ -309,6 +310,31 @@ async def test_an_events_body_is_the_payment_as_it_was_answered(process: Process
     assert {d.event_id for d in process.handed_over} == {event_id}
 
 
+async def test_events_and_anomalies_have_ids_that_are_made_from_their_observation(process: Process) -> None:
+    opened = await process.open_one()
+    paid, again = observation(opened, Succeeded(1000, "theirs-1")), observation(opened, Succeeded(1000, "theirs-2"))
+    await process.recording.flush([paid])
+    await process.recording.flush([again])
+    succeeded = caused_id(paid.observation_id, opened.payment_id, "succeeded")
+    contradicts = caused_id(again.observation_id, opened.payment_id, "transaction_mismatch")
+    events = await process.rows("SELECT event_id, object, object_id FROM events ORDER BY sequence")
+    assert events == [(event_id, "payment", opened.payment_id) for event_id in (succeeded, contradicts)]
+    assert await process.one("SELECT anomaly_id FROM anomalies") == contradicts
+
+
+async def test_one_observation_may_cause_two_events(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    def both(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: datetime) -> Verdict:
+        verdict = apply(payment, source, outcome, pace, now)
+        return replace(verdict, anomaly=Anomaly(AnomalyKind.LATE_SUCCESS, "planted"))
+
+    monkeypatch.setattr("gateway.storage.writing.recording.apply", both)
+    opened = await process.open_one()
+    (recorded,) = await process.recording.flush([observation(opened, INSUFFICIENT)])
+    assert cast("Recorded", recorded).payment.sequence == 2
+    assert await event_types(process) == ["payment.failed", "payment.anomaly"]
+    assert await process.one("SELECT count(DISTINCT event_id) FROM events") == 2
+
+
 async def test_a_delivery_is_written_for_each_endpoint_that_wants_the_event(process: Process) -> None:
     await process.heard(await process.open_one(), Succeeded(1000))
     await process.heard(await process.open_one(), INSUFFICIENT)
@@ -526,6 +552,21 @@ async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process
     done = await asyncio.gather(*(unlucky.heard(p, Succeeded(1000)) for p in opened))
     assert {r.payment.status for r in done} == {Status.SUCCEEDED}
     assert await process.usage() == (0, 1000 * together, 0)
+
+
+async def test_after_a_lost_answer_to_commit_events_and_anomalies_are_the_same(process: Process) -> None:
+    opened = await process.open_one()
+    heard = [observation(opened, word) for word in (INSUFFICIENT, Succeeded(1000, "theirs-1"))]
+    unlucky = Process(process.engine, process.ring, PAYS, lost_commits=1)
+    await asyncio.gather(*(unlucky.books.record(one) for one in heard))
+    told = [
+        caused_id(one.observation_id, opened.payment_id, what)
+        for one, what in zip(heard, ("failed", "late_success"), strict=True)
+    ]
+    assert [row[0] for row in await process.rows("SELECT event_id FROM events ORDER BY sequence")] == told
+    assert await process.one("SELECT anomaly_id FROM anomalies") == told[1]
+    assert (await process.read(opened)).sequence == 2
+    assert await process.count("observations") == 2
 
 
 async def test_after_a_lost_answer_to_commit_the_bearer_of_an_intent_still_sends_it(

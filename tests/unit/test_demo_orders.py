@@ -5,7 +5,7 @@ import random
 from stdnum import luhn
 from stdnum.cn import ric
 
-from gateway.api.app.schemas import ChargeRequest, WithholdRequest
+from gateway.api.app.payments import ChargeRequest, WithholdRequest
 from gateway.domain.cards import bank_of
 from gateway.run.demo.orders import MAGIC_AMOUNTS, make_orders
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from gateway.domain.events import DeliveryStatus
 from gateway.domain.ids import EVENT, read
 from gateway.flows.notify import (
     RETRY_AFTER_MAX,
@@ -20,7 +21,6 @@ from gateway.flows.notify import (
     Answer,
     Dead,
     Delivered,
-    DeliveryStatus,
     DueDelivery,
     NoAnswer,
     Reply,

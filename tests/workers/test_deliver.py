@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks import Webhook
 
 from gateway.domain.catalogue import Catalogue, Endpoint, Merchant
-from gateway.flows.notify import LEASE, SCHEDULE, DeliveryResult, DeliveryStatus, DueDelivery, new_secret
+from gateway.domain.events import DeliveryStatus
+from gateway.flows.notify import LEASE, SCHEDULE, DeliveryResult, DueDelivery, new_secret
 from gateway.ports import OverloadedError
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.workers import deliver

@@ -1,25 +1,25 @@
-"""The admin calls of anomalies: what contradicts a final state, and what an operator made of it."""
+"""Anomalies: what contradicts a final state, and what an operator made of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema
 
+from gateway.api.admin.fields import MAX_NAME, MAX_NOTE
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
-from gateway.api.admin.schemas import MAX_NAME, MAX_NOTE
 from gateway.api.http.fields import PAGE, PageSize, QueryModel, RequestModel, id_field, wrong
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.ids import ANOMALY, PAYMENT, IdError, read, show
-from gateway.domain.payments import timestamp
+from gateway.domain.ids import ANOMALY, IdError, read
 from gateway.domain.transitions import AnomalyKind
+from gateway.objects.anomalies import anomaly_object
 
-__all__ = ["Anomalies", "admin_anomaly_routes"]
+__all__ = ["Anomalies", "AnomalyCalls"]
 
 ANOMALIES = f"{MERCHANT}/anomalies"
 
@@ -98,43 +98,41 @@ class AnomalyPage(BaseModel):
     next: Annotated[str | None, Field(description="give it as `after` for the next page; null: no more")]
 
 
-def admin_anomaly_routes(
-    store: Anomalies, catalogue: Callable[[], Catalogue], clock: Callable[[], datetime]
-) -> tuple[Route, ...]:
-    """The admin calls of anomalies. `catalogue`: the one in force."""
-    calls = _Calls(store, catalogue, clock)
-    return (
-        Route(
-            "GET",
-            ANOMALIES,
-            calls.anomalies,
-            "a merchant's anomalies, newest first",
-            TAGS,
-            {200: Answer(AnomalyPage, "one page")},
-            scope="admin",
-            query=AnomalySearch,
-            path_about=MERCHANT_ABOUT,
-        ),
-        Route(
-            "POST",
-            f"{ANOMALIES}/{{id}}/resolve",
-            calls.resolve,
-            "resolve an anomaly with a note",
-            TAGS,
-            {200: Answer(AnomalyAnswer, "the anomaly as it is now")},
-            scope="admin",
-            body=Resolution,
-            problems=(409,),
-            path_about=MERCHANT_ABOUT | {"id": "the anomaly's id, ano_…"},
-        ),
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Calls:
+class AnomalyCalls:
+    """The calls of anomalies. `catalogue`: the one in force."""
+
     store: Anomalies
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The routes of anomalies."""
+        return [
+            Route(
+                "GET",
+                ANOMALIES,
+                self.anomalies,
+                "a merchant's anomalies, newest first",
+                TAGS,
+                {200: Answer(AnomalyPage, "one page")},
+                scope="admin",
+                query=AnomalySearch,
+                path_about=MERCHANT_ABOUT,
+            ),
+            Route(
+                "POST",
+                f"{ANOMALIES}/{{id}}/resolve",
+                self.resolve,
+                "resolve an anomaly with a note",
+                TAGS,
+                {200: Answer(AnomalyAnswer, "the anomaly as it is now")},
+                scope="admin",
+                body=Resolution,
+                problems=(409,),
+                path_about=MERCHANT_ABOUT | {"id": "the anomaly's id, ano_…"},
+            ),
+        ]
 
     async def anomalies(self, call: Call) -> Reply:
         merchant, asked = merchant_of(self.catalogue(), call), call.query
@@ -144,7 +142,7 @@ class _Calls:
             asked.after,
             resolved=asked.resolved,
         )
-        page = [_anomaly_object(anomaly) for anomaly in found[: asked.limit]]
+        page = [anomaly_object(anomaly) for anomaly in found[: asked.limit]]
         return Reply({"data": page, "next": page[-1]["id"] if len(found) > asked.limit else None})
 
     async def resolve(self, call: Call) -> Reply:
@@ -160,19 +158,4 @@ class _Calls:
             raise conflict("already_resolved", "This anomaly was resolved before; what was noted stays.") from None
         if resolved is None:
             raise not_found("anomaly")
-        return Reply(_anomaly_object(resolved))
-
-
-def _anomaly_object(anomaly: RecordedAnomaly) -> dict[str, Any]:
-    return {
-        "object": "anomaly",
-        "id": show(ANOMALY, anomaly.anomaly_id),
-        "payment": show(PAYMENT, anomaly.payment_id),
-        "kind": anomaly.kind,
-        "detail": anomaly.detail,
-        "source": anomaly.source,
-        "found_at": timestamp(anomaly.found_at),
-        "resolved_at": timestamp(anomaly.resolved_at),
-        "resolved_by": anomaly.resolved_by,
-        "note": anomaly.note,
-    }
+        return Reply(anomaly_object(resolved))

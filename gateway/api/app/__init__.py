@@ -1,1 +1,1 @@
-"""The calls of business systems, one file per resource: its models, its handlers, its routes."""
+"""The calls of business systems, one file per resource: its models, its calls, its routes."""

@@ -1,35 +1,39 @@
-"""POST /callbacks/{account}: where PSPs report. Read whole, handed on untouched, answered as that PSP expects."""
+"""Callbacks: where PSPs report. Read whole, handed on untouched, answered as that PSP expects."""
 
-from gateway.api.http.needs import Api
+from dataclasses import dataclass
+
+from gateway.api.http.needs import CallbacksFlow
 from gateway.api.http.problems import not_found
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
+from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.ports import CallbackRequest
 
-__all__ = ["callback_routes"]
+__all__ = ["CallbackCalls"]
 
 
-def callback_routes(api: Api) -> list[Route]:
-    """The route of callbacks."""
-    said = "What this payment company wants to read"
-    answers = {
-        200: Answer(None, f"{said}: believed.", content_type="*/*"),
-        400: Answer(None, f"{said}: not believed.", content_type="*/*"),
-    }
-    about = {"account": "the account's name, merchant.account"}
-    return [
-        Route("POST", "/callbacks/{account}", _receive(api), "A payment company reports", ("callbacks",), answers,
-              scope="none", raw_body=True, path_about=about,
-              description="Each is verified by its signature; what is not this account's word changes nothing.")
-    ]  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class CallbackCalls:
+    """The call of callbacks."""
 
+    callbacks: CallbacksFlow
 
-def _receive(api: Api) -> Handler:
-    async def receive(call: Call) -> Reply:
+    def routes(self) -> list[Route]:
+        """The route of callbacks."""
+        said = "What this payment company wants to read"
+        answers = {
+            200: Answer(None, f"{said}: believed.", content_type="*/*"),
+            400: Answer(None, f"{said}: not believed.", content_type="*/*"),
+        }
+        about = {"account": "the account's name, merchant.account"}
+        return [
+            Route("POST", "/callbacks/{account}", self.receive, "A payment company reports", ("callbacks",), answers,
+                  scope="none", raw_body=True, path_about=about,
+                  description="Each is verified by its signature; what is not this account's word changes nothing.")
+        ]  # fmt: skip
+
+    async def receive(self, call: Call) -> Reply:
         request = call.request
         callback = CallbackRequest(request.method, request.rel_url.raw_query_string, request.headers, call.raw)
-        answer = await api.callbacks.receive(call.path["account"], callback)
+        answer = await self.callbacks.receive(call.path["account"], callback)
         if answer is None:
             raise not_found("account")
         return Reply(answer.body, answer.status, answer.content_type)
-
-    return receive

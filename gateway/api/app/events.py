@@ -1,83 +1,137 @@
-"""Calls about events: the log of what was told, and telling it again."""
+"""Events: the log of what was told, and telling it again."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
-from gateway.api.app.answers import EventAnswer, EventPage
-from gateway.api.app.schemas import EventSearch
-from gateway.api.http.answers import Redelivery
-from gateway.api.http.needs import Api
+from pydantic import Field
+
+from gateway.api.http.answers import AnswerModel, Redelivery, Time, shown_id
+from gateway.api.http.fields import PAGE, PageSize, QueryModel, id_field
 from gateway.api.http.problems import not_found
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
-from gateway.domain.ids import EVENT, IdError, read
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.ids import ENDPOINT, EVENT, IdError, read, read_object, show
+from gateway.objects.events import event_object
+from gateway.ports import Reading
 
-__all__ = ["event_routes"]
+__all__ = ["EventAnswer", "EventCalls", "EventSearch"]
 
-_TAGS = ("events",)
-_ID = {"id": "the event's id, evt_…"}
-_LARGEST_ID = (1 << 128) - 1
+TAGS = ("events",)
+EVENT_ABOUT = {"id": "the event's id, evt_…"}
+LARGEST_ID = (1 << 128) - 1
 
-
-def event_routes(api: Api) -> list[Route]:
-    """The routes of events."""
-    return [
-        Route("GET", "/v1/events", _search(api), "Search events, newest first", _TAGS,
-              {200: Answer(EventPage, "One page.")}, query=EventSearch),
-        Route("GET", "/v1/events/{id}", _event(api), "Read an event", _TAGS,
-              {200: Answer(EventAnswer, "The event with its deliveries.")}, path_about=_ID),
-        Route("POST", "/v1/events/{id}/redeliver", _redeliver(api), "Send an event again", _TAGS,
-              {202: Answer(Redelivery, "Due now, whatever became of it before.")}, path_about=_ID),
-    ]  # fmt: skip
+if TYPE_CHECKING:
+    EventId: TypeAlias = UUID
+else:
+    EventId = id_field(EVENT)
+ShownEventId = Annotated[str, shown_id(EVENT)]
 
 
-def _event_id_of(call: Call) -> UUID:
-    try:
-        return read(EVENT, call.path["id"])
-    except IdError:
-        raise not_found("event") from None
+class EventSearch(QueryModel):
+    """A search of events, newest first. `after` is the `next` of the page before."""
+
+    object_id: Annotated[str, Field(pattern=r"^[a-z]{2,10}_[0-9a-z]{26}$")] | None = None
+    type: Annotated[str, Field(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$")] | None = None
+    limit: PageSize = PAGE
+    after: EventId | None = None
 
 
-def _search(api: Api) -> Handler:
-    async def search(call: Call) -> Reply:
+class DeliveryAnswer(AnswerModel):
+    """How an event reached one endpoint."""
+
+    endpoint: Annotated[str, shown_id(ENDPOINT)]
+    status: Literal["pending", "delivered", "dead"]
+    tries: int
+    due_at: Time | None
+    last_status: int | None
+    last_error: str | None
+    delivered_at: Time | None
+
+
+class EventAnswer(AnswerModel):
+    """An event: `body` is what every delivery sends."""
+
+    id: ShownEventId
+    object: Literal["event"]
+    type: str
+    object_id: str
+    sequence: int
+    created_at: Time
+    body: dict[str, Any]
+    deliveries: list[DeliveryAnswer]
+
+
+class EventPage(AnswerModel):
+    """Events, newest first."""
+
+    data: list[EventAnswer]
+    next: Annotated[ShownEventId | None, Field(description="give it as `after` for the next page; null: no more")]
+
+
+@dataclass(frozen=True, slots=True)
+class EventCalls:
+    """The calls of events."""
+
+    reading: Reading
+    clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The routes of events."""
+        return [
+            Route("GET", "/v1/events", self.search, "Search events, newest first", TAGS,
+                  {200: Answer(EventPage, "One page.")}, query=EventSearch),
+            Route("GET", "/v1/events/{id}", self.event, "Read an event", TAGS,
+                  {200: Answer(EventAnswer, "The event with its deliveries.")}, path_about=EVENT_ABOUT),
+            Route("POST", "/v1/events/{id}/redeliver", self.redeliver, "Send an event again", TAGS,
+                  {202: Answer(Redelivery, "Due now, whatever became of it before.")}, path_about=EVENT_ABOUT),
+        ]  # fmt: skip
+
+    async def search(self, call: Call) -> Reply:
         asked: EventSearch = call.query
-        found = await api.reading.events(
+        try:
+            of = read_object(asked.object_id) if asked.object_id is not None else None
+        except IdError:
+            return Reply({"data": [], "next": None})  # nothing has such an id
+        found = await self.reading.events(
             call.caller.merchant_id,
             call.caller.app,
-            object_id=asked.object_id,
+            of=of,
             event_type=asked.type,
             before=asked.after,
             limit=asked.limit + 1,  # one more than the page tells whether there is a next one
         )
         page = found[: asked.limit]
-        return Reply({"data": page, "next": page[-1]["id"] if len(found) > asked.limit else None})
+        after = show(EVENT, page[-1].event_id) if len(found) > asked.limit else None
+        return Reply({"data": [event_object(event) for event in page], "next": after})
 
-    return search
-
-
-def _event(api: Api) -> Handler:
-    async def event(call: Call) -> Reply:
-        event_id = _event_id_of(call)
+    async def event(self, call: Call) -> Reply:
+        event_id = event_id_of(call)
         # The newest event before the next id is the one itself, if there is one.
-        found = await api.reading.events(
+        found = await self.reading.events(
             call.caller.merchant_id,
             call.caller.app,
-            object_id=None,
+            of=None,
             event_type=None,
-            before=UUID(int=min(event_id.int + 1, _LARGEST_ID)),
+            before=UUID(int=min(event_id.int + 1, LARGEST_ID)),
             limit=1,
         )
-        if not found or read(EVENT, found[0]["id"]) != event_id:
+        if not found or found[0].event_id != event_id:
             raise not_found("event")
-        return Reply(found[0])
+        return Reply(event_object(found[0]))
 
-    return event
-
-
-def _redeliver(api: Api) -> Handler:
-    async def redeliver(call: Call) -> Reply:
+    async def redeliver(self, call: Call) -> Reply:
         caller = call.caller
-        count = await api.reading.redeliver(caller.merchant_id, caller.app, _event_id_of(call), api.clock())
+        count = await self.reading.redeliver(caller.merchant_id, caller.app, event_id_of(call), self.clock())
         if count is None:
             raise not_found("event")
         return Reply({"deliveries": count}, status=202)
 
-    return redeliver
+
+def event_id_of(call: Call) -> UUID:
+    """The event that the address names. Raises a 404 problem."""
+    try:
+        return read(EVENT, call.path["id"])
+    except IdError:
+        raise not_found("event") from None

@@ -1,10 +1,11 @@
 """From a checked request to an order: the bank, the card's elements, and the canonical form of the request."""
 
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import orjson
 
-from gateway.api.app.schemas import CardFields, PaymentRequest, RouteQuestion
+from gateway.api.app.requests import CardFields, PaymentRequest
 from gateway.api.http.needs import CardsByUser
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Caller
@@ -15,6 +16,22 @@ from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
 
 __all__ = ["canonical_body", "customer_present", "elements_of", "known_card", "order_of", "payer_bank"]
+
+
+class NamesPayer(Protocol):
+    """A request that names a payer: for a payment, or for a dry run of the router."""
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def scene(self) -> Scene: ...
+
+    @property
+    def card_id(self) -> UUID | None: ...
+
+    @property
+    def customer_present(self) -> bool | None: ...
 
 
 async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser) -> Order:
@@ -43,7 +60,7 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
     )
 
 
-async def known_card(cards: CardsByUser, caller: Caller, request: PaymentRequest | RouteQuestion) -> StoredCard | None:
+async def known_card(cards: CardsByUser, caller: Caller, request: NamesPayer) -> StoredCard | None:
     """The card that `card_id` names, or None when the request names none."""
     if request.card_id is None:
         return None
@@ -67,7 +84,7 @@ def payer_bank(asked: str | None, stored: StoredCard | None, elements: CardEleme
     return bank
 
 
-def customer_present(request: PaymentRequest | RouteQuestion) -> bool:
+def customer_present(request: NamesPayer) -> bool:
     """Whether somebody is there to enter a code: said, or the habit of the kind of payment."""
     if request.customer_present is not None:
         return request.customer_present

@@ -1,96 +1,202 @@
-"""Calls about payments: take one, read it, ask why this channel and what happened, search."""
+"""Payments: open one, read it, search."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
-from gateway.api.app.answers import PaymentAnswer, PaymentDecision, PaymentPage, Timeline
+from pydantic import ConfigDict, Field, JsonValue
+
 from gateway.api.app.ordering import order_of
-from gateway.api.app.schemas import ChargeRequest, PaymentSearch, WithholdRequest
-from gateway.api.http.needs import Api
+from gateway.api.app.requests import PaymentRequest
+from gateway.api.http.answers import AnswerModel, Time, shown_id
+from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
+from gateway.api.http.needs import CardsByUser, PaymentsFlow
 from gateway.api.http.problems import conflict, not_found
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
-from gateway.domain.ids import PAYMENT, IdError, read, show
-from gateway.domain.payments import payment_object
-from gateway.domain.scenes import Kind
-from gateway.ports import OrderConflictError, PaymentFilter
-from router.explain import explain
-from router.record import from_record, to_answer
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.failures import Advice, Blame, FailureCode
+from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
+from gateway.domain.payments import Status
+from gateway.domain.scenes import Kind, Scene
+from gateway.objects.payments import payment_object
+from gateway.ports import OrderConflictError, PaymentFilter, Reading
 
-__all__ = ["payment_id_of", "payment_routes"]
+__all__ = [
+    "PAYMENT_ABOUT",
+    "TAGS",
+    "ChargeRequest",
+    "PaymentAnswer",
+    "PaymentCalls",
+    "PaymentSearch",
+    "ShownPaymentId",
+    "WithholdRequest",
+    "payment_id_of",
+]
 
-_TAGS = ("payments",)
-_ID = {"id": "the payment's id, pay_…"}
-_REPLAYED = "Idempotent-Replayed"
-
-
-def payment_routes(api: Api) -> list[Route]:
-    """The routes of payments."""
-    taken = {
-        201: Answer(
-            PaymentAnswer, "Taken; `status` says how it stands. A refusal of the router is here, too: `failed`."
-        ),
-        200: Answer(
-            PaymentAnswer,
-            "This order was taken before; the payment as it is now.",
-            headers={_REPLAYED: "always `true`"},
-        ),
-    }
-    return [
-        Route("POST", "/v1/withholds", _take(api, Kind.WITHHOLD), "Take a withhold (代扣)", _TAGS, taken,
-              body=WithholdRequest, problems=(409, 503), description=_TAKING),
-        Route("POST", "/v1/charges", _take(api, Kind.CHARGE), "Take a charge (充值)", _TAGS, taken,
-              body=ChargeRequest, problems=(409, 503), description=_TAKING),
-        Route("GET", "/v1/payments", _search(api), "Search payments, newest first", _TAGS,
-              {200: Answer(PaymentPage, "One page.")}, query=PaymentSearch),
-        Route("GET", "/v1/payments/{id}", _payment(api), "Read a payment", _TAGS,
-              {200: Answer(PaymentAnswer, "The payment as it is now.")}, path_about=_ID),
-        Route("GET", "/v1/payments/{id}/decision", _decision(api), "Why this channel", _TAGS,
-              {200: Answer(PaymentDecision, "The decision as it was made.")}, path_about=_ID),
-        Route("GET", "/v1/payments/{id}/timeline", _timeline(api), "Everything that happened", _TAGS,
-              {200: Answer(Timeline, "Oldest first.")}, path_about=_ID),
-    ]  # fmt: skip
-
-
-_TAKING = (
+TAGS = ("payments",)
+PAYMENT_ABOUT = {"id": "the payment's id, pay_…"}
+REPLAYED = "Idempotent-Replayed"
+OPENING = (
     "`(app, merchant_order_no)` is the idempotency key for ever: the same content again answers the payment as it is "
     "now with `Idempotent-Replayed: true`, other content is `order_conflict`. Sending again is always safe."
 )
 
-
-def payment_id_of(call: Call) -> UUID:
-    """The payment that the address names. Raises a 404 problem."""
-    try:
-        return read(PAYMENT, call.path["id"])
-    except IdError:
-        raise not_found("payment") from None
+if TYPE_CHECKING:
+    PaymentId: TypeAlias = UUID
+else:
+    PaymentId = id_field(PAYMENT)
+ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
 
 
-def _take(api: Api, kind: Kind) -> Handler:
-    async def take(call: Call) -> Reply:
-        order = await order_of(call.body, kind, call.caller, api.cards)
+def _example(scene: Scene) -> dict[str, JsonValue]:
+    # Well-formed numbers of nobody.
+    card: JsonValue = {
+        "card_no": "6222020000000001230",
+        "holder_name": "张三",
+        "id_no": "11010519491231002X",
+        "phone": "13800138000",
+    }
+    example: dict[str, JsonValue] = {"merchant_order_no": "order-0001", "scene": scene.value, "user_id": "user-1"}
+    return example | {"amount": 10_000, "currency": "CNY", "card": card}
+
+
+class WithholdRequest(PaymentRequest):
+    """A withhold (代扣). `customer_present` is false unless said otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_example(Scene.WITHHOLD)]})
+
+    scene: Literal[Scene.WITHHOLD, Scene.CUSTODY_WITHHOLD]
+
+
+class ChargeRequest(PaymentRequest):
+    """A charge (充值). `customer_present` is true unless said otherwise."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_example(Scene.QUICK_CHARGE)]})
+
+    scene: Literal[Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE]
+
+
+class PaymentSearch(QueryModel):
+    """A search of payments, newest first. `after` is the `next` of the page before."""
+
+    merchant_order_no: OrderNumber | None = None
+    user_id: UserId | None = None
+    status: Status | None = None
+    channel: Code | None = None
+    created_from: Moment | None = None
+    created_until: Moment | None = None
+    limit: PageSize = PAGE
+    after: PaymentId | None = None
+
+
+class CardAnswer(AnswerModel):
+    """A card as it may be shown."""
+
+    id: Annotated[str, shown_id(CARD)]
+    masked: Annotated[str, Field(examples=["622202******1234"])]
+    bank: str
+
+
+class FailureAnswer(AnswerModel):
+    """Why a payment failed, who is to blame, and what to do. `message` is in the language of `Accept-Language`."""
+
+    code: FailureCode
+    blame: Blame
+    message: str
+    advice: Advice
+    channel_code: str | None
+    channel_message: str | None
+
+
+class PaymentAnswer(AnswerModel):
+    """A payment. Amounts and fees in fen."""
+
+    id: ShownPaymentId
+    object: Literal["payment"]
+    kind: Kind
+    merchant_order_no: str
+    app: str
+    scene: Scene
+    user_id: str
+    bank: str
+    amount: int
+    currency: str
+    status: Status
+    channel: str | None
+    channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
+    channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
+    card: CardAnswer | None
+    fee: int | None
+    failure: FailureAnswer | None
+    next_action: dict[str, Any] | None
+    description: str | None
+    created_at: Time
+    finished_at: Time | None
+    channel_finished_at: Time | None
+    business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    metadata: dict[str, Any]
+
+
+class PaymentPage(AnswerModel):
+    """Payments, newest first."""
+
+    data: list[PaymentAnswer]
+    next: Annotated[ShownPaymentId | None, Field(description="give it as `after` for the next page; null: no more")]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCalls:
+    """The calls of payments."""
+
+    payments: PaymentsFlow
+    reading: Reading
+    cards: CardsByUser
+
+    def routes(self) -> list[Route]:
+        """The routes of payments."""
+        opened = {
+            201: Answer(
+                PaymentAnswer, "Opened; `status` says how it stands. A refusal of the router is here, too: `failed`."
+            ),
+            200: Answer(
+                PaymentAnswer,
+                "This order was opened before; the payment as it is now.",
+                headers={REPLAYED: "always `true`"},
+            ),
+        }
+        return [
+            Route("POST", "/v1/withholds", self.open_withhold, "Open a withhold (代扣)", TAGS, opened,
+                  body=WithholdRequest, problems=(409, 503), description=OPENING),
+            Route("POST", "/v1/charges", self.open_charge, "Open a charge (充值)", TAGS, opened,
+                  body=ChargeRequest, problems=(409, 503), description=OPENING),
+            Route("GET", "/v1/payments", self.search, "Search payments, newest first", TAGS,
+                  {200: Answer(PaymentPage, "One page.")}, query=PaymentSearch),
+            Route("GET", "/v1/payments/{id}", self.payment, "Read a payment", TAGS,
+                  {200: Answer(PaymentAnswer, "The payment as it is now.")}, path_about=PAYMENT_ABOUT),
+        ]  # fmt: skip
+
+    async def open_withhold(self, call: Call) -> Reply:
+        return await self._open(call, Kind.WITHHOLD)
+
+    async def open_charge(self, call: Call) -> Reply:
+        return await self._open(call, Kind.CHARGE)
+
+    async def _open(self, call: Call, kind: Kind) -> Reply:
+        order = await order_of(call.body, kind, call.caller, self.cards)
         try:
-            taken = await api.payments.take(order)
+            opened = await self.payments.open(order)
         except OrderConflictError:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new payment."
             raise conflict("order_conflict", detail) from None
-        body = payment_object(taken.payment, call.language)
-        return Reply(body, headers={_REPLAYED: "true"}) if taken.replayed else Reply(body, status=201)
+        body = payment_object(opened.payment, call.language)
+        return Reply(body, headers={REPLAYED: "true"}) if opened.replayed else Reply(body, status=201)
 
-    return take
-
-
-def _payment(api: Api) -> Handler:
-    async def payment(call: Call) -> Reply:
-        found = await api.reading.payment(call.caller.merchant_id, call.caller.app, payment_id_of(call))
+    async def payment(self, call: Call) -> Reply:
+        found = await self.reading.payment(call.caller.merchant_id, call.caller.app, payment_id_of(call))
         if found is None:
             raise not_found("payment")
         return Reply(payment_object(found, call.language))
 
-    return payment
-
-
-def _search(api: Api) -> Handler:
-    async def search(call: Call) -> Reply:
+    async def search(self, call: Call) -> Reply:
         asked: PaymentSearch = call.query
         wanted = PaymentFilter(
             merchant_order_no=asked.merchant_order_no,
@@ -102,32 +208,15 @@ def _search(api: Api) -> Handler:
             before=asked.after,
             limit=asked.limit + 1,  # one more than the page tells whether there is a next one
         )
-        found = await api.reading.payments(call.caller.merchant_id, call.caller.app, wanted)
+        found = await self.reading.payments(call.caller.merchant_id, call.caller.app, wanted)
         page = found[: asked.limit]
         after = show(PAYMENT, page[-1].payment_id) if len(found) > asked.limit else None
         return Reply({"data": [payment_object(one, call.language) for one in page], "next": after})
 
-    return search
 
-
-def _decision(api: Api) -> Handler:
-    async def decision(call: Call) -> Reply:
-        payment_id = payment_id_of(call)
-        record = await api.reading.decision(call.caller.merchant_id, call.caller.app, payment_id)
-        if record is None:
-            raise not_found("payment")
-        made = from_record(record)
-        body: dict[str, Any] = {"payment": show(PAYMENT, payment_id), **to_answer(made)}
-        return Reply(body | {"explanation": explain(made), "record": record})
-
-    return decision
-
-
-def _timeline(api: Api) -> Handler:
-    async def timeline(call: Call) -> Reply:
-        happened = await api.reading.timeline(call.caller.merchant_id, call.caller.app, payment_id_of(call))
-        if happened is None:
-            raise not_found("payment")
-        return Reply({"data": happened})
-
-    return timeline
+def payment_id_of(call: Call) -> UUID:
+    """The payment that the address names. Raises a 404 problem."""
+    try:
+        return read(PAYMENT, call.path["id"])
+    except IdError:
+        raise not_found("payment") from None

@@ -1,64 +1,192 @@
-"""POST /v1/routes: what the router would decide now, or on given rules and facts. Nothing is recorded."""
+"""Dry runs of the router: what it would decide now, or on given rules and facts. Nothing is recorded."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated, Literal, Self
 
-from gateway.api.app.answers import RouteAnswer
+from pydantic import ConfigDict, Field, model_validator
+
 from gateway.api.app.ordering import customer_present, elements_of, known_card, payer_bank
-from gateway.api.app.schemas import GivenFacts, GivenRule, RouteQuestion, WhatIf
-from gateway.api.http.needs import Api
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
+from gateway.api.app.requests import CardFields, CardId, check_card_and_bank
+from gateway.api.http.answers import AnswerModel
+from gateway.api.http.fields import (
+    Amount,
+    AnyBank,
+    Code,
+    FeeField,
+    Fen,
+    Moment,
+    RequestModel,
+    SceneName,
+    UserId,
+    wrong,
+)
+from gateway.api.http.needs import CardsByUser
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.failures import FailureCode
 from gateway.flows.route import candidates_for
+from gateway.ports import Reading
 from router.decide import Decision, decide
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.record import to_answer
 
-__all__ = ["dry_run_routes"]
+__all__ = ["RouteAnswer", "RouteCalls", "RouteQuestion"]
+
+MAX_RULES = 1000
+MAX_PRIORITY = 2**31 - 1
 
 
-def dry_run_routes(api: Api) -> list[Route]:
-    """The route of dry runs."""
-    about = (
-        "The nine steps on the rules in force and what the user did today. With `what_if` they run on the rules and "
-        "facts given there and on no others."
+class GivenRule(RequestModel):
+    """A route rule to decide by. Absent limits are no limits; rules of another scene or bank take no part."""
+
+    channel: Code
+    scene: SceneName
+    bank: AnyBank
+    fee: FeeField
+    enabled: bool = True
+    in_maintenance: bool = False
+    single_limit: Fen | None = None
+    daily_limit: Fen | None = None
+    daily_insufficient_limit: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] | None = None
+    priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
+    channel_on: bool = True
+    signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
+    channel_daily_total: Fen | None = None
+    card_daily_limit: Fen | None = None
+
+
+class GivenLastAttempt(RequestModel):
+    """How the user's latest attempt on a channel ended."""
+
+    status: Literal["succeeded", "failed"]
+    blame: Literal["payer", "channel", "platform"] | None = None
+    finished_at: Moment | None = None
+
+
+class GivenFacts(RequestModel):
+    """What the user did on one channel."""
+
+    used_today: Fen = 0
+    insufficient_today: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] = 0
+    last_attempt: GivenLastAttempt | None = None
+    channel_used_today: Fen = 0
+    card_used_today: Fen = 0
+
+
+class WhatIf(RequestModel):
+    """Decide on these rules and facts and no others. Banks and channels need not exist."""
+
+    now: Moment | None = None
+    rules: Annotated[list[GivenRule], Field(max_length=MAX_RULES)] = Field(default_factory=list)
+    facts: dict[Code, GivenFacts] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_each_rule_once(self) -> Self:
+        seen = set()
+        for number, rule in enumerate(self.rules):
+            key = (rule.channel, rule.scene, rule.bank)
+            if key in seen:
+                raise wrong("repeated", "has two rules for the same channel, scene and bank", field=f"rules.{number}")
+            seen.add(key)
+        return self
+
+
+class RouteQuestion(RequestModel):
+    """A payment as the router sees it. The merchant is that of the key; nothing is recorded."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"user_id": "user-1", "scene": "withhold", "amount": 10_000, "bank": "ICBC"}]}
     )
-    answers = {200: Answer(RouteAnswer, "What would be decided; a refusal is an answer, too.")}
-    summary = "Ask the router without paying"
-    return [
-        Route("POST", "/v1/routes", _route(api), summary, ("router",), answers, body=RouteQuestion, description=about)
-    ]
+
+    user_id: UserId
+    scene: SceneName
+    amount: Amount
+    currency: Literal["CNY"] = "CNY"
+    bank: AnyBank | None = None
+    card: CardFields | None = None
+    card_id: CardId | None = None
+    customer_present: bool | None = None
+    what_if: WhatIf | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bank(self) -> Self:
+        check_card_and_bank(self.scene, self.card, self.card_id)
+        if self.bank is None and self.card is None and self.card_id is None:
+            raise wrong("missing", "is needed where no card is given", field="bank")
+        if self.bank is not None and self.what_if is None and self.bank not in bank_names():
+            raise wrong("bank", "is not a bank code known here, such as ICBC, ABC, BOC, CCB, CMB", field="bank")
+        return self
 
 
-def _route(api: Api) -> Handler:
-    async def route(call: Call) -> Reply:
-        question: RouteQuestion = call.body
-        decision = await (
-            _decide_now(api, call, question) if question.what_if is None else _decide_if(api, call, question)
+class SeenChannel(AnswerModel):
+    """One channel in a decision: the step that removed it and why, its fee in fen, its rank."""
+
+    channel: str
+    removed_by_step: int | None
+    reason: str | None
+    fee: int
+    rank: int | None
+
+
+class RouteAnswer(AnswerModel):
+    """A decision of the router: a channel or a refusal, and every channel it looked at."""
+
+    chosen: str | None
+    refusal: FailureCode | None
+    chosen_by_step: int | None
+    refused_by_step: int | None
+    max_single_limit: int | None
+    candidates: list[SeenChannel]
+    config_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCalls:
+    """The call of dry runs. `catalogue`: the one in force."""
+
+    reading: Reading
+    cards: CardsByUser
+    catalogue: Callable[[], Catalogue]
+    clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The route of dry runs."""
+        about = (
+            "The nine steps on the rules in force and what the user did today. With `what_if` they run on the rules "
+            "and facts given there and on no others."
         )
+        answers = {200: Answer(RouteAnswer, "What would be decided; a refusal is an answer, too.")}
+        return [
+            Route("POST", "/v1/routes", self.route, "Ask the router without paying", ("router",), answers,
+                  body=RouteQuestion, description=about),
+        ]  # fmt: skip
+
+    async def route(self, call: Call) -> Reply:
+        question: RouteQuestion = call.body
+        given = question.what_if
+        decision = await (self._decide_now(call, question) if given is None else self._decide_if(call, question, given))
         return Reply(to_answer(decision))
 
-    return route
+    async def _decide_now(self, call: Call, question: RouteQuestion) -> Decision:
+        catalogue, now, merchant_id = self.catalogue(), self.clock(), call.caller.merchant_id
+        stored = await known_card(self.cards, call.caller, question)
+        elements = stored.elements if stored else elements_of(question.card)
+        bank = payer_bank(question.bank, stored, elements)
+        facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
+        candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
+        return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 
-
-async def _decide_now(api: Api, call: Call, question: RouteQuestion) -> Decision:
-    catalogue, now, merchant_id = api.catalogue(), api.clock(), call.caller.merchant_id
-    stored = await known_card(api.cards, call.caller, question)
-    elements = stored.elements if stored else elements_of(question.card)
-    bank = payer_bank(question.bank, stored, elements)
-    facts = await api.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
-    candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
-    return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
-
-
-async def _decide_if(api: Api, call: Call, question: RouteQuestion) -> Decision:
-    given: WhatIf = question.what_if or WhatIf()
-    catalogue = api.catalogue()
-    # A card is needed only where nothing else says the bank.
-    stored = await known_card(api.cards, call.caller, question) if question.bank is None else None
-    bank = payer_bank(question.bank, stored, elements_of(question.card))
-    request = _request(call, question, catalogue, bank, given.now or api.clock())
-    facts = {channel: _facts(known) for channel, known in given.facts.items()}
-    return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)
+    async def _decide_if(self, call: Call, question: RouteQuestion, given: WhatIf) -> Decision:
+        catalogue = self.catalogue()
+        # A card is needed only where nothing else says the bank.
+        stored = await known_card(self.cards, call.caller, question) if question.bank is None else None
+        bank = payer_bank(question.bank, stored, elements_of(question.card))
+        request = _request(call, question, catalogue, bank, given.now or self.clock())
+        facts = {channel: _facts(known) for channel, known in given.facts.items()}
+        return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)
 
 
 def _request(call: Call, question: RouteQuestion, catalogue: Catalogue, bank: str, now: datetime) -> RouteRequest:

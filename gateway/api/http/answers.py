@@ -1,18 +1,16 @@
-"""Answers that are no resource's own: problems, health, and what every answer's model has in common.
+"""Answers that are no resource's own: problems, redeliveries, and what every answer's model has in common.
 
 Models of answers describe them for the OpenAPI document and for tests; handlers answer the objects themselves.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "AnswerModel",
     "FieldProblem",
-    "Health",
     "ProblemAnswer",
-    "ReadinessAnswer",
     "Redelivery",
     "Time",
     "shown_id",
@@ -56,18 +54,3 @@ class Redelivery(AnswerModel):
     """How many deliveries were made due now."""
 
     deliveries: int
-
-
-class Health(AnswerModel):
-    """The process runs."""
-
-    status: Literal["ok"]
-
-
-class ReadinessAnswer(AnswerModel):
-    """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
-
-    ready: bool
-    database: bool
-    migrations: bool
-    ticks: dict[str, float | None]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import orjson
 
 from gateway.api.http.problems import not_found
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
+from gateway.api.http.routing import Answer, Call, Reply, Route
 
-__all__ = ["docs_routes"]
+__all__ = ["DocsCalls"]
 
-_TAGS = ("documentation",)
+TAGS = ("documentation",)
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 _POLICY = {
     # The page runs its own scripts only; Swagger UI sets styles inline and draws with data: images.
@@ -49,43 +50,42 @@ _JAVASCRIPT, _CSS, _HTML = "text/javascript; charset=utf-8", "text/css; charset=
 _SHIPPED = {"swagger-ui-bundle.js": _JAVASCRIPT, "swagger-ui.css": _CSS}
 
 
-def docs_routes(openapi: Callable[[], dict[str, object]]) -> list[Route]:
-    """The routes of the documentation. `openapi` is asked once, at the first request."""
-    return [
-        Route("GET", "/openapi.json", _document(openapi), "This document", _TAGS, scope="none", answers={
-            200: Answer(None, "OpenAPI 3.1.", content_type="application/json"),
-        }),
-        Route("GET", "/docs", _page, "This document for people", _TAGS, scope="none", answers={
-            200: Answer(None, "A page.", content_type="text/html"),
-        }),
-        Route("GET", "/docs/{file}", _file, "What the page is made of", _TAGS, scope="none", answers={
-            200: Answer(None, "A script or a style sheet.", content_type="*/*"),
-        }, path_about={"file": "its name"}),
-    ]  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class DocsCalls:
+    """The calls of the documentation. `openapi` is asked once, at the first request."""
 
+    openapi: Callable[[], dict[str, object]]
+    _written: list[bytes] = field(default_factory=list)
 
-def _document(openapi: Callable[[], dict[str, object]]) -> Handler:
-    written: list[bytes] = []
+    def routes(self) -> list[Route]:
+        """The routes of the documentation."""
+        return [
+            Route("GET", "/openapi.json", self.document, "This document", TAGS, scope="none", answers={
+                200: Answer(None, "OpenAPI 3.1.", content_type="application/json"),
+            }),
+            Route("GET", "/docs", self.page, "This document for people", TAGS, scope="none", answers={
+                200: Answer(None, "A page.", content_type="text/html"),
+            }),
+            Route("GET", "/docs/{file}", self.file, "What the page is made of", TAGS, scope="none", answers={
+                200: Answer(None, "A script or a style sheet.", content_type="*/*"),
+            }, path_about={"file": "its name"}),
+        ]  # fmt: skip
 
-    async def document(_call: Call) -> Reply:
-        if not written:
-            written.append(orjson.dumps(openapi()))
-        return Reply(written[0], headers={"Cache-Control": "no-cache"})
+    async def document(self, _call: Call) -> Reply:
+        if not self._written:
+            self._written.append(orjson.dumps(self.openapi()))
+        return Reply(self._written[0], headers={"Cache-Control": "no-cache"})
 
-    return document
+    async def page(self, _call: Call) -> Reply:
+        return Reply(_PAGE, content_type=_HTML, headers=_POLICY)
 
-
-async def _page(_call: Call) -> Reply:
-    return Reply(_PAGE, content_type=_HTML, headers=_POLICY)
-
-
-async def _file(call: Call) -> Reply:
-    name = call.path["file"]
-    if name == "start.js":
-        return Reply(_START, content_type=_JAVASCRIPT, headers=_CACHED)
-    if name not in _SHIPPED:
-        raise not_found("file")
-    return Reply(await asyncio.to_thread(_shipped, name), content_type=_SHIPPED[name], headers=_CACHED)
+    async def file(self, call: Call) -> Reply:
+        name = call.path["file"]
+        if name == "start.js":
+            return Reply(_START, content_type=_JAVASCRIPT, headers=_CACHED)
+        if name not in _SHIPPED:
+            raise not_found("file")
+        return Reply(await asyncio.to_thread(_shipped, name), content_type=_SHIPPED[name], headers=_CACHED)
 
 
 @cache

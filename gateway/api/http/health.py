@@ -1,37 +1,62 @@
 """Calls of those who run the gateway: is it alive, is it ready, what does it count."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway.api.http.answers import Health, ReadinessAnswer
-from gateway.api.http.needs import Api
-from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
+from gateway.api.http.answers import AnswerModel
+from gateway.api.http.needs import Readiness
+from gateway.api.http.routing import Answer, Call, Reply, Route
 
-__all__ = ["health_routes"]
+__all__ = ["HealthCalls"]
 
-_TAGS = ("operations",)
-
-
-def health_routes(api: Api) -> list[Route]:
-    """The routes of health."""
-    return [
-        Route("GET", "/healthz", _healthz, "Liveness", _TAGS, {200: Answer(Health, "The process runs.")}, scope="none"),
-        Route("GET", "/readyz", _readyz(api), "Readiness", _TAGS, scope="none", answers={
-            200: Answer(ReadinessAnswer, "It can take payments."),
-            503: Answer(ReadinessAnswer, "It cannot now; the fields say why."),
-        }),
-        Route("GET", "/metrics", _metrics(api), "Prometheus metrics", _TAGS, scope="none", answers={
-            200: Answer(None, "Prometheus text format.", content_type="text/plain"),
-        }),
-    ]  # fmt: skip
+TAGS = ("operations",)
 
 
-async def _healthz(_call: Call) -> Reply:
-    return Reply({"status": "ok"})
+class Health(AnswerModel):
+    """The process runs."""
+
+    status: Literal["ok"]
 
 
-def _readyz(api: Api) -> Handler:
-    async def readyz(_call: Call) -> Reply:
-        now = await api.readiness()
+class ReadinessAnswer(AnswerModel):
+    """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
+
+    ready: bool
+    database: bool
+    migrations: bool
+    ticks: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCalls:
+    """The calls of health. `metrics`: Prometheus text."""
+
+    readiness: Callable[[], Awaitable[Readiness]]
+    metrics: Callable[[], bytes]
+
+    def routes(self) -> list[Route]:
+        """The routes of health."""
+        return [
+            Route("GET", "/healthz", self.healthz, "Liveness", TAGS, scope="none", answers={
+                200: Answer(Health, "The process runs."),
+            }),
+            Route("GET", "/readyz", self.readyz, "Readiness", TAGS, scope="none", answers={
+                200: Answer(ReadinessAnswer, "It can take payments."),
+                503: Answer(ReadinessAnswer, "It cannot now; the fields say why."),
+            }),
+            Route("GET", "/metrics", self.counted, "Prometheus metrics", TAGS, scope="none", answers={
+                200: Answer(None, "Prometheus text format.", content_type="text/plain"),
+            }),
+        ]  # fmt: skip
+
+    async def healthz(self, _call: Call) -> Reply:
+        return Reply({"status": "ok"})
+
+    async def readyz(self, _call: Call) -> Reply:
+        now = await self.readiness()
         body = {
             "ready": now.ready,
             "database": now.database,
@@ -40,11 +65,5 @@ def _readyz(api: Api) -> Handler:
         }
         return Reply(body, status=200 if now.ready else 503)
 
-    return readyz
-
-
-def _metrics(api: Api) -> Handler:
-    async def metrics(_call: Call) -> Reply:
-        return Reply(api.metrics(), content_type=CONTENT_TYPE_LATEST)
-
-    return metrics
+    async def counted(self, _call: Call) -> Reply:
+        return Reply(self.metrics(), content_type=CONTENT_TYPE_LATEST)

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.orders import Order
-from gateway.ports import CallbackAnswer, CallbackRequest, Reading, StoredCard, Taken
+from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, StoredCard
 from gateway.settings import Settings
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness"]
 
 
 class PaymentsFlow(Protocol):
-    """Takes orders."""
+    """Opens payments."""
 
-    async def take(self, order: Order) -> Taken:
+    async def open(self, order: Order) -> OpenResult:
         """Open the payment, or find it. Raises OrderConflictError and OverloadedError."""
         ...
 

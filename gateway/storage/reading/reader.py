@@ -11,17 +11,18 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import orjson
 from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.cards import CardElements
-from gateway.domain.ids import ENDPOINT, EVENT, show
-from gateway.domain.payments import Payment, timestamp
+from gateway.domain.events import RecordedEvent
+from gateway.domain.ids import ObjectKind
+from gateway.domain.payments import Payment
+from gateway.domain.timeline import Happening
 from gateway.ports import PaymentFilter, UserFacts
 from gateway.storage.crypto import KeyRing
 from gateway.storage.reading.timeline import timeline_of
-from gateway.storage.rows import payment_of, payment_select
+from gateway.storage.rows import payment_of, payment_select, recorded_delivery
 from gateway.storage.server.database import Database
 from gateway.storage.tables import deliveries, events, payments
 from gateway.storage.writing.deliveries import REDELIVER
@@ -79,7 +80,7 @@ class Reader:
             record: dict[str, Any] | None = (await connection.execute(statement)).scalar_one_or_none()
             return record
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[dict[str, Any]] | None:
+    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
         """Everything that happened to a payment of this app, oldest first, or None."""
         async with self.engine.connect() as connection:
             payment = await _payment(connection, merchant_id, app, payment_id)
@@ -90,15 +91,16 @@ class Reader:
         merchant_id: UUID,
         app: str,
         *,
-        object_id: str | None,
+        of: tuple[ObjectKind, UUID] | None,
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[dict[str, Any]]:
+    ) -> list[RecordedEvent]:
         """Events of this app, newest first, with the state of their deliveries."""
         statement = select(events).where(_e.merchant_id == merchant_id, _e.app == app)
-        if object_id is not None:
-            statement = statement.where(_e.object_id == object_id)
+        if of is not None:
+            kind, object_id = of
+            statement = statement.where(_e.object == kind, _e.object_id == object_id)
         if event_type is not None:
             statement = statement.where(_e.type == event_type)
         if before is not None:
@@ -181,25 +183,14 @@ async def _deliveries(
     return by_event
 
 
-def _event(row: Row[Any], its_deliveries: Sequence[Row[Any]]) -> dict[str, Any]:
-    return {
-        "id": show(EVENT, row.event_id),
-        "object": "event",
-        "type": row.type,
-        "object_id": row.object_id,
-        "sequence": row.sequence,
-        "created_at": timestamp(row.created_at),
-        "body": orjson.loads(row.body),
-        "deliveries": [
-            {
-                "endpoint": show(ENDPOINT, delivery.endpoint_id),
-                "status": delivery.status,
-                "tries": delivery.tries,
-                "due_at": timestamp(delivery.due_at),
-                "last_status": delivery.last_status,
-                "last_error": delivery.last_error,
-                "delivered_at": timestamp(delivery.delivered_at),
-            }
-            for delivery in its_deliveries
-        ],
-    }
+def _event(row: Row[Any], its_deliveries: Sequence[Row[Any]]) -> RecordedEvent:
+    return RecordedEvent(
+        event_id=row.event_id,
+        type=row.type,
+        object=ObjectKind(row.object),
+        object_id=row.object_id,
+        sequence=row.sequence,
+        created_at=row.created_at,
+        body=row.body,
+        deliveries=tuple(recorded_delivery(delivery) for delivery in its_deliveries),
+    )

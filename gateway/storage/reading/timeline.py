@@ -1,33 +1,44 @@
-"""Everything that happened to a payment, put together from what was recorded: `{at, what, ...}`, oldest first."""
+"""Everything that happened to a payment, put together from what was recorded, oldest first."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, channel_order_no, show
-from gateway.domain.payments import Payment, Stage, timestamp
+from gateway.domain.ids import ObjectKind
+from gateway.domain.payments import Payment, Stage
+from gateway.domain.timeline import (
+    AnomalyFound,
+    AnomalyResolved,
+    AuthenticationFinished,
+    AuthenticationStarted,
+    ChannelSaid,
+    Delivery,
+    EventWritten,
+    Happening,
+    PaymentFinished,
+    PaymentOpened,
+    Routed,
+    Submitted,
+)
+from gateway.storage.rows import recorded_delivery
 from gateway.storage.tables import anomalies, authentications, deliveries, events, observations, payments
 
 __all__ = ["timeline_of"]
 
-_Entry = tuple[datetime, dict[str, Any]]
 
-
-async def timeline_of(connection: AsyncConnection, payment: Payment) -> list[dict[str, Any]]:
+async def timeline_of(connection: AsyncConnection, payment: Payment) -> list[Happening]:
     """The timeline of a payment."""
-    entries = list(_opening(payment, await _decision(connection, payment)))
-    entries += await _authentication(connection, payment)
-    entries += _submission(payment)
-    entries += await _observations(connection, payment)
-    entries += _end(payment)
-    entries += await _anomalies(connection, payment)
-    entries += await _events(connection, payment)
+    happened = list(_opening(payment, await _decision(connection, payment)))
+    happened += await _authentication(connection, payment)
+    happened += _submission(payment)
+    happened += await _observations(connection, payment)
+    happened += _end(payment)
+    happened += await _anomalies(connection, payment)
+    happened += await _events(connection, payment)
     # The sort is stable: what has the same time stays in the order above, which is that of cause and effect.
-    entries.sort(key=lambda entry: entry[0])
-    return [{"at": timestamp(at)} | told for at, told in entries]
+    return sorted(happened, key=lambda one: one.at)
 
 
 async def _decision(connection: AsyncConnection, payment: Payment) -> dict[str, Any]:
@@ -37,14 +48,19 @@ async def _decision(connection: AsyncConnection, payment: Payment) -> dict[str, 
     return record
 
 
-def _opening(payment: Payment, decision: dict[str, Any]) -> Iterator[_Entry]:
-    taken = {"what": "payment_taken", "kind": payment.kind, "scene": payment.scene, "amount": payment.amount}
-    yield payment.created_at, taken
-    routed = {name: decision.get(name) for name in ("chosen", "chosen_by_step", "refusal", "refused_by_step")}
-    yield payment.created_at, {"what": "routed", **routed, "config_version": decision.get("config_version")}
+def _opening(payment: Payment, decision: dict[str, Any]) -> Iterator[Happening]:
+    yield PaymentOpened(payment.created_at, payment.kind, payment.scene, payment.amount)
+    yield Routed(
+        at=payment.created_at,
+        chosen=decision.get("chosen"),
+        chosen_by_step=decision.get("chosen_by_step"),
+        refusal=decision.get("refusal"),
+        refused_by_step=decision.get("refused_by_step"),
+        config_version=decision.get("config_version"),
+    )
 
 
-async def _authentication(connection: AsyncConnection, payment: Payment) -> list[_Entry]:
+async def _authentication(connection: AsyncConnection, payment: Payment) -> list[Happening]:
     attempt = payment.attempt
     if attempt is None or attempt.authentication_id is None:
         return []
@@ -53,83 +69,56 @@ async def _authentication(connection: AsyncConnection, payment: Payment) -> list
     row = (await connection.execute(select(authentications).where(its_own))).first()
     if row is None:
         return []
-    entries: list[_Entry] = [
-        (row.created_at, {"what": "authentication_started", "channel": row.channel, "fee": row.fee})
-    ]
+    happened: list[Happening] = [AuthenticationStarted(row.created_at, row.channel, row.fee)]
     if row.finished_at is not None:
-        ended = {"what": "authentication_finished", "channel": row.channel, "status": row.status}
-        entries.append((row.finished_at, ended | _words(row)))
-    return entries
+        happened.append(
+            AuthenticationFinished(row.finished_at, row.channel, row.status, row.channel_code, row.channel_message)
+        )
+    return happened
 
 
-def _submission(payment: Payment) -> Iterator[_Entry]:
+def _submission(payment: Payment) -> Iterator[Happening]:
     attempt = payment.attempt
     if attempt is not None and attempt.stage is Stage.PAYING:
-        number = channel_order_no(attempt.attempt_id)
-        yield attempt.submitted_at, {"what": "submitted", "channel": attempt.channel, "channel_order_no": number}
+        yield Submitted(attempt.submitted_at, attempt.channel, attempt.attempt_id)
 
 
-async def _observations(connection: AsyncConnection, payment: Payment) -> list[_Entry]:
+async def _observations(connection: AsyncConnection, payment: Payment) -> list[Happening]:
     o = observations.c
     of_payment = and_(o.merchant_id == payment.merchant_id, o.payment_id == payment.payment_id)
     rows = await connection.execute(select(observations).where(of_payment).order_by(o.observed_at, o.observation_id))
-    return [
-        (row.observed_at, {"what": "channel_said", "source": row.source, "says": row.says} | _words(row))
-        for row in rows
-    ]
+    return [ChannelSaid(row.observed_at, row.source, row.says, row.channel_code, row.channel_message) for row in rows]
 
 
-def _end(payment: Payment) -> Iterator[_Entry]:
+def _end(payment: Payment) -> Iterator[Happening]:
     if payment.finished_at is not None:
-        failure = payment.failure
-        why = {"failure": failure.code, "blame": failure.blame} if failure else {}
-        yield payment.finished_at, {"what": "payment_finished", "status": payment.status} | why
+        yield PaymentFinished(payment.finished_at, payment.status, payment.failure)
 
 
-async def _anomalies(connection: AsyncConnection, payment: Payment) -> list[_Entry]:
+async def _anomalies(connection: AsyncConnection, payment: Payment) -> list[Happening]:
     a = anomalies.c
     of_payment = and_(a.merchant_id == payment.merchant_id, a.payment_id == payment.payment_id)
-    entries: list[_Entry] = []
+    happened: list[Happening] = []
     for row in await connection.execute(select(anomalies).where(of_payment)):
-        found = {"what": "anomaly_found", "kind": row.kind, "detail": row.detail, "source": row.source}
-        entries.append((row.found_at, found))
+        happened.append(AnomalyFound(row.found_at, row.kind, row.detail, row.source))
         if row.resolved_at is not None:
-            resolved = {"what": "anomaly_resolved", "kind": row.kind, "by": row.resolved_by, "note": row.note}
-            entries.append((row.resolved_at, resolved))
-    return entries
+            happened.append(AnomalyResolved(row.resolved_at, row.kind, row.resolved_by, row.note))
+    return happened
 
 
-async def _events(connection: AsyncConnection, payment: Payment) -> list[_Entry]:
+async def _events(connection: AsyncConnection, payment: Payment) -> list[Happening]:
     e, d = events.c, deliveries.c
-    object_id = show(PAYMENT, payment.payment_id)
-    of_payment = and_(e.merchant_id == payment.merchant_id, e.object_id == object_id)
+    of_payment = and_(
+        e.merchant_id == payment.merchant_id, e.object_id == payment.payment_id, e.object == ObjectKind.PAYMENT
+    )
     its_events = select(e.event_id, e.type, e.sequence, e.created_at).where(of_payment).order_by(e.sequence)
     rows = (await connection.execute(its_events)).all()
-    entries: list[_Entry] = [
-        (row.created_at, {"what": "event_written", "event": show(EVENT, row.event_id), "type": row.type})
-        for row in rows
-    ]
+    happened: list[Happening] = [EventWritten(row.created_at, row.event_id, row.type) for row in rows]
     if not rows:
-        return entries
+        return happened
     written_at = {row.event_id: row.created_at for row in rows}
     of_events = and_(d.merchant_id == payment.merchant_id, d.event_id.in_(list(written_at)))
     for row in await connection.execute(select(deliveries).where(of_events).order_by(d.event_id, d.endpoint_id)):
-        # When a try failed is not kept, only how: what is not delivered stands at its event.
         at = row.delivered_at or written_at[row.event_id]
-        entries.append((at, {"what": f"delivery_{row.status}"} | _delivery(row)))
-    return entries
-
-
-def _delivery(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "event": show(EVENT, row.event_id),
-        "endpoint": show(ENDPOINT, row.endpoint_id),
-        "tries": row.tries,
-        "due_at": timestamp(row.due_at),
-        "last_status": row.last_status,
-        "last_error": row.last_error,
-    }
-
-
-def _words(row: Row[Any]) -> dict[str, Any]:
-    return {"channel_code": row.channel_code, "channel_message": row.channel_message}
+        happened.append(Delivery(at, row.event_id, recorded_delivery(row)))
+    return happened

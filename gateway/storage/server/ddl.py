@@ -7,8 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-__all__ = ["create_index", "drop_index", "in_batches"]
+__all__ = ["BATCH_ROWS", "create_index", "drop_index", "in_batches", "validate"]
 
+BATCH_ROWS = 5_000
+"""Rows in one statement of `in_batches`: some tenths of a second each."""
 SAY_EVERY_S = 5.0
 
 IS_INVALID = """
@@ -42,6 +44,12 @@ def drop_index(name: str) -> None:
     """Drop an index while its table is used."""
     with _outside_of_transactions():
         op.drop_index(name, postgresql_concurrently=True, if_exists=True)
+
+
+def validate(constraint: str, table: str) -> None:
+    """Prove a constraint that was added NOT VALID, while the table is written. What stands before it is committed."""
+    with _outside_of_transactions() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}"))
 
 
 def in_batches(what: str, batches: Callable[[sa.Connection], Iterator[int]]) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from gateway.flows.notify import DeadLetter, DeliveryResult, DueDelivery
+from gateway.domain.events import DeadLetter
+from gateway.domain.ids import ObjectKind
+from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.server.database import Database
 from gateway.storage.writing.batching import Batcher
@@ -84,8 +86,8 @@ RETURNING d.endpoint_id
 EVENT_EXISTS = "SELECT 1 FROM events WHERE merchant_id = $1 AND event_id = $2"
 
 DEAD_LETTERS = """
-SELECT d.event_id, d.endpoint_id, p.code AS endpoint_code, e.app, e.type, e.object_id, e.sequence, e.created_at,
-    d.tries, d.last_status, d.last_error
+SELECT d.event_id, d.endpoint_id, p.code AS endpoint_code, e.app, e.type, e.object, e.object_id, e.sequence,
+    e.created_at, d.tries, d.last_status, d.last_error
 FROM deliveries d JOIN events e ON e.merchant_id = $1 AND e.event_id = d.event_id
 LEFT JOIN endpoints p ON p.merchant_id = $1 AND p.endpoint_id = d.endpoint_id
 WHERE d.merchant_id = $1 AND d.status = 'dead'
@@ -169,7 +171,7 @@ class DeliveryStore:
         limit = min(limit, DEAD_LETTERS_READ_MAX)
         async with self._database.connection() as connection:
             rows = await connection.fetch(DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
-            return [DeadLetter(**row) for row in rows]
+            return [DeadLetter(**{**row, "object": ObjectKind(row["object"])}) for row in rows]
 
 
 def _row(result: DeliveryResult) -> tuple[object, ...]:

@@ -90,7 +90,7 @@ class OpeningStore:
             known = await self._known(connection, merchant_id, flush.facts.orders)
             for opening in firsts:
                 if _order_key(opening.order) not in known:
-                    self._plan(flush, opening)
+                    self._open_one(flush, opening)
             inserted, due = await self._insert(connection, flush, now) if flush.opened else (set(), [])
             results = {opened.payment.payment_id: opened.payment for opened in flush.opened}
             lost = [opened.opening for opened in flush.opened if opened.payment.payment_id not in inserted]
@@ -131,7 +131,7 @@ class OpeningStore:
             await add_totals(connection, facts, merchant_id, users, day, {*facts.cards.values(), *card_ids})
         return _Flush(merchant_id, catalogue, facts, prints)
 
-    def _plan(self, flush: _Flush, opening: Opening) -> None:
+    def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
         card_id = self._card_id(flush, opening)
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._ring)
@@ -262,8 +262,8 @@ class OpeningStore:
             return OpenResult(new, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
         payment, taken = known[key]
         if payment.payment_id == opening.payment_id:
-            # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to carry
-            # out as long as nobody else has taken it up.
+            # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to submit
+            # as long as nobody else has taken it up.
             replayed = payment.attempt is not None and not _is_untouched(payment, payment.attempt)
             return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
         ours = self._ring.request_hash(opening.order.body, taken.hash_version)

@@ -48,6 +48,7 @@ def write_events(
                 "event_id": event.event_id,
                 "app": event.app,
                 "type": event.type,
+                "object": event.object,
                 "object_id": event.object_id,
                 "sequence": event.sequence,
                 "body": event.body,

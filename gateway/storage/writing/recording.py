@@ -12,11 +12,13 @@ from uuid import UUID
 from asyncpg import UniqueViolationError
 
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.events import EVENT_OF_STATUS, EventType, payment_event
+from gateway.domain.events import EVENT_OF_STATUS, EventType
+from gateway.domain.ids import caused_id
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import FINAL, Payment, Stage, Status
 from gateway.domain.transitions import Verdict, apply, apply_authentication
 from gateway.metrics import ANOMALIES
+from gateway.objects.events import payment_event
 from gateway.ports import AuthenticationObservation, Observation, PaceOf, PaymentObservation, Recorded
 from gateway.storage.crypto import KeyRing
 from gateway.storage.rows import payments_by_id
@@ -158,18 +160,17 @@ class RecordingStore:
         after = verdict.payment
         if after.status is not before.status and after.status in EVENT_OF_STATUS:
             after = replace(after, sequence=after.sequence + 1)
-            event = payment_event(after, EVENT_OF_STATUS[after.status], after.sequence, heard.observation_id, heard.at)
+            event_id = caused_id(heard.observation_id, after.payment_id, after.status)
+            event = payment_event(after, EVENT_OF_STATUS[after.status], after.sequence, event_id, heard.at)
             changes.events.append((after.payment_id, event))
         anomaly = verdict.anomaly
-        assert anomaly is None or after.status is before.status, (
-            "an observation is a change or an anomaly: it has one id"
-        )
         if anomaly is not None and (after.payment_id, anomaly.kind) not in changes.anomalies_known:
             changes.anomalies_known.add((after.payment_id, anomaly.kind))
             after = replace(after, sequence=after.sequence + 1)
+            anomaly_id = caused_id(heard.observation_id, after.payment_id, anomaly.kind)
             changes.anomalies.append(
                 {
-                    "anomaly_id": heard.observation_id,
+                    "anomaly_id": anomaly_id,
                     "payment_id": after.payment_id,
                     "kind": anomaly.kind,
                     "detail": anomaly.detail,
@@ -177,9 +178,8 @@ class RecordingStore:
                     "found_at": heard.at,
                 }
             )
-            event = payment_event(
-                after, EventType.PAYMENT_ANOMALY, after.sequence, heard.observation_id, heard.at, anomaly
-            )
+            # The event that tells of the anomaly has the same causes, so the same id.
+            event = payment_event(after, EventType.PAYMENT_ANOMALY, after.sequence, anomaly_id, heard.at, anomaly)
             changes.events.append((after.payment_id, event))
         return after
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.api.app.ordering import canonical_body
-from gateway.api.app.schemas import ChargeRequest, WithholdRequest
+from gateway.api.app.payments import ChargeRequest, WithholdRequest
 from gateway.api.http.reading_json import checked
 from tests.unit.api.test_fields import CARD, ORDER
 

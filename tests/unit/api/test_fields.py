@@ -11,7 +11,9 @@ import pytest
 from pydantic import BaseModel
 from stdnum import luhn
 
-from gateway.api.app.schemas import ChargeRequest, PaymentRequest, PaymentSearch, RouteQuestion, WithholdRequest
+from gateway.api.app.payments import ChargeRequest, PaymentSearch, WithholdRequest
+from gateway.api.app.requests import PaymentRequest
+from gateway.api.app.routes import RouteQuestion
 from gateway.api.http.problems import Problem
 from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.domain.money import MAX_AMOUNT

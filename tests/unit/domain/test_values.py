@@ -1,38 +1,51 @@
-"""Ids, money, the payment object, the catalogue's lookups and the bodies of events.
+"""Ids, money, failures and the catalogue's lookups.
 
-Not tested here: masks and BINs (test_cards), states (test_transitions), reading a catalogue file.
+Not tested here: how objects are shown (tests/unit/objects), masks and BINs (test_cards), states (test_transitions),
+reading a catalogue file.
 """
 
-from datetime import timedelta
-from uuid import UUID
+import hashlib
+from uuid import RFC_4122, UUID
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.catalogue import ANY_BANK, AuthenticationMode, Catalogue, MaintenanceWindow
-from gateway.domain.events import EVENT_OF_STATUS, EventType, payment_event
+from gateway.domain.events import EVENT_OF_STATUS
 from gateway.domain.failures import MEANINGS, Blame, FailureCode, failure
-from gateway.domain.ids import CARD, EVENT, PAYMENT, IdError, attempt_id_of, channel_order_no, read, show
+from gateway.domain.ids import (
+    CARD,
+    EVENT,
+    PAYMENT,
+    IdError,
+    ObjectKind,
+    attempt_id_of,
+    caused_id,
+    channel_order_no,
+    read,
+    read_object,
+    show,
+    show_object,
+)
 from gateway.domain.money import yuan
-from gateway.domain.payments import Payment, Status, payment_object
+from gateway.domain.payments import Status
 from gateway.domain.scenes import SCENES_OF, Scene
-from gateway.domain.transitions import Anomaly, AnomalyKind
+from gateway.domain.transitions import AnomalyKind
 from tests.unit.domain.samples import (
     ATTEMPT_ID,
     BANK,
     MERCHANT_ID,
     NOW,
     PAYMENT_ID,
-    attempt,
     catalogue,
     channel,
     endpoint,
     later,
-    payment,
     rule,
 )
+
+IDS = (PAYMENT_ID, ATTEMPT_ID, UUID(int=0), UUID(int=2**128 - 1))
 
 # --- ids and money ---
 
@@ -47,6 +60,38 @@ def test_an_id_reads_as_what_was_shown(value: UUID) -> None:
 def test_what_is_not_an_id_of_the_kind_is_refused(text: str) -> None:
     with pytest.raises(IdError):
         read(PAYMENT, text)
+
+
+@pytest.mark.parametrize("kind", list(ObjectKind))
+def test_an_objects_id_tells_its_kind(kind: ObjectKind) -> None:
+    assert read_object(show_object(kind, PAYMENT_ID)) == (kind, PAYMENT_ID)
+
+
+@pytest.mark.parametrize("text", ["", "pay", "pay_1", show(EVENT, PAYMENT_ID), show(CARD, PAYMENT_ID), str(PAYMENT_ID)])
+def test_what_is_not_the_id_of_an_object_is_refused(text: str) -> None:
+    with pytest.raises(IdError):
+        read_object(text)
+
+
+@given(st.uuids(), st.uuids(), st.sampled_from([*Status, *AnomalyKind]))
+def test_what_an_observation_causes_has_an_id_of_version_7_with_its_time(heard: UUID, about: UUID, what: str) -> None:
+    made = caused_id(heard, about, what)
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert made.bytes[:6] == heard.bytes[:6]
+    assert made == caused_id(heard, about, what)
+
+
+def test_one_observation_causes_several_things_each_with_an_id_of_its_own() -> None:
+    causes = [(heard, about, what) for heard in IDS for about in IDS for what in (*Status, *AnomalyKind)]
+    assert len({caused_id(*cause) for cause in causes}) == len(causes)
+
+
+def test_an_id_of_what_is_caused_is_the_digests_first_74_bits() -> None:
+    # Written out: rows that are in the books must be found again by every later version.
+    made = caused_id(PAYMENT_ID, ATTEMPT_ID, "succeeded")
+    digest = hashlib.sha256(PAYMENT_ID.bytes + ATTEMPT_ID.bytes + b"succeeded").digest()
+    bits = f"{int.from_bytes(digest):0256b}"[:74]
+    assert f"{made.int:0128b}" == f"{PAYMENT_ID.int:0128b}"[:48] + "0111" + bits[:12] + "10" + bits[12:]
 
 
 def test_a_channel_order_number_is_32_hex_digits() -> None:
@@ -67,53 +112,7 @@ def test_every_scene_belongs_to_one_kind() -> None:
     assert sorted(scene for scenes in SCENES_OF.values() for scene in scenes) == sorted(Scene)
 
 
-# --- the payment object ---
-
-
-def test_a_payment_is_shown_with_its_failure_in_the_readers_language() -> None:
-    failed = payment(
-        Status.FAILED, failure=failure(FailureCode.INSUFFICIENT_BALANCE, channel_code="51", channel_message="余额不足")
-    )
-    wanted = {
-        "code": "insufficient_balance",
-        "blame": "payer",
-        "message": "银行卡余额不足",
-        "advice": "change_card",
-        "channel_code": "51",
-        "channel_message": "余额不足",
-    }
-    assert payment_object(failed, "zh")["failure"] == wanted
-    assert payment_object(failed)["failure"] == wanted | {"message": "The card's balance is too low."}
-
-
-def test_a_payment_shows_times_in_utc_numbers_as_the_channel_has_them_and_a_masked_card() -> None:
-    paid = payment(
-        Status.SUCCEEDED,
-        attempt=attempt(channel_transaction_no="theirs-1", channel_finished_at=NOW + timedelta(milliseconds=1500)),
-    )
-    shown = payment_object(paid)
-    assert shown["id"] == show(PAYMENT, PAYMENT_ID)
-    assert shown["channel_order_no"] == ATTEMPT_ID.hex
-    assert shown["channel_transaction_no"] == "theirs-1"
-    assert shown["created_at"] == "2026-03-05T04:00:00.000Z"
-    assert shown["channel_finished_at"] == "2026-03-05T04:00:01.500Z"
-    assert shown["business_day"] == "2026-03-05"
-    assert paid.card is not None
-    assert shown["card"] == {"id": show(CARD, paid.card.card_id), "masked": "622202******1234", "bank": "ICBC"}
-    assert shown["failure"] is None
-    orjson.dumps(shown)
-
-
-def test_a_refused_payment_has_no_channel_and_no_number_there() -> None:
-    shown = payment_object(payment(Status.FAILED, stage=None, card=None))
-    assert {shown[key] for key in ("channel", "channel_order_no", "channel_transaction_no", "card", "fee")} == {None}
-
-
-def test_the_specifications_fields_are_all_there() -> None:
-    fields = """id object kind merchant_order_no app scene user_id amount currency status channel channel_order_no
-        channel_transaction_no card fee failure next_action created_at finished_at channel_finished_at business_day
-        metadata"""
-    assert set(fields.split()) <= payment_object(payment()).keys()
+# --- failures and events ---
 
 
 def test_every_failure_code_has_a_meaning_in_both_languages() -> None:
@@ -126,39 +125,8 @@ def test_a_known_blame_wins_over_the_codes_own() -> None:
     assert failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL).blame is Blame.CHANNEL
 
 
-# --- events ---
-
-
-def test_an_events_body_is_the_object_as_it_is_with_its_place_in_the_order() -> None:
-    paid = payment(Status.SUCCEEDED)
-    event = payment_event(paid, EventType.PAYMENT_SUCCEEDED, 1, UUID(int=9), NOW)
-    assert orjson.loads(event.body) == {
-        "id": show(EVENT, UUID(int=9)),
-        "type": "payment.succeeded",
-        "sequence": 1,
-        "created_at": "2026-03-05T04:00:00.000Z",
-        "data": orjson.loads(orjson.dumps(payment_object(paid))),
-    }
-    assert (event.app, event.object_id) == ("shop", show(PAYMENT, PAYMENT_ID))
-
-
-def test_an_anomaly_stands_beside_the_object() -> None:
-    anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, "paid at the channel, failed here")
-    event = payment_event(payment(Status.FAILED), EventType.PAYMENT_ANOMALY, 2, UUID(int=9), NOW, anomaly)
-    body = orjson.loads(event.body)
-    assert body["anomaly"] == {"kind": "late_success", "detail": "paid at the channel, failed here"}
-    assert body["data"]["status"] == "failed"
-
-
 def test_the_beginning_of_processing_is_not_told() -> None:
     assert Status.PROCESSING not in EVENT_OF_STATUS
-
-
-def test_the_same_event_has_the_same_bytes() -> None:
-    def body(of: Payment) -> bytes:
-        return payment_event(of, EventType.PAYMENT_FAILED, 1, UUID(int=9), NOW).body
-
-    assert body(payment(Status.FAILED)) == body(payment(Status.FAILED))
 
 
 # --- the catalogue ---

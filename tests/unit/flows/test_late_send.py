@@ -38,11 +38,11 @@ class Sleeper:
     statuses: list[Status] = field(default_factory=list)
     """The payment as it was at each question."""
 
-    async def carry(self) -> Payment:
+    async def submit(self) -> Payment:
         opened = await self.world.open(opening(order()))
         self.world.provider_.says = {Pay: self.says}
         self.world.provider_.before_answer = self._before_answer
-        return await self.world.submission.carry(opened.payment, card_elements(), None)
+        return await self.world.submission.submit(opened.payment, card_elements(), None)
 
     def _before_answer(self) -> Coroutine[Any, Any, None]:
         asked_about = isinstance(self.world.provider_.asked[-1], Query)
@@ -85,7 +85,7 @@ async def test_it_is_asked_about_up_to_three_times_until_a_final_word_and_a_succ
     says: Outcome, told: list[Outcome], questions: int, anomalies: list[AnomalyKind]
 ) -> None:
     sleeper = Sleeper(says, list(told))
-    after = await sleeper.carry()
+    after = await sleeper.submit()
     assert (sleeper.questions, sleeper.anomalies) == (questions, anomalies)
     assert after == sleeper.world.only_payment()
     assert after.status is Status.FAILED
@@ -97,7 +97,7 @@ async def test_it_is_asked_about_up_to_three_times_until_a_final_word_and_a_succ
 
 async def test_every_question_has_the_number_and_time_that_the_payment_was_sent_with() -> None:
     sleeper = Sleeper(Unknown("timeout"), [NotFound(), NotFound(), NotFound()])
-    await sleeper.carry()
+    await sleeper.submit()
     (sent,) = sleeper.world.provider_.got(Pay)
     for question in sleeper.world.provider_.got(Query):
         assert (question.number, question.submitted_at) == (sent.number, sent.submitted_at)
@@ -116,7 +116,7 @@ async def test_every_question_has_the_number_and_time_that_the_payment_was_sent_
 )
 async def test_a_send_with_a_final_word_is_not_asked_about(says: Outcome, anomalies: list[AnomalyKind]) -> None:
     sleeper = Sleeper(says)
-    assert (await sleeper.carry()).status is Status.FAILED
+    assert (await sleeper.submit()).status is Status.FAILED
     assert (sleeper.questions, sleeper.anomalies) == (0, anomalies)
 
 
@@ -135,11 +135,11 @@ async def test_a_payment_that_nobody_gave_up_is_left_to_the_workers(
     says: Outcome, status: Status, meanwhile: tuple[Outcome, ...]
 ) -> None:
     sleeper = Sleeper(says, meanwhile=meanwhile)
-    assert (await sleeper.carry()).status is status
+    assert (await sleeper.submit()).status is status
     assert (sleeper.questions, sleeper.anomalies) == (0, [])
 
 
 async def test_a_payment_that_was_seen_to_succeed_meanwhile_is_not_asked_about() -> None:
     sleeper = Sleeper(Unknown("timeout"), meanwhile=(Succeeded(1000),))
-    assert (await sleeper.carry()).status is Status.SUCCEEDED
+    assert (await sleeper.submit()).status is Status.SUCCEEDED
     assert sleeper.questions == 0

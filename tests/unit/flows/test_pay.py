@@ -48,12 +48,12 @@ def silent() -> World:
 
 async def test_an_order_is_sent_once_and_answered_with_what_the_psp_said(world: World) -> None:
     world.provider_.says = {Pay: Succeeded(1000, "theirs-1")}
-    taken = await world.flow.take(order())
-    assert (taken.payment.status, taken.replayed) == (Status.SUCCEEDED, False)
+    opened = await world.flow.open(order())
+    assert (opened.payment.status, opened.replayed) == (Status.SUCCEEDED, False)
     (sent,) = world.provider_.asked
     assert isinstance(sent, Pay)
-    assert taken.payment.attempt is not None
-    assert sent.number == taken.payment.attempt.attempt_id.hex
+    assert opened.payment.attempt is not None
+    assert sent.number == opened.payment.attempt.attempt_id.hex
     assert (sent.amount, sent.bank, sent.scene, sent.user_id) == (1000, "ICBC", "withhold", "u1")
     assert (sent.card, sent.submitted_at, sent.agreement_no) == (card_elements(), NOW, None)
     assert sent.description == "order-1"
@@ -63,7 +63,7 @@ async def test_an_order_is_sent_once_and_answered_with_what_the_psp_said(world: 
 async def test_a_card_with_an_agreement_is_paid_by_it(silent: World) -> None:
     silent.agreements = {"up-1": "token-1"}
     silent.provider_.says = {Pay: Succeeded(1000)}
-    await silent.flow.take(order())
+    await silent.flow.open(order())
     assert [command.agreement_no for command in silent.provider_.got(Pay)] == ["token-1"]
 
 
@@ -81,15 +81,15 @@ async def test_whatever_the_answer_it_is_recorded_and_nothing_is_sent_again(
     world: World, said: Outcome, status: Status
 ) -> None:
     world.provider_.says = {Pay: said}
-    assert (await world.flow.take(order())).payment.status is status
+    assert (await world.flow.open(order())).payment.status is status
     assert len(world.provider_.asked) == 1
     assert [(observation.source, observation.outcome) for observation in world.recorded] == [(Source.ANSWER, said)]
 
 
 async def test_a_repeated_order_is_answered_and_not_sent(world: World) -> None:
     world.provider_.says = {Pay: Processing()}
-    first = await world.flow.take(order())
-    again = await world.flow.take(order())
+    first = await world.flow.open(order())
+    again = await world.flow.open(order())
     assert again.replayed
     assert again.payment == first.payment
     assert len(world.provider_.asked) == 1
@@ -97,15 +97,15 @@ async def test_a_repeated_order_is_answered_and_not_sent(world: World) -> None:
 
 async def test_another_content_under_the_same_number_sends_nothing(world: World) -> None:
     world.provider_.says = {Pay: Processing()}
-    await world.flow.take(order())
+    await world.flow.open(order())
     with pytest.raises(OrderConflictError):
-        await world.flow.take(order(amount=2000))
+        await world.flow.open(order(amount=2000))
     assert len(world.provider_.asked) == 1
 
 
 async def test_an_order_that_the_router_refused_reaches_nobody(world: World) -> None:
-    taken = await world.flow.take(order(bank="ABC"))
-    assert taken.payment.status is Status.FAILED
+    opened = await world.flow.open(order(bank="ABC"))
+    assert opened.payment.status is Status.FAILED
     assert world.provider_.asked == []
     assert world.started == []
 
@@ -118,7 +118,7 @@ async def test_an_intent_that_has_grown_old_is_not_sent(world: World, late_s: fl
     world.provider_.says = {Pay: Succeeded(1000)}
     payment = (await _opened(world)).payment
     world.pass_time(late_s)
-    after = await world.submission.carry(payment, card_elements(), None)
+    after = await world.submission.submit(payment, card_elements(), None)
     assert len(world.provider_.asked) == sent
     assert after.status is (Status.SUCCEEDED if sent else Status.FAILED)
 
@@ -126,7 +126,7 @@ async def test_an_intent_that_has_grown_old_is_not_sent(world: World, late_s: fl
 async def test_an_authentication_that_has_grown_old_is_not_sent_either(silent: World) -> None:
     payment = (await _opened(silent)).payment
     silent.pass_time(SEND_WITHIN_S + 1)
-    after = await silent.submission.carry(payment, card_elements(), None)
+    after = await silent.submission.submit(payment, card_elements(), None)
     assert silent.provider_.asked == []
     assert after.failure is not None
     assert after.failure.code is FailureCode.CHANNEL_UNAVAILABLE
@@ -139,8 +139,8 @@ async def test_an_authentication_that_took_long_makes_a_new_intent_which_is_sent
 
     silent.provider_.before_answer = slowly
     silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
-    taken = await silent.flow.take(order())
-    assert taken.payment.status is Status.SUCCEEDED
+    opened = await silent.flow.open(order())
+    assert opened.payment.status is Status.SUCCEEDED
     assert silent.provider_.got(Pay)[0].submitted_at == later(seconds=20)
 
 
@@ -152,7 +152,7 @@ async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_u
     world.provider_.before_answer = never
     payment = (await _opened(world)).payment
     world.pass_time(ANSWER_MARGIN_S - 0.01)
-    after = await world.submission.carry(payment, card_elements(), None)
+    after = await world.submission.submit(payment, card_elements(), None)
     assert after.status is Status.PROCESSING
     assert [type(observation.outcome) for observation in world.recorded] == [Unknown]
     assert len(world.provider_.asked) == 1
@@ -163,16 +163,16 @@ async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_u
 
 async def test_a_card_is_bound_and_then_paid_with_the_new_agreement(silent: World) -> None:
     silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
-    taken = await silent.flow.take(order())
-    assert taken.payment.status is Status.SUCCEEDED
+    opened = await silent.flow.open(order())
+    assert opened.payment.status is Status.SUCCEEDED
     binding, paying = silent.provider_.asked
     assert isinstance(binding, Authenticate)
     assert isinstance(paying, Pay)
     assert paying.agreement_no == "token-1"
     assert binding.number != paying.number
-    assert taken.payment.attempt is not None
-    assert taken.payment.attempt.authentication_id is not None
-    assert binding.number == taken.payment.attempt.authentication_id.hex
+    assert opened.payment.attempt is not None
+    assert opened.payment.attempt.authentication_id is not None
+    assert binding.number == opened.payment.attempt.authentication_id.hex
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ async def test_a_card_is_bound_and_then_paid_with_the_new_agreement(silent: Worl
 )
 async def test_a_card_that_is_not_bound_is_not_charged(silent: World, said: Any, code: FailureCode) -> None:
     silent.provider_.says = {Authenticate: said}
-    taken = await silent.flow.take(order())
-    assert taken.payment.failure is not None
-    assert taken.payment.failure.code is code
+    opened = await silent.flow.open(order())
+    assert opened.payment.failure is not None
+    assert opened.payment.failure.code is code
     assert len(silent.provider_.asked) == 1
 
 
@@ -197,9 +197,9 @@ async def test_an_authentication_whose_answer_was_lost_is_asked_about_once_and_n
     silent: World, told: Any
 ) -> None:
     silent.provider_.says = {Authenticate: Unknown("timeout"), QueryAuthentication: told}
-    taken = await silent.flow.take(order())
-    assert taken.payment.failure is not None
-    assert taken.payment.failure.code is FailureCode.AUTHENTICATION_UNKNOWN
+    opened = await silent.flow.open(order())
+    assert opened.payment.failure is not None
+    assert opened.payment.failure.code is FailureCode.AUTHENTICATION_UNKNOWN
     binding, question = silent.provider_.asked
     assert isinstance(question, QueryAuthentication)
     assert isinstance(binding, Authenticate)
@@ -212,8 +212,8 @@ async def test_an_authentication_whose_answer_was_lost_and_is_found_goes_on_to_p
         QueryAuthentication: Authenticated("token-1"),
         Pay: Succeeded(1000),
     }
-    taken = await silent.flow.take(order())
-    assert taken.payment.status is Status.SUCCEEDED
+    opened = await silent.flow.open(order())
+    assert opened.payment.status is Status.SUCCEEDED
     assert [command.agreement_no for command in silent.provider_.got(Pay)] == ["token-1"]
 
 
@@ -235,8 +235,8 @@ async def test_a_slow_psp_is_not_waited_for_longer_than_the_answer_may_take() ->
 
     world.provider_.before_answer = until_released
     world.provider_.says = {Pay: Succeeded(1000)}
-    taken = await world.flow.take(order())
-    assert taken.payment.status is Status.PROCESSING
+    opened = await world.flow.open(order())
+    assert opened.payment.status is Status.PROCESSING
     released.set()
     await asyncio.gather(*world.started)
     assert world.only_payment().status is Status.SUCCEEDED
@@ -252,7 +252,7 @@ async def test_a_caller_that_goes_away_stops_nothing(world: World) -> None:
 
     world.provider_.before_answer = until_released
     world.provider_.says = {Pay: Succeeded(1000)}
-    caller = asyncio.create_task(world.flow.take(order()))
+    caller = asyncio.create_task(world.flow.open(order()))
     await sending.wait()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -265,9 +265,9 @@ async def test_a_caller_that_goes_away_stops_nothing(world: World) -> None:
 
 async def test_a_bug_behind_the_answer_leaves_the_payment_to_be_followed_up(world: World) -> None:
     world.provider_.says = {Pay: RuntimeError("a bug")}
-    taken = await world.flow.take(order())
-    assert taken.payment.status is Status.PROCESSING
-    assert taken.payment.due is not None
+    opened = await world.flow.open(order())
+    assert opened.payment.status is Status.PROCESSING
+    assert opened.payment.due is not None
     assert world.recorded == []
 
 
@@ -278,8 +278,8 @@ async def test_a_shutdown_that_cancels_the_work_answers_the_payment_as_it_was_re
 
     world.provider_.before_answer = cancelled
     world.provider_.says = {Pay: Succeeded(1000)}
-    taken = await world.flow.take(order())
-    assert taken.payment.status is Status.PROCESSING
+    opened = await world.flow.open(order())
+    assert opened.payment.status is Status.PROCESSING
     assert world.recorded == []
 
 
@@ -291,7 +291,7 @@ async def test_the_intent_is_recorded_before_the_wire_is_touched(world: World) -
 
     world.provider_.before_answer = look
     world.provider_.says = {Pay: Succeeded(1000)}
-    assert (await world.flow.take(order())).payment.status is Status.SUCCEEDED
+    assert (await world.flow.open(order())).payment.status is Status.SUCCEEDED
 
 
 async def _opened(world: World) -> Any:

@@ -1,4 +1,4 @@
-"""The catalogue as the admin calls show it: never a secret, never a hash of a key."""
+"""How the catalogue is shown to operators: never a secret, never a hash of a key."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
-from gateway.domain.payments import timestamp
+from gateway.objects.times import timestamp
 from router.fees import fee_to_json
 
 __all__ = ["catalogue_object", "channel_object", "merchant_object", "rule_object", "window_object"]

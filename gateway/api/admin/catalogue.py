@@ -1,0 +1,124 @@
+"""The catalogue, whole: everything configured, without secrets, and its newest changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from gateway.api.admin.changes import Snapshots, catalogue_route
+from gateway.api.admin.channels import ChannelAnswer
+from gateway.api.admin.merchants import MerchantAnswer
+from gateway.api.admin.rules import RuleAnswer
+from gateway.api.admin.windows import WindowAnswer
+from gateway.api.http.fields import Code
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.catalogue_content import CatalogueChange
+from gateway.objects.catalogue import catalogue_object
+
+__all__ = ["CatalogueCalls", "History"]
+
+MAX_HISTORY = 50
+
+
+class History(Protocol):
+    """What of the catalogue is not in a snapshot: a `CatalogueStore`."""
+
+    async def history(self, limit: int) -> list[CatalogueChange]:
+        """Its changes, the newest first."""
+        ...
+
+    async def app_names(self) -> dict[tuple[UUID, str], str]:
+        """(merchant id, app code) → name."""
+        ...
+
+
+class KeyAnswer(BaseModel):
+    """A live API key; its text is known to nobody."""
+
+    id: str
+    label: str
+
+
+class AppAnswer(BaseModel):
+    """A business system."""
+
+    code: Code
+    name: str
+    keys: list[KeyAnswer]
+
+
+class EndpointAnswer(BaseModel):
+    """Where notifications go."""
+
+    id: str
+    app: Code | None
+    url: str
+    event_types: list[str] | None
+    allow_private: bool
+    stopped: bool
+    secrets: int
+    """How many are live."""
+
+
+class AccountAnswer(BaseModel):
+    """A contract with a provider; of its secrets only their names."""
+
+    code: Code
+    provider: str
+    settings: dict[str, Any]
+    secrets: list[str]
+    poll_gaps_s: list[float] | None
+    not_found_answers: int | None
+    not_found_over_s: float | None
+    answer_timeout_s: float | None
+
+
+class WholeMerchantAnswer(MerchantAnswer):
+    """A merchant with everything that is configured for it."""
+
+    apps: list[AppAnswer]
+    endpoints: list[EndpointAnswer]
+    accounts: list[AccountAnswer]
+    channels: list[ChannelAnswer]
+    maintenance_windows: list[WindowAnswer]
+    rules: list[RuleAnswer]
+
+
+class ChangeAnswer(BaseModel):
+    """One change of the catalogue."""
+
+    version: int
+    changed_at: str
+    changed_by: str
+    note: str
+
+
+class CatalogueAnswer(BaseModel):
+    """Everything that is configured, without secrets, and the newest changes."""
+
+    object: Literal["catalogue"]
+    version: int
+    merchants: list[WholeMerchantAnswer]
+    history: list[ChangeAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueCalls:
+    """The call of the whole catalogue."""
+
+    store: History
+    snapshots: Snapshots
+    clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The route of the catalogue."""
+        whole, about = Answer(CatalogueAnswer, "everything"), "everything configured, without secrets"
+        return [catalogue_route("GET", "/v1/admin/catalogue", self.catalogue, about, whole)]
+
+    async def catalogue(self, _call: Call) -> Reply:
+        snapshot = await self.snapshots.refresh_now()
+        apps, history = await self.store.app_names(), await self.store.history(MAX_HISTORY)
+        return Reply(catalogue_object(snapshot, apps, history, self.clock()))

@@ -1,0 +1,139 @@
+"""Channels: which a merchant has; switching and changing one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from gateway.api.admin.changes import BY, CHANNEL, Snapshots, catalogue_route, channel_of
+from gateway.api.admin.fields import MAX_NAME, Limit
+from gateway.api.admin.paths import MERCHANT, merchant_of
+from gateway.api.http.fields import Code, Fen, RequestModel
+from gateway.api.http.problems import FieldError, bad_fields
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue import ANY_BANK, AuthenticationMode
+from gateway.domain.catalogue_content import KEEP, Keep, can_authenticate
+from gateway.objects.catalogue import channel_object
+from gateway.ports import Declaration
+
+__all__ = ["ChannelAnswer", "ChannelCalls", "Channels"]
+
+MAX_BANKS = 1000
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Mode = Annotated[AuthenticationMode, Field(strict=False)]
+
+
+class Channels(Protocol):
+    """Where channels are changed: a `CatalogueStore`."""
+
+    async def set_channel(
+        self,
+        merchant_id: UUID,
+        code: str,
+        *,
+        by: str,
+        now: datetime,
+        on: bool | None = None,
+        name: str | None = None,
+        authentication: Mapping[str, AuthenticationMode] | None = None,
+        authentication_fee: int | None = None,
+        daily_total: int | Literal[Keep.KEEP] | None = KEEP,
+    ) -> int:
+        """The new version. Raises the errors of `gateway.domain.catalogue_content`."""
+        ...
+
+
+class ChannelChanges(RequestModel):
+    """What to change of a channel. What is absent stays as it is; `daily_total: null` removes that limit."""
+
+    on: bool | None = None
+    name: Name | None = None
+    authentication: Annotated[dict[str, Mode], Field(min_length=1, max_length=MAX_BANKS)] | None = Field(
+        None, description="bank code, or * for every other bank → how its cards are authenticated"
+    )
+    authentication_fee: Fen | None = None
+    daily_total: Limit | None = None
+
+
+class ChannelAnswer(BaseModel):
+    """A channel. `in_maintenance`: a window is open now."""
+
+    object: Literal["channel"]
+    merchant: Code
+    code: Code
+    account: Code
+    provider: str
+    name: str
+    on: bool
+    in_maintenance: bool
+    authentication: dict[str, AuthenticationMode]
+    authentication_fee: int
+    daily_total: int | None
+
+
+class ChannelList(BaseModel):
+    """Every channel of a merchant."""
+
+    data: list[ChannelAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCalls:
+    """The calls of channels. `declaration_of`: what a provider can do, by its name."""
+
+    store: Channels
+    snapshots: Snapshots
+    declaration_of: Callable[[str], Declaration]
+    clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The routes of channels."""
+        channels, channel = Answer(ChannelList, "its channels"), Answer(ChannelAnswer, "the channel as it is now")
+        return [
+            catalogue_route("GET", f"{MERCHANT}/channels", self.channels, "a merchant's channels", channels),
+            catalogue_route(
+                "PATCH", CHANNEL, self.change_channel, "switch or change a channel", channel, body=ChannelChanges
+            ),
+        ]
+
+    async def channels(self, call: Call) -> Reply:
+        snapshot = await self.snapshots.refresh_now()
+        merchant, now = merchant_of(snapshot, call), self.clock()
+        mine = [c for (owner, _), c in snapshot.channels.items() if owner == merchant.merchant_id]
+        return Reply({"data": [channel_object(snapshot, channel, now) for channel in mine]})
+
+    async def change_channel(self, call: Call) -> Reply:
+        snapshot = await self.snapshots.refresh_now()
+        channel, changes = channel_of(snapshot, call), call.body
+        provider = snapshot.accounts[channel.merchant_id, channel.account].provider
+        _check_modes(self.declaration_of(provider), changes.authentication or {})
+        await self.store.set_channel(
+            channel.merchant_id,
+            channel.code,
+            by=BY,
+            now=self.clock(),
+            on=changes.on,
+            name=changes.name,
+            authentication=changes.authentication,
+            authentication_fee=changes.authentication_fee,
+            daily_total=changes.daily_total if "daily_total" in changes.model_fields_set else KEEP,
+        )
+        after = await self.snapshots.refresh_now()
+        return Reply(channel_object(after, channel_of(after, call), self.clock()))
+
+
+def _check_modes(declaration: Declaration, authentication: Mapping[str, AuthenticationMode]) -> None:
+    errors = []
+    for bank, mode in authentication.items():
+        if bank != ANY_BANK and bank not in bank_names():
+            errors.append(FieldError("authentication", "bank", "must have known bank codes and * only"))
+        if not can_authenticate(mode, silently=declaration.authenticates_silently):
+            message = f"{declaration.provider} cannot authenticate by {mode}"
+            errors.append(FieldError("authentication", "unsupported", message))
+    if errors:
+        raise bad_fields(list(dict.fromkeys(errors)))

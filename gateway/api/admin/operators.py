@@ -1,0 +1,60 @@
+"""Every call of operators."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from gateway.api.admin.anomalies import Anomalies, AnomalyCalls
+from gateway.api.admin.catalogue import CatalogueCalls, History
+from gateway.api.admin.changes import Snapshots
+from gateway.api.admin.channels import ChannelCalls, Channels
+from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
+from gateway.api.admin.events import OperatorEventCalls, Redelivering
+from gateway.api.admin.merchants import MerchantCalls
+from gateway.api.admin.rules import RuleCalls, Rules
+from gateway.api.admin.windows import WindowCalls, Windows
+from gateway.api.http.routing import Route
+from gateway.domain.catalogue import Catalogue
+from gateway.ports import Declaration
+
+__all__ = ["Operators", "operator_routes"]
+
+
+class CatalogueChanges(History, Channels, Windows, Rules, Protocol):
+    """Where the catalogue is changed: a `CatalogueStore`."""
+
+
+class Deliveries(DeadLetters, Redelivering, Protocol):
+    """The books of deliveries: a `DeliveryStore`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """Everything that the operators' calls need; `gateway.run.wiring` fills it in."""
+
+    changes: CatalogueChanges
+    snapshots: Snapshots
+    declaration_of: Callable[[str], Declaration]
+    """What a provider can do, by its name."""
+    deliveries: Deliveries
+    anomalies: Anomalies
+    catalogue: Callable[[], Catalogue]
+    """The one in force."""
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+
+def operator_routes(needs: Operators) -> list[Route]:
+    """The routes of every call of operators."""
+    return [
+        *CatalogueCalls(needs.changes, needs.snapshots, needs.clock).routes(),
+        *MerchantCalls(needs.snapshots).routes(),
+        *ChannelCalls(needs.changes, needs.snapshots, needs.declaration_of, needs.clock).routes(),
+        *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
+        *RuleCalls(needs.changes, needs.snapshots, needs.declaration_of, needs.clock).routes(),
+        *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
+        *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
+        *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
+    ]

@@ -1,0 +1,140 @@
+"""Route rules of a channel: which there are; adding, replacing and removing one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue_route, channel_of
+from gateway.api.admin.fields import MAX_INT32, Limit
+from gateway.api.http.fee_field import FeeField
+from gateway.api.http.fields import Code, QueryModel, RequestModel, SceneName
+from gateway.api.http.problems import FieldError, bad_fields
+from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue import RouteRule
+from gateway.domain.catalogue_content import NotInCatalogueError
+from gateway.domain.scenes import Scene
+from gateway.objects.catalogue import rule_object
+from gateway.ports import Declaration
+
+__all__ = ["RuleAnswer", "RuleCalls", "Rules"]
+
+RULES = f"{CHANNEL}/rules"
+RULE = f"{RULES}/{{scene}}/{{bank}}"
+
+
+class Rules(Protocol):
+    """Where rules are changed: a `CatalogueStore`. Each raises the errors of `gateway.domain.catalogue_content`."""
+
+    async def put_rule(self, rule: RouteRule, *, by: str, now: datetime) -> int: ...
+
+    async def delete_rule(
+        self, merchant_id: UUID, channel: str, scene: Scene, bank: str, *, by: str, now: datetime
+    ) -> int: ...
+
+
+class RuleFields(RequestModel):
+    """A rule, whole: what is absent is no limit, priority 0, and enabled."""
+
+    fee: FeeField
+    enabled: bool = True
+    priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
+    single_limit: Limit | None = None
+    daily_limit: Limit | None = None
+    daily_insufficient_limit: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
+    card_daily_limit: Limit | None = None
+
+
+class RuleSearch(QueryModel):
+    """Which rules of a channel."""
+
+    scene: SceneName | None = None
+    bank: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")] | None = None
+
+
+class RuleAnswer(BaseModel):
+    """One row (channel, scene, bank)."""
+
+    object: Literal["rule"]
+    channel: Code
+    scene: Scene
+    bank: str
+    enabled: bool
+    fee: dict[str, Any]
+    priority: int
+    single_limit: int | None
+    daily_limit: int | None
+    daily_insufficient_limit: int | None
+    card_daily_limit: int | None
+
+
+class RuleList(BaseModel):
+    """Rules of a channel."""
+
+    data: list[RuleAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCalls:
+    """The calls of rules. `declaration_of`: what a provider can do, by its name."""
+
+    store: Rules
+    snapshots: Snapshots
+    declaration_of: Callable[[str], Declaration]
+    clock: Callable[[], datetime]
+
+    def routes(self) -> list[Route]:
+        """The routes of rules."""
+        rules, rule = Answer(RuleList, "its rules"), Answer(RuleAnswer, "the rule as it is now")
+        return [
+            catalogue_route("GET", RULES, self.rules, "a channel's rules", rules, query=RuleSearch),
+            catalogue_route("PUT", RULE, self.put_rule, "add or replace a rule", rule, body=RuleFields),
+            catalogue_route("DELETE", RULE, self.delete_rule, "remove a rule", REMOVED),
+        ]
+
+    async def rules(self, call: Call) -> Reply:
+        snapshot = await self.snapshots.refresh_now()
+        channel, wanted = channel_of(snapshot, call), call.query
+        found = [
+            rule
+            for (owner, scene, bank), rules in snapshot.rules.items()
+            for rule in rules
+            if (owner, rule.channel) == (channel.merchant_id, channel.code)
+            and wanted.scene in (None, scene)
+            and wanted.bank in (None, bank)
+        ]
+        return Reply({"data": [rule_object(rule) for rule in found]})
+
+    async def put_rule(self, call: Call) -> Reply:
+        snapshot = await self.snapshots.refresh_now()
+        channel, (scene, bank) = channel_of(snapshot, call), _scene_and_bank(call)
+        declaration = self.declaration_of(snapshot.accounts[channel.merchant_id, channel.account].provider)
+        if scene not in declaration.scenes:
+            raise bad_fields([FieldError("scene", "unsupported", f"is not one that {declaration.provider} can pay")])
+        rule = RouteRule(channel.merchant_id, channel.code, scene, bank, **_fields(call.body))
+        await self.store.put_rule(rule, by=BY, now=self.clock())
+        await self.snapshots.refresh_now()
+        return Reply(rule_object(rule))
+
+    async def delete_rule(self, call: Call) -> Reply:
+        channel, (scene, bank) = channel_of(await self.snapshots.refresh_now(), call), _scene_and_bank(call)
+        await self.store.delete_rule(channel.merchant_id, channel.code, scene, bank, by=BY, now=self.clock())
+        await self.snapshots.refresh_now()
+        return Reply({"object": "rule", "removed": True})
+
+
+def _scene_and_bank(call: Call) -> tuple[Scene, str]:
+    scene, bank = call.path["scene"], call.path["bank"]
+    if scene not in set(Scene):
+        raise NotInCatalogueError("scene")
+    if bank not in bank_names():
+        raise NotInCatalogueError("bank")
+    return Scene(scene), bank
+
+
+def _fields(body: RuleFields) -> dict[str, Any]:
+    return {name: getattr(body, name) for name in RuleFields.model_fields}

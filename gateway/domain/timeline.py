@@ -1,0 +1,149 @@
+"""What happened to a payment, as values: each has its time, and together, in order of time, they are its timeline."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from gateway.domain.events import RecordedDelivery
+from gateway.domain.failures import Failure
+from gateway.domain.payments import Status
+from gateway.domain.scenes import Kind, Scene
+
+__all__ = [
+    "AnomalyFound",
+    "AnomalyResolved",
+    "AuthenticationFinished",
+    "AuthenticationStarted",
+    "ChannelSaid",
+    "Delivery",
+    "EventWritten",
+    "Happening",
+    "PaymentFinished",
+    "PaymentOpened",
+    "Routed",
+    "Submitted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentOpened:
+    """The order was recorded as a payment. `amount` in fen."""
+
+    at: datetime
+    kind: Kind
+    scene: Scene
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The router chose a channel or refused, at which of its steps, by which version of the catalogue."""
+
+    at: datetime
+    chosen: str | None
+    chosen_by_step: int | None
+    refusal: str | None
+    refused_by_step: int | None
+    config_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationStarted:
+    """The card was to be bound first, for a fee in fen."""
+
+    at: datetime
+    channel: str
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFinished:
+    """How binding the card ended, with the PSP's own words."""
+
+    at: datetime
+    channel: str
+    status: str
+    channel_code: str | None
+    channel_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The intent to pay was recorded: from then on it may have been sent."""
+
+    at: datetime
+    channel: str
+    attempt_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSaid:
+    """An observation: what the PSP said, and how it reached us."""
+
+    at: datetime
+    source: str
+    says: str
+    channel_code: str | None
+    channel_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFinished:
+    """The payment became final."""
+
+    at: datetime
+    status: Status
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyFound:
+    """An observation contradicted what is recorded."""
+
+    at: datetime
+    kind: str
+    detail: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyResolved:
+    """An operator's word on an anomaly."""
+
+    at: datetime
+    kind: str
+    by: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventWritten:
+    """The change was put down to be told."""
+
+    at: datetime
+    event_id: UUID
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How the delivery of an event stands. When a try failed is not kept: what is not delivered stands at its event."""
+
+    at: datetime
+    event_id: UUID
+    stands: RecordedDelivery
+
+
+Happening = (
+    PaymentOpened
+    | Routed
+    | AuthenticationStarted
+    | AuthenticationFinished
+    | Submitted
+    | ChannelSaid
+    | PaymentFinished
+    | AnomalyFound
+    | AnomalyResolved
+    | EventWritten
+    | Delivery
+)

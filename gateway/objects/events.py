@@ -1,0 +1,91 @@
+"""How an event is shown: the body that its deliveries send, and the event with its deliveries as the API lists it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery, RecordedEvent
+from gateway.domain.ids import ENDPOINT, EVENT, ObjectKind, show, show_object
+from gateway.domain.payments import Payment
+from gateway.domain.transitions import Anomaly
+from gateway.objects.payments import payment_object
+from gateway.objects.times import timestamp
+
+__all__ = ["dead_letter_object", "event_object", "payment_event"]
+
+
+def payment_event(
+    payment: Payment,
+    event_type: EventType,
+    sequence: int,
+    event_id: UUID,
+    now: datetime,
+    anomaly: Anomaly | None = None,
+) -> Event:
+    """The event of a payment as it is now. An anomaly stands beside the object, which it does not change."""
+    body: dict[str, Any] = {
+        "id": show(EVENT, event_id),
+        "type": event_type,
+        "sequence": sequence,
+        "created_at": timestamp(now),
+        "data": payment_object(payment),
+    }
+    if anomaly is not None:
+        body["anomaly"] = {"kind": anomaly.kind, "detail": anomaly.detail}
+    return Event(
+        event_id=event_id,
+        merchant_id=payment.merchant_id,
+        app=payment.app,
+        type=event_type,
+        object=ObjectKind.PAYMENT,
+        object_id=payment.payment_id,
+        sequence=sequence,
+        created_at=now,
+        body=orjson.dumps(body),
+    )
+
+
+def event_object(event: RecordedEvent) -> dict[str, Any]:
+    """An event with how it reached each endpoint."""
+    return {
+        "id": show(EVENT, event.event_id),
+        "object": "event",
+        "type": event.type,
+        "object_id": show_object(event.object, event.object_id),
+        "sequence": event.sequence,
+        "created_at": timestamp(event.created_at),
+        "body": orjson.loads(event.body),
+        "deliveries": [_delivery(delivery) for delivery in event.deliveries],
+    }
+
+
+def _delivery(delivery: RecordedDelivery) -> dict[str, Any]:
+    return {
+        "endpoint": show(ENDPOINT, delivery.endpoint_id),
+        "status": delivery.status,
+        "tries": delivery.tries,
+        "due_at": timestamp(delivery.due_at),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+        "delivered_at": timestamp(delivery.delivered_at),
+    }
+
+
+def dead_letter_object(letter: DeadLetter) -> dict[str, Any]:
+    """A delivery that was given up."""
+    return {
+        "object": "dead_letter",
+        "event": show(EVENT, letter.event_id),
+        "endpoint": show(ENDPOINT, letter.endpoint_id),
+        "endpoint_code": letter.endpoint_code,
+        "app": letter.app,
+        "type": letter.type,
+        "object_id": show_object(letter.object, letter.object_id),
+        "sequence": letter.sequence,
+        "created_at": timestamp(letter.created_at),
+        "tries": letter.tries,
+        "last_status": letter.last_status,
+        "last_error": letter.last_error,
+    }

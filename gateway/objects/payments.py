@@ -1,0 +1,54 @@
+"""How a payment is shown, and why it failed."""
+
+from typing import Any
+
+from gateway.domain.failures import MEANINGS, Failure
+from gateway.domain.ids import CARD, PAYMENT, channel_order_no, show
+from gateway.domain.payments import Payment
+from gateway.objects.times import timestamp
+
+__all__ = ["failure_object", "payment_object"]
+
+
+def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
+    """The payment object as apps read it; `language` (`en` or `zh`) is that of the failure's message."""
+    attempt, card, failure = payment.attempt, payment.card, payment.failure
+    return {
+        "id": show(PAYMENT, payment.payment_id),
+        "object": "payment",
+        "kind": payment.kind,
+        "merchant_order_no": payment.merchant_order_no,
+        "app": payment.app,
+        "scene": payment.scene,
+        "user_id": payment.user_id,
+        "bank": payment.bank,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "status": payment.status,
+        "channel": payment.channel,
+        "channel_order_no": channel_order_no(attempt.attempt_id) if attempt else None,
+        "channel_transaction_no": attempt.channel_transaction_no if attempt else None,
+        "card": {"id": show(CARD, card.card_id), "masked": card.masked, "bank": card.bank} if card else None,
+        "fee": payment.fee,
+        "failure": failure_object(failure, language) if failure else None,
+        "next_action": None,
+        "description": payment.description,
+        "created_at": timestamp(payment.created_at),
+        "finished_at": timestamp(payment.finished_at),
+        "channel_finished_at": timestamp(attempt.channel_finished_at) if attempt else None,
+        "business_day": payment.business_day.isoformat(),
+        "metadata": payment.metadata,
+    }
+
+
+def failure_object(failure: Failure, language: str) -> dict[str, str | None]:
+    """A failure as apps read it."""
+    meaning = MEANINGS[failure.code]
+    return {
+        "code": failure.code,
+        "blame": failure.blame,
+        "message": meaning.zh if language == "zh" else meaning.en,
+        "advice": meaning.advice,
+        "channel_code": failure.channel_code,
+        "channel_message": failure.channel_message,
+    }

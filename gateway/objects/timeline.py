@@ -1,0 +1,82 @@
+"""How what happened to a payment is shown: `{at, what, …}`; the other fields depend on `what`."""
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+from gateway.domain.ids import ENDPOINT, EVENT, channel_order_no, show
+from gateway.domain.timeline import (
+    AnomalyFound,
+    AnomalyResolved,
+    AuthenticationFinished,
+    AuthenticationStarted,
+    ChannelSaid,
+    Delivery,
+    EventWritten,
+    Happening,
+    PaymentFinished,
+    PaymentOpened,
+    Routed,
+    Submitted,
+)
+from gateway.objects.times import timestamp
+
+__all__ = ["timeline_object"]
+
+
+def timeline_object(happened: Iterable[Happening]) -> list[dict[str, Any]]:
+    """A timeline, in the order that it is given in."""
+    return [{"at": timestamp(one.at)} | _told(one) for one in happened]
+
+
+def _told(one: Happening) -> dict[str, Any]:
+    match one:
+        case PaymentOpened():
+            # The word that apps know it by.
+            return {"what": "payment_taken", "kind": one.kind, "scene": one.scene, "amount": one.amount}
+        case Routed():
+            return {
+                "what": "routed",
+                "chosen": one.chosen,
+                "chosen_by_step": one.chosen_by_step,
+                "refusal": one.refusal,
+                "refused_by_step": one.refused_by_step,
+                "config_version": one.config_version,
+            }
+        case AuthenticationStarted():
+            return {"what": "authentication_started", "channel": one.channel, "fee": one.fee}
+        case AuthenticationFinished():
+            return {"what": "authentication_finished", "channel": one.channel, "status": one.status} | _words(one)
+        case Submitted():
+            number = channel_order_no(one.attempt_id)
+            return {"what": "submitted", "channel": one.channel, "channel_order_no": number}
+        case ChannelSaid():
+            return {"what": "channel_said", "source": one.source, "says": one.says} | _words(one)
+        case PaymentFinished():
+            why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
+            return {"what": "payment_finished", "status": one.status} | why
+        case AnomalyFound():
+            return {"what": "anomaly_found", "kind": one.kind, "detail": one.detail, "source": one.source}
+        case AnomalyResolved():
+            return {"what": "anomaly_resolved", "kind": one.kind, "by": one.by, "note": one.note}
+        case EventWritten():
+            return {"what": "event_written", "event": show(EVENT, one.event_id), "type": one.type}
+        case Delivery():
+            return _delivery(one)
+        case never:
+            assert_never(never)
+
+
+def _delivery(one: Delivery) -> dict[str, Any]:
+    return {
+        "what": f"delivery_{one.stands.status}",
+        "event": show(EVENT, one.event_id),
+        "endpoint": show(ENDPOINT, one.stands.endpoint_id),
+        "tries": one.stands.tries,
+        "due_at": timestamp(one.stands.due_at),
+        "last_status": one.stands.last_status,
+        "last_error": one.stands.last_error,
+    }
+
+
+def _words(one: AuthenticationFinished | ChannelSaid) -> dict[str, Any]:
+    return {"channel_code": one.channel_code, "channel_message": one.channel_message}
