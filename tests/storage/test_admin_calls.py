@@ -241,4 +241,8 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         f"{base}/maintenance_windows/{{window}}",
         f"{base}/rules",
         f"{base}/rules/{{scene}}/{{bank}}",
+        "/v1/admin/merchants/{merchant}/dead_letters",
+        "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
+        "/v1/admin/merchants/{merchant}/anomalies",
+        "/v1/admin/merchants/{merchant}/anomalies/{id}/resolve",
     }

@@ -113,7 +113,7 @@ async def test_a_locked_table_makes_a_migration_wait_its_turn_and_nobody_behind_
 ) -> None:
     monkeypatch.setattr(migrate, "LOCK_WITHIN_MS", 50)
     monkeypatch.setattr(migrate, "PAUSE_S", 0.05)
-    await _to_first(empty_database_url)
+    await to_first(empty_database_url)
     holder = create_engine(empty_database_url, 2, application_name="a report")
     waited = asyncio.Event()
     async with holder.connect() as connection:
@@ -135,7 +135,7 @@ async def test_a_table_that_stays_locked_ends_the_upgrade_with_a_cure(
     monkeypatch.setattr(migrate, "LOCK_WITHIN_MS", 20)
     monkeypatch.setattr(migrate, "PAUSE_S", 0.0)
     monkeypatch.setattr(migrate, "LOCK_TRIES", 3)
-    await _to_first(empty_database_url)
+    await to_first(empty_database_url)
     holder = create_engine(empty_database_url, 1, application_name="a report")
     async with holder.connect() as connection:
         await connection.execute(text("LOCK TABLE alembic_version IN SHARE MODE"))
@@ -147,7 +147,7 @@ async def test_a_table_that_stays_locked_ends_the_upgrade_with_a_cure(
 
 
 async def test_an_upgrade_that_does_not_roll_is_refused_while_processes_run(empty_database_url: str) -> None:
-    await _to_first(empty_database_url)
+    await to_first(empty_database_url)
     running = create_engine(empty_database_url, 1)
     async with running.connect() as connection:
         await connection.execute(text("SELECT 1"))
@@ -157,7 +157,7 @@ async def test_an_upgrade_that_does_not_roll_is_refused_while_processes_run(empt
     assert (await upgrade(empty_database_url)).before == "0001"
 
 
-async def _to_first(url: str) -> None:
+async def to_first(url: str) -> None:
     """The schema of the first version."""
     async with migrate._alone(url) as connection:
         await migrate._run(connection, lambda found: command.upgrade(migrate._config(found), "0001"))

@@ -49,6 +49,9 @@ Tell = Callable[[str], None]
 FOLDER = Path(__file__).parent / "migrations"
 LOCK_KEY = 0x51_75_1C_E0
 """Advisory lock of a migrating program, so that processes started together migrate one after the other."""
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(:key)"
+LOOK_EVERY_S = 0.2
+"""Between two looks whether another program's migration is over."""
 LOCK_WITHIN_MS = 2_000
 """How long a migration waits for a table: whoever wants the table after it waits as long."""
 LOCK_TRIES = 30
@@ -211,10 +214,13 @@ async def _alone(url: str) -> AsyncIterator[AsyncConnection]:
     )
     try:
         async with engine.connect() as guard, engine.connect() as connection:
-            # It has no snapshot between its statements, so that an index that is built concurrently does not wait.
-            await guard.execute(sa.text("SET LOCAL lock_timeout = 0"))
+            while not (await guard.execute(sa.text(TRY_LOCK), {"key": LOCK_KEY})).scalar_one():
+                # Asked for again and again: an index that is built concurrently by the program that has the lock waits
+                # for every transaction with a snapshot, so for each that waits for the lock.
+                await guard.rollback()
+                await asyncio.sleep(LOOK_EVERY_S)
+            # It needs no snapshot, and ends that of the statement before it.
             await guard.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            await guard.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
             yield connection
     finally:
         await engine.dispose()
