@@ -8,6 +8,17 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.scenes import Kind, Scene
 
+AS_TYPED, IN_ONE_FORM = 1, 2
+"""The forms that a request's hash may be of: the first version's, and today's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AsTyped:
+    """What an order was before its card was brought to one form: so the first version compared and kept it."""
+
+    card: CardElements
+    body: bytes = field(repr=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -25,6 +36,7 @@ class Order:
     bank_by_bin: str | None
     """What the card's BIN says; where it differs from `bank`, the trace notes it."""
     card: CardElements | None
+    """In one form."""
     card_id: UUID | None
     """A card that is known already: `card` are its elements."""
     customer_present: bool
@@ -33,3 +45,9 @@ class Order:
     return_url: str | None
     expires_in_s: int | None
     body: bytes = field(repr=False)
+    as_typed: AsTyped | None = None
+    """None where it was typed in one form already, as nearly always."""
+
+    def body_in(self, form: int) -> bytes:
+        """The canonical request in a form that an earlier one was recorded in."""
+        return self.as_typed.body if self.as_typed is not None and form == AS_TYPED else self.body

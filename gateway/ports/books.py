@@ -1,5 +1,6 @@
 """The books as the flows and the API see them; `gateway.storage` implements them.
 
+CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
 OverloadedError           too much is waiting, or the database is away
 """
@@ -18,6 +19,7 @@ from router.facts import ChannelFacts
 
 __all__ = [
     "AuthenticationObservation",
+    "CardNotFoundError",
     "Observation",
     "OpenResult",
     "OrderConflictError",
@@ -103,6 +105,10 @@ class Recording(Protocol):
     async def record(self, observation: Observation) -> Recorded: ...
 
 
+class CardNotFoundError(Exception):
+    """The card that a new order names is not, or no longer, a card of its user."""
+
+
 class OrderConflictError(Exception):
     """The order number was used before with other content."""
 
@@ -173,9 +179,15 @@ class Reading(Protocol):
         ...
 
     async def facts(
-        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
+        self,
+        merchant_id: UUID,
+        user_id: str,
+        card: CardElements | None,
+        card_id: UUID | None,
+        now: datetime,
+        as_typed: CardElements | None = None,
     ) -> "UserFacts":
-        """What the router knows of a user now; locks nothing."""
+        """What the router knows of a user now; locks nothing. `as_typed`: the card before it was in one form."""
         ...
 
 

@@ -43,7 +43,7 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     from gateway.domain.ids import IdError
     from gateway.run.local import LocalError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
-    from gateway.storage.crypto import DecryptionError, KeyRingError
+    from gateway.storage.keys import DecryptionError, KeyRingError
     from gateway.storage.server.data_folder import DataFolderError
     from gateway.storage.server.migrate import MigrationsPendingError
 

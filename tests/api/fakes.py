@@ -32,6 +32,7 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     CallbackAnswer,
     CallbackRequest,
+    CardNotFoundError,
     OrderConflictError,
     PaymentFilter,
     StoredCard,
@@ -111,6 +112,8 @@ class FakeBooks:
             if before.body != order.body:
                 raise OrderConflictError
             return Taken(payment, replayed=True)
+        if order.card_id is not None and order.card is None:
+            raise CardNotFoundError
         payment = self.becomes(payment_of(order))
         self.orders.append(order)
         self.by_number[key] = (order, payment)
@@ -182,7 +185,13 @@ class FakeBooks:
         return 2 if (merchant_id, app, show(EVENT, event_id)) in known else None
 
     async def facts(
-        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
+        self,
+        merchant_id: UUID,
+        user_id: str,
+        card: CardElements | None,
+        card_id: UUID | None,
+        now: datetime,
+        as_typed: CardElements | None = None,
     ) -> UserFacts:
         return UserFacts()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from gateway.run.keys import key_environment
 from gateway.run.supervising import Child, free_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
 from tests.e2e.cards import HOLDER, ICBC
@@ -21,12 +22,11 @@ class GatewayProcess:
 
     def __init__(self, settings: Settings, port: int | None = None) -> None:
         assert settings.database_url is not None
-        assert settings.card_keys is not None
         self._port = port or free_port()
         self.address = f"http://127.0.0.1:{self._port}"
         self._environment = {
             "SLUICE_DATABASE_URL": settings.database_url,
-            "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
+            **key_environment(settings),
             "SLUICE_ADMIN_TOKEN": SAMPLE_ADMIN_TOKEN,
             "SLUICE_PORT": str(self._port),
             "SLUICE_LOG_FORMAT": "json",

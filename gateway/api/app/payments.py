@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.api.app.answers import PaymentAnswer, PaymentDecision, PaymentPage, Timeline
-from gateway.api.app.ordering import order_of
+from gateway.api.app.ordering import no_such_card, order_of
 from gateway.api.app.schemas import ChargeRequest, PaymentSearch, WithholdRequest
 from gateway.api.http.needs import Api
 from gateway.api.http.problems import conflict, not_found
@@ -12,7 +12,7 @@ from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
 from gateway.domain.ids import PAYMENT, IdError, read, show
 from gateway.domain.payments import payment_object
 from gateway.domain.scenes import Kind
-from gateway.ports import OrderConflictError, PaymentFilter
+from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter
 from router.explain import explain
 from router.record import from_record, to_answer
 
@@ -70,6 +70,8 @@ def _take(api: Api, kind: Kind) -> Handler:
         order = await order_of(call.body, kind, call.caller, api.cards)
         try:
             taken = await api.payments.take(order)
+        except CardNotFoundError:
+            raise no_such_card() from None
         except OrderConflictError:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new payment."
             raise conflict("order_conflict", detail) from None

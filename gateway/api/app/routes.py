@@ -3,11 +3,12 @@
 from datetime import datetime
 
 from gateway.api.app.answers import RouteAnswer
-from gateway.api.app.ordering import customer_present, elements_of, known_card, payer_bank
+from gateway.api.app.ordering import customer_present, elements_as_typed, known_card, payer_bank
 from gateway.api.app.schemas import GivenFacts, GivenRule, RouteQuestion, WhatIf
 from gateway.api.http.needs import Api
 from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.one_form import one_form
 from gateway.flows.route import candidates_for
 from router.decide import Decision, decide
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
@@ -43,9 +44,10 @@ def _route(api: Api) -> Handler:
 async def _decide_now(api: Api, call: Call, question: RouteQuestion) -> Decision:
     catalogue, now, merchant_id = api.catalogue(), api.clock(), call.caller.merchant_id
     stored = await known_card(api.cards, call.caller, question)
-    elements = stored.elements if stored else elements_of(question.card)
+    typed = elements_as_typed(question.card)
+    elements = stored.elements if stored else one_form(typed) if typed else None
     bank = payer_bank(question.bank, stored, elements)
-    facts = await api.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
+    facts = await api.reading.facts(merchant_id, question.user_id, elements, question.card_id, now, typed)
     candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
     return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 
@@ -55,7 +57,7 @@ async def _decide_if(api: Api, call: Call, question: RouteQuestion) -> Decision:
     catalogue = api.catalogue()
     # A card is needed only where nothing else says the bank.
     stored = await known_card(api.cards, call.caller, question) if question.bank is None else None
-    bank = payer_bank(question.bank, stored, elements_of(question.card))
+    bank = payer_bank(question.bank, stored, one_form(typed) if (typed := elements_as_typed(question.card)) else None)
     request = _request(call, question, catalogue, bank, given.now or api.clock())
     facts = {channel: _facts(known) for channel, known in given.facts.items()}
     return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)

@@ -21,7 +21,7 @@ from gateway.domain.catalogue import (
     RouteRule,
 )
 from gateway.domain.scenes import Scene
-from gateway.storage.crypto import DecryptionError, KeyRing
+from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.tables import (
     accounts,
     api_keys,

@@ -36,7 +36,7 @@ from gateway.storage.catalogue.rows import (
     seal,
     unseal,
 )
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     api_keys,
     apps,
