@@ -13,14 +13,6 @@ AS_TYPED, IN_ONE_FORM = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class AsTyped:
-    """What an order was before its card was brought to one form: so the first version compared and kept it."""
-
-    card: CardElements
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
     """A checked request for a payment. `body` is the canonical form of the request, compared by a keyed hash."""
 
@@ -45,9 +37,9 @@ class Order:
     return_url: str | None
     expires_in_s: int | None
     body: bytes = field(repr=False)
-    as_typed: AsTyped | None = None
-    """None where it was typed in one form already, as nearly always."""
+    body_as_typed: bytes | None = field(default=None, repr=False)
+    """As the first version compared it; None where the card was typed in one form already, as nearly always."""
 
     def body_in(self, form: int) -> bytes:
         """The canonical request in a form that an earlier one was recorded in."""
-        return self.as_typed.body if self.as_typed is not None and form == AS_TYPED else self.body
+        return self.body_as_typed if self.body_as_typed is not None and form == AS_TYPED else self.body

@@ -179,15 +179,9 @@ class Reading(Protocol):
         ...
 
     async def facts(
-        self,
-        merchant_id: UUID,
-        user_id: str,
-        card: CardElements | None,
-        card_id: UUID | None,
-        now: datetime,
-        as_typed: CardElements | None = None,
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
     ) -> "UserFacts":
-        """What the router knows of a user now; locks nothing. `as_typed`: the card before it was in one form."""
+        """What the router knows of a user now; locks nothing."""
         ...
 
 

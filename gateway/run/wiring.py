@@ -39,6 +39,7 @@ from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
+from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
@@ -168,6 +169,7 @@ async def system(
         watch.on_change(providers.take)
         watch.on_change(lambda catalogue: metrics.CATALOGUE_VERSION.set(catalogue.version))
         await watch.start()
+        await require_order_key(engine, keys)
         stack.push_async_callback(watch.stop)
 
         async def stop_endpoint(merchant_id: UUID, endpoint_id: UUID, because: str) -> None:

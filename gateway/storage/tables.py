@@ -208,7 +208,7 @@ cards = Table(
     Column("phone_print", LargeBinary),
     Column("id_print", LargeBinary),
     Column("same_as", Uuid, comment="the card that is found in this one's place: the same one, typed differently"),
-    Column("fingerprint", LargeBinary, comment="the first version's print, as typed; until the card is rewritten"),
+    Column("fingerprint", LargeBinary, comment="the first version's print; until the card is rewritten"),
     Column("key_version", SmallInteger, comment="the ring's key of the fingerprint"),
     Column("masked", Text, nullable=False),
     Column("bank", Text, nullable=False),

@@ -185,13 +185,7 @@ class FakeBooks:
         return 2 if (merchant_id, app, show(EVENT, event_id)) in known else None
 
     async def facts(
-        self,
-        merchant_id: UUID,
-        user_id: str,
-        card: CardElements | None,
-        card_id: UUID | None,
-        now: datetime,
-        as_typed: CardElements | None = None,
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
     ) -> UserFacts:
         return UserFacts()
 

@@ -65,10 +65,7 @@ def test_a_key_that_left_the_ring_opens_nothing_and_is_named() -> None:
     assert unknown.value.number == 1
 
 
-def test_the_first_versions_fingerprint_and_hash_are_made_by_the_key_they_name() -> None:
-    assert BOTH.fingerprint(ELEMENTS, 1) == OLD.fingerprint(ELEMENTS, 1)
-    assert BOTH.fingerprint(ELEMENTS, 1) != BOTH.fingerprint(ELEMENTS, 2)
-    assert NEW.fingerprint(ELEMENTS, 1) is None
+def test_the_first_versions_hash_is_made_by_the_key_it_names() -> None:
     assert BOTH.request_hash(b"body", 1) == OLD.request_hash(b"body", 1)
     assert BOTH.request_hash(b"body", 1) != BOTH.request_hash(b"body", 2)
     assert BOTH.request_hash(b"body", 2) != BOTH.request_hash(b"bodies", 2)
@@ -78,7 +75,7 @@ def test_the_first_versions_fingerprint_and_hash_are_made_by_the_key_they_name()
 def test_uses_of_one_key_do_not_share_it() -> None:
     ring = BOTH.keys[1]
     order_key = OrderKey.parse(key(1))
-    assert len({ring.fingerprint, ring.request, order_key.request, order_key.prints_key, bytes([1]) * 32}) == 5
+    assert len({ring.request, order_key.request, order_key.prints_key, bytes([1]) * 32}) == 4
 
 
 @pytest.mark.parametrize(
@@ -125,7 +122,7 @@ def test_keys_do_not_show_themselves() -> None:
     all_keys = keys(1, 2)
     box, _ = all_keys.new_box(MERCHANT, CARD)
     shown = f"{all_keys!r} {all_keys.ring.keys!r} {all_keys.order!r} {box!r}"
-    derived = [part for one in all_keys.ring.keys.values() for part in (one.fingerprint, one.request)]
+    derived = [one.request for one in all_keys.ring.keys.values()]
     for part in (*derived, all_keys.order.request, all_keys.order.prints_key):
         assert repr(part)[2:-1] not in shown
 
@@ -150,7 +147,6 @@ def test_every_element_tells_cards_apart(field: str) -> None:
     alone = {"card_no": "number", "phone": "phone", "id_no": "id_no"}
     differ = {name for name in ("number", "phone", "id_no") if getattr(before, name) != getattr(after, name)}
     assert differ == {alone[field]} if field in alone else not differ
-    assert BOTH.fingerprint(changed, 1) != BOTH.fingerprint(ELEMENTS, 1)
 
 
 def test_equal_texts_of_different_meaning_and_of_different_merchants_have_different_prints() -> None:

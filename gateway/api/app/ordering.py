@@ -11,7 +11,7 @@ from gateway.api.http.routing import Caller
 from gateway.domain.cards import CardElements, bank_of
 from gateway.domain.ids import CARD, show
 from gateway.domain.one_form import one_form
-from gateway.domain.orders import AsTyped, Order
+from gateway.domain.orders import Order
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
 
@@ -53,7 +53,7 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
         return_url=request.return_url,
         expires_in_s=request.expires_in_s,
         body=as_typed if typed is elements or typed is None else canonical_body(request, elements),
-        as_typed=None if typed is elements or typed is None else AsTyped(typed, as_typed),
+        body_as_typed=None if typed is elements or typed is None else as_typed,
     )
 
 

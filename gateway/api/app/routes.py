@@ -47,7 +47,7 @@ async def _decide_now(api: Api, call: Call, question: RouteQuestion) -> Decision
     typed = elements_as_typed(question.card)
     elements = stored.elements if stored else one_form(typed) if typed else None
     bank = payer_bank(question.bank, stored, elements)
-    facts = await api.reading.facts(merchant_id, question.user_id, elements, question.card_id, now, typed)
+    facts = await api.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
     candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
     return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 

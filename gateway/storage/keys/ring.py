@@ -20,8 +20,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.domain.cards import CardElements
-
 __all__ = [
     "KEY_BYTES",
     "SEPARATOR",
@@ -63,7 +61,6 @@ class UnknownKeyError(DecryptionError):
 @dataclass(frozen=True, slots=True)
 class _Keys:
     aead: AESGCM = field(repr=False)
-    fingerprint: bytes = field(repr=False)
     request: bytes = field(repr=False)
 
 
@@ -110,14 +107,6 @@ class KeyRing:
             raise UnknownKeyError(number)
         return opened(keys.aead, blob, context, f"key {number}")
 
-    def fingerprint(self, card: CardElements, number: int) -> bytes | None:
-        """How the first version recognized a card, under a key of the ring; None when that key has left it."""
-        keys = self.keys.get(number)
-        if keys is None:
-            return None
-        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone)).encode()
-        return hmac.digest(keys.fingerprint, text, hashlib.sha256)
-
     def request_hash(self, body: bytes, number: int) -> bytes | None:
         """The first version's keyed hash of a request's canonical body; None when that key has left the ring."""
         keys = self.keys.get(number)
@@ -161,4 +150,4 @@ def derived(secret: bytes, use: bytes) -> bytes:
 
 
 def _derive(secret: bytes) -> _Keys:
-    return _Keys(AESGCM(derived(secret, b"encryption")), derived(secret, b"fingerprint"), derived(secret, b"request"))
+    return _Keys(AESGCM(derived(secret, b"encryption")), derived(secret, b"request"))

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.domain.ids import EVENT, PAYMENT, show
+from gateway.domain.ids import CARD, EVENT, PAYMENT, show
 
 __all__ = ["OVERDUE_AFTER", "examine"]
 
@@ -126,6 +126,17 @@ _CHECKS = (
         """,
         "payment {payment_id} and its authentication disagree about whether the card is being authenticated",
     ),
+    _Check(
+        """
+        SELECT c.card_id, c.same_as FROM cards c
+        LEFT JOIN cards h ON h.merchant_id = c.merchant_id AND h.card_id = c.same_as
+        WHERE c.same_as IS NOT NULL AND (h.card_id IS NULL OR h.user_id <> c.user_id OR h.same_as IS NOT NULL
+            OR (h.erased_at IS NULL) <> (c.erased_at IS NULL) OR (h.erased_at IS NULL) <> (h.print IS NOT NULL)
+            OR EXISTS (SELECT FROM agreements a
+                WHERE a.merchant_id = c.merchant_id AND a.card_id = c.card_id AND a.status = 'active'))
+        """,
+        "card {card_id} is the same as {same_as}, which is not what is found in its place",
+    ),
 )
 
 _EVENTS_OF_PAYMENTS = """
@@ -171,7 +182,7 @@ async def _unnumbered(connection: AsyncConnection) -> list[str]:
 
 def _shown(name: str, value: Any) -> Any:
     if isinstance(value, UUID):
-        return show(EVENT if name == "event_id" else PAYMENT, value)
+        return show({"event_id": EVENT, "card_id": CARD, "same_as": CARD}.get(name, PAYMENT), value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
     return "nothing" if value is None else value

@@ -118,13 +118,7 @@ class Reader:
             return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
 
     async def facts(
-        self,
-        merchant_id: UUID,
-        user_id: str,
-        card: CardElements | None,
-        card_id: UUID | None,
-        now: datetime,
-        as_typed: CardElements | None = None,
+        self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
     ) -> UserFacts:
         """What the router knows of a user now, with the agreements of one card. Raises OverloadedError."""
         print_of_card = self.keys.order.print_of_card(merchant_id, card) if card is not None else b""
@@ -137,7 +131,7 @@ class Reader:
                 if card_id is not None:
                     card_id = facts.cards.named.get(card_id)
                 elif card is not None:
-                    card_id = facts.cards.find(user_id, print_of_card, card, as_typed, self.keys)
+                    card_id = facts.cards.find(merchant_id, user_id, print_of_card, card, self.keys)
             except DecryptionError as error:
                 raise stand_back(error) from None
             if self.has_totals(merchant_id):

@@ -1,4 +1,4 @@
-"""Cards as flushes see them: found by print, or as the first version found them, and the secrets they keep.
+"""Cards as flushes see them: found by print, or as the first version wrote them, and the secrets they keep.
 
 A card that was typed differently before it was brought to one form may have two rows. `same_as` of the one that loses
 names the other, which is found in its place: by what is typed, by the loser's id, and by late answers.
@@ -11,7 +11,8 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.domain.cards import CardElements, mask_card_no
-from gateway.storage.keys import CardBox, Keys, UnknownKeyError
+from gateway.domain.one_form import one_form
+from gateway.storage.keys import CardBox, Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.statement import Row
 
@@ -20,12 +21,12 @@ __all__ = ["CardRow", "KnownCards", "agreements_go_to", "new_card_row"]
 
 @dataclass(frozen=True, slots=True)
 class CardRow:
-    """What a row of `cards` says to a flush. `first_version`: key number and fingerprint, until it is rewritten."""
+    """What a row of `cards` says to a flush. `first_version`: its elements, until the row is rewritten."""
 
     card_id: UUID
     data_key: bytes | None = field(repr=False)
     created_at: datetime
-    first_version: tuple[int, bytes] | None = field(default=None, repr=False)
+    first_version: bytes | None = field(default=None, repr=False)
     erased: bool = False
 
 
@@ -45,25 +46,19 @@ class KnownCards:
     _boxes: dict[UUID, CardBox] = field(default_factory=dict)
 
     def find(
-        self, user_id: str, print_of_card: bytes, card: CardElements, as_typed: CardElements | None, keys: Keys
+        self, merchant_id: UUID, user_id: str, print_of_card: bytes, card: CardElements, keys: Keys
     ) -> UUID | None:
-        """The row of a card that was typed. Raises UnknownKeyError where this process cannot tell."""
+        """The row of a card in one form. Raises DecryptionError where this process cannot tell."""
         by_print = self.by_print.get((user_id, print_of_card))
         old = self.first_version.get((user_id, mask_card_no(card.card_no))) if self.first_version else None
         if not old:
             return by_print
-        spellings = (card,) if as_typed is None else (card, as_typed)
-        found = [card_id for card_id in old if self._is_one_of(card_id, spellings, keys)]
+        # There is no print yet. The same number under the same user is most likely the same card; what was typed tells.
+        # One that does not open here may be it: a second row would be a second authentication.
+        found = [card_id for card_id in old if self._was_typed(merchant_id, card_id, keys) == card]
         if by_print is not None:
             found.append(by_print)
-        if found:
-            return min(found, key=self._preference)
-        for card_id in old:
-            number, _ = self.rows[card_id].first_version or (0, b"")
-            if number not in keys.ring.keys:
-                # It may be this very card: a second row would be a second authentication.
-                raise UnknownKeyError(number)
-        return None
+        return min(found, key=self._preference, default=None)
 
     def box(self, merchant_id: UUID, card_id: UUID, keys: Keys) -> CardBox:
         """The box of a known card's secrets. Raises DecryptionError."""
@@ -78,11 +73,10 @@ class KnownCards:
         self.by_print[user_id, print_of_card] = row.card_id
         self._boxes[row.card_id] = box
 
-    def _is_one_of(self, card_id: UUID, spellings: tuple[CardElements, ...], keys: Keys) -> bool:
-        first_version = self.rows[card_id].first_version
-        assert first_version is not None
-        number, fingerprint = first_version
-        return any(keys.ring.fingerprint(card, number) == fingerprint for card in spellings)
+    def _was_typed(self, merchant_id: UUID, card_id: UUID, keys: Keys) -> CardElements:
+        elements = self.rows[card_id].first_version
+        assert elements is not None
+        return one_form(self.box(merchant_id, card_id, keys).open_elements(elements))
 
     def _preference(self, card_id: UUID) -> tuple[bool, datetime, UUID]:
         return preference(bool(self.agreements.get(card_id)), self.rows[card_id].created_at, card_id)

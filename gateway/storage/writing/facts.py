@@ -20,7 +20,7 @@ WITH known AS MATERIALIZED (
     FROM cards
     WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND print = ANY($4::bytea[]) AND print IS NOT NULL
     UNION ALL
-    SELECT 'first', user_id, masked, key_version, created_at, card_id, fingerprint, data_key, NULL
+    SELECT 'first', user_id, masked, key_version, created_at, card_id, elements, data_key, NULL
     FROM cards
     WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND masked = ANY($8::text[]) AND fingerprint IS NOT NULL
     UNION ALL
@@ -159,7 +159,7 @@ async def read_facts(
             if two == "active":
                 cards.agreements[row_id][one] = bytes(blob)
         else:
-            first_version = (fen, bytes(blob)) if what == "first" else None
+            first_version = blob if what == "first" else None
             cards.rows[row_id] = CardRow(row_id, data_key, at, first_version, erased=blob is None)
             if what == "print":
                 cards.by_print[one, bytes(blob)] = row_id

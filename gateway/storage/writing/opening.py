@@ -164,8 +164,7 @@ class OpeningStore:
         if order.card is None:
             return None
         print_of_card = flush.prints[opening.payment_id]
-        as_typed = order.as_typed.card if order.as_typed else None
-        known = cards.find(order.user_id, print_of_card, order.card, as_typed, self._keys)
+        known = cards.find(flush.merchant_id, order.user_id, print_of_card, order.card, self._keys)
         if known is not None:
             return known
         card_id = opening.new_card_id

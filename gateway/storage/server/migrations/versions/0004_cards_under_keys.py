@@ -46,7 +46,7 @@ def upgrade() -> None:
         "cards",
         "fingerprint",
         nullable=True,
-        comment="the first version's print, as typed; until the card is rewritten",
+        comment="the first version's print; until the card is rewritten",
     )
     op.alter_column("cards", "key_version", nullable=True, comment="the ring's key of the fingerprint")
     op.drop_constraint("cards_fingerprint_key", "cards", type_="unique")
