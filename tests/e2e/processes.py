@@ -35,8 +35,12 @@ class GatewayProcess:
         self.lines: list[str] = []
         self._child: Child | None = None
 
+    def use(self, settings: Settings) -> None:
+        """Have other keys from its next start on."""
+        self._environment |= key_environment(settings)
+
     def start(self) -> None:
-        """Start it, or start it again after it was killed."""
+        """Start it, or start it again after it ended."""
         command = [sys.executable, "-m", "gateway.run.cli", "serve", "--child"]
         self._child = Child("gateway", command, self._environment, lambda _, line: self.lines.append(line))
 
@@ -82,9 +86,11 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def gateway_processes(world: World, count: int) -> AsyncIterator[list[GatewayProcess]]:
-    """Gateways in processes of their own, on the world's database."""
-    processes = [GatewayProcess(world.settings) for _ in range(count)]
+async def gateway_processes(
+    world: World, count: int, settings: Settings | None = None
+) -> AsyncIterator[list[GatewayProcess]]:
+    """Gateways in processes of their own, on the world's database; with other keys, if settings are given."""
+    processes = [GatewayProcess(settings or world.settings) for _ in range(count)]
     try:
         for process in processes:
             process.start()

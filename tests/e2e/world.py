@@ -245,7 +245,7 @@ def new_key() -> str:
 
 @contextlib.asynccontextmanager
 async def new_world(
-    database_url: str, keys: Path, pace: Mapping[str, Any] = QUICK_PACE, *, workers: bool = True, card_keys: str = ""
+    database_url: str, keys: Path, pace: Mapping[str, Any] = QUICK_PACE, *, workers: bool = True, ring: str = ""
 ) -> AsyncIterator[World]:
     """Sandbox, receiver and the sample catalogue on a migrated database, with one gateway in this process."""
     async with contextlib.AsyncExitStack() as stack:
@@ -266,7 +266,7 @@ async def new_world(
             database_url=database_url,
             port=listening.getsockname()[1],
             admin_token=SecretStr(SAMPLE_ADMIN_TOKEN),
-            card_keys=SecretStr(card_keys or f"1:{new_key()}"),
+            card_keys=SecretStr(ring or f"1:{new_key()}"),
             order_key=SecretStr(new_key()),
         )
         sample = read_catalogue(sample_catalogue(), environment)
