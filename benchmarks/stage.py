@@ -27,7 +27,7 @@ from gateway.domain.catalogue_content import AccountContent
 from gateway.metrics import DIRECTORY_VARIABLE
 from gateway.run.supervising import Family, free_port
 from gateway.storage.catalogue.store import CatalogueStore
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import KeyRing
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
@@ -153,6 +153,7 @@ async def staged(
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     psp_key, api_key = secrets.token_hex(32), f"sk_bench_{secrets.token_hex(16)}"
     ring = "1:" + base64.b64encode(secrets.token_bytes(32)).decode()
+    order_key = base64.b64encode(secrets.token_bytes(32)).decode()
     here = folder / psp
     here.mkdir()
     with Family(_nobody) as family:
@@ -167,7 +168,7 @@ async def staged(
         port = free_port(HOST)
         written = here / "profile.json" if profile else None
         around = family.pids
-        _start_gateway(family, here, url, ring, port, processes, written)
+        _start_gateway(family, here, url, (ring, order_key), port, processes, written)
         watched = {"gateway": family.pids[len(around) :], "mock PSP and receiver": around}
         if server.pid is not None:
             watched["postgres"] = [server.pid]
@@ -204,12 +205,13 @@ async def _apply(url: str, ring: str, account: AccountContent, api_key: str, end
 
 
 def _start_gateway(
-    family: Family, folder: Path, url: str, ring: str, port: int, processes: int, profile: Path | None
+    family: Family, folder: Path, url: str, keys: tuple[str, str], port: int, processes: int, profile: Path | None
 ) -> None:
     environment = {
         "SLUICE_ENV": "development",
         "SLUICE_DATABASE_URL": url,
-        "SLUICE_CARD_KEYS": ring,
+        "SLUICE_CARD_KEYS": keys[0],
+        "SLUICE_ORDER_KEY": keys[1],
         "SLUICE_HOST": HOST,
         "SLUICE_PORT": str(port),
         "SLUICE_LOG_LEVEL": "info",

@@ -26,7 +26,8 @@ MAX_VALUE_CHARS = 8_192
 SECRET_FIELDS = frozenset(
     {
         "card_no", "holder_name", "id_no", "phone", "sms_code", "card", "elements", "agreement_no", "account_no",
-        "authorization", "api_key", "admin_token", "token", "password", "secret", "secrets", "card_keys", "body",
+        "authorization", "api_key", "admin_token", "token", "password", "secret", "secrets", "card_keys", "order_key",
+        "data_key", "body",
     }
 )  # fmt: skip
 """Fields whose values never appear, whatever is in them."""

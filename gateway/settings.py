@@ -16,6 +16,8 @@ ADMIN_TOKEN_MIN = 32
 """Characters of an admin token in production: nobody guesses so many, if they are random."""
 MAKE_TOKEN = "head -c 32 /dev/urandom | base64 | tr -d '=+/'"  # noqa: S105 -- a command, not a token
 
+MAKE_KEY = "head -c 32 /dev/urandom | base64"
+
 
 class Settings(BaseSettings):
     """Everything that differs between places. `sluice run` and `sluice demo` fill in the samples."""
@@ -34,7 +36,11 @@ class Settings(BaseSettings):
     """Where PSPs reach this gateway for callbacks; without it, http://host:port."""
     admin_token: SecretStr | None = None
     card_keys: SecretStr | None = None
-    """The key ring: `1:base64,2:base64` (32 bytes each); the highest number encrypts, all of them decrypt."""
+    """The key ring: `1:base64,2:base64` (32 bytes each); one of them encrypts, all of them decrypt."""
+    card_primary: int | None = None
+    """The number of the key that encrypts; without it the lowest."""
+    order_key: SecretStr | None = None
+    """Base64 of 32 bytes, never changed: by it repeated orders and known cards are recognized."""
     business_timezone: str = "Asia/Shanghai"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -44,6 +50,11 @@ class Settings(BaseSettings):
     """Orders in the hands of one process, waiting for the books or for a PSP. The next one is answered 503."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
+
+    @field_validator("card_primary", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("business_timezone")
     @classmethod
@@ -86,6 +97,11 @@ class Settings(BaseSettings):
             )
         if self.card_keys is None:
             raise ValueError("SLUICE_CARD_KEYS: production needs a key ring of its own, such as 1:BASE64_OF_32_BYTES")
+        if self.order_key is None:
+            raise ValueError(
+                "SLUICE_ORDER_KEY: production needs an order key of its own, which then never changes; "
+                f"make one with: {MAKE_KEY}"
+            )
         return self
 
     @property

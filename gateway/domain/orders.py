@@ -8,6 +8,9 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.scenes import Kind, Scene
 
+AS_TYPED, IN_ONE_FORM = 1, 2
+"""The forms that a request's hash may be of: the first version's, and today's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -25,6 +28,7 @@ class Order:
     bank_by_bin: str | None
     """What the card's BIN says; where it differs from `bank`, the trace notes it."""
     card: CardElements | None
+    """In one form."""
     card_id: UUID | None
     """A card that is known already: `card` are its elements."""
     customer_present: bool
@@ -33,3 +37,9 @@ class Order:
     return_url: str | None
     expires_in_s: int | None
     body: bytes = field(repr=False)
+    body_as_typed: bytes | None = field(default=None, repr=False)
+    """As the first version compared it; None where the card was typed in one form already, as nearly always."""
+
+    def body_in(self, form: int) -> bytes:
+        """The canonical request in a form that an earlier one was recorded in."""
+        return self.body_as_typed if self.body_as_typed is not None and form == AS_TYPED else self.body

@@ -2,6 +2,7 @@
 
 from gateway.ports.books import (
     AuthenticationObservation,
+    CardNotFoundError,
     Observation,
     OpenResult,
     OrderConflictError,
@@ -48,6 +49,7 @@ __all__ = [
     "CallbackAnswer",
     "CallbackRejectedError",
     "CallbackRequest",
+    "CardNotFoundError",
     "Declaration",
     "NotFoundRule",
     "NotSentError",

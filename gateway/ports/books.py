@@ -1,5 +1,6 @@
 """The books as the flows and the API see them; `gateway.storage` implements them.
 
+CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
 OverloadedError           too much is waiting, or the database is away
 """
@@ -21,6 +22,7 @@ from router.facts import ChannelFacts
 
 __all__ = [
     "AuthenticationObservation",
+    "CardNotFoundError",
     "Observation",
     "OpenResult",
     "OrderConflictError",
@@ -98,6 +100,10 @@ class Recording(Protocol):
     """Where observations go. Returns after the commit."""
 
     async def record(self, observation: Observation) -> Recorded: ...
+
+
+class CardNotFoundError(Exception):
+    """The card that a new order names is not, or no longer, a card of its user."""
 
 
 class OrderConflictError(Exception):

@@ -27,6 +27,8 @@ catalogue = typer.Typer(no_args_is_help=True, help="Merchants, apps, accounts, c
 route = typer.Typer(no_args_is_help=True, help="Why payments took their channels.")
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(route, name="route")
+cards = typer.Typer(no_args_is_help=True, help="Cards at rest: the keys they are under, and erasing one.")
+app.add_typer(cards, name="cards")
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     from gateway.domain.ids import IdError
     from gateway.run.local import LocalError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
-    from gateway.storage.crypto import DecryptionError, KeyRingError
+    from gateway.storage.keys import DecryptionError, KeyRingError
     from gateway.storage.server.data_folder import DataFolderError
     from gateway.storage.server.migrate import MigrationsPendingError
 
@@ -271,6 +273,48 @@ def show() -> None:
             loaded = _run(load_catalogue(url, with_local_secrets(settings)))
         for table in catalogue_tables(loaded):
             Console().print(table)
+
+
+@cards.command("rewrap")
+def rewrap_cards() -> None:
+    """Put every card and secret under SLUICE_CARD_PRIMARY; safe beside payments, goes on where it was interrupted.
+
+    Afterwards it says what is still under which key of the ring. Exit status 1 when something was left out.
+    """
+    with _plainly(interrupted=130):
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from gateway.run.cards import rewrap
+        from gateway.run.local import database, with_local_secrets
+
+        settings = _settings()
+        with database(settings, make=False) as url, Progress(console=Console(stderr=True)) as progress:
+            bar = progress.add_task("cards")
+            done = _run(
+                rewrap(
+                    url, with_local_secrets(settings), lambda n, total: progress.update(bar, completed=n, total=total)
+                )
+            )
+    for line in done.lines():
+        typer.echo(line)
+    raise typer.Exit(0 if done.complete else 1)
+
+
+@cards.command("erase")
+def erase_card(
+    merchant: Annotated[str, typer.Argument(help="the merchant's code")],
+    card: Annotated[str, typer.Argument(help="card_…")],
+) -> None:
+    """Erase the person's data of a card for good: money records and the masked number stay."""
+    with _plainly():
+        from gateway.run.cards import erase
+        from gateway.run.local import database, with_local_secrets
+
+        settings = _settings()
+        with database(settings, make=False) as url:
+            for line in _run(erase(url, with_local_secrets(settings), merchant, card)):
+                typer.echo(line)
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from gateway.catalogue_file import CatalogueFile, read_catalogue
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.catalogue_content import ApplyReport
 from gateway.domain.ids import PAYMENT, read
+from gateway.run.keys import keys_of
 from gateway.run.local import LocalError
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
-from gateway.storage.crypto import KeyRing
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import decision_of
 from gateway.storage.server.engine import AsyncEngine, create_engine
@@ -38,9 +38,7 @@ async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
-    if settings.card_keys is None:
-        raise LocalError("SLUICE_CARD_KEYS is not set: the catalogue's secrets are encrypted with it")
-    return CatalogueStore(engine, KeyRing.parse(settings.card_keys.get_secret_value()))
+    return CatalogueStore(engine, keys_of(settings).ring)
 
 
 async def diagnose(url: str) -> list[str]:

@@ -19,6 +19,7 @@ from rich.panel import Panel
 
 from gateway.catalogue_file import read_catalogue
 from gateway.run.commands import apply_catalogue
+from gateway.run.keys import key_environment
 from gateway.run.local import LocalError, has_samples, owned_database, sample_environment, with_local_secrets
 from gateway.run.supervising import Family, console, free_port, require_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
@@ -151,14 +152,13 @@ def reachable_host(host: str) -> str:
 
 
 def _gateway_environment(settings: Settings, url: str, addresses: Addresses) -> dict[str, str]:
-    assert settings.card_keys is not None
     return {
         "SLUICE_DATABASE_URL": url,
         "SLUICE_HOST": settings.host,
         "SLUICE_PORT": str(settings.port),
         "SLUICE_PUBLIC_URL": settings.public_url or addresses.gateway,
         "SLUICE_LOG_FORMAT": "console" if sys.stderr.isatty() and settings.log_format == "auto" else "json",
-        "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
+        **key_environment(settings),
         "SLUICE_ADMIN_TOKEN": settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN,
     }
 

@@ -15,7 +15,7 @@ from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, h
 
 __all__ = ["LocalError", "database", "has_samples", "owned_database", "sample_environment", "with_local_secrets"]
 
-CARD_KEYS, RECEIVER_SECRET = "card.keys", "receiver.secret"
+CARD_KEYS, ORDER_KEY, RECEIVER_SECRET = "card.keys", "order.key", "receiver.secret"
 KEY_BYTES, SECRET_BYTES = 32, 24
 DEFAULT_PG_PORT = 5432
 PG_HINT = "set SLUICE_DATABASE_URL, or SLUICE_DATA_DIR to the folder of the gateway that runs"
@@ -78,12 +78,20 @@ def _reached(url: str) -> Iterator[None]:
 
 
 def with_local_secrets(settings: Settings) -> Settings:
-    """The settings with a key ring: the environment's, else (not in production) the data folder's, made once."""
-    if settings.card_keys is not None or settings.env == "production":
+    """The settings with all keys: the environment's, else (not in production) the data folder's, each made once."""
+    if settings.env == "production":
         return settings
-    path = settings.data_dir.expanduser().resolve() / CARD_KEYS
-    ring = _kept(path, lambda: "1:" + base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-    return settings.model_copy(update={"card_keys": SecretStr(ring)})
+    folder = settings.data_dir.expanduser().resolve()
+    kept = {}
+    if settings.card_keys is None:
+        kept["card_keys"] = SecretStr(_kept(folder / CARD_KEYS, lambda: f"1:{_new_key()}"))
+    if settings.order_key is None:
+        kept["order_key"] = SecretStr(_kept(folder / ORDER_KEY, _new_key))
+    return settings.model_copy(update=kept) if kept else settings
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def sample_environment(settings: Settings, given: Mapping[str, str]) -> dict[str, str]:

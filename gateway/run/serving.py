@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gateway import logs, metrics
 from gateway.api.http.runner import ProblemRunner
+from gateway.run.keys import key_environment, keys_of
 from gateway.run.supervising import Family, port_error, require_port
 from gateway.run.wiring import system
 from gateway.settings import Settings
@@ -47,17 +48,19 @@ def run_worker(settings: Settings, metrics_port: int | None) -> None:
 
 
 def run_processes(settings: Settings, count: int, *, workers: bool) -> None:
-    """Serve in `count` processes that share the port, until a signal ends this one. Raises ChildEndedError.
+    """Serve in `count` processes that share the port, until a signal ends this one.
+
+    Raises ChildEndedError, and KeyRingError for keys that cannot be used.
 
     Their metrics go through files, so that whichever process is asked answers for all.
     """
     require_port(settings.host, settings.port, "SLUICE_PORT")
+    keys_of(settings)  # refused once, and not by each child
     assert settings.database_url is not None
     words = ["-m", "gateway.run.cli", "serve", "--child"] + ([] if workers else ["--no-workers"])
     with tempfile.TemporaryDirectory(prefix="sluice-metrics-") as folder, Family(_pass_on, at_once=True) as family:
         env = {"SLUICE_DATABASE_URL": settings.database_url, metrics.DIRECTORY_VARIABLE: folder}
-        if settings.card_keys is not None:
-            env["SLUICE_CARD_KEYS"] = settings.card_keys.get_secret_value()
+        env |= key_environment(settings)
         for number in range(1, count + 1):
             family.start_python(f"serve {number}", words, env)
         family.watch()

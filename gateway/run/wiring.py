@@ -28,13 +28,14 @@ from gateway.flows.pay import PayFlow
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
+from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
-from gateway.storage.crypto import KeyRing
 from gateway.storage.reading.doctor import examine
+from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
@@ -120,9 +121,8 @@ async def system(
     The HTTP server stands before all of it (`gateway.run.serving`): it takes no new requests once this begins.
     """
     assert settings.database_url is not None, "the caller starts or names a database"
-    assert settings.card_keys is not None, "the caller gives a key ring"
     timezone = ZoneInfo(settings.business_timezone)
-    ring = KeyRing.parse(settings.card_keys.get_secret_value())
+    keys = keys_of(settings)
     async with contextlib.AsyncExitStack() as stack:
         engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
         stack.push_async_callback(engine.dispose)
@@ -133,7 +133,7 @@ async def system(
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
-        catalogue_store = CatalogueStore(engine, ring)
+        catalogue_store = CatalogueStore(engine, keys.ring)
         watch = CatalogueWatch(catalogue_store)
         sending = retry_not_sent(transport)
         callback_base = settings.callback_base
@@ -145,6 +145,7 @@ async def system(
         watch.on_change(providers.take)
         watch.on_change(lambda catalogue: metrics.CATALOGUE_VERSION.set(catalogue.version))
         await watch.start()
+        await require_order_key(engine, keys)
         stack.push_async_callback(watch.stop)
 
         async def stop_endpoint(merchant_id: UUID, endpoint_id: UUID, because: str) -> None:
@@ -158,17 +159,17 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
-            OpeningStore(database, ring, lambda: watch.current, providers.pace, timezone, hand_over, utc_now),
-            RecordingStore(database, ring, lambda: watch.current, providers.pace, hand_over),
+            OpeningStore(database, keys, lambda: watch.current, providers.pace, timezone, hand_over, utc_now),
+            RecordingStore(database, keys, lambda: watch.current, providers.pace, hand_over),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
-        due = DueStore(database, ring)
+        due = DueStore(database, keys)
         observations = ObservationMaker(utc_now, uuid7)
         submission = Submission(providers, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(reads, database, ring, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
         schedule: Schedule | None = None
         if workers:
             follower = Follower(

@@ -201,14 +201,40 @@ cards = Table(
     Column("merchant_id", Uuid, nullable=False),
     Column("card_id", Uuid, nullable=False),
     Column("user_id", Text, nullable=False),
-    Column("fingerprint", LargeBinary, nullable=False, comment="HMAC of the four elements, key version in the row"),
-    Column("key_version", SmallInteger, nullable=False),
-    Column("elements", LargeBinary, nullable=False, comment="the four elements, AES-GCM"),
+    Column("data_key", LargeBinary, comment="the card's own key, wrapped by a key of the ring"),
+    Column("elements", LargeBinary, comment="the four elements under the card's own key, AES-GCM"),
+    Column("print", LargeBinary, comment="keyed print of the four elements in one form: finds the card"),
+    Column("number_print", LargeBinary),
+    Column("phone_print", LargeBinary),
+    Column("id_print", LargeBinary),
+    Column("same_as", Uuid, comment="the card that is found in this one's place: the same one, typed differently"),
+    Column("fingerprint", LargeBinary, comment="the first version's print; until the card is rewritten"),
+    Column("key_version", SmallInteger, comment="the ring's key of the fingerprint"),
     Column("masked", Text, nullable=False),
     Column("bank", Text, nullable=False),
     moment("created_at"),
+    moment("erased_at", nullable=True),
     PrimaryKeyConstraint("merchant_id", "card_id", name="cards_pkey"),
-    UniqueConstraint("merchant_id", "user_id", "fingerprint", name="cards_fingerprint_key"),
+    CheckConstraint("(erased_at IS NULL) = (elements IS NOT NULL)", name="cards_elements_check"),
+    CheckConstraint(
+        "erased_at IS NULL OR num_nonnulls(data_key, print, number_print, phone_print, id_print, fingerprint) = 0",
+        name="cards_erased_check",
+    ),
+    CheckConstraint("(fingerprint IS NULL) = (key_version IS NULL)", name="cards_fingerprint_check"),
+    CheckConstraint("same_as IS NULL OR (print IS NULL AND fingerprint IS NULL)", name="cards_same_as_check"),
+    # One card for each print of a user. One that is the same as another has none, and is not found.
+    Index(
+        "cards_print_key", "merchant_id", "user_id", "print", unique=True, postgresql_where=text("print IS NOT NULL")
+    ),
+    # Empty as soon as `sluice cards rewrap` is done.
+    Index(
+        "cards_first_version_idx",
+        "merchant_id",
+        "user_id",
+        "masked",
+        postgresql_where=text("fingerprint IS NOT NULL"),
+    ),
+    Index("cards_same_as_idx", "merchant_id", "same_as", postgresql_where=text("same_as IS NOT NULL")),
 )
 
 agreements = Table(
@@ -217,8 +243,8 @@ agreements = Table(
     Column("merchant_id", Uuid, nullable=False),
     Column("card_id", Uuid, nullable=False),
     Column("account", Text, nullable=False),
-    Column("agreement_no", LargeBinary, nullable=False, comment="AES-GCM"),
-    Column("key_version", SmallInteger, nullable=False),
+    Column("agreement_no", LargeBinary, comment="AES-GCM"),
+    Column("key_version", SmallInteger, nullable=False, comment="0: under the card's own key; else the ring's key"),
     Column("status", Text, nullable=False),
     moment("verified_at"),
     moment("voided_at", nullable=True),
@@ -228,6 +254,7 @@ agreements = Table(
     ),
     CheckConstraint("status IN ('active', 'void')", name="agreements_status_check"),
     CheckConstraint("(status = 'void') = (voided_at IS NOT NULL)", name="agreements_void_check"),
+    CheckConstraint("status = 'void' OR agreement_no IS NOT NULL", name="agreements_number_check"),
 )
 
 payments = Table(
@@ -238,7 +265,8 @@ payments = Table(
     Column("app", Text, nullable=False),
     Column("merchant_order_no", Text, nullable=False),
     Column("body_hash", LargeBinary, nullable=False, comment="HMAC of the canonical request"),
-    Column("hash_version", SmallInteger, nullable=False),
+    Column("hash_version", SmallInteger, nullable=False, comment="0: by the order key; else the ring's key"),
+    Column("hash_form", SmallInteger, nullable=False, comment="1: the request as typed; 2: its card in one form"),
     Column("kind", Text, nullable=False),
     Column("scene", Text, nullable=False),
     Column("user_id", Text, nullable=False),

@@ -34,6 +34,7 @@ from gateway.objects.events import payment_event
 from gateway.ports import (
     CallbackAnswer,
     CallbackRequest,
+    CardNotFoundError,
     OpenResult,
     OrderConflictError,
     PaymentFilter,
@@ -113,6 +114,8 @@ class FakeBooks:
             if before.body != order.body:
                 raise OrderConflictError
             return OpenResult(payment, replayed=True)
+        if order.card_id is not None and order.card is None:
+            raise CardNotFoundError
         payment = self.becomes(payment_of(order))
         self.orders.append(order)
         self.by_number[key] = (order, payment)

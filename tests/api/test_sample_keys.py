@@ -40,7 +40,7 @@ def api_in(env: Literal["development", "production"]) -> Api:
     )
     snapshot = Catalogue(1, merchants=(Merchant(MERCHANT, "acme", "Acme"),), keys=keys)
     card_keys = SecretStr("1:" + base64.b64encode(bytes(32)).decode())
-    settings = Settings(env=env, admin_token=SecretStr(ADMIN), card_keys=card_keys)
+    settings = Settings(env=env, admin_token=SecretStr(ADMIN), card_keys=card_keys, order_key=SecretStr("A" * 44))
     return replace(FakeGateway().api(), settings=settings, catalogue=lambda: snapshot)
 
 

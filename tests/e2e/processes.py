@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from gateway.run.keys import key_environment
 from gateway.run.supervising import Child, free_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
 from tests.e2e.cards import HOLDER, ICBC
@@ -21,12 +22,11 @@ class GatewayProcess:
 
     def __init__(self, settings: Settings, port: int | None = None) -> None:
         assert settings.database_url is not None
-        assert settings.card_keys is not None
         self._port = port or free_port()
         self.address = f"http://127.0.0.1:{self._port}"
         self._environment = {
             "SLUICE_DATABASE_URL": settings.database_url,
-            "SLUICE_CARD_KEYS": settings.card_keys.get_secret_value(),
+            **key_environment(settings),
             "SLUICE_ADMIN_TOKEN": SAMPLE_ADMIN_TOKEN,
             "SLUICE_PORT": str(self._port),
             "SLUICE_LOG_FORMAT": "json",
@@ -35,8 +35,12 @@ class GatewayProcess:
         self.lines: list[str] = []
         self._child: Child | None = None
 
+    def use(self, settings: Settings) -> None:
+        """Have other keys from its next start on."""
+        self._environment |= key_environment(settings)
+
     def start(self) -> None:
-        """Start it, or start it again after it was killed."""
+        """Start it, or start it again after it ended."""
         command = [sys.executable, "-m", "gateway.run.cli", "serve", "--child"]
         self._child = Child("gateway", command, self._environment, lambda _, line: self.lines.append(line))
 
@@ -82,9 +86,11 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def gateway_processes(world: World, count: int) -> AsyncIterator[list[GatewayProcess]]:
-    """Gateways in processes of their own, on the world's database."""
-    processes = [GatewayProcess(world.settings) for _ in range(count)]
+async def gateway_processes(
+    world: World, count: int, settings: Settings | None = None
+) -> AsyncIterator[list[GatewayProcess]]:
+    """Gateways in processes of their own, on the world's database; with other keys, if settings are given."""
+    processes = [GatewayProcess(settings or world.settings) for _ in range(count)]
     try:
         for process in processes:
             process.start()

@@ -25,6 +25,7 @@ from gateway.run.commands import diagnose
 from gateway.run.supervising import free_port
 from gateway.storage.server.embedded import EmbeddedPostgres
 
+KEY = "A" * 43 + "="
 WITHIN_S = 60.0
 ENDED_WITHIN_S = 20.0
 NO_PORT = {"SLUICE_PORT": "0", "SLUICE_SANDBOX_PORT": "0", "SLUICE_RECEIVER_PORT": "0"}
@@ -159,7 +160,7 @@ def test_a_demonstration_ends_with_equal_books(short_folder: Path) -> None:
 
 def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url: str, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    keys = {"SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
+    keys = {"SLUICE_CARD_KEYS": f"1:{KEY}", "SLUICE_ORDER_KEY": KEY}
     env = environment(tmp_path, SLUICE_DATABASE_URL=database_url, SLUICE_PORT=str(port), **keys)
     with log.open("w") as output:
         words = [*SLUICE, "serve", "--processes", "2", "--no-workers"]
@@ -180,7 +181,7 @@ def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url
 
 @pytest.mark.parametrize("command", ["run", "demo"])
 def test_production_refuses_what_uses_public_keys(short_folder: Path, command: str) -> None:
-    secrets = {"SLUICE_ADMIN_TOKEN": "own" * 11, "SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
+    secrets = {"SLUICE_ADMIN_TOKEN": "own" * 11, "SLUICE_CARD_KEYS": f"1:{KEY}", "SLUICE_ORDER_KEY": KEY}
     env = environment(short_folder / "production", SLUICE_ENV="production", **secrets)
     done = subprocess.run([*SLUICE, command], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -238,9 +238,14 @@ async def served(
         await runner.cleanup()
 
 
+def new_key() -> str:
+    """A key of 32 bytes in base64."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
 @contextlib.asynccontextmanager
 async def new_world(
-    database_url: str, keys: Path, pace: Mapping[str, Any] = QUICK_PACE, *, workers: bool = True
+    database_url: str, keys: Path, pace: Mapping[str, Any] = QUICK_PACE, *, workers: bool = True, ring: str = ""
 ) -> AsyncIterator[World]:
     """Sandbox, receiver and the sample catalogue on a migrated database, with one gateway in this process."""
     async with contextlib.AsyncExitStack() as stack:
@@ -261,7 +266,8 @@ async def new_world(
             database_url=database_url,
             port=listening.getsockname()[1],
             admin_token=SecretStr(SAMPLE_ADMIN_TOKEN),
-            card_keys=SecretStr("1:" + base64.b64encode(secrets.token_bytes(32)).decode()),
+            card_keys=SecretStr(ring or f"1:{new_key()}"),
+            order_key=SecretStr(new_key()),
         )
         sample = read_catalogue(sample_catalogue(), environment)
         merchants = {

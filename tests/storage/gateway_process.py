@@ -18,7 +18,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.transitions import Source
 from gateway.flows.notify import DueDelivery
 from gateway.ports import AuthenticationObservation, OpenResult, PaymentObservation, Recorded
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import Keys
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Database
 from gateway.storage.writing.books import Books
@@ -38,7 +38,7 @@ class Process:
     """Stores over one engine. `handed_over` collects what would be delivered at once."""
 
     engine: AsyncEngine
-    ring: KeyRing
+    keys: Keys
     catalogue: Catalogue
     max_waiting: int = 1000
     delivers: bool = True
@@ -54,13 +54,13 @@ class Process:
         if self.lost_commits:
             self.database = LostCommitDatabase(self.database, self.lost_commits)
         self.opening = OpeningStore(
-            self.database, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
+            self.database, self.keys, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
         )
         self.recording = RecordingStore(
-            self.database, self.ring, lambda: self.catalogue, lambda _m, _a: PACE, hand_over
+            self.database, self.keys, lambda: self.catalogue, lambda _m, _a: PACE, hand_over
         )
         self.books = Books(self.opening, self.recording, self.max_waiting)
-        self.due = DueStore(self.database, self.ring)
+        self.due = DueStore(self.database, self.keys)
 
     async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
         """Open these orders in one flush; all of them must be taken."""

@@ -4,8 +4,6 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 test_anomalies.py).
 """
 
-import base64
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,10 +32,10 @@ from gateway.flows.notify import TRIES_MAX
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
-from gateway.storage.crypto import KeyRing
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
+from tests.keys import new_keys
 from tests.storage.delivery_rows import PAYMENT as THE_PAYMENT
 from tests.storage.delivery_rows import delivery, event
 from tests.storage.test_anomalies import anomaly
@@ -97,7 +95,7 @@ class Operator:
 @pytest.fixture
 async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     """An operator of an application with two merchants, and with nothing behind its other calls."""
-    catalogue = CatalogueStore(engine, KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}"))
+    catalogue = CatalogueStore(engine, new_keys().ring)
     await catalogue.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
     watch = CatalogueWatch(catalogue)
     codes = (await watch.refresh_now()).merchants_by_code

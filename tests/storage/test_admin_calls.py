@@ -3,8 +3,6 @@
 Not here: keys and limits around every call (gateway.api's own tests), and the store's rules (test_catalogue.py).
 """
 
-import base64
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -34,8 +32,8 @@ from gateway.domain.scenes import Scene
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
-from gateway.storage.crypto import KeyRing
 from router.fees import FixedFee
+from tests.keys import new_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 TOKEN = "an-operator"
@@ -58,7 +56,7 @@ Client = TestClient[Any, Any]
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     """A client of an application with a merchant, and with nothing behind its other calls."""
-    store = CatalogueStore(engine, KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}"))
+    store = CatalogueStore(engine, new_keys().ring)
     await store.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
     watch = CatalogueWatch(store)
     await watch.refresh_now()

@@ -4,8 +4,6 @@ Not here: what a file may say (unit/test_catalogue_file.py) and the HTTP calls (
 """
 
 import asyncio
-import base64
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -32,9 +30,10 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.scenes import Scene
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
-from gateway.storage.crypto import DecryptionError, KeyRing
+from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.tables import accounts, endpoints
 from router.fees import FixedFee, PercentFee, parse_fee
+from tests.keys import new_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRETS = ("whsec_new", "whsec_old")
@@ -55,7 +54,7 @@ SHOP = MerchantContent(
 
 
 def ring() -> KeyRing:
-    return KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}")
+    return new_keys().ring
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def payment(payment_id: UUID, status: str, **changes: Any) -> dict[str, Any]:
     is_open = status == "processing"
     return {
         "merchant_id": MERCHANT, "payment_id": payment_id, "app": "loans", "merchant_order_no": str(payment_id),
-        "body_hash": b"h", "hash_version": 1, "kind": "withhold", "scene": "withhold", "user_id": "u1",
+        "body_hash": b"h", "hash_version": 0, "hash_form": 2, "kind": "withhold", "scene": "withhold", "user_id": "u1",
         "card_id": None, "bank": "ICBC", "amount": 100, "currency": "CNY", "status": status, "channel": "unionpay",
         "fee": 1, "failure_code": None, "failure_blame": None, "channel_code": None, "channel_message": None,
         "decision": {}, "description": None, "metadata": {}, "customer_present": False, "return_url": None,

@@ -1,4 +1,4 @@
-"""Events that named their object by a text name it by kind and UUID: migrations 0005 to 0007, on real databases.
+"""Events that named their object by a text name it by kind and UUID: migrations 0006 to 0008, on real databases.
 
 Not tested here: that other data of the first version survives, and migrations in general (test_migrations.py).
 """
@@ -19,13 +19,14 @@ from uuid_utils.compat import uuid7
 
 from gateway.domain.ids import EVENT, ObjectKind, read, read_object, show_object
 from gateway.objects.events import event_object
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server import ddl
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import applied, differences, head, upgrade
 from tests.databases import close, database_on
+from tests.keys import ORDER_KEY
 from tests.storage.test_migrations import to_first
 
 HERE = Path(__file__).parent
@@ -99,7 +100,9 @@ async def test_the_first_versions_events_are_found_and_sent_again_after_an_inter
     assert [(row["event_id"], row["body"]) for row in after] == [(row["event_id"], row["body"]) for row in before]
 
     engine = create_engine(empty_database_url, 2)
-    reader = Reader(engine, database_on(engine), KeyRing.parse(FIRST["card_keys"]), ZoneInfo("Asia/Shanghai"))
+    reader = Reader(
+        engine, database_on(engine), Keys.parse(FIRST["card_keys"], None, ORDER_KEY), ZoneInfo("Asia/Shanghai")
+    )
     for row in before:
         if row["app"] is None:
             continue

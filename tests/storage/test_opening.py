@@ -5,13 +5,11 @@ opening (test_recording).
 """
 
 import asyncio
-import base64
-import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -23,12 +21,14 @@ from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, Stage, Status
+from gateway.domain.scenes import Kind, Scene
 from gateway.ports import OpenResult, OrderConflictError, OverloadedError, PaymentKey
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from router.decide import replay
 from router.record import to_record
 from tests.databases import close
+from tests.keys import keys, new_keys
 from tests.storage.gateway_process import Process
 from tests.unit.domain.samples import (
     MERCHANT_ID,
@@ -50,25 +50,21 @@ ONLY_TL = catalogue((TL,), (rule("tl", 50),), (endpoint(1, "shop"),))
 RACES = 5
 
 
-def new_ring() -> KeyRing:
-    return KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}")
-
-
 @pytest.fixture(scope="module")
-def ring() -> KeyRing:
-    return new_ring()
+def own_keys() -> Keys:
+    return new_keys()
 
 
 @pytest.fixture
-async def process(engine: AsyncEngine, ring: KeyRing) -> Process:
-    return Process(engine, ring, BOTH)
+async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
+    return Process(engine, own_keys, BOTH)
 
 
 @pytest.fixture
-async def other(database_url: str, ring: KeyRing) -> AsyncIterator[Process]:
+async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
     """A second gateway process on the same database."""
     engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, ring, BOTH)
+    yield Process(engine, own_keys, BOTH)
     await close(engine)
 
 
@@ -125,7 +121,7 @@ async def test_refused_and_routed_orders_share_a_flush(process: Process) -> None
 
 
 async def test_without_somebody_to_deliver_at_once_any_worker_may_take_the_delivery(engine: AsyncEngine) -> None:
-    process = Process(engine, new_ring(), BOTH, delivers=False)
+    process = Process(engine, new_keys(), BOTH, delivers=False)
     await process.open_one(bank="ABC")
     assert await process.one("SELECT lease_until FROM deliveries") is None
 
@@ -160,9 +156,7 @@ async def test_new_known_and_shared_cards_meet_in_one_batch(process: Process) ->
 
 
 async def test_a_card_is_found_again_under_a_new_key(process: Process, engine: AsyncEngine) -> None:
-    old, new = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
-    before = Process(engine, KeyRing.parse(f"1:{old}"), BOTH)
-    rotated = Process(engine, KeyRing.parse(f"1:{old},2:{new}"), BOTH)
+    before, rotated = Process(engine, keys(1), BOTH), Process(engine, keys(1, 2, primary=2), BOTH)
     first, second = await before.open_one(), await rotated.open_one()
     assert first.card == second.card
     assert await process.count("cards") == 1
@@ -280,11 +274,60 @@ async def test_another_apps_order_number_is_another_order(process: Process) -> N
     assert await process.count("payments") == 2
 
 
-async def test_an_order_whose_hash_key_left_the_ring_is_a_conflict(process: Process, engine: AsyncEngine) -> None:
-    await process.opened(order("same"))
-    stranger = Process(engine, KeyRing.parse(f"2:{base64.b64encode(bytes(32)).decode()}"), BOTH)
+async def test_an_order_does_not_depend_on_the_ring(engine: AsyncEngine) -> None:
+    before, after = Process(engine, keys(1), BOTH), Process(engine, keys(2), BOTH)
+    await before.opened(order("same"))
+    assert (await after.books.open(opening(order("same")))).replayed
     with pytest.raises(OrderConflictError):
-        await stranger.books.open(opening(order("same")))
+        await after.books.open(opening(order("same", bank="ABC")))
+
+
+async def test_an_order_of_the_first_version_is_compared_by_the_card_key_that_made_its_hash(
+    engine: AsyncEngine,
+) -> None:
+    process = Process(engine, keys(1, 2), BOTH)
+    await process.opened(order("same"))
+    await _hashed_by_card_key(process, "same", 2)
+    assert (await process.books.open(opening(order("same")))).replayed
+    with pytest.raises(OrderConflictError):
+        await process.books.open(opening(order("same", bank="ABC")))
+
+
+@pytest.mark.parametrize(
+    ("other", "conflict"),
+    [
+        ({}, False),
+        ({"bank": "ABC"}, False),
+        ({"card": card_elements(2)}, False),
+        ({"description": "other"}, False),
+        ({"amount": 1001}, True),
+        ({"user_id": "u2"}, True),
+        ({"scene": Scene.CUSTODY_WITHHOLD}, True),
+        ({"kind": Kind.CHARGE}, True),
+        ({"currency": "USD"}, True),
+    ],
+)
+async def test_what_cannot_be_compared_is_no_conflict(
+    engine: AsyncEngine, other: dict[str, Any], conflict: bool
+) -> None:
+    process = Process(engine, keys(1, 2), BOTH)
+    await process.opened(order("same"))
+    await _hashed_by_card_key(process, "same", 2)
+    without = Process(engine, keys(1), BOTH)
+    again = opening(order("same", **other))
+    if conflict:
+        with pytest.raises(OrderConflictError):
+            await without.books.open(again)
+    else:
+        assert (await without.books.open(again)).replayed
+
+
+async def _hashed_by_card_key(process: Process, order_no: str, number: int) -> None:
+    """Make an order what the first version would have left."""
+    body_hash = process.keys.ring.request_hash(order(order_no).body, number)
+    await process.rows(
+        "UPDATE payments SET body_hash = $1, hash_version = $2, hash_form = 1 RETURNING 1", body_hash, number
+    )
 
 
 # --- limits under races ---
@@ -368,7 +411,7 @@ async def test_a_lost_answer_to_commit_makes_no_duplicate_and_the_bearer_gets_it
 ) -> None:
     first = await process.open_one()
     await process.heard_of_card(first, Authenticated("token-1"))
-    unlucky = Process(process.engine, process.ring, BOTH, lost_commits=1)
+    unlucky = Process(process.engine, process.keys, BOTH, lost_commits=1)
     openings = [opening(order(f"o{n}")) for n in range(together)]
     results = await asyncio.gather(*(unlucky.books.open(one) for one in openings))
     assert [r.payment.payment_id for r in results] == [one.payment_id for one in openings]
@@ -386,7 +429,7 @@ async def test_after_a_lost_answer_nobody_carries_out_what_a_worker_has_taken_up
 
 
 async def test_a_full_queue_refuses_and_records_nothing(engine: AsyncEngine) -> None:
-    process = Process(engine, new_ring(), ONLY_TL, max_waiting=3)
+    process = Process(engine, new_keys(), ONLY_TL, max_waiting=3)
     results = await asyncio.gather(
         *(process.books.open(opening(order(f"o{n}"))) for n in range(10)), return_exceptions=True
     )

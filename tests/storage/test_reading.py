@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
-from gateway.domain.cards import Card, CardElements
+from gateway.domain.cards import Card, CardElements, mask_card_no
 from gateway.domain.events import DeliveryStatus, RecordedEvent
 from gateway.domain.failures import Blame, Failure, FailureCode
 from gateway.domain.ids import ObjectKind
@@ -22,21 +22,22 @@ from gateway.domain.payments import Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.objects.timeline import timeline_object
 from gateway.ports import PaymentFilter
-from gateway.storage.crypto import KeyRing, seal_card
+from gateway.storage.keys.boxes import CardBox
 from gateway.storage.reading.reader import Reader
 from gateway.storage.tables import (
     metadata,
     payments,
     users,
 )
-from gateway.storage.writing.facts import agreement_context
+from gateway.storage.writing.cards import new_card_row
 from router.facts import ChannelFacts, LastAttempt
 from tests.databases import database_on
+from tests.keys import keys
 
 MERCHANT, OTHER = UUID(int=0xA), UUID(int=0xB)
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 DAY = date(2026, 3, 1)
-RING = KeyRing.parse("1:" + "A" * 43 + "=")
+KEYS = keys(1)
 ELEMENTS = CardElements("6222020000000000000", "张三", "110101199003077774", "13800000000")
 
 
@@ -52,7 +53,7 @@ def id_at(moment: datetime, number: int = 0) -> UUID:
 
 @pytest.fixture
 def reader(engine: AsyncEngine) -> Reader:
-    return Reader(engine, database_on(engine), RING, ZoneInfo("Asia/Shanghai"))
+    return Reader(engine, database_on(engine), KEYS, ZoneInfo("Asia/Shanghai"))
 
 
 async def write(engine: AsyncEngine, **rows: dict[str, Any]) -> None:
@@ -71,7 +72,8 @@ async def pay(engine: AsyncEngine, number: int, **columns: Any) -> UUID:
         "app": "shop",
         "merchant_order_no": f"A-{number}",
         "body_hash": b"h",
-        "hash_version": 1,
+        "hash_version": 0,
+        "hash_form": 2,
         "kind": "withhold",
         "scene": "withhold",
         "user_id": "u1",
@@ -298,17 +300,31 @@ async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, 
     assert again.due_at == at(10)
 
 
-async def test_facts_are_those_of_the_business_day_and_of_the_card(engine: AsyncEngine, reader: Reader) -> None:
+@pytest.mark.parametrize("written_by", ["the first version", "this version"])
+async def test_facts_are_those_of_the_business_day_and_of_the_card(
+    engine: AsyncEngine, reader: Reader, written_by: str
+) -> None:
     card_id = UUID(int=uuid7().int)
-    fingerprint = RING.fingerprints(ELEMENTS)[0]
-    elements = seal_card(RING, ELEMENTS, card_id.bytes)
-    sealed = RING.encrypt(b"AGR-1", agreement_context(MERCHANT, card_id, "tlt-main"))
+    if written_by == "this version":
+        card, box = new_card_row(MERCHANT, card_id, "u1", ELEMENTS, "ICBC", NOW, KEYS)
+    else:
+        box = CardBox(KEYS.ring, MERCHANT, card_id, None)
+        card = {
+            "card_id": card_id,
+            "user_id": "u1",
+            "fingerprint": b"f",
+            "key_version": 1,
+            "elements": box.seal_elements(ELEMENTS),
+            "masked": mask_card_no(ELEMENTS.card_no),
+            "bank": "ICBC",
+            "created_at": NOW,
+        }
+    sealed = box.seal_agreement("tlt-main", "AGR-1")
     await write(
         engine,
         users={"user_id": "u1", "created_at": NOW},
-        cards={"card_id": card_id, "user_id": "u1", "fingerprint": fingerprint, "key_version": 1, "elements": elements,
-               "masked": "*", "bank": "ICBC", "created_at": NOW},
-        agreements={"card_id": card_id, "account": "tlt-main", "agreement_no": sealed, "key_version": 1,
+        cards=card,
+        agreements={"card_id": card_id, "account": "tlt-main", "agreement_no": sealed, "key_version": box.version,
                     "status": "active", "verified_at": NOW},
         channel_usage={"user_id": "u1", "channel": "tlt", "business_day": DAY, "reserved": 100, "succeeded": 20,
                        "insufficient": 3},
@@ -316,8 +332,8 @@ async def test_facts_are_those_of_the_business_day_and_of_the_card(engine: Async
                        "finished_at": NOW},
     )  # fmt: skip
     expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=120)
-    for card, named in ((ELEMENTS, None), (ELEMENTS, card_id)):
-        facts = await reader.facts(MERCHANT, "u1", card, named, NOW)
+    for typed, named in ((ELEMENTS, None), (ELEMENTS, card_id)):
+        facts = await reader.facts(MERCHANT, "u1", typed, named, NOW)
         assert facts.channels == {"tlt": expected}
         assert facts.agreements == {"tlt-main": "AGR-1"}
 

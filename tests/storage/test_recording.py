@@ -4,8 +4,6 @@ Not tested here: which observation does what to a state (tests/unit/domain), del
 """
 
 import asyncio
-import base64
-import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,10 +33,11 @@ from gateway.domain.payments import Payment, Stage, Status
 from gateway.domain.transitions import Anomaly, AnomalyKind, Pace, Source, Verdict, apply
 from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.recording import UnknownPaymentError
 from tests.databases import close
+from tests.keys import new_keys
 from tests.storage.gateway_process import Process, card_observation, observation
 from tests.unit.domain.samples import (
     MERCHANT_ID,
@@ -64,20 +63,20 @@ RACES = 5
 
 
 @pytest.fixture(scope="module")
-def ring() -> KeyRing:
-    return KeyRing.parse(f"1:{base64.b64encode(os.urandom(32)).decode()}")
+def own_keys() -> Keys:
+    return new_keys()
 
 
 @pytest.fixture
-async def process(engine: AsyncEngine, ring: KeyRing) -> Process:
-    return Process(engine, ring, PAYS)
+async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
+    return Process(engine, own_keys, PAYS)
 
 
 @pytest.fixture
-async def other(database_url: str, ring: KeyRing) -> AsyncIterator[Process]:
+async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
     """A second gateway process on the same database."""
     engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, ring, PAYS)
+    yield Process(engine, own_keys, PAYS)
     await close(engine)
 
 
@@ -544,7 +543,7 @@ async def test_a_poisoned_fact_fails_alone(process: Process) -> None:
 
 @pytest.mark.parametrize("together", [1, 3])
 async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process, together: int) -> None:
-    unlucky = Process(process.engine, process.ring, PAYS, lost_commits=1)
+    unlucky = Process(process.engine, process.keys, PAYS, lost_commits=1)
     opened = await process.opened(*(order(f"o{n}") for n in range(together)))
     results = await asyncio.gather(*(unlucky.heard(p, NotFound("34")) for p in opened))
     assert {r.payment.attempt.not_found for r in results if r.payment.attempt} == {1}
@@ -557,7 +556,7 @@ async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process
 async def test_after_a_lost_answer_to_commit_events_and_anomalies_are_the_same(process: Process) -> None:
     opened = await process.open_one()
     heard = [observation(opened, word) for word in (INSUFFICIENT, Succeeded(1000, "theirs-1"))]
-    unlucky = Process(process.engine, process.ring, PAYS, lost_commits=1)
+    unlucky = Process(process.engine, process.keys, PAYS, lost_commits=1)
     await asyncio.gather(*(unlucky.books.record(one) for one in heard))
     told = [
         caused_id(one.observation_id, opened.payment_id, what)
@@ -572,7 +571,7 @@ async def test_after_a_lost_answer_to_commit_events_and_anomalies_are_the_same(p
 async def test_after_a_lost_answer_to_commit_the_bearer_of_an_intent_still_sends_it(
     process: Process, waiting: Payment
 ) -> None:
-    unlucky = Process(process.engine, process.ring, AUTHENTICATES, lost_commits=1)
+    unlucky = Process(process.engine, process.keys, AUTHENTICATES, lost_commits=1)
     recorded = await unlucky.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
     assert recorded.submit
     again = await process.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))

@@ -1,13 +1,16 @@
 """Settings that cannot be used are refused in a sentence that names them. Not tested here: what each of them does."""
 
 import base64
+from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from gateway.run.development import with_ports
-from gateway.run.local import LocalError
+from gateway.run.keys import key_environment, keys_of
+from gateway.run.local import LocalError, with_local_secrets
 from gateway.settings import ADMIN_TOKEN_MIN, SAMPLE_ADMIN_TOKEN, Settings
+from gateway.storage.keys import KeyRingError
 
 RING = "1:" + base64.b64encode(bytes(32)).decode()
 
@@ -51,11 +54,61 @@ def test_production_wants_a_long_admin_token_and_says_how_to_make_one(
     assert "at least 32 characters; make one with: head -c 32 /dev/urandom" in said
 
 
+def test_production_wants_an_order_key_by_name_and_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(monkeypatch, env="production", admin_token="x" * ADMIN_TOKEN_MIN, card_keys=RING)
+    assert "SLUICE_ORDER_KEY: production needs" in said
+    assert "never changes; make one with: head -c 32 /dev/urandom | base64" in said
+
+
+def test_an_empty_primary_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_CARD_PRIMARY", "")
+    assert Settings().card_primary is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"card_keys": None}, "SLUICE_CARD_KEYS is not set"),
+        ({"order_key": None}, "SLUICE_ORDER_KEY is not set.*make one with"),
+        ({"card_primary": 2}, "SLUICE_CARD_PRIMARY: key 2 is not in the ring, which has 1: name one of these, or add"),
+        ({"order_key": SecretStr("x")}, "SLUICE_ORDER_KEY"),
+    ],
+)
+def test_keys_that_cannot_be_used_are_refused_by_the_setting_that_is_wrong(
+    change: dict[str, object], says: str
+) -> None:
+    good = Settings(card_keys=SecretStr(RING), order_key=SecretStr(RING.partition(":")[2]))
+    assert keys_of(good).ring.primary == 1
+    with pytest.raises(KeyRingError, match=says):
+        keys_of(good.model_copy(update=change))
+
+
+def test_a_child_process_gets_the_keys_and_the_primary_of_its_parent() -> None:
+    settings = Settings(card_keys=SecretStr(RING), order_key=SecretStr("key"), card_primary=1)
+    expected = {"SLUICE_CARD_KEYS": RING, "SLUICE_CARD_PRIMARY": "1", "SLUICE_ORDER_KEY": "key"}
+    assert key_environment(settings) == expected
+    assert key_environment(settings.model_copy(update={"card_primary": None}))["SLUICE_CARD_PRIMARY"] == ""
+
+
+def test_outside_of_production_the_data_folder_keeps_the_keys(tmp_path: Path) -> None:
+    made = with_local_secrets(Settings(data_dir=tmp_path))
+    assert keys_of(with_local_secrets(Settings(data_dir=tmp_path))).order == keys_of(made).order
+    assert {path.name: oct(path.stat().st_mode)[-3:] for path in tmp_path.iterdir()} == {
+        "card.keys": "600",
+        "order.key": "600",
+    }
+    given = with_local_secrets(Settings(data_dir=tmp_path / "other", order_key=SecretStr("mine")))
+    assert given.order_key == SecretStr("mine")
+    assert not (tmp_path / "other" / "order.key").exists()
+
+
 def test_good_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "ENV": "production",
         "ADMIN_TOKEN": "x" * ADMIN_TOKEN_MIN,
         "CARD_KEYS": RING,
+        "CARD_PRIMARY": "1",
+        "ORDER_KEY": RING.partition(":")[2],
         "DATABASE_URL": "postgresql+asyncpg://user:p%40ss@[::1]:5433/sluice",
         "PUBLIC_URL": "https://pay.example.com/gateway/",
         "BUSINESS_TIMEZONE": "UTC",

@@ -7,15 +7,24 @@ import orjson
 
 from gateway.api.app.requests import CardFields, PaymentRequest
 from gateway.api.http.needs import CardsByUser
-from gateway.api.http.problems import FieldError, bad_fields
+from gateway.api.http.problems import FieldError, Problem, bad_fields
 from gateway.api.http.routing import Caller
 from gateway.domain.cards import CardElements, bank_of
 from gateway.domain.ids import CARD, show
+from gateway.domain.one_form import one_form
 from gateway.domain.orders import Order
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
 
-__all__ = ["canonical_body", "customer_present", "elements_of", "known_card", "order_of", "payer_bank"]
+__all__ = [
+    "canonical_body",
+    "customer_present",
+    "elements_as_typed",
+    "known_card",
+    "no_such_card",
+    "order_of",
+    "payer_bank",
+]
 
 
 class NamesPayer(Protocol):
@@ -35,9 +44,13 @@ class NamesPayer(Protocol):
 
 
 async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser) -> Order:
-    """The order of a request. Raises a 422 problem for a card that is not this user's and for an unknown bank."""
-    stored = await known_card(cards, caller, request)
-    elements = stored.elements if stored else elements_of(request.card)
+    """The order of a request. Raises a 422 problem for an unknown bank."""
+    stored = await cards.find_card(caller.merchant_id, request.user_id, request.card_id) if request.card_id else None
+    typed = elements_as_typed(request.card)
+    elements = stored.elements if stored else one_form(typed) if typed else None
+    as_typed = canonical_body(request)
+    # Where a named card is gone, an order that was taken before still has its payment: the books tell.
+    gone = request.card_id is not None and stored is None
     return Order(
         merchant_id=caller.merchant_id,
         app=caller.app,
@@ -47,16 +60,17 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
         user_id=request.user_id,
         amount=request.amount,
         currency=request.currency,
-        bank=payer_bank(request.bank, stored, elements),
+        bank=payer_bank(request.bank, stored, elements) if not gone else request.bank or "",
         bank_by_bin=bank_of(elements.card_no) if elements else None,
         card=elements,
-        card_id=stored.card.card_id if stored else None,
+        card_id=stored.card.card_id if stored else request.card_id,
         customer_present=customer_present(request),
         description=request.description,
         metadata=request.metadata,
         return_url=request.return_url,
         expires_in_s=request.expires_in_s,
-        body=canonical_body(request),
+        body=as_typed if typed is elements or typed is None else canonical_body(request, elements),
+        body_as_typed=None if typed is elements or typed is None else as_typed,
     )
 
 
@@ -66,12 +80,17 @@ async def known_card(cards: CardsByUser, caller: Caller, request: NamesPayer) ->
         return None
     stored = await cards.find_card(caller.merchant_id, request.user_id, request.card_id)
     if stored is None:
-        raise bad_fields([FieldError("card_id", "not_found", "is not a card of this user")])
+        raise no_such_card()
     return stored
 
 
-def elements_of(card: CardFields | None) -> CardElements | None:
-    """The four elements of a request."""
+def no_such_card() -> Problem:
+    """A 422 for a card that is unknown or somebody else's."""
+    return bad_fields([FieldError("card_id", "not_found", "is not a card of this user")])
+
+
+def elements_as_typed(card: CardFields | None) -> CardElements | None:
+    """The four elements of a request as they were typed; `one_form` is what is compared, stored and sent."""
     return CardElements(card.card_no, card.holder_name, card.id_no, card.phone) if card else None
 
 
@@ -91,8 +110,10 @@ def customer_present(request: NamesPayer) -> bool:
     return request.scene in SCENES_OF[Kind.CHARGE]
 
 
-def canonical_body(request: PaymentRequest) -> bytes:
+def canonical_body(request: PaymentRequest, card: CardElements | None = None) -> bytes:
     """The request in one form, so that two requests that mean the same are the same bytes.
+
+    Its card stands as it was typed (form 1, the first version's), or as the given `card`.
 
     What is absent, null or at its default is left out; that way a field that comes to the API later changes no old
     order. The bank stands as it was asked for: what a BIN means may change between two tries.
@@ -101,6 +122,8 @@ def canonical_body(request: PaymentRequest) -> bytes:
     said.pop("customer_present", None)
     if customer_present(request) != (request.scene in SCENES_OF[Kind.CHARGE]):
         said["customer_present"] = request.customer_present
+    if card is not None:
+        said["card"] = {name: getattr(card, name) for name in CardElements.__slots__}
     if request.card_id is not None:
         said["card_id"] = show(CARD, request.card_id)
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from gateway.api.app.ordering import order_of
+from gateway.api.app.ordering import no_such_card, order_of
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
@@ -18,7 +18,7 @@ from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
 from gateway.domain.payments import Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.objects.payments import payment_object
-from gateway.ports import OrderConflictError, PaymentFilter, Reading
+from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading
 
 __all__ = [
     "PAYMENT_ABOUT",
@@ -184,6 +184,8 @@ class PaymentCalls:
         order = await order_of(call.body, kind, call.caller, self.cards)
         try:
             opened = await self.payments.open(order)
+        except CardNotFoundError:
+            raise no_such_card() from None
         except OrderConflictError:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new payment."
             raise conflict("order_conflict", detail) from None

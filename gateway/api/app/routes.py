@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from gateway.api.app.ordering import customer_present, elements_of, known_card, payer_bank
+from gateway.api.app.ordering import customer_present, elements_as_typed, known_card, payer_bank
 from gateway.api.app.requests import CardFields, CardId, check_card_and_bank
 from gateway.api.http.answers import AnswerModel
 from gateway.api.http.fields import (
@@ -27,6 +27,7 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
+from gateway.domain.one_form import one_form
 from gateway.flows.route import candidates_for
 from gateway.ports import Reading
 from router.decide import Decision, decide
@@ -173,7 +174,8 @@ class RouteCalls:
     async def _decide_now(self, call: Call, question: RouteQuestion) -> Decision:
         catalogue, now, merchant_id = self.catalogue(), self.clock(), call.caller.merchant_id
         stored = await known_card(self.cards, call.caller, question)
-        elements = stored.elements if stored else elements_of(question.card)
+        typed = elements_as_typed(question.card)
+        elements = stored.elements if stored else one_form(typed) if typed else None
         bank = payer_bank(question.bank, stored, elements)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
         candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
@@ -183,7 +185,8 @@ class RouteCalls:
         catalogue = self.catalogue()
         # A card is needed only where nothing else says the bank.
         stored = await known_card(self.cards, call.caller, question) if question.bank is None else None
-        bank = payer_bank(question.bank, stored, elements_of(question.card))
+        typed = elements_as_typed(question.card)
+        bank = payer_bank(question.bank, stored, one_form(typed) if typed else None)
         request = _request(call, question, catalogue, bank, given.now or self.clock())
         facts = {channel: _facts(known) for channel, known in given.facts.items()}
         return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)

@@ -16,6 +16,7 @@ from gateway.api.http.refusals import wrong
 from gateway.domain.cards import bank_names
 from gateway.domain.ids import IdError, read
 from gateway.domain.money import MAX_AMOUNT
+from gateway.domain.one_form import id_in_one_form, number_in_one_form
 from gateway.domain.scenes import Scene
 from router.fees import MAX_FEN
 
@@ -77,9 +78,11 @@ class NoQuery(QueryModel):
 # Patterns are for machines; what a refusal says is for people.
 _ORDER_NUMBER = r"^[!-~]{1,64}$"
 _CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-_PHONE = r"^1[0-9]{10}$"
-_CARD_NUMBER = r"^[0-9]{12,19}$"
-_ID_NUMBER = r"^[1-9][0-9]{16}[0-9Xx]$"
+# Digits may be full-width, as Chinese input methods type them, and groups of them may be parted by a blank.
+_DIGIT, _BLANK = "[0-9\uff10-\uff19]", "[ \u00a0\u3000]"
+_PHONE = f"^[1\uff11](?:{_BLANK}?{_DIGIT}){{10}}$"
+_CARD_NUMBER = f"^{_DIGIT}(?:{_BLANK}?{_DIGIT}){{11,18}}$"
+_ID_NUMBER = f"^[1-9\uff11-\uff19]{_DIGIT}{{16}}[0-9Xx\uff10-\uff19\uff38\uff58]$"
 _BANK = r"^[A-Z0-9]{2,20}$"
 _WEB_ADDRESS = r"^https?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?(\?[!-~]*)?$"
 PATTERN_MEANS: dict[str, str] = {
@@ -117,6 +120,8 @@ UserId = Annotated[
 ]
 Code = Annotated[str, Field(pattern=_CODE)]
 """A merchant's, app's, account's or channel's code."""
+# What is checked is the one form (`gateway.domain.one_form`); what is kept is what was typed, since orders of the first
+# version are compared by it.
 HolderName = Annotated[
     str, Field(min_length=1, max_length=64, description="as the bank knows it"), AfterValidator(_printable)
 ]
@@ -124,7 +129,7 @@ Phone = Annotated[str, Field(pattern=_PHONE, description="11 digits of a Chinese
 
 
 def _card_number(value: str) -> str:
-    if not luhn.is_valid(value):
+    if not luhn.is_valid(number_in_one_form(value)):
         raise wrong("card_no", "is not a card number: its last digit does not fit the others (Luhn)")
     return value
 
@@ -138,14 +143,14 @@ CardNumber = Annotated[
 
 def _id_number(value: str) -> str:
     # Not ric.validate: its list of places does not have every place that old cards were issued in.
-    number = value.upper()
+    number = id_in_one_form(value)
     try:
         born = ric.get_birth_date(number)
     except StdnumError:
         born = None
     if born is None or ric.calc_check_digit(number) != number[-1]:
         raise wrong("id_no", "is not a Chinese resident ID number: 18 characters, the last of which checks the others")
-    return number
+    return value.upper()
 
 
 IdNumber = Annotated[

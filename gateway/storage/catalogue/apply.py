@@ -24,7 +24,7 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.storage.catalogue.rows import LIMITS, account_context, endpoint_context, resealed, rule_row
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     accounts,
     api_keys,

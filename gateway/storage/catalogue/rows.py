@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import (
@@ -21,7 +21,8 @@ from gateway.domain.catalogue import (
     RouteRule,
 )
 from gateway.domain.scenes import Scene
-from gateway.storage.crypto import DecryptionError, KeyRing
+from gateway.storage.keys import DecryptionError, KeyRing
+from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
     accounts,
     api_keys,
@@ -69,6 +70,24 @@ def resealed(ring: KeyRing, value: object, context: bytes, existing: bytes | Non
         except DecryptionError:
             pass  # its key is gone, and here are the secrets anew
     return seal(ring, value, context)
+
+
+async def reseal(connection: AsyncConnection, ring: KeyRing) -> int:
+    """Encrypt with the primary what secrets are under another key; how many they were. Raises DecryptionError."""
+    done = 0
+    for table, context_of in ((accounts, account_context), (endpoints, endpoint_context)):
+        found = select(table, merchants.c.code.label("merchant")).join_from(
+            table, merchants, table.c.merchant_id == merchants.c.merchant_id
+        )
+        for row in (await connection.execute(found)).mappings().all():
+            if version_of(row["secrets"]) == ring.primary:
+                continue
+            context = context_of(row["merchant"], row["code"])
+            identity = [column == row[column.name] for column in table.primary_key.columns]
+            blob = seal(ring, unseal(ring, row["secrets"], context), context)
+            await connection.execute(update(table).where(*identity).values(secrets=blob))
+            done += 1
+    return done
 
 
 def rule_row(rule: RouteRule) -> dict[str, Any]:

@@ -32,11 +32,12 @@ from gateway.storage.catalogue.rows import (
     current_version,
     endpoint_context,
     read_catalogue_rows,
+    reseal,
     rule_row,
     seal,
     unseal,
 )
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     api_keys,
     apps,
@@ -99,6 +100,12 @@ class CatalogueStore:
         async with self._engine.connect() as connection:
             result = await connection.execute(select(apps).order_by(apps.c.code))
             return {(row["merchant_id"], row["code"]): row["name"] for row in result.mappings()}
+
+    async def merchant_ids(self) -> dict[str, UUID]:
+        """Merchants by code. Needs no key."""
+        async with self._engine.connect() as connection:
+            result = await connection.execute(select(merchants.c.code, merchants.c.merchant_id).order_by("code"))
+            return {row.code: row.merchant_id for row in result}
 
     # A whole file
 
@@ -217,6 +224,18 @@ class CatalogueStore:
             return await _updating(endpoints, identity, sealed, "endpoint")(connection)
 
         return await self._small(by, "endpoint secret rotated", now, work)
+
+    async def reseal(self, *, by: str, now: datetime) -> int:
+        """Encrypt every account's and endpoint's secrets with the ring's primary; how many were under another key."""
+        resealed = 0
+
+        async def work(connection: AsyncConnection) -> bool:
+            nonlocal resealed
+            resealed = await reseal(connection, self._ring)
+            return bool(resealed)
+
+        await self._small(by, f"secrets encrypted with key {self._ring.primary}", now, work)
+        return resealed
 
     async def add_key(self, key: ApiKey, *, by: str, now: datetime) -> int:
         """Add an API key to an app. Raises CatalogueRefusedError when the key is in use or was."""

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.domain.ids import EVENT, ObjectKind, show, show_object
+from gateway.domain.ids import CARD, EVENT, ObjectKind, show, show_object
 
 __all__ = ["OVERDUE_AFTER", "examine"]
 
@@ -151,6 +151,17 @@ _CHECKS = (
         """,
         "payment {payment_id} and its authentication disagree about whether the card is being authenticated",
     ),
+    _Check(
+        """
+        SELECT c.card_id, c.same_as FROM cards c
+        LEFT JOIN cards h ON h.merchant_id = c.merchant_id AND h.card_id = c.same_as
+        WHERE c.same_as IS NOT NULL AND (h.card_id IS NULL OR h.user_id <> c.user_id OR h.same_as IS NOT NULL
+            OR (h.erased_at IS NULL) <> (c.erased_at IS NULL) OR (h.erased_at IS NULL) <> (h.print IS NOT NULL)
+            OR EXISTS (SELECT FROM agreements a
+                WHERE a.merchant_id = c.merchant_id AND a.card_id = c.card_id AND a.status = 'active'))
+        """,
+        "card {card_id} is the same as {same_as}, which is not what is found in its place",
+    ),
 )
 
 
@@ -175,8 +186,9 @@ async def _ask(connection: AsyncConnection, check: _Check, overdue: datetime) ->
 
 def _shown(name: str, value: Any, row: RowMapping) -> Any:
     if isinstance(value, UUID):
-        kind = ObjectKind(row["object"]) if name == "object_id" else ObjectKind.PAYMENT
-        return show(EVENT, value) if name == "event_id" else show_object(kind, value)
+        if prefix := {"event_id": EVENT, "card_id": CARD, "same_as": CARD}.get(name):
+            return show(prefix, value)
+        return show_object(ObjectKind(row["object"]) if name == "object_id" else ObjectKind.PAYMENT, value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
     return "nothing" if value is None else value

@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.domain.cards import CardElements
+from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.events import RecordedEvent
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
 from gateway.domain.timeline import Happening
 from gateway.ports import PaymentFilter, UserFacts
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.rows import payment_of, payment_select, recorded_delivery
 from gateway.storage.server.database import Database
@@ -58,7 +58,7 @@ class Reader:
 
     engine: AsyncEngine
     database: Database
-    ring: KeyRing
+    keys: Keys
     timezone: ZoneInfo
     has_totals: Callable[[UUID], bool] = _assume_totals
 
@@ -122,19 +122,28 @@ class Reader:
     async def facts(
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
     ) -> UserFacts:
-        """What the router knows of a user now, with the agreements of one card."""
-        fingerprints = self.ring.fingerprints(card) if card is not None and card_id is None else []
+        """What the router knows of a user now, with the agreements of one card. Raises OverloadedError."""
+        print_of_card = self.keys.order.print_of_card(merchant_id, card) if card is not None else b""
+        prints = {print_of_card: mask_card_no(card.card_no)} if card is not None and card_id is None else {}
         day = now.astimezone(self.timezone).date()
         card_ids = [card_id] if card_id is not None else []
         async with self.database.connection() as connection:
-            facts = await read_facts(connection, merchant_id, [user_id], day, fingerprints, card_ids)
-            known = (facts.cards.get((user_id, fingerprint)) for fingerprint in fingerprints)
-            card_id = card_id or next(filter(None, known), None)
+            facts = await read_facts(connection, merchant_id, [user_id], day, prints, card_ids)
+            try:
+                if card_id is not None:
+                    card_id = facts.cards.named.get(card_id)
+                elif card is not None:
+                    card_id = facts.cards.find(merchant_id, user_id, print_of_card, card, self.keys)
+            except DecryptionError as error:
+                raise stand_back(error) from None
             if self.has_totals(merchant_id):
                 await add_totals(
                     connection, facts, merchant_id, [user_id], day, [card_id] if card_id is not None else []
                 )
-        return facts.of(merchant_id, user_id, card_id, self.ring)
+        try:
+            return facts.of(merchant_id, user_id, card_id, self.keys)
+        except DecryptionError as error:
+            raise stand_back(error) from None
 
 
 async def _payment(connection: AsyncConnection, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:

@@ -1,5 +1,6 @@
 """What a flush of observations changes, and the one statement that writes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -17,6 +18,7 @@ from gateway.storage.tables import (
     observations,
     payments,
 )
+from gateway.storage.writing.cards import CardRow
 from gateway.storage.writing.statement import Row, Write, differing
 
 
@@ -37,6 +39,8 @@ class Changes:
     anomalies_known: set[tuple[UUID, str]]
     verified_elsewhere: set[tuple[UUID, str]]
     """(card, account) for which another account has verified the card."""
+    keepers: Mapping[UUID, CardRow]
+    """For each card of these payments, the row that its agreements stand at."""
     recorded: frozenset[UUID] = frozenset()
     """Observations that an earlier try of this flush has committed."""
     changed: dict[UUID, Payment] = field(default_factory=dict)

@@ -6,12 +6,12 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.one_form import one_form
 from gateway.domain.payments import Payment
 from gateway.ports import PaymentKey, StoredCard
-from gateway.storage.crypto import KeyRing, open_card
+from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Database
-from gateway.storage.writing.facts import agreement_context
 
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
@@ -30,12 +30,19 @@ UPDATE payments p SET lease_until = due.lease_until FROM due
 WHERE p.merchant_id = $1 AND p.payment_id = due.payment_id RETURNING p.payment_id
 """
 
-READ_CARD = "SELECT elements FROM cards WHERE merchant_id = $1 AND card_id = $2"
+READ_CARD = "SELECT elements, data_key FROM cards WHERE merchant_id = $1 AND card_id = $2"
 READ_AGREEMENT = """
-SELECT agreement_no FROM agreements
-WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND status = 'active'
+SELECT a.agreement_no, c.data_key, c.card_id FROM cards asked
+JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
+JOIN agreements a ON a.merchant_id = $1 AND a.card_id = c.card_id AND a.account = $3 AND a.status = 'active'
+WHERE asked.merchant_id = $1 AND asked.card_id = $2
 """
-FIND_CARD = "SELECT masked, bank, elements FROM cards WHERE merchant_id = $1 AND user_id = $2 AND card_id = $3"
+# The one that is found from now on, where the one that is asked for is the same card typed differently.
+FIND_CARD = """
+SELECT c.card_id, c.masked, c.bank, c.elements, c.data_key FROM cards asked
+JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
+WHERE asked.merchant_id = $1 AND asked.user_id = $2 AND asked.card_id = $3 AND c.erased_at IS NULL
+"""
 FIND_ATTEMPT = """
 SELECT p.payment_id, p.user_id FROM attempts a JOIN payments p ON p.merchant_id = $1 AND p.payment_id = a.payment_id
 WHERE a.merchant_id = $1 AND a.attempt_id = $2 AND a.account = $3
@@ -47,7 +54,7 @@ class DueStore:
     """Claims payments with something due, and reads what the next step on one of them needs."""
 
     database: Database
-    ring: KeyRing
+    keys: Keys
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have something due now."""
@@ -68,27 +75,39 @@ class DueStore:
             return await payments_by_id(connection, merchant_id, ids)
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
-        """A card's elements, decrypted."""
+        """A card's elements as they were sent. Raises OverloadedError where this process lacks the key."""
         async with self.database.connection() as connection:
-            row = (await connection.fetch(READ_CARD, merchant_id, card_id))[0]
-        return open_card(self.ring, bytes(row[0]), card_id.bytes)
+            elements, data_key = (await connection.fetch(READ_CARD, merchant_id, card_id))[0]
+        assert elements is not None, "a card is erased only when none of its payments is open"
+        try:
+            return self.keys.box(merchant_id, card_id, data_key).open_elements(elements)
+        except DecryptionError as error:
+            raise stand_back(error) from None
 
     async def agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
-        """The number of a card's active agreement with an account."""
+        """The number of a card's active agreement with an account. Raises OverloadedError."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(READ_AGREEMENT, merchant_id, card_id, account)
         if not rows:
             return None
-        return self.ring.decrypt(bytes(rows[0][0]), agreement_context(merchant_id, card_id, account)).decode()
+        sealed, data_key, found_id = rows[0]
+        try:
+            return self.keys.box(merchant_id, found_id, data_key).open_agreement(account, sealed)
+        except DecryptionError as error:
+            raise stand_back(error) from None
 
     async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
-        """A user's own card, or None."""
+        """A user's own card, its elements in one form, or None. Raises OverloadedError where a key is missing here."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(FIND_CARD, merchant_id, user_id, card_id)
         if not rows:
             return None
-        masked, bank, elements = rows[0]
-        return StoredCard(Card(card_id, masked, bank), open_card(self.ring, bytes(elements), card_id.bytes))
+        found_id, masked, bank, sealed, data_key = rows[0]
+        try:
+            elements = self.keys.box(merchant_id, found_id, data_key).open_elements(sealed)
+        except DecryptionError as error:
+            raise stand_back(error) from None
+        return StoredCard(Card(found_id, masked, bank), one_form(elements))
 
     async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
         """The payment of an attempt that was made on this account, or None."""

@@ -1,35 +1,47 @@
 """What the router must know of users: usage of the day, last attempts, known cards and agreements, in one read."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, cast
 from uuid import UUID
 
 from gateway.ports import UserFacts
-from gateway.storage.crypto import KeyRing
+from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection
+from gateway.storage.writing.cards import CardRow, KnownCards
 from router.facts import Blame, ChannelFacts, LastAttempt
 
 READ_FACTS = """
+WITH known AS MATERIALIZED (
+    SELECT 'print' AS what, user_id, masked, NULL::smallint AS key_version, created_at AS at, card_id, print AS blob,
+           data_key, NULL::uuid AS named
+    FROM cards
+    WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND print = ANY($4::bytea[]) AND print IS NOT NULL
+    UNION ALL
+    SELECT 'first', user_id, masked, key_version, created_at, card_id, elements, data_key, NULL
+    FROM cards
+    WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND masked = ANY($8::text[]) AND fingerprint IS NOT NULL
+    UNION ALL
+    SELECT 'named', c.user_id, NULL, NULL, h.created_at, h.card_id, h.elements, h.data_key, c.card_id
+    FROM cards c JOIN cards h ON h.merchant_id = $1 AND h.card_id = coalesce(c.same_as, c.card_id)
+    WHERE c.merchant_id = $1 AND c.user_id = ANY($2::text[]) AND c.card_id = ANY($5::uuid[])
+)
 SELECT 'usage' AS what, user_id AS one, channel AS two, reserved + succeeded AS fen, insufficient AS times,
-       NULL::timestamptz AS at, NULL::uuid AS id, NULL::bytea AS blob
+       NULL::timestamptz AS at, NULL::uuid AS id, NULL::bytea AS blob, NULL::bytea AS data_key, NULL::uuid AS named
 FROM channel_usage WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND business_day = $3
 UNION ALL
-SELECT 'last', user_id, channel || ' ' || status || ' ' || coalesce(blame, ''), NULL, NULL, finished_at, NULL, NULL
+SELECT 'last', user_id, channel || ' ' || status || ' ' || coalesce(blame, ''), NULL, NULL, finished_at, NULL, NULL,
+       NULL, NULL
 FROM last_attempts WHERE merchant_id = $1 AND user_id = ANY($2::text[])
 UNION ALL
-SELECT 'card', user_id, NULL, NULL, NULL, NULL, card_id, fingerprint
-FROM cards WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND fingerprint = ANY($4::bytea[])
+SELECT what, user_id, masked, key_version, NULL, at, card_id, blob, data_key, named FROM known
 UNION ALL
-SELECT 'agreement', a.account, a.status, NULL, NULL, NULL, a.card_id, a.agreement_no
-FROM agreements a WHERE a.merchant_id = $1 AND a.card_id = ANY(ARRAY(
-    SELECT card_id FROM cards WHERE merchant_id = $1 AND user_id = ANY($2::text[])
-    AND (fingerprint = ANY($4::bytea[]) OR card_id = ANY($5::uuid[]))
-))
+SELECT 'agreement', a.account, a.status, NULL, NULL, NULL, a.card_id, a.agreement_no, NULL, NULL
+FROM agreements a WHERE a.merchant_id = $1 AND a.card_id = ANY(ARRAY(SELECT card_id FROM known))
 UNION ALL
-SELECT 'order', p.app, p.merchant_order_no, p.hash_version, NULL, NULL, p.payment_id, p.body_hash
+SELECT 'order', p.app, p.merchant_order_no, p.hash_version, p.hash_form, NULL, p.payment_id, p.body_hash, NULL, NULL
 FROM unnest($6::text[], $7::text[]) AS asked (app, merchant_order_no)
 JOIN payments p ON p.merchant_id = $1 AND p.app = asked.app AND p.merchant_order_no = asked.merchant_order_no
 """
@@ -48,11 +60,6 @@ GROUP BY p.card_id, p.channel
 """
 
 
-def agreement_context(merchant_id: UUID, card_id: UUID, account: str) -> bytes:
-    """What an encrypted agreement number is bound to."""
-    return b"agreement:%s:%s:%s" % (merchant_id.bytes, card_id.bytes, account.encode())
-
-
 OrderKey = tuple[str, str]
 """App and merchant_order_no."""
 
@@ -64,6 +71,7 @@ class TakenOrder:
     payment_id: UUID
     body_hash: bytes
     hash_version: int
+    hash_form: int
 
 
 @dataclass
@@ -73,30 +81,30 @@ class Facts:
     usage: dict[str, dict[str, tuple[int, int]]] = field(default_factory=lambda: defaultdict(dict))
     """user → channel → (used_today, insufficient_today)"""
     last: dict[str, dict[str, LastAttempt]] = field(default_factory=lambda: defaultdict(dict))
-    cards: dict[tuple[str, bytes], UUID] = field(default_factory=dict)
-    agreements: dict[UUID, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    """card → account → encrypted number; active ones"""
-    verified: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
+    cards: KnownCards = field(default_factory=KnownCards)
     orders: dict[OrderKey, TakenOrder] = field(default_factory=dict)
     """Which of the orders that were asked for have a payment already."""
     channel_totals: dict[str, int] = field(default_factory=dict)
     card_totals: dict[UUID, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
-    def of(self, merchant_id: UUID, user_id: str, card_id: UUID | None, ring: KeyRing) -> UserFacts:
-        """One user's facts, with the agreements of one card."""
-        agreements = self.agreements.get(card_id, {}) if card_id else {}
+    def of(self, merchant_id: UUID, user_id: str, card_id: UUID | None, keys: Keys) -> UserFacts:
+        """One user's facts, with the agreements of one card. Raises DecryptionError."""
         mine = self.usage.get(user_id, {}).keys() | self.last.get(user_id, {}).keys() | self.channel_totals.keys()
         if card_id is not None:
             mine |= self.card_totals.get(card_id, {}).keys()
         return UserFacts(
             channels={channel: self._of_channel(user_id, channel, card_id) for channel in mine},
-            agreements={
-                account: ring.decrypt(blob, agreement_context(merchant_id, card_id, account)).decode()
-                for account, blob in agreements.items()
-                if card_id
-            },
-            verified_by=frozenset(self.verified.get(card_id, ())) if card_id else frozenset(),
+            agreements=self._agreements(merchant_id, card_id, keys) if card_id else {},
+            verified_by=frozenset(self.cards.verified.get(card_id, ())) if card_id else frozenset(),
         )
+
+    def _agreements(self, merchant_id: UUID, card_id: UUID, keys: Keys) -> dict[str, str]:
+        if card_id not in self.cards.rows:
+            return {}
+        # The box is opened without agreements, too: who could not keep a new one must not ask for one.
+        box = self.cards.box(merchant_id, card_id, keys)
+        sealed = self.cards.agreements.get(card_id, {})
+        return {account: box.open_agreement(account, blob) for account, blob in sealed.items()}
 
     def reserve(self, user_id: str, channel: str, card_id: UUID | None, amount: int) -> None:
         """Count an attempt that is about to be recorded, for those that are routed after it."""
@@ -122,29 +130,43 @@ async def read_facts(
     merchant_id: UUID,
     users: Iterable[str],
     day: date,
-    fingerprints: Iterable[bytes],
+    prints: Mapping[bytes, str],
     card_ids: Iterable[UUID],
     orders: Collection[OrderKey] = (),
 ) -> Facts:
-    """Read the facts of users, of the cards that are named by fingerprint or id, and of order numbers."""
+    """Read the facts of users, of the cards that are named by print or id, and of order numbers.
+
+    `prints` have the masked number of each card: by it those are found that the first version wrote.
+    """
     facts = Facts()
+    cards = facts.cards
     apps, order_nos = [key[0] for key in orders], [key[1] for key in orders]
-    parameters = (merchant_id, list(users), day, list(fingerprints), list(card_ids), apps, order_nos)
-    for what, one, two, fen, times, at, row_id, blob in await connection.fetch(READ_FACTS, *parameters):
+    masked = list(set(prints.values()))
+    parameters = (merchant_id, list(users), day, list(prints), list(card_ids), apps, order_nos, masked)
+    for what, one, two, fen, times, at, row_id, blob, data_key, named in await connection.fetch(
+        READ_FACTS, *parameters
+    ):
         if what == "usage":
             facts.usage[one][two] = (fen, times)
         elif what == "last":
             channel, status, blame = two.split(" ")
             said = cast("Literal['succeeded', 'failed']", status)
             facts.last[one][channel] = LastAttempt(said, cast("Blame | None", blame or None), at)
-        elif what == "card":
-            facts.cards[one, bytes(blob)] = row_id
         elif what == "order":
-            facts.orders[one, two] = TakenOrder(row_id, bytes(blob), fen)
-        else:
-            facts.verified[row_id].add(one)
+            facts.orders[one, two] = TakenOrder(row_id, bytes(blob), fen, times)
+        elif what == "agreement":
+            cards.verified[row_id].add(one)
             if two == "active":
-                facts.agreements[row_id][one] = bytes(blob)
+                cards.agreements[row_id][one] = bytes(blob)
+        else:
+            first_version = blob if what == "first" else None
+            cards.rows[row_id] = CardRow(row_id, data_key, at, first_version, erased=blob is None)
+            if what == "print":
+                cards.by_print[one, bytes(blob)] = row_id
+            elif what == "first":
+                cards.first_version[one, two].append(row_id)
+            else:
+                cards.named[named] = row_id
     return facts
 
 

@@ -9,7 +9,6 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,15 +16,16 @@ import orjson
 
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.orders import Order
+from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Attempt, Payment
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
-from gateway.ports import OpenResult, OrderConflictError, PaceOf
-from gateway.storage.crypto import KeyRing, seal_card
+from gateway.ports import CardNotFoundError, OpenResult, OrderConflictError, PaceOf
+from gateway.storage.keys import ORDER_KEY_VERSION, DecryptionError, Keys, stand_back
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import attempts, authentications, cards, channel_usage, payments
+from gateway.storage.writing.cards import CardRow, new_card_row
 from gateway.storage.writing.facts import Facts, OrderKey, TakenOrder, add_totals, read_facts
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.statement import Row, Write
@@ -39,11 +39,13 @@ class _Flush:
     merchant_id: UUID
     catalogue: Catalogue
     facts: Facts
-    fingerprints: dict[UUID, list[bytes]]
-    """By the payment's id: the card's, under every live key."""
+    prints: dict[UUID, bytes]
+    """By the payment's id: that of the card that was typed."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     new_cards: dict[UUID, Row] = field(default_factory=dict)
+    refused: dict[OrderKey, Exception] = field(default_factory=dict)
+    """Orders that cannot be opened, alone among the others."""
 
 
 class OpeningStore:
@@ -52,7 +54,7 @@ class OpeningStore:
     def __init__(
         self,
         database: Database,
-        ring: KeyRing,
+        keys: Keys,
         catalogue: Callable[[], Catalogue],
         pace_of: PaceOf,
         timezone: ZoneInfo,
@@ -60,7 +62,7 @@ class OpeningStore:
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
-        self._ring = ring
+        self._keys = keys
         self._catalogue = catalogue
         self._pace_of = pace_of
         self._timezone = timezone
@@ -90,12 +92,17 @@ class OpeningStore:
             known = await self._known(connection, merchant_id, flush.facts.orders)
             for opening in firsts:
                 if _order_key(opening.order) not in known:
-                    self._open_one(flush, opening)
+                    try:
+                        self._open_one(flush, opening)
+                    except DecryptionError as error:
+                        flush.refused[_order_key(opening.order)] = stand_back(error)
+                    except CardNotFoundError as error:
+                        flush.refused[_order_key(opening.order)] = error
             inserted, due = await self._insert(connection, flush, now) if flush.opened else (set(), [])
             results = {opened.payment.payment_id: opened.payment for opened in flush.opened}
             lost = [opened.opening for opened in flush.opened if opened.payment.payment_id not in inserted]
             if lost:
-                again = await read_facts(connection, merchant_id, (), now.date(), (), (), _order_keys(lost))
+                again = await read_facts(connection, merchant_id, (), now.date(), {}, (), _order_keys(lost))
                 known |= await self._known(connection, merchant_id, again.orders)
         if self._hand_over and due:
             self._hand_over(due)
@@ -119,22 +126,25 @@ class OpeningStore:
         users = {order.user_id for order in orders}
         day = now.astimezone(self._timezone).date()
         prints = {
-            o.payment_id: self._ring.fingerprints(o.order.card)
+            o.payment_id: self._keys.order.print_of_card(merchant_id, o.order.card)
+            for o in openings
+            if o.order.card and not o.order.card_id
+        }
+        masked = {
+            prints[o.payment_id]: mask_card_no(o.order.card.card_no)
             for o in openings
             if o.order.card and not o.order.card_id
         }
         card_ids = [order.card_id for order in orders if order.card_id]
-        facts = await read_facts(
-            connection, merchant_id, users, day, chain.from_iterable(prints.values()), card_ids, _order_keys(openings)
-        )
+        facts = await read_facts(connection, merchant_id, users, day, masked, card_ids, _order_keys(openings))
         if catalogue.has_totals(merchant_id):
-            await add_totals(connection, facts, merchant_id, users, day, {*facts.cards.values(), *card_ids})
+            await add_totals(connection, facts, merchant_id, users, day, facts.cards.rows.keys())
         return _Flush(merchant_id, catalogue, facts, prints)
 
     def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
         card_id = self._card_id(flush, opening)
-        facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._ring)
+        facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys)
         opened = open_payment(opening, card_id, facts, flush.catalogue, self._pace_of, self._timezone)
         flush.opened.append(opened)
         attempt = opened.payment.attempt
@@ -145,26 +155,24 @@ class OpeningStore:
     def _card_id(self, flush: _Flush, opening: Opening) -> UUID | None:
         """The card's row: the one that is named, the one that is known, or a new one to insert."""
         order = opening.order
-        if order.card is None or order.card_id is not None:
-            return order.card_id
-        prints = flush.fingerprints[opening.payment_id]
-        known = next(
-            (flush.facts.cards[order.user_id, p] for p in prints if (order.user_id, p) in flush.facts.cards), None
-        )
+        cards = flush.facts.cards
+        if order.card_id is not None:
+            named = cards.named.get(order.card_id)
+            if order.card is None or named is None or cards.rows[named].erased:
+                raise CardNotFoundError
+            return named
+        if order.card is None:
+            return None
+        print_of_card = flush.prints[opening.payment_id]
+        known = cards.find(flush.merchant_id, order.user_id, print_of_card, order.card, self._keys)
         if known is not None:
             return known
         card_id = opening.new_card_id
-        flush.facts.cards[order.user_id, prints[0]] = card_id
-        flush.new_cards[card_id] = {
-            "card_id": card_id,
-            "user_id": order.user_id,
-            "fingerprint": prints[0],
-            "key_version": self._ring.current,
-            "elements": seal_card(self._ring, order.card, card_id.bytes),
-            "masked": mask_card_no(order.card.card_no),
-            "bank": order.bank,
-            "created_at": opening.now,
-        }
+        row, box = new_card_row(
+            flush.merchant_id, card_id, order.user_id, order.card, order.bank, opening.now, self._keys
+        )
+        flush.new_cards[card_id] = row
+        cards.add(order.user_id, print_of_card, CardRow(card_id, row["data_key"], opening.now), box)
         return card_id
 
     async def _insert(
@@ -202,13 +210,14 @@ class OpeningStore:
 
     def _payment_row(self, opened: Opened) -> Row:
         order, payment = opened.opening.order, opened.payment
-        failure, due, version = payment.failure, payment.due, self._ring.current
+        failure, due = payment.failure, payment.due
         return {
             "payment_id": payment.payment_id,
             "app": order.app,
             "merchant_order_no": order.merchant_order_no,
-            "body_hash": self._ring.request_hash(order.body, version),
-            "hash_version": version,
+            "body_hash": self._keys.order.request_hash(order.body),
+            "hash_version": ORDER_KEY_VERSION,
+            "hash_form": IN_ONE_FORM,
             "kind": order.kind,
             "scene": order.scene,
             "user_id": order.user_id,
@@ -253,6 +262,8 @@ class OpeningStore:
         flush: _Flush,
     ) -> OpenResult | Exception:
         key = _order_key(opening.order)
+        if key in flush.refused:
+            return flush.refused[key]
         new = fresh.get(key)
         if new is not None:
             if new.payment_id == opening.payment_id:
@@ -265,16 +276,33 @@ class OpeningStore:
             # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to submit
             # as long as nobody else has taken it up.
             replayed = payment.attempt is not None and not _is_untouched(payment, payment.attempt)
-            return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
-        ours = self._ring.request_hash(opening.order.body, taken.hash_version)
-        if ours is None or not hmac.compare_digest(ours, taken.body_hash):
+            try:
+                return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
+            except DecryptionError as error:
+                return stand_back(error)
+        if not self._is_the_same(opening.order, payment, taken):
             return OrderConflictError(opening.order.merchant_order_no)
         return OpenResult(payment, replayed=True)
+
+    def _is_the_same(self, order: Order, payment: Payment, taken: TakenOrder) -> bool:
+        """Whether an order has the content of the one that took its number."""
+        ours = self._keys.request_hash(order.body_in(taken.hash_form), taken.hash_version)
+        if ours is not None:
+            return hmac.compare_digest(ours, taken.body_hash)
+        # The key of the first version's hash has left the ring. What cannot be compared is no conflict: an app that is
+        # told of one takes a new number, and the user pays twice.
+        return (order.kind, order.scene, order.user_id, order.amount, order.currency) == (
+            payment.kind,
+            payment.scene,
+            payment.user_id,
+            payment.amount,
+            payment.currency,
+        )
 
     def _agreement(self, flush: _Flush, payment: Payment) -> str | None:
         if payment.attempt is None or payment.card is None:
             return None
-        facts = flush.facts.of(flush.merchant_id, payment.user_id, payment.card.card_id, self._ring)
+        facts = flush.facts.of(flush.merchant_id, payment.user_id, payment.card.card_id, self._keys)
         return facts.agreements.get(payment.attempt.account)
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
+from sqlalchemy import Uuid, any_, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENT_OF_STATUS, EventType
@@ -20,11 +22,13 @@ from gateway.domain.transitions import Verdict, apply, apply_authentication
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import payment_event
 from gateway.ports import AuthenticationObservation, Observation, PaceOf, PaymentObservation, Recorded
-from gateway.storage.crypto import KeyRing
-from gateway.storage.rows import payments_by_id
+from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
+from gateway.storage.rows import payment_of, payment_select
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.tables import cards as cards_table
+from gateway.storage.tables import payments as payments_table
+from gateway.storage.writing.cards import CardRow, agreements_go_to
 from gateway.storage.writing.changes import Changes
-from gateway.storage.writing.facts import agreement_context
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.users import lock_users, without_the_busy
@@ -40,13 +44,13 @@ class RecordingStore:
     def __init__(
         self,
         database: Database,
-        ring: KeyRing,
+        keys: Keys,
         catalogue: Callable[[], Catalogue],
         pace_of: PaceOf,
         hand_over: HandOver | None,
     ) -> None:
         self._database = database
-        self._ring = ring
+        self._keys = keys
         self._catalogue = catalogue
         self._pace_of = pace_of
         self._hand_over = hand_over
@@ -96,11 +100,21 @@ class RecordingStore:
 
     async def _read(self, connection: Connection, merchant_id: UUID, observations: list[Observation]) -> Changes:
         ids = {heard.payment_id for heard in observations}
-        found = {payment.payment_id: payment for payment in await payments_by_id(connection, merchant_id, ids)}
+        rows = await connection.fetch(READ_PAYMENTS, merchant_id, list(ids))
+        found = {row["payment_id"]: payment_of(row) for row in rows}
+        same_as = {row["card_id"]: row["same_as"] for row in rows if row["card_id"] is not None}
+        card_rows = {
+            row["card_id"]: CardRow(
+                row["card_id"], row["data_key"], row["created_at"], erased=row["erased_at"] is not None
+            )
+            for row in rows
+            if row["card_id"] is not None
+        }
+        keepers = await agreements_go_to(connection, merchant_id, same_as, card_rows)
         suspicious = [f.payment_id for f in observations if _may_contradict(f, found.get(f.payment_id))]
         known = await connection.fetch(READ_ANOMALIES, merchant_id, suspicious) if suspicious else ()
         cards = [
-            payment.card.card_id
+            keepers[payment.card.card_id].card_id
             for heard in observations
             if isinstance(heard, AuthenticationObservation) and isinstance(heard.outcome, Declined)
             if (payment := found.get(heard.payment_id)) and payment.card
@@ -112,9 +126,9 @@ class RecordingStore:
         elsewhere = {
             (p.card.card_id, p.attempt.account)
             for p in found.values()
-            if p.card and p.attempt and accounts.get(p.card.card_id, set()) - {p.attempt.account}
+            if p.card and p.attempt and accounts.get(keepers[p.card.card_id].card_id, set()) - {p.attempt.account}
         }
-        return Changes(found, {(row[0], row[1]) for row in known}, elsewhere)
+        return Changes(found, {(row[0], row[1]) for row in known}, elsewhere, keepers)
 
     def _apply(self, changes: Changes, heard: Observation) -> Recorded | Exception:
         before = changes.payments.get(heard.payment_id)
@@ -122,6 +136,10 @@ class RecordingStore:
             return UnknownPaymentError(str(heard.payment_id))
         if heard.observation_id in changes.recorded:
             return Recorded(before, submit=_has_recorded_intent(heard, before))
+        try:
+            box = self._box(changes, heard, before)
+        except DecryptionError as error:
+            return stand_back(error)
         pace = self._pace_of(heard.merchant_id, before.attempt.account)
         if isinstance(heard, PaymentObservation):
             verdict = apply(before, heard.source, heard.outcome, pace, heard.at)
@@ -132,8 +150,15 @@ class RecordingStore:
         if verdict.changed or after is not before:
             changes.payments[heard.payment_id] = changes.changed[heard.payment_id] = after
         changes.count_usage(before, after)
-        self._keep_agreement(changes, heard, after, verdict)
+        _keep_agreement(changes, heard, after, verdict, box)
         return Recorded(after, verdict.submit)
+
+    def _box(self, changes: Changes, heard: Observation, payment: Payment) -> CardBox | None:
+        """Where the agreement goes that an observation may tell of. Raises DecryptionError before anything changes."""
+        if payment.card is None or not isinstance(heard.outcome, Authenticated):
+            return None
+        keeper = changes.keepers[payment.card.card_id]
+        return None if keeper.erased else self._keys.box(payment.merchant_id, keeper.card_id, keeper.data_key)
 
     def _apply_authentication(self, changes: Changes, heard: AuthenticationObservation, before: Payment) -> Verdict:
         assert before.attempt is not None
@@ -183,25 +208,35 @@ class RecordingStore:
             changes.events.append((after.payment_id, event))
         return after
 
-    def _keep_agreement(self, changes: Changes, heard: Observation, payment: Payment, verdict: Verdict) -> None:
-        if payment.card is None or payment.attempt is None:
-            return
-        card_id, account = key = (payment.card.card_id, payment.attempt.account)
-        row: Row = {"card_id": card_id, "account": account, "verified_at": heard.at}
-        if verdict.agreement_no is not None:
-            context = agreement_context(payment.merchant_id, card_id, account)
-            sealed = self._ring.encrypt(verdict.agreement_no.encode(), context)
-            row |= {"agreement_no": sealed, "key_version": self._ring.current, "status": "active", "voided_at": None}
-            changes.agreements[key] = row
-        elif verdict.voids_agreement:
-            used_at = payment.attempt.submitted_at
-            changes.void[key] = {
-                "card_id": card_id,
-                "account": account,
-                "voided_at": heard.at,
-                "verified_at": used_at,
-            }
 
+def _keep_agreement(
+    changes: Changes, heard: Observation, payment: Payment, verdict: Verdict, box: CardBox | None
+) -> None:
+    if payment.card is None or payment.attempt is None:
+        return
+    card_id, account = key = (changes.keepers[payment.card.card_id].card_id, payment.attempt.account)
+    row: Row = {"card_id": card_id, "account": account, "verified_at": heard.at}
+    if verdict.agreement_no is not None and box is not None:
+        sealed = box.seal_agreement(account, verdict.agreement_no)
+        row |= {"agreement_no": sealed, "key_version": box.version, "status": "active", "voided_at": None}
+        changes.agreements[key] = row
+    elif verdict.voids_agreement:
+        used_at = payment.attempt.submitted_at
+        changes.void[key] = {
+            "card_id": card_id,
+            "account": account,
+            "voided_at": heard.at,
+            "verified_at": used_at,
+        }
+
+
+_p, _c = payments_table.c, cards_table.c
+READ_PAYMENTS = str(
+    payment_select()
+    .add_columns(_c.data_key, _c.same_as, _c.erased_at)
+    .where(_p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+    .compile(dialect=asyncpg.dialect())  # type: ignore[no-untyped-call]
+)
 
 READ_OBSERVATIONS = (
     "SELECT observation_id FROM observations WHERE merchant_id = $1 AND observation_id = ANY($2::uuid[])"

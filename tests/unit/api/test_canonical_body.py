@@ -1,13 +1,22 @@
 """Two requests that mean the same have the same canonical body; any other meaning has another."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from gateway.api.app.ordering import canonical_body
+from gateway.api.app.ordering import canonical_body, order_of
 from gateway.api.app.payments import ChargeRequest, WithholdRequest
 from gateway.api.http.reading_json import checked
+from gateway.api.http.routing import Caller
+from gateway.domain.cards import CardElements
+from gateway.domain.one_form import one_form
+from gateway.domain.orders import AS_TYPED, IN_ONE_FORM
+from gateway.domain.scenes import Kind
+from tests.api.fakes import MERCHANT, FakeCards
 from tests.unit.api.test_fields import CARD, ORDER
+
+CALLER = Caller(MERCHANT, "shop", UUID(int=1))
 
 
 def body(**changes: object) -> bytes:
@@ -62,6 +71,24 @@ def test_what_goes_without_saying_depends_on_the_call() -> None:
     plain = canonical_body(checked(ChargeRequest, charge))
     assert canonical_body(checked(ChargeRequest, charge | {"customer_present": True})) == plain
     assert canonical_body(checked(ChargeRequest, charge | {"customer_present": False})) != plain
+
+
+def test_the_card_can_be_given_in_one_form_and_then_only_its_meaning_counts() -> None:
+    typed = checked(WithholdRequest, ORDER | {"card": CARD | {"holder_name": "张 三", "phone": "138 0000 0000"}})
+    assert canonical_body(typed) != body()
+    card = one_form(CardElements(**typed.card.model_dump())) if typed.card else None
+    assert canonical_body(typed, card) == body() == canonical_body(checked(WithholdRequest, ORDER), card)
+
+
+async def test_an_order_has_both_forms_and_they_are_one_object_where_nothing_changes() -> None:
+    plain = await order_of(checked(WithholdRequest, ORDER | {"bank": "ICBC"}), Kind.WITHHOLD, CALLER, FakeCards())
+    assert plain.body_as_typed is None
+    assert plain.body_in(AS_TYPED) is plain.body_in(IN_ONE_FORM) is plain.body
+    request = checked(WithholdRequest, ORDER | {"bank": "ICBC", "card": CARD | {"holder_name": "张 三"}})
+    typed = await order_of(request, Kind.WITHHOLD, CALLER, FakeCards())
+    assert typed.card == plain.card
+    assert typed.body_in(IN_ONE_FORM) == plain.body
+    assert typed.body_in(AS_TYPED) == canonical_body(request) != plain.body
 
 
 def test_the_body_is_written_down_once_for_all() -> None:

@@ -94,7 +94,7 @@ def test_a_user_id_has_no_hidden_characters(user_id: str) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["", "1" * 11, "1" * 20, CARD_NO[:-1] + "1", CARD_NO + " ", " " + CARD_NO, "６" + CARD_NO[1:], int(CARD_NO)],
+    ["", "1" * 11, "1" * 20, CARD_NO[:-1] + "1", CARD_NO + " ", " " + CARD_NO, "٦" + CARD_NO[1:], int(CARD_NO)],
 )
 def test_a_card_number_has_its_luhn_digit(number: object) -> None:
     assert refused(WithholdRequest, ORDER | {"card": CARD | {"card_no": number}}) == ["card.card_no"]
@@ -125,6 +125,45 @@ def test_the_x_of_an_id_number_is_kept_large(number: str) -> None:
 @pytest.mark.parametrize("phone", ["23800000000", "1380000000", "138000000000", "+8613800000000", 13800000000])
 def test_a_phone_is_a_chinese_mobile_number(phone: object) -> None:
     assert refused(WithholdRequest, ORDER | {"card": CARD | {"phone": phone}}) == ["card.phone"]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("card_no", "６" + CARD_NO[1:]),
+        ("card_no", f"{CARD_NO[:4]} {CARD_NO[4:8]}\u3000{CARD_NO[8:]}"),
+        ("phone", "１３８００１３８０００"),
+        ("phone", "138 0013\u00a08000"),
+        ("id_no", "11010119900307777４"),
+        ("id_no", "11010519491231002ｘ"),
+        ("holder_name", "买买提•阿卜杜拉"),
+        ("holder_name", "张 三"),
+    ],
+)
+def test_a_card_is_taken_as_people_type_it_and_kept_so_for_the_hash_of_the_first_version(
+    field: str, typed: str
+) -> None:
+    card = withhold(card=CARD | {field: typed}).card
+    assert card is not None
+    assert getattr(card, field) == (typed.upper() if field == "id_no" else typed)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("card_no", f"{CARD_NO[:4]}  {CARD_NO[4:]}"),
+        ("card_no", f"{CARD_NO[:4]}-{CARD_NO[4:]}"),
+        ("card_no", f"{CARD_NO[:4]}\u200b{CARD_NO[4:]}"),
+        ("card_no", f"{CARD_NO}\u3000"),
+        ("card_no", "６" * 19),
+        ("phone", "138\t00138000"),
+        ("phone", "+86 13800138000"),
+        ("id_no", "110101 19900307 7774"),
+        ("id_no", "１１０１０１１９９００３０７７７７５"),
+    ],
+)
+def test_what_is_more_than_another_width_or_a_blank_is_refused(field: str, typed: str) -> None:
+    assert refused(WithholdRequest, ORDER | {"card": CARD | {field: typed}}) == [f"card.{field}"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "张\x1f三", "x" * 65, "张三\n"])

@@ -7,12 +7,12 @@ from alembic import op
 
 from gateway.storage.server.ddl import create_index, validate
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-tolerates = "0007"
+tolerates = "0008"
 
 CHECK, INDEX = "events_object_check", "events_object_sequence_idx"
 

@@ -6,12 +6,12 @@ The text that named it until now stands aside as `object_text`, until the next s
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0002"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-tolerates = "0005"
+tolerates = "0006"
 
 
 def upgrade() -> None:

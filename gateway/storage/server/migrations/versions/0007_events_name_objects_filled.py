@@ -13,12 +13,12 @@ from typeid import TypeID
 
 from gateway.storage.server import ddl
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-tolerates = "0006"
+tolerates = "0007"
 
 KINDS = {"pay": "payment"}
 """What events were about until now."""

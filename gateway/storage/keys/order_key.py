@@ -1,0 +1,67 @@
+"""The order key: keyed hashes that must stay comparable for ever, so this key never changes.
+
+By them an order number that comes again is compared with its first request, and a card is found again. They do not
+depend on the card ring, so a rotation changes neither.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from gateway.domain.cards import CardElements
+from gateway.storage.keys.ring import SEPARATOR, derived, secret_of
+
+__all__ = ["MAKE_ORDER_KEY", "ORDER_KEY_VERSION", "OrderKey", "Prints"]
+
+ORDER_KEY_VERSION = 0
+"""What `payments.hash_version` says of this key; from 1 on they are the card keys of the first version."""
+MAKE_ORDER_KEY = "head -c 32 /dev/urandom | base64"
+
+
+class Prints(NamedTuple):
+    """Keyed prints of a card in one form: of its four elements together, and of three of them alone.
+
+    They belong to one merchant: the same card of two merchants has two prints.
+    """
+
+    card: bytes
+    number: bytes
+    phone: bytes
+    id_no: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """One secret, from which one key for each use is derived."""
+
+    request: bytes = field(repr=False)
+    prints_key: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "OrderKey":
+        """Read the base64 of 32 bytes. Raises KeyRingError saying what is wrong and how to make one."""
+        secret = secret_of(text.strip(), f"SLUICE_ORDER_KEY: the key (make one once with: {MAKE_ORDER_KEY})")
+        return cls(derived(secret, b"order requests"), derived(secret, b"order prints"))
+
+    def request_hash(self, body: bytes) -> bytes:
+        """The keyed hash of a request's canonical body."""
+        return hmac.digest(self.request, body, hashlib.sha256)
+
+    def print_of_card(self, merchant_id: UUID, card: CardElements) -> bytes:
+        """The print of the four elements, which are in one form."""
+        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone))
+        return self._print(b"card", merchant_id, text)
+
+    def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
+        """All prints of a card whose elements are in one form."""
+        return Prints(
+            self.print_of_card(merchant_id, card),
+            self._print(b"number", merchant_id, card.card_no),
+            self._print(b"phone", merchant_id, card.phone),
+            self._print(b"id_no", merchant_id, card.id_no),
+        )
+
+    def _print(self, what: bytes, merchant_id: UUID, text: str) -> bytes:
+        return hmac.digest(self.prints_key, b"%s:%s:%s" % (what, merchant_id.bytes, text.encode()), hashlib.sha256)

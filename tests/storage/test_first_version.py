@@ -1,0 +1,290 @@
+"""A database of the first version, with data in it, under this version: nothing is lost, and nobody is charged twice.
+
+`first_version.sql` is what that version wrote; `first_version.json` tells what is in it. Not tested here: migrations as
+such (test_migrations), each way in which cards fall together (test_rewrap).
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from alembic import command
+from pydantic import SecretStr
+
+from gateway.domain.cards import CardElements
+from gateway.domain.ids import CARD, PAYMENT, read
+from gateway.domain.one_form import one_form
+from gateway.domain.outcomes import Authenticated, Outcome, Succeeded
+from gateway.ports import Authenticate, Pay, Query, QueryAuthentication
+from gateway.run.cards import Rewrapped, rewrap
+from gateway.run.keys import keys_of
+from gateway.run.wiring import System, system
+from gateway.settings import Settings
+from gateway.storage.server import migrate
+from gateway.storage.server.database import Database
+from gateway.storage.writing.due import DueStore
+from tests.api.client import Client, Got
+from tests.e2e.waiting import until
+from tests.keys import ORDER_KEY, key
+from tests.unit.flows.ports_in_memory import FakeProvider
+
+HERE = Path(__file__).parent
+Shown = dict[str, Any]
+
+
+@cache
+def told() -> Shown:
+    """What is in the database."""
+    return dict(json.loads((HERE / "first_version.json").read_text(encoding="utf-8")))
+
+
+def orders(**where: Any) -> list[Shown]:
+    return [order for order in told()["orders"] if all(order[name] == value for name, value in where.items())]
+
+
+@dataclass
+class Psp(FakeProvider):
+    """A PSP where everything that is asked about was done."""
+
+    agreements: list[str] = field(default_factory=list)
+
+    async def _answer(self, command: Any) -> Any:
+        self.asked.append(command)
+        if isinstance(command, Authenticate | QueryAuthentication):
+            return Authenticated(f"late-{command.number[-8:]}")
+        assert isinstance(command, Pay | Query)
+        outcome: Outcome = Succeeded(command.amount, f"tx-{command.number[-8:]}")
+        return outcome
+
+
+@dataclass
+class World:
+    """The upgraded database, and gateways on it."""
+
+    url: str
+    psp: Psp = field(default_factory=Psp)
+
+    def settings(self, card_keys: str, primary: int | None = None) -> Settings:
+        return Settings(
+            database_url=self.url, card_keys=SecretStr(card_keys), card_primary=primary, order_key=SecretStr(ORDER_KEY)
+        )
+
+    @contextlib.asynccontextmanager
+    async def gateway(
+        self, card_keys: str = "", primary: int | None = None, *, workers: bool = False
+    ) -> AsyncIterator[tuple[System, Client]]:
+        settings = self.settings(card_keys or told()["card_keys"], primary)
+        async with system(settings, workers=workers, api=True, build_provider=lambda _, __: self.psp) as running:
+            assert running.app is not None
+            async with TestClient(TestServer(running.app)) as http:
+                yield running, Client(http)
+
+    async def rewrap(self) -> Rewrapped:
+        return await rewrap(self.url, self.settings(told()["card_keys"], 2), lambda _, __: None)
+
+    @contextlib.asynccontextmanager
+    async def cards(self, card_keys: str = "", primary: int | None = None) -> AsyncIterator[DueStore]:
+        database = Database(self.url, 2)
+        try:
+            yield DueStore(database, keys_of(self.settings(card_keys or told()["card_keys"], primary)))
+        finally:
+            await database.close()
+
+    async def rows(self, sql: str, *values: Any) -> list[Any]:
+        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *values)]
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def world(empty_database_url: str) -> World:
+    """The first version's database, upgraded."""
+    async with migrate._alone(empty_database_url) as connection:
+        await migrate._run(connection, lambda found: command.upgrade(migrate._config(found), "0001"))
+    loading = await asyncpg.connect(empty_database_url.replace("+asyncpg", ""))
+    await loading.execute((HERE / "first_version.sql").read_text(encoding="utf-8"))
+    await loading.close()
+    assert (await migrate.upgrade(empty_database_url)).before == "0001"
+    assert await migrate.differences(empty_database_url) == []
+    return World(empty_database_url)
+
+
+async def sent_again(client: Client, order: Shown, **changes: Any) -> Got:
+    """An order as it came, byte for byte, or with other content."""
+    body = order["body"].encode()
+    if changes:
+        body = json.dumps(json.loads(body) | changes).encode()
+    json_type = {"Content-Type": "application/json"}
+    return await client.send("POST", order["path"], body, key=order["api_key"], headers=json_type)
+
+
+async def all_replay(client: Client) -> None:
+    for order in orders():
+        got = await sent_again(client, order)
+        assert (got.status, got.headers.get("Idempotent-Replayed")) == (200, "true"), (order["special"], got.body)
+        assert got.json["id"] == order["payment"]
+
+
+# --- before the rewrap ---
+
+
+async def test_every_order_of_the_first_version_replays(world: World) -> None:
+    async with world.gateway() as (running, client):
+        await all_replay(client)
+        first = orders()[0]
+        for change in ({"amount": first["amount"] + 1}, {"description": "another"}, {"user_id": "user-qian"}):
+            assert (await sent_again(client, first, **change)).status == 409
+        assert len(await running.doctor()) == len(told()["doctor"]["a_day_later"])
+    assert world.psp.asked == []
+
+
+async def test_every_card_opens_as_it_was_typed_and_is_sent_in_one_form(world: World) -> None:
+    merchants = {merchant["merchant"]: merchant["merchant_id"] for merchant in told()["merchants"]}
+    async with world.cards() as cards:
+        for card in told()["cards"]:
+            merchant_id, card_id = read_uuid(merchants[card["merchant"]]), read(CARD, card["card"])
+            typed = CardElements(**card["typed"])
+            typed = replace(typed, id_no=typed.id_no.upper())  # as the first version did
+            assert await cards.card(merchant_id, card_id) == typed
+            stored = await cards.find_card(merchant_id, card["user_id"], card_id)
+            assert stored is not None
+            assert stored.elements == one_form(typed)
+            for agreement in card["agreements"]:
+                expected = agreement["agreement_no"] if agreement["status"] == "active" else None
+                assert await cards.agreement_no(merchant_id, card_id, agreement["account"]) == expected
+
+
+async def test_a_card_that_is_typed_again_is_found_and_pays_with_its_agreement(world: World) -> None:
+    async with world.gateway() as (_, client):
+        for card in told()["cards"]:
+            if card["merchant"] != "loans" or card["user_id"] in told()["same_card_typed_differently"]:
+                continue
+            body = {"merchant_order_no": f"again-{card['card']}", "scene": "withhold", "user_id": card["user_id"],
+                    "amount": 1000, "currency": "CNY", "card": card["typed"], "bank": card["bank"]}  # fmt: skip
+            got = await client.post("/v1/withholds", body, key="sk_test_fixture_shop")
+            assert (got.status, got.json["card"]["id"]) == (201, card["card"])
+    assert await world.rows("SELECT count(*) FROM cards") == [(len(told()["cards"]),)]
+
+
+async def test_open_payments_go_on_to_their_end_and_are_told(world: World) -> None:
+    open_ones = orders(status="processing")
+    assert len(open_ones) == 8
+    await world.rows(
+        "UPDATE payments SET due_at = due_at - interval '1 day', lease_until = NULL WHERE due_at IS NOT NULL"
+    )
+    async with world.gateway(workers=True) as (running, client):
+        for order in open_ones:
+
+            async def ended(order: Shown = order) -> Shown | None:
+                got = await client.get(f"/v1/payments/{order['payment']}", key=order["api_key"])
+                return dict(got.json) if got.json["status"] == "succeeded" else None
+
+            await until(ended, f"the end of {order['special']}")
+            (event,) = (await client.get(f"/v1/events?object_id={order['payment']}", key=order["api_key"])).json["data"]
+            assert event["type"] == "payment.succeeded"
+        assert not [sentence for sentence in await running.doctor() if "delivery" not in sentence]
+    authenticating = [order for order in open_ones if order["open"]["stage"] == "authenticating"]
+    assert len(world.psp.got(Pay)) == len(world.psp.got(QueryAuthentication)) == len(authenticating)
+    assert world.psp.got(Authenticate) == []
+
+
+async def test_old_events_are_delivered_again(world: World) -> None:
+    keys = {app: api_key for merchant in told()["merchants"] for app, api_key in merchant["apps"].items()}
+    async with world.gateway() as (_, client):
+        for event in told()["events"]:
+            if event["app"] is None:
+                continue
+            got = await client.post(f"/v1/events/{event['event']}/redeliver", key=keys[event["app"]])
+            assert got.status in (200, 202), got.body
+            assert got.json["deliveries"] == len(event["deliveries"])
+
+
+# --- the rewrap, and after it ---
+
+
+async def test_after_the_rewrap_the_new_key_alone_is_enough(world: World) -> None:
+    done = await world.rewrap()
+    assert done.complete
+    assert (done.cards, done.together) == (len(told()["cards"]), 4)
+    assert [line for line in done.lines() if line.startswith("key 1: nothing is under it, it can leave the ring")]
+    assert done.use[1].order_hashes == len(orders(hash_version=1))
+    merchants = {merchant["merchant"]: read_uuid(merchant["merchant_id"]) for merchant in told()["merchants"]}
+    async with world.cards(f"2:{key(2)}") as cards:
+        for card in told()["cards"]:
+            opened = await cards.card(merchants[card["merchant"]], read(CARD, card["card"]))
+            assert opened == one_form(CardElements(**card["typed"]))
+    async with world.gateway(f"2:{key(2)}") as (running, client):
+        await all_replay(client)
+        assert not [sentence for sentence in await running.doctor() if "card" in sentence]
+
+
+async def test_without_the_key_of_its_hash_an_order_is_compared_by_what_its_payment_says(world: World) -> None:
+    await world.rewrap()
+    async with world.gateway(f"2:{key(2)}") as (_, client):
+        for order in orders(hash_version=1)[:12]:
+            typed = json.loads(order["body"])
+            other_card = {} if "card" not in typed else {"card": typed["card"] | {"phone": "13999999999"}}
+            same = await sent_again(client, order, description="another", metadata={"a": 1}, **other_card)
+            assert (same.status, same.json["id"]) == (200, order["payment"])
+            assert (await sent_again(client, order, amount=order["amount"] + 1)).status == 409
+        gone = next(order for order in orders(hash_version=1) if "card" in json.loads(order["body"]))
+        assert (await sent_again(client, gone, user_id="somebody-else")).status == 409
+        kept = orders(hash_version=2)[0]
+        assert (await sent_again(client, kept, description="another")).status == 409
+
+
+async def test_users_with_one_card_typed_in_two_ways_have_one_card_from_then_on(world: World) -> None:
+    await world.rewrap()
+    async with world.gateway(primary=2) as (running, client):
+        for user_id, cards in told()["same_card_typed_differently"].items():
+            live = [card for card in cards if card["has_live_agreement"]]
+            winner = (live or cards)[0]["card"]
+            typed = {card["card"]: card["typed"] for card in told()["cards"]}
+            for number, asked in enumerate(
+                [*({"card": typed[card["card"]]} for card in cards), *({"card_id": card["card"]} for card in cards)]
+            ):
+                body = {"merchant_order_no": f"{user_id}-{number}", "scene": "withhold", "user_id": user_id,
+                        "amount": 1000, "currency": "CNY", "bank": "ICBC", **asked}  # fmt: skip
+                got = await client.post("/v1/withholds", body, key="sk_test_fixture_shop")
+                assert (got.status, got.json["card"]["id"]) == (201, winner), (user_id, asked)
+        assert not [sentence for sentence in await running.doctor() if "card" in sentence]
+    assert await world.rows("SELECT count(*) FROM cards") == [(len(told()["cards"]),)]
+
+
+async def test_an_authentication_in_flight_on_the_card_that_loses_ends_on_the_one_that_is_found(world: World) -> None:
+    (order,) = orders(user_id="user-memet", status="processing")
+    older, younger = (card["card"] for card in told()["same_card_typed_differently"]["user-memet"])
+    assert order["card"] == older
+    await world.rewrap()
+    await world.rows(
+        "UPDATE payments SET due_at = due_at - interval '1 day', lease_until = NULL WHERE due_at IS NOT NULL"
+    )
+    async with world.gateway(primary=2, workers=True) as (_, client):
+
+        async def ended() -> bool | None:
+            got = await client.get(f"/v1/payments/{order['payment']}", key=order["api_key"])
+            assert got.json["card"]["id"] == older
+            return got.json["status"] == "succeeded" or None
+
+        await until(ended, "the end of the payment")
+    assert await world.rows("SELECT account, status FROM agreements WHERE card_id = $1", read(CARD, younger)) == [
+        ("unionpay_main", "active")
+    ]
+    assert await world.rows("SELECT 1 FROM agreements WHERE card_id = $1", read(CARD, older)) == []
+    assert (
+        await world.rows("SELECT card_id FROM payments WHERE payment_id = $1", read(PAYMENT, order["payment"]))
+    ) == [(read(CARD, older),)]
+
+
+def read_uuid(text: str) -> UUID:
+    return UUID(text)
