@@ -1,8 +1,8 @@
 """Python's cyclic garbage collector: tuned where a process starts, and watched while it runs.
 
-Memory is freed by counting references; the collector only finds what refers to itself in a circle. A payment leaves
-few circles behind, and looking for them in all that lives costs more than a tenth of a payment's CPU. How the numbers
-were chosen, and what they cost in memory and pauses: docs/benchmarks.md, "The collector".
+Memory is freed by counting references; the collector only finds what refers to itself in a circle. Payments leave no
+circles behind, nor do refused ones, and looking for them in all that lives costs about a fifth of a payment's CPU. How
+the numbers were chosen, and what they cost in memory and pauses: docs/benchmarks.md, "The collector".
 """
 
 import asyncio

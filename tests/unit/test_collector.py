@@ -56,6 +56,21 @@ def test_a_process_that_settled_looks_less_often_and_not_at_what_it_began_with()
     assert len(gc.get_objects()) < seen / 2
 
 
+class Circle:
+    """Refers to itself: only the collector can free it."""
+
+    __slots__ = ("__weakref__", "self")
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+def test_what_only_the_collector_can_free_does_not_pile_up() -> None:
+    collector.settle()
+    made = [weakref.ref(Circle()) for _ in range(3 * collector.YOUNG_OBJECTS)]
+    assert sum(circle() is not None for circle in made) <= collector.YOUNG_OBJECTS
+
+
 @pytest.mark.parametrize("settles", [False, True], ids=["as Python is", "settled"])
 async def test_an_old_catalogue_is_gone_with_the_next_one_though_nobody_looks_for_it(settles: bool) -> None:
     """What is frozen at the start is only out of the collector's sight: counting references frees it as ever."""
