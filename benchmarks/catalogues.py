@@ -21,7 +21,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.scenes import Scene
 from router.fees import Fee, FixedFee, PercentFee
 
-__all__ = ["MERCHANT", "catalogue", "hmac_account", "unionpay_account"]
+__all__ = ["MERCHANT", "catalogue", "hmac_account", "other_merchants", "unionpay_account"]
 
 MERCHANT: Final = "bench"
 BANKS: Final = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CEB", "CMBC", "SPABANK", "CIB", "SPDB")
@@ -92,3 +92,21 @@ def catalogue(
         ),
     )
     return CatalogueFile((merchant,))
+
+
+def other_merchants(count: int, channels_each: int, fee_fen: int) -> tuple[MerchantContent, ...]:
+    """Merchants that nobody pays, whose rules (one a channel and bank) only make the catalogue large."""
+    account = hmac_account("http://127.0.0.1:9", "0" * 64)
+    codes = [f"channel-{number}" for number in range(channels_each)]
+    rules = tuple(
+        RuleContent(code, Scene.WITHHOLD, bank, True, FixedFee(fee_fen), single_limit=SINGLE_FEN)
+        for code in codes
+        for bank in BANKS[:-1]
+    )
+    channels = tuple(
+        ChannelContent(code, account.code, code, True, {"*": AuthenticationMode.NONE}, 0) for code in codes
+    )
+    return tuple(
+        MerchantContent(f"other-{number}", f"Other {number}", accounts=(account,), channels=channels, rules=rules)
+        for number in range(count)
+    )

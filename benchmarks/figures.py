@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
-__all__ = ["LoadFigures", "Overhead", "Pgbench", "mean", "percentile"]
+__all__ = ["LoadFigures", "Overhead", "Pgbench", "percentile"]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that at least `share` of them (0 to 1) do not exceed; nearest rank. NaN of none."""
+    """The smallest of the values that at least `share` of them (0 to 1) do not exceed; nearest rank. NaN of none.
+
+    `statistics.quantiles` would make up values between two that were measured.
+    """
     if not values:
         return float("nan")
     ranked = sorted(values)
     rank = max(1, -(-len(ranked) * round(share * 10_000) // 10_000))
     return ranked[min(rank, len(ranked)) - 1]
-
-
-def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean; NaN of none."""
-    return sum(values) / len(values) if values else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Pgbench:
 
     @property
     def mean_per_s(self) -> float:
-        return mean(self.per_s)
+        return fmean(self.per_s)
 
 
 @dataclass(frozen=True, slots=True)

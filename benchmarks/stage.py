@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,7 +23,7 @@ from benchmarks.counterparts import PSP_KEY_VARIABLE, WEBHOOK_SECRET_VARIABLE
 from benchmarks.load import Task
 from benchmarks.proof import Expected, prove
 from gateway.domain.catalogue import AuthenticationMode
-from gateway.domain.catalogue_content import AccountContent
+from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.metrics import DIRECTORY_VARIABLE
 from gateway.run.supervising import Family, free_port
 from gateway.storage.catalogue.store import CatalogueStore
@@ -32,7 +32,7 @@ from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
 
-__all__ = ["HOST", "Psp", "Stage", "named", "new_database", "staged"]
+__all__ = ["HOST", "Psp", "Stage", "apply", "named", "new_database", "staged"]
 
 HOST: Final = "127.0.0.1"
 LOAD_ENDS_WITHIN_S: Final = 120.0
@@ -68,6 +68,11 @@ class Stage:
     watched: dict[str, list[int]]
     profile: Path | None
     family: Family
+    folder: Path
+    """Of the gateway's log, and of what is seen where its collector is watched."""
+    ring: str = field(repr=False)
+    content: CatalogueFile = field(repr=False)
+    """The catalogue that was put in force at the start."""
     expected: Expected = field(default_factory=Expected)
     loads: int = 0
 
@@ -143,10 +148,22 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(
-    server: EmbeddedPostgres, folder: Path, psp: Psp, *, processes: int, profile: bool
+    server: EmbeddedPostgres,
+    folder: Path,
+    psp: Psp,
+    *,
+    processes: int,
+    profile: bool,
+    name: str | None = None,
+    others: tuple[MerchantContent, ...] = (),
+    watch: bool = False,
 ) -> AsyncIterator[Stage]:
-    """Everything for one PSP, healthy. All of it ends with the context; the database stays for the look afterwards."""
-    name = f"bench_{psp}"
+    """Everything for one PSP, healthy. All of it ends with the context; the database stays for the look afterwards.
+
+    `name` tells stages of one run apart; `others` are merchants beside the one that pays; with `watch` the gateway's
+    collector can be tuned (benchmarks/watching.py).
+    """
+    name = name or f"bench_{psp}"
     await new_database(server, name)
     url, dsn = named(server.url, name), named(server.dsn, name)
     await upgrade(url)
@@ -154,7 +171,7 @@ async def staged(
     psp_key, api_key = secrets.token_hex(32), f"sk_bench_{secrets.token_hex(16)}"
     ring = "1:" + base64.b64encode(secrets.token_bytes(32)).decode()
     order_key = base64.b64encode(secrets.token_bytes(32)).decode()
-    here = folder / psp
+    here = folder / name
     here.mkdir()
     with Family(_nobody) as family:
         counterparts = _start_counterparts(family, psp_key, secret)
@@ -164,15 +181,18 @@ async def staged(
             if sandbox
             else hmac_account(f"{counterparts}/psp", psp_key)
         )
-        await _apply(url, ring, account, api_key, f"{counterparts}/notifications", secret)
+        mode = AuthenticationMode.SILENT if account.provider == "unionpay" else AuthenticationMode.NONE
+        content = catalogue(account, mode, api_key, f"{counterparts}/notifications", secret)
+        content = replace(content, merchants=(*content.merchants, *others))
+        await apply(url, ring, content)
         port = free_port(HOST)
         written = here / "profile.json" if profile else None
         around = family.pids
-        _start_gateway(family, here, url, (ring, order_key), port, processes, written)
+        _start_gateway(family, here, url, (ring, order_key), port, processes, written, watch=watch)
         watched = {"gateway": family.pids[len(around) :], "mock PSP and receiver": around}
         if server.pid is not None:
             watched["postgres"] = [server.pid]
-        yield Stage(psp, url, dsn, port, counterparts, sandbox, api_key, watched, written, family)
+        yield Stage(psp, url, dsn, port, counterparts, sandbox, api_key, watched, written, family, here, ring, content)
 
 
 def _nobody(_: str, __: str) -> None:
@@ -194,18 +214,25 @@ def _start_sandbox(family: Family, folder: Path) -> str:
     return f"http://{HOST}:{port}"
 
 
-async def _apply(url: str, ring: str, account: AccountContent, api_key: str, endpoint: str, secret: str) -> None:
-    mode = AuthenticationMode.SILENT if account.provider == "unionpay" else AuthenticationMode.NONE
+async def apply(url: str, ring: str, content: CatalogueFile) -> None:
+    """Put a catalogue in force."""
     engine = create_engine(url, 2, application_name="benchmark")
     try:
-        store = CatalogueStore(engine, KeyRing.parse(ring))
-        await store.apply(catalogue(account, mode, api_key, endpoint, secret), "bench", "bench", datetime.now(UTC))
+        await CatalogueStore(engine, KeyRing.parse(ring)).apply(content, "bench", "bench", datetime.now(UTC))
     finally:
         await engine.dispose()
 
 
 def _start_gateway(
-    family: Family, folder: Path, url: str, keys: tuple[str, str], port: int, processes: int, profile: Path | None
+    family: Family,
+    folder: Path,
+    url: str,
+    keys: tuple[str, str],
+    port: int,
+    processes: int,
+    profile: Path | None,
+    *,
+    watch: bool,
 ) -> None:
     environment = {
         "SLUICE_ENV": "development",
@@ -224,5 +251,6 @@ def _start_gateway(
         words = ["-m", "benchmarks.gateway", "--log", str(folder / f"gateway-{number}.log")]
         words += ["--reuse-port"] if processes > 1 else []
         words += ["--profile", str(profile)] if profile is not None else []
+        words += ["--watch", str(folder)] if watch else []
         family.start_python(f"gateway {number}", words, environment)
     family.wait_healthy(f"http://{HOST}:{port}/readyz")

@@ -1,6 +1,7 @@
 """Logs: JSON lines with ECS field names on stderr, or readable lines when stderr is a terminal.
 
 Callers never log card data; the redaction here is the second belt, for what a library or a mistake lets through.
+Why not `ecs-logging`: docs/adr/0013-libraries-and-what-stays-by-hand.md.
 """
 
 import logging
@@ -33,9 +34,7 @@ SECRET_FIELDS = frozenset(
 """Fields whose values never appear, whatever is in them."""
 
 ECS_NAMES: Mapping[str, str] = {
-    "level": "log.level",
     "logger": "log.logger",
-    "event": "message",
     "action": "event.action",
     "outcome": "event.outcome",
     "reason": "event.reason",
@@ -47,7 +46,10 @@ ECS_NAMES: Mapping[str, str] = {
     "pid": "process.pid",
     "user_id": "user.id",
 }
-"""Names as callers write them, and as ECS has them; what is not here goes below `sluice.`."""
+"""Names as callers write them, and as ECS has them; what is not here goes below `sluice.`.
+
+Time, level and message are every line's first, in this order, as the specification of ECS logging asks.
+"""
 
 _DETAIL = re.compile(r"^DETAIL:.*$", re.MULTILINE)
 _LONG_NUMBER = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{3}[\dXx])(?!\d)")
@@ -182,6 +184,8 @@ def _stack(error: BaseException) -> str:
 def _ecs_text(_: WrappedLogger, __: str, event: EventDict) -> str:
     line: dict[str, Any] = {
         "@timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "log.level": event.pop("level", None),
+        "message": event.pop("event", None),
         "ecs.version": ECS_VERSION,
         "service.name": SERVICE,
     }

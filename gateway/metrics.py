@@ -29,6 +29,7 @@ __all__ = [
     "EVENTS",
     "FLUSH_SECONDS",
     "FLUSH_SIZE",
+    "GC_PAUSE_SECONDS",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAST_TICK",
@@ -45,6 +46,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+PAUSES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 HTTP_REQUESTS = Counter("sluice_http_requests", "Requests answered", ["method", "route", "status"])
@@ -70,6 +72,10 @@ LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"
 )
 CATALOGUE_VERSION = Gauge("sluice_catalogue_version", "Version of the catalogue in force", multiprocess_mode="livemin")
+GC_PAUSE_SECONDS = Histogram(
+    "sluice_gc_pause_seconds", "Time that one look of Python's collector took", ["generation"], buckets=PAUSES
+)
+"""`generation`: 0 (the youngest) to 2 (everything). Nothing else runs in that time."""
 EMBEDDED_DATABASE = Gauge(
     "sluice_embedded_database", "1 when the database is the program's own", multiprocess_mode="livemax"
 )

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import resource
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import uvloop
@@ -16,7 +15,9 @@ from aiohttp import web
 
 from gateway import logs, metrics
 from gateway.api.http.runner import ProblemRunner
+from gateway.run import collector
 from gateway.run.keys import key_environment, keys_of
+from gateway.run.providers import Build
 from gateway.run.supervising import Family, port_error, require_port
 from gateway.run.wiring import system
 from gateway.settings import Settings
@@ -24,7 +25,7 @@ from gateway.storage.server.embedded import is_embedded
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import require_current
 
-__all__ = ["run_processes", "run_server", "run_worker"]
+__all__ = ["run_async", "run_processes", "run_server", "run_worker", "serve"]
 
 FINISH_REQUESTS_WITHIN_S = 10.0
 BACKLOG = 2048
@@ -39,7 +40,7 @@ def run_async(work: Coroutine[Any, Any, None]) -> None:
 
 def run_server(settings: Settings, *, workers: bool, reuse_port: bool) -> None:
     """Serve in this process until a signal to end. Raises PortInUseError, MigrationsPendingError."""
-    run_async(_serve(settings, workers=workers, reuse_port=reuse_port))
+    run_async(serve(settings, workers=workers, reuse_port=reuse_port))
 
 
 def run_worker(settings: Settings, metrics_port: int | None) -> None:
@@ -71,19 +72,34 @@ def _pass_on(_: str, line: str) -> None:
     sys.stderr.flush()
 
 
-async def _serve(settings: Settings, *, workers: bool, reuse_port: bool) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    workers: bool,
+    reuse_port: bool,
+    build_provider: Build | None = None,
+    settle: Callable[[], None] = collector.settle,
+) -> None:
+    """Serve until a signal to end. Raises PortInUseError, MigrationsPendingError.
+
+    `build_provider` makes the adapters, where not the ones that are known; `settle` tunes the collector at the start.
+    """
     log = logs.get(__name__)
     _allow_connections()
     await _require_current(settings)
-    async with _until_told() as ended, system(settings, workers=workers, api=True) as gateway:
+    async with (
+        _until_told() as ended,
+        system(settings, workers=workers, api=True, build_provider=build_provider) as gateway,
+        collector.watched(),
+    ):
         assert gateway.app is not None
         runner = ProblemRunner(
             gateway.app, access_log=None, handle_signals=False, shutdown_timeout=FINISH_REQUESTS_WITHIN_S
         )
         await runner.setup()
         try:
+            settle()  # before the first request: what is in hand must not be taken for what stays
             await _listen(runner, settings.host, settings.port, "SLUICE_PORT", reuse_port=reuse_port)
-            _settle_memory()
             log.info("serving", host=settings.host, port=settings.port, workers=workers, pid=os.getpid())
             await ended.wait()
             log.info("ending: finishing the requests that run", pid=os.getpid())
@@ -101,10 +117,11 @@ async def _listen(runner: web.AppRunner, host: str, port: int, variable: str, *,
 
 async def _work(settings: Settings, metrics_port: int | None) -> None:
     await _require_current(settings)
-    async with _until_told() as ended, system(settings, workers=True, api=False):
+    async with _until_told() as ended, system(settings, workers=True, api=False), collector.watched():
         runner = web.AppRunner(_worker_app(), access_log=None, handle_signals=False)
         await runner.setup()
         try:
+            collector.settle()
             if metrics_port is not None:
                 await _listen(runner, settings.host, metrics_port, "SLUICE_METRICS_PORT", reuse_port=False)
             logs.get(__name__).info("working", metrics_port=metrics_port, pid=os.getpid())
@@ -148,16 +165,6 @@ def _allow_connections() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _settle_memory() -> None:
-    """Take what was built at start out of the collector's sight, and let it look more rarely.
-
-    Requests leave few cycles behind; looking for them in everything that lives costs a fifth of the CPU.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def _require_current(settings: Settings) -> None:

@@ -4,6 +4,7 @@ Not tested here: what the gateway does with all other payments (the other tests 
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -172,11 +173,52 @@ def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url
         time.sleep(0.05)
     for _ in range(20):
         get(f"http://127.0.0.1:{port}/healthz")
-    with DIRECTLY.open(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        counted = re.findall(r'sluice_http_requests_total\{.*route="/healthz".*\} ([\d.]+)', answer.read().decode())
+    counted = re.findall(r'sluice_http_requests_total\{.*route="/healthz".*\} ([\d.]+)', metrics_at(port))
     assert sum(map(float, counted)) == 20
+    assert looks_at_everything(port, 2) >= 2  # each process looked when it settled
     program.terminate()
     assert program.wait(ENDED_WITHIN_S) == 0
+
+
+def test_a_worker_settles_as_a_server_does(database_url: str, tmp_path: Path) -> None:
+    port, keys = free_port(), {"SLUICE_CARD_KEYS": "1:" + "A" * 43 + "="}
+    env = environment(tmp_path, SLUICE_DATABASE_URL=database_url, SLUICE_METRICS_PORT=str(port), **keys)
+    with (tmp_path / "log").open("w") as output:
+        program = subprocess.Popen([*SLUICE, "worker"], env=env, stdout=output, stderr=output)
+    try:
+        until_listening(port, program, tmp_path / "log")
+        assert looks_at_everything(port, 1) >= 1
+    finally:
+        program.terminate()
+        assert program.wait(ENDED_WITHIN_S) == 0
+
+
+def metrics_at(port: int) -> str:
+    with DIRECTLY.open(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def looks_at_everything(port: int, wanted: int) -> int:
+    """How often the collector looked at everything, once it is told of so many (a report a second)."""
+    give_up_at = time.monotonic() + WITHIN_S
+    while True:
+        told = re.findall(r'sluice_gc_pause_seconds_count\{generation="2"\} ([\d.]+)', metrics_at(port))
+        looks = int(sum(map(float, told)))
+        if looks >= wanted or time.monotonic() > give_up_at:
+            return looks
+        time.sleep(0.05)
+
+
+def until_listening(port: int, program: subprocess.Popen[Any], log: Path) -> None:
+    give_up_at = time.monotonic() + WITHIN_S
+    while True:
+        assert program.poll() is None, log.read_text()
+        assert time.monotonic() < give_up_at, log.read_text()
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("command", ["run", "demo"])

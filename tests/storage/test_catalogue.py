@@ -4,6 +4,8 @@ Not here: what a file may say (unit/test_catalogue_file.py) and the HTTP calls (
 """
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -374,6 +376,21 @@ async def test_a_watch_follows_changes_of_another_process(store: CatalogueStore)
         assert watch.current.version == 1
     finally:
         await watch.stop()
+
+
+async def test_a_snapshot_that_was_replaced_is_freed_at_once(store: CatalogueStore) -> None:
+    """Tens of thousands of rules: with a circle in them they would stay until the collector looks at everything."""
+    watch = CatalogueWatch(store)
+    await put(store, SHOP)
+    await watch.refresh_now()
+    first = weakref.ref(watch.current)
+    await put(store, replace(SHOP, name="other"))
+    gc.disable()
+    try:
+        await watch.refresh_now()
+        assert (watch.current.version, first()) == (2, None)
+    finally:
+        gc.enable()
 
 
 async def test_reading_while_others_change_shows_whole_versions_only(store: CatalogueStore) -> None:

@@ -6,10 +6,12 @@ import pytest
 from stdnum import luhn
 from stdnum.cn import ric
 
+from benchmarks.collector import pauses_of
 from benchmarks.figures import LoadFigures, Pgbench, percentile
 from benchmarks.orders import Orders, card_no, id_no
 from benchmarks.proof import Expected, compare_ours, compare_theirs
 from benchmarks.report import Results
+from benchmarks.watching import AS_SERVED, PYTHONS, Look, Tuning
 from benchmarks.wire import content_length
 from gateway.domain.cards import bank_of
 
@@ -56,6 +58,38 @@ def test_what_the_proofs_found_wrong_names_its_load() -> None:
     results = Results(seconds=8, processes=1)
     results.loads = [_load(32, 500.0, ["3 payments are not final"])]
     assert results.problems == ["hmac, known users at 32: 3 payments are not final"]
+
+
+@pytest.mark.parametrize("tuning", [PYTHONS, AS_SERVED])
+def test_a_tuning_of_the_collector_is_read_as_it_was_written(tuning: Tuning) -> None:
+    assert Tuning.parse(str(tuning)) == tuning
+
+
+def test_pauses_are_added_up_and_the_longest_is_kept() -> None:
+    looks = [
+        Look(
+            1.0,
+            "",
+            lag_s=0.002,
+            collections=[3, 1, 0],
+            pause_s=[0.003, 0.004, 0.0],
+            longest_pause_s=[0.001, 0.004, 0.0],
+        )
+    ]
+    looks += [
+        Look(
+            2.0,
+            "",
+            lag_s=0.005,
+            collections=[1, 0, 1],
+            pause_s=[0.002, 0.0, 0.031],
+            longest_pause_s=[0.002, 0.0, 0.031],
+        )
+    ]
+    row = pauses_of(looks, payments=10)
+    assert [row[f"looks at {generation}"] for generation in range(3)] == [4, 1, 1]
+    assert [row[f"longest pause of {generation}, ms"] for generation in range(3)] == pytest.approx([2, 4, 31])
+    assert (row["pauses us per payment"], row["longest lag ms"]) == pytest.approx((4000, 5))
 
 
 WHOLE = {"payments": 2, "amount": 300, "succeeded": 2, "unfinished": 0, "attempts": 2, "undelivered": 0}

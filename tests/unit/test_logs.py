@@ -47,6 +47,30 @@ def test_a_line_has_the_names_of_ecs(written: io.StringIO) -> None:
     }
 
 
+def test_a_line_begins_with_when_how_bad_and_what(written: io.StringIO) -> None:
+    logs.get("x").warning("late", payment_id="pay_1")
+    logging.getLogger("asyncio").warning("slow callback")
+    for line in lines(written):
+        assert list(line)[:4] == ["@timestamp", "log.level", "message", "ecs.version"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"error": "text", "error.type": "TypeError"},
+        {"log": "text"},
+        {"log.logger.name": "a.b"},
+        {"amounts": {1: 2}},
+        {"nested": [{"a.b": 1, "a": 2}]},
+        {"whatever": object()},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_no_field_whatever_its_name_or_value_loses_the_line(written: io.StringIO, odd: dict[str, object]) -> None:
+    logs.get("x").info("seen", **odd)
+    assert [line["message"] for line in lines(written)] == ["seen"]
+
+
 def test_what_is_below_the_level_is_not_written(written: io.StringIO) -> None:
     logs.get("x").debug("nobody reads this")
     assert written.getvalue() == ""

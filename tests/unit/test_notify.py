@@ -4,7 +4,9 @@ Not tested here: sending (tests/workers) and the rows of deliveries (tests/stora
 """
 
 import base64
-from datetime import UTC, datetime, timedelta
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
@@ -195,6 +197,24 @@ def test_the_timestamp_is_in_whole_seconds() -> None:
     assert signed_headers([NEW], EVENT_ID, NOW.replace(microsecond=999_999), BODY)["webhook-timestamp"] == str(
         int(NOW.timestamp())
     )
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-5, minutes=-30))])
+@pytest.mark.parametrize("secrets", [[NEW], [NEW, OLD]])
+def test_the_headers_are_byte_by_byte_what_the_specification_says(secrets: list[str], zone: timezone) -> None:
+    """By hand, not by the library: the same bytes whoever signs, in whatever zone the process tells the time."""
+    webhook_id, timestamp = "evt_01h455vb4pex5vsknk084sn02q", "1772683200"
+
+    def signature(secret: str) -> str:
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        signed = hmac.new(key, f"{webhook_id}.{timestamp}.".encode() + BODY, hashlib.sha256).digest()
+        return "v1," + base64.b64encode(signed).decode()
+
+    assert signed_headers(secrets, EVENT_ID, NOW.astimezone(zone), BODY) == {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(signature(secret) for secret in secrets),
+    }
 
 
 @pytest.mark.parametrize("secrets", [[], [NEW, OLD, STRANGE]])

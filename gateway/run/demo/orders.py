@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from stdnum import luhn
+from stdnum.cn import ric
 
 from gateway.domain.cards import bank_of
 
@@ -122,5 +123,4 @@ def _id_no(dice: random.Random) -> str:
     """An ID number (GB 11643) of nobody: a district of Beijing, a day, a serial number, and the check digit."""
     born = date(1960, 1, 1) + timedelta(days=dice.randrange(15_000))
     first = f"110105{born:%Y%m%d}{dice.randrange(1000):03}"
-    total = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(first))
-    return first + "10X98765432"[total % 11]
+    return first + str(ric.calc_check_digit(f"{first}0"))  # it leaves the last one out

@@ -11,6 +11,8 @@ from gateway.api.http.language import preferred_language
         ("", "en"),
         ("zh", "zh"),
         ("ZH-hans-CN", "zh"),
+        ("zh-TW", "zh"),
+        ("zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7", "zh"),
         ("en", "en"),
         ("*", "en"),
         ("de, zh;q=0.5", "zh"),
