@@ -1,5 +1,6 @@
 """RSA signatures and pinned certificate chains, as PSPs use them. Errors never contain key material."""
 
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1 as _SHA1
 from cryptography.hazmat.primitives.hashes import SHA256 as _SHA256
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 __all__ = [
@@ -69,7 +71,10 @@ def load_certificate(pem: str) -> x509.Certificate:
     if len(pem) > MAX_PEM_CHARS:
         raise SigningError("the certificate is too long")
     try:
-        return x509.load_pem_x509_certificate(pem.encode())
+        with warnings.catch_warnings():
+            # Of oddities that older certificates have, such as a serial number that is not positive.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(pem.encode())
     except (ValueError, x509.InvalidVersion):
         raise SigningError("not a certificate in PEM") from None  # the parser's words may quote the key
 

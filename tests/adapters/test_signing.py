@@ -109,6 +109,15 @@ def test_a_certificate_of_an_unknown_version_is_refused() -> None:
         chain().public_key(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n", LATER)
 
 
+def test_a_serial_number_that_is_not_positive_is_an_oddity_and_no_warning() -> None:
+    der = OWNER.certificate.public_bytes(serialization.Encoding.DER)
+    serial = OWNER.certificate.serial_number
+    written = serial.to_bytes((serial.bit_length() + 8) // 8, "big")
+    text = base64.encodebytes(der.replace(written, b"\x80" + written[1:])).decode()
+    with pytest.raises(SigningError, match="not issued"):
+        chain().public_key(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n", LATER)
+
+
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_done_to_a_certificate_it_is_believed_or_refused_by_name(data: st.DataObject) -> None:
