@@ -25,10 +25,12 @@ from tests.e2e.waiting import until
 from tests.e2e.world import World, new_key, new_world
 
 CARDS = 24
-SENDERS = 4
+SENDERS = 2
 SOME_ORDERS = 12
 PATIENCE_S = 60.0
 TRY_AGAIN_S = 0.05
+BREATH_S = 0.1
+"""Between two rounds of a sender: the load is steady, and leaves room for what restarts."""
 DOTS = "·•‧・･"
 
 
@@ -56,6 +58,7 @@ class Load:
             await self._both(order, number)
             old = list(self.taken.values())[number * 7 % len(self.taken)][0]
             await self._both(old, number)
+            await asyncio.sleep(BREATH_S)
 
     async def so_many_more(self) -> None:
         """Wait until some more orders were taken."""

@@ -92,7 +92,8 @@ def test_a_child_process_gets_the_keys_and_the_primary_of_its_parent() -> None:
 
 def test_outside_of_production_the_data_folder_keeps_the_keys(tmp_path: Path) -> None:
     made = with_local_secrets(Settings(data_dir=tmp_path))
-    assert keys_of(with_local_secrets(Settings(data_dir=tmp_path))).order == keys_of(made).order
+    again = with_local_secrets(Settings(data_dir=tmp_path))
+    assert keys_of(again).order.request_hash(b"body") == keys_of(made).order.request_hash(b"body")
     assert {path.name: oct(path.stat().st_mode)[-3:] for path in tmp_path.iterdir()} == {
         "card.keys": "600",
         "order.key": "600",

@@ -39,16 +39,17 @@ def agreement_context(merchant_id: UUID, card_id: UUID, account: str) -> bytes:
 class CardBox:
     """Seals and opens the secrets of one card. Without a key of its own (a first version's card) the ring does it."""
 
-    __slots__ = ("_aead", "_card_id", "_merchant_id", "_ring")
+    __slots__ = ("_aead", "_card_id", "_merchant_id", "_own_key", "_ring")
 
     def __init__(self, ring: KeyRing, merchant_id: UUID, card_id: UUID, own_key: bytes | None) -> None:
         self._ring, self._merchant_id, self._card_id = ring, merchant_id, card_id
-        self._aead = AESGCM(own_key) if own_key is not None else None
+        self._own_key = own_key
+        self._aead: AESGCM | None = None
 
     @property
     def version(self) -> int:
         """The key of what this box seals, as `agreements.key_version` tells it."""
-        return OWN_KEY if self._aead is not None else self._ring.primary
+        return OWN_KEY if self._own_key is not None else self._ring.primary
 
     def seal_elements(self, card: CardElements) -> bytes:
         """The four elements as one blob."""
@@ -71,21 +72,26 @@ class CardBox:
         return self._open(blob, agreement_context(self._merchant_id, self._card_id, account)).decode()
 
     def _elements_context(self) -> bytes:
-        if self._aead is None:
+        if self._own_key is None:
             return self._card_id.bytes
         return b"card:%s:%s" % (self._merchant_id.bytes, self._card_id.bytes)
 
     def _seal(self, plain: bytes, context: bytes) -> bytes:
-        if self._aead is None:
+        if self._own_key is None:
             return self._ring.encrypt(plain, context)
-        return OWN_KEY.to_bytes(VERSION_BYTES, "big") + sealed(self._aead, plain, context)
+        return OWN_KEY.to_bytes(VERSION_BYTES, "big") + sealed(self._cipher(self._own_key), plain, context)
 
     def _open(self, blob: bytes, context: bytes) -> bytes:
         if version_of(blob) != OWN_KEY:
             return self._ring.decrypt(blob, context)
-        if self._aead is None:
+        if self._own_key is None:
             raise DecryptionError("the card's own key is gone")
-        return opened(self._aead, blob, context, "the card's own key")
+        return opened(self._cipher(self._own_key), blob, context, "the card's own key")
+
+    def _cipher(self, own_key: bytes) -> AESGCM:
+        if self._aead is None:  # most orders of a known card open its key, and nothing with it
+            self._aead = AESGCM(own_key)
+        return self._aead
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ By them an order number that comes again is compared with its first request, and
 depend on the card ring, so a rotation changes neither.
 """
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.domain.cards import CardElements
 from gateway.storage.keys.ring import SEPARATOR, derived, secret_of
@@ -36,18 +37,19 @@ class Prints(NamedTuple):
 class OrderKey:
     """One secret, from which one key for each use is derived."""
 
-    request: bytes = field(repr=False)
-    prints_key: bytes = field(repr=False)
+    # Copied for each hash: a fifth of the time that one from its key takes.
+    request: HMAC = field(repr=False)
+    prints_key: HMAC = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "OrderKey":
         """Read the base64 of 32 bytes. Raises KeyRingError saying what is wrong and how to make one."""
         secret = secret_of(text.strip(), f"SLUICE_ORDER_KEY: the key (make one once with: {MAKE_ORDER_KEY})")
-        return cls(derived(secret, b"order requests"), derived(secret, b"order prints"))
+        return cls(*(HMAC(derived(secret, use), SHA256()) for use in (b"order requests", b"order prints")))
 
     def request_hash(self, body: bytes) -> bytes:
         """The keyed hash of a request's canonical body."""
-        return hmac.digest(self.request, body, hashlib.sha256)
+        return _hashed(self.request, body)
 
     def print_of_card(self, merchant_id: UUID, card: CardElements) -> bytes:
         """The print of the four elements, which are in one form."""
@@ -64,4 +66,10 @@ class OrderKey:
         )
 
     def _print(self, what: bytes, merchant_id: UUID, text: str) -> bytes:
-        return hmac.digest(self.prints_key, b"%s:%s:%s" % (what, merchant_id.bytes, text.encode()), hashlib.sha256)
+        return _hashed(self.prints_key, b"%s:%s:%s" % (what, merchant_id.bytes, text.encode()))
+
+
+def _hashed(key: HMAC, text: bytes) -> bytes:
+    hashing = key.copy()
+    hashing.update(text)
+    return hashing.finalize()
