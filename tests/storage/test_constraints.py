@@ -30,6 +30,7 @@ MERCHANT, PAYMENT, ATTEMPT, CARD, EVENT, ENDPOINT = (UUID(int=n) for n in range(
 Row = dict[str, Any]
 
 WORLD: dict[str, Row] = {
+    "schema_versions": {"revision": "9998", "tolerates": "9998", "applied_at": NOW},
     "catalogue_versions": {"version": 1, "changed_at": NOW, "changed_by": "me", "note": ""},
     "merchants": {"code": "acme", "name": "Acme"},
     "apps": {"code": "shop", "name": "Shop"},
