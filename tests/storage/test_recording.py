@@ -41,7 +41,7 @@ from tests.databases import close
 from tests.storage.gateway_process import Process, card_observation, observation
 from tests.unit.domain.samples import (
     MERCHANT_ID,
-    PACE,
+    TERMS,
     card_elements,
     catalogue,
     channel,
@@ -453,7 +453,7 @@ async def test_a_recorded_result_frees_the_lease_and_moves_what_is_due(process: 
     (claimed,) = await claim(process)
     await process.heard(claimed, Unknown("timeout"), at=later(hours=1))
     due_at, lease = await process.one("SELECT due_at, lease_until FROM payments")
-    assert (due_at, lease) == (later(hours=1) + timedelta(seconds=PACE.gaps_s[1]), None)
+    assert (due_at, lease) == (later(hours=1) + timedelta(seconds=TERMS.poll_gaps_s[1]), None)
     assert await claim(process) == []
 
 

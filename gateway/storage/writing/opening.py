@@ -21,7 +21,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Attempt, Payment
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
-from gateway.ports import OpenResult, OrderConflictError, PaceOf
+from gateway.ports import OpenResult, OrderConflictError, TermsOf
 from gateway.storage.crypto import KeyRing, seal_card
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
@@ -54,7 +54,7 @@ class OpeningStore:
         database: Database,
         ring: KeyRing,
         catalogue: Callable[[], Catalogue],
-        pace_of: PaceOf,
+        terms_of: TermsOf,
         timezone: ZoneInfo,
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
@@ -62,7 +62,7 @@ class OpeningStore:
         self._database = database
         self._ring = ring
         self._catalogue = catalogue
-        self._pace_of = pace_of
+        self._terms_of = terms_of
         self._timezone = timezone
         self._hand_over = hand_over
         self._clock = clock
@@ -135,7 +135,7 @@ class OpeningStore:
         order = opening.order
         card_id = self._card_id(flush, opening)
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._ring)
-        opened = open_payment(opening, card_id, facts, flush.catalogue, self._pace_of, self._timezone)
+        opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
         flush.opened.append(opened)
         attempt = opened.payment.attempt
         if attempt is not None:

@@ -15,9 +15,10 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENT_OF_STATUS, EventType, payment_event
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import FINAL, Payment, Stage, Status
+from gateway.domain.terms import Product
 from gateway.domain.transitions import Verdict, apply, apply_authentication
 from gateway.metrics import ANOMALIES
-from gateway.ports import AuthenticationObservation, Observation, PaceOf, PaymentObservation, Recorded
+from gateway.ports import AuthenticationObservation, Observation, PaymentObservation, Recorded, TermsOf
 from gateway.storage.crypto import KeyRing
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
@@ -40,13 +41,13 @@ class RecordingStore:
         database: Database,
         ring: KeyRing,
         catalogue: Callable[[], Catalogue],
-        pace_of: PaceOf,
+        terms_of: TermsOf,
         hand_over: HandOver | None,
     ) -> None:
         self._database = database
         self._ring = ring
         self._catalogue = catalogue
-        self._pace_of = pace_of
+        self._terms_of = terms_of
         self._hand_over = hand_over
 
     async def flush(self, observations: list[Observation]) -> Sequence[Recorded | Exception]:
@@ -120,9 +121,9 @@ class RecordingStore:
             return UnknownPaymentError(str(heard.payment_id))
         if heard.observation_id in changes.recorded:
             return Recorded(before, submit=_has_recorded_intent(heard, before))
-        pace = self._pace_of(heard.merchant_id, before.attempt.account)
+        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
         if isinstance(heard, PaymentObservation):
-            verdict = apply(before, heard.source, heard.outcome, pace, heard.at)
+            verdict = apply(before, heard.source, heard.outcome, terms, heard.at)
         else:
             verdict = self._apply_authentication(changes, heard, before)
         changes.observations.append(_observation(heard))
@@ -138,8 +139,8 @@ class RecordingStore:
         elsewhere = (
             before.card is not None and (before.card.card_id, before.attempt.account) in changes.verified_elsewhere
         )
-        pace = self._pace_of(heard.merchant_id, before.attempt.account)
-        verdict = apply_authentication(before, heard.outcome, elsewhere, pace, heard.at)
+        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
+        verdict = apply_authentication(before, heard.outcome, elsewhere, terms, heard.at)
         if verdict.changed and before.attempt.authentication_id is not None:
             rejected = isinstance(heard.outcome, Declined | SmsNeeded)
             code, message = _words(heard)
