@@ -35,11 +35,9 @@ from gateway.domain.catalogue import (
     RouteRule,
 )
 from gateway.domain.catalogue_content import (
-    KEEP,
     CatalogueBusyError,
     CatalogueChange,
     CatalogueRefusedError,
-    Keep,
     NotInCatalogueError,
     can_authenticate,
 )
@@ -84,7 +82,7 @@ class CatalogueChanges(Protocol):
         name: str | None = None,
         authentication: Mapping[str, AuthenticationMode] | None = None,
         authentication_fee: int | None = None,
-        daily_total: int | Literal[Keep.KEEP] | None = KEEP,
+        limits: Mapping[str, int | None] | None = None,
     ) -> int: ...
 
     async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int: ...
@@ -215,7 +213,7 @@ class _AdminCalls:
             name=changes.name,
             authentication=changes.authentication,
             authentication_fee=changes.authentication_fee,
-            daily_total=changes.daily_total if "daily_total" in changes.model_fields_set else KEEP,
+            limits=changes.limits,
         )
         after = await self.snapshots.refresh_now()
         return Reply(channel_object(after, _channel(after, call), self.clock()))
@@ -268,7 +266,10 @@ class _AdminCalls:
         declaration = self._declaration(snapshot, channel)
         if scene not in declaration.scenes:
             raise bad_fields([FieldError("scene", "unsupported", f"is not one that {declaration.provider} can pay")])
-        rule = RouteRule(channel.merchant_id, channel.code, scene, bank, **_fields(call.body))
+        body: RuleFields = call.body
+        rule = RouteRule(
+            channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits
+        )
         await self.store.put_rule(rule, by=BY, now=self.clock())
         await self.snapshots.refresh_now()
         return Reply(rule_object(rule))
@@ -311,7 +312,3 @@ def _scene_and_bank(call: Call) -> tuple[Scene, str]:
     if bank not in bank_names():
         raise NotInCatalogueError("bank")
     return Scene(scene), bank
-
-
-def _fields(body: RuleFields) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in RuleFields.model_fields}

@@ -8,7 +8,9 @@ from gateway.api.http.fee_field import FeeField
 from gateway.api.http.fields import Code, Fen, Moment, QueryModel, RequestModel, SceneName, wrong
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.scenes import Scene
-from router.fees import MAX_FEN
+from gateway.domain.terms import Never, Product
+from gateway.limit_fields import given, shown, with_limits
+from router.limits import ChannelLimits, RuleLimits
 
 __all__ = [
     "CatalogueAnswer",
@@ -31,12 +33,12 @@ MAX_INT32 = 2**31 - 1
 MAX_BANKS = 1000
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Limit = Annotated[int, Field(ge=1, le=MAX_FEN, description="in fen (1/100 yuan); null: no limit")]
 Mode = Annotated[AuthenticationMode, Field(strict=False)]
 
 
+@with_limits(ChannelLimits, Field(ge=1))
 class ChannelChanges(RequestModel):
-    """What to change of a channel. What is absent stays as it is; `daily_total: null` removes that limit."""
+    """What to change of a channel. What is absent stays as it is; null removes a limit."""
 
     on: bool | None = None
     name: Name | None = None
@@ -44,7 +46,12 @@ class ChannelChanges(RequestModel):
         None, description="bank code, or * for every other bank → how its cards are authenticated"
     )
     authentication_fee: Fen | None = None
-    daily_total: Limit | None = None
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """The limits that are named."""
+        named = self.model_fields_set
+        return {name: limit for name, limit in shown(given(ChannelLimits, self)).items() if name in named}
 
 
 class NewWindow(RequestModel):
@@ -61,16 +68,17 @@ class NewWindow(RequestModel):
         return self
 
 
+@with_limits(RuleLimits, Field(ge=1))
 class RuleFields(RequestModel):
     """A rule, whole: what is absent is no limit, priority 0, and enabled."""
 
     fee: FeeField
     enabled: bool = True
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
-    single_limit: Limit | None = None
-    daily_limit: Limit | None = None
-    daily_insufficient_limit: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
-    card_daily_limit: Limit | None = None
+
+    @property
+    def limits(self) -> RuleLimits:
+        return given(RuleLimits, self)
 
 
 class RuleSearch(QueryModel):
@@ -83,6 +91,7 @@ class RuleSearch(QueryModel):
 # --- answers ---
 
 
+@with_limits(RuleLimits, None)
 class RuleAnswer(BaseModel):
     """One row (channel, scene, bank)."""
 
@@ -93,10 +102,6 @@ class RuleAnswer(BaseModel):
     enabled: bool
     fee: dict[str, Any]
     priority: int
-    single_limit: int | None
-    daily_limit: int | None
-    daily_insufficient_limit: int | None
-    card_daily_limit: int | None
 
 
 class WindowAnswer(BaseModel):
@@ -110,6 +115,7 @@ class WindowAnswer(BaseModel):
     note: str
 
 
+@with_limits(ChannelLimits, None)
 class ChannelAnswer(BaseModel):
     """A channel. `in_maintenance`: a window is open now."""
 
@@ -123,7 +129,6 @@ class ChannelAnswer(BaseModel):
     in_maintenance: bool
     authentication: dict[str, AuthenticationMode]
     authentication_fee: int
-    daily_total: int | None
 
 
 class MerchantAnswer(BaseModel):
@@ -194,8 +199,23 @@ class EndpointAnswer(BaseModel):
     """How many are live."""
 
 
+class NotFoundAnswer(BaseModel):
+    """So many "no such order" answers over so long prove that the PSP never had it."""
+
+    answers: int
+    over_s: float
+
+
+class TermsAnswer(BaseModel):
+    """What the contract says otherwise about one product; what is absent is the provider's own."""
+
+    poll_gaps_s: list[float] | None = None
+    not_found: NotFoundAnswer | Never | None = None
+    answer_timeout_s: float | None = None
+
+
 class AccountAnswer(BaseModel):
-    """A contract with a provider; of its secrets only their names."""
+    """A contract with a provider; of its secrets only their names. The terms beside `terms` are those of payments."""
 
     code: Code
     provider: str
@@ -205,6 +225,7 @@ class AccountAnswer(BaseModel):
     not_found_answers: int | None
     not_found_over_s: float | None
     answer_timeout_s: float | None
+    terms: dict[Product, TermsAnswer]
 
 
 class WholeMerchantAnswer(MerchantAnswer):

@@ -83,12 +83,9 @@ def _candidate(rule: GivenRule) -> Candidate:
         channel_on=rule.channel_on,
         in_maintenance=rule.in_maintenance,
         signing=rule.signing,
-        single_limit=rule.single_limit,
-        daily_limit=rule.daily_limit,
-        daily_insufficient_limit=rule.daily_insufficient_limit,
         priority=rule.priority,
-        channel_daily_total=rule.channel_daily_total,
-        card_daily_limit=rule.card_daily_limit,
+        limits=rule.limits,
+        channel_limits=rule.channel_limits,
     )
 
 

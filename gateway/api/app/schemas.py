@@ -34,6 +34,8 @@ from gateway.domain.cards import bank_names
 from gateway.domain.ids import CARD, EVENT, PAYMENT
 from gateway.domain.payments import Status
 from gateway.domain.scenes import CARD_SCENES, Scene
+from gateway.limit_fields import given, with_limits
+from router.limits import ChannelLimits, RuleLimits
 
 __all__ = [
     "CardFields",
@@ -131,6 +133,8 @@ class ChargeRequest(PaymentRequest):
     scene: Literal[Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE]
 
 
+@with_limits(RuleLimits, Field(ge=0))
+@with_limits(ChannelLimits, Field(ge=0), prefix="channel_")
 class GivenRule(RequestModel):
     """A route rule to decide by. Absent limits are no limits; rules of another scene or bank take no part."""
 
@@ -140,14 +144,17 @@ class GivenRule(RequestModel):
     fee: FeeField
     enabled: bool = True
     in_maintenance: bool = False
-    single_limit: Fen | None = None
-    daily_limit: Fen | None = None
-    daily_insufficient_limit: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] | None = None
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
     channel_on: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
-    channel_daily_total: Fen | None = None
-    card_daily_limit: Fen | None = None
+
+    @property
+    def limits(self) -> RuleLimits:
+        return given(RuleLimits, self)
+
+    @property
+    def channel_limits(self) -> ChannelLimits:
+        return given(ChannelLimits, self, prefix="channel_")
 
 
 class GivenLastAttempt(RequestModel):
