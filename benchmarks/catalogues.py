@@ -19,7 +19,9 @@ from gateway.domain.catalogue_content import (
     key_hash_of,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from router.fees import Fee, FixedFee, PercentFee
+from router.limits import RuleLimits
 
 __all__ = ["MERCHANT", "catalogue", "hmac_account", "other_merchants", "unionpay_account"]
 
@@ -28,6 +30,7 @@ BANKS: Final = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CE
 SINGLE_FEN, DAILY_FEN, INSUFFICIENT = 5_000_000, 2_000_000_000, 3
 UNIONPAY_POLL_GAPS_S: Final = (15.0, 30.0, 60.0)
 """Callbacks tell the results. The adapter's own first second would, on a machine this busy, measure polls instead."""
+ANSWER_TIMEOUT_S: Final = 20.0
 
 
 def hmac_account(url: str, key: str) -> AccountContent:
@@ -56,10 +59,10 @@ def unionpay_account(base_url: str, keys: Path) -> AccountContent:
         "unionpay",
         settings,
         secrets,
-        poll_gaps_s=UNIONPAY_POLL_GAPS_S,
-        not_found_answers=4,
-        not_found_over_s=8.0,
-        answer_timeout_s=20.0,
+        terms={
+            Product.PAYMENT: OwnTerms(UNIONPAY_POLL_GAPS_S, NotFoundRule(answers=4, over_s=8.0), ANSWER_TIMEOUT_S),
+            Product.AUTHENTICATION: OwnTerms(answer_timeout_s=ANSWER_TIMEOUT_S),
+        },
     )
 
 
@@ -83,9 +86,7 @@ def catalogue(
                 bank,
                 True,
                 fee,
-                single_limit=SINGLE_FEN,
-                daily_limit=DAILY_FEN,
-                daily_insufficient_limit=INSUFFICIENT,
+                limits=RuleLimits(SINGLE_FEN, DAILY_FEN, INSUFFICIENT),
             )
             for code, fee in fees.items()
             for bank in BANKS
@@ -99,7 +100,7 @@ def other_merchants(count: int, channels_each: int, fee_fen: int) -> tuple[Merch
     account = hmac_account("http://127.0.0.1:9", "0" * 64)
     codes = [f"channel-{number}" for number in range(channels_each)]
     rules = tuple(
-        RuleContent(code, Scene.WITHHOLD, bank, True, FixedFee(fee_fen), single_limit=SINGLE_FEN)
+        RuleContent(code, Scene.WITHHOLD, bank, True, FixedFee(fee_fen), limits=RuleLimits(single_limit=SINGLE_FEN))
         for code in codes
         for bank in BANKS[:-1]
     )

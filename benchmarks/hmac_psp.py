@@ -26,6 +26,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AccountSettings,
     Authenticate,
@@ -34,10 +35,8 @@ from gateway.ports import (
     CallbackRejectedError,
     CallbackRequest,
     Declaration,
-    NotFoundRule,
     NotSentError,
     Pay,
-    PollPlan,
     Query,
     QueryAuthentication,
     Transport,
@@ -52,9 +51,7 @@ DECLARATION: Final = Declaration(
     provider="hmac",
     scenes=frozenset({Scene.WITHHOLD}),
     has_callbacks=False,
-    poll_plan=PollPlan((5.0, 10.0, 30.0)),
-    not_found=NotFoundRule(answers=3, over_s=10.0),
-    answer_timeout_s=10.0,
+    terms={Product.PAYMENT: Terms((5.0, 10.0, 30.0), NotFoundRule(answers=3, over_s=10.0), answer_timeout_s=10.0)},
     authenticates_silently=False,
 )
 
@@ -113,7 +110,7 @@ class HmacPsp:
 
     async def _ask(self, url: httpx.URL, number: str, fields: dict[str, object]) -> Outcome:
         body = orjson.dumps(fields)
-        timeout = httpx.Timeout(self.declaration.answer_timeout_s, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(self.declaration.terms[Product.PAYMENT].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
         request = httpx.Request(
             "POST",
             url,

@@ -8,6 +8,7 @@ from router.decision import Decision, Seen
 from router.explain import explain
 from router.facts import Blame, Candidate, ChannelFacts, LastAttempt, RouteRequest, Signing
 from router.fees import Fee, FeeError, FixedFee, PercentFee, Tier, TieredFee, fee_for, fee_to_json, parse_fee
+from router.limits import ChannelLimits, RuleLimits
 from router.reasons import Hidden, Refusal
 from router.record import RecordError, from_record, to_answer, to_record
 
@@ -15,6 +16,7 @@ __all__ = [
     "Blame",
     "Candidate",
     "ChannelFacts",
+    "ChannelLimits",
     "Decision",
     "Fee",
     "FeeError",
@@ -25,6 +27,7 @@ __all__ = [
     "RecordError",
     "Refusal",
     "RouteRequest",
+    "RuleLimits",
     "Seen",
     "Signing",
     "Tier",

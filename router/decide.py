@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
-from router import rules
+from router import record_1, rules
 from router.decision import Decision, Seen
 from router.facts import Candidate, ChannelFacts, RouteRequest
 from router.fees import fee_for
@@ -14,6 +14,8 @@ from router.record import from_record
 from router.rules import Offer
 
 __all__ = ["Decision", "Refusal", "Seen", "decide", "replay"]
+
+StepOneRefuses = Callable[[Sequence[Hidden]], Refusal]
 
 _NO_FACTS: Final = ChannelFacts()
 _BY_CHANNEL: Final = attrgetter("channel")
@@ -31,10 +33,13 @@ def decide(
     candidates: Sequence[Candidate],
     facts: Mapping[str, ChannelFacts],
     config_version: int,
+    *,
+    step_1_refuses: StepOneRefuses = rules.step_1_refuses,
 ) -> Decision:
     """Name the channel for this request, or refuse it.
 
     Candidates of another scene or bank do not take part. A channel without facts is one the user never used.
+    `step_1_refuses` is given by `replay` alone: records of an older format are replayed by the words of that format.
     Raises ValueError when one channel comes with two rules for the scene and bank.
     """
     of_request = [c for c in candidates if c.scene == request.scene and c.bank == request.bank]
@@ -43,7 +48,7 @@ def decide(
     if len(used) != len(of_request):
         raise ValueError("a channel has more than one rule for this scene and bank")
     offers = [Offer(c, used[c.channel], fee_for(c.fee, request.amount)) for c in of_request]
-    verdict = _follow_the_steps(request, offers)
+    verdict = _follow_the_steps(request, offers, step_1_refuses)
     return Decision(
         chosen=verdict.chosen,
         refusal=verdict.refusal,
@@ -61,10 +66,11 @@ def decide(
 def replay(record: Mapping[str, Any]) -> Decision:
     """Decide again on what a stored record was decided from; equals `from_record(record)` unless the rules changed.
 
-    Raises RecordError for a record that cannot be read.
+    A record of an older format is decided by the words of that format. Raises RecordError for one that cannot be read.
     """
     stored = from_record(record)
-    return decide(stored.request, stored.candidates, stored.facts, stored.config_version)
+    refuses = record_1.step_1_refuses if record["format"] == record_1.FORMAT else rules.step_1_refuses
+    return decide(stored.request, stored.candidates, stored.facts, stored.config_version, step_1_refuses=refuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +83,12 @@ class _Verdict:
     ranked: list[Offer] = field(default_factory=list)
 
 
-def _follow_the_steps(request: RouteRequest, offers: Sequence[Offer]) -> _Verdict:
+def _follow_the_steps(request: RouteRequest, offers: Sequence[Offer], step_1_refuses: StepOneRefuses) -> _Verdict:
     hidden = {o.candidate.channel: why for o in offers if (why := rules.step_1_hides(o.candidate)) is not None}
     removed: dict[str, tuple[int, Hidden | Refusal]] = {channel: (1, why) for channel, why in hidden.items()}
     available = [o for o in offers if o.candidate.channel not in hidden]
     if not available:
-        return _Verdict(1, removed, refusal=rules.step_1_refuses(list(hidden.values())))
+        return _Verdict(1, removed, refusal=step_1_refuses(list(hidden.values())))
 
     for step, refuses in _REFUSE_THE_REQUEST:
         refusal = refuses(available, request.amount)

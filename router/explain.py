@@ -1,9 +1,9 @@
 """A decision in plain sentences, for the person who is asked why a payment took this channel."""
 
 from router.decision import Decision, Seen
-from router.facts import Candidate, ChannelFacts, LastAttempt
-from router.reasons import Hidden, Refusal
-from router.rules import counted_last_attempt
+from router.facts import Candidate, LastAttempt
+from router.reasons import Hidden, Refusal, yuan
+from router.rules import LIMITS, Offer, counted_last_attempt
 
 _HIDDEN = {
     Hidden.RULE_DISABLED: "its rule is disabled",
@@ -37,6 +37,8 @@ def _step_1(decision: Decision) -> str:
     left_out = "; ".join(f"{seen.channel}, {_HIDDEN[Hidden(str(seen.reason))]}" for seen in hidden)
     if decision.refused_by_step != 1:
         return f"Step 1: left out {left_out}."
+    if decision.refusal == Refusal.SIGNING_IN_PROGRESS:
+        return f"Step 1: refused, the card is just being signed. Left out {left_out}."
     if decision.refusal == Refusal.CARD_NEEDS_SIGNING:
         return f"Step 1: refused, the card has to be signed first. Left out {left_out}."
     return f"Step 1: refused, no channel is available. Left out {left_out}."
@@ -45,9 +47,9 @@ def _step_1(decision: Decision) -> str:
 def _refused_whole(decision: Decision) -> str:
     step = f"Step {decision.refused_by_step}: refused,"
     if decision.refusal == Refusal.SINGLE_LIMIT_EXCEEDED:
-        largest = _yuan(decision.max_single_limit or 0)
+        largest = yuan(decision.max_single_limit)
         return (
-            f"{step} {_yuan(decision.request.amount)} is above the largest single limit of any available channel, "
+            f"{step} {yuan(decision.request.amount)} is above the largest single limit of any available channel, "
             f"{largest}."
         )
     return (
@@ -60,14 +62,14 @@ def _step_5(decision: Decision) -> str:
     if decision.refusal == Refusal.NO_ELIGIBLE_CHANNEL:
         return f"Step 5: refused, each channel is over a limit of its own. {dropped}."
     if decision.chosen_by_step == 5:
-        fee = _yuan(decision.fee or 0)
+        fee = yuan(decision.fee)
         only = f"{decision.chosen} is chosen, it is the only one left; its fee is {fee}"
         return f"Step 5: {only}. {dropped}." if dropped else f"Step 5: {only}."
     return f"Step 5: {dropped}." if dropped else ""
 
 
 def _step_6(decision: Decision) -> str:
-    return "Step 6: ranked by fee: " + ", ".join(f"{seen.channel} {_yuan(seen.fee)}" for seen in decision.ranked) + "."
+    return "Step 6: ranked by fee: " + ", ".join(f"{seen.channel} {yuan(seen.fee)}" for seen in decision.ranked) + "."
 
 
 def _step_7_to_9(decision: Decision) -> str:
@@ -93,28 +95,15 @@ def _blame(last: LastAttempt | None) -> str:
 def _limits_failed(decision: Decision, step: int | None) -> str:
     by_channel = {candidate.channel: candidate for candidate in decision.candidates}
     return "; ".join(
-        f"{seen.channel} {_limit(seen, by_channel[seen.channel], decision.facts[seen.channel])}"
+        f"{seen.channel} {_limit(seen, by_channel[seen.channel], decision)}"
         for seen in decision.trace
         if seen.removed_by_step == step
     )
 
 
-def _limit(seen: Seen, rule: Candidate, facts: ChannelFacts) -> str:
-    match seen.reason:
-        case Refusal.SINGLE_LIMIT_EXCEEDED:
-            return f"takes at most {_yuan(rule.single_limit or 0)} at once"
-        case Refusal.DAILY_LIMIT_EXCEEDED:
-            return f"takes at most {_yuan(rule.daily_limit or 0)} a day, of which {_yuan(facts.used_today)} are used"
-        case Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED:
-            failures, allowed = facts.insufficient_today, rule.daily_insufficient_limit
-            return f"has {failures} of {allowed} failures for insufficient balance that are allowed a day"
-        case Refusal.CHANNEL_TOTAL_EXCEEDED:
-            total, used = _yuan(rule.channel_daily_total or 0), _yuan(facts.channel_used_today)
-            return f"takes at most {total} a day from all users, of which {used} are used"
-        case _:
-            total, used = _yuan(rule.card_daily_limit or 0), _yuan(facts.card_used_today)
-            return f"takes at most {total} a day from this card, of which {used} are used"
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100}.{fen % 100:02d} yuan"
+def _limit(seen: Seen, rule: Candidate, decision: Decision) -> str:
+    offer = Offer(rule, decision.facts[seen.channel], seen.fee)
+    # Limits may share a refusal: the one that is exceeded is told.
+    of_refusal = [limit for limit in LIMITS if limit.refusal == seen.reason]
+    exceeded = [limit for limit in of_refusal if not limit.fits(offer, decision.request.amount)]
+    return (exceeded or of_refusal)[0].says(rule, offer.facts)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from router.fees import Fee
+from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
 Blame = Literal["payer", "channel", "platform"]
 Signing = Literal["ready", "needs_signing", "signing_in_progress"]
@@ -50,7 +51,7 @@ class ChannelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One route rule (channel, scene, bank) with what is known of its channel now. A limit of None is no limit.
+    """One route rule (channel, scene, bank) with what is known of its channel now, and the limits of both.
 
     `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
     that may sign by SMS, or by an SMS at each payment while the customer is present.
@@ -64,12 +65,9 @@ class Candidate:
     channel_on: bool = True
     in_maintenance: bool = False
     signing: Signing = "ready"
-    single_limit: int | None = None
-    daily_limit: int | None = None
-    daily_insufficient_limit: int | None = None
     priority: int = 0
-    channel_daily_total: int | None = None
-    card_daily_limit: int | None = None
+    limits: RuleLimits = NO_RULE_LIMITS
+    channel_limits: ChannelLimits = NO_CHANNEL_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

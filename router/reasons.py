@@ -1,4 +1,4 @@
-"""The words a decision uses for what it refused and why a channel is not in it."""
+"""The words a decision uses for what it refused, why a channel is not in it, and amounts."""
 
 from enum import StrEnum
 
@@ -8,6 +8,7 @@ class Refusal(StrEnum):
 
     NO_CHANNEL_AVAILABLE = "no_channel_available"
     CARD_NEEDS_SIGNING = "card_needs_signing"
+    SIGNING_IN_PROGRESS = "signing_in_progress"
     SINGLE_LIMIT_EXCEEDED = "single_limit_exceeded"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
     DAILY_INSUFFICIENT_BALANCE_EXCEEDED = "daily_insufficient_balance_exceeded"
@@ -24,3 +25,9 @@ class Hidden(StrEnum):
     IN_MAINTENANCE = "in_maintenance"
     NEEDS_SIGNING = "needs_signing"
     SIGNING_IN_PROGRESS = "signing_in_progress"
+
+
+def yuan(fen: int | None) -> str:
+    """An amount as people read it; None is nothing."""
+    fen = fen or 0
+    return f"{fen // 100}.{fen % 100:02d} yuan"

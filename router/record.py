@@ -1,23 +1,29 @@
 """A decision as JSON: the record stored with its payment, and the answer of `/v1/routes`.
 
 The record is compact (what is at its default is left out) and whole: the decision can be made again from it alone.
+New records are of format 2; those of format 1 are read by `router.record_1`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from router import record_1
 from router.decision import Decision, Seen
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.fees import fee_to_json, parse_fee
+from router.limits import ChannelLimits, RuleLimits
 from router.reasons import Refusal
 
-RECORD_FORMAT: Final = 1
+RECORD_FORMAT: Final = 2
 """Raised when the form of the record changes, so that old payments stay readable."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_CANDIDATE_DEFAULTS: Final = tuple((f.name, f.default) for f in fields(Candidate) if f.default is not MISSING)
+_LIMITS: Final = frozenset({"limits", "channel_limits"})
+_CANDIDATE_DEFAULTS: Final = tuple(
+    (f.name, f.default) for f in fields(Candidate) if f.default is not MISSING and f.name not in _LIMITS
+)
 _FACTS_DEFAULTS: Final = tuple((f.name, f.default) for f in fields(ChannelFacts) if f.name != "last_attempt")
 _ANSWER_FIELDS: Final = (
     "chosen",
@@ -28,6 +34,7 @@ _ANSWER_FIELDS: Final = (
     "fee",
     "saved_against_next",
 )
+_CandidateReader = Callable[[Mapping[str, Any], RouteRequest], Candidate]
 _SEEN_DEFAULTS: Final = (("removed_by_step", None), ("reason", None), ("rank", None))
 
 
@@ -57,9 +64,9 @@ def to_record(decision: Decision) -> dict[str, object]:
 def from_record(record: Mapping[str, Any]) -> Decision:
     """The decision as it was made then, not made again (that is `replay`). Raises RecordError."""
     try:
-        if record["format"] != RECORD_FORMAT:
-            raise RecordError(f"the decision record is of format {record['format']}, not {RECORD_FORMAT}")
-        return _decision_from_json(record)
+        if record["format"] not in _CANDIDATE_READERS:
+            raise RecordError(f"the decision record is of format {record['format']}, which is not known here")
+        return _decision_from_json(record, _CANDIDATE_READERS[record["format"]])
     except RecordError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -112,6 +119,10 @@ def _candidate_to_json(candidate: Candidate) -> dict[str, object]:
     told = _unless_default(candidate, _CANDIDATE_DEFAULTS)
     told["channel"] = candidate.channel
     told["fee"] = fee_to_json(candidate.fee)
+    if limits := candidate.limits.to_json():
+        told["limits"] = limits
+    if channel_limits := candidate.channel_limits.to_json():
+        told["channel_limits"] = channel_limits
     return told
 
 
@@ -143,9 +154,9 @@ def _time_to_json(time: datetime) -> str:
     return time.astimezone(UTC).isoformat()
 
 
-def _decision_from_json(record: Mapping[str, Any]) -> Decision:
+def _decision_from_json(record: Mapping[str, Any], candidate_from_json: _CandidateReader) -> Decision:
     request = _request_from_json(record["request"])
-    candidates = tuple(_candidate_from_json(told, request) for told in record["candidates"])
+    candidates = tuple(candidate_from_json(told, request) for told in record["candidates"])
     facts = record.get("facts", {})
     refusal = record.get("refusal")
     return Decision(
@@ -176,7 +187,10 @@ def _request_from_json(told: Mapping[str, Any]) -> RouteRequest:
 
 
 def _candidate_from_json(told: Mapping[str, Any], request: RouteRequest) -> Candidate:
-    return Candidate(**{**told, "scene": request.scene, "bank": request.bank, "fee": parse_fee(told["fee"])})
+    of_request = {"scene": request.scene, "bank": request.bank, "fee": parse_fee(told["fee"])}
+    limits = RuleLimits.from_json(told.get("limits", {}))
+    channel_limits = ChannelLimits.from_json(told.get("channel_limits", {}))
+    return Candidate(**{**told, **of_request, "limits": limits, "channel_limits": channel_limits})
 
 
 def _facts_from_json(told: Mapping[str, Any]) -> ChannelFacts:
@@ -191,3 +205,9 @@ def _attempt_from_json(told: Mapping[str, Any]) -> LastAttempt:
         blame=told.get("blame"),
         finished_at=None if finished_at is None else datetime.fromisoformat(finished_at),
     )
+
+
+_CANDIDATE_READERS: Final[Mapping[int, _CandidateReader]] = {
+    record_1.FORMAT: record_1.candidate_from_json,
+    RECORD_FORMAT: _candidate_from_json,
+}

@@ -1,4 +1,4 @@
-"""The nine rules, each a small function that says its sentence of the specification.
+"""The nine rules, each a small function that says its sentence of the specification, and the table of limits.
 
 Rules look at what they are given and answer; the order in which they are asked is `decide`'s. Limits are inclusive and
 a limit of None is no limit.
@@ -6,9 +6,10 @@ a limit of None is no limit.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
-from router.reasons import Hidden, Refusal
+from router.reasons import Hidden, Refusal, yuan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,13 @@ def step_1_hides(candidate: Candidate) -> Hidden | None:
 
 
 def step_1_refuses(hidden: Sequence[Hidden]) -> Refusal:
-    """None is available; the card needs signing if that alone stands between it and some channel."""
-    if Hidden.NEEDS_SIGNING in hidden or Hidden.SIGNING_IN_PROGRESS in hidden:
+    """None is available; a signing in progress, else a signing that is needed, is told if it alone hides some channel.
+
+    Signing is the last reason of step 1: a channel that has it has no other.
+    """
+    if Hidden.SIGNING_IN_PROGRESS in hidden:
+        return Refusal.SIGNING_IN_PROGRESS
+    if Hidden.NEEDS_SIGNING in hidden:
         return Refusal.CARD_NEEDS_SIGNING
     return Refusal.NO_CHANNEL_AVAILABLE
 
@@ -68,9 +74,9 @@ def step_4_refuses_card(available: Sequence[Offer], amount: int) -> Refusal | No
 
 def step_5_drops(offer: Offer, amount: int) -> Refusal | None:
     """A channel that fails one of the limits by itself is dropped; the first limit it fails is told."""
-    for refusal, within in _LIMITS:
-        if not within(offer, amount):
-            return refusal
+    for limit in LIMITS:
+        if not limit.fits(offer, amount):
+            return limit.refusal
     return None
 
 
@@ -98,32 +104,11 @@ def largest_single_limit(available: Sequence[Offer]) -> int | None:
     """None as soon as one channel has no single limit."""
     largest = 0
     for offer in available:
-        limit = offer.candidate.single_limit
+        limit = offer.candidate.limits.single_limit
         if limit is None:
             return None
         largest = max(largest, limit)
     return largest
-
-
-def within_single_limit(offer: Offer, amount: int) -> bool:
-    return _fits(amount, offer.candidate.single_limit)
-
-
-def within_daily_limit(offer: Offer, amount: int) -> bool:
-    return _fits(offer.facts.used_today + amount, offer.candidate.daily_limit)
-
-
-def within_insufficient_limit(offer: Offer, _amount: int) -> bool:
-    limit = offer.candidate.daily_insufficient_limit
-    return limit is None or offer.facts.insufficient_today < limit
-
-
-def within_channel_total(offer: Offer, amount: int) -> bool:
-    return _fits(offer.facts.channel_used_today + amount, offer.candidate.channel_daily_total)
-
-
-def within_card_limit(offer: Offer, amount: int) -> bool:
-    return _fits(offer.facts.card_used_today + amount, offer.candidate.card_daily_limit)
 
 
 def counted_last_attempt(facts: ChannelFacts, request: RouteRequest) -> LastAttempt | None:
@@ -134,18 +119,83 @@ def counted_last_attempt(facts: ChannelFacts, request: RouteRequest) -> LastAtte
     return None if request.now - last.finished_at > request.last_attempt_max_age else last
 
 
-def _fits(total: int, limit: int | None) -> bool:
-    return limit is None or total <= limit
-
-
 def _fee_then_priority_then_code(offer: Offer) -> tuple[int, int, str]:
     return offer.fee, -offer.candidate.priority, offer.candidate.channel
 
 
-_LIMITS: tuple[tuple[Refusal, Callable[[Offer, int], bool]], ...] = (
-    (Refusal.SINGLE_LIMIT_EXCEEDED, within_single_limit),
-    (Refusal.DAILY_LIMIT_EXCEEDED, within_daily_limit),
-    (Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED, within_insufficient_limit),
-    (Refusal.CHANNEL_TOTAL_EXCEEDED, within_channel_total),
-    (Refusal.CARD_LIMIT_EXCEEDED, within_card_limit),
+# The limits: first whether an offer keeps each one for this amount, then the table.
+
+
+def within_single_limit(offer: Offer, amount: int) -> bool:
+    limit = offer.candidate.limits.single_limit
+    return limit is None or amount <= limit
+
+
+def within_daily_limit(offer: Offer, amount: int) -> bool:
+    limit = offer.candidate.limits.daily_limit
+    return limit is None or offer.facts.used_today + amount <= limit
+
+
+def within_insufficient_limit(offer: Offer, _amount: int) -> bool:
+    limit = offer.candidate.limits.daily_insufficient_limit
+    return limit is None or offer.facts.insufficient_today < limit
+
+
+def within_channel_total(offer: Offer, amount: int) -> bool:
+    limit = offer.candidate.channel_limits.daily_total
+    return limit is None or offer.facts.channel_used_today + amount <= limit
+
+
+def within_card_limit(offer: Offer, amount: int) -> bool:
+    limit = offer.candidate.limits.card_daily_limit
+    return limit is None or offer.facts.card_used_today + amount <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit: what it gives where it is exceeded, whether an offer keeps it, and what is said of one that does not."""
+
+    refusal: Refusal
+    fits: Callable[[Offer, int], bool]
+    says: Callable[[Candidate, ChannelFacts], str]
+
+
+LIMITS: Final[tuple[Limit, ...]] = (
+    Limit(
+        Refusal.SINGLE_LIMIT_EXCEEDED,
+        within_single_limit,
+        lambda rule, _facts: f"takes at most {yuan(rule.limits.single_limit)} at once",
+    ),
+    Limit(
+        Refusal.DAILY_LIMIT_EXCEEDED,
+        within_daily_limit,
+        lambda rule, facts: (
+            f"takes at most {yuan(rule.limits.daily_limit)} a day, of which {yuan(facts.used_today)} are used"
+        ),
+    ),
+    Limit(
+        Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED,
+        within_insufficient_limit,
+        lambda rule, facts: (
+            f"has {facts.insufficient_today} of {rule.limits.daily_insufficient_limit} failures "
+            "for insufficient balance that are allowed a day"
+        ),
+    ),
+    Limit(
+        Refusal.CHANNEL_TOTAL_EXCEEDED,
+        within_channel_total,
+        lambda rule, facts: (
+            f"takes at most {yuan(rule.channel_limits.daily_total)} a day from all users, "
+            f"of which {yuan(facts.channel_used_today)} are used"
+        ),
+    ),
+    Limit(
+        Refusal.CARD_LIMIT_EXCEEDED,
+        within_card_limit,
+        lambda rule, facts: (
+            f"takes at most {yuan(rule.limits.card_daily_limit)} a day from this card, "
+            f"of which {yuan(facts.card_used_today)} are used"
+        ),
+    ),
 )
+"""In the order in which a channel that exceeds several tells them."""

@@ -48,6 +48,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AccountSettings,
     Authenticate,
@@ -56,10 +57,8 @@ from gateway.ports import (
     CallbackRejectedError,
     CallbackRequest,
     Declaration,
-    NotFoundRule,
     NotSentError,
     Pay,
-    PollPlan,
     Query,
     QueryAuthentication,
     Transport,
@@ -76,13 +75,18 @@ _DECLARATION: Final = Declaration(
     provider="allinpay",
     scenes=frozenset({Scene.WITHHOLD}),
     has_callbacks=False,
-    poll_plan=PollPlan((300.0,)),  # "query about 5 min later, repeatedly" (H)
-    # 1002 is "empty result set": the demo (H) concludes nothing from it, sister platforms read "not received" (M).
-    # A merchant's notes say that 200004 leaves out what is still in process (M), so 1002 may also be an order that the
-    # bank has not answered yet: the time counts more than the number of answers. Lengthen it in the account where
-    # the merchant's contract promises nothing better.
-    not_found=NotFoundRule(answers=3, over_s=1800.0),
-    answer_timeout_s=60.0,  # no source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling
+    terms={
+        Product.PAYMENT: Terms(
+            poll_gaps_s=(300.0,),  # "query about 5 min later, repeatedly" (H)
+            # 1002 is "empty result set": the demo (H) concludes nothing from it, sister platforms read "not received"
+            # (M). A merchant's notes say that 200004 leaves out what is still in process (M), so 1002 may also be an
+            # order that the bank has not answered yet: the time counts more than the number of answers. Lengthen it in
+            # the account where the merchant's contract promises nothing better.
+            not_found=NotFoundRule(answers=3, over_s=1800.0),
+            # No source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling.
+            answer_timeout_s=60.0,
+        )
+    },
     authenticates_silently=False,
     identity=frozenset({"merchant_id"}),
 )
@@ -189,7 +193,7 @@ class Allinpay:
         return sealed(f"<AIPG>{opening}{body}</AIPG>", self._merchant_key)
 
     async def _exchange(self, req_sn: str, body: bytes) -> Element | Outcome:
-        timeout = httpx.Timeout(self.declaration.answer_timeout_s, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(self.declaration.terms[Product.PAYMENT].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
         request = httpx.Request(
             "POST",
             self._url.copy_merge_params({"MERCHANT_ID": self._merchant_id, "REQ_SN": req_sn}),

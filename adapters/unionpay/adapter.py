@@ -44,6 +44,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AccountSettings,
     Authenticate,
@@ -52,10 +53,8 @@ from gateway.ports import (
     CallbackRejectedError,
     CallbackRequest,
     Declaration,
-    NotFoundRule,
     NotSentError,
     Pay,
-    PollPlan,
     Query,
     QueryAuthentication,
     Transport,
@@ -64,15 +63,20 @@ from gateway.ports import (
 
 __all__ = ["UnionPay"]
 
+# "At most 6 queries with gaps 1, 2, 4, 8, 16, 32 s" (H); code 37 punishes more. 300 s afterwards is our choice.
+POLL_GAPS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0)
+ANSWER_TIMEOUT_S: Final = 30.0  # the demo's read timeout (H)
+
 DECLARATION: Final = Declaration(
     provider="unionpay",
     scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
     has_callbacks=True,
-    # "At most 6 queries with gaps 1, 2, 4, 8, 16, 32 s" (H); code 37 punishes more. 300 s afterwards is our choice.
-    poll_plan=PollPlan((1, 2, 4, 8, 16, 32, 300)),
-    # 34 is "not a failure, ask again; the final word is the statement" (H): a day, unless the account knows better.
-    not_found=NotFoundRule(answers=6, over_s=24 * 3600),
-    answer_timeout_s=30,  # the demo's read timeout (H)
+    terms={
+        # 34 is "not a failure, ask again; the final word is the statement" (H): a day, unless the account knows better.
+        Product.PAYMENT: Terms(POLL_GAPS_S, NotFoundRule(answers=6, over_s=24 * 3600), ANSWER_TIMEOUT_S),
+        # No source says what "not found" proves of an opened card.
+        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+    },
     authenticates_silently=True,
     identity=frozenset({"mer_id"}),
 )
@@ -99,7 +103,7 @@ class UnionPay:
     """One merchant account at UnionPay.
 
     Settings: `base_url` (before `/gateway/api/...`), `mer_id` (15 digits), `tr_id` (token requester), optional
-    `signer_cn` and what `accounts.declared` reads. Secrets: `merchant_private_key`, `merchant_certificate`,
+    `signer_cn`. Secrets: `merchant_private_key`, `merchant_certificate`,
     `root_certificate`, `middle_certificate` (all PEM). `clock` tells when certificates must be valid, and nothing
     else. Raises AccountError.
     """
@@ -129,13 +133,13 @@ class UnionPay:
         """Open the card by back call (79/00); the answer is final and brings the token."""
         fields = self._order(OPEN_CARD, command.number, command.submitted_at)
         fields |= card_fields(command.card) | {"tokenPayData": f"{{trId={self._tr_id}&tokenType=01}}"}
-        answer = await self._commit(BACK_PATH, fields)
+        answer = await self._commit(BACK_PATH, fields, Product.AUTHENTICATION)
         return answer if isinstance(answer, (NotSent, Unknown)) else _read_opening(answer)
 
     async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
         """Ask for the opening by its order (78/02)."""
         fields = self._order(OPEN_QUERY, command.number, command.submitted_at)
-        answer = await self._commit(BACK_PATH, fields)
+        answer = await self._commit(BACK_PATH, fields, Product.AUTHENTICATION)
         return answer if isinstance(answer, (NotSent, Unknown)) else _read_open_query(answer)
 
     async def pay(self, command: Pay) -> Outcome:
@@ -144,13 +148,13 @@ class UnionPay:
             return Declined(F.CARD_UNSUPPORTED)  # nothing was sent, nothing can have moved
         if command.scene is Scene.QUICK_CHARGE and not command.agreement_no:
             return Declined(F.AGREEMENT_VOID)
-        answer = await self._commit(BACK_PATH, self._payment(command))
+        answer = await self._commit(BACK_PATH, self._payment(command), Product.PAYMENT)
         return answer if isinstance(answer, (NotSent, Unknown)) else _read_submission(answer)
 
     async def query(self, command: Query) -> Outcome:
         """Ask for the order (00/00) by its number and submission time."""
         fields = self._order(ORDER_QUERY, command.number, command.submitted_at)
-        answer = await self._commit(QUERY_PATH, fields)
+        answer = await self._commit(QUERY_PATH, fields, Product.PAYMENT)
         return answer if isinstance(answer, (NotSent, Unknown)) else _read_query(answer)
 
     def read_callback(self, request: CallbackRequest) -> Callback:
@@ -195,10 +199,10 @@ class UnionPay:
             return fields | {"tokenPayData": f"{{token={command.agreement_no}&trId={self._tr_id}}}"}
         return fields | card_fields(command.card)
 
-    async def _commit(self, path: str, fields: dict[str, str]) -> Fields | NotSent | Unknown:
+    async def _commit(self, path: str, fields: dict[str, str], product: Product) -> Fields | NotSent | Unknown:
         """Send once and believe the answer only if UnionPay signed it about this order."""
         signature = rsa_sign(self._key, digest(fields, "utf-8"), SHA256)
-        timeout_s = self.declaration.answer_timeout_s
+        timeout_s = self.declaration.terms[product].answer_timeout_s
         request = httpx.Request(
             "POST",
             self._base_url + path,

@@ -12,11 +12,12 @@ from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK
 from gateway.domain.catalogue_content import AccountContent, can_authenticate, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
-from gateway.ports import NotSentError
+from gateway.domain.terms import OwnTerms, Product
+from gateway.ports import Declaration, NotSentError
 from gateway.settings import SAMPLE_KEYS
 
 ALL_BANKS = "all"
-PACE = ("poll_gaps_s", "not_found", "answer_timeout_s")
+TERMS = ("poll_gaps_s", "not_found", "answer_timeout_s")
 
 Problems = Iterator[str]
 
@@ -28,18 +29,29 @@ def is_sample_key(key_hash: bytes) -> bool:
 
 def account_content(shape: AccountShape) -> AccountContent:
     """An account without its shape. Its provider must be known."""
-    rule = shape.not_found
+    declaration = declaration_of(shape.provider)
     return AccountContent(
         code=shape.code,
         provider=shape.provider,
         settings=shape.settings,
         secrets=shape.secrets,
-        poll_gaps_s=tuple(map(float, shape.poll_gaps_s)) if shape.poll_gaps_s else None,
-        not_found_answers=rule.answers if rule else None,
-        not_found_over_s=float(rule.over_s) if rule else None,
-        answer_timeout_s=float(shape.answer_timeout_s) if shape.answer_timeout_s else None,
-        identity=declaration_of(shape.provider).identity,
+        terms=_own_terms(shape, declaration),
+        identity=declaration.identity,
     )
+
+
+def _own_terms(shape: AccountShape, declaration: Declaration) -> dict[Product, OwnTerms]:
+    """What stands beside settings is said of payments, and the answer's time of every product of the provider."""
+    said = {product: terms.said() for product, terms in shape.terms.items()}
+    for product in declaration.terms:
+        flat = {name: value for name, value in shape.said().items() if product in _speaks_of(name)}
+        said[product] = flat | said.get(product, {})
+    return {product: OwnTerms(**told) for product, told in said.items() if told}
+
+
+def _speaks_of(name: str) -> tuple[Product, ...]:
+    """The products that a term is said of where it stands beside settings."""
+    return tuple(Product) if name == "answer_timeout_s" else (Product.PAYMENT,)
 
 
 def hash_of(key: KeyShape) -> bytes:
@@ -74,7 +86,8 @@ def warnings_of(merchants: list[MerchantShape]) -> Problems:
         channels = {channel.code: channel for channel in merchant.channels}
         for position, rule in enumerate(merchant.rules):
             path = f"merchants[{number}].rules[{position}]"
-            if rule.single_limit and rule.daily_limit and rule.single_limit > rule.daily_limit:
+            single, daily = rule.limits.single_limit, rule.limits.daily_limit
+            if single and daily and single > daily:
                 yield f"{path}.single_limit: is above daily_limit, which stops such payments anyway"
             modes = channels[rule.channel].authentication
             if ANY_BANK not in modes and CARD_SCENES.intersection(rule.scenes):
@@ -118,7 +131,11 @@ def _account_problems(path: str, account: AccountShape) -> Problems:
     if account.provider not in PROVIDERS:
         yield f"{path}.provider: {_unknown(account.provider, 'provider', PROVIDERS)}"
         return
-    misplaced = [name for name in PACE if name in account.settings]
+    for product, terms in account.terms.items():
+        for name in terms.said():
+            if name in account.said() and product in _speaks_of(name):
+                yield f"{path}.{name}: is said by terms.{product}.{name} too: say it once"
+    misplaced = [name for name in (*TERMS, "terms") if name in account.settings]
     for name in misplaced:
         yield f"{path}.settings.{name}: belongs beside settings, not in it"
     if misplaced:

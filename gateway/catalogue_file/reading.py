@@ -69,6 +69,8 @@ def _said(details: ErrorDetails) -> tuple[str, str]:
     """Path and problem, in our words."""
     path = ""
     for part in details["loc"]:
+        if part == "[key]":
+            continue  # it is the name itself that is wrong
         path = f"{path}[{part}]" if isinstance(part, int) else joined(path, part)
     context = details.get("ctx", {})
     if details["type"] == "catalogue":
@@ -114,7 +116,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
                 on=channel.on,
                 authentication=channel.authentication,
                 authentication_fee=channel.authentication_fee,
-                daily_total=channel.daily_total,
+                limits=channel.limits,
             )
             for channel in shape.channels
         ),
@@ -132,10 +134,7 @@ def _rows(rule: RuleShape) -> list[RuleContent]:
             enabled=rule.enabled,
             fee=rule.fee,
             priority=rule.priority,
-            single_limit=rule.single_limit,
-            daily_limit=rule.daily_limit,
-            daily_insufficient_limit=rule.daily_insufficient_limit,
-            card_daily_limit=rule.card_daily_limit,
+            limits=rule.limits,
         )
         for scene in rule.scenes
         for bank in banks_of(rule)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,6 +15,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -22,11 +24,14 @@ from pydantic_core import PydanticCustomError
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
+from gateway.limit_fields import given, with_limits
 from router.fees import MAX_FEN, Fee, FeeError, parse_fee
+from router.limits import ChannelLimits, RuleLimits
 
 MAX_NAME, MAX_NOTE, MAX_URL = 100, 500, 2000
 MAX_OF_EACH = 10_000
-MAX_GAPS, MAX_SECONDS = 50, 30 * 86_400
+MAX_SECONDS = 30 * 86_400
 MAX_INT32 = 2**31 - 1
 MIN_KEY, MAX_KEY = 16, 200
 # Standard Webhooks asks for 24 to 64 random bytes.
@@ -115,11 +120,11 @@ Code = Annotated[str, AfterValidator(_code)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
-Limit = Annotated[int, Field(gt=0, le=MAX_FEN)]
 Count = Annotated[int, Field(gt=0, le=MAX_INT32)]
 # TOML and YAML have no enumerations: their texts are read, and everything else about types stays strict.
 SceneName = Annotated[Scene, Field(strict=False)]
 ModeName = Annotated[AuthenticationMode, Field(strict=False)]
+ProductName = Annotated[Product, Field(strict=False)]
 
 
 class Shape(BaseModel):
@@ -180,18 +185,55 @@ class NotFoundShape(Shape):
     over_s: Seconds
 
 
-class AccountShape(Shape):
-    """`[[merchants.accounts]]`. What settings and secrets must hold is the adapter's to say."""
+def _or_never(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    if isinstance(value, str):
+        if value != NEVER:
+            raise _problem(f'must be {{answers, over_s}} or "{NEVER}"')
+        return value
+    return read(value)
+
+
+if TYPE_CHECKING:
+    NotFound: TypeAlias = NotFoundShape | Never
+else:
+    # Not a union: the problems of one would be told once for each of its parts.
+    NotFound = Annotated[NotFoundShape, WrapValidator(_or_never)]
+
+
+class TermsShape(Shape):
+    """The terms of one product: `[merchants.accounts.terms.<product>]`."""
+
+    poll_gaps_s: Annotated[list[Seconds], Field(min_length=1, max_length=MAX_POLL_GAPS)] | None = None
+    not_found: NotFound | None = None
+    answer_timeout_s: Annotated[float, Field(gt=0, le=MAX_ANSWER_TIMEOUT_S, allow_inf_nan=False)] | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is said here, as the fields of `OwnTerms`."""
+        told: dict[str, Any] = {}
+        if self.poll_gaps_s is not None:
+            told["poll_gaps_s"] = tuple(map(float, self.poll_gaps_s))
+        if self.not_found is not None:
+            rule = self.not_found
+            told["not_found"] = NEVER if rule == NEVER else NotFoundRule(rule.answers, float(rule.over_s))
+        if self.answer_timeout_s is not None:
+            told["answer_timeout_s"] = float(self.answer_timeout_s)
+        return told
+
+
+class AccountShape(TermsShape):
+    """`[[merchants.accounts]]`. What settings and secrets must hold is the adapter's to say.
+
+    Terms that stand here, and not in `terms`, are those of payments; `answer_timeout_s` is that of every product.
+    """
 
     code: Code
     provider: str
     settings: Annotated[dict[str, Any], AfterValidator(_json)] = {}
     secrets: dict[str, str] = Field(default={}, repr=False)
-    poll_gaps_s: Annotated[list[Seconds], Field(min_length=1, max_length=MAX_GAPS)] | None = None
-    not_found: NotFoundShape | None = None
-    answer_timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] | None = None
+    terms: dict[ProductName, TermsShape] = {}
 
 
+@with_limits(ChannelLimits, Field(gt=0))
 class ChannelShape(Shape):
     """`[[merchants.channels]]`."""
 
@@ -201,7 +243,10 @@ class ChannelShape(Shape):
     on: bool = True
     authentication: dict[str, ModeName] = Field(min_length=1)
     authentication_fee: Fen = 0
-    daily_total: Limit | None = None
+
+    @property
+    def limits(self) -> ChannelLimits:
+        return given(ChannelLimits, self)
 
 
 class WindowShape(Shape):
@@ -217,6 +262,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+@with_limits(RuleLimits, Field(gt=0))
 class RuleShape(Shape):
     """`[[merchants.rules]]`: one row for every scene and bank that it names."""
 
@@ -230,10 +276,10 @@ class RuleShape(Shape):
     enabled: bool = True
     fee: Annotated[Any, AfterValidator(_fee)]
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
-    single_limit: Limit | None = None
-    daily_limit: Limit | None = None
-    daily_insufficient_limit: Count | None = None
-    card_daily_limit: Limit | None = None
+
+    @property
+    def limits(self) -> RuleLimits:
+        return given(RuleLimits, self)
 
 
 class MerchantShape(Shape):

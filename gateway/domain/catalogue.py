@@ -12,7 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import OwnTerms, Product
 from router.fees import Fee
+from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
 
 class AuthenticationMode(StrEnum):
@@ -80,16 +82,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A merchant's contract with a provider. Poll plan and not-found rule override the adapter's where given."""
+    """A merchant's contract with a provider. `terms`: what it says otherwise than the adapter declares."""
 
     merchant_id: UUID
     code: str
     provider: str
     settings: Mapping[str, Any]
-    poll_gaps_s: tuple[float, ...] | None = None
-    not_found_answers: int | None = None
-    not_found_over_s: float | None = None
-    answer_timeout_s: float | None = None
+    terms: Mapping[Product, OwnTerms] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -106,8 +105,7 @@ class Channel:
     """Bank code (or ANY_BANK) → mode; no entry: the channel cannot take cards of that bank."""
     authentication_fee: int = 0
     """What one authentication costs, in fen."""
-    daily_total: int | None = None
-    """Optional: total per business day over all users, in fen."""
+    limits: ChannelLimits = NO_CHANNEL_LIMITS
 
     def mode(self, bank: str) -> AuthenticationMode | None:
         """How cards of this bank are authenticated here."""
@@ -128,7 +126,7 @@ class MaintenanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One row (channel, scene, bank): limits in fen (None: no limit), fee, priority, enabled."""
+    """One row (channel, scene, bank): fee, priority, limits, enabled."""
 
     merchant_id: UUID
     channel: str
@@ -137,10 +135,7 @@ class RouteRule:
     enabled: bool
     fee: Fee
     priority: int = 0
-    single_limit: int | None = None
-    daily_limit: int | None = None
-    daily_insufficient_limit: int | None = None
-    card_daily_limit: int | None = None
+    limits: RuleLimits = NO_RULE_LIMITS
 
 
 class Catalogue:
@@ -173,8 +168,8 @@ class Catalogue:
         for rule in rules:
             self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
 
-        self._with_totals = {c.merchant_id for c in channels if c.daily_total is not None}
-        self._with_totals |= {r.merchant_id for r in rules if r.card_daily_limit is not None}
+        self._with_totals = {c.merchant_id for c in channels if c.limits.any_shared}
+        self._with_totals |= {r.merchant_id for r in rules if r.limits.any_shared}
 
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
@@ -186,7 +181,7 @@ class Catalogue:
         return any(window.starts_at <= now < window.ends_at for window in windows)
 
     def has_totals(self, merchant_id: UUID) -> bool:
-        """Whether any of the optional totals (per channel over all users, per card) is configured."""
+        """Whether a limit is configured that counts what others did too (per channel over all users, per card)."""
         return merchant_id in self._with_totals
 
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:

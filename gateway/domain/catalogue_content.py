@@ -6,13 +6,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import OwnTerms, Product
 from router.fees import Fee
+from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix that Standard Webhooks prescribes
 MAX_LIVE_SECRETS = 2
@@ -69,10 +70,7 @@ class AccountContent:
     provider: str
     settings: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
-    poll_gaps_s: tuple[float, ...] | None = None
-    not_found_answers: int | None = None
-    not_found_over_s: float | None = None
-    answer_timeout_s: float | None = None
+    terms: Mapping[Product, OwnTerms] = field(default_factory=dict)
     identity: frozenset[str] = frozenset()
     """Names of the settings that its provider declares never to change."""
 
@@ -87,7 +85,7 @@ class ChannelContent:
     on: bool
     authentication: Mapping[str, AuthenticationMode]
     authentication_fee: int = 0
-    daily_total: int | None = None
+    limits: ChannelLimits = NO_CHANNEL_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class WindowContent:
 
 @dataclass(frozen=True, slots=True)
 class RuleContent:
-    """One row (channel, scene, bank); limits in fen, None is no limit."""
+    """One row (channel, scene, bank)."""
 
     channel: str
     scene: Scene
@@ -110,10 +108,7 @@ class RuleContent:
     enabled: bool
     fee: Fee
     priority: int = 0
-    single_limit: int | None = None
-    daily_limit: int | None = None
-    daily_insufficient_limit: int | None = None
-    card_daily_limit: int | None = None
+    limits: RuleLimits = NO_RULE_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +133,6 @@ class CatalogueFile:
     merchants: tuple[MerchantContent, ...]
     warnings: tuple[str, ...] = ()
     """What is allowed and probably a mistake."""
-
-
-class Keep(Enum):
-    """For a field whose None means something."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
-"""Leave the field as it is."""
 
 
 class CatalogueRefusedError(Exception):

@@ -53,6 +53,7 @@ class FailureCode(StrEnum):
     PAYEE_INVALID = "payee_invalid"
     NO_CHANNEL_AVAILABLE = "no_channel_available"
     CARD_NEEDS_SIGNING = "card_needs_signing"
+    SIGNING_IN_PROGRESS = "signing_in_progress"
     SINGLE_LIMIT_EXCEEDED = "single_limit_exceeded"
     DAILY_LIMIT_EXCEEDED = "daily_limit_exceeded"
     DAILY_INSUFFICIENT_BALANCE_EXCEEDED = "daily_insufficient_balance_exceeded"
@@ -109,6 +110,9 @@ MEANINGS: dict[FailureCode, Meaning] = {
     _F.PAYEE_INVALID: Meaning(_P, Advice.NONE, "The payee's account is not valid.", "收款账户无效"),
     _F.NO_CHANNEL_AVAILABLE: Meaning(_S, Advice.RETRY_LATER, "No channel is available now.", "暂无可用支付渠道"),
     _F.CARD_NEEDS_SIGNING: Meaning(_S, Advice.SIGN_CARD, "The card must be signed first.", "银行卡需先签约"),
+    _F.SIGNING_IN_PROGRESS: Meaning(
+        _S, Advice.RETRY_LATER, "The card is being signed by another payment.", "该卡正在签约中，请稍后再试"
+    ),
     _F.SINGLE_LIMIT_EXCEEDED: Meaning(
         _S, Advice.CHANGE_AMOUNT, "The amount is above the limit of one payment.", "超出单笔限额"
     ),

@@ -4,7 +4,7 @@ An observation that contradicts a final state changes no money state: it becomes
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from gateway.domain.failures import MEANINGS, Blame, Failure, FailureCode, failure
@@ -20,7 +20,8 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.payments import FINAL, Attempt, Due, DueKind, Payment, Stage, Status
+from gateway.domain.payments import FINAL, Attempt, Due, Payment, Stage, Status
+from gateway.domain.terms import Terms
 
 TRANSITIONS: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.PROCESSING, Status.REQUIRES_ACTION, Status.FAILED}),
@@ -72,29 +73,6 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How an account is asked about attempts, from its adapter's declaration or its own settings."""
-
-    gaps_s: tuple[float, ...]
-    not_found_answers: int
-    not_found_over_s: float
-    answer_timeout_s: float
-
-    def after(self, polls: int, now: datetime) -> Due:
-        """The next poll after `polls` queries."""
-        gap = self.gaps_s[min(polls, len(self.gaps_s) - 1)]
-        return Due(DueKind.POLL, now + timedelta(seconds=gap))
-
-    def unanswered(self, now: datetime) -> Due:
-        """When an attempt whose sender fell silent is taken up by a worker: after the answer's own limit."""
-        return Due(DueKind.POLL, now + timedelta(seconds=self.answer_timeout_s + ANSWER_MARGIN_S))
-
-
-ANSWER_MARGIN_S = 5.0
-"""Between the end of a PSP call's time and the moment a worker takes the attempt up."""
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What an observation did. `payment` is the state after it; the rest is what must be recorded beside it."""
 
@@ -108,13 +86,13 @@ class Verdict:
     """The intent to pay was recorded by this very observation: its bearer, and nobody else, sends it."""
 
 
-def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: datetime) -> Verdict:
-    """What a PSP's word about a payment does to it."""
+def apply(payment: Payment, source: Source, outcome: Outcome, terms: Terms, now: datetime) -> Verdict:
+    """What a PSP's word about a payment does to it. `terms` are those of the product that it is about."""
     attempt = payment.attempt
     if attempt is None:
         return Verdict(payment)
     if isinstance(outcome, Succeeded):
-        return _apply_success(payment, attempt, outcome, source, pace, now)
+        return _apply_success(payment, attempt, outcome, source, terms, now)
     if payment.status in FINAL:
         if isinstance(outcome, Declined) and payment.status is Status.SUCCEEDED:
             return Verdict(payment, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {outcome.channel_code}"))
@@ -131,25 +109,25 @@ def apply(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: d
         case NotSent() if source is Source.ANSWER:
             return _fail(payment, attempt, _not_sent(outcome), now)
         case NotFound() if source is Source.POLL:
-            return _apply_not_found(payment, attempt, outcome, pace, now)
+            return _apply_not_found(payment, attempt, outcome, terms, now)
         case Processing():
             known = outcome.channel_transaction_no or attempt.channel_transaction_no
             attempt = replace(attempt, channel_transaction_no=known, acknowledged=True)
-            return _wait(payment, attempt, source, pace, now)
+            return _wait(payment, attempt, source, terms, now)
         case Unknown(received=True):
-            return _wait(payment, replace(attempt, acknowledged=True), source, pace, now)
+            return _wait(payment, replace(attempt, acknowledged=True), source, terms, now)
         case _:
-            return _wait(payment, attempt, source, pace, now)
+            return _wait(payment, attempt, source, terms, now)
 
 
 def _apply_success(
-    payment: Payment, attempt: Attempt, outcome: Succeeded, source: Source, pace: Pace, now: datetime
+    payment: Payment, attempt: Attempt, outcome: Succeeded, source: Source, terms: Terms, now: datetime
 ) -> Verdict:
     if outcome.amount is not None and outcome.amount != payment.amount:
         anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {payment.amount}, theirs {outcome.amount} fen")
         if payment.status in FINAL:
             return Verdict(payment, anomaly=anomaly)
-        return replace(_wait(payment, replace(attempt, acknowledged=True), source, pace, now), anomaly=anomaly)
+        return replace(_wait(payment, replace(attempt, acknowledged=True), source, terms, now), anomaly=anomaly)
     if payment.status is Status.SUCCEEDED:
         return Verdict(payment, anomaly=_second_transaction(attempt, outcome))
     if payment.status in FINAL:
@@ -174,26 +152,27 @@ def _second_transaction(attempt: Attempt, outcome: Succeeded) -> Anomaly | None:
     return Anomaly(AnomalyKind.TRANSACTION_MISMATCH, f"paid as {ours}, and as {theirs}")
 
 
-def _apply_not_found(payment: Payment, attempt: Attempt, outcome: NotFound, pace: Pace, now: datetime) -> Verdict:
+def _apply_not_found(payment: Payment, attempt: Attempt, outcome: NotFound, terms: Terms, now: datetime) -> Verdict:
     since = attempt.not_found_since or now
     answers = attempt.not_found + 1
     attempt = replace(attempt, not_found=answers, not_found_since=since)
     waited_s = min((now - since).total_seconds(), (now - attempt.submitted_at).total_seconds())
-    if not attempt.acknowledged and answers >= pace.not_found_answers and waited_s >= pace.not_found_over_s:
+    if not attempt.acknowledged and terms.proves_lost(answers, waited_s):
         if payment.status is Status.REQUIRES_ACTION:
             # The user's time and its grace are over, and the PSP has nothing on record.
             return Verdict(_finish(payment, attempt, Status.CLOSED, None, now), changed=True)
         reason = f"not received: {answers} answers over {waited_s:.0f} s"
         return _fail(payment, attempt, _not_received(outcome.channel_code, reason), now)
-    return _wait(payment, attempt, Source.POLL, pace, now)
+    return _wait(payment, attempt, Source.POLL, terms, now)
 
 
 def apply_authentication(
-    payment: Payment, outcome: AuthenticationOutcome, verified_elsewhere: bool, pace: Pace, now: datetime
+    payment: Payment, outcome: AuthenticationOutcome, verified_elsewhere: bool, terms: Terms, now: datetime
 ) -> Verdict:
     """What the answer to a silent authentication does. Only a bound card lets the payment go on to be sent.
 
-    `verified_elsewhere`: another account has verified this card, so a refusal is this channel's fault.
+    `verified_elsewhere`: another account has verified this card, so a refusal is this channel's fault. `terms` are the
+    payment's, which goes on from here; an authentication itself never waits for another answer.
     """
     attempt = payment.attempt
     agreement_no = outcome.agreement_no if isinstance(outcome, Authenticated) else None
@@ -202,7 +181,7 @@ def apply_authentication(
     match outcome:
         case Authenticated():
             attempt = replace(attempt, stage=Stage.PAYING, submitted_at=now, polls=0)
-            after = replace(payment, attempt=attempt, due=pace.unanswered(now))
+            after = replace(payment, attempt=attempt, due=terms.unanswered(now))
             return Verdict(after, changed=True, agreement_no=agreement_no, submit=True)
         case Declined():
             # The card is good where another account says so, or where it was the channel that could not do it.
@@ -220,13 +199,13 @@ def apply_authentication(
             return _fail(payment, attempt, unknown, now)
 
 
-def _wait(payment: Payment, attempt: Attempt, source: Source, pace: Pace, now: datetime) -> Verdict:
+def _wait(payment: Payment, attempt: Attempt, source: Source, terms: Terms, now: datetime) -> Verdict:
     """Nothing final: the next poll is due by the plan. A callback leaves the plan as it is."""
     if source is Source.CALLBACK:
         return Verdict(replace(payment, attempt=attempt), changed=attempt is not payment.attempt)
     polls = attempt.polls + (source is Source.POLL)
     attempt = replace(attempt, polls=polls)
-    due = pace.after(polls, now)
+    due = terms.after(polls, now)
     if payment.status is Status.REQUIRES_ACTION and payment.due is not None:
         # It waits for the user first: the expiry stays what is due, later if it is past and the PSP has the order.
         due = Due(payment.due.kind, max(payment.due.at, due.at))

@@ -12,10 +12,11 @@ from gateway.domain.events import EVENT_OF_STATUS, Event
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.orders import Order
 from gateway.domain.payments import Attempt, Payment, Stage, Status
-from gateway.domain.transitions import Pace, move
+from gateway.domain.terms import Product, Terms
+from gateway.domain.transitions import move
 from gateway.flows.route import candidates_for, needs_authentication
 from gateway.objects.events import payment_event
-from gateway.ports import PaceOf, UserFacts
+from gateway.ports import TermsOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest
 from router.record import to_record
@@ -48,7 +49,12 @@ class Opened:
 
 
 def open_payment(
-    opening: Opening, card_id: UUID | None, facts: UserFacts, catalogue: Catalogue, pace_of: PaceOf, timezone: ZoneInfo
+    opening: Opening,
+    card_id: UUID | None,
+    facts: UserFacts,
+    catalogue: Catalogue,
+    terms_of: TermsOf,
+    timezone: ZoneInfo,
 ) -> Opened:
     """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known."""
     order, now = opening.order, opening.now
@@ -59,8 +65,9 @@ def open_payment(
     if decision.chosen is None:
         return _refused(opening, card_id, decision, record, timezone)
     channel = catalogue.channels[order.merchant_id, decision.chosen]
-    pace: Pace = pace_of(order.merchant_id, channel.account)
     authenticates = needs_authentication(channel, order.scene, order.bank, facts.agreements)
+    product = Product.AUTHENTICATION if authenticates else Product.PAYMENT
+    terms = terms_of(order.merchant_id, channel.account, product)
     attempt = Attempt(
         attempt_id=opening.attempt_id,
         channel=channel.code,
@@ -69,7 +76,7 @@ def open_payment(
         authentication_id=opening.authentication_id if authenticates else None,
         submitted_at=now,
     )
-    payment = _payment(opening, card_id, decision, timezone, attempt=attempt, pace=pace)
+    payment = _payment(opening, card_id, decision, timezone, attempt=attempt, terms=terms)
     return Opened(opening, payment, record, channel.authentication_fee if authenticates else None, None)
 
 
@@ -90,7 +97,7 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime)
 def _refused(
     opening: Opening, card_id: UUID | None, decision: Decision, record: dict[str, Any], timezone: ZoneInfo
 ) -> Opened:
-    payment = _payment(opening, card_id, decision, timezone, attempt=None, pace=None)
+    payment = _payment(opening, card_id, decision, timezone, attempt=None, terms=None)
     event_type = EVENT_OF_STATUS[payment.status]
     event = payment_event(payment, event_type, payment.sequence, opening.event_id, opening.now)
     return Opened(opening, payment, record, None, event)
@@ -103,7 +110,7 @@ def _payment(
     timezone: ZoneInfo,
     *,
     attempt: Attempt | None,
-    pace: Pace | None,
+    terms: Terms | None,
 ) -> Payment:
     order, now = opening.order, opening.now
     card = Card(card_id, mask_card_no(order.card.card_no), order.bank) if order.card and card_id else None
@@ -125,7 +132,7 @@ def _payment(
         fee=decision.fee,
         failure=refusal,
         attempt=attempt,
-        due=pace.unanswered(now) if pace else None,
+        due=terms.unanswered(now) if terms else None,
         sequence=1 if refusal else 0,
         created_at=now,
         finished_at=now if refusal else None,

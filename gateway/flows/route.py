@@ -34,12 +34,9 @@ def candidates_for(
                 channel_on=channel.on,
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, now),
                 signing=_signing(channel, scene, bank, agreements),
-                single_limit=rule.single_limit,
-                daily_limit=rule.daily_limit,
-                daily_insufficient_limit=rule.daily_insufficient_limit,
                 priority=rule.priority,
-                channel_daily_total=channel.daily_total,
-                card_daily_limit=rule.card_daily_limit,
+                limits=rule.limits,
+                channel_limits=channel.limits,
             )
         )
     return candidates

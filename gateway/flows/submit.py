@@ -20,7 +20,8 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import Attempt, Payment, Stage, Status
-from gateway.domain.transitions import ANSWER_MARGIN_S, Source
+from gateway.domain.terms import ANSWER_MARGIN_S, Product
+from gateway.domain.transitions import Source
 from gateway.flows.observations import ObservationMaker
 from gateway.ports import Authenticate, Pay, Providers, Query, QueryAuthentication, Recording
 
@@ -132,7 +133,9 @@ class Submission:
         provider = self.providers.provider(payment.merchant_id, attempt.account)
         try:
             # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
-            limit_s = provider.declaration.answer_timeout_s + ANSWER_MARGIN_S - self._age_s(attempt)
+            limit_s = (
+                provider.declaration.terms[Product.PAYMENT].answer_timeout_s + ANSWER_MARGIN_S - self._age_s(attempt)
+            )
             async with asyncio.timeout(limit_s):
                 return await provider.pay(command)
         except TimeoutError:

@@ -8,6 +8,7 @@ from uuid import UUID
 from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
+from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.objects.times import timestamp
 from router.fees import fee_to_json
 
@@ -40,7 +41,7 @@ def channel_object(catalogue: Catalogue, channel: Channel, now: datetime) -> Sho
         "in_maintenance": catalogue.in_maintenance(channel.merchant_id, channel.code, now),
         "authentication": dict(channel.authentication),
         "authentication_fee": channel.authentication_fee,
-        "daily_total": channel.daily_total,
+        **channel.limits.shown(),
     }
 
 
@@ -66,10 +67,7 @@ def rule_object(rule: RouteRule) -> Shown:
         "enabled": rule.enabled,
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
-        "single_limit": rule.single_limit,
-        "daily_limit": rule.daily_limit,
-        "daily_insufficient_limit": rule.daily_insufficient_limit,
-        "card_daily_limit": rule.card_daily_limit,
+        **rule.limits.shown(),
     }
 
 
@@ -130,13 +128,16 @@ def _endpoint(endpoint: Endpoint) -> Shown:
 
 
 def _account(account: Account) -> Shown:
+    of_payments = account.terms.get(Product.PAYMENT, OwnTerms())
+    rule = of_payments.not_found if isinstance(of_payments.not_found, NotFoundRule) else None
     return {
         "code": account.code,
         "provider": account.provider,
         "settings": dict(account.settings),
         "secrets": sorted(account.secrets),
-        "poll_gaps_s": None if account.poll_gaps_s is None else list(account.poll_gaps_s),
-        "not_found_answers": account.not_found_answers,
-        "not_found_over_s": account.not_found_over_s,
-        "answer_timeout_s": account.answer_timeout_s,
+        "poll_gaps_s": None if of_payments.poll_gaps_s is None else list(of_payments.poll_gaps_s),
+        "not_found_answers": None if rule is None else rule.answers,
+        "not_found_over_s": None if rule is None else rule.over_s,
+        "answer_timeout_s": of_payments.answer_timeout_s,
+        "terms": terms_to_json(account.terms),
     }

@@ -12,7 +12,7 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.scenes import Scene
-from gateway.domain.transitions import Pace
+from gateway.domain.terms import OwnTerms, Product, Terms
 
 __all__ = [
     "AccountSettings",
@@ -22,14 +22,12 @@ __all__ = [
     "CallbackRejectedError",
     "CallbackRequest",
     "Declaration",
-    "NotFoundRule",
-    "PaceOf",
     "Pay",
-    "PollPlan",
     "Provider",
     "Providers",
     "Query",
     "QueryAuthentication",
+    "TermsOf",
 ]
 
 
@@ -38,36 +36,16 @@ class CallbackRejectedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class NotFoundRule:
-    """When "not found" answers prove that the PSP never received the order.
-
-    At least `answers` of them, the last at least `over_s` seconds after the first and after the submission.
-    """
-
-    answers: int
-    over_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class PollPlan:
-    """Seconds between queries: the gaps in turn, then the last one for ever."""
-
-    gaps_s: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Declaration:
-    """What one wire protocol can do, said by its adapter; an account's settings may override plan and rule."""
+    """What one wire protocol can do, said by its adapter; an account's contract may say other terms."""
 
     provider: str
     """The catalogue's name of the protocol: `unionpay`, `allinpay`."""
     scenes: frozenset[Scene]
     """Scenes it can pay."""
     has_callbacks: bool
-    poll_plan: PollPlan
-    not_found: NotFoundRule
-    answer_timeout_s: float
-    """How long a call may take, from the first byte sent to the last byte read."""
+    terms: Mapping[Product, Terms]
+    """Of each product that it has."""
     authenticates_silently: bool
     identity: frozenset[str] = field(default_factory=frozenset)
     """Names of the settings that say whose account it is, such as the merchant number: they never change."""
@@ -198,12 +176,14 @@ class AccountSettings:
     provider: str
     settings: Mapping[str, object]
     secrets: Mapping[str, str] = field(repr=False)
+    terms: Mapping[Product, OwnTerms] = field(default_factory=dict)
+    """What its contract says otherwise."""
 
 
-class PaceOf(Protocol):
-    """How an account is asked about its attempts: the adapter's declaration under the account's own settings."""
+class TermsOf(Protocol):
+    """The terms of an account's product: what its adapter declares, under what its contract says otherwise."""
 
-    def __call__(self, merchant_id: UUID, account: str) -> Pace: ...
+    def __call__(self, merchant_id: UUID, account: str, product: Product) -> Terms: ...
 
 
 class Providers(Protocol):

@@ -12,7 +12,7 @@ from adapters.account import account_settings
 from adapters.registry import AccountError, build
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
-from gateway.domain.transitions import Pace
+from gateway.domain.terms import Product, Terms
 from gateway.logs import get
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
 from gateway.ports import (
@@ -35,7 +35,7 @@ Build = Callable[[AccountSettings, Transport], Provider]
 
 
 class AdapterProviders:
-    """Implements `ports.Providers` and `ports.PaceOf` over one transport."""
+    """Implements `ports.Providers` and `ports.TermsOf` over one transport."""
 
     def __init__(self, transport: Transport, callback_base: str, build_provider: Build = build) -> None:
         self._transport = transport
@@ -65,19 +65,14 @@ class AdapterProviders:
         """The adapter bound to an account. Raises KeyError when its settings could never be used."""
         return self._built[merchant_id, account][1]
 
-    def pace(self, merchant_id: UUID, account: str) -> Pace:
-        """How the account is asked about its attempts."""
-        declaration = self.provider(merchant_id, account).declaration
-        return Pace(
-            declaration.poll_plan.gaps_s,
-            declaration.not_found.answers,
-            declaration.not_found.over_s,
-            declaration.answer_timeout_s,
-        )
+    def terms(self, merchant_id: UUID, account: str, product: Product) -> Terms:
+        """The terms of an account's product. Raises KeyError for one that its provider does not have."""
+        return self.provider(merchant_id, account).declaration.terms[product]
 
     def longest_call_s(self) -> float:
         """The longest that one call to any PSP may take."""
-        return max((provider.declaration.answer_timeout_s for _, provider in self._built.values()), default=0.0)
+        terms = (terms for _, provider in self._built.values() for terms in provider.declaration.terms.values())
+        return max((each.answer_timeout_s for each in terms), default=0.0)
 
     def notify_url(self, merchant_id: UUID, account: str) -> str:
         """Where the account's PSP sends its callbacks: the address carries the merchant."""

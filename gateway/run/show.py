@@ -7,6 +7,7 @@ from rich.table import Table
 
 from gateway.domain.catalogue import Catalogue, RouteRule
 from router.fees import fee_to_json
+from router.limits import Limits
 
 __all__ = ["catalogue_tables"]
 
@@ -14,12 +15,14 @@ __all__ = ["catalogue_tables"]
 def catalogue_tables(catalogue: Catalogue) -> list[Table]:
     """Channels, then rules, with those that differ only in the bank on one line."""
     codes = {merchant_id: merchant.code for merchant_id, merchant in catalogue.merchants.items()}
-    channels = Table("merchant", "channel", "account", "on", "authentication", title=f"version {catalogue.version}")
+    channels = Table(
+        "merchant", "channel", "account", "on", "authentication", "limits", title=f"version {catalogue.version}"
+    )
     for channel in catalogue.channels.values():
         modes = ", ".join(f"{bank} {mode}" for bank, mode in channel.authentication.items())
         on = "yes" if channel.on else "no"
-        channels.add_row(codes[channel.merchant_id], channel.code, channel.account, on, modes)
-    rules = Table("merchant", "channel", "scene", "fee", "single", "daily", "priority", "banks", title="rules, in fen")
+        channels.add_row(codes[channel.merchant_id], channel.code, channel.account, on, modes, _limits(channel.limits))
+    rules = Table("merchant", "channel", "scene", "fee", "limits", "priority", "banks", title="rules, in fen")
     banks: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for same_bank in catalogue.rules.values():
         for rule in same_bank:
@@ -31,5 +34,9 @@ def catalogue_tables(catalogue: Catalogue) -> list[Table]:
 
 def _row(rule: RouteRule) -> tuple[str, ...]:
     fee = orjson.dumps(fee_to_json(rule.fee)).decode()
-    limits = (str(limit) if limit is not None else "-" for limit in (rule.single_limit, rule.daily_limit))
-    return (rule.channel, f"{rule.scene}{'' if rule.enabled else ' (off)'}", fee, *limits, str(rule.priority))
+    scene = f"{rule.scene}{'' if rule.enabled else ' (off)'}"
+    return (rule.channel, scene, fee, _limits(rule.limits), str(rule.priority))
+
+
+def _limits(limits: Limits) -> str:
+    return "\n".join(f"{name} {limit}" for name, limit in limits.to_json().items()) or "-"

@@ -159,8 +159,8 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
-            OpeningStore(database, keys, lambda: watch.current, providers.pace, timezone, hand_over, utc_now),
-            RecordingStore(database, keys, lambda: watch.current, providers.pace, hand_over),
+            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now),
+            RecordingStore(database, keys, lambda: watch.current, providers.terms, hand_over),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)

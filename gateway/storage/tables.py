@@ -124,7 +124,7 @@ accounts = Table(
     Column("provider", Text, nullable=False),
     Column("settings", JSONB, nullable=False),
     Column("secrets", LargeBinary, nullable=False, comment="JSON object of texts, encrypted"),
-    Column("pace", JSONB, nullable=False, comment="poll_gaps_s, not_found_answers, not_found_over_s, answer_timeout_s"),
+    Column("terms", JSONB, nullable=False, comment="product -> what the contract says otherwise"),
     PrimaryKeyConstraint("merchant_id", "code", name="accounts_pkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="accounts_merchant_fkey"),
 )
@@ -139,7 +139,7 @@ channels = Table(
     Column("is_on", Boolean, nullable=False),
     Column("authentication", JSONB, nullable=False, comment="bank code or * -> none|silent|sms|sms_each_payment"),
     Column("authentication_fee", BigInteger, nullable=False),
-    Column("daily_total", BigInteger),
+    Column("limits", JSONB, nullable=False, comment="what is set of router.limits.ChannelLimits"),
     PrimaryKeyConstraint("merchant_id", "code", name="channels_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "account"], ["accounts.merchant_id", "accounts.code"], name="channels_account_fkey"
@@ -173,10 +173,7 @@ route_rules = Table(
     Column("enabled", Boolean, nullable=False),
     Column("fee", JSONB, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("single_limit", BigInteger),
-    Column("daily_limit", BigInteger),
-    Column("daily_insufficient_limit", Integer),
-    Column("card_daily_limit", BigInteger),
+    Column("limits", JSONB, nullable=False, comment="what is set of router.limits.RuleLimits"),
     PrimaryKeyConstraint("merchant_id", "channel", "scene", "bank", name="route_rules_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="route_rules_channel_fkey"

@@ -14,6 +14,7 @@ from adapters.account import AccountError
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import CallbackRejectedError, CallbackRequest, Provider
 from tests.adapters.allinpay_case import SIGNED_MSG, URL, AllinpayCase, field, signed
 from tests.adapters.contract import (
@@ -283,10 +284,11 @@ async def test_an_account_may_explain_codes_of_its_own_products() -> None:
 
 async def test_an_account_may_override_plan_rule_business_code_and_patience() -> None:
     account = CASE.account()
-    settings = {**account.settings, "poll_gaps_s": [1], "answer_timeout_s": 2, "business_code": "10600"}
+    settings = {**account.settings, "business_code": "10600"}
+    terms = {Product.PAYMENT: OwnTerms(poll_gaps_s=(1.0,), answer_timeout_s=2)}
     wire = Wire(CASE.processing)
-    provider = CASE.build(replace(account, settings=settings), wire)
+    provider = CASE.build(replace(account, settings=settings, terms=terms), wire)
     await provider.pay(a_payment(Scene.WITHHOLD))
-    assert provider.declaration.poll_plan.gaps_s[-1] == 1
+    assert provider.declaration.terms[Product.PAYMENT].poll_gaps_s[-1] == 1
     assert wire.sent[0].extensions["timeout"] == {"connect": 5.0, "read": 2, "write": 2, "pool": 2}
     assert field(wire.sent[0], "TRANS/BUSINESS_CODE") == "10600"

@@ -15,6 +15,7 @@ from adapters.unionpay.letter import pairs_in
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import AccountSettings, CallbackRejectedError, Provider
 from tests.adapters.certificates import identity
 from tests.adapters.contract import (
@@ -228,21 +229,22 @@ def test_a_wrong_account_is_refused_by_name_without_its_content(field: str, valu
     assert "c2VjcmV0" not in str(refused.value)
 
 
-def test_an_account_overrides_its_poll_plan_and_not_found_rule() -> None:
-    account = CASE.account()
-    settings = {**account.settings, "poll_gaps_s": [0.5, 1], "not_found": {"answers": 2, "over_s": 3}}
-    declaration = CASE.build(replace(account, settings=settings), Wire(CASE.succeeded)).declaration
-    assert declaration.poll_plan.gaps_s == (0.5, 1.0)
-    assert (declaration.not_found.answers, declaration.not_found.over_s) == (2, 3.0)
-    refused: list[dict[str, object]] = [
-        {"poll_gaps_s": []},
-        {"poll_gaps_s": [0]},
-        {"not_found": {"answers": 0, "over_s": 1}},
-        {"answer_timeout_s": 10**6},
-    ]
-    for wrong in refused:
-        with pytest.raises(AccountError):
-            CASE.build(replace(account, settings={**account.settings, **wrong}), Wire(CASE.succeeded))
+def test_an_accounts_contract_may_say_other_terms() -> None:
+    own = OwnTerms(poll_gaps_s=(0.5, 1.0), not_found=NotFoundRule(2, 3.0))
+    account = replace(CASE.account(), terms={Product.PAYMENT: own})
+    terms = CASE.build(account, Wire(CASE.succeeded)).declaration.terms
+    assert terms == {**UnionPay.DECLARATION.terms, Product.PAYMENT: Terms((0.5, 1.0), NotFoundRule(2, 3.0), 30.0)}
+
+
+async def test_each_product_waits_for_an_answer_as_long_as_its_own_terms_say() -> None:
+    own = {Product.PAYMENT: OwnTerms(answer_timeout_s=7.0), Product.AUTHENTICATION: OwnTerms(answer_timeout_s=9.0)}
+    wire = Wire(CASE.processing)
+    adapter = CASE.build(replace(CASE.account(), terms=own), wire)
+    await adapter.pay(a_payment(Scene.WITHHOLD))
+    await adapter.query(a_query(Scene.WITHHOLD))
+    await adapter.authenticate(an_authentication())
+    await adapter.query_authentication(its_query())
+    assert [request.extensions["timeout"]["read"] for request in wire.sent] == [7.0, 7.0, 9.0, 9.0]
 
 
 def test_the_number_of_a_callback_is_ours() -> None:

@@ -34,6 +34,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AccountSettings,
     Authenticate,
@@ -144,7 +145,12 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "merchant_private_key": read["merchant.key.pem"],
             "psp_certificate": read["psp.cert.pem"],
         }
-    return AccountSettings(f"sandbox-{name}", name, {**settings, "answer_timeout_s": 5}, secrets)
+    return AccountSettings(f"sandbox-{name}", name, settings, secrets, patience(name, 5.0))
+
+
+def patience(name: str, answer_timeout_s: float) -> dict[Product, OwnTerms]:
+    """The same patience with every product of a provider."""
+    return {product: OwnTerms(answer_timeout_s=answer_timeout_s) for product in declaration_of(name).terms}
 
 
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
@@ -278,8 +284,7 @@ async def test_a_connection_reset_before_the_work_is_unknown_and_then_not_found(
 async def test_an_answer_after_the_timeout_is_unknown_and_sent_once(world: World) -> None:
     payment = await world.payment()
     await world.fault("delay", seconds=3, match={"operation": "pay"})
-    settings = {**world.account.settings, "answer_timeout_s": 0.2}
-    hasty = build(replace(world.account, settings=settings), world.transport)
+    hasty = build(replace(world.account, terms=patience(world.name, 0.2)), world.transport)
     assert isinstance(await hasty.pay(payment), Unknown)
     assert isinstance(await world.final(payment), Succeeded)
     [order] = await world.books(payment.number)
@@ -446,7 +451,8 @@ async def test_a_refusal_that_a_stranger_provoked_with_our_order_number_is_no_ca
 async def test_the_catalogue_says_what_each_protocol_can_do(world: World) -> None:
     declaration = declaration_of(world.name)
     assert declaration.provider == world.name
-    assert world.adapter.declaration == replace(declaration, answer_timeout_s=5.0)
+    terms = {product: replace(said, answer_timeout_s=5.0) for product, said in declaration.terms.items()}
+    assert world.adapter.declaration == replace(declaration, terms=terms)
 
 
 async def test_the_catalogue_refuses_what_it_does_not_know(world: World) -> None:

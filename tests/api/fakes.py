@@ -45,6 +45,7 @@ from gateway.settings import Settings
 from router.decide import decide
 from router.facts import Candidate, RouteRequest
 from router.fees import FixedFee
+from router.limits import RuleLimits
 from router.record import to_record
 
 MERCHANT, OTHER_MERCHANT = UUID(int=0xA), UUID(int=0xB)
@@ -84,7 +85,7 @@ def catalogue() -> Catalogue:
         accounts=tuple(Account(MERCHANT, code, code, {}) for code in fees),
         channels=tuple(Channel(MERCHANT, c, c, c, True, {"*": AuthenticationMode.SILENT}) for c in fees),
         rules=tuple(
-            RouteRule(MERCHANT, code, Scene.WITHHOLD, "ICBC", True, FixedFee(fee), single_limit=1_000_000)
+            RouteRule(MERCHANT, code, Scene.WITHHOLD, "ICBC", True, FixedFee(fee), limits=RuleLimits(1_000_000))
             for code, fee in fees.items()
         ),
     )

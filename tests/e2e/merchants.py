@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from adapters.registry import declaration_of
 from gateway.domain.catalogue_content import AccountContent, EndpointContent, MerchantContent
+from gateway.domain.terms import OwnTerms
 from router.fees import FixedFee
 
 Change = Callable[[MerchantContent], MerchantContent]
 
 
-def only(channel: str, **changed: Any) -> Change:
-    """A merchant whose payments can go to one channel only."""
+def only(channel: str, **limits: int) -> Change:
+    """A merchant whose payments can go to one channel only, under these limits."""
 
     def change(merchant: MerchantContent) -> MerchantContent:
-        rules = tuple(replace(rule, **changed) for rule in merchant.rules if rule.channel == channel)
+        kept = [rule for rule in merchant.rules if rule.channel == channel]
+        rules = tuple(replace(rule, limits=replace(rule.limits, **limits)) for rule in kept)
         return replace(merchant, rules=rules)
 
     return change
@@ -48,6 +51,9 @@ def new_secret() -> str:
 
 
 def account_with(account: AccountContent, changes: Mapping[str, Any]) -> AccountContent:
-    own = {name: value for name, value in changes.items() if name in AccountContent.__dataclass_fields__}
+    """The account with changed settings; terms are said of every product of its provider."""
+    own = {name: value for name, value in changes.items() if name in OwnTerms.__dataclass_fields__}
     settings = {name: value for name, value in changes.items() if name not in own}
-    return replace(account, settings={**account.settings, **settings}, **own)
+    products = declaration_of(account.provider).terms
+    terms = {product: replace(account.terms.get(product, OwnTerms()), **own) for product in products}
+    return replace(account, settings={**account.settings, **settings}, terms=terms)

@@ -18,7 +18,7 @@ from tests.e2e.business import App, Shown, path_of
 from tests.e2e.conftest import NewDatabase
 from tests.e2e.processes import GatewayProcess, gateway_processes
 from tests.e2e.waiting import until
-from tests.e2e.world import PROVIDERS, QUICK_PACE, World, new_world
+from tests.e2e.world import PROVIDERS, QUICK_TERMS, World, new_world
 
 ORDERS = 240
 AT_ONCE = 40
@@ -33,9 +33,9 @@ WHEN_NEVER_SENT = {"channel_unavailable", "authentication_unknown"}
 @pytest.fixture
 async def fragile(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[tuple[World, GatewayProcess]]:
     """A world whose only workers are those of one gateway process."""
-    pace = {**QUICK_PACE, "answer_timeout_s": 2.0}
+    terms = {**QUICK_TERMS, "answer_timeout_s": 2.0}
     async with (
-        new_world(await new_database(), psp_keys, pace, workers=False) as world,
+        new_world(await new_database(), psp_keys, terms, workers=False) as world,
         gateway_processes(world, 1) as [process],
     ):
         yield world, process

@@ -30,6 +30,7 @@ from gateway.domain.catalogue_content import (
     MerchantContent,
     key_hash_of,
 )
+from gateway.domain.terms import NotFoundRule
 from gateway.run.development import sample_catalogue
 from gateway.run.wiring import System, system
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
@@ -44,13 +45,12 @@ from tests.e2e.waiting import until
 ANSWER_WITHIN_S = 60.0
 PROVIDERS = ("unionpay", "allinpay")
 
-QUICK_PACE: Mapping[str, Any] = {
+QUICK_TERMS: Mapping[str, Any] = {
     "poll_gaps_s": (0.2, 0.3, 0.5, 1.0),
-    "not_found_answers": 3,
-    "not_found_over_s": 1.0,
+    "not_found": NotFoundRule(answers=3, over_s=1.0),
     "answer_timeout_s": 3.0,
 }
-"""The sample's accounts, at the pace of tests."""
+"""Of the sample's accounts, for tests that cannot wait."""
 QUICK_SANDBOX = SandboxConfig(
     processing_delay_s=0.05,
     callback_delay_s=0.02,
@@ -245,7 +245,7 @@ def new_key() -> str:
 
 @contextlib.asynccontextmanager
 async def new_world(
-    database_url: str, keys: Path, pace: Mapping[str, Any] = QUICK_PACE, *, workers: bool = True, ring: str = ""
+    database_url: str, keys: Path, terms: Mapping[str, Any] = QUICK_TERMS, *, workers: bool = True, ring: str = ""
 ) -> AsyncIterator[World]:
     """Sandbox, receiver and the sample catalogue on a migrated database, with one gateway in this process."""
     async with contextlib.AsyncExitStack() as stack:
@@ -271,7 +271,7 @@ async def new_world(
         )
         sample = read_catalogue(sample_catalogue(), environment)
         merchants = {
-            merchant.code: replace(merchant, accounts=tuple(replace(a, **pace) for a in merchant.accounts))
+            merchant.code: replace(merchant, accounts=tuple(account_with(a, terms) for a in merchant.accounts))
             for merchant in sample.merchants
         }
         world = World(session, settings, keys, sandbox, receiver, merchants, environment)

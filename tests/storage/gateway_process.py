@@ -26,7 +26,7 @@ from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from tests.databases import database_on
-from tests.unit.domain.samples import NOW, PACE, opening, order
+from tests.unit.domain.samples import NOW, opening, order, terms_of
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 LOOKS_FOR_A_WAITER = 300
@@ -54,11 +54,9 @@ class Process:
         if self.lost_commits:
             self.database = LostCommitDatabase(self.database, self.lost_commits)
         self.opening = OpeningStore(
-            self.database, self.keys, lambda: self.catalogue, lambda _m, _a: PACE, TIMEZONE, hand_over, lambda: self.now
+            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now
         )
-        self.recording = RecordingStore(
-            self.database, self.keys, lambda: self.catalogue, lambda _m, _a: PACE, hand_over
-        )
+        self.recording = RecordingStore(self.database, self.keys, lambda: self.catalogue, terms_of, hand_over)
         self.books = Books(self.opening, self.recording, self.max_waiting)
         self.due = DueStore(self.database, self.keys)
 

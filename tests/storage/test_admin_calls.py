@@ -29,21 +29,27 @@ from gateway.domain.catalogue_content import (
     key_hash_of,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from router.fees import FixedFee
+from router.limits import About, ChannelLimits, RuleLimits
 from tests.keys import new_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 TOKEN = "an-operator"
+TERMS = {
+    Product.PAYMENT: OwnTerms(poll_gaps_s=(1.0, 2.5), not_found=NotFoundRule(3, 6.0)),
+    Product.AUTHENTICATION: OwnTerms(answer_timeout_s=4.0),
+}
 SHOP = MerchantContent(
     code="shop",
     name="商店",
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
-    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}),),
-    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, 5_000),),
+    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
+    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, ChannelLimits(5_000)),),
     rules=(RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FixedFee(9)),),
 )
 CHANNEL = "/v1/admin/merchants/shop/channels/tl"
@@ -120,6 +126,40 @@ async def test_a_channel_is_switched_off_at_once(client: Client) -> None:
     assert (changed["on"], changed["daily_total"]) == (False, 5_000)
     channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
     assert channels["data"] == [changed]
+
+
+@pytest.mark.parametrize("limit", RuleLimits.each(), ids=lambda limit: limit.name)
+async def test_every_limit_of_a_rule_is_taken_within_its_bounds_and_shown(client: Client, limit: About) -> None:
+    address = f"{CHANNEL}/rules/withhold/ICBC"
+    put = await answered(await client.put(address, json={"fee": 1, limit.name: limit.most}))
+    assert put[limit.name] == limit.most
+    assert {put[other.name] for other in RuleLimits.each() if other != limit} == {None}
+    (shown,) = (await answered(await client.get(f"{CHANNEL}/rules")))["data"]
+    assert shown == put
+    for wrong in (0, limit.most + 1, "1", 1.5):
+        problem = await answered(await client.put(address, json={"fee": 1, limit.name: wrong}), 422)
+        assert [error["field"] for error in problem["errors"]] == [limit.name]
+
+
+@pytest.mark.parametrize("limit", ChannelLimits.each(), ids=lambda limit: limit.name)
+async def test_every_limit_of_a_channel_is_set_removed_and_otherwise_left(client: Client, limit: About) -> None:
+    changed = await answered(await client.patch(CHANNEL, json={limit.name: limit.most}))
+    assert changed[limit.name] == limit.most
+    changed = await answered(await client.patch(CHANNEL, json={"name": "another"}))
+    assert (changed["name"], changed[limit.name]) == ("another", limit.most)
+    assert (await answered(await client.patch(CHANNEL, json={limit.name: None})))[limit.name] is None
+
+
+async def test_the_terms_of_an_account_are_shown_whole_and_those_of_payments_flat_beside_them(
+    client: Client,
+) -> None:
+    account = (await answered(await client.get("/v1/admin/catalogue")))["merchants"][1]["accounts"][0]
+    assert account["terms"] == {
+        "authentication": {"answer_timeout_s": 4.0},
+        "payment": {"poll_gaps_s": [1.0, 2.5], "not_found": {"answers": 3, "over_s": 6.0}},
+    }
+    assert account["poll_gaps_s"] == [1.0, 2.5]
+    assert (account["not_found_answers"], account["not_found_over_s"], account["answer_timeout_s"]) == (3, 6.0, None)
 
 
 async def test_null_removes_the_daily_total_and_leaves_other_fields(client: Client) -> None:

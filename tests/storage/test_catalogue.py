@@ -30,17 +30,21 @@ from gateway.domain.catalogue_content import (
     key_hash_of,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.tables import accounts, endpoints
 from router.fees import FixedFee, PercentFee, parse_fee
+from router.limits import ChannelLimits, RuleLimits
 from tests.keys import new_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRETS = ("whsec_new", "whsec_old")
 FEE = parse_fee({"type": "percent", "rate": "0.002", "min": 20})
-ICBC = RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, 100, 200, 3, 400)
+LIMITS = RuleLimits(100, 200, 3, 400)
+TERMS = {Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0), 10.0)}
+ICBC = RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
 WINDOW = WindowContent("tl", NOW, NOW + timedelta(hours=1), "rest")
 SHOP = MerchantContent(
     code="shop",
@@ -48,8 +52,8 @@ SHOP = MerchantContent(
     last_attempt_max_age_s=86_400,
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", ("payment.failed",), False, SECRETS),),
-    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, (1.0, 2.5), 3, 6.0, 10.0),),
-    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, 5_000),),
+    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
+    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, ChannelLimits(5_000)),),
     windows=(WINDOW,),
     rules=(ICBC, replace(ICBC, bank="ABC")),
 )
@@ -92,15 +96,14 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
         {"url": "http://x"},
         {"user_pass": "hush"},
     )
-    assert account.poll_gaps_s == (1.0, 2.5)
-    assert (account.not_found_answers, account.not_found_over_s, account.answer_timeout_s) == (3, 6.0, 10.0)
+    assert account.terms == TERMS
     channel = catalogue.channels[mine, "tl"]
     assert (channel.account, channel.name, channel.on) == ("tl", "通联", True)
-    assert (channel.authentication_fee, channel.daily_total) == (100, 5_000)
+    assert (channel.authentication_fee, channel.limits) == (100, ChannelLimits(5_000))
     assert channel.mode("ICBC") is AuthenticationMode.NONE
     assert catalogue.in_maintenance(mine, "tl", NOW)
     (rule,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ICBC")
-    assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, 100, 200, 3, 400)
+    assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
     assert isinstance(rule.fee, PercentFee)
 
 
@@ -274,15 +277,22 @@ async def test_the_other_fields_of_a_channel_change_one_by_one(store: CatalogueS
     (mine,) = (await put(store, SHOP)).merchants
     modes = {"ICBC": AuthenticationMode.NONE}
     await store.set_channel(
-        mine, "tl", by="admin", now=NOW, name="N", authentication=modes, authentication_fee=0, daily_total=None
+        mine,
+        "tl",
+        by="admin",
+        now=NOW,
+        name="N",
+        authentication=modes,
+        authentication_fee=0,
+        limits={"daily_total": None},
     )
     channel = (await store.load()).channels[mine, "tl"]
     assert channel.on
-    assert (channel.name, channel.authentication, channel.authentication_fee, channel.daily_total) == (
+    assert (channel.name, channel.authentication, channel.authentication_fee, channel.limits) == (
         "N",
         modes,
         0,
-        None,
+        ChannelLimits(),
     )
 
 

@@ -43,7 +43,7 @@ WORLD: dict[str, Row] = {
         "allow_private": False,
         "secrets": b"",
     },
-    "accounts": {"code": "up-1", "provider": "mock", "settings": "{}", "secrets": b"", "pace": "{}"},
+    "accounts": {"code": "up-1", "provider": "mock", "settings": "{}", "secrets": b"", "terms": "{}"},
     "channels": {
         "code": "up",
         "account": "up-1",
@@ -51,6 +51,7 @@ WORLD: dict[str, Row] = {
         "is_on": True,
         "authentication": "{}",
         "authentication_fee": 0,
+        "limits": "{}",
     },
     "maintenance_windows": {
         "window_id": uuid4(),
@@ -66,6 +67,7 @@ WORLD: dict[str, Row] = {
         "enabled": True,
         "fee": "{}",
         "priority": 0,
+        "limits": "{}",
     },
     "users": {"user_id": "u1", "created_at": NOW},
     "cards": {

@@ -26,6 +26,7 @@ from gateway.ports import OpenResult, OrderConflictError, OverloadedError, Payme
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from router.decide import replay
+from router.limits import ChannelLimits
 from router.record import to_record
 from tests.databases import close
 from tests.keys import keys, new_keys
@@ -364,7 +365,7 @@ async def test_a_limit_counts_the_day_and_not_the_day_before(process: Process) -
 
 
 async def test_a_channels_total_counts_all_users(process: Process) -> None:
-    process.catalogue = catalogue((replace(TL, daily_total=2500),), (rule("tl"),))
+    process.catalogue = catalogue((replace(TL, limits=ChannelLimits(daily_total=2500)),), (rule("tl"),))
     together = await process.opened(*(order(f"a{n}", user_id=f"u{n}") for n in range(3)))
     alone = await process.open_one(user_id="u9", amount=501)
     fits = await process.open_one(user_id="u9", amount=500)

@@ -30,7 +30,8 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import Payment, Stage, Status
-from gateway.domain.transitions import Anomaly, AnomalyKind, Pace, Source, Verdict, apply
+from gateway.domain.terms import Terms
+from gateway.domain.transitions import Anomaly, AnomalyKind, Source, Verdict, apply
 from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
 from gateway.storage.keys import Keys
@@ -41,7 +42,7 @@ from tests.keys import new_keys
 from tests.storage.gateway_process import Process, card_observation, observation
 from tests.unit.domain.samples import (
     MERCHANT_ID,
-    PACE,
+    TERMS,
     card_elements,
     catalogue,
     channel,
@@ -322,8 +323,8 @@ async def test_events_and_anomalies_have_ids_that_are_made_from_their_observatio
 
 
 async def test_one_observation_may_cause_two_events(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    def both(payment: Payment, source: Source, outcome: Outcome, pace: Pace, now: datetime) -> Verdict:
-        verdict = apply(payment, source, outcome, pace, now)
+    def both(payment: Payment, source: Source, outcome: Outcome, terms: Terms, now: datetime) -> Verdict:
+        verdict = apply(payment, source, outcome, terms, now)
         return replace(verdict, anomaly=Anomaly(AnomalyKind.LATE_SUCCESS, "planted"))
 
     monkeypatch.setattr("gateway.storage.writing.recording.apply", both)
@@ -478,7 +479,7 @@ async def test_a_recorded_result_frees_the_lease_and_moves_what_is_due(process: 
     (claimed,) = await claim(process)
     await process.heard(claimed, Unknown("timeout"), at=later(hours=1))
     due_at, lease = await process.one("SELECT due_at, lease_until FROM payments")
-    assert (due_at, lease) == (later(hours=1) + timedelta(seconds=PACE.gaps_s[1]), None)
+    assert (due_at, lease) == (later(hours=1) + timedelta(seconds=TERMS.poll_gaps_s[1]), None)
     assert await claim(process) == []
 
 

@@ -28,7 +28,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
-from gateway.domain.transitions import Pace
+from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
     AccountSettings,
     Authenticate,
@@ -114,11 +114,12 @@ def test_an_account_that_did_not_change_keeps_its_adapter(world: World) -> None:
         {"settings": {"mer_id": "778"}},
         {"secrets": {"key": "another"}},
         {"provider": "another"},
-        {"poll_gaps_s": (1.0,)},
-        {"answer_timeout_s": 10.0},
-        {"not_found_answers": 5, "not_found_over_s": 60.0},
+        {"terms": {Product.PAYMENT: OwnTerms(poll_gaps_s=(1.0,))}},
+        {"terms": {Product.PAYMENT: OwnTerms(answer_timeout_s=10.0)}},
+        {"terms": {Product.AUTHENTICATION: OwnTerms(answer_timeout_s=10.0)}},
+        {"terms": {Product.PAYMENT: OwnTerms(not_found=NotFoundRule(5, 60.0))}},
     ],
-    ids=lambda change: "+".join(change),
+    ids=str,
 )
 def test_an_account_that_changed_is_built_anew_and_the_others_are_not(world: World, change: dict[str, Any]) -> None:
     beside = replace(UP, code="up-2")
@@ -135,13 +136,13 @@ def test_accounts_of_two_merchants_under_one_code_are_two(world: World) -> None:
     assert world.up() is not world.accounts.provider(OTHER_ID, "up-1")
 
 
-def test_an_account_that_cannot_be_built_keeps_its_old_adapter_and_pace_and_that_is_said(world: World) -> None:
+def test_an_account_that_cannot_be_built_keeps_its_old_adapter_and_terms_and_that_is_said(world: World) -> None:
     world.take(UP)
-    old, pace = world.up(), world.accounts.pace(MERCHANT_ID, "up-1")
+    old, terms = world.up(), world.accounts.terms(MERCHANT_ID, "up-1", Product.PAYMENT)
     with capture_logs() as said:
-        world.take(replace(UP, settings={"broken": True}, poll_gaps_s=(9.0,)))
+        world.take(replace(UP, settings={"broken": True}, terms=_said(poll_gaps_s=(9.0,))))
     assert world.up() is old
-    assert world.accounts.pace(MERCHANT_ID, "up-1") == pace
+    assert world.accounts.terms(MERCHANT_ID, "up-1", Product.PAYMENT) == terms
     (line,) = said
     assert (line["log_level"], line["account"]) == ("error", "up-1")
     assert "mer_id is missing" in line["reason"]
@@ -174,31 +175,48 @@ def test_an_account_that_cannot_be_built_holds_up_no_other(world: World) -> None
         world.accounts.provider(MERCHANT_ID, "bad")
 
 
-# --- what the settings say ---
+# --- what the contract says ---
+
+
+def _said(product: Product = Product.PAYMENT, **otherwise: Any) -> dict[Product, OwnTerms]:
+    return {product: OwnTerms(**otherwise)}
+
+
+RULE = NotFoundRule(3, 300.0)
 
 
 @pytest.mark.parametrize(
-    ("change", "pace"),
+    ("otherwise", "terms"),
     [
-        ({}, Pace((1.0,), 3, 300.0, 30.0)),
-        ({"poll_gaps_s": (2.0, 20.0)}, Pace((2.0, 20.0), 3, 300.0, 30.0)),
-        ({"not_found_answers": 5, "not_found_over_s": 60.0}, Pace((1.0,), 5, 60.0, 30.0)),
-        ({"answer_timeout_s": 12.5}, Pace((1.0,), 3, 300.0, 12.5)),
+        ({}, Terms((1.0,), RULE, 30.0)),
+        ({"poll_gaps_s": (2.0, 20.0)}, Terms((2.0, 20.0), RULE, 30.0)),
+        ({"not_found": NotFoundRule(5, 60.0)}, Terms((1.0,), NotFoundRule(5, 60.0), 30.0)),
+        ({"not_found": NEVER}, Terms((1.0,), None, 30.0)),
+        ({"answer_timeout_s": 12.5}, Terms((1.0,), RULE, 12.5)),
     ],
     ids=str,
 )
-def test_the_pace_follows_the_settings(world: World, change: dict[str, Any], pace: Pace) -> None:
+def test_the_terms_of_a_product_follow_the_contract_and_those_of_others_do_not(
+    world: World, otherwise: dict[str, Any], terms: Terms
+) -> None:
     world.take(UP)
-    world.take(replace(UP, **change))
-    assert world.accounts.pace(MERCHANT_ID, "up-1") == pace
+    before = world.accounts.terms(MERCHANT_ID, "up-1", Product.AUTHENTICATION)
+    world.take(replace(UP, terms=_said(**otherwise)))
+    assert world.accounts.terms(MERCHANT_ID, "up-1", Product.PAYMENT) == terms
+    assert world.accounts.terms(MERCHANT_ID, "up-1", Product.AUTHENTICATION) == before
 
 
-def test_the_longest_call_is_the_longest_of_all_accounts_and_follows_their_settings(world: World) -> None:
+def test_a_contract_may_say_a_not_found_rule_where_the_provider_has_none(world: World) -> None:
+    world.take(replace(UP, terms=_said(Product.AUTHENTICATION, not_found=RULE)))
+    assert world.accounts.terms(MERCHANT_ID, "up-1", Product.AUTHENTICATION).not_found == RULE
+
+
+def test_the_longest_call_is_the_longest_of_all_accounts_and_products_and_follows_them(world: World) -> None:
     assert world.accounts.longest_call_s() == 0.0
-    slow = replace(UP, code="slow", answer_timeout_s=90.0)
+    slow = replace(UP, code="slow", terms=_said(Product.AUTHENTICATION, answer_timeout_s=90.0))
     world.take(UP, slow)
     assert world.accounts.longest_call_s() == 90.0
-    world.take(UP, replace(slow, answer_timeout_s=5.0))
+    world.take(UP, replace(slow, terms=_said(answer_timeout_s=5.0)))
     assert world.accounts.longest_call_s() == 30.0
 
 

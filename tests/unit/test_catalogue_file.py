@@ -3,7 +3,7 @@
 Not here: putting a file in force (tests/storage/test_catalogue.py), and the adapters' own checks of their accounts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,9 @@ from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import key_hash_of
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from router.fees import PercentFee, TieredFee, fee_for
+from router.limits import RuleLimits
 from sandbox.keys import prepare_keys
 
 SECRET = "whsec_" + "QUJD" * 8
@@ -110,7 +112,8 @@ def test_a_good_file_is_read_whole(read: Read) -> None:
     assert merchant.endpoints[0].secrets == (SECRET,)
     assert merchant.accounts[0].secrets["user_pass"] == "pass"
     assert merchant.accounts[0].settings["merchant_id"].isdecimal()
-    assert merchant.accounts[0].poll_gaps_s == (1.0, 2.5)
+    assert merchant.accounts[0].terms == {Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0))}
+    assert [rule.limits for rule in merchant.rules] == [RuleLimits(single_limit=100, daily_limit=200)] * 2
     assert merchant.channels[0].authentication == {"*": AuthenticationMode.NONE}
     assert merchant.windows[0].starts_at == datetime(2026, 9, 30, 18, tzinfo=UTC)
     assert [(rule.scene, rule.bank) for rule in merchant.rules] == [
@@ -126,11 +129,77 @@ def test_secrets_are_not_in_the_repr_of_what_was_read(read: Read) -> None:
     assert "PRIVATE KEY" not in shown
 
 
-def test_the_pace_of_an_account_reaches_its_adapter_among_the_settings(read: Read) -> None:
-    settings = account_settings(read(GOOD).merchants[0].accounts[0]).settings
-    assert settings["poll_gaps_s"] == [1.0, 2.5]
-    assert settings["not_found"] == {"answers": 3, "over_s": 6.0}
-    assert "answer_timeout_s" not in settings
+def test_the_terms_of_an_account_reach_its_adapter_beside_the_settings(read: Read) -> None:
+    account = account_settings(read(GOOD).merchants[0].accounts[0])
+    assert account.terms == {Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0))}
+    assert set(account.settings) == {"url", "merchant_id", "user_name"}
+
+
+FLAT = "poll_gaps_s = [1, 2.5]\nnot_found = { answers = 3, over_s = 6 }\n"
+
+
+def terms_read(read: Read, said: str, name: str = "catalogue.toml") -> Mapping[Product, OwnTerms]:
+    """The terms of the account that says this in place of what it said."""
+    return read(GOOD.replace(FLAT, said, 1), name).merchants[0].accounts[0].terms
+
+
+def test_terms_of_a_product_stand_in_a_table_of_their_own(read: Read) -> None:
+    said = "terms.payment = { poll_gaps_s = [5], not_found = { answers = 2, over_s = 9 }, answer_timeout_s = 4 }\n"
+    assert terms_read(read, said) == {Product.PAYMENT: OwnTerms((5.0,), NotFoundRule(2, 9.0), 4.0)}
+
+
+@pytest.mark.parametrize("said", ['terms.payment.not_found = "never"\n', 'not_found = "never"\n'])
+def test_not_found_may_be_never_proof(read: Read, said: str) -> None:
+    assert terms_read(read, said) == {Product.PAYMENT: OwnTerms(not_found=NEVER)}
+
+
+def test_both_forms_may_stand_in_one_account_where_they_speak_of_different_things(read: Read) -> None:
+    said = 'poll_gaps_s = [7]\nterms.payment.not_found = "never"\n'
+    assert terms_read(read, said) == {Product.PAYMENT: OwnTerms((7.0,), NEVER)}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "poll_gaps_s = [1]\nterms.payment.poll_gaps_s = [2]\n",
+            ["poll_gaps_s: is said by terms.payment.poll_gaps_s too: say it once"],
+        ),
+        (
+            (
+                'not_found = "never"\nanswer_timeout_s = 3\n'
+                'terms.payment = { not_found = "never", answer_timeout_s = 3 }\n'
+            ),
+            [
+                "not_found: is said by terms.payment.not_found too: say it once",
+                "answer_timeout_s: is said by terms.payment.answer_timeout_s too: say it once",
+            ],
+        ),
+        ("terms.payment.poll_gaps_s = []\n", ["terms.payment.poll_gaps_s: must have at least 1 item, not 0"]),
+        ("terms.payment.pace = 1\n", ["terms.payment.pace: is not known here"]),
+        (
+            'terms.payment.not_found = "newer"\n',
+            ['terms.payment.not_found: must be {answers, over_s} or "never"'],
+        ),
+        (
+            "terms.payment.not_found = { answers = 0, over_s = 1 }\n",
+            ["terms.payment.not_found.answers: must be greater than 0"],
+        ),
+        (
+            "terms.payment.answer_timeout_s = 301\n",
+            ["terms.payment.answer_timeout_s: must be less than or equal to 300"],
+        ),
+        ("terms.payout.answer_timeout_s = 1\n", ["terms.payout: must be 'payment' or 'authentication'"]),
+        (
+            "terms.authentication.answer_timeout_s = 1\n",
+            ["terms.authentication: is not a product of allinpay"],
+        ),
+    ],
+)
+def test_wrong_terms_are_told_by_name(read: Read, said: str, expected: list[str]) -> None:
+    assert problems(read, GOOD.replace(FLAT, said, 1)) == [
+        f"merchants[0].accounts[0].{problem}" for problem in expected
+    ]
 
 
 def test_an_account_brings_what_its_provider_declares_never_to_change(read: Read) -> None:
@@ -410,18 +479,19 @@ def test_a_bank_that_the_channel_cannot_authenticate_is_a_warning(read: Read) ->
     )
 
 
+def around(folder: Path) -> dict[str, str]:
+    """The variables that the sample names."""
+    return {
+        "SLUICE_SANDBOX_PORT": "8090",
+        "SLUICE_SANDBOX_KEYS": str(folder / "keys"),
+        "SLUICE_RECEIVER_PORT": "8070",
+        "SLUICE_RECEIVER_SECRET": SECRET,
+    }
+
+
 def sample(folder: Path, **environ: str) -> CatalogueFile:
     with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
-        return read_catalogue(
-            path,
-            {
-                "SLUICE_SANDBOX_PORT": "8090",
-                "SLUICE_SANDBOX_KEYS": str(folder / "keys"),
-                "SLUICE_RECEIVER_PORT": "8070",
-                "SLUICE_RECEIVER_SECRET": SECRET,
-                **environ,
-            },
-        )
+        return read_catalogue(path, around(folder) | environ)
 
 
 def test_the_sample_is_a_good_file(folder: Path) -> None:
@@ -430,6 +500,30 @@ def test_the_sample_is_a_good_file(folder: Path) -> None:
     assert content.warnings == ()
     keys = [key.key_hash for merchant in content.merchants for app in merchant.apps for key in app.keys]
     assert all(is_sample_key(key) for key in keys)
+
+
+def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_provider_has(folder: Path) -> None:
+    accounts = {account.code: account.terms for account in sample(folder).merchants[0].accounts}
+    assert {product: own.answer_timeout_s for product, own in accounts["unionpay_main"].items()} == {
+        Product.PAYMENT: 10.0,
+        Product.AUTHENTICATION: 10.0,
+    }
+    assert accounts["unionpay_main"][Product.AUTHENTICATION] == OwnTerms(answer_timeout_s=10.0)
+    assert set(accounts["allinpay_main"]) == {Product.PAYMENT}
+
+
+def test_the_answer_timeout_of_every_product_is_not_said_of_one_of_them_again(folder: Path) -> None:
+    text = (resources.files("gateway") / "samples/catalogue.toml").read_text()
+    twice = text.replace(
+        "answer_timeout_s = 10\n", "answer_timeout_s = 10\nterms.authentication.answer_timeout_s = 5\n", 1
+    )
+    path = folder / "twice.toml"
+    path.write_text(twice)
+    with pytest.raises(CatalogueFileError) as caught:
+        read_catalogue(path, around(folder))
+    assert caught.value.problems == [
+        "merchants[0].accounts[0].answer_timeout_s: is said by terms.authentication.answer_timeout_s too: say it once"
+    ]
 
 
 def test_production_refuses_the_sample_keys(folder: Path) -> None:

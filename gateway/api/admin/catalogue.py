@@ -16,6 +16,7 @@ from gateway.api.admin.windows import WindowAnswer
 from gateway.api.http.fields import Code
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue_content import CatalogueChange
+from gateway.domain.terms import Never, Product
 from gateway.objects.catalogue import catalogue_object
 
 __all__ = ["CatalogueCalls", "History"]
@@ -63,8 +64,23 @@ class EndpointAnswer(BaseModel):
     """How many are live."""
 
 
+class NotFoundAnswer(BaseModel):
+    """So many "no such order" answers over so long prove that the PSP never had it."""
+
+    answers: int
+    over_s: float
+
+
+class TermsAnswer(BaseModel):
+    """What the contract says otherwise about one product; what is absent is the provider's own."""
+
+    poll_gaps_s: list[float] | None = None
+    not_found: NotFoundAnswer | Never | None = None
+    answer_timeout_s: float | None = None
+
+
 class AccountAnswer(BaseModel):
-    """A contract with a provider; of its secrets only their names."""
+    """A contract with a provider; of its secrets only their names. The terms beside `terms` are those of payments."""
 
     code: Code
     provider: str
@@ -74,6 +90,7 @@ class AccountAnswer(BaseModel):
     not_found_answers: int | None
     not_found_over_s: float | None
     answer_timeout_s: float | None
+    terms: dict[Product, TermsAnswer]
 
 
 class WholeMerchantAnswer(MerchantAnswer):

@@ -9,16 +9,18 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from gateway.api.admin.changes import BY, CHANNEL, Snapshots, catalogue_route, channel_of
-from gateway.api.admin.fields import MAX_NAME, Limit
+from gateway.api.admin.fields import MAX_NAME
 from gateway.api.admin.paths import MERCHANT, merchant_of
 from gateway.api.http.fields import Code, Fen, RequestModel
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, AuthenticationMode
-from gateway.domain.catalogue_content import KEEP, Keep, can_authenticate
+from gateway.domain.catalogue_content import can_authenticate
+from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import channel_object
 from gateway.ports import Declaration
+from router.limits import ChannelLimits
 
 __all__ = ["ChannelAnswer", "ChannelCalls", "Channels"]
 
@@ -42,14 +44,15 @@ class Channels(Protocol):
         name: str | None = None,
         authentication: Mapping[str, AuthenticationMode] | None = None,
         authentication_fee: int | None = None,
-        daily_total: int | Literal[Keep.KEEP] | None = KEEP,
+        limits: Mapping[str, int | None] | None = None,
     ) -> int:
         """The new version. Raises the errors of `gateway.domain.catalogue_content`."""
         ...
 
 
+@with_limits(ChannelLimits, Field(ge=1))
 class ChannelChanges(RequestModel):
-    """What to change of a channel. What is absent stays as it is; `daily_total: null` removes that limit."""
+    """What to change of a channel. What is absent stays as it is; null removes a limit."""
 
     on: bool | None = None
     name: Name | None = None
@@ -57,9 +60,15 @@ class ChannelChanges(RequestModel):
         None, description="bank code, or * for every other bank → how its cards are authenticated"
     )
     authentication_fee: Fen | None = None
-    daily_total: Limit | None = None
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """The limits that are named."""
+        named = self.model_fields_set
+        return {name: limit for name, limit in given(ChannelLimits, self).shown().items() if name in named}
 
 
+@with_limits(ChannelLimits, None)
 class ChannelAnswer(BaseModel):
     """A channel. `in_maintenance`: a window is open now."""
 
@@ -73,7 +82,6 @@ class ChannelAnswer(BaseModel):
     in_maintenance: bool
     authentication: dict[str, AuthenticationMode]
     authentication_fee: int
-    daily_total: int | None
 
 
 class ChannelList(BaseModel):
@@ -121,7 +129,7 @@ class ChannelCalls:
             name=changes.name,
             authentication=changes.authentication,
             authentication_fee=changes.authentication_fee,
-            daily_total=changes.daily_total if "daily_total" in changes.model_fields_set else KEEP,
+            limits=changes.limits,
         )
         after = await self.snapshots.refresh_now()
         return Reply(channel_object(after, channel_of(after, call), self.clock()))

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue_route, channel_of
-from gateway.api.admin.fields import MAX_INT32, Limit
+from gateway.api.admin.fields import MAX_INT32
 from gateway.api.http.fee_field import FeeField
 from gateway.api.http.fields import Code, QueryModel, RequestModel, SceneName
 from gateway.api.http.problems import FieldError, bad_fields
@@ -18,8 +18,10 @@ from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import RouteRule
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.scenes import Scene
+from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import rule_object
 from gateway.ports import Declaration
+from router.limits import RuleLimits
 
 __all__ = ["RuleAnswer", "RuleCalls", "Rules"]
 
@@ -37,16 +39,17 @@ class Rules(Protocol):
     ) -> int: ...
 
 
+@with_limits(RuleLimits, Field(ge=1))
 class RuleFields(RequestModel):
     """A rule, whole: what is absent is no limit, priority 0, and enabled."""
 
     fee: FeeField
     enabled: bool = True
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
-    single_limit: Limit | None = None
-    daily_limit: Limit | None = None
-    daily_insufficient_limit: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = None
-    card_daily_limit: Limit | None = None
+
+    @property
+    def limits(self) -> RuleLimits:
+        return given(RuleLimits, self)
 
 
 class RuleSearch(QueryModel):
@@ -56,6 +59,7 @@ class RuleSearch(QueryModel):
     bank: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")] | None = None
 
 
+@with_limits(RuleLimits, None)
 class RuleAnswer(BaseModel):
     """One row (channel, scene, bank)."""
 
@@ -66,10 +70,6 @@ class RuleAnswer(BaseModel):
     enabled: bool
     fee: dict[str, Any]
     priority: int
-    single_limit: int | None
-    daily_limit: int | None
-    daily_insufficient_limit: int | None
-    card_daily_limit: int | None
 
 
 class RuleList(BaseModel):
@@ -115,7 +115,10 @@ class RuleCalls:
         declaration = self.declaration_of(snapshot.accounts[channel.merchant_id, channel.account].provider)
         if scene not in declaration.scenes:
             raise bad_fields([FieldError("scene", "unsupported", f"is not one that {declaration.provider} can pay")])
-        rule = RouteRule(channel.merchant_id, channel.code, scene, bank, **_fields(call.body))
+        body: RuleFields = call.body
+        rule = RouteRule(
+            channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits
+        )
         await self.store.put_rule(rule, by=BY, now=self.clock())
         await self.snapshots.refresh_now()
         return Reply(rule_object(rule))
@@ -134,7 +137,3 @@ def _scene_and_bank(call: Call) -> tuple[Scene, str]:
     if bank not in bank_names():
         raise NotInCatalogueError("bank")
     return Scene(scene), bank
-
-
-def _fields(body: RuleFields) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in RuleFields.model_fields}

@@ -29,9 +29,11 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
 from gateway.flows.route import candidates_for
+from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
+from router.limits import ChannelLimits, RuleLimits
 from router.record import to_answer
 
 __all__ = ["RouteAnswer", "RouteCalls", "RouteQuestion"]
@@ -40,6 +42,8 @@ MAX_RULES = 1000
 MAX_PRIORITY = 2**31 - 1
 
 
+@with_limits(RuleLimits, Field(ge=0))
+@with_limits(ChannelLimits, Field(ge=0), prefix="channel_")
 class GivenRule(RequestModel):
     """A route rule to decide by. Absent limits are no limits; rules of another scene or bank take no part."""
 
@@ -49,14 +53,17 @@ class GivenRule(RequestModel):
     fee: FeeField
     enabled: bool = True
     in_maintenance: bool = False
-    single_limit: Fen | None = None
-    daily_limit: Fen | None = None
-    daily_insufficient_limit: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] | None = None
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
     channel_on: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
-    channel_daily_total: Fen | None = None
-    card_daily_limit: Fen | None = None
+
+    @property
+    def limits(self) -> RuleLimits:
+        return given(RuleLimits, self)
+
+    @property
+    def channel_limits(self) -> ChannelLimits:
+        return given(ChannelLimits, self, prefix="channel_")
 
 
 class GivenLastAttempt(RequestModel):
@@ -214,12 +221,9 @@ def _candidate(rule: GivenRule) -> Candidate:
         channel_on=rule.channel_on,
         in_maintenance=rule.in_maintenance,
         signing=rule.signing,
-        single_limit=rule.single_limit,
-        daily_limit=rule.daily_limit,
-        daily_insufficient_limit=rule.daily_insufficient_limit,
         priority=rule.priority,
-        channel_daily_total=rule.channel_daily_total,
-        card_daily_limit=rule.card_daily_limit,
+        limits=rule.limits,
+        channel_limits=rule.channel_limits,
     )
 
 

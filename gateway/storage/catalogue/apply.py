@@ -23,7 +23,8 @@ from gateway.domain.catalogue_content import (
     RuleContent,
     WindowContent,
 )
-from gateway.storage.catalogue.rows import LIMITS, account_context, endpoint_context, resealed, rule_row
+from gateway.domain.terms import terms_to_json
+from gateway.storage.catalogue.rows import account_context, endpoint_context, resealed, rule_row
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     accounts,
@@ -37,7 +38,6 @@ from gateway.storage.tables import (
 )
 
 LEFT_THE_FILE = "not in the catalogue file"
-PACE = ("poll_gaps_s", "not_found_answers", "not_found_over_s", "answer_timeout_s")
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -168,7 +168,7 @@ class Applier:
                     "provider": content.provider,
                     "settings": dict(content.settings),
                     "secrets": blob,
-                    "pace": _pace(content),
+                    "terms": terms_to_json(content.terms),
                 }
             )
         await self._put("accounts", accounts, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
@@ -184,7 +184,7 @@ class Applier:
                 "is_on": content.on,
                 "authentication": {bank: mode.value for bank, mode in content.authentication.items()},
                 "authentication_fee": content.authentication_fee,
-                "daily_total": content.daily_total,
+                "limits": content.limits.to_json(),
             }
             for content in wanted
         ]
@@ -271,11 +271,6 @@ def _refuse_another_contract(merchant: str, content: AccountContent, existing: R
             )
 
 
-def _pace(content: AccountContent) -> Row:
-    said = {name: getattr(content, name) for name in PACE}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v is not None}
-
-
 def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
     return RouteRule(
         merchant_id=merchant_id,
@@ -285,5 +280,5 @@ def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
         enabled=content.enabled,
         fee=content.fee,
         priority=content.priority,
-        **{name: getattr(content, name) for name in LIMITS},
+        limits=content.limits,
     )

@@ -21,6 +21,7 @@ from gateway.domain.catalogue import (
     RouteRule,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import terms_from_json
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
@@ -34,8 +35,7 @@ from gateway.storage.tables import (
     route_rules,
 )
 from router.fees import fee_to_json, parse_fee
-
-LIMITS = ("single_limit", "daily_limit", "daily_insufficient_limit", "card_daily_limit")
+from router.limits import ChannelLimits, RuleLimits
 
 
 def account_context(merchant_code: str, account_code: str) -> bytes:
@@ -100,7 +100,7 @@ def rule_row(rule: RouteRule) -> dict[str, Any]:
         "enabled": rule.enabled,
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
-        **{name: getattr(rule, name) for name in LIMITS},
+        "limits": rule.limits.to_json(),
     }
 
 
@@ -155,17 +155,12 @@ def _endpoint(row: RowMapping, codes: Mapping[UUID, str], ring: KeyRing) -> Endp
 
 
 def _account(row: RowMapping, codes: Mapping[UUID, str], ring: KeyRing) -> Account:
-    pace = row["pace"]
-    gaps = pace.get("poll_gaps_s")
     return Account(
         merchant_id=row["merchant_id"],
         code=row["code"],
         provider=row["provider"],
         settings=row["settings"],
-        poll_gaps_s=None if gaps is None else tuple(map(float, gaps)),
-        not_found_answers=pace.get("not_found_answers"),
-        not_found_over_s=pace.get("not_found_over_s"),
-        answer_timeout_s=pace.get("answer_timeout_s"),
+        terms=terms_from_json(row["terms"]),
         secrets=unseal(ring, row["secrets"], account_context(codes[row["merchant_id"]], row["code"])),
     )
 
@@ -179,7 +174,7 @@ def _channel(row: RowMapping) -> Channel:
         on=row["is_on"],
         authentication={bank: AuthenticationMode(mode) for bank, mode in row["authentication"].items()},
         authentication_fee=row["authentication_fee"],
-        daily_total=row["daily_total"],
+        limits=ChannelLimits.from_json(row["limits"]),
     )
 
 
@@ -198,5 +193,5 @@ def _rule(row: RowMapping) -> RouteRule:
         enabled=row["enabled"],
         fee=parse_fee(row["fee"]),
         priority=row["priority"],
-        **{name: row[name] for name in LIMITS},
+        limits=RuleLimits.from_json(row["limits"]),
     )

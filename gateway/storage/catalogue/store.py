@@ -6,7 +6,7 @@ waits, then meets the first one's row, and tries again from what is there now.
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, delete, insert, select, update
@@ -16,14 +16,12 @@ from typeid import TypeID
 
 from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
 from gateway.domain.catalogue_content import (
-    KEEP,
     MAX_LIVE_SECRETS,
     ApplyReport,
     CatalogueBusyError,
     CatalogueChange,
     CatalogueFile,
     CatalogueRefusedError,
-    Keep,
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
@@ -137,18 +135,23 @@ class CatalogueStore:
         name: str | None = None,
         authentication: Mapping[str, AuthenticationMode] | None = None,
         authentication_fee: int | None = None,
-        daily_total: int | Literal[Keep.KEEP] | None = KEEP,
+        limits: Mapping[str, int | None] | None = None,
     ) -> int:
-        """Change what is given of a channel."""
+        """Change what is given of a channel; of its limits those that are named, None removes one."""
         values: dict[str, Any] = {"is_on": on, "name": name, "authentication_fee": authentication_fee}
         if authentication is not None:
             values["authentication"] = {bank: mode.value for bank, mode in authentication.items()}
         values = {column: value for column, value in values.items() if value is not None}
-        if daily_total is not KEEP:
-            values["daily_total"] = daily_total
         identity = {"merchant_id": merchant_id, "code": code}
+
+        async def work(connection: AsyncConnection) -> bool:
+            if limits:
+                row = await _require(connection, channels, identity, "channel")
+                values["limits"] = _changed_limits(row["limits"], limits)
+            return await _updating(channels, identity, values, "channel")(connection)
+
         switched = "" if on is None else " on" if on else " off"
-        return await self._small(by, f"channel {code}{switched}", now, _updating(channels, identity, values, "channel"))
+        return await self._small(by, f"channel {code}{switched}", now, work)
 
     async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int:
         """Add a maintenance window; its id is the caller's (`new_id`)."""
@@ -301,6 +304,10 @@ def _met_another(error: DBAPIError) -> bool:
 def _violated(error: DBAPIError) -> str:
     """The constraint that an error is about."""
     return getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
+
+
+def _changed_limits(before: Mapping[str, int], changes: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: limit for name, limit in {**before, **changes}.items() if limit is not None}
 
 
 def _is(table: Table, identity: Mapping[str, Any]) -> list[Any]:

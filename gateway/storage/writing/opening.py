@@ -20,7 +20,7 @@ from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Attempt, Payment
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
-from gateway.ports import CardNotFoundError, OpenResult, OrderConflictError, PaceOf
+from gateway.ports import CardNotFoundError, OpenResult, OrderConflictError, TermsOf
 from gateway.storage.keys import ORDER_KEY_VERSION, DecryptionError, Keys, stand_back
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
@@ -56,7 +56,7 @@ class OpeningStore:
         database: Database,
         keys: Keys,
         catalogue: Callable[[], Catalogue],
-        pace_of: PaceOf,
+        terms_of: TermsOf,
         timezone: ZoneInfo,
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
@@ -64,7 +64,7 @@ class OpeningStore:
         self._database = database
         self._keys = keys
         self._catalogue = catalogue
-        self._pace_of = pace_of
+        self._terms_of = terms_of
         self._timezone = timezone
         self._hand_over = hand_over
         self._clock = clock
@@ -145,7 +145,7 @@ class OpeningStore:
         order = opening.order
         card_id = self._card_id(flush, opening)
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys)
-        opened = open_payment(opening, card_id, facts, flush.catalogue, self._pace_of, self._timezone)
+        opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
         flush.opened.append(opened)
         attempt = opened.payment.attempt
         if attempt is not None:

@@ -18,10 +18,11 @@ from gateway.domain.events import EVENT_OF_STATUS, EventType
 from gateway.domain.ids import caused_id
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import FINAL, Payment, Stage, Status
+from gateway.domain.terms import Product
 from gateway.domain.transitions import Verdict, apply, apply_authentication
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import payment_event
-from gateway.ports import AuthenticationObservation, Observation, PaceOf, PaymentObservation, Recorded
+from gateway.ports import AuthenticationObservation, Observation, PaymentObservation, Recorded, TermsOf
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.rows import payment_of, payment_select
 from gateway.storage.server.database import Connection, Database
@@ -46,13 +47,13 @@ class RecordingStore:
         database: Database,
         keys: Keys,
         catalogue: Callable[[], Catalogue],
-        pace_of: PaceOf,
+        terms_of: TermsOf,
         hand_over: HandOver | None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._catalogue = catalogue
-        self._pace_of = pace_of
+        self._terms_of = terms_of
         self._hand_over = hand_over
 
     async def flush(self, observations: list[Observation]) -> Sequence[Recorded | Exception]:
@@ -140,9 +141,9 @@ class RecordingStore:
             box = self._box(changes, heard, before)
         except DecryptionError as error:
             return stand_back(error)
-        pace = self._pace_of(heard.merchant_id, before.attempt.account)
+        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
         if isinstance(heard, PaymentObservation):
-            verdict = apply(before, heard.source, heard.outcome, pace, heard.at)
+            verdict = apply(before, heard.source, heard.outcome, terms, heard.at)
         else:
             verdict = self._apply_authentication(changes, heard, before)
         changes.observations.append(_observation(heard))
@@ -165,8 +166,8 @@ class RecordingStore:
         elsewhere = (
             before.card is not None and (before.card.card_id, before.attempt.account) in changes.verified_elsewhere
         )
-        pace = self._pace_of(heard.merchant_id, before.attempt.account)
-        verdict = apply_authentication(before, heard.outcome, elsewhere, pace, heard.at)
+        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
+        verdict = apply_authentication(before, heard.outcome, elsewhere, terms, heard.at)
         if verdict.changed and before.attempt.authentication_id is not None:
             rejected = isinstance(heard.outcome, Declined | SmsNeeded)
             code, message = _words(heard)

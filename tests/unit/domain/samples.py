@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from gateway.domain.cards import Card, CardElements
@@ -20,9 +20,12 @@ from gateway.domain.failures import FailureCode, failure
 from gateway.domain.orders import Order
 from gateway.domain.payments import FINAL, Attempt, Due, DueKind, Payment, Stage, Status
 from gateway.domain.scenes import Kind, Scene
-from gateway.domain.transitions import Pace
+from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.flows.opening import Opening
-from router import FixedFee
+from router import ChannelLimits, FixedFee, RuleLimits
+from router.limits import Limits
+
+L = TypeVar("L", bound=Limits)
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 MERCHANT_ID = UUID(int=0xA)
@@ -32,7 +35,14 @@ AUTHENTICATION_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8059")
 CARD_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8060")
 BANK = "ICBC"
 
-PACE = Pace(gaps_s=(2.0, 10.0, 60.0), not_found_answers=3, not_found_over_s=300.0, answer_timeout_s=30.0)
+LOST = NotFoundRule(answers=3, over_s=300.0)
+TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30.0)
+AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
+
+
+def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
+    """Every account's terms: those of the two products are not the same."""
+    return {Product.PAYMENT: TERMS, Product.AUTHENTICATION: AUTHENTICATION_TERMS}[product]
 
 
 def later(**duration: float) -> datetime:
@@ -120,12 +130,22 @@ def opening(asked: Order, now: datetime = NOW) -> Opening:
 
 
 def channel(code: str, mode: AuthenticationMode = AuthenticationMode.NONE, **known: Any) -> Channel:
-    """A channel with an account of its own (`up` has `up-1`)."""
-    return replace(Channel(MERCHANT_ID, code, f"{code}-1", code, on=True, authentication={ANY_BANK: mode}), **known)
+    """A channel with an account of its own (`up` has `up-1`). Its limits are given by name."""
+    limits = limits_among(known, ChannelLimits)
+    base = Channel(MERCHANT_ID, code, f"{code}-1", code, on=True, authentication={ANY_BANK: mode}, limits=limits)
+    return replace(base, **known)
 
 
 def rule(channel_code: str, fee: int = 50, **known: Any) -> RouteRule:
-    return replace(RouteRule(MERCHANT_ID, channel_code, Scene.WITHHOLD, BANK, enabled=True, fee=FixedFee(fee)), **known)
+    """A rule. Its limits are given by name."""
+    limits = limits_among(known, RuleLimits)
+    base = RouteRule(MERCHANT_ID, channel_code, Scene.WITHHOLD, BANK, True, FixedFee(fee), limits=limits)
+    return replace(base, **known)
+
+
+def limits_among(known: dict[str, Any], kind: type[L]) -> L:
+    """The limits among what is known, which loses them."""
+    return kind(**{each.name: known.pop(each.name) for each in kind.each() if each.name in known})
 
 
 def endpoint(number: int, app: str | None = None, event_types: frozenset[str] | None = None, **known: Any) -> Endpoint:

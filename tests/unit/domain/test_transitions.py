@@ -26,8 +26,8 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import FINAL, DueKind, Payment, Stage, Status
+from gateway.domain.terms import ANSWER_MARGIN_S
 from gateway.domain.transitions import (
-    ANSWER_MARGIN_S,
     TRANSITIONS,
     AnomalyKind,
     IllegalTransitionError,
@@ -37,7 +37,7 @@ from gateway.domain.transitions import (
     apply_authentication,
     move,
 )
-from tests.unit.domain.samples import NOW, PACE, attempt, later, payment
+from tests.unit.domain.samples import NOW, TERMS, attempt, later, payment
 
 AT = later(seconds=7)
 WRONG_AMOUNT = 999
@@ -80,7 +80,7 @@ OPEN = [Status.PROCESSING, Status.REQUIRES_ACTION]
 
 
 def judge(before: Payment, outcome: Outcome, source: Source = Source.POLL) -> Verdict:
-    return apply(before, source, outcome, PACE, AT)
+    return apply(before, source, outcome, TERMS, AT)
 
 
 # --- the table ---
@@ -203,7 +203,7 @@ def test_an_answer_that_settled_nothing_makes_the_first_poll_due_and_counts_as_n
     assert after.attempt is not None
     assert after.attempt.polls == 0
     assert after.due is not None
-    assert after.due.at == AT + timedelta(seconds=PACE.gaps_s[0])
+    assert after.due.at == AT + timedelta(seconds=TERMS.poll_gaps_s[0])
 
 
 @pytest.mark.parametrize("outcome", [Processing(), Unknown("x"), NotFound(), Succeeded(WRONG_AMOUNT)], ids=repr)
@@ -216,7 +216,7 @@ def test_a_callback_that_settles_nothing_leaves_the_plan_as_it_is(outcome: Outco
 
 
 def test_an_attempt_whose_sender_fell_silent_is_taken_up_after_the_answers_own_limit() -> None:
-    assert PACE.unanswered(NOW).at == later(seconds=PACE.answer_timeout_s + ANSWER_MARGIN_S)
+    assert TERMS.unanswered(NOW).at == later(seconds=TERMS.answer_timeout_s + ANSWER_MARGIN_S)
 
 
 # --- "not found", exactly ---
@@ -225,7 +225,7 @@ def test_an_attempt_whose_sender_fell_silent_is_taken_up_after_the_answers_own_l
 def not_found_after(answers: int, over_s: float, since_s: float = 0.0) -> Verdict:
     """The last of so many "not found" answers, so long after the first, which came `since_s` after the submission."""
     asked = attempt(not_found=answers - 1, not_found_since=later(seconds=since_s))
-    return apply(payment(attempt=asked), Source.POLL, NotFound("34"), PACE, later(seconds=since_s + over_s))
+    return apply(payment(attempt=asked), Source.POLL, NotFound("34"), TERMS, later(seconds=since_s + over_s))
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,24 @@ def test_the_time_counts_from_the_submission_when_that_was_later_than_the_first_
     assert not_found_after(3, 360.0, since_s=-60.0).payment.status is Status.FAILED
 
 
+def test_where_not_found_is_never_proof_no_number_of_answers_ends_a_payment() -> None:
+    never = replace(TERMS, not_found=None)
+    asked = payment()
+    for days in range(1, 400):
+        asked = apply(asked, Source.POLL, NotFound("34"), never, later(days=days)).payment
+    assert asked.status is Status.PROCESSING
+    assert asked.attempt is not None
+    assert (asked.attempt.not_found, asked.attempt.acknowledged) == (399, False)
+    assert asked.due == never.after(399, later(days=399))
+    assert apply(asked, Source.POLL, Succeeded(1000), never, later(days=400)).payment.status is Status.SUCCEEDED
+
+
+def test_where_not_found_is_never_proof_a_payment_that_waits_for_the_user_is_not_closed_by_it() -> None:
+    never = replace(TERMS, not_found=None)
+    expiring = payment(Status.REQUIRES_ACTION, attempt=attempt(not_found=99, not_found_since=NOW))
+    assert apply(expiring, Source.POLL, NotFound(), never, later(days=400)).payment.status is Status.REQUIRES_ACTION
+
+
 def test_the_first_not_found_starts_the_clock() -> None:
     after = judge(payment(), NotFound()).payment.attempt
     assert after is not None
@@ -261,7 +279,7 @@ def test_the_first_not_found_starts_the_clock() -> None:
 @pytest.mark.parametrize("source", [Source.ANSWER, Source.CALLBACK])
 def test_only_a_query_can_find_nothing(source: Source) -> None:
     asked = payment(attempt=attempt(not_found=99, not_found_since=NOW))
-    after = apply(asked, source, NotFound(), PACE, later(days=1)).payment
+    after = apply(asked, source, NotFound(), TERMS, later(days=1)).payment
     assert after.status is Status.PROCESSING
     assert after.attempt is not None
     assert after.attempt.not_found == 99
@@ -284,7 +302,7 @@ def test_an_order_that_the_channel_acknowledged_is_never_proved_lost(source: Sou
     assert known.attempt is not None
     assert known.attempt.acknowledged
     for minutes in range(1, 100):
-        known = apply(known, Source.POLL, NotFound(), PACE, later(minutes=minutes)).payment
+        known = apply(known, Source.POLL, NotFound(), TERMS, later(minutes=minutes)).payment
     assert known.status is Status.PROCESSING
 
 
@@ -339,7 +357,7 @@ def test_another_amount_moves_no_money_state(status: Status) -> None:
 
 
 def authenticate(before: Payment, outcome: AuthenticationOutcome, verified_elsewhere: bool = False) -> Verdict:
-    return apply_authentication(before, outcome, verified_elsewhere, PACE, AT)
+    return apply_authentication(before, outcome, verified_elsewhere, TERMS, AT)
 
 
 AUTHENTICATION_FAILURES: dict[str, tuple[FailureCode, Blame]] = {
@@ -366,7 +384,7 @@ def test_an_authentication_moves_only_a_payment_that_waits_for_it(status: Status
     assert verdict.submit == bound
     if bound:
         assert verdict.payment.status is Status.PROCESSING
-        assert verdict.payment.due == PACE.unanswered(AT)
+        assert verdict.payment.due == TERMS.unanswered(AT)
         assert verdict.payment.attempt is not None
         assert verdict.payment.attempt.stage is Stage.PAYING
         assert verdict.payment.attempt.submitted_at == AT
@@ -404,11 +422,11 @@ Step = Callable[[Payment, float], Verdict]
 
 
 def pay_step(source: Source, outcome: Outcome) -> Step:
-    return lambda p, s: apply(p, source, outcome, PACE, later(seconds=s))
+    return lambda p, s: apply(p, source, outcome, TERMS, later(seconds=s))
 
 
 def authentication_step(outcome: AuthenticationOutcome, elsewhere: bool) -> Step:
-    return lambda p, s: apply_authentication(p, outcome, elsewhere, PACE, later(seconds=s))
+    return lambda p, s: apply_authentication(p, outcome, elsewhere, TERMS, later(seconds=s))
 
 
 steps = st.one_of(
@@ -462,12 +480,12 @@ def test_nothing_is_paid_before_the_card_is_bound(history: list[tuple[Step, floa
 
 def test_a_second_success_under_another_number_of_theirs_is_an_anomaly() -> None:
     paid = judge(payment(), Succeeded(1000, "theirs-1")).payment
-    again = apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-2"), PACE, later(minutes=1))
+    again = apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-2"), TERMS, later(minutes=1))
     assert again.payment == paid
     assert again.anomaly is not None
     assert again.anomaly.kind is AnomalyKind.TRANSACTION_MISMATCH
-    assert apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-1"), PACE, later(minutes=1)).anomaly is None
-    assert apply(paid, Source.CALLBACK, Succeeded(1000), PACE, later(minutes=1)).anomaly is None
+    assert apply(paid, Source.CALLBACK, Succeeded(1000, "theirs-1"), TERMS, later(minutes=1)).anomaly is None
+    assert apply(paid, Source.CALLBACK, Succeeded(1000), TERMS, later(minutes=1)).anomaly is None
 
 
 def test_what_we_did_not_send_in_time_is_not_the_channels_fault() -> None:
@@ -482,12 +500,12 @@ def test_a_payment_whose_user_never_acted_closes_when_its_channel_has_proved_to_
     waiting = payment(Status.REQUIRES_ACTION)
     assert waiting.due is not None
     expiring = replace(waiting, due=replace(waiting.due, kind=DueKind.EXPIRE))
-    once = apply(expiring, Source.POLL, NotFound(), PACE, later(minutes=1)).payment
+    once = apply(expiring, Source.POLL, NotFound(), TERMS, later(minutes=1)).payment
     assert once.status is Status.REQUIRES_ACTION
     assert once.due is not None
     assert once.due.kind is DueKind.EXPIRE
     for minutes in range(2, 30):
-        once = apply(once, Source.POLL, NotFound(), PACE, later(minutes=minutes)).payment
+        once = apply(once, Source.POLL, NotFound(), TERMS, later(minutes=minutes)).payment
     assert (once.status, once.due, once.failure) == (Status.CLOSED, None, None)
 
 

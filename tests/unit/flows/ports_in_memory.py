@@ -13,6 +13,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.domain.transitions import AnomalyKind, apply, apply_authentication
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.opening import Opening, open_payment
@@ -25,20 +26,18 @@ from gateway.ports import (
     CallbackRejectedError,
     CallbackRequest,
     Declaration,
-    NotFoundRule,
     Observation,
     OpenResult,
     OrderConflictError,
     Pay,
     PaymentKey,
     PaymentObservation,
-    PollPlan,
     Query,
     QueryAuthentication,
     Recorded,
     UserFacts,
 )
-from tests.unit.domain.samples import NOW, PACE, card_elements, catalogue, channel, rule
+from tests.unit.domain.samples import NOW, TERMS, card_elements, catalogue, channel, rule, terms_of
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 PLAIN = catalogue((channel("up"),), (rule("up"),))
@@ -55,7 +54,14 @@ class FakeProvider:
     before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
     declaration: Declaration = field(
         default_factory=lambda: Declaration(
-            "mock", frozenset({Scene.WITHHOLD}), True, PollPlan((1.0,)), NotFoundRule(3, 300.0), 30.0, True
+            "mock",
+            frozenset({Scene.WITHHOLD}),
+            has_callbacks=True,
+            terms={
+                Product.PAYMENT: Terms((1.0,), NotFoundRule(3, 300.0), 30.0),
+                Product.AUTHENTICATION: Terms((1.0,), None, 30.0),
+            },
+            authenticates_silently=True,
         )
     )
 
@@ -142,7 +148,7 @@ class World:
                 raise OrderConflictError(order.merchant_order_no)
             return OpenResult(self.payments[payment_id], replayed=True)
         user = UserFacts(agreements=self.agreements)
-        opened = open_payment(opening, opening.new_card_id, user, self.catalogue, lambda _m, _a: PACE, TIMEZONE)
+        opened = open_payment(opening, opening.new_card_id, user, self.catalogue, terms_of, TIMEZONE)
         self.orders[order.merchant_order_no] = (opening.payment_id, order.body)
         self.payments[opening.payment_id] = opened.payment
         attempt = opened.payment.attempt
@@ -154,9 +160,9 @@ class World:
         self.recorded.append(observation)
         before = self.payments[observation.payment_id]
         if isinstance(observation, PaymentObservation):
-            verdict = apply(before, observation.source, observation.outcome, PACE, observation.at)
+            verdict = apply(before, observation.source, observation.outcome, TERMS, observation.at)
         else:
-            verdict = apply_authentication(before, observation.outcome, False, PACE, observation.at)
+            verdict = apply_authentication(before, observation.outcome, False, TERMS, observation.at)
         self.payments[observation.payment_id] = verdict.payment
         if verdict.anomaly is not None:
             self.anomalies.append(verdict.anomaly.kind)

@@ -15,7 +15,7 @@ from gateway.domain.payments import Payment, Status
 from gateway.domain.transitions import AnomalyKind, Source
 from gateway.flows import submit
 from gateway.ports import Pay, Query
-from tests.unit.domain.samples import PACE, card_elements, opening, order
+from tests.unit.domain.samples import LOST, card_elements, opening, order
 from tests.unit.flows.ports_in_memory import World
 
 LATE, AMOUNT = AnomalyKind.LATE_SUCCESS, AnomalyKind.AMOUNT_MISMATCH
@@ -33,7 +33,7 @@ class Sleeper:
 
     says: Outcome
     told: list[Outcome] = field(default_factory=list)
-    meanwhile: tuple[Outcome, ...] = (NotFound(),) * PACE.not_found_answers
+    meanwhile: tuple[Outcome, ...] = (NotFound(),) * LOST.answers
     world: World = field(default_factory=World)
     statuses: list[Status] = field(default_factory=list)
     """The payment as it was at each question."""
@@ -54,7 +54,7 @@ class Sleeper:
 
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
-            self.world.pass_time(PACE.not_found_over_s)
+            self.world.pass_time(LOST.over_s)
             await self.world.record(self.world.observations.payment(self.world.only_payment(), Source.POLL, outcome))
 
     @property

@@ -23,10 +23,22 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import Stage, Status
-from gateway.domain.transitions import ANSWER_MARGIN_S, Source
+from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
+from gateway.domain.transitions import Source
 from gateway.flows.submit import SEND_WITHIN_S
 from gateway.ports import Authenticate, OrderConflictError, Pay, QueryAuthentication
-from tests.unit.domain.samples import NOW, card_elements, catalogue, channel, later, opening, order, rule
+from tests.unit.domain.samples import (
+    AUTHENTICATION_TERMS,
+    NOW,
+    TERMS,
+    card_elements,
+    catalogue,
+    channel,
+    later,
+    opening,
+    order,
+    rule,
+)
 from tests.unit.flows.ports_in_memory import World
 
 SILENT = catalogue((channel("up", AuthenticationMode.SILENT),), (rule("up"),))
@@ -148,14 +160,25 @@ async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_u
     async def never() -> None:
         await asyncio.Event().wait()
 
-    world.provider_.declaration = replace(world.provider_.declaration, answer_timeout_s=0.0)
+    hasty = {Product.PAYMENT: Terms((1.0,), None, answer_timeout_s=0.01)}
+    world.provider_.declaration = replace(world.provider_.declaration, terms=hasty)
     world.provider_.before_answer = never
     payment = (await _opened(world)).payment
-    world.pass_time(ANSWER_MARGIN_S - 0.01)
+    world.pass_time(ANSWER_MARGIN_S)
     after = await world.submission.submit(payment, card_elements(), None)
     assert after.status is Status.PROCESSING
     assert [type(observation.outcome) for observation in world.recorded] == [Unknown]
     assert len(world.provider_.asked) == 1
+
+
+async def test_an_attempt_is_due_by_the_terms_of_the_product_that_it_begins_with(world: World, silent: World) -> None:
+    paying, authenticating = (await _opened(world)).payment, (await _opened(silent)).payment
+    assert (paying.attempt.stage, paying.due) == (Stage.PAYING, TERMS.unanswered(NOW))
+    assert (authenticating.attempt.stage, authenticating.due) == (
+        Stage.AUTHENTICATING,
+        AUTHENTICATION_TERMS.unanswered(NOW),
+    )
+    assert paying.due != authenticating.due
 
 
 # --- authentication first ---

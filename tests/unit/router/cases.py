@@ -4,7 +4,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from router import Candidate, ChannelFacts, Decision, FixedFee, LastAttempt, PercentFee, RouteRequest, decide
+from router import (
+    Candidate,
+    ChannelFacts,
+    ChannelLimits,
+    Decision,
+    FixedFee,
+    LastAttempt,
+    PercentFee,
+    RouteRequest,
+    RuleLimits,
+    decide,
+)
 
 NOW = datetime(2025, 6, 3, 4, 5, 6, tzinfo=UTC)
 SCENE, BANK = "withhold", "ICBC"
@@ -17,8 +28,15 @@ UNBLAMED_FAILURE = LastAttempt("failed", None)
 
 
 def rule(channel: str, fee: int = 100, percent: str | None = None, **known: Any) -> Candidate:
+    """A candidate; limits are given by name, those of its channel as `channel_…`."""
     charged = FixedFee(fee) if percent is None else PercentFee(Decimal(percent))
-    return Candidate(**{"channel": channel, "scene": SCENE, "bank": BANK, "fee": charged, **known})
+    names = {each.name for each in RuleLimits.each()}, {f"channel_{each.name}" for each in ChannelLimits.each()}
+    of_rule, of_channel = ({name: known.pop(name) for name in kind.intersection(known)} for kind in names)
+    limits = {
+        "limits": RuleLimits(**of_rule),
+        "channel_limits": ChannelLimits(**{name.removeprefix("channel_"): of_channel[name] for name in of_channel}),
+    }
+    return Candidate(**{"channel": channel, "scene": SCENE, "bank": BANK, "fee": charged, **limits, **known})
 
 
 def request(amount: int = 1000, **known: Any) -> RouteRequest:

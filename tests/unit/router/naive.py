@@ -53,15 +53,15 @@ def naive_decide(
             answer.fees[candidate.channel] = naive_fee(candidate.fee, request.amount)
 
     # 1
-    could_be_used_if_signed = []
+    signing_alone = set()
     available = []
     for code in rules:
         rule = rules[code]
         if rule.enabled and rule.channel_on and not rule.in_maintenance:
-            could_be_used_if_signed.append(code)
             if rule.signing == "ready":
                 available.append(code)
             else:
+                signing_alone.add(rule.signing)
                 answer.removed[code] = (1, rule.signing)
         elif not rule.enabled:
             answer.removed[code] = (1, "rule_disabled")
@@ -71,25 +71,29 @@ def naive_decide(
             answer.removed[code] = (1, "in_maintenance")
     if len(available) == 0:
         answer.step = 1
-        answer.refusal = "card_needs_signing" if len(could_be_used_if_signed) > 0 else "no_channel_available"
+        answer.refusal = "no_channel_available"
+        if "needs_signing" in signing_alone:
+            answer.refusal = "card_needs_signing"
+        if "signing_in_progress" in signing_alone:
+            answer.refusal = "signing_in_progress"
         return answer
 
     # What each available channel fails by itself, limit by limit, in the order of the specification.
     infinite = float("inf")
     fails: dict[str, list[str]] = {}
     for code in available:
-        rule, past = rules[code], known[code]
+        limits, total, past = rules[code].limits, rules[code].channel_limits.daily_total, known[code]
         fails[code] = []
-        if request.amount > (infinite if rule.single_limit is None else rule.single_limit):
+        if request.amount > (infinite if limits.single_limit is None else limits.single_limit):
             fails[code].append("single_limit_exceeded")
-        if not past.used_today + request.amount <= (infinite if rule.daily_limit is None else rule.daily_limit):
+        if not past.used_today + request.amount <= (infinite if limits.daily_limit is None else limits.daily_limit):
             fails[code].append("daily_limit_exceeded")
-        tries = infinite if rule.daily_insufficient_limit is None else rule.daily_insufficient_limit
+        tries = infinite if limits.daily_insufficient_limit is None else limits.daily_insufficient_limit
         if not past.insufficient_today < tries:
             fails[code].append("daily_insufficient_balance_exceeded")
-        if rule.channel_daily_total is not None and past.channel_used_today + request.amount > rule.channel_daily_total:
+        if total is not None and past.channel_used_today + request.amount > total:
             fails[code].append("channel_total_exceeded")
-        if rule.card_daily_limit is not None and past.card_used_today + request.amount > rule.card_daily_limit:
+        if limits.card_daily_limit is not None and past.card_used_today + request.amount > limits.card_daily_limit:
             fails[code].append("card_limit_exceeded")
 
     # 2, 3, 4 and the two optional ones: each looks at all that step 1 left.
@@ -104,7 +108,7 @@ def naive_decide(
         if len([code for code in available if limit in fails[code]]) == len(available):
             answer.refusal, answer.step = limit, step
             if step == 2:
-                answer.max_single_limit = max(rules[code].single_limit or 0 for code in available)
+                answer.max_single_limit = max(rules[code].limits.single_limit or 0 for code in available)
             for code in available:
                 answer.removed[code] = (step, limit)
             return answer

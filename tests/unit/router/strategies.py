@@ -7,7 +7,20 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from router import Candidate, ChannelFacts, Fee, FixedFee, LastAttempt, PercentFee, RouteRequest, Tier, TieredFee
+from router import (
+    Candidate,
+    ChannelFacts,
+    ChannelLimits,
+    Fee,
+    FixedFee,
+    LastAttempt,
+    PercentFee,
+    RouteRequest,
+    RuleLimits,
+    Tier,
+    TieredFee,
+)
+from router.limits import Limits
 
 CHANNELS = ["allinpay", "baofoo", "chinapay", "unionpay", "yeepay"]
 NOW = datetime(2025, 6, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -68,9 +81,16 @@ def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from([usual] * 6 + list(others))
 
 
+def limits(kind: type[Limits]) -> st.SearchStrategy[Limits]:
+    drawn = {
+        "fen": st.sampled_from([None, None, None, 0, 100, 500, 1000, 1500, 10_000]),
+        "times": st.sampled_from([None, None, None, 0, 1, 2]),
+    }
+    return st.builds(kind, **{each.name: drawn[each.unit] for each in kind.each()})
+
+
 @st.composite
 def candidates(draw: st.DrawFn, channel: str) -> Candidate:
-    limit = st.sampled_from([None, None, None, 0, 100, 500, 1000, 1500, 10_000])
     known: dict[str, st.SearchStrategy[Any]] = {
         "scene": mostly("withhold", "quick_charge"),
         "bank": mostly("ICBC", "CCB"),
@@ -79,12 +99,9 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "channel_on": mostly(True, False),
         "in_maintenance": mostly(False, True),
         "signing": mostly("ready", "needs_signing", "signing_in_progress"),
-        "single_limit": limit,
-        "daily_limit": limit,
-        "daily_insufficient_limit": st.sampled_from([None, None, None, 0, 1, 2]),
         "priority": st.integers(-1, 2),
-        "channel_daily_total": limit,
-        "card_daily_limit": limit,
+        "limits": limits(RuleLimits),
+        "channel_limits": limits(ChannelLimits),
     }
     drawn: dict[str, Any] = {name: draw(strategy) for name, strategy in known.items()}
     return Candidate(channel=channel, **drawn)

@@ -103,6 +103,15 @@ RANKED = "Step 6: ranked by fee: allinpay 1.00 yuan, unionpay 1.20 yuan."
             ],
         ),
         (
+            route(rule("a", signing="signing_in_progress"), rule("b", signing="needs_signing")),
+            [
+                (
+                    "Step 1: refused, the card is just being signed. Left out a, the card is just being signed by "
+                    "another payment; b, the card is not signed there and cannot be signed there now."
+                )
+            ],
+        ),
+        (
             route(rule("a", channel_on=False)),
             ["Step 1: refused, no channel is available. Left out a, the channel is switched off."],
         ),

@@ -16,7 +16,7 @@ from tests.unit.router.cases import NOW, request, route, rule
 
 def test_a_record_leaves_out_what_is_at_its_default() -> None:
     assert to_record(route(rule("a"))) == {
-        "format": 1,
+        "format": 2,
         "config_version": 7,
         "request": {
             "user_id": "u1",
@@ -37,12 +37,16 @@ def test_a_record_holds_all_that_is_needed_to_decide_again() -> None:
     facts = ChannelFacts(1, 2, LastAttempt("failed", "channel", NOW - timedelta(hours=1)), 3, 4)
     decision = decide(
         request(1000, customer_present=True, last_attempt_max_age=timedelta(days=1)),
-        [rule("a", 10, priority=-2, daily_limit=5000), rule("b", 12), rule("c", signing="needs_signing")],
+        [
+            rule("a", 10, priority=-2, daily_limit=5000, channel_daily_total=9000),
+            rule("b", 12),
+            rule("c", signing="needs_signing"),
+        ],
         {"a": facts, "b": ChannelFacts()},
         9,
     )
     assert to_record(decision) == {
-        "format": 1,
+        "format": 2,
         "config_version": 9,
         "request": {
             "user_id": "u1",
@@ -54,7 +58,13 @@ def test_a_record_holds_all_that_is_needed_to_decide_again() -> None:
             "last_attempt_max_age_us": 86_400_000_000,
         },
         "candidates": [
-            {"channel": "a", "fee": {"type": "fixed", "amount": 10}, "daily_limit": 5000, "priority": -2},
+            {
+                "channel": "a",
+                "fee": {"type": "fixed", "amount": 10},
+                "priority": -2,
+                "limits": {"daily_limit": 5000},
+                "channel_limits": {"daily_total": 9000},
+            },
             {"channel": "b", "fee": {"type": "fixed", "amount": 12}},
             {"channel": "c", "fee": {"type": "fixed", "amount": 100}, "signing": "needs_signing"},
         ],
@@ -106,7 +116,13 @@ def test_reading_gives_the_decision_as_it_was_made_and_replay_makes_it_again() -
 @pytest.mark.parametrize(
     "damage",
     [
-        {"format": 2},
+        {"format": 3},
+        {"format": "2"},
+        {"format": [2]},
+        {"candidates": [{"channel": "a", "fee": 1, "single_limit": 1}]},
+        {"candidates": [{"channel": "a", "fee": 1, "limits": {"colour": 1}}]},
+        {"candidates": [{"channel": "a", "fee": 1, "limits": {"daily_total": 1}}]},
+        {"candidates": [{"channel": "a", "fee": 1, "limits": 1}]},
         {"request": None},
         {"request": {}},
         {"candidates": [{"channel": "a"}]},

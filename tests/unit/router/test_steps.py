@@ -59,11 +59,21 @@ class TestStep1:
     def test_with_no_channel_available_the_request_is_refused(self, state: dict[str, Any], reason: str) -> None:
         decision = route(rule("a", **state))
         assert (decision.chosen, decision.chosen_by_step, decision.refused_by_step) == (None, None, 1)
-        assert decision.refusal == ("card_needs_signing" if "signing" in reason else "no_channel_available")
+        told = {"needs_signing": "card_needs_signing", "signing_in_progress": "signing_in_progress"}
+        assert decision.refusal == told.get(reason, "no_channel_available")
         assert removed(decision) == {"a": (1, reason)}
 
     def test_the_card_needs_signing_when_that_alone_keeps_one_channel_out(self) -> None:
         decision = route(rule("a", channel_on=False), rule("b", signing="needs_signing"))
+        assert decision.refusal is Refusal.CARD_NEEDS_SIGNING
+
+    def test_a_signing_in_progress_is_told_before_one_that_is_needed(self) -> None:
+        decision = route(rule("a", signing="needs_signing"), rule("b", signing="signing_in_progress"))
+        assert decision.refusal is Refusal.SIGNING_IN_PROGRESS
+        assert removed(decision) == {"a": (1, "needs_signing"), "b": (1, "signing_in_progress")}
+
+    def test_a_signing_in_progress_is_not_told_where_something_else_hides_the_channel(self) -> None:
+        decision = route(rule("a", signing="needs_signing"), rule("b", signing="signing_in_progress", enabled=False))
         assert decision.refusal is Refusal.CARD_NEEDS_SIGNING
 
     def test_signing_would_not_help_a_channel_that_is_off(self) -> None:

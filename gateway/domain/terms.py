@@ -1,0 +1,145 @@
+"""Terms: how a PSP is asked about what was sent, and for how long it may be silent. One value per product. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from gateway.domain.payments import Due, DueKind
+
+__all__ = [
+    "ANSWER_MARGIN_S",
+    "MAX_ANSWER_TIMEOUT_S",
+    "MAX_POLL_GAPS",
+    "NEVER",
+    "Never",
+    "NotFoundRule",
+    "OwnTerms",
+    "Product",
+    "Terms",
+    "terms_from_json",
+    "terms_to_json",
+]
+
+ANSWER_MARGIN_S: Final = 5.0
+"""Between the end of a PSP call's time and the moment a worker takes up what was sent."""
+MAX_ANSWER_TIMEOUT_S: Final = 300.0
+MAX_POLL_GAPS: Final = 50
+
+Never = Literal["never"]
+NEVER: Final[Never] = "never"
+"""Said instead of a not-found rule: "not found" proves nothing, however often it is heard."""
+
+
+class Product(StrEnum):
+    """What a provider sells, each with terms of its own."""
+
+    PAYMENT = "payment"
+    AUTHENTICATION = "authentication"
+
+
+@dataclass(frozen=True, slots=True)
+class NotFoundRule:
+    """When "not found" answers prove that the PSP never received the order.
+
+    At least `answers` of them, the last at least `over_s` seconds after the first and after the submission.
+    Raises ValueError for a rule that could be met by nothing.
+    """
+
+    answers: int
+    over_s: float
+
+    def __post_init__(self) -> None:
+        if self.answers < 1 or not self.over_s > 0:
+            raise ValueError("a not-found rule has at least one answer and some time")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of one product. Raises ValueError for what no contract can mean."""
+
+    poll_gaps_s: tuple[float, ...]
+    """Seconds between queries: the gaps in turn, then the last one for ever."""
+    not_found: NotFoundRule | None
+    """None: "not found" is never proof."""
+    answer_timeout_s: float
+    """How long a call may take, from the first byte sent to the last byte read."""
+
+    def __post_init__(self) -> None:
+        _check(self.poll_gaps_s, self.answer_timeout_s)
+
+    def after(self, polls: int, now: datetime) -> Due:
+        """The next query after `polls` of them."""
+        gap = self.poll_gaps_s[min(polls, len(self.poll_gaps_s) - 1)]
+        return Due(DueKind.POLL, now + timedelta(seconds=gap))
+
+    def unanswered(self, now: datetime) -> Due:
+        """When what was sent by somebody who fell silent is taken up by a worker: after the answer's own limit."""
+        return Due(DueKind.POLL, now + timedelta(seconds=self.answer_timeout_s + ANSWER_MARGIN_S))
+
+    def proves_lost(self, answers: int, waited_s: float) -> bool:
+        """Whether so many "not found" answers over so long prove that the PSP never had the order."""
+        rule = self.not_found
+        return rule is not None and answers >= rule.answers and waited_s >= rule.over_s
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTerms:
+    """What an account's contract says otherwise about one product; None: the provider's own. Raises ValueError."""
+
+    poll_gaps_s: tuple[float, ...] | None = None
+    not_found: NotFoundRule | Never | None = None
+    answer_timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.poll_gaps_s, self.answer_timeout_s)
+
+    def over(self, terms: Terms) -> Terms:
+        """The provider's terms with what the contract says otherwise."""
+        said = self.not_found
+        return Terms(
+            terms.poll_gaps_s if self.poll_gaps_s is None else self.poll_gaps_s,
+            terms.not_found if said is None else None if said == NEVER else said,
+            terms.answer_timeout_s if self.answer_timeout_s is None else self.answer_timeout_s,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what is said."""
+        told: dict[str, Any] = {}
+        if self.poll_gaps_s is not None:
+            told["poll_gaps_s"] = list(self.poll_gaps_s)
+        if isinstance(self.not_found, NotFoundRule):
+            told["not_found"] = {"answers": self.not_found.answers, "over_s": self.not_found.over_s}
+        elif self.not_found is not None:
+            told["not_found"] = self.not_found
+        if self.answer_timeout_s is not None:
+            told["answer_timeout_s"] = self.answer_timeout_s
+        return told
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "OwnTerms":
+        """Read what `to_json` wrote."""
+        gaps, rule, timeout_s = told.get("poll_gaps_s"), told.get("not_found"), told.get("answer_timeout_s")
+        return cls(
+            None if gaps is None else tuple(map(float, gaps)),
+            NotFoundRule(rule["answers"], float(rule["over_s"])) if isinstance(rule, Mapping) else rule,
+            None if timeout_s is None else float(timeout_s),
+        )
+
+
+def terms_to_json(own: Mapping[Product, OwnTerms]) -> dict[str, dict[str, Any]]:
+    """Product → what an account's contract says otherwise."""
+    return {product.value: told for product in sorted(own) if (told := own[product].to_json())}
+
+
+def terms_from_json(told: Mapping[str, Mapping[str, Any]]) -> dict[Product, OwnTerms]:
+    """Read what `terms_to_json` wrote. Raises ValueError for a product that this program does not know."""
+    return {Product(product): OwnTerms.from_json(said) for product, said in told.items()}
+
+
+def _check(poll_gaps_s: tuple[float, ...] | None, answer_timeout_s: float | None) -> None:
+    if poll_gaps_s is not None and not (1 <= len(poll_gaps_s) <= MAX_POLL_GAPS and all(gap > 0 for gap in poll_gaps_s)):
+        raise ValueError(f"poll_gaps_s are 1 to {MAX_POLL_GAPS} numbers of seconds above zero")
+    if answer_timeout_s is not None and not 0 < answer_timeout_s <= MAX_ANSWER_TIMEOUT_S:
+        raise ValueError(f"answer_timeout_s is above zero and at most {MAX_ANSWER_TIMEOUT_S:.0f}")

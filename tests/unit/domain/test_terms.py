@@ -1,0 +1,97 @@
+"""The terms of a product: what a contract says over a provider's own, and what none can mean.
+
+Not tested here: what they do to payments (test_transitions), and how a file says them (tests/unit/test_catalogue_file).
+"""
+
+from typing import Any
+
+import pytest
+
+from gateway.domain.terms import (
+    MAX_ANSWER_TIMEOUT_S,
+    MAX_POLL_GAPS,
+    NEVER,
+    NotFoundRule,
+    OwnTerms,
+    Product,
+    Terms,
+    terms_from_json,
+    terms_to_json,
+)
+from tests.unit.domain.samples import NOW, later
+
+PROVIDERS = Terms((1.0, 5.0), NotFoundRule(3, 60.0), 30.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "terms"),
+    [
+        (OwnTerms(), PROVIDERS),
+        (OwnTerms(poll_gaps_s=(9.0,)), Terms((9.0,), NotFoundRule(3, 60.0), 30.0)),
+        (OwnTerms(not_found=NotFoundRule(1, 1.0)), Terms((1.0, 5.0), NotFoundRule(1, 1.0), 30.0)),
+        (OwnTerms(not_found=NEVER), Terms((1.0, 5.0), None, 30.0)),
+        (OwnTerms(answer_timeout_s=2.0), Terms((1.0, 5.0), NotFoundRule(3, 60.0), 2.0)),
+        (OwnTerms((9.0,), NEVER, 2.0), Terms((9.0,), None, 2.0)),
+    ],
+)
+def test_a_contract_says_what_it_says_and_the_rest_is_the_providers(own: OwnTerms, terms: Terms) -> None:
+    assert own.over(PROVIDERS) == terms
+
+
+def test_the_gaps_come_in_turn_and_the_last_one_for_ever() -> None:
+    assert [PROVIDERS.after(polls, NOW).at for polls in (0, 1, 2, 100)] == [later(seconds=s) for s in (1, 5, 5, 5)]
+
+
+@pytest.mark.parametrize("answers", [0, 3, 10**6])
+def test_without_a_rule_nothing_is_proof(answers: int) -> None:
+    assert not OwnTerms(not_found=NEVER).over(PROVIDERS).proves_lost(answers, 1e9)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"poll_gaps_s": ()},
+        {"poll_gaps_s": (0.0,)},
+        {"poll_gaps_s": (1.0, -1.0)},
+        {"poll_gaps_s": (1.0,) * (MAX_POLL_GAPS + 1)},
+        {"poll_gaps_s": (float("nan"),)},
+        {"answer_timeout_s": 0.0},
+        {"answer_timeout_s": MAX_ANSWER_TIMEOUT_S + 0.1},
+        {"answer_timeout_s": float("nan")},
+    ],
+    ids=str,
+)
+def test_terms_that_nobody_can_mean_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        OwnTerms(**wrong)
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Terms(**{"poll_gaps_s": (1.0,), "not_found": None, "answer_timeout_s": 1.0, **wrong})
+
+
+@pytest.mark.parametrize("wrong", [(0, 1.0), (-1, 1.0), (1, 0.0), (1, -1.0), (1, float("nan"))])
+def test_a_not_found_rule_that_is_met_by_nothing_is_refused(wrong: tuple[int, float]) -> None:
+    with pytest.raises(ValueError, match="not-found rule"):
+        NotFoundRule(*wrong)
+
+
+def test_only_what_is_said_is_stored_and_it_is_read_again() -> None:
+    said = {
+        Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0), 10.0),
+        Product.AUTHENTICATION: OwnTerms(not_found=NEVER),
+    }
+    stored = terms_to_json(said)
+    assert stored == {
+        "authentication": {"not_found": "never"},
+        "payment": {
+            "poll_gaps_s": [1.0, 2.5],
+            "not_found": {"answers": 3, "over_s": 6.0},
+            "answer_timeout_s": 10.0,
+        },
+    }
+    assert terms_from_json(stored) == said
+    assert terms_to_json({Product.PAYMENT: OwnTerms()}) == {}
+
+
+def test_a_product_of_a_newer_program_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="payout"):
+        terms_from_json({"payout": {}})
