@@ -10,6 +10,7 @@ from gateway.api.http.needs import Api
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Handler, Reply, Route
 from gateway.domain.ids import PAYMENT, IdError, read, show
+from gateway.domain.orders import Order
 from gateway.domain.payments import payment_object
 from gateway.domain.scenes import Kind
 from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter
@@ -68,6 +69,8 @@ def payment_id_of(call: Call) -> UUID:
 def _take(api: Api, kind: Kind) -> Handler:
     async def take(call: Call) -> Reply:
         order = await order_of(call.body, kind, call.caller, api.cards)
+        if order.card_id is not None and order.card is None and not await _was_taken(api, order):
+            raise no_such_card()
         try:
             taken = await api.payments.take(order)
         except CardNotFoundError:
@@ -79,6 +82,12 @@ def _take(api: Api, kind: Kind) -> Handler:
         return Reply(body, headers={_REPLAYED: "true"}) if taken.replayed else Reply(body, status=201)
 
     return take
+
+
+async def _was_taken(api: Api, order: Order) -> bool:
+    """Whether the number of an order is in use: then it has its answer, though its card is gone."""
+    wanted = PaymentFilter(merchant_order_no=order.merchant_order_no, limit=1)
+    return bool(await api.reading.payments(order.merchant_id, order.app, wanted))
 
 
 def _payment(api: Api) -> Handler:
