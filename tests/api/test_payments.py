@@ -27,6 +27,7 @@ from tests.api.fakes import (
     NOW,
     OTHER_APP_KEY,
     OTHER_MERCHANT_KEY,
+    FakeCards,
     FakeGateway,
     order,
     refused,
@@ -249,3 +250,22 @@ async def test_every_answer_is_observed_by_its_route(client: Client, gateway: Fa
     await client.get("/nowhere")
     assert gateway.observed == [("POST", "/v1/withholds", 201), ("GET", "/v1/payments/{id}", 200), ("GET", "", 404)]
     assert payment_id.startswith(f"{PAYMENT}_")
+
+
+async def test_a_card_that_is_gone_is_unknown_to_a_new_order_and_nothing_to_one_that_was_taken(
+    gateway: FakeGateway, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = order(card=..., bank=..., card_id=show(CARD_PREFIX, ICBC_CARD_ID))
+    first = await client.post("/v1/withholds", taken)
+    assert first.status == 201
+
+    async def gone(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(FakeCards, "find_card", gone)
+    again = await client.post("/v1/withholds", taken)
+    assert (again.status, again.json["id"]) == (200, first.json["id"])
+    assert (await client.post("/v1/withholds", taken | {"amount": 1})).status == 409
+    new = await client.post("/v1/withholds", taken | {"merchant_order_no": "another"})
+    assert (new.status, new.fields) == (422, ["card_id"])
+    assert len(gateway.books.orders) == 1

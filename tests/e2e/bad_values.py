@@ -9,7 +9,7 @@ OTHERS_CARD, NO_PAYMENT = "card_01h2xcejqtf2nbrexx3vqjhp41", "pay_01h2xcejqtf2nb
 HUGE = 10**30
 NUL, SURROGATE = "a\u0000b", "a\ud800b"
 WRONG_KEYS = [{"": 1}, {"a" * 41: 1}, {f"k{number}": 1 for number in range(51)}]
-NO_DIGITS = ["x" * 19, "６２２２０２０００００００００１２３０", "6222 0200 0000 0001 230", NUL]
+NO_DIGITS = ["x" * 19, "٦٢٢٢٠٢٠٠٠٠٠٠٠٠٠١٢٣٠", "6222-0200-0000-0001-230", NUL]
 
 PAYMENT: dict[str, list[Any]] = {
     "merchant_order_no": [GONE, None, 1, True, [], {}, "", " ", "a b", "号", "x" * 65, NUL, SURROGATE],

@@ -49,7 +49,7 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
     typed = elements_as_typed(request.card)
     elements = stored.elements if stored else one_form(typed) if typed else None
     as_typed = canonical_body(request)
-    # Where a named card is gone, an order that was taken before still has its payment: the books tell.
+    # Where a named card is gone, an order that was taken before still has its payment.
     gone = request.card_id is not None and stored is None
     return Order(
         merchant_id=caller.merchant_id,

@@ -15,6 +15,7 @@ from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
+from gateway.domain.orders import Order
 from gateway.domain.payments import Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.objects.payments import payment_object
@@ -182,6 +183,8 @@ class PaymentCalls:
 
     async def _open(self, call: Call, kind: Kind) -> Reply:
         order = await order_of(call.body, kind, call.caller, self.cards)
+        if order.card_id is not None and order.card is None and not await self._was_taken(order):
+            raise no_such_card()
         try:
             opened = await self.payments.open(order)
         except CardNotFoundError:
@@ -191,6 +194,11 @@ class PaymentCalls:
             raise conflict("order_conflict", detail) from None
         body = payment_object(opened.payment, call.language)
         return Reply(body, headers={REPLAYED: "true"}) if opened.replayed else Reply(body, status=201)
+
+    async def _was_taken(self, order: Order) -> bool:
+        """Whether the number of an order is in use: then it has its answer, though its card is gone."""
+        wanted = PaymentFilter(merchant_order_no=order.merchant_order_no, limit=1)
+        return bool(await self.reading.payments(order.merchant_id, order.app, wanted))
 
     async def payment(self, call: Call) -> Reply:
         found = await self.reading.payment(call.caller.merchant_id, call.caller.app, payment_id_of(call))

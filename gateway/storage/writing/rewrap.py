@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg import LockNotAvailableError
@@ -28,6 +29,7 @@ __all__ = ["BATCH", "Batch", "Rewrap"]
 
 BATCH = 100
 """Cards in one transaction: their users wait for it."""
+READING_WITHIN_S = 600
 
 log = get(__name__)
 
@@ -105,13 +107,11 @@ class Rewrap:
 
     async def left(self, merchant_id: UUID) -> int:
         """How many cards are to be rewrapped."""
-        async with self._database.connection() as connection:
-            return int((await connection.fetch(COUNT_LEFT, merchant_id, self._primary))[0][0])
+        return int((await self._read(COUNT_LEFT, merchant_id, self._primary))[0][0])
 
     async def batch(self, merchant_id: UUID, after: UUID, now: datetime) -> Batch:
         """The next cards behind `after`."""
-        async with self._database.connection() as connection:
-            found = await connection.fetch(NEXT, merchant_id, self._primary, after, BATCH)
+        found = await self._read(NEXT, merchant_id, self._primary, after, BATCH)
         if not found:
             return Batch(None)
         last = found[-1][0]
@@ -126,6 +126,13 @@ class Rewrap:
                 return Batch(last, busy=len(found))
             batch.busy = len(found) - len(free)
             return batch
+
+    async def _read(self, sql: str, *values: object) -> Sequence[Any]:
+        """Read what may look at every card; it locks nothing, so it may take its time."""
+        async with self._database.transaction() as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{READING_WITHIN_S}s'")
+            rows: Sequence[Any] = await connection.fetch(sql, *values, timeout=READING_WITHIN_S)
+            return rows
 
     async def _rewrap(self, merchant_id: UUID, wanted: Sequence[tuple[UUID, str]], last: UUID, now: datetime) -> Batch:
         batch = Batch(last)
