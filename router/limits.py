@@ -45,10 +45,14 @@ class Limits:
 
     @classmethod
     def from_json(cls, told: Mapping[str, int]) -> Self:
-        """Read what `to_json` wrote. Raises ValueError for a limit that this program does not know."""
+        """Read what `to_json` wrote. Raises ValueError for a limit that this program does not know, or is no amount."""
         unknown = sorted(set(told).difference(_NAMES[cls]))
         if unknown:
             raise ValueError(f"there is no limit {unknown[0]} here")
+        for about in cls.each():
+            limit = told.get(about.name)
+            if limit is not None and not (type(limit) is int and 0 <= limit <= about.most):
+                raise ValueError(f"{about.name} must be a whole number from 0 to {about.most}")
         return cls(**told)
 
     def to_json(self) -> dict[str, int]:

@@ -60,3 +60,9 @@ def test_only_what_is_set_is_told() -> None:
 def test_a_limit_of_a_newer_program_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="there is no limit monthly_limit here"):
         RuleLimits.from_json({"single_limit": 1, "monthly_limit": 2})
+
+
+@pytest.mark.parametrize("limit", ["5", 5.0, True, -1, 10**19])
+def test_a_limit_that_is_no_amount_is_refused_where_it_is_read(limit: object) -> None:
+    with pytest.raises(ValueError, match="daily_total must be a whole number from 0 to"):
+        ChannelLimits.from_json({"daily_total": limit})  # type: ignore[dict-item]
