@@ -196,10 +196,11 @@ class EmbeddedPostgres:
         give_up_at = time.monotonic() + STOP_WITHIN_S
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
-            while time.monotonic() < give_up_at:
-                os.kill(pid, 0)
+            while serves(pid, self.cluster):  # one that has ended and that nobody has waited for serves no more
+                if time.monotonic() > give_up_at:
+                    os.kill(pid, signal.SIGQUIT)
+                    return
                 time.sleep(LOOK_EVERY_S)
-            os.kill(pid, signal.SIGQUIT)
 
     def _choose_socket_folder(self) -> Path:
         chosen = self.folder / "socket"
