@@ -26,7 +26,7 @@ demo: $(STAMP) ## drive 300 payments through it all and compare the books
 	@exec $(BIN)/sluice demo
 
 test: $(STAMP) ## run every test, on every core
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .
