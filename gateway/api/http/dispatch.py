@@ -94,6 +94,8 @@ def endpoint(api: Api, route: Route) -> WebHandler:
             raise compressed()
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise too_large(MAX_BODY_BYTES)
+        if request.content.is_eof():  # it came whole with its head, as nearly all do: nothing to wait for
+            return await request.read()
         try:
             async with asyncio.timeout(BODY_WITHIN_S):
                 return await request.read()
