@@ -8,15 +8,16 @@ from gateway.api.app.callbacks import CallbackCalls
 from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payments import PaymentCalls
+from gateway.api.app.refunds import RefundCalls
 from gateway.api.app.routes import RouteCalls
 from gateway.api.http.dispatch import MAX_BODY_BYTES, add_careful_headers, endpoint, middleware, replace_server_errors
 from gateway.api.http.docs_page import DocsCalls
 from gateway.api.http.health import HealthCalls
-from gateway.api.http.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Readiness
+from gateway.api.http.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Readiness, RefundsFlow
 from gateway.api.http.openapi import document
 from gateway.api.http.routing import Route
 
-__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "build_app", "routes_of"]
+__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow", "build_app", "routes_of"]
 
 
 def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
@@ -24,6 +25,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
     routes = [
         *PaymentCalls(api.payments, api.reading, api.cards).routes(),
         *HistoryCalls(api.reading).routes(),
+        *RefundCalls(api.refunds, api.reading).routes(),
         *RouteCalls(api.reading, api.cards, api.catalogue, api.clock).routes(),
         *EventCalls(api.reading, api.clock).routes(),
         *more,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.domain.ids import ObjectKind
+
 __all__ = ["AnomalyResolvedError", "RecordedAnomaly"]
 
 
@@ -13,14 +15,15 @@ class AnomalyResolvedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnomaly:
-    """An anomaly of a payment. The last three fields are None while it is open, and then all set."""
+    """An anomaly of an object. The last three fields are None while it is open, and then all set."""
 
     anomaly_id: UUID
-    payment_id: UUID
+    object: ObjectKind
+    object_id: UUID
     kind: str
     detail: str
     source: str
-    """Where the observation came from: answer, poll or callback."""
+    """Where the observation came from: answer, poll, callback or operator."""
     found_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None

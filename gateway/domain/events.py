@@ -3,13 +3,14 @@
 And the deliveries of events to endpoints, as they stand in the books.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from gateway.domain.ids import ObjectKind
-from gateway.domain.payments import Status
+from gateway.domain.statuses import Status
 
 
 class EventType(StrEnum):
@@ -20,15 +21,32 @@ class EventType(StrEnum):
     PAYMENT_REQUIRES_ACTION = "payment.requires_action"
     PAYMENT_CLOSED = "payment.closed"
     PAYMENT_ANOMALY = "payment.anomaly"
+    REFUND_SUCCEEDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+    REFUND_RETURNED = "refund.returned"
+    REFUND_ANOMALY = "refund.anomaly"
 
 
-EVENT_OF_STATUS: dict[Status, EventType] = {
-    Status.SUCCEEDED: EventType.PAYMENT_SUCCEEDED,
-    Status.FAILED: EventType.PAYMENT_FAILED,
-    Status.REQUIRES_ACTION: EventType.PAYMENT_REQUIRES_ACTION,
-    Status.CLOSED: EventType.PAYMENT_CLOSED,
+EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
+    ObjectKind.PAYMENT: {
+        Status.SUCCEEDED: EventType.PAYMENT_SUCCEEDED,
+        Status.FAILED: EventType.PAYMENT_FAILED,
+        Status.REQUIRES_ACTION: EventType.PAYMENT_REQUIRES_ACTION,
+        Status.CLOSED: EventType.PAYMENT_CLOSED,
+    },
+    ObjectKind.REFUND: {
+        Status.SUCCEEDED: EventType.REFUND_SUCCEEDED,
+        Status.FAILED: EventType.REFUND_FAILED,
+        Status.RETURNED: EventType.REFUND_RETURNED,
+    },
+    ObjectKind.AUTHENTICATION: {},  # one inside a payment is not told: the payment is
 }
-"""Which change of status is told. `processing` is not: the HTTP answer said it."""
+"""Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
+
+ANOMALY_OF: Mapping[ObjectKind, EventType] = {
+    ObjectKind.PAYMENT: EventType.PAYMENT_ANOMALY,
+    ObjectKind.REFUND: EventType.REFUND_ANOMALY,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Failure codes: who is to blame, what to do next, and how to say it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from gateway.domain.scenes import Kind
 
 
 class Blame(StrEnum):
@@ -103,7 +105,9 @@ MEANINGS: dict[FailureCode, Meaning] = {
     ),
     _F.AGREEMENT_VOID: Meaning(_C, Advice.RETRY_NOW, "The agreement at the channel is void.", "签约已失效，请重试"),
     _F.CHANNEL_LIMIT_EXCEEDED: Meaning(_C, Advice.RETRY_NOW, "A limit of the channel was exceeded.", "超出渠道限额"),
-    _F.CARD_UNSUPPORTED: Meaning(_C, Advice.RETRY_NOW, "The channel does not support this card.", "渠道不支持该银行卡"),
+    _F.CARD_UNSUPPORTED: Meaning(
+        _C, Advice.CHANGE_CARD, "The channel does not support this card.", "渠道不支持该银行卡"
+    ),
     _F.CHANNEL_UNAVAILABLE: Meaning(_C, Advice.RETRY_NOW, "The channel is not available.", "支付渠道暂不可用"),
     _F.CHANNEL_REFUSED: Meaning(_C, Advice.NONE, "The channel refused the request.", "支付渠道拒绝了请求"),
     _F.MERCHANT_BALANCE_SHORT: Meaning(_S, Advice.RETRY_LATER, "The merchant's balance is too low.", "商户余额不足"),
@@ -139,6 +143,8 @@ class Failure:
 
     code: FailureCode
     blame: Blame
+    advice: Advice
+    """Kept with the failure: what was advised then, whatever the code means later."""
     channel_code: str | None = None
     channel_message: str | None = None
 
@@ -151,4 +157,12 @@ def failure(
     channel_message: str | None = None,
 ) -> Failure:
     """Make a failure with the code's own blame unless another one is known."""
-    return Failure(code, blame or MEANINGS[code].blame, channel_code, channel_message)
+    meaning = MEANINGS[code]
+    return Failure(code, blame or meaning.blame, meaning.advice, channel_code, channel_message)
+
+
+def advised_for(why: Failure, kind: Kind) -> Failure:
+    """The failure as it is for a kind of payment: nobody is there to take another card for a withhold."""
+    if kind is Kind.WITHHOLD and why.code is FailureCode.INSUFFICIENT_BALANCE:
+        return replace(why, advice=Advice.RETRY_LATER)
+    return why

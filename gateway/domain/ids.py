@@ -11,7 +11,8 @@ from uuid import UUID
 
 from typeid import TypeID
 
-PAYMENT, EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "pay", "evt", "card", "ep", "ano", "key", "mw"
+PAYMENT, REFUND, AUTHENTICATION = "pay", "ref", "auth"
+EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 
@@ -19,9 +20,15 @@ class ObjectKind(StrEnum):
     """What apps ask for, and events are about."""
 
     PAYMENT = "payment"
+    REFUND = "refund"
+    AUTHENTICATION = "authentication"
 
 
-PREFIX_OF: dict[ObjectKind, str] = {ObjectKind.PAYMENT: PAYMENT}
+PREFIX_OF: dict[ObjectKind, str] = {
+    ObjectKind.PAYMENT: PAYMENT,
+    ObjectKind.REFUND: REFUND,
+    ObjectKind.AUTHENTICATION: AUTHENTICATION,
+}
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 
 SHOWN_REMEMBERED = 8192
@@ -62,13 +69,16 @@ def read_object(text: str) -> tuple[ObjectKind, UUID]:
     return kind, read(PREFIX_OF[kind], text)
 
 
-def channel_order_no(attempt_id: UUID) -> str:
-    """The number an attempt has at the PSP: 32 hex digits, which every PSP's rule allows."""
-    return attempt_id.hex
+def number_of(object_id: UUID) -> str:
+    """What an object's order is called at the PSP where its protocol says nothing else: 32 hex digits of its id.
+
+    The text is kept, and found as it is: by account and number. It is read back only by `object_of_number`.
+    """
+    return object_id.hex
 
 
-def attempt_id_of(number: str) -> UUID | None:
-    """The attempt of a number that a PSP names, or None when it cannot be one of ours."""
+def object_of_number(number: str) -> UUID | None:
+    """The object that a number was made from, or None when it cannot be one of ours: for orders never sent."""
     if len(number) != 32:
         return None
     try:

@@ -43,3 +43,18 @@ class Order:
     def body_in(self, form: int) -> bytes:
         """The canonical request in a form that an earlier one was recorded in."""
         return self.body_as_typed if self.body_as_typed is not None and form == AS_TYPED else self.body
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """A checked request for a refund. `body` is the canonical form of the request, compared by a keyed hash."""
+
+    merchant_id: UUID
+    app: str
+    merchant_order_no: str
+    payment_id: UUID
+    amount: int
+    """In fen."""
+    reason: str | None
+    metadata: Mapping[str, Any]
+    body: bytes = field(repr=False)

@@ -1,7 +1,8 @@
 """What a PSP told us, or did not: the values that adapters return.
 
-    Outcome                 of a payment            AuthenticationOutcome   of a card's authentication
+    Outcome                 of what moves money     AuthenticationOutcome   of a card's authentication
     ├── Succeeded           final                   ├── Authenticated       final: an agreement exists
+    ├── Returned            done, and it came back  │
     ├── Declined            final                   ├── Declined            final: nothing was bound
     ├── Processing          readable, not final     ├── SmsNeeded           the silent way is closed, the user must act
     ├── Unknown             sent, or perhaps sent   ├── Unknown             sent, or perhaps sent
@@ -14,6 +15,7 @@ A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from gateway.domain.failures import FailureCode
 
@@ -26,6 +28,25 @@ class Succeeded:
     channel_transaction_no: str | None = None
     channel_finished_at: datetime | None = None
     channel_code: str | None = None
+
+
+class ReturnReason(StrEnum):
+    """Why money that had gone out came back (退票)."""
+
+    PAYEE_NAME_MISMATCH = "payee_name_mismatch"
+    PAYEE_ACCOUNT_INVALID = "payee_account_invalid"
+    PAYEE_ACCOUNT_ABNORMAL = "payee_account_abnormal"
+    BANK_REJECTED = "bank_rejected"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The money had gone out and came back."""
+
+    reason: ReturnReason
+    channel_code: str | None = None
+    channel_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +120,5 @@ class SmsNeeded:
     channel_message: str | None = None
 
 
-Outcome = Succeeded | Declined | Processing | Unknown | NotFound | NotSent
+Outcome = Succeeded | Returned | Declined | Processing | Unknown | NotFound | NotSent
 AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent

@@ -1,70 +1,21 @@
-"""A payment and its attempt, as values."""
+"""A payment, as a value; and what the ends of its intents mean for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
-from gateway.domain.failures import Failure
+from gateway.domain.failures import Failure, FailureCode, advised_for, failure
+from gateway.domain.hearing import Heard
+from gateway.domain.ids import ObjectKind
+from gateway.domain.intents import Intent, IntentState
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import FINAL, Status, move
 
-
-class Status(StrEnum):
-    """Where a payment stands; which may follow which is in `transitions`."""
-
-    PROCESSING = "processing"
-    REQUIRES_ACTION = "requires_action"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CLOSED = "closed"
-    RETURNED = "returned"
-
-
-class Stage(StrEnum):
-    """What an attempt is doing at its PSP."""
-
-    AUTHENTICATING = "authenticating"  # the card is being bound; nothing may be charged
-    PAYING = "paying"  # the intent to pay is recorded; it is sent at most once
-
-
-class DueKind(StrEnum):
-    """The one next thing that is due on a payment that is not final."""
-
-    POLL = "poll"  # ask the PSP
-    EXPIRE = "expire"  # the user did not act
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """When the next thing is due."""
-
-    kind: DueKind
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The submission of a payment to one channel."""
-
-    attempt_id: UUID
-    channel: str
-    account: str
-    stage: Stage
-    authentication_id: UUID | None
-    submitted_at: datetime
-    """When the current stage's intent was recorded: the time that the PSP was, or will be, told."""
-    polls: int = 0
-    """Queries made in the current stage."""
-    acknowledged: bool = False
-    """The PSP has said that it knows the order: from then on "not found" proves nothing."""
-    not_found: int = 0
-    not_found_since: datetime | None = None
-    channel_transaction_no: str | None = None
-    channel_finished_at: datetime | None = None
-    late_success: bool = False
+__all__ = ["FINAL", "Payment", "Status", "after_authentication", "after_hearing", "begun"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +35,24 @@ class Payment:
     status: Status
     card: Card | None
     channel: str | None
+    account: str | None
+    channel_order_no: str | None
+    """The number of the order to pay at the PSP, chosen at opening. Its intent takes it when it is recorded."""
+    authentication_id: UUID | None
+    """The authentication that it needs first: its own, or that of another payment that it waits for."""
+    expected_fee: int | None
+    """What the router counted with."""
     fee: int | None
+    """What the PSP is owed: None until the money is known to have moved."""
+    authentication_fee: int | None
+    """What the authentication costs that this payment started; None: it started none, or none was sent."""
     failure: Failure | None
-    attempt: Attempt | None
-    due: Due | None
+    attempt: Intent | None
+    """The intent that moves its money; None: nothing has been sent."""
+    due_at: datetime | None
+    """When the PSP is asked next, or what waits is looked at."""
+    until_at: datetime | None
+    """When a wait ends by our own clock."""
     sequence: int
     """How many events the payment has had."""
     created_at: datetime
@@ -95,11 +60,59 @@ class Payment:
     business_day: date
     description: str | None
     metadata: Mapping[str, Any]
+    refunded: int = 0
+    settled: int = 0
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more is expected (a payout may still be returned)."""
+        """Whether nothing more is expected."""
         return self.status in FINAL
 
+    @property
+    def waits_for_authentication(self) -> bool:
+        """Whether it has sent nothing, since its card is being authenticated."""
+        return self.status is Status.PROCESSING and self.attempt is None and self.authentication_id is not None
 
-FINAL: frozenset[Status] = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CLOSED, Status.RETURNED})
+
+def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
+    """The payment whose intent to pay is recorded now."""
+    assert payment.attempt is None, "one intent to pay; another only after the one before took nothing"
+    return replace(payment, attempt=attempt, due_at=due_at)
+
+
+def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
+    """What was heard of its intent to pay, as it is for the payment."""
+    attempt = heard.intent
+    after = replace(payment, attempt=attempt, due_at=heard.due_at if heard.moves_due else payment.due_at)
+    if payment.is_final:
+        late = attempt.late_success and payment.fee is None
+        return replace(after, fee=payment.expected_fee) if late else after
+    if attempt.is_open:
+        return after
+    if attempt.state is IntentState.DONE:
+        return _finished(replace(after, fee=payment.expected_fee), Status.SUCCEEDED, None, now)
+    if payment.status is Status.REQUIRES_ACTION and attempt.state is IntentState.NOT_RECEIVED:
+        # The user's time and its grace are over, and the PSP has nothing on record.
+        return _finished(after, Status.CLOSED, None, now)
+    return _finished(after, Status.FAILED, heard.failure, now)
+
+
+def after_authentication(payment: Payment, authentication: Authentication, now: datetime) -> Payment:
+    """What the end of the authentication means for a payment that waits for it.
+
+    Bound: it is due now, for its intent to pay. Else it fails as the authentication did, and nothing was charged.
+    """
+    if not payment.waits_for_authentication or not authentication.is_final:
+        return payment
+    if authentication.is_own_of(payment.payment_id) and authentication.was_sent:
+        payment = replace(payment, authentication_fee=authentication.fee)
+    if authentication.status is Status.SUCCEEDED:
+        return replace(payment, due_at=now)
+    why = authentication.failure or failure(FailureCode.AUTHENTICATION_UNKNOWN)
+    return _finished(replace(payment, due_at=None), Status.FAILED, why, now)
+
+
+def _finished(payment: Payment, status: Status, why: Failure | None, now: datetime) -> Payment:
+    after = move(ObjectKind.PAYMENT, payment.status, status)
+    why = advised_for(why, payment.kind) if why else None
+    return replace(payment, status=after, failure=why, until_at=None, finished_at=now)

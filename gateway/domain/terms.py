@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from gateway.domain.payments import Due, DueKind
-
 __all__ = [
     "ANSWER_MARGIN_S",
     "MAX_ANSWER_TIMEOUT_S",
+    "MAX_LATE_LOOKS",
     "MAX_POLL_GAPS",
     "NEVER",
     "Never",
@@ -26,6 +25,8 @@ ANSWER_MARGIN_S: Final = 5.0
 """Between the end of a PSP call's time and the moment a worker takes up what was sent."""
 MAX_ANSWER_TIMEOUT_S: Final = 300.0
 MAX_POLL_GAPS: Final = 50
+MAX_LATE_LOOKS: Final = 3
+"""An hour after the end, six hours after it, and the next business morning."""
 
 Never = Literal["never"]
 NEVER: Final[Never] = "never"
@@ -37,6 +38,7 @@ class Product(StrEnum):
 
     PAYMENT = "payment"
     AUTHENTICATION = "authentication"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +67,21 @@ class Terms:
     """None: "not found" is never proof."""
     answer_timeout_s: float
     """How long a call may take, from the first byte sent to the last byte read."""
+    late_looks: int = MAX_LATE_LOOKS
+    """How often it is asked about again after it ended without the PSP's word: each is one more question there."""
 
     def __post_init__(self) -> None:
         _check(self.poll_gaps_s, self.answer_timeout_s)
+        if not 0 <= self.late_looks <= MAX_LATE_LOOKS:
+            raise ValueError(f"late_looks are 0 to {MAX_LATE_LOOKS}")
 
-    def after(self, polls: int, now: datetime) -> Due:
-        """The next query after `polls` of them."""
-        gap = self.poll_gaps_s[min(polls, len(self.poll_gaps_s) - 1)]
-        return Due(DueKind.POLL, now + timedelta(seconds=gap))
+    def after(self, questions: int, now: datetime) -> datetime:
+        """The next question after so many of them."""
+        return now + timedelta(seconds=self.poll_gaps_s[min(questions, len(self.poll_gaps_s) - 1)])
 
-    def unanswered(self, now: datetime) -> Due:
+    def unanswered(self, now: datetime) -> datetime:
         """When what was sent by somebody who fell silent is taken up by a worker: after the answer's own limit."""
-        return Due(DueKind.POLL, now + timedelta(seconds=self.answer_timeout_s + ANSWER_MARGIN_S))
+        return now + timedelta(seconds=self.answer_timeout_s + ANSWER_MARGIN_S)
 
     def proves_lost(self, answers: int, waited_s: float) -> bool:
         """Whether so many "not found" answers over so long prove that the PSP never had the order."""
@@ -102,6 +107,7 @@ class OwnTerms:
             terms.poll_gaps_s if self.poll_gaps_s is None else self.poll_gaps_s,
             terms.not_found if said is None else None if said == NEVER else said,
             terms.answer_timeout_s if self.answer_timeout_s is None else self.answer_timeout_s,
+            terms.late_looks,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from gateway.domain.events import RecordedDelivery
 from gateway.domain.failures import Failure
-from gateway.domain.payments import Status
+from gateway.domain.intents import Verb
+from gateway.domain.statuses import Status
 from gateway.domain.scenes import Kind, Scene
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "Happening",
     "PaymentFinished",
     "PaymentOpened",
+    "RefundAsked",
     "Routed",
     "Submitted",
+    "WaitedForAuthentication",
 ]
 
 
@@ -48,6 +51,24 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitedForAuthentication:
+    """Its card was being authenticated for another payment already."""
+
+    at: datetime
+    channel: str
+    payment_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAsked:
+    """Money was to go back. `amount` in fen."""
+
+    at: datetime
+    refund_id: UUID
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticationStarted:
     """The card was to be bound first, for a fee in fen."""
 
@@ -69,11 +90,11 @@ class AuthenticationFinished:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The intent to pay was recorded: from then on it may have been sent."""
+    """The intent that moves the money was recorded: from then on it may have been sent. `number`: ours at the PSP."""
 
     at: datetime
     channel: str
-    attempt_id: UUID
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,7 @@ class ChannelSaid:
 
     at: datetime
     source: str
+    verb: Verb
     says: str
     channel_code: str | None
     channel_message: str | None
@@ -142,6 +164,8 @@ Happening = (
     | Submitted
     | ChannelSaid
     | PaymentFinished
+    | RefundAsked
+    | WaitedForAuthentication
     | AnomalyFound
     | AnomalyResolved
     | EventWritten

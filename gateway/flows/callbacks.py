@@ -1,25 +1,31 @@
-"""Observe callbacks: verify who speaks, find the attempt, record what is said, answer as that PSP expects."""
+"""Observe callbacks: verify who speaks, find the intent, record what is said, answer as that PSP expects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.ids import attempt_id_of
-from gateway.domain.transitions import Source
-from gateway.flows.observations import ObservationMaker
-from gateway.ports import CallbackAnswer, CallbackRejectedError, CallbackRequest, PaymentKey, Providers, Recording
+from gateway.domain.hearing import Source
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Outcome
+from gateway.flows.observations import ObservationMaker, readable
+from gateway.ports import CallbackAnswer, CallbackRejectedError, CallbackRequest, IntentKey, Providers, Recording
 
 log = structlog.get_logger(__name__)
 
 
-class AttemptReading(Protocol):
-    """Finds the payment of an attempt."""
+class IntentReading(Protocol):
+    """Finds whose intent an order at a PSP is for, and keeps words about orders that nobody here asked for."""
 
-    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None: ...
+    async def intent_of_number(self, merchant_id: UUID, account: str, number: str, verb: Verb) -> IntentKey | None: ...
+
+    async def keep_stray(
+        self, merchant_id: UUID, account: str, number: str, verb: Verb, outcome: Outcome, now: datetime
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +35,31 @@ class Callbacks:
     providers: Providers
     books: Recording
     observations: ObservationMaker
-    attempts: AttemptReading
+    intents: IntentReading
     catalogue: Callable[[], Catalogue]
 
     async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
-        """One callback to `merchant.account`; None when there is no such account.
+        """One callback to `merchant.account`; None when there is no such account, or its PSP sends none.
 
-        It is acknowledged only after what it says is committed.
+        It is acknowledged only after what it says is committed. What is truly the PSP's word about an order that
+        nobody here asked for is kept and acknowledged: sent again for ever it would not become more.
         """
         account = self.catalogue().account_of_callback(account_name)
         if account is None:
             return None
-        provider = self.providers.provider(account.merchant_id, account.code)
+        reader = self.providers.provider(account.merchant_id, account.code).callbacks
+        if reader is None:
+            return None
         try:
-            callback = provider.read_callback(request)
+            callback = reader.read(request)
         except CallbackRejectedError as error:
             log.warning("callback rejected", account=account.code, reason=str(error))
-            return provider.answer_callback(accepted=False)
-        attempt_id = attempt_id_of(callback.number)
-        payment = (
-            await self.attempts.payment_of_attempt(account.merchant_id, account.code, attempt_id)
-            if attempt_id
-            else None
-        )
-        if payment is None:
-            log.warning("callback for an unknown attempt", account=account.code)
-            return provider.answer_callback(accepted=False)
-        await self.books.record(self.observations.payment(payment, Source.CALLBACK, callback.outcome))
-        return provider.answer_callback(accepted=True)
+            return reader.answer(accepted=False)
+        place = (account.merchant_id, account.code, callback.number, callback.verb)
+        intent = await self.intents.intent_of_number(*place)
+        if intent is None:
+            log.warning("callback about an order that nobody here asked for", account=account.code, verb=callback.verb)
+            await self.intents.keep_stray(*place, readable(callback.outcome), self.observations.clock())
+        else:
+            await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
+        return reader.answer(accepted=True)

@@ -1,12 +1,19 @@
-"""Follow up a payment whose next thing is due: ask its PSP, or take up an authentication whose bearer fell silent."""
+"""Follow up what is due: ask the PSP, or let a payment go on that waited for an authentication."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
-from gateway.domain.payments import Payment, Stage
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.flows.submit import Submission
+
+__all__ = ["CardReading", "Due", "FollowUp"]
+
+Due = Payment | Authentication | Refund
+"""What can have something due."""
 
 
 class CardReading(Protocol):
@@ -17,17 +24,31 @@ class CardReading(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """What a worker does with a payment that it has claimed."""
+    """What a worker does with what it has claimed."""
 
     submission: Submission
     cards: CardReading
 
-    async def __call__(self, payment: Payment) -> Payment:
-        """Do the one thing that is due. The payment is not final and its lease is ours."""
-        assert payment.attempt is not None
-        if payment.attempt.stage is Stage.AUTHENTICATING:
-            assert payment.card is not None
-            card = await self.cards.card(payment.merchant_id, payment.card.card_id)
-            return await self.submission.resume(payment, card)
-        after, _ = await self.submission.ask(payment)
-        return after
+    async def __call__(self, due: Due) -> None:
+        """Do the one thing that is due. Its lease is ours."""
+        match due:
+            case Authentication():
+                card = await self.cards.card(due.merchant_id, due.card_id)
+                await self.submission.resume(due, card)
+            case Refund():
+                await self.submission.ask_refund(due)
+            case Payment() if due.attempt is not None:
+                await self.submission.ask(due)
+            case Payment():
+                await self._go_on(due)
+            case never:
+                assert_never(never)
+
+    async def _go_on(self, payment: Payment) -> None:
+        """Nothing of it was sent: it waits for an authentication, or waited. Read first what must not fail later."""
+        assert payment.card is not None
+        card = await self.cards.card(payment.merchant_id, payment.card.card_id)
+        submission = self.submission
+        recorded = await submission.books.go_on(submission.observations.go_on(payment))
+        if recorded.submit and recorded.payment is not None:
+            await submission.pay(recorded.payment, card, recorded.agreement_no)

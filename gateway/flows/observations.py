@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
+from gateway.domain.hearing import Source
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
-from gateway.domain.transitions import Source
-from gateway.ports import AuthenticationObservation, PaymentKey, PaymentObservation
+from gateway.domain.refunds import Refund
+from gateway.ports import GoOn, IntentKey, Observation
 
 Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
@@ -49,19 +52,23 @@ class ObservationMaker:
     clock: Clock
     new_id: NewId
 
-    def payment(self, payment: Payment | PaymentKey, source: Source, outcome: Outcome) -> PaymentObservation:
-        """A word about the payment itself."""
-        return PaymentObservation(
-            payment.merchant_id, payment.payment_id, payment.user_id, source, readable(outcome), *self._stamps()
-        )
+    def of(
+        self, intent: IntentKey, source: Source, outcome: Outcome | AuthenticationOutcome, note: str | None = None
+    ) -> Observation:
+        """A word about an intent."""
+        return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note)
 
-    def authentication(
-        self, payment: Payment, source: Source, outcome: AuthenticationOutcome
-    ) -> AuthenticationObservation:
-        """A word about the authentication before it."""
-        return AuthenticationObservation(
-            payment.merchant_id, payment.payment_id, payment.user_id, source, readable(outcome), *self._stamps()
-        )
+    def go_on(self, payment: Payment) -> GoOn:
+        """A payment that waited is to go on; who asks so draws the id of its intent."""
+        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, self.new_id(), self.clock())
 
-    def _stamps(self) -> tuple[datetime, UUID]:
-        return self.clock(), self.new_id()
+
+def key_of(about: Payment | Authentication | Refund) -> IntentKey:
+    """Whose intent it is that moves the object."""
+    match about:
+        case Payment():
+            return IntentKey(about.merchant_id, about.user_id, about.payment_id, Verb.PAY)
+        case Authentication():
+            return IntentKey(about.merchant_id, about.user_id, about.authentication_id, Verb.AUTHENTICATE)
+        case Refund():
+            return IntentKey(about.merchant_id, about.user_id, about.refund_id, Verb.REFUND)

@@ -1,21 +1,24 @@
 """Open a payment: route it and say what must be recorded before the wire is touched. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, mask_card_no
-from gateway.domain.catalogue import Catalogue
-from gateway.domain.events import EVENT_OF_STATUS, Event
+from gateway.domain.catalogue import Catalogue, Channel
+from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
+from gateway.domain.ids import ObjectKind, number_of
+from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import Attempt, Payment, Stage, Status
-from gateway.domain.terms import Product, Terms
-from gateway.domain.transitions import move
+from gateway.domain.payments import Payment, begun
+from gateway.domain.statuses import Status, move
+from gateway.domain.terms import Product
 from gateway.flows.route import candidates_for, needs_authentication
-from gateway.objects.events import payment_event
+from gateway.objects.events import event_of
 from gateway.ports import TermsOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest
@@ -28,7 +31,8 @@ class Opening:
 
     order: Order
     payment_id: UUID
-    attempt_id: UUID
+    intent_id: UUID
+    """Of the first intent: to pay, or to authenticate the card."""
     authentication_id: UUID
     event_id: UUID
     new_card_id: UUID
@@ -37,14 +41,14 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an opening records: the payment with its attempt, or the refused payment with its event."""
+    """What an opening records: the payment with its first intent, or the refused payment with its event."""
 
     opening: Opening
     payment: Payment
     decision: dict[str, Any]
     """The decision record, with notes of what was odd about the request."""
-    authentication_fee: int | None
-    """Set when the card is authenticated first: what that costs, in fen."""
+    authentication: Authentication | None
+    """The card is authenticated first, by this payment. A payment may also wait for one that is in flight."""
     event: Event | None
 
 
@@ -62,22 +66,75 @@ def open_payment(
     record: dict[str, Any] = dict(to_record(decision))
     if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
         record["notes"] = [f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins"]
+    payment = _payment(opening, card_id, decision, timezone)
     if decision.chosen is None:
-        return _refused(opening, card_id, decision, record, timezone)
+        event = event_of(payment, EVENTS_OF[ObjectKind.PAYMENT][payment.status], opening.event_id, now)
+        return Opened(opening, payment, record, None, event)
     channel = catalogue.channels[order.merchant_id, decision.chosen]
-    authenticates = needs_authentication(channel, order.scene, order.bank, facts.agreements)
-    product = Product.AUTHENTICATION if authenticates else Product.PAYMENT
-    terms = terms_of(order.merchant_id, channel.account, product)
-    attempt = Attempt(
-        attempt_id=opening.attempt_id,
+    payment = replace(payment, account=channel.account, channel_order_no=number_of(payment.payment_id))
+    if not needs_authentication(channel, order.scene, order.bank, facts.agreements):
+        due_at = terms_of(order.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
+        return Opened(
+            opening, begun(payment, intent_to_pay(payment, opening.intent_id, now), due_at), record, None, None
+        )
+    due_at = terms_of(order.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
+    in_flight = facts.authentications.get(channel.account)
+    authentication_id = in_flight or opening.authentication_id
+    payment = replace(payment, authentication_id=authentication_id, due_at=due_at)
+    started = None if in_flight else _authentication(opening, payment, channel, due_at)
+    return Opened(opening, payment, record, started, None)
+
+
+def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
+    """The intent that takes the number of the payment's order. `intent_id` is drawn by whoever sends it."""
+    assert payment.channel is not None
+    assert payment.account is not None
+    assert payment.channel_order_no is not None
+    return Intent(
+        intent_id=intent_id,
+        object_id=payment.payment_id,
+        verb=Verb.PAY,
+        ordinal=1,
+        channel=payment.channel,
+        account=payment.account,
+        number=payment.channel_order_no,
+        told_at=now,
+        recorded_at=now,
+        amount=payment.amount,
+    )
+
+
+def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at: datetime) -> Authentication:
+    assert payment.card is not None
+    return Authentication(
+        merchant_id=payment.merchant_id,
+        authentication_id=opening.authentication_id,
+        payment_id=payment.payment_id,
+        user_id=payment.user_id,
+        card_id=payment.card.card_id,
+        bank=payment.bank,
         channel=channel.code,
         account=channel.account,
-        stage=Stage.AUTHENTICATING if authenticates else Stage.PAYING,
-        authentication_id=opening.authentication_id if authenticates else None,
-        submitted_at=now,
+        status=move(ObjectKind.AUTHENTICATION, None, Status.PROCESSING),
+        fee=channel.authentication_fee,
+        failure=None,
+        contradicts=False,
+        intent=Intent(
+            intent_id=opening.intent_id,
+            object_id=opening.authentication_id,
+            verb=Verb.AUTHENTICATE,
+            ordinal=1,
+            channel=channel.code,
+            account=channel.account,
+            number=number_of(opening.authentication_id),
+            told_at=opening.now,
+            recorded_at=opening.now,
+            amount=None,
+        ),
+        due_at=due_at,
+        created_at=opening.now,
+        finished_at=None,
     )
-    payment = _payment(opening, card_id, decision, timezone, attempt=attempt, terms=terms)
-    return Opened(opening, payment, record, channel.authentication_fee if authenticates else None, None)
 
 
 def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime) -> Decision:
@@ -94,24 +151,8 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime)
     return decide(request, candidates, facts.channels, catalogue.version)
 
 
-def _refused(
-    opening: Opening, card_id: UUID | None, decision: Decision, record: dict[str, Any], timezone: ZoneInfo
-) -> Opened:
-    payment = _payment(opening, card_id, decision, timezone, attempt=None, terms=None)
-    event_type = EVENT_OF_STATUS[payment.status]
-    event = payment_event(payment, event_type, payment.sequence, opening.event_id, opening.now)
-    return Opened(opening, payment, record, None, event)
-
-
-def _payment(
-    opening: Opening,
-    card_id: UUID | None,
-    decision: Decision,
-    timezone: ZoneInfo,
-    *,
-    attempt: Attempt | None,
-    terms: Terms | None,
-) -> Payment:
+def _payment(opening: Opening, card_id: UUID | None, decision: Decision, timezone: ZoneInfo) -> Payment:
+    """The payment as it was decided, before anything of it is sent."""
     order, now = opening.order, opening.now
     card = Card(card_id, mask_card_no(order.card.card_no), order.bank) if order.card and card_id else None
     refusal = failure(FailureCode(decision.refusal)) if decision.refusal else None
@@ -126,13 +167,19 @@ def _payment(
         bank=order.bank,
         amount=order.amount,
         currency=order.currency,
-        status=move(None, Status.FAILED if refusal else Status.PROCESSING),
+        status=move(ObjectKind.PAYMENT, None, Status.FAILED if refusal else Status.PROCESSING),
         card=card,
         channel=decision.chosen,
-        fee=decision.fee,
+        account=None,
+        channel_order_no=None,
+        authentication_id=None,
+        expected_fee=decision.fee,
+        fee=None,
+        authentication_fee=None,
         failure=refusal,
-        attempt=attempt,
-        due=terms.unanswered(now) if terms else None,
+        attempt=None,
+        due_at=None,
+        until_at=None,
         sequence=1 if refusal else 0,
         created_at=now,
         finished_at=now if refusal else None,

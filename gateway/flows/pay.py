@@ -68,7 +68,7 @@ class PayFlow:
             self._opening -= 1
         if opened.replayed or opened.payment.is_final or order.card is None:
             return OpenResult(opened.payment, opened.replayed)
-        task = self._tasks.start(self._submission.submit(opened.payment, order.card, opened.agreement_no))
+        task = self._tasks.start(self._submission.submit(opened, order.card))
         done, _ = await asyncio.wait({task}, timeout=self._answer_within_s)
         if done and not task.cancelled() and task.exception() is None:
             return OpenResult(task.result(), replayed=False)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.domain.anomalies import RecordedAnomaly
-from gateway.domain.ids import ANOMALY, PAYMENT, show
+from gateway.domain.ids import ANOMALY, show, show_object
 from gateway.objects.times import timestamp
 
 __all__ = ["anomaly_object"]
@@ -14,7 +14,7 @@ def anomaly_object(anomaly: RecordedAnomaly) -> dict[str, Any]:
     return {
         "object": "anomaly",
         "id": show(ANOMALY, anomaly.anomaly_id),
-        "payment": show(PAYMENT, anomaly.payment_id),
+        "object_id": show_object(anomaly.object, anomaly.object_id),
         "kind": anomaly.kind,
         "detail": anomaly.detail,
         "source": anomaly.source,

@@ -7,44 +7,49 @@ from uuid import UUID
 import orjson
 
 from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery, RecordedEvent
+from gateway.domain.hearing import Anomaly
 from gateway.domain.ids import ENDPOINT, EVENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
-from gateway.domain.transitions import Anomaly
+from gateway.domain.refunds import Refund
 from gateway.objects.payments import payment_object
+from gateway.objects.refunds import refund_object
 from gateway.objects.times import timestamp
 
-__all__ = ["dead_letter_object", "event_object", "payment_event"]
+__all__ = ["dead_letter_object", "event_object", "event_of"]
 
 
-def payment_event(
-    payment: Payment,
-    event_type: EventType,
-    sequence: int,
-    event_id: UUID,
-    now: datetime,
-    anomaly: Anomaly | None = None,
+def event_of(
+    about: Payment | Refund, event_type: EventType, event_id: UUID, now: datetime, anomaly: Anomaly | None = None
 ) -> Event:
-    """The event of a payment as it is now. An anomaly stands beside the object, which it does not change."""
+    """The event of an object as it is now, numbered by it. An anomaly stands beside the object, which it does not
+    change."""
+    kind, object_id, shown = _about(about)
     body: dict[str, Any] = {
         "id": show(EVENT, event_id),
         "type": event_type,
-        "sequence": sequence,
+        "sequence": about.sequence,
         "created_at": timestamp(now),
-        "data": payment_object(payment),
+        "data": shown,
     }
     if anomaly is not None:
         body["anomaly"] = {"kind": anomaly.kind, "detail": anomaly.detail}
     return Event(
         event_id=event_id,
-        merchant_id=payment.merchant_id,
-        app=payment.app,
+        merchant_id=about.merchant_id,
+        app=about.app,
         type=event_type,
-        object=ObjectKind.PAYMENT,
-        object_id=payment.payment_id,
-        sequence=sequence,
+        object=kind,
+        object_id=object_id,
+        sequence=about.sequence,
         created_at=now,
         body=orjson.dumps(body),
     )
+
+
+def _about(about: Payment | Refund) -> tuple[ObjectKind, UUID, dict[str, Any]]:
+    if isinstance(about, Payment):
+        return ObjectKind.PAYMENT, about.payment_id, payment_object(about)
+    return ObjectKind.REFUND, about.refund_id, refund_object(about)
 
 
 def event_object(event: RecordedEvent) -> dict[str, Any]:

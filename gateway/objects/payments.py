@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.domain.failures import MEANINGS, Failure
-from gateway.domain.ids import CARD, PAYMENT, channel_order_no, show
+from gateway.domain.ids import CARD, PAYMENT, show
 from gateway.domain.payments import Payment
 from gateway.objects.times import timestamp
 
@@ -26,10 +26,12 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
         "currency": payment.currency,
         "status": payment.status,
         "channel": payment.channel,
-        "channel_order_no": channel_order_no(attempt.attempt_id) if attempt else None,
+        "channel_order_no": payment.channel_order_no,
         "channel_transaction_no": attempt.channel_transaction_no if attempt else None,
         "card": {"id": show(CARD, card.card_id), "masked": card.masked, "bank": card.bank} if card else None,
         "fee": payment.fee,
+        "expected_fee": payment.expected_fee,
+        "authentication_fee": payment.authentication_fee,
         "failure": failure_object(failure, language) if failure else None,
         "next_action": None,
         "description": payment.description,
@@ -37,6 +39,8 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
         "finished_at": timestamp(payment.finished_at),
         "channel_finished_at": timestamp(attempt.channel_finished_at) if attempt else None,
         "business_day": payment.business_day.isoformat(),
+        "refunded": payment.refunded,
+        "settled": payment.settled,
         "metadata": payment.metadata,
     }
 
@@ -48,7 +52,7 @@ def failure_object(failure: Failure, language: str) -> dict[str, str | None]:
         "code": failure.code,
         "blame": failure.blame,
         "message": meaning.zh if language == "zh" else meaning.en,
-        "advice": meaning.advice,
+        "advice": failure.advice,
         "channel_code": failure.channel_code,
         "channel_message": failure.channel_message,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from gateway.domain.ids import ENDPOINT, EVENT, channel_order_no, show
+from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, REFUND, show
 from gateway.domain.timeline import (
     AnomalyFound,
     AnomalyResolved,
@@ -15,8 +15,10 @@ from gateway.domain.timeline import (
     Happening,
     PaymentFinished,
     PaymentOpened,
+    RefundAsked,
     Routed,
     Submitted,
+    WaitedForAuthentication,
 )
 from gateway.objects.times import timestamp
 
@@ -47,10 +49,14 @@ def _told(one: Happening) -> dict[str, Any]:
         case AuthenticationFinished():
             return {"what": "authentication_finished", "channel": one.channel, "status": one.status} | _words(one)
         case Submitted():
-            number = channel_order_no(one.attempt_id)
-            return {"what": "submitted", "channel": one.channel, "channel_order_no": number}
+            return {"what": "submitted", "channel": one.channel, "channel_order_no": one.number}
+        case WaitedForAuthentication():
+            started_by = show(PAYMENT, one.payment_id) if one.payment_id else None
+            return {"what": "waited_for_authentication", "channel": one.channel, "started_by": started_by}
+        case RefundAsked():
+            return {"what": "refund_asked", "refund": show(REFUND, one.refund_id), "amount": one.amount}
         case ChannelSaid():
-            return {"what": "channel_said", "source": one.source, "says": one.says} | _words(one)
+            return {"what": "channel_said", "source": one.source, "verb": one.verb, "says": one.says} | _words(one)
         case PaymentFinished():
             why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
             return {"what": "payment_finished", "status": one.status} | why

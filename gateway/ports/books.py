@@ -2,6 +2,8 @@
 
 CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
+PaymentNotRefundableError nothing of the payment can go back now
+AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting, or the database is away
 """
 
@@ -11,28 +13,34 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.events import RecordedEvent
+from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
-from gateway.domain.payments import Payment, Status
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status
 from gateway.domain.timeline import Happening
-from gateway.domain.transitions import Source
 from router.facts import ChannelFacts
 
 __all__ = [
-    "AuthenticationObservation",
+    "AmountExceedsRestError",
     "CardNotFoundError",
+    "GoOn",
+    "IntentKey",
     "Observation",
     "OpenResult",
     "OrderConflictError",
     "OverloadedError",
     "PaymentFilter",
-    "PaymentKey",
-    "PaymentObservation",
+    "PaymentNotRefundableError",
     "Reading",
     "Recorded",
     "Recording",
+    "RefundResult",
     "StoredCard",
     "UserFacts",
 ]
@@ -42,64 +50,87 @@ __all__ = [
 class OpenResult:
     """The payment that an order opened: new, or the one that was there before (`replayed`), as it is now.
 
-    `agreement_no` is what the one who submits a new payment needs beside it.
+    The rest is what the one who submits a new payment needs beside it: the agreement of its card, or the
+    authentication that it started and that goes first.
     """
 
     payment: Payment
     replayed: bool
     agreement_no: str | None = field(default=None, repr=False)
+    authentication: Authentication | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentKey:
-    """Whose payment it is: what an observation of it must name."""
+class RefundResult:
+    """The refund that an order opened: new, or the one that was there before (`replayed`), as it is now.
 
-    merchant_id: UUID
-    payment_id: UUID
-    user_id: str
+    `payment`: the one whose money goes back, for the one who submits a new refund.
+    """
+
+    refund: Refund
+    replayed: bool
+    payment: Payment | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentObservation:
-    """What a PSP said of a payment. What it causes has ids that are made from `observation_id`."""
+class IntentKey:
+    """Whose intent it is: what an observation of it must name."""
 
     merchant_id: UUID
-    payment_id: UUID
     user_id: str
+    object_id: UUID
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a PSP said of an intent. What it causes has ids that are made from `observation_id`.
+
+    `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`).
+    """
+
+    intent: IntentKey
     source: Source
-    outcome: Outcome
+    outcome: Outcome | AuthenticationOutcome
     at: datetime
     observation_id: UUID
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class AuthenticationObservation:
-    """What a PSP said of the authentication that goes before a payment."""
+class GoOn:
+    """A payment that waited for an authentication is to go on: its intent to pay is recorded, if the card is bound.
+
+    `intent_id` is drawn by the one who asks, and only they send the intent that has it.
+    """
 
     merchant_id: UUID
-    payment_id: UUID
     user_id: str
-    source: Source
-    outcome: AuthenticationOutcome
+    payment_id: UUID
+    intent_id: UUID
     at: datetime
-    observation_id: UUID
-
-
-Observation = PaymentObservation | AuthenticationObservation
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The payment after an observation. `submit`: that recorded the intent to pay, so its bearer must send it now."""
+    """An object after an observation: the one whose intent it was.
 
-    payment: Payment
-    submit: bool
+    `payment` is it, when it is one; of an authentication it is the payment that started it. `submit`: the intent to
+    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`.
+    """
+
+    object: Payment | Authentication | Refund
+    payment: Payment | None = None
+    submit: bool = False
+    agreement_no: str | None = field(default=None, repr=False)
 
 
 class Recording(Protocol):
     """Where observations go. Returns after the commit."""
 
     async def record(self, observation: Observation) -> Recorded: ...
+
+    async def go_on(self, waiting: GoOn) -> Recorded: ...
 
 
 class CardNotFoundError(Exception):
@@ -108,6 +139,22 @@ class CardNotFoundError(Exception):
 
 class OrderConflictError(Exception):
     """The order number was used before with other content."""
+
+
+class PaymentNotRefundableError(Exception):
+    """Nothing of a payment can go back now. `code` tells why, in the words of the API."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class AmountExceedsRestError(Exception):
+    """More was to leave a payment than it has left, in fen. Nothing was recorded."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"{left} fen are left")
+        self.left = left
 
 
 class OverloadedError(Exception):
@@ -150,6 +197,8 @@ class Reading(Protocol):
 
     async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]: ...
 
+    async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
+
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The stored decision record (`router.record`), or None when there is no such payment."""
         ...
@@ -188,5 +237,7 @@ class UserFacts:
 
     channels: Mapping[str, ChannelFacts] = field(default_factory=dict)
     agreements: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authentications: Mapping[str, UUID] = field(default_factory=dict)
+    """By account: the authentication of the card that is in flight there."""
     verified_by: frozenset[str] = frozenset()
-    """Providers that have ever verified the card."""
+    """Accounts that have ever verified the card."""

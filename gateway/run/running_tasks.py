@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
-from gateway.domain.payments import Payment
 from gateway.logs import get
 
 __all__ = ["RunningTasks"]
@@ -12,13 +11,16 @@ __all__ = ["RunningTasks"]
 log = get(__name__)
 
 
+T = TypeVar("T")
+
+
 class RunningTasks:
     """Work that goes on when its caller goes away, awaited when the process ends."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Payment]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, Payment]) -> "asyncio.Task[Payment]":
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run `work` and keep hold of it until it is done."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -38,8 +40,8 @@ class RunningTasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _done(self, task: "asyncio.Task[Payment]") -> None:
+    def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The payment is in the books with something due: a worker takes it up.
+            # It is in the books with something due: a worker takes it up.
             log.error("submission failed", exc_info=error)

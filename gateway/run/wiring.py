@@ -25,6 +25,7 @@ from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.pay import PayFlow
+from gateway.flows.refund import RefundFlow
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
@@ -47,6 +48,7 @@ from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
+from gateway.storage.writing.refunding import RefundingStore
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
@@ -160,7 +162,8 @@ async def system(
         hand_over = deliverer.hand_over if workers else None
         books = Books(
             OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now),
-            RecordingStore(database, keys, lambda: watch.current, providers.terms, hand_over),
+            RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over),
+            RefundingStore(database, keys, providers.terms, timezone, utc_now),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
@@ -189,9 +192,13 @@ async def system(
         app: web.Application | None = None
         if api:
             pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting)
+            refunds = RefundFlow(
+                books, due, providers, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting
+            )
             needs = Api(
                 settings=settings,
                 payments=pay,
+                refunds=refunds,
                 reading=reading,
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,

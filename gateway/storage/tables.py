@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 
-STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed', 'returned')"
+STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed')"
 OPEN = "('processing', 'requires_action')"
 
 
@@ -254,6 +254,23 @@ agreements = Table(
     CheckConstraint("status = 'void' OR agreement_no IS NOT NULL", name="agreements_number_check"),
 )
 
+# --- orders: the arbiter of what an app calls by a number of its own, over every kind of object ---
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("merchant_order_no", Text, nullable=False),
+    Column("object", Text, nullable=False, comment="payment or refund"),
+    Column("object_id", Uuid, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False, comment="HMAC of the canonical request"),
+    Column("hash_version", SmallInteger, nullable=False, comment="0: by the order key; else the ring's key"),
+    Column("hash_form", SmallInteger, nullable=False, comment="1: the request as typed; 2: its card in one form"),
+    # Whoever comes second finds the first one's object: the same number is one order, for ever.
+    PrimaryKeyConstraint("merchant_id", "app", "merchant_order_no", name="orders_pkey"),
+)
+
 payments = Table(
     "payments",
     metadata,
@@ -261,9 +278,6 @@ payments = Table(
     Column("payment_id", Uuid, nullable=False),
     Column("app", Text, nullable=False),
     Column("merchant_order_no", Text, nullable=False),
-    Column("body_hash", LargeBinary, nullable=False, comment="HMAC of the canonical request"),
-    Column("hash_version", SmallInteger, nullable=False, comment="0: by the order key; else the ring's key"),
-    Column("hash_form", SmallInteger, nullable=False, comment="1: the request as typed; 2: its card in one form"),
     Column("kind", Text, nullable=False),
     Column("scene", Text, nullable=False),
     Column("user_id", Text, nullable=False),
@@ -273,101 +287,220 @@ payments = Table(
     Column("currency", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("channel", Text),
-    Column("fee", BigInteger),
+    Column("account", Text),
+    Column("channel_order_no", Text, comment="of the order to pay, chosen at opening; its intent takes it"),
+    Column("authentication_id", Uuid, comment="what it needs first: its own, or another payment's"),
+    Column("expected_fee", BigInteger, comment="what the router counted with, in fen"),
+    Column("fee", BigInteger, comment="what the PSP is owed; null until the money is known to have moved"),
+    Column("authentication_fee", BigInteger, comment="what the authentication costs that it started"),
     Column("failure_code", Text),
     Column("failure_blame", Text),
+    Column("failure_advice", Text, comment="null: as its code means (the first version's)"),
     Column("channel_code", Text),
     Column("channel_message", Text),
-    Column("decision", JSONB, nullable=False),
     Column("description", Text),
     Column("metadata", JSONB, nullable=False),
     Column("customer_present", Boolean, nullable=False),
     Column("return_url", Text),
     Column("expires_in_s", Integer),
     Column("sequence", Integer, nullable=False),
-    Column("due_kind", Text),
     moment("due_at", nullable=True),
+    moment("until_at", nullable=True),
     moment("lease_until", nullable=True),
     moment("created_at"),
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
-    UniqueConstraint("merchant_id", "app", "merchant_order_no", name="payments_order_key"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
     CheckConstraint("amount > 0", name="payments_amount_check"),
     CheckConstraint(f"status IN {STATUSES}", name="payments_status_check"),
-    # Every payment that is not final has exactly one next thing due; a final one has none.
+    # Who is open is asked about, or its wait ends by our own clock. A final one may be watched for a while.
     CheckConstraint(
-        f"(status IN {OPEN}) = (due_at IS NOT NULL) AND (due_at IS NULL) = (due_kind IS NULL)",
-        name="payments_due_check",
+        f"status NOT IN {OPEN} OR due_at IS NOT NULL OR until_at IS NOT NULL", name="payments_agenda_check"
     ),
-    CheckConstraint("due_kind IN ('poll', 'expire')", name="payments_due_kind_check"),
-    CheckConstraint("due_at IS NOT NULL OR lease_until IS NULL", name="payments_lease_check"),
+    CheckConstraint(f"status IN {OPEN} OR until_at IS NULL", name="payments_until_check"),
+    CheckConstraint("due_at IS NOT NULL OR until_at IS NOT NULL OR lease_until IS NULL", name="payments_lease_check"),
     CheckConstraint(f"(status IN {OPEN}) = (finished_at IS NULL)", name="payments_finished_check"),
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="payments_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="payments_blame_check"),
     CheckConstraint("status = 'failed' OR channel IS NOT NULL", name="payments_channel_check"),
+    CheckConstraint(
+        "(channel IS NULL) = (channel_order_no IS NULL) AND (channel IS NULL) = (account IS NULL)",
+        name="payments_number_check",
+    ),
+    # What a PSP is owed is known where the money has moved; a failed one may have a late success.
+    CheckConstraint("status IN ('succeeded', 'failed', 'closed') OR fee IS NULL", name="payments_fee_check"),
     Index(
         "payments_due_idx",
         "merchant_id",
-        "due_at",
-        postgresql_where=text("due_at IS NOT NULL"),
+        text("least(due_at, until_at)"),
+        postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
     ),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
+    Index(
+        "payments_authentication_idx",
+        "merchant_id",
+        "authentication_id",
+        postgresql_where=text("authentication_id IS NOT NULL"),
+    ),
 )
 
-attempts = Table(
-    "attempts",
+decisions = Table(
+    "decisions",
     metadata,
     Column("merchant_id", Uuid, nullable=False),
-    Column("attempt_id", Uuid, nullable=False),
-    Column("payment_id", Uuid, nullable=False),
+    Column("object_id", Uuid, nullable=False),
+    Column("decision", JSONB, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "object_id", name="decisions_pkey"),
+    comment="why this channel: written once, rarely read, so apart from what changes",
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("object_id", Uuid, nullable=False, comment="the payment, refund or authentication, by the verb"),
+    Column("verb", Text, nullable=False),
+    Column("ordinal", SmallInteger, nullable=False),
+    Column("intent_id", Uuid, nullable=False, comment="drawn by whoever recorded it, who alone sends it"),
     Column("channel", Text, nullable=False),
     Column("account", Text, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("authentication_id", Uuid),
-    moment("submitted_at"),
-    Column("polls", Integer, nullable=False),
+    Column("number", Text, nullable=False, comment="of the order at the PSP"),
+    moment("told_at"),
+    moment("recorded_at"),
+    Column("amount", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("questions", Integer, nullable=False),
     Column("acknowledged", Boolean, nullable=False, comment="the PSP knows the order: not-found proves nothing"),
     Column("not_found", Integer, nullable=False),
     moment("not_found_since", nullable=True),
     Column("channel_transaction_no", Text),
     moment("channel_finished_at", nullable=True),
     Column("late_success", Boolean, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "attempt_id", name="attempts_pkey"),
-    # At most one attempt per payment: a failed payment is final, the next payment is routed anew.
-    UniqueConstraint("merchant_id", "payment_id", name="attempts_payment_key"),
-    ForeignKeyConstraint(
-        ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="attempts_payment_fkey"
+    Column("looks", SmallInteger, nullable=False),
+    moment("ended_at", nullable=True),
+    # One for each turn of each verb: a second `pay` of a payment is refused by the database.
+    PrimaryKeyConstraint("merchant_id", "object_id", "verb", "ordinal", name="intents_pkey"),
+    # An order at a PSP has one intent of each turn and verb. By it callbacks find theirs.
+    UniqueConstraint("merchant_id", "account", "number", "verb", "ordinal", name="intents_number_key"),
+    CheckConstraint("verb IN ('authenticate', 'pay', 'refund')", name="intents_verb_check"),
+    CheckConstraint("ordinal = 1", name="intents_ordinal_check"),
+    CheckConstraint(
+        "state IN ('open', 'done', 'returned', 'declined', 'not_sent', 'not_received', 'unknown')",
+        name="intents_state_check",
     ),
-    CheckConstraint("stage IN ('authenticating', 'paying')", name="attempts_stage_check"),
-)
+    CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="intents_ended_check"),
+    CheckConstraint("(verb = 'authenticate') = (amount IS NULL) AND (amount IS NULL OR amount > 0)",
+                    name="intents_amount_check"),
+    # Where money moves nothing is given up without proof.
+    CheckConstraint("state <> 'unknown' OR verb = 'authenticate'", name="intents_unknown_check"),
+    comment="each is sent to a PSP at most once, and asked about until proved",
+)  # fmt: skip
 
 authentications = Table(
     "authentications",
     metadata,
     Column("merchant_id", Uuid, nullable=False),
     Column("authentication_id", Uuid, nullable=False),
-    Column("payment_id", Uuid),
+    Column("payment_id", Uuid, comment="the payment that started it"),
+    Column("user_id", Text, nullable=False),
     Column("card_id", Uuid, nullable=False),
+    Column("bank", Text, nullable=False),
     Column("account", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("fee", BigInteger, nullable=False, comment="what this try costs, in fen"),
+    Column("failure_code", Text),
+    Column("failure_blame", Text),
+    Column("failure_advice", Text),
     Column("channel_code", Text),
     Column("channel_message", Text),
     Column("contradicts", Boolean, nullable=False, comment="refused here though another account had verified the card"),
+    moment("due_at", nullable=True),
+    moment("lease_until", nullable=True),
     moment("created_at"),
     moment("finished_at", nullable=True),
     PrimaryKeyConstraint("merchant_id", "authentication_id", name="authentications_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="authentications_card_fkey"
     ),
-    CheckConstraint(
-        "status IN ('processing', 'succeeded', 'rejected', 'unknown', 'not_sent')", name="authentications_status_check"
+    CheckConstraint(f"status IN {STATUSES}", name="authentications_status_check"),
+    CheckConstraint(f"(status IN {OPEN}) = (finished_at IS NULL)", name="authentications_finished_check"),
+    CheckConstraint(f"status NOT IN {OPEN} OR due_at IS NOT NULL", name="authentications_agenda_check"),
+    CheckConstraint("due_at IS NOT NULL OR lease_until IS NULL", name="authentications_lease_check"),
+    CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="authentications_failure_check"),
+    CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="authentications_blame_check"),
+    # One authentication of a card on an account is in flight at a time: each costs money.
+    Index(
+        "authentications_open_key",
+        "merchant_id",
+        "card_id",
+        "account",
+        unique=True,
+        postgresql_where=text(f"status IN {OPEN}"),
     ),
-    CheckConstraint("(status = 'processing') = (finished_at IS NULL)", name="authentications_finished_check"),
+    Index("authentications_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("refund_id", Uuid, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("merchant_order_no", Text, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("failure_code", Text),
+    Column("failure_blame", Text),
+    Column("failure_advice", Text),
+    Column("channel_code", Text),
+    Column("channel_message", Text),
+    Column("returned", Text, comment="why the money came back"),
+    Column("metadata", JSONB, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    moment("due_at", nullable=True),
+    moment("lease_until", nullable=True),
+    moment("created_at"),
+    moment("finished_at", nullable=True),
+    Column("business_day", Date, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
+    ),
+    CheckConstraint("amount > 0", name="refunds_amount_check"),
+    CheckConstraint("status IN ('processing', 'succeeded', 'failed', 'returned')", name="refunds_status_check"),
+    CheckConstraint("status <> 'processing' OR due_at IS NOT NULL", name="refunds_agenda_check"),
+    CheckConstraint("due_at IS NOT NULL OR lease_until IS NULL", name="refunds_lease_check"),
+    CheckConstraint("(status = 'processing') = (finished_at IS NULL)", name="refunds_finished_check"),
+    CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="refunds_failure_check"),
+    CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="refunds_blame_check"),
+    CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
+    Index("refunds_payment_idx", "merchant_id", "payment_id"),
+    Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+)
+
+outflows = Table(
+    "outflows",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
+    Column("amount", BigInteger, nullable=False, comment="the payment's"),
+    Column("refunded", BigInteger, nullable=False, comment="by refunds that are in flight or succeeded"),
+    Column("settled", BigInteger, nullable=False, comment="paid on to others"),
+    PrimaryKeyConstraint("merchant_id", "payment_id", name="outflows_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="outflows_payment_fkey"
+    ),
+    CheckConstraint("refunded >= 0 AND settled >= 0", name="outflows_sign_check"),
+    # Whatever runs at once, no more leaves a payment than came in.
+    CheckConstraint("refunded + settled <= amount", name="outflows_rest_check"),
+    comment="what has left a payment, in fen; written with its first refund",
 )
 
 channel_usage = Table(
@@ -391,12 +524,14 @@ last_attempts = Table(
     Column("merchant_id", Uuid, nullable=False),
     Column("user_id", Text, nullable=False),
     Column("channel", Text, nullable=False),
-    Column("attempt_id", Uuid, nullable=False),
+    Column("payment_id", Uuid, nullable=False),
     Column("status", Text, nullable=False),
     Column("blame", Text),
     moment("finished_at"),
     PrimaryKeyConstraint("merchant_id", "user_id", "channel", name="last_attempts_pkey"),
     CheckConstraint("status IN ('succeeded', 'failed')", name="last_attempts_status_check"),
+    # What we ourselves kept from being sent says nothing of the channel.
+    CheckConstraint("blame <> 'platform'", name="last_attempts_blame_check"),
     comment="the user's latest finished attempt per channel, by finish time then id",
 )
 
@@ -405,15 +540,17 @@ observations = Table(
     metadata,
     Column("merchant_id", Uuid, nullable=False),
     Column("observation_id", Uuid, nullable=False),
-    Column("payment_id", Uuid, nullable=False),
+    Column("object_id", Uuid, nullable=False),
+    Column("verb", Text, nullable=False, comment="which intent of the object"),
     Column("source", Text, nullable=False),
     Column("says", Text, nullable=False, comment="succeeded, declined, processing, unknown, not_found, ..."),
     Column("channel_code", Text),
     Column("channel_message", Text),
+    Column("note", Text, comment="of an operator: who says so, and where the PSP's word stands"),
     moment("observed_at"),
     PrimaryKeyConstraint("merchant_id", "observation_id", name="observations_pkey"),
-    Index("observations_payment_idx", "merchant_id", "payment_id"),
-    comment="every word of a PSP about a payment, as it came",
+    Index("observations_object_idx", "merchant_id", "object_id"),
+    comment="every word of a PSP about an intent, as it came",
 )
 
 anomalies = Table(
@@ -421,7 +558,8 @@ anomalies = Table(
     metadata,
     Column("merchant_id", Uuid, nullable=False),
     Column("anomaly_id", Uuid, nullable=False),
-    Column("payment_id", Uuid, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("object_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("source", Text, nullable=False),
@@ -430,8 +568,26 @@ anomalies = Table(
     Column("resolved_by", Text),
     Column("note", Text),
     PrimaryKeyConstraint("merchant_id", "anomaly_id", name="anomalies_pkey"),
-    UniqueConstraint("merchant_id", "payment_id", "kind", name="anomalies_kind_key"),
+    UniqueConstraint("merchant_id", "object_id", "kind", name="anomalies_kind_key"),
     Index("anomalies_open_idx", "merchant_id", "anomaly_id", postgresql_where=text("resolved_at IS NULL")),
+)
+
+strays = Table(
+    "strays",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("channel_transaction_no", Text),
+    Column("channel_code", Text),
+    Column("channel_message", Text),
+    moment("heard_at"),
+    # The same word that comes again says nothing new.
+    PrimaryKeyConstraint("merchant_id", "account", "number", "verb", "says", name="strays_pkey"),
+    comment="what a PSP told, signed, of orders that nobody here asked for",
 )
 
 events = Table(
@@ -441,7 +597,7 @@ events = Table(
     Column("event_id", Uuid, nullable=False),
     Column("app", Text),
     Column("type", Text, nullable=False),
-    Column("object", Text, nullable=False, comment="what it is about: payment"),
+    Column("object", Text, nullable=False, comment="what it is about: payment, refund"),
     Column("object_id", Uuid, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False, comment="the exact bytes that every delivery sends"),

@@ -1,4 +1,4 @@
-"""Following up payments with something due: claimed by lease, a bounded number at once."""
+"""Following up what is due: claimed by lease, a bounded number at once."""
 
 import asyncio
 import math
@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
+from gateway.flows.follow_up import Due
+from gateway.flows.observations import key_of
 from gateway.logs import get
 
 log = get(__name__)
 
 AT_ONCE = 64
-"""Payments in hand: claimed, being asked about, or being recorded."""
+"""Objects in hand: claimed, being asked about, or being recorded."""
 AT_ONCE_PER_CHANNEL = 32
-"""Of those, payments of one channel: a PSP that hangs must not keep the others from being asked."""
+"""Of those, objects of one channel: a PSP that hangs must not keep the others from being asked."""
 LEASE_MARGIN_S = 10.0
 """Beyond a PSP call's own limit: the time to record what it said."""
 CLOSE_WITHIN_S = 10.0
@@ -29,7 +31,7 @@ class Claims(Protocol):
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
-    ) -> list[Payment]: ...
+    ) -> list[Due]: ...
 
 
 class Follower:
@@ -38,7 +40,7 @@ class Follower:
     def __init__(
         self,
         claims: Claims,
-        follow_up: Callable[[Payment], Awaitable[Payment]],
+        follow_up: Callable[[Due], Awaitable[None]],
         merchants: Callable[[], Collection[UUID]],
         call_limit_s: Callable[[], float],
         clock: Callable[[], datetime],
@@ -82,8 +84,8 @@ class Follower:
         ]
         due = await self._claims.claim(merchant_id, now, room, lease_until, full)
         self._claimed(len(due))
-        for payment in due:
-            task = asyncio.create_task(self._do(payment))
+        for each in due:
+            task = asyncio.create_task(self._do(each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -96,15 +98,19 @@ class Follower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _do(self, payment: Payment) -> None:
-        channel = (payment.merchant_id, payment.channel or "")
+    async def _do(self, due: Due) -> None:
+        channel = (due.merchant_id, _channel_of(due))
         self._in_hand[channel] += 1
         try:
-            await self._follow_up(payment)
+            await self._follow_up(due)
         except Exception:
-            # Nothing is lost: the payment stays due, and comes back when its lease runs out.
-            log.exception("follow-up failed", payment_id=str(payment.payment_id))
+            # Nothing is lost: it stays due, and comes back when its lease runs out.
+            log.exception("follow-up failed", object_id=str(key_of(due).object_id))
         finally:
             self._in_hand[channel] -= 1
             if not self._in_hand[channel]:
                 del self._in_hand[channel]
+
+
+def _channel_of(due: Due) -> str:
+    return (due.intent.channel if isinstance(due, Refund) else due.channel) or ""

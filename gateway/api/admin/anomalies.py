@@ -16,7 +16,7 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import ANOMALY, IdError, read
-from gateway.domain.transitions import AnomalyKind
+from gateway.domain.hearing import AnomalyKind
 from gateway.objects.anomalies import anomaly_object
 
 __all__ = ["Anomalies", "AnomalyCalls"]
@@ -77,11 +77,11 @@ class Resolution(RequestModel):
 
 
 class AnomalyAnswer(BaseModel):
-    """An observation that contradicts a final state of a payment. The last three fields are null while it is open."""
+    """An observation that contradicts a final state of an object. The last three fields are null while it is open."""
 
     object: Literal["anomaly"]
     id: str
-    payment: str
+    object_id: Annotated[str, Field(description="what it is about: pay_… or ref_…")]
     kind: AnomalyKind
     detail: str
     source: str

@@ -16,15 +16,17 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
 from gateway.domain.orders import Order
-from gateway.domain.payments import Status
+from gateway.domain.statuses import Status
 from gateway.domain.scenes import Kind, Scene
 from gateway.objects.payments import payment_object
 from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading
 
 __all__ = [
     "PAYMENT_ABOUT",
+    "REPLAYED",
     "TAGS",
     "ChargeRequest",
+    "FailureAnswer",
     "PaymentAnswer",
     "PaymentCalls",
     "PaymentSearch",
@@ -126,7 +128,13 @@ class PaymentAnswer(AnswerModel):
     channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
     channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
     card: CardAnswer | None
-    fee: int | None
+    fee: Annotated[
+        int | None, Field(description="what the payment company is owed; null until the money is known to have moved")
+    ]
+    expected_fee: Annotated[int | None, Field(description="what the router counted with")]
+    authentication_fee: Annotated[
+        int | None, Field(description="what the authentication costs that this payment started; null: none was sent")
+    ]
     failure: FailureAnswer | None
     next_action: dict[str, Any] | None
     description: str | None
@@ -134,6 +142,8 @@ class PaymentAnswer(AnswerModel):
     finished_at: Time | None
     channel_finished_at: Time | None
     business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    refunded: Annotated[int, Field(description="by refunds that are in flight or succeeded")]
+    settled: Annotated[int, Field(description="paid on to others")]
     metadata: dict[str, Any]
 
 

@@ -7,11 +7,11 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.orders import Order
-from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, StoredCard
+from gateway.domain.orders import Order, RefundOrder
+from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
 
-__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness"]
+__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow"]
 
 
 class PaymentsFlow(Protocol):
@@ -19,6 +19,17 @@ class PaymentsFlow(Protocol):
 
     async def open(self, order: Order) -> OpenResult:
         """Open the payment, or find it. Raises OrderConflictError and OverloadedError."""
+        ...
+
+
+class RefundsFlow(Protocol):
+    """Opens refunds."""
+
+    async def open(self, order: RefundOrder) -> RefundResult | None:
+        """Open the refund, or find it; None: no such payment of this app.
+
+        Raises OrderConflictError, OverloadedError, PaymentNotRefundableError and AmountExceedsRestError.
+        """
         ...
 
 
@@ -63,6 +74,7 @@ class Api:
 
     settings: Settings
     payments: PaymentsFlow
+    refunds: RefundsFlow
     reading: Reading
     callbacks: CallbacksFlow
     cards: CardsByUser

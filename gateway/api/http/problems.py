@@ -62,6 +62,8 @@ class Problem(Exception):  # noqa: N818 -- the word of RFC 9457
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     title: str | None = None
+    more: Mapping[str, int] = field(default_factory=dict)
+    """Further members of the problem, by their names."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
@@ -77,6 +79,7 @@ def problem_body(problem: Problem, request_id: str) -> dict[str, object]:
         "detail": problem.detail,
         "errors": [{"field": e.field, "code": e.code, "message": e.message} for e in problem.errors],
         "request_id": request_id,
+        **problem.more,
     }
     return body
 
@@ -111,8 +114,8 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"There is no such {what}.")
 
 
-def conflict(code: str, detail: str) -> Problem:
-    return Problem(409, code, detail)
+def conflict(code: str, detail: str, **more: int) -> Problem:
+    return Problem(409, code, detail, more=more)
 
 
 def too_large(limit_bytes: int) -> Problem:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.domain.ids import CARD, EVENT, ObjectKind, show, show_object
+from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
 
 __all__ = ["OVERDUE_AFTER", "examine"]
 
@@ -35,24 +35,34 @@ _IN_FLIGHT = "p.status IN ('processing', 'requires_action')"
 
 _COUNTED_EVENTS = """
         WITH counted AS (
-            SELECT e.merchant_id, e.object_id AS payment_id, count(*) AS found FROM events e
-            WHERE e.object = 'payment' GROUP BY e.merchant_id, e.object_id
+            SELECT e.merchant_id, e.object, e.object_id, count(*) AS found FROM events e
+            GROUP BY e.merchant_id, e.object, e.object_id
+        ), told AS (
+            SELECT merchant_id, 'payment' AS object, payment_id AS object_id, status, sequence FROM payments
+            UNION ALL SELECT merchant_id, 'refund', refund_id, status, sequence FROM refunds
         )"""
 
 _CHECKS = (
     _Check(
         f"""
-        SELECT p.payment_id, p.status, p.due_kind, p.due_at FROM payments p
-        WHERE ({_IN_FLIGHT}) <> (p.due_at IS NOT NULL) OR (p.due_at IS NULL) <> (p.due_kind IS NULL)
+        SELECT p.payment_id, p.status FROM payments p
+        WHERE ({_IN_FLIGHT} AND p.due_at IS NULL AND p.until_at IS NULL)
+            OR (NOT {_IN_FLIGHT} AND p.until_at IS NOT NULL)
         """,
-        "payment {payment_id} is {status}, and its next thing due is {due_kind} at {due_at}",
+        "payment {payment_id} is {status}, and what is due on it does not fit that",
     ),
     _Check(
         """
-        SELECT p.payment_id, p.due_kind, p.due_at FROM payments p
-        WHERE p.due_at < :overdue AND (p.lease_until IS NULL OR p.lease_until < :overdue)
+        SELECT 'payment' AS object, p.payment_id AS object_id, least(p.due_at, p.until_at) AS due_at FROM payments p
+        WHERE least(p.due_at, p.until_at) < :overdue AND (p.lease_until IS NULL OR p.lease_until < :overdue)
+        UNION ALL
+        SELECT 'authentication', t.authentication_id, t.due_at FROM authentications t
+        WHERE t.due_at < :overdue AND (t.lease_until IS NULL OR t.lease_until < :overdue)
+        UNION ALL
+        SELECT 'refund', r.refund_id, r.due_at FROM refunds r
+        WHERE r.due_at < :overdue AND (r.lease_until IS NULL OR r.lease_until < :overdue)
         """,
-        "payment {payment_id} has been waiting for its {due_kind} since {due_at}: does a worker run?",
+        "{object_id} has been waiting for what is due on it since {due_at}: does a worker run?",
     ),
     _Check(
         """
@@ -66,11 +76,12 @@ _CHECKS = (
         WITH counted AS (
             SELECT p.merchant_id, p.user_id, p.channel, p.business_day,
                 coalesce(sum(p.amount) FILTER (WHERE {_IN_FLIGHT}), 0) AS reserved,
-                coalesce(sum(p.amount) FILTER (WHERE p.status IN ('succeeded', 'returned') OR a.late_success), 0)
+                coalesce(sum(p.amount) FILTER (WHERE p.status = 'succeeded' OR i.late_success), 0)
                     AS succeeded,
                 count(*) FILTER (WHERE p.status = 'failed' AND p.failure_code = 'insufficient_balance') AS insufficient
             FROM payments p
-            JOIN attempts a ON a.merchant_id = p.merchant_id AND a.payment_id = p.payment_id
+            LEFT JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
+            WHERE p.channel IS NOT NULL
             GROUP BY p.merchant_id, p.user_id, p.channel, p.business_day
         )
         SELECT coalesce(c.user_id, u.user_id) AS user_id, coalesce(c.channel, u.channel) AS channel,
@@ -107,49 +118,114 @@ _CHECKS = (
     _Check(
         f"""
         {_COUNTED_EVENTS}
-        SELECT p.payment_id, p.sequence, coalesce(c.found, 0) AS found
-        FROM payments p LEFT JOIN counted c ON c.merchant_id = p.merchant_id AND c.payment_id = p.payment_id
-        WHERE coalesce(c.found, 0) <> p.sequence
+        SELECT t.object, t.object_id, t.sequence, coalesce(c.found, 0) AS found
+        FROM told t LEFT JOIN counted c
+            ON c.merchant_id = t.merchant_id AND c.object = t.object AND c.object_id = t.object_id
+        WHERE coalesce(c.found, 0) <> t.sequence
         """,
-        "payment {payment_id} says it had {sequence} events, and there are {found}",
+        "{object_id} says it had {sequence} events, and there are {found}",
     ),
     _Check(
         f"""
         {_COUNTED_EVENTS}
-        SELECT p.payment_id, p.status
-        FROM payments p LEFT JOIN counted c ON c.merchant_id = p.merchant_id AND c.payment_id = p.payment_id
-        WHERE p.status <> 'processing' AND p.sequence = 0 AND c.found IS NULL
+        SELECT t.object, t.object_id, t.status
+        FROM told t LEFT JOIN counted c
+            ON c.merchant_id = t.merchant_id AND c.object = t.object AND c.object_id = t.object_id
+        WHERE t.status <> 'processing' AND t.sequence = 0 AND c.found IS NULL
         """,
-        "payment {payment_id} is {status} and nobody was told: it has no event",
+        "{object_id} is {status} and nobody was told: it has no event",
+    ),
+    _Check(
+        """
+        SELECT e.object, e.object_id, count(*) AS found FROM events e
+        WHERE NOT EXISTS (SELECT FROM payments p
+                WHERE e.object = 'payment' AND p.merchant_id = e.merchant_id AND p.payment_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM refunds r
+                WHERE e.object = 'refund' AND r.merchant_id = e.merchant_id AND r.refund_id = e.object_id)
+        GROUP BY e.merchant_id, e.object, e.object_id
+        """,
+        "{found} events are about {object_id}, which is not there",
     ),
     _Check(
         f"""
-        SELECT a.payment_id, a.account, a.channel, p.channel AS payment_channel FROM attempts a
-        JOIN payments p ON p.merchant_id = a.merchant_id AND p.payment_id = a.payment_id
-        WHERE p.channel IS DISTINCT FROM a.channel OR (p.status = 'succeeded' AND a.stage <> 'paying')
-            OR (a.stage = 'authenticating' AND a.authentication_id IS NULL)
-            OR ({_IN_FLIGHT} AND a.late_success)
+        SELECT p.payment_id, p.status, i.state, i.channel, p.channel AS payment_channel FROM payments p
+        JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
+        WHERE p.channel IS DISTINCT FROM i.channel OR p.account IS DISTINCT FROM i.account
+            OR p.channel_order_no IS DISTINCT FROM i.number OR ({_IN_FLIGHT}) <> (i.state = 'open')
+            OR (p.status = 'succeeded') <> (i.state = 'done') OR ({_IN_FLIGHT} AND i.late_success)
+            OR i.amount IS DISTINCT FROM p.amount
         """,
-        "the attempt of payment {payment_id} (channel {channel}) does not agree with it (channel {payment_channel})",
+        "payment {payment_id} is {status} on {payment_channel}, and its intent to pay is {state} on {channel}",
     ),
     _Check(
-        """
-        SELECT p.payment_id, p.status, p.failure_code FROM payments p
-        WHERE NOT EXISTS (SELECT FROM attempts a WHERE a.merchant_id = p.merchant_id AND a.payment_id = p.payment_id)
-            AND (p.status <> 'failed' OR p.channel IS NOT NULL)
-        """,
-        "payment {payment_id} is {status} and has no attempt",
-    ),
-    _Check(
-        """
+        f"""
         SELECT p.payment_id, p.status FROM payments p
-        WHERE p.card_id IS NOT NULL AND p.status = 'processing' AND EXISTS (
-            SELECT FROM attempts a JOIN authentications t
-                ON t.merchant_id = a.merchant_id AND t.authentication_id = a.authentication_id
-            WHERE a.merchant_id = p.merchant_id AND a.payment_id = p.payment_id
-                AND (a.stage = 'authenticating') <> (t.status = 'processing'))
+        WHERE NOT EXISTS (SELECT FROM intents i
+                WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
+            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL))
         """,
-        "payment {payment_id} and its authentication disagree about whether the card is being authenticated",
+        "payment {payment_id} is {status} and has no intent to pay",
+    ),
+    _Check(
+        """
+        SELECT p.payment_id, t.authentication_id, t.status FROM payments p
+        JOIN authentications t ON t.merchant_id = p.merchant_id AND t.authentication_id = p.authentication_id
+        WHERE (t.status = 'failed') <> (p.status = 'failed') AND NOT EXISTS (SELECT FROM intents i
+                WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
+            AND NOT (t.status = 'succeeded' AND p.due_at IS NOT NULL)
+        """,
+        "payment {payment_id} does not know how the authentication that it waits for ended: {status}",
+    ),
+    _Check(
+        """
+        SELECT t.authentication_id, t.status, i.state FROM authentications t LEFT JOIN intents i
+            ON i.merchant_id = t.merchant_id AND i.object_id = t.authentication_id AND i.verb = 'authenticate'
+        WHERE i.state IS NULL OR (t.status = 'processing') <> (i.state = 'open')
+            OR (t.status = 'succeeded') <> (i.state = 'done')
+        """,
+        "{authentication_id} is {status}, and its intent is {state}",
+    ),
+    _Check(
+        """
+        SELECT r.refund_id, r.status, i.state FROM refunds r LEFT JOIN intents i
+            ON i.merchant_id = r.merchant_id AND i.object_id = r.refund_id AND i.verb = 'refund'
+        WHERE i.state IS NULL OR (r.status = 'processing') <> (i.state = 'open')
+            OR (r.status = 'succeeded') <> (i.state = 'done') OR (r.status = 'returned') <> (i.state = 'returned')
+            OR i.amount IS DISTINCT FROM r.amount
+        """,
+        "refund {refund_id} is {status}, and its intent is {state}",
+    ),
+    _Check(
+        """
+        WITH counted AS (
+            SELECT r.merchant_id, r.payment_id, sum(r.amount) AS refunded FROM refunds r
+            WHERE r.status IN ('processing', 'succeeded') GROUP BY r.merchant_id, r.payment_id
+        )
+        SELECT coalesce(c.payment_id, o.payment_id) AS payment_id, coalesce(c.refunded, 0) AS refunded,
+            coalesce(o.refunded, 0) AS has_refunded
+        FROM counted c FULL JOIN outflows o ON o.merchant_id = c.merchant_id AND o.payment_id = c.payment_id
+        WHERE coalesce(c.refunded, 0) <> coalesce(o.refunded, 0)
+        """,
+        "payment {payment_id} says that {has_refunded} fen were refunded; its refunds say {refunded}",
+    ),
+    _Check(
+        """
+        SELECT o.app, o.merchant_order_no, o.object, o.object_id FROM orders o
+        LEFT JOIN payments p ON o.object = 'payment' AND p.merchant_id = o.merchant_id AND p.payment_id = o.object_id
+        LEFT JOIN refunds r ON o.object = 'refund' AND r.merchant_id = o.merchant_id AND r.refund_id = o.object_id
+        WHERE coalesce(p.merchant_order_no, r.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
+            OR coalesce(p.app, r.app) IS DISTINCT FROM o.app
+        """,
+        "order {merchant_order_no} of {app} is {object_id}, which does not say so",
+    ),
+    _Check(
+        """
+        SELECT p.payment_id, p.merchant_order_no FROM payments p
+        WHERE NOT EXISTS (SELECT FROM orders o WHERE o.merchant_id = p.merchant_id AND o.app = p.app
+            AND o.merchant_order_no = p.merchant_order_no AND o.object_id = p.payment_id)
+            OR NOT EXISTS (SELECT FROM decisions d WHERE d.merchant_id = p.merchant_id AND d.object_id = p.payment_id)
+        """,
+        "payment {payment_id} ({merchant_order_no}) has no order, or no decision",
     ),
     _Check(
         """
@@ -163,6 +239,15 @@ _CHECKS = (
         "card {card_id} is the same as {same_as}, which is not what is found in its place",
     ),
 )
+
+
+_PREFIXES = {
+    "event_id": EVENT,
+    "card_id": CARD,
+    "same_as": CARD,
+    "authentication_id": AUTHENTICATION,
+    "refund_id": REFUND,
+}
 
 
 async def examine(engine: AsyncEngine, now: datetime) -> list[str]:
@@ -186,7 +271,7 @@ async def _ask(connection: AsyncConnection, check: _Check, overdue: datetime) ->
 
 def _shown(name: str, value: Any, row: RowMapping) -> Any:
     if isinstance(value, UUID):
-        if prefix := {"event_id": EVENT, "card_id": CARD, "same_as": CARD}.get(name):
+        if prefix := _PREFIXES.get(name):
             return show(prefix, value)
         return show_object(ObjectKind(row["object"]) if name == "object_id" else ObjectKind.PAYMENT, value)
     if isinstance(value, datetime):

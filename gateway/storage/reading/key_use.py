@@ -27,7 +27,7 @@ _OF_SECRETS = """
 SELECT substr(secrets, 1, 2) AS begins, count(*) AS found
 FROM (SELECT secrets FROM accounts UNION ALL SELECT secrets FROM endpoints) AS kept GROUP BY 1
 """
-_OF_ORDERS = "SELECT hash_version AS number, count(*) AS found FROM payments WHERE hash_version > 0 GROUP BY 1"
+_OF_ORDERS = "SELECT hash_version AS number, count(*) AS found FROM orders WHERE hash_version > 0 GROUP BY 1"
 _SOME_CARDS = """
 SELECT merchant_id, card_id, data_key, elements, number_print FROM cards WHERE print IS NOT NULL LIMIT :tried
 """

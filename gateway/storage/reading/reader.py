@@ -18,15 +18,17 @@ from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.events import RecordedEvent
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.domain.timeline import Happening
 from gateway.ports import PaymentFilter, UserFacts
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.timeline import timeline_of
-from gateway.storage.rows import payment_of, payment_select, recorded_delivery
 from gateway.storage.server.database import Database
-from gateway.storage.tables import deliveries, events, payments
-from gateway.storage.writing.deliveries import REDELIVER
+from gateway.storage.tables import decisions, deliveries, events, orders, payments, refunds
+from gateway.storage.writing.deliveries import REDELIVER, recorded_delivery
 from gateway.storage.writing.facts import add_totals, read_facts
+from gateway.storage.writing.payments import payment_of, payment_select
+from gateway.storage.writing.refunds import refund_of, refund_select
 
 __all__ = ["Reader", "decision_of"]
 
@@ -34,7 +36,7 @@ ID_CLOCK_MARGIN = timedelta(hours=1)
 """How far an id's time and `created_at` may be apart: ids are made before an order waits its turn."""
 _UUID_BELOW_TIME_BITS = 80
 
-_p, _e, _d = payments.c, events.c, deliveries.c
+_p, _e, _d, _r, _o = payments.c, events.c, decisions, refunds.c, orders.c
 
 
 def _assume_totals(_merchant_id: UUID) -> bool:
@@ -45,7 +47,8 @@ def _assume_totals(_merchant_id: UUID) -> bool:
 async def decision_of(engine: AsyncEngine, payment_id: UUID) -> dict[str, Any] | None:
     """The decision record of a payment, whoever owns it: for operators at the command line."""
     async with engine.connect() as connection:
-        record: dict[str, Any] | None = await connection.scalar(select(_p.decision).where(_p.payment_id == payment_id))
+        its_decision = select(_d.c.decision).where(_d.c.object_id == payment_id)
+        record: dict[str, Any] | None = await connection.scalar(its_decision)
         return record
 
 
@@ -73,9 +76,21 @@ class Reader:
         async with self.engine.connect() as connection:
             return [payment_of(row) for row in (await connection.execute(statement)).mappings()]
 
+    async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None:
+        """A refund of this app, or None."""
+        mine = and_(_r.merchant_id == merchant_id, _r.refund_id == refund_id, _r.app == app)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(refund_select().where(mine))).mappings().first()
+            return refund_of(row) if row is not None else None
+
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The decision record of a payment of this app, or None."""
-        statement = select(_p.decision).where(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
+        of_payment = and_(_d.c.merchant_id == _p.merchant_id, _d.c.object_id == _p.payment_id)
+        statement = (
+            select(_d.c.decision)
+            .select_from(payments.join(decisions, of_payment))
+            .where(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
+        )
         async with self.engine.connect() as connection:
             record: dict[str, Any] | None = (await connection.execute(statement)).scalar_one_or_none()
             return record
@@ -154,8 +169,11 @@ async def _payment(connection: AsyncConnection, merchant_id: UUID, app: str, pay
 
 def _search(merchant_id: UUID, app: str, wanted: PaymentFilter) -> Select[Any]:
     statement = payment_select().where(_p.merchant_id == merchant_id, _p.app == app)
+    if wanted.merchant_order_no is not None:
+        # The arbiter has the only index of order numbers.
+        named = and_(_o.merchant_id == merchant_id, _o.app == app, _o.merchant_order_no == wanted.merchant_order_no)
+        statement = statement.where(_p.payment_id.in_(select(_o.object_id).where(named)))
     for column, value in (
-        (_p.merchant_order_no, wanted.merchant_order_no),
         (_p.user_id, wanted.user_id),
         (_p.status, wanted.status),
         (_p.channel, wanted.channel),
@@ -186,8 +204,8 @@ async def _deliveries(
     by_event: dict[UUID, list[Row[Any]]] = defaultdict(list)
     if not event_ids:
         return by_event
-    of_events = select(deliveries).where(_d.merchant_id == merchant_id, _d.event_id.in_(event_ids))
-    for row in await connection.execute(of_events.order_by(_d.event_id, _d.endpoint_id)):
+    of_events = select(deliveries).where(deliveries.c.merchant_id == merchant_id, deliveries.c.event_id.in_(event_ids))
+    for row in await connection.execute(of_events.order_by(deliveries.c.event_id, deliveries.c.endpoint_id)):
         by_event[row.event_id].append(row)
     return by_event
 

@@ -1,13 +1,14 @@
 """Everything that happened to a payment, put together from what was recorded, oldest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.domain.ids import ObjectKind
-from gateway.domain.payments import Payment, Stage
+from gateway.domain.intents import Verb
+from gateway.domain.payments import Payment
 from gateway.domain.timeline import (
     AnomalyFound,
     AnomalyResolved,
@@ -19,33 +20,56 @@ from gateway.domain.timeline import (
     Happening,
     PaymentFinished,
     PaymentOpened,
+    RefundAsked,
     Routed,
     Submitted,
+    WaitedForAuthentication,
 )
-from gateway.storage.rows import recorded_delivery
-from gateway.storage.tables import anomalies, authentications, deliveries, events, observations, payments
+from gateway.storage.tables import (
+    anomalies,
+    authentications,
+    decisions,
+    deliveries,
+    events,
+    observations,
+    refunds,
+)
+from gateway.storage.writing.deliveries import recorded_delivery
 
 __all__ = ["timeline_of"]
 
+REFUNDS_MAX = 100
+"""Refunds of one payment that are told."""
+
 
 async def timeline_of(connection: AsyncConnection, payment: Payment) -> list[Happening]:
-    """The timeline of a payment."""
+    """The timeline of a payment, with the authentication that it needed and its refunds."""
+    refund_ids, asked = await _refunds(connection, payment)
     happened = list(_opening(payment, await _decision(connection, payment)))
     happened += await _authentication(connection, payment)
     happened += _submission(payment)
-    happened += await _observations(connection, payment)
+    happened += asked
+    happened += await _observations(connection, payment, refund_ids)
     happened += _end(payment)
-    happened += await _anomalies(connection, payment)
-    happened += await _events(connection, payment)
+    happened += await _anomalies(connection, payment, refund_ids)
+    happened += await _events(connection, payment, refund_ids)
     # The sort is stable: what has the same time stays in the order above, which is that of cause and effect.
     return sorted(happened, key=lambda one: one.at)
 
 
 async def _decision(connection: AsyncConnection, payment: Payment) -> dict[str, Any]:
-    p = payments.c
-    its_decision = select(p.decision).where(p.merchant_id == payment.merchant_id, p.payment_id == payment.payment_id)
+    d = decisions.c
+    its_decision = select(d.decision).where(d.merchant_id == payment.merchant_id, d.object_id == payment.payment_id)
     record: dict[str, Any] = (await connection.execute(its_decision)).scalar_one()
     return record
+
+
+async def _refunds(connection: AsyncConnection, payment: Payment) -> tuple[list[UUID], list[Happening]]:
+    r = refunds.c
+    of_payment = and_(r.merchant_id == payment.merchant_id, r.payment_id == payment.payment_id)
+    statement = select(r.refund_id, r.amount, r.created_at).where(of_payment).order_by(r.refund_id).limit(REFUNDS_MAX)
+    rows = (await connection.execute(statement)).all()
+    return [row.refund_id for row in rows], [RefundAsked(row.created_at, row.refund_id, row.amount) for row in rows]
 
 
 def _opening(payment: Payment, decision: dict[str, Any]) -> Iterator[Happening]:
@@ -61,15 +85,17 @@ def _opening(payment: Payment, decision: dict[str, Any]) -> Iterator[Happening]:
 
 
 async def _authentication(connection: AsyncConnection, payment: Payment) -> list[Happening]:
-    attempt = payment.attempt
-    if attempt is None or attempt.authentication_id is None:
+    if payment.authentication_id is None:
         return []
     a = authentications.c
-    its_own = and_(a.merchant_id == payment.merchant_id, a.authentication_id == attempt.authentication_id)
-    row = (await connection.execute(select(authentications).where(its_own))).first()
+    it = and_(a.merchant_id == payment.merchant_id, a.authentication_id == payment.authentication_id)
+    row = (await connection.execute(select(authentications).where(it))).first()
     if row is None:
         return []
-    happened: list[Happening] = [AuthenticationStarted(row.created_at, row.channel, row.fee)]
+    if row.payment_id == payment.payment_id:
+        happened: list[Happening] = [AuthenticationStarted(row.created_at, row.channel, row.fee)]
+    else:
+        happened = [WaitedForAuthentication(payment.created_at, row.channel, row.payment_id)]
     if row.finished_at is not None:
         happened.append(
             AuthenticationFinished(row.finished_at, row.channel, row.status, row.channel_code, row.channel_message)
@@ -79,15 +105,21 @@ async def _authentication(connection: AsyncConnection, payment: Payment) -> list
 
 def _submission(payment: Payment) -> Iterator[Happening]:
     attempt = payment.attempt
-    if attempt is not None and attempt.stage is Stage.PAYING:
-        yield Submitted(attempt.submitted_at, attempt.channel, attempt.attempt_id)
+    if attempt is not None:
+        yield Submitted(attempt.recorded_at, attempt.channel, attempt.number)
 
 
-async def _observations(connection: AsyncConnection, payment: Payment) -> list[Happening]:
+async def _observations(connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]) -> list[Happening]:
     o = observations.c
-    of_payment = and_(o.merchant_id == payment.merchant_id, o.payment_id == payment.payment_id)
-    rows = await connection.execute(select(observations).where(of_payment).order_by(o.observed_at, o.observation_id))
-    return [ChannelSaid(row.observed_at, row.source, row.says, row.channel_code, row.channel_message) for row in rows]
+    about = [payment.payment_id, *refund_ids]
+    if payment.authentication_id is not None:
+        about.append(payment.authentication_id)
+    heard = and_(o.merchant_id == payment.merchant_id, o.object_id.in_(about))
+    rows = await connection.execute(select(observations).where(heard).order_by(o.observed_at, o.observation_id))
+    return [
+        ChannelSaid(row.observed_at, row.source, Verb(row.verb), row.says, row.channel_code, row.channel_message)
+        for row in rows
+    ]
 
 
 def _end(payment: Payment) -> Iterator[Happening]:
@@ -95,9 +127,9 @@ def _end(payment: Payment) -> Iterator[Happening]:
         yield PaymentFinished(payment.finished_at, payment.status, payment.failure)
 
 
-async def _anomalies(connection: AsyncConnection, payment: Payment) -> list[Happening]:
+async def _anomalies(connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]) -> list[Happening]:
     a = anomalies.c
-    of_payment = and_(a.merchant_id == payment.merchant_id, a.payment_id == payment.payment_id)
+    of_payment = and_(a.merchant_id == payment.merchant_id, a.object_id.in_([payment.payment_id, *refund_ids]))
     happened: list[Happening] = []
     for row in await connection.execute(select(anomalies).where(of_payment)):
         happened.append(AnomalyFound(row.found_at, row.kind, row.detail, row.source))
@@ -106,12 +138,11 @@ async def _anomalies(connection: AsyncConnection, payment: Payment) -> list[Happ
     return happened
 
 
-async def _events(connection: AsyncConnection, payment: Payment) -> list[Happening]:
+async def _events(connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]) -> list[Happening]:
     e, d = events.c, deliveries.c
-    of_payment = and_(
-        e.merchant_id == payment.merchant_id, e.object_id == payment.payment_id, e.object == ObjectKind.PAYMENT
-    )
-    its_events = select(e.event_id, e.type, e.sequence, e.created_at).where(of_payment).order_by(e.sequence)
+    of_payment = and_(e.merchant_id == payment.merchant_id, e.object_id.in_([payment.payment_id, *refund_ids]))
+    columns = (e.event_id, e.type, e.sequence, e.created_at)
+    its_events = select(*columns).where(of_payment).order_by(e.object_id, e.sequence)
     rows = (await connection.execute(its_events)).all()
     happened: list[Happening] = [EventWritten(row.created_at, row.event_id, row.type) for row in rows]
     if not rows:

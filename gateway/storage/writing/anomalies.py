@@ -3,10 +3,13 @@
 Open ones stand in an index of their own, so that they are found among however many were resolved.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
+from gateway.domain.ids import ObjectKind
 from gateway.storage.server.database import Database
 
 __all__ = ["AnomalyStore"]
@@ -14,7 +17,7 @@ __all__ = ["AnomalyStore"]
 ANOMALIES_READ_MAX = 201
 """The API's longest page, and the one more that tells whether there is a next."""
 
-_COLUMNS = "anomaly_id, payment_id, kind, detail, source, found_at, resolved_at, resolved_by, note"
+_COLUMNS = "anomaly_id, object, object_id, kind, detail, source, found_at, resolved_at, resolved_by, note"
 _PAGE = """
     AND ($2::uuid IS NULL OR anomaly_id < $2::uuid)
 ORDER BY anomaly_id DESC
@@ -45,7 +48,7 @@ class AnomalyStore:
         statement = RESOLVED if resolved else OPEN
         async with self._database.connection() as connection:
             rows = await connection.fetch(statement, merchant_id, before, min(limit, ANOMALIES_READ_MAX))
-            return [RecordedAnomaly(**row) for row in rows]
+            return [_recorded(row) for row in rows]
 
     async def resolve(
         self, merchant_id: UUID, anomaly_id: UUID, *, by: str, note: str, now: datetime
@@ -54,8 +57,12 @@ class AnomalyStore:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(RESOLVE, merchant_id, anomaly_id, now, by, note)
             if row is not None:
-                return RecordedAnomaly(**row)
+                return _recorded(row)
             # None is ever deleted or opened again, so what is there and was not updated is resolved.
             if await connection.fetchval(EXISTS, merchant_id, anomaly_id) is None:
                 return None
         raise AnomalyResolvedError
+
+
+def _recorded(row: Mapping[str, Any]) -> RecordedAnomaly:
+    return RecordedAnomaly(**{**row, "object": ObjectKind(row["object"])})

@@ -8,13 +8,15 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from gateway.flows.opening import Opening
+from gateway.flows.refund import RefundOpening
 from gateway.logs import get
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
-from gateway.ports import Observation, OpenResult, OverloadedError, Recorded
+from gateway.ports import GoOn, Observation, OpenResult, OverloadedError, Recorded, RefundResult
 from gateway.storage.server.troubles import is_away, is_busy
 from gateway.storage.writing.batching import Batcher
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
+from gateway.storage.writing.refunding import RefundingStore
 
 log = get(__name__)
 
@@ -36,10 +38,13 @@ MAX_OBSERVATIONS_WAITING = 1_000_000
 class Books:
     """Natural batching over the stores: one queue per merchant and kind, since a flush belongs to one merchant."""
 
-    def __init__(self, opening: OpeningStore, recording: RecordingStore, max_waiting: int) -> None:
+    def __init__(
+        self, opening: OpeningStore, recording: RecordingStore, refunding: RefundingStore, max_waiting: int
+    ) -> None:
         self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
+        self._refunds: _Queues[RefundOpening, RefundResult] = _Queues("refund", refunding.flush, max_waiting)
         self._said_at = -SAY_EVERY_S
-        self._observations: _Queues[Observation, Recorded] = _Queues(
+        self._observations: _Queues[Observation | GoOn, Recorded] = _Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING
         )
 
@@ -48,8 +53,16 @@ class Books:
 
         A database that is away is an overload, too: the order can be sent again, whether it was committed or not.
         """
+        return await self._recorded(self._orders.of(opening.order.merchant_id).submit(opening))
+
+    async def open_refund(self, opening: RefundOpening) -> RefundResult:
+        """Record an order as a refund. Raises OrderConflictError, PaymentNotRefundableError, AmountExceedsRestError or
+        OverloadedError, as `open` does."""
+        return await self._recorded(self._refunds.of(opening.order.merchant_id).submit(opening))
+
+    async def _recorded(self, submitted: Awaitable[R]) -> R:
         try:
-            return await self._orders.of(opening.order.merchant_id).submit(opening)
+            return await submitted
         except Exception as error:
             if not (is_away(error) or is_busy(error)):
                 raise
@@ -64,24 +77,30 @@ class Books:
 
     async def record(self, observation: Observation) -> Recorded:
         """Record an observation. Money may have moved by now, so where its user is held by somebody it comes again."""
+        queue = self._observations.of(observation.intent.merchant_id)
         for _ in range(OBSERVATION_TRIES - 1):
             try:
-                return await self._observations.of(observation.merchant_id).submit(observation)
+                return await queue.submit(observation)
             except OverloadedError as error:
                 await asyncio.sleep(error.retry_after_s)
-        return await self._observations.of(observation.merchant_id).submit(observation)
+        return await queue.submit(observation)
+
+    async def go_on(self, waiting: GoOn) -> Recorded:
+        """Let a payment go on that waited for an authentication. Raises OverloadedError; it stays due then."""
+        return await self._observations.of(waiting.merchant_id).submit(waiting)
 
     async def drain(self, within_s: float = DRAIN_WITHIN_S) -> None:
         """Let what waits be written, a bounded time; before the database is closed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._orders.drain()
+                await self._refunds.drain()
                 await self._observations.drain()
 
     @property
     def waiting(self) -> int:
-        """Orders and observations that wait for a flush."""
-        return self._orders.waiting + self._observations.waiting
+        """Orders, refunds and observations that wait for a flush."""
+        return self._orders.waiting + self._refunds.waiting + self._observations.waiting
 
 
 class _Queues(Generic[T, R]):

@@ -5,7 +5,7 @@ names the other, which is found in its place: by what is typed, by the loser's i
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from gateway.storage.keys import CardBox, Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.statement import Row
 
-__all__ = ["CardRow", "KnownCards", "agreements_go_to", "new_card_row"]
+__all__ = ["CardRow", "KnownCards", "agreements_go_to", "card_rows", "new_card_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class KnownCards:
     agreements: dict[UUID, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
     """card → account → encrypted number; active ones"""
     verified: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
+    authenticating: dict[UUID, dict[str, UUID]] = field(default_factory=lambda: defaultdict(dict))
+    """card → account → the authentication that is in flight"""
     _boxes: dict[UUID, CardBox] = field(default_factory=dict)
 
     def find(
@@ -117,9 +119,22 @@ def prints_of(merchant_id: UUID, card: CardElements, keys: Keys) -> Row:
 
 
 READ_CARDS = (
-    "SELECT card_id, data_key, created_at, erased_at IS NOT NULL FROM cards "
+    "SELECT card_id, data_key, created_at, erased_at IS NOT NULL, same_as FROM cards "
     "WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 )
+
+
+async def card_rows(
+    connection: Connection, merchant_id: UUID, ids: Iterable[UUID]
+) -> tuple[dict[UUID, CardRow], dict[UUID, UUID | None]]:
+    """Rows of cards by id, and what each is the same as."""
+    found: dict[UUID, CardRow] = {}
+    alike: dict[UUID, UUID | None] = {}
+    rows = await connection.fetch(READ_CARDS, merchant_id, list(ids))
+    for card_id, data_key, created_at, erased, same_as in rows:
+        found[card_id] = CardRow(card_id, data_key and bytes(data_key), created_at, erased=erased)
+        alike[card_id] = same_as
+    return found, alike
 
 
 async def agreements_go_to(
@@ -133,6 +148,5 @@ async def agreements_go_to(
     missing = set(heads.values()) - rows.keys()
     found = dict(rows)
     if missing:
-        for card_id, data_key, created_at, erased in await connection.fetch(READ_CARDS, merchant_id, list(missing)):
-            found[card_id] = CardRow(card_id, data_key and bytes(data_key), created_at, erased=erased)
+        found |= (await card_rows(connection, merchant_id, missing))[0]
     return {card_id: found[head] for card_id, head in heads.items()}

@@ -6,9 +6,12 @@ Each statement is a transaction of its own. Rows are locked in key order, whoeve
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from gateway.domain.events import DeadLetter
+from sqlalchemy import Row
+
+from gateway.domain.events import DeadLetter, DeliveryStatus, RecordedDelivery
 from gateway.domain.ids import ObjectKind
 from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
@@ -187,4 +190,17 @@ def _row(result: DeliveryResult) -> tuple[object, ...]:
         result.delivered_at,
         result.last_status,
         result.last_error,
+    )
+
+
+def recorded_delivery(row: Row[Any]) -> RecordedDelivery:
+    """The delivery of a row of `deliveries`."""
+    return RecordedDelivery(
+        endpoint_id=row.endpoint_id,
+        status=DeliveryStatus(row.status),
+        tries=row.tries,
+        due_at=row.due_at,
+        last_status=row.last_status,
+        last_error=row.last_error,
+        delivered_at=row.delivered_at,
     )

@@ -1,33 +1,65 @@
-"""What is due on payments: claimed by lease, per merchant, without waiting for anybody (SKIP LOCKED)."""
+"""What is due on payments, authentications and refunds: claimed by lease, per merchant, without waiting for anybody (SKIP LOCKED)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.ids import object_of_number
+from gateway.domain.intents import Verb
 from gateway.domain.one_form import one_form
+from gateway.domain.outcomes import Outcome
 from gateway.domain.payments import Payment
-from gateway.ports import PaymentKey, StoredCard
+from gateway.domain.refunds import Refund
+from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
-from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Database
+from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.observations import says, words_of
+from gateway.storage.writing.payments import payments_by_id
+from gateway.storage.writing.refunds import refunds_by_id
 
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM payments WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
+    AND least(due_at, until_at) <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+) OR EXISTS (
+    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+) OR EXISTS (
+    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
 )
 """
 
-CLAIM = """
+CLAIM_PAYMENTS = """
 WITH due AS (
     SELECT payment_id, $4::timestamptz AS lease_until FROM payments
-    WHERE merchant_id = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
-    AND channel <> ALL ($5::text[])
-    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND least(due_at, until_at) <= $2
+    AND (lease_until IS NULL OR lease_until <= $2) AND channel <> ALL ($5::text[])
+    ORDER BY least(due_at, until_at) LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE payments p SET lease_until = due.lease_until FROM due
 WHERE p.merchant_id = $1 AND p.payment_id = due.payment_id RETURNING p.payment_id
+"""
+CLAIM_AUTHENTICATIONS = """
+WITH due AS (
+    SELECT authentication_id, $4::timestamptz AS lease_until FROM authentications
+    WHERE merchant_id = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    AND channel <> ALL ($5::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE authentications t SET lease_until = due.lease_until FROM due
+WHERE t.merchant_id = $1 AND t.authentication_id = due.authentication_id RETURNING t.authentication_id
+"""
+CLAIM_REFUNDS = """
+WITH due AS (
+    SELECT r.refund_id, $4::timestamptz AS lease_until FROM refunds r
+    JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
+    WHERE r.merchant_id = $1 AND r.due_at <= $2 AND (r.lease_until IS NULL OR r.lease_until <= $2)
+    AND i.channel <> ALL ($5::text[]) ORDER BY r.due_at LIMIT $3 FOR UPDATE OF r SKIP LOCKED
+)
+UPDATE refunds r SET lease_until = due.lease_until FROM due
+WHERE r.merchant_id = $1 AND r.refund_id = due.refund_id RETURNING r.refund_id
 """
 
 READ_CARD = "SELECT elements, data_key FROM cards WHERE merchant_id = $1 AND card_id = $2"
@@ -43,15 +75,27 @@ SELECT c.card_id, c.masked, c.bank, c.elements, c.data_key FROM cards asked
 JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
 WHERE asked.merchant_id = $1 AND asked.user_id = $2 AND asked.card_id = $3 AND c.erased_at IS NULL
 """
-FIND_ATTEMPT = """
-SELECT p.payment_id, p.user_id FROM attempts a JOIN payments p ON p.merchant_id = $1 AND p.payment_id = a.payment_id
-WHERE a.merchant_id = $1 AND a.attempt_id = $2 AND a.account = $3
+# Of the object that an order at a PSP is for; an order has one intent that moves money.
+FIND_INTENT = """
+SELECT i.object_id, coalesce(p.user_id, r.user_id) AS user_id FROM intents i
+LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = i.object_id AND i.verb = 'pay'
+LEFT JOIN refunds r ON r.merchant_id = $1 AND r.refund_id = i.object_id AND i.verb = 'refund'
+WHERE i.merchant_id = $1 AND i.account = $2 AND i.number = $3 AND i.verb = $4
+"""
+FIND_UNSENT = """
+SELECT payment_id, user_id FROM payments
+WHERE merchant_id = $1 AND payment_id = $2 AND account = $3 AND channel_order_no = $4
+"""
+KEEP_STRAY = """
+INSERT INTO strays (merchant_id, account, number, verb, says, amount, channel_transaction_no, channel_code,
+    channel_message, heard_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
 """
 
 
 @dataclass(frozen=True, slots=True)
 class DueStore:
-    """Claims payments with something due, and reads what the next step on one of them needs."""
+    """Claims objects with something due, and reads what the next step on one of them needs."""
 
     database: Database
     keys: Keys
@@ -63,16 +107,29 @@ class DueStore:
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
-    ) -> list[Payment]:
-        """Take up to `limit` due payments until `lease_until`: nobody else gets them before that.
+    ) -> list[Payment | Authentication | Refund]:
+        """Take up to `limit` objects that are due until `lease_until`: nobody else gets them before that.
 
         Channels in `full` are left out: whoever claims has as many of theirs in hand as it should.
         """
+        claimed: list[Payment | Authentication | Refund] = []
         async with self.database.transaction() as connection:
-            ids = [row[0] for row in await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))]
-            if not ids:
-                return []
-            return await payments_by_id(connection, merchant_id, ids)
+
+            async def take(statement: str) -> list[UUID]:
+                room = limit - len(claimed)
+                if room <= 0:
+                    return []
+                rows = await connection.fetch(statement, merchant_id, now, room, lease_until, list(full))
+                return [row[0] for row in rows]
+
+            # What payments wait for comes first.
+            if ids := await take(CLAIM_AUTHENTICATIONS):
+                claimed += (await authentications_by_id(connection, merchant_id, ids)).values()
+            if ids := await take(CLAIM_PAYMENTS):
+                claimed += await payments_by_id(connection, merchant_id, ids)
+            if ids := await take(CLAIM_REFUNDS):
+                claimed += (await refunds_by_id(connection, merchant_id, ids)).values()
+        return claimed
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
         """A card's elements as they were sent. Raises OverloadedError where this process lacks the key."""
@@ -109,8 +166,40 @@ class DueStore:
             raise stand_back(error) from None
         return StoredCard(Card(found_id, masked, bank), one_form(elements))
 
-    async def payment_of_attempt(self, merchant_id: UUID, account: str, attempt_id: UUID) -> PaymentKey | None:
-        """The payment of an attempt that was made on this account, or None."""
+    async def intent_of_number(self, merchant_id: UUID, account: str, number: str, verb: Verb) -> IntentKey | None:
+        """Whose intent an order is for that a PSP names, or None: nobody here asked for it.
+
+        A payment is found, too, whose order was never sent: its number is made from its id.
+        """
         async with self.database.connection() as connection:
-            rows = await connection.fetch(FIND_ATTEMPT, merchant_id, attempt_id, account)
-        return PaymentKey(merchant_id, *rows[0]) if rows else None
+            rows = await connection.fetch(FIND_INTENT, merchant_id, account, number, verb)
+            if not rows and verb is Verb.PAY and (payment_id := object_of_number(number)) is not None:
+                rows = await connection.fetch(FIND_UNSENT, merchant_id, payment_id, account, number)
+        return IntentKey(merchant_id, rows[0][1], rows[0][0], verb) if rows else None
+
+    async def keep_stray(
+        self, merchant_id: UUID, account: str, number: str, verb: Verb, outcome: Outcome, now: datetime
+    ) -> None:
+        """Keep what a PSP told of an order that nobody here asked for. The same word again says nothing new."""
+        code, message = words_of(outcome)
+        amount, transaction_no = getattr(outcome, "amount", None), getattr(outcome, "channel_transaction_no", None)
+        async with self.database.connection() as connection:
+            await connection.execute(
+                KEEP_STRAY,
+                merchant_id,
+                account,
+                number,
+                verb,
+                says(outcome),
+                amount,
+                transaction_no,
+                code,
+                message,
+                now,
+            )
+
+    async def payment(self, merchant_id: UUID, payment_id: UUID) -> Payment | None:
+        """A payment as it is now, whoever's app it is."""
+        async with self.database.connection() as connection:
+            found = await payments_by_id(connection, merchant_id, [payment_id])
+        return found[0] if found else None

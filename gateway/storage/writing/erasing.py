@@ -19,10 +19,16 @@ SELECT c.card_id, c.erased_at FROM cards c WHERE c.merchant_id = $1 AND (c.card_
     SELECT coalesce(same_as, card_id) FROM cards WHERE merchant_id = $1 AND card_id = $2
 )) ORDER BY c.card_id
 """
+# Open, or watched: its PSP may still have to be asked about the card.
 OPEN_PAYMENTS = """
-SELECT payment_id FROM payments
-WHERE merchant_id = $1 AND user_id = $2 AND card_id = ANY($3::uuid[]) AND status IN ('processing', 'requires_action')
-ORDER BY payment_id LIMIT 1
+SELECT payment_id FROM (
+    SELECT payment_id FROM payments
+    WHERE merchant_id = $1 AND user_id = $2 AND card_id = ANY($3::uuid[])
+        AND (status IN ('processing', 'requires_action') OR due_at IS NOT NULL)
+    UNION ALL
+    SELECT payment_id FROM authentications
+    WHERE merchant_id = $1 AND card_id = ANY($3::uuid[]) AND due_at IS NOT NULL AND payment_id IS NOT NULL
+) AS in_hand ORDER BY payment_id LIMIT 1
 """
 PERHAPS_ALIKE = """
 SELECT c.card_id FROM cards c JOIN cards me ON me.merchant_id = $1 AND me.card_id = $3

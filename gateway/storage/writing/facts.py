@@ -7,10 +7,12 @@ from datetime import date
 from typing import Literal, cast
 from uuid import UUID
 
+from gateway.domain.ids import ObjectKind
 from gateway.ports import UserFacts
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.cards import CardRow, KnownCards
+from gateway.storage.writing.orders import OrderKey, TakenOrder
 from router.facts import Blame, ChannelFacts, LastAttempt
 
 READ_FACTS = """
@@ -41,9 +43,14 @@ UNION ALL
 SELECT 'agreement', a.account, a.status, NULL, NULL, NULL, a.card_id, a.agreement_no, NULL, NULL
 FROM agreements a WHERE a.merchant_id = $1 AND a.card_id = ANY(ARRAY(SELECT card_id FROM known))
 UNION ALL
-SELECT 'order', p.app, p.merchant_order_no, p.hash_version, p.hash_form, NULL, p.payment_id, p.body_hash, NULL, NULL
+SELECT 'authenticating', t.account, NULL, NULL, NULL, NULL, t.authentication_id, NULL, NULL, t.card_id
+FROM authentications t
+WHERE t.merchant_id = $1 AND t.card_id = ANY(ARRAY(SELECT card_id FROM known))
+  AND t.status IN ('processing', 'requires_action')
+UNION ALL
+SELECT 'order ' || o.object, o.app, o.merchant_order_no, o.hash_version, o.hash_form, NULL, o.object_id, o.body_hash, NULL, NULL
 FROM unnest($6::text[], $7::text[]) AS asked (app, merchant_order_no)
-JOIN payments p ON p.merchant_id = $1 AND p.app = asked.app AND p.merchant_order_no = asked.merchant_order_no
+JOIN orders o ON o.merchant_id = $1 AND o.app = asked.app AND o.merchant_order_no = asked.merchant_order_no
 """
 
 READ_CHANNEL_TOTALS = """
@@ -53,25 +60,11 @@ WHERE merchant_id = $1 AND business_day = $2 GROUP BY channel
 
 READ_CARD_TOTALS = """
 SELECT p.card_id, p.channel, sum(p.amount)::bigint FROM payments p
-JOIN attempts a ON a.merchant_id = $1 AND a.payment_id = p.payment_id
+LEFT JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payment_id AND i.verb = 'pay'
 WHERE p.merchant_id = $1 AND p.user_id = ANY($4::text[]) AND p.card_id = ANY($2::uuid[]) AND p.business_day = $3
-  AND (p.status IN ('processing', 'requires_action', 'succeeded') OR a.late_success)
+  AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success)
 GROUP BY p.card_id, p.channel
 """
-
-
-OrderKey = tuple[str, str]
-"""App and merchant_order_no."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakenOrder:
-    """An order number that has its payment, with the keyed hash of the request it came with."""
-
-    payment_id: UUID
-    body_hash: bytes
-    hash_version: int
-    hash_form: int
 
 
 @dataclass
@@ -83,7 +76,7 @@ class Facts:
     last: dict[str, dict[str, LastAttempt]] = field(default_factory=lambda: defaultdict(dict))
     cards: KnownCards = field(default_factory=KnownCards)
     orders: dict[OrderKey, TakenOrder] = field(default_factory=dict)
-    """Which of the orders that were asked for have a payment already."""
+    """Which of the orders that were asked for are taken, and by what."""
     channel_totals: dict[str, int] = field(default_factory=dict)
     card_totals: dict[UUID, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -95,6 +88,7 @@ class Facts:
         return UserFacts(
             channels={channel: self._of_channel(user_id, channel, card_id) for channel in mine},
             agreements=self._agreements(merchant_id, card_id, keys) if card_id else {},
+            authentications=dict(self.cards.authenticating.get(card_id, {})) if card_id else {},
             verified_by=frozenset(self.cards.verified.get(card_id, ())) if card_id else frozenset(),
         )
 
@@ -152,8 +146,11 @@ async def read_facts(
             channel, status, blame = two.split(" ")
             said = cast("Literal['succeeded', 'failed']", status)
             facts.last[one][channel] = LastAttempt(said, cast("Blame | None", blame or None), at)
-        elif what == "order":
-            facts.orders[one, two] = TakenOrder(row_id, bytes(blob), fen, times)
+        elif what == "authenticating":
+            cards.authenticating[named][one] = row_id
+        elif what.startswith("order "):
+            kind = ObjectKind(what.removeprefix("order "))
+            facts.orders[one, two] = TakenOrder(kind, row_id, bytes(blob), fen, times)
         elif what == "agreement":
             cards.verified[row_id].add(one)
             if two == "active":

@@ -5,31 +5,44 @@ reservations of those before it; (4) insert everything with one statement, chain
 inserted: the order number is the arbiter, whoever comes second reads the first one's payment.
 """
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
-from gateway.domain.payments import Attempt, Payment
+from gateway.domain.payments import Payment
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
 from gateway.ports import CardNotFoundError, OpenResult, OrderConflictError, TermsOf
-from gateway.storage.keys import ORDER_KEY_VERSION, DecryptionError, Keys, stand_back
-from gateway.storage.rows import payments_by_id
+from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
-from gateway.storage.tables import attempts, authentications, cards, channel_usage, payments
+from gateway.storage.tables import cards
+from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
 from gateway.storage.writing.cards import CardRow, new_card_row
-from gateway.storage.writing.facts import Facts, OrderKey, TakenOrder, add_totals, read_facts
+from gateway.storage.writing.facts import Facts, add_totals, read_facts
+from gateway.storage.writing.intents import insert_intents
+from gateway.storage.writing.orders import (
+    NEW_ORDERS,
+    OrderKey,
+    OrderRow,
+    TakenOrder,
+    insert_orders,
+    read_orders,
+    same_content,
+)
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.payments import insert_decisions, insert_payments, payments_by_id
 from gateway.storage.writing.statement import Row, Write
+from gateway.storage.writing.usage import reserve
 from gateway.storage.writing.users import lock_users, without_the_busy
+
+_Known = tuple[Payment | None, TakenOrder]
+"""What an order number is taken by: a payment as it is now, or (None) something else."""
 
 
 @dataclass(slots=True)
@@ -43,6 +56,8 @@ class _Flush:
     """By the payment's id: that of the card that was typed."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
+    resumed: dict[UUID, OpenResult] = field(default_factory=dict)
+    """Payments of an earlier try of this flush, whose COMMIT went through unheard."""
     new_cards: dict[UUID, Row] = field(default_factory=dict)
     refused: dict[OrderKey, Exception] = field(default_factory=dict)
     """Orders that cannot be opened, alone among the others."""
@@ -98,20 +113,18 @@ class OpeningStore:
                         flush.refused[_order_key(opening.order)] = stand_back(error)
                     except CardNotFoundError as error:
                         flush.refused[_order_key(opening.order)] = error
+            for opening in openings:
+                if taken_by := known.get(_order_key(opening.order)):
+                    await self._resume(connection, flush, opening, *taken_by)
             inserted, due = await self._insert(connection, flush, now) if flush.opened else (set(), [])
-            results = {opened.payment.payment_id: opened.payment for opened in flush.opened}
             lost = [opened.opening for opened in flush.opened if opened.payment.payment_id not in inserted]
             if lost:
-                again = await read_facts(connection, merchant_id, (), now.date(), {}, (), _order_keys(lost))
-                known |= await self._known(connection, merchant_id, again.orders)
+                taken = await read_orders(connection, merchant_id, list(_order_keys(lost)))
+                known |= await self._known(connection, merchant_id, taken)
         if self._hand_over and due:
             self._hand_over(due)
         count_events(o.event for o in flush.opened if o.event and o.payment.payment_id in inserted)
-        fresh = {
-            _order_key(o.opening.order): results[o.payment.payment_id]
-            for o in flush.opened
-            if o.payment.payment_id in inserted
-        }
+        fresh = {_order_key(o.opening.order): o for o in flush.opened if o.payment.payment_id in inserted}
         return [self._result(opening, fresh, known, flush) for opening in openings]
 
     async def _read(
@@ -147,10 +160,14 @@ class OpeningStore:
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys)
         opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
         flush.opened.append(opened)
-        attempt = opened.payment.attempt
-        if attempt is not None:
-            flush.facts.reserve(order.user_id, attempt.channel, card_id, order.amount)
-            flush.agreements[opened.payment.payment_id] = facts.agreements.get(attempt.account)
+        payment = opened.payment
+        if payment.channel is not None and payment.account is not None:
+            flush.facts.reserve(order.user_id, payment.channel, card_id, order.amount)
+            flush.agreements[payment.payment_id] = facts.agreements.get(payment.account)
+        if opened.authentication is not None:
+            # Those of the same card that come after it wait for it.
+            started = opened.authentication
+            flush.facts.cards.authenticating[started.card_id][started.account] = started.authentication_id
 
     def _card_id(self, flush: _Flush, opening: Opening) -> UUID | None:
         """The card's row: the one that is named, the one that is known, or a new one to insert."""
@@ -179,116 +196,93 @@ class OpeningStore:
         self, connection: Connection, flush: _Flush, now: datetime
     ) -> tuple[set[UUID], list[DueDelivery]]:
         """Write the flush with one statement; which payments were inserted, and what is to be delivered."""
-        told = [(opened.payment.payment_id, opened.event) for opened in flush.opened if opened.event]
-        due = deliveries_of((event for _, event in told), flush.catalogue, now)
-        routed = [opened for opened in flush.opened if opened.payment.attempt]
+        told = [opened.event for opened in flush.opened if opened.event]
+        due = deliveries_of(told, flush.catalogue, now)
+        routed = [opened.payment for opened in flush.opened if opened.payment.channel is not None]
+        started = [opened.authentication for opened in flush.opened if opened.authentication]
+        intents = [(payment.payment_id, payment.attempt) for payment in routed if payment.attempt]
+        intents += [(each.payment_id, each.intent) for each in started if each.payment_id]
         write = Write(flush.merchant_id)
         write.insert(cards, list(flush.new_cards.values()))
-        write.insert(
-            payments,
-            # In one order everywhere: two flushes that share order numbers of different users wait for each other here.
-            [self._payment_row(opened) for opened in sorted(flush.opened, key=lambda o: _order_key(o.opening.order))],
-            conflict="ON CONFLICT (merchant_id, app, merchant_order_no) DO NOTHING",
-            returning="RETURNING payment_id",
-        )
-        inserted = ("new_payments", "payment_id")
-        write.insert(attempts, [_attempt_row(opened) for opened in routed], only=inserted)
-        write.insert(
-            channel_usage,
-            [_reservation_row(opened) for opened in routed],
-            only=inserted,
-            summed=("reserved", "succeeded", "insufficient"),
-            conflict="ON CONFLICT (merchant_id, user_id, channel, business_day) "
-            "DO UPDATE SET reserved = channel_usage.reserved + excluded.reserved",
-        )
-        authenticated = [opened for opened in routed if opened.authentication_fee is not None]
-        write.insert(authentications, [_authentication_row(opened) for opened in authenticated], only=inserted)
-        write_events(write, told, due, leased=self._hand_over is not None, only="new_payments")
-        ids = {row[0] for row in await write.run(connection, "SELECT payment_id FROM new_payments")}
-        kept = {event.event_id for payment_id, event in told if payment_id in ids}
+        insert_orders(write, [self._order_row(opened) for opened in flush.opened], "payment_id")
+        insert_payments(write, [(o.opening.order, o.payment) for o in flush.opened], only=NEW_ORDERS)
+        insert_decisions(write, [(o.payment.payment_id, o.decision) for o in flush.opened], only=NEW_ORDERS)
+        insert_intents(write, intents, only=NEW_ORDERS)
+        reserve(write, routed, only=NEW_ORDERS)
+        insert_authentications(write, started, only=NEW_ORDERS)
+        write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS)
+        ids = {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}
+        kept = {event.event_id for event in told if event.object_id in ids}
         return ids, [delivery for delivery in due if delivery.event_id in kept]
 
-    def _payment_row(self, opened: Opened) -> Row:
-        order, payment = opened.opening.order, opened.payment
-        failure, due = payment.failure, payment.due
-        return {
-            "payment_id": payment.payment_id,
-            "app": order.app,
-            "merchant_order_no": order.merchant_order_no,
-            "body_hash": self._keys.order.request_hash(order.body),
-            "hash_version": ORDER_KEY_VERSION,
-            "hash_form": IN_ONE_FORM,
-            "kind": order.kind,
-            "scene": order.scene,
-            "user_id": order.user_id,
-            "card_id": payment.card.card_id if payment.card else None,
-            "bank": order.bank,
-            "amount": order.amount,
-            "currency": order.currency,
-            "status": payment.status,
-            "channel": payment.channel,
-            "fee": payment.fee,
-            "failure_code": failure.code if failure else None,
-            "failure_blame": failure.blame if failure else None,
-            "decision": orjson.dumps(opened.decision).decode(),
-            "description": order.description,
-            "metadata": orjson.dumps(order.metadata).decode(),
-            "customer_present": order.customer_present,
-            "return_url": order.return_url,
-            "expires_in_s": order.expires_in_s,
-            "sequence": payment.sequence,
-            "due_kind": due.kind if due else None,
-            "due_at": due.at if due else None,
-            "created_at": payment.created_at,
-            "finished_at": payment.finished_at,
-            "business_day": payment.business_day,
-        }
+    def _order_row(self, opened: Opened) -> OrderRow:
+        order = opened.opening.order
+        return OrderRow(
+            app=order.app,
+            merchant_order_no=order.merchant_order_no,
+            object=ObjectKind.PAYMENT,
+            object_id=opened.payment.payment_id,
+            body_hash=self._keys.order.request_hash(order.body),
+            hash_form=IN_ONE_FORM,
+        )
 
     async def _known(
         self, connection: Connection, merchant_id: UUID, taken: Mapping[OrderKey, TakenOrder]
-    ) -> dict[OrderKey, tuple[Payment, TakenOrder]]:
-        """The payments of order numbers that were used before."""
-        if not taken:
-            return {}
-        by_id = {order.payment_id: (key, order) for key, order in taken.items()}
-        found = await payments_by_id(connection, merchant_id, by_id)
-        return {by_id[p.payment_id][0]: (p, by_id[p.payment_id][1]) for p in found}
+    ) -> dict[OrderKey, _Known]:
+        """What has the order numbers that were used before."""
+        ids = [order.object_id for order in taken.values() if order.object is ObjectKind.PAYMENT]
+        found = {p.payment_id: p for p in await payments_by_id(connection, merchant_id, ids)} if ids else {}
+        return {key: (found.get(order.object_id), order) for key, order in taken.items()}
+
+    async def _resume(
+        self, connection: Connection, flush: _Flush, opening: Opening, payment: Payment | None, taken: TakenOrder
+    ) -> None:
+        """If the row is our own, the answer to an earlier COMMIT was lost, and the flush is tried again.
+
+        What it recorded is ours to send as long as nobody else has asked about it.
+        """
+        if payment is None or taken.object_id != opening.payment_id:
+            return
+        result = OpenResult(payment, replayed=payment.channel is not None)
+        attempt = payment.attempt
+        if attempt is not None and attempt.intent_id == opening.intent_id and attempt.is_untouched:
+            try:
+                result = OpenResult(payment, replayed=False, agreement_no=self._agreement(flush, payment))
+            except DecryptionError as error:
+                flush.refused[_order_key(opening.order)] = stand_back(error)
+        elif payment.waits_for_authentication and payment.authentication_id is not None:
+            ids = [payment.authentication_id]
+            found = (await authentications_by_id(connection, flush.merchant_id, ids)).get(ids[0])
+            if found and found.intent.intent_id == opening.intent_id and found.intent.is_untouched:
+                result = OpenResult(payment, replayed=False, authentication=found)
+        flush.resumed[payment.payment_id] = result
 
     def _result(
-        self,
-        opening: Opening,
-        fresh: dict[OrderKey, Payment],
-        known: dict[OrderKey, tuple[Payment, TakenOrder]],
-        flush: _Flush,
+        self, opening: Opening, fresh: dict[OrderKey, Opened], known: dict[OrderKey, _Known], flush: _Flush
     ) -> OpenResult | Exception:
         key = _order_key(opening.order)
         if key in flush.refused:
             return flush.refused[key]
         new = fresh.get(key)
         if new is not None:
-            if new.payment_id == opening.payment_id:
-                return OpenResult(new, replayed=False, agreement_no=flush.agreements.get(new.payment_id))
-            first = next(o.opening.order for o in flush.opened if o.payment.payment_id == new.payment_id)
-            same = first.body == opening.order.body
-            return OpenResult(new, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
-        payment, taken = known[key]
-        if payment.payment_id == opening.payment_id:
-            # Our own row: the answer to an earlier COMMIT was lost, and the flush was tried again. It is ours to submit
-            # as long as nobody else has taken it up.
-            replayed = payment.attempt is not None and not _is_untouched(payment, payment.attempt)
-            try:
-                return OpenResult(payment, replayed, agreement_no=self._agreement(flush, payment))
-            except DecryptionError as error:
-                return stand_back(error)
-        if not self._is_the_same(opening.order, payment, taken):
+            payment = new.payment
+            if payment.payment_id == opening.payment_id:
+                agreement_no = flush.agreements.get(payment.payment_id)
+                return OpenResult(payment, False, agreement_no, new.authentication)
+            same = new.opening.order.body == opening.order.body
+            return OpenResult(payment, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
+        if opening.payment_id in flush.resumed:
+            return flush.resumed[opening.payment_id]
+        before, taken = known[key]
+        if before is None or not self._is_the_same(opening.order, before, taken):
             return OrderConflictError(opening.order.merchant_order_no)
-        return OpenResult(payment, replayed=True)
+        return OpenResult(before, replayed=True)
 
     def _is_the_same(self, order: Order, payment: Payment, taken: TakenOrder) -> bool:
         """Whether an order has the content of the one that took its number."""
-        ours = self._keys.request_hash(order.body_in(taken.hash_form), taken.hash_version)
-        if ours is not None:
-            return hmac.compare_digest(ours, taken.body_hash)
+        same = same_content(self._keys, taken, order.body_in(taken.hash_form))
+        if same is not None:
+            return same
         # The key of the first version's hash has left the ring. What cannot be compared is no conflict: an app that is
         # told of one takes a new number, and the user pays twice.
         return (order.kind, order.scene, order.user_id, order.amount, order.currency) == (
@@ -300,62 +294,10 @@ class OpeningStore:
         )
 
     def _agreement(self, flush: _Flush, payment: Payment) -> str | None:
-        if payment.attempt is None or payment.card is None:
+        if payment.account is None or payment.card is None:
             return None
         facts = flush.facts.of(flush.merchant_id, payment.user_id, payment.card.card_id, self._keys)
-        return facts.agreements.get(payment.attempt.account)
-
-
-def _is_untouched(payment: Payment, attempt: Attempt) -> bool:
-    return attempt.submitted_at == payment.created_at and attempt.polls == 0
-
-
-def _attempt_row(opened: Opened) -> Row:
-    payment, attempt = opened.payment, opened.payment.attempt
-    assert attempt is not None
-    return {
-        "attempt_id": attempt.attempt_id,
-        "payment_id": payment.payment_id,
-        "channel": attempt.channel,
-        "account": attempt.account,
-        "stage": attempt.stage,
-        "authentication_id": attempt.authentication_id,
-        "submitted_at": attempt.submitted_at,
-        "polls": attempt.polls,
-        "acknowledged": attempt.acknowledged,
-        "not_found": attempt.not_found,
-        "late_success": attempt.late_success,
-    }
-
-
-def _authentication_row(opened: Opened) -> Row:
-    payment, attempt = opened.payment, opened.payment.attempt
-    assert attempt is not None
-    assert payment.card is not None
-    return {
-        "authentication_id": attempt.authentication_id,
-        "payment_id": payment.payment_id,
-        "card_id": payment.card.card_id,
-        "account": attempt.account,
-        "channel": attempt.channel,
-        "status": "processing",
-        "fee": opened.authentication_fee,
-        "contradicts": False,
-        "created_at": attempt.submitted_at,
-    }
-
-
-def _reservation_row(opened: Opened) -> Row:
-    payment = opened.payment
-    return {
-        "payment_id": payment.payment_id,
-        "user_id": payment.user_id,
-        "channel": payment.channel,
-        "business_day": payment.business_day,
-        "reserved": payment.amount,
-        "succeeded": 0,
-        "insufficient": 0,
-    }
+        return facts.agreements.get(payment.account)
 
 
 def _order_key(order: Order) -> OrderKey:

@@ -1,9 +1,8 @@
 """The outbox: events and their deliveries, written in the same statement as the change that they tell."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import Event
@@ -32,19 +31,19 @@ def count_events(told: Iterable[Event]) -> None:
 
 
 def write_events(
-    write: Write, told: list[tuple[UUID, Event]], due: list[DueDelivery], *, leased: bool, only: str
+    write: Write, told: Sequence[Event], due: list[DueDelivery], *, leased: bool, only: str | None = None
 ) -> None:
-    """Insert events, each with its payment's id, where the part `only` returned that id, and their deliveries.
+    """Insert events and their deliveries; with `only`, where that part returned the object as `of_order`.
 
     `leased`: this process delivers them itself, at once; otherwise any worker may take them.
     """
     counts = Counter(delivery.event_id for delivery in due)
-    created_at = {event.event_id: event.created_at for _, event in told}
+    created_at = {event.event_id: event.created_at for event in told}
     write.insert(
         events,
         [
             {
-                "payment_id": payment_id,
+                "of_order": event.object_id,
                 "event_id": event.event_id,
                 "app": event.app,
                 "type": event.type,
@@ -55,9 +54,9 @@ def write_events(
                 "deliveries": counts[event.event_id],
                 "created_at": event.created_at,
             }
-            for payment_id, event in told
+            for event in told
         ],
-        only=(only, "payment_id"),
+        only=(only, "of_order") if only else None,
         returning="RETURNING event_id",
     )
     write.insert(

@@ -1,46 +1,52 @@
 """Record what PSPs say: one transaction for all the observations of a merchant that wait.
 
-Answers, polls, callbacks and authentications go through here together. Each observation is applied to the payment as
-it is under the lock (`domain.transitions`), in memory and in turn; then one statement writes what changed, the event
-of each change, and the deliveries of each event.
+Answers, polls, callbacks and operators' words go through here together, whatever they are about, and with them payments
+that go on after an authentication. Each is applied to its object as it is under the lock (`domain.hearing`), in memory
+and in turn; then one statement writes what changed, the event of each change, and the deliveries of each event.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from asyncpg import UniqueViolationError
-from sqlalchemy import Uuid, any_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
+from gateway.domain import authentications, payments, refunds
+from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.events import EVENT_OF_STATUS, EventType
-from gateway.domain.ids import caused_id
-from gateway.domain.outcomes import Authenticated, Declined, NotFound, NotSent, SmsNeeded, Succeeded, Unknown
-from gateway.domain.payments import FINAL, Payment, Stage, Status
+from gateway.domain.events import ANOMALY_OF, EVENTS_OF
+from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
+from gateway.domain.ids import ObjectKind, caused_id
+from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
+from gateway.domain.outcomes import Authenticated, Succeeded
+from gateway.domain.payments import Payment, begun
+from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status
 from gateway.domain.terms import Product
-from gateway.domain.transitions import Verdict, apply, apply_authentication
+from gateway.flows.opening import intent_to_pay
 from gateway.metrics import ANOMALIES
-from gateway.objects.events import payment_event
-from gateway.ports import AuthenticationObservation, Observation, PaymentObservation, Recorded, TermsOf
+from gateway.objects.events import event_of
+from gateway.ports import GoOn, Observation, Recorded, TermsOf
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
-from gateway.storage.rows import payment_of, payment_select
-from gateway.storage.server.database import Connection, Database
-from gateway.storage.tables import cards as cards_table
-from gateway.storage.tables import payments as payments_table
-from gateway.storage.writing.cards import CardRow, agreements_go_to
-from gateway.storage.writing.changes import Changes
+from gateway.storage.server.database import Database
+from gateway.storage.writing.observations import anomaly_row, read_known_observations
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.page import Page
+from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.users import lock_users, without_the_busy
 
+Item = Observation | GoOn
 
-class UnknownPaymentError(Exception):
-    """An observation of a payment that is not in the books: a bug, since its ids were read from them."""
+
+class UnknownIntentError(Exception):
+    """An observation of an intent that is not in the books: a bug, since its object was read from them."""
 
 
 class RecordingStore:
-    """Records observations; `flush` is what a Batcher calls."""
+    """Records observations; `flush` is what a Batcher calls. `timezone` is that of the business day."""
 
     def __init__(
         self,
@@ -48,262 +54,275 @@ class RecordingStore:
         keys: Keys,
         catalogue: Callable[[], Catalogue],
         terms_of: TermsOf,
+        timezone: ZoneInfo,
         hand_over: HandOver | None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
+        self._timezone = timezone
         self._hand_over = hand_over
 
-    async def flush(self, observations: list[Observation]) -> Sequence[Recorded | Exception]:
+    async def flush(self, items: list[Item]) -> Sequence[Recorded | Exception]:
         """Record many observations of one merchant. The results stand in the order of the observations.
 
         Observations of users whom somebody else holds are refused as an overload, so that the others need not wait.
         """
-        return await without_the_busy(
-            self._database,
-            observations,
-            lambda heard: (heard.merchant_id, heard.user_id),
-            self._record_once,
-        )
+        return await without_the_busy(self._database, items, _user_of, self._record_once)
 
-    async def _record_once(self, observations: list[Observation]) -> Sequence[Recorded | Exception]:
+    async def _record_once(self, items: list[Item]) -> Sequence[Recorded | Exception]:
         try:
-            return await self._record(observations, tried_before=False)
+            return await self._record(items, tried_before=False)
         except UniqueViolationError as error:
             if not _is_of_a_known_observation(error):
                 raise
             # The answer to an earlier COMMIT was lost, and the flush was tried again.
-            return await self._record(observations, tried_before=True)
+            return await self._record(items, tried_before=True)
 
-    async def _record(self, observations: list[Observation], *, tried_before: bool) -> Sequence[Recorded | Exception]:
-        merchant_id, now = observations[0].merchant_id, max(heard.at for heard in observations)
+    async def _record(self, items: list[Item], *, tried_before: bool) -> Sequence[Recorded | Exception]:
+        merchant_id, now = _user_of(items[0])[0], max(item.at for item in items)
         catalogue = self._catalogue()
         async with self._database.transaction() as connection:
-            await lock_users(connection, merchant_id, (heard.user_id for heard in observations), now)
-            changes = await self._read(connection, merchant_id, observations)
+            await lock_users(connection, merchant_id, (_user_of(item)[1] for item in items), now)
+            page = await read_page(connection, merchant_id, items)
             if tried_before:
-                ids = [heard.observation_id for heard in observations]
-                rows = await connection.fetch(READ_OBSERVATIONS, merchant_id, ids)
-                changes.recorded = frozenset(row[0] for row in rows)
-            results = [self._apply(changes, heard) for heard in observations]
-            due = deliveries_of((event for _, event in changes.events), catalogue, now)
-            write = changes.write(merchant_id)
-            write_events(write, changes.events, due, leased=self._hand_over is not None, only="told")
+                ids = [item.observation_id for item in items if isinstance(item, Observation)]
+                page.recorded = await read_known_observations(connection, merchant_id, ids)
+            results = [self._apply(page, item) for item in items]
+            due = deliveries_of(page.events, catalogue, now)
+            write = page.write(merchant_id)
+            write_events(write, page.events, due, leased=self._hand_over is not None)
             await write.run(connection, "SELECT 1")
         if self._hand_over and due:
             self._hand_over(due)
-        count_events(event for _, event in changes.events)
-        for anomaly in changes.anomalies:
+        count_events(page.events)
+        for anomaly in page.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
         return results
 
-    async def _read(self, connection: Connection, merchant_id: UUID, observations: list[Observation]) -> Changes:
-        ids = {heard.payment_id for heard in observations}
-        rows = await connection.fetch(READ_PAYMENTS, merchant_id, list(ids))
-        found = {row["payment_id"]: payment_of(row) for row in rows}
-        same_as = {row["card_id"]: row["same_as"] for row in rows if row["card_id"] is not None}
-        card_rows = {
-            row["card_id"]: CardRow(
-                row["card_id"], row["data_key"], row["created_at"], erased=row["erased_at"] is not None
-            )
-            for row in rows
-            if row["card_id"] is not None
-        }
-        keepers = await agreements_go_to(connection, merchant_id, same_as, card_rows)
-        suspicious = [f.payment_id for f in observations if _may_contradict(f, found.get(f.payment_id))]
-        known = await connection.fetch(READ_ANOMALIES, merchant_id, suspicious) if suspicious else ()
-        cards = [
-            keepers[payment.card.card_id].card_id
-            for heard in observations
-            if isinstance(heard, AuthenticationObservation) and isinstance(heard.outcome, Declined)
-            if (payment := found.get(heard.payment_id)) and payment.card
-        ]
-        verified = await connection.fetch(READ_VERIFIERS, merchant_id, cards) if cards else ()
-        accounts: dict[UUID, set[str]] = {}
-        for card_id, account in verified:
-            accounts.setdefault(card_id, set()).add(account)
-        elsewhere = {
-            (p.card.card_id, p.attempt.account)
-            for p in found.values()
-            if p.card and p.attempt and accounts.get(keepers[p.card.card_id].card_id, set()) - {p.attempt.account}
-        }
-        return Changes(found, {(row[0], row[1]) for row in known}, elsewhere, keepers)
+    def _apply(self, page: Page, item: Item) -> Recorded | Exception:
+        if isinstance(item, GoOn):
+            return self._go_on(page, item)
+        object_id = item.intent.object_id
+        match item.intent.verb:
+            case Verb.PAY if payment := page.payments.get(object_id):
+                return self._hear_payment(page, item, payment)
+            case Verb.REFUND if refund := page.refunds.get(object_id):
+                return self._hear_refund(page, item, refund)
+            case Verb.AUTHENTICATE if authentication := page.authentications.get(object_id):
+                return self._hear_authentication(page, item, authentication)
+        return UnknownIntentError(f"{item.intent.verb} {object_id}")
 
-    def _apply(self, changes: Changes, heard: Observation) -> Recorded | Exception:
-        before = changes.payments.get(heard.payment_id)
-        if before is None or before.attempt is None:
-            return UnknownPaymentError(str(heard.payment_id))
-        if heard.observation_id in changes.recorded:
-            return Recorded(before, submit=_has_recorded_intent(heard, before))
-        try:
-            box = self._box(changes, heard, before)
-        except DecryptionError as error:
-            return stand_back(error)
-        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
-        if isinstance(heard, PaymentObservation):
-            verdict = apply(before, heard.source, heard.outcome, terms, heard.at)
-        else:
-            verdict = self._apply_authentication(changes, heard, before)
-        changes.observations.append(_observation(heard))
-        after = self._tell(changes, heard, before, verdict)
-        if verdict.changed or after is not before:
-            changes.payments[heard.payment_id] = changes.changed[heard.payment_id] = after
-        changes.count_usage(before, after)
-        _keep_agreement(changes, heard, after, verdict, box)
-        return Recorded(after, verdict.submit)
+    # Payments
 
-    def _box(self, changes: Changes, heard: Observation, payment: Payment) -> CardBox | None:
-        """Where the agreement goes that an observation may tell of. Raises DecryptionError before anything changes."""
-        if payment.card is None or not isinstance(heard.outcome, Authenticated):
-            return None
-        keeper = changes.keepers[payment.card.card_id]
-        return None if keeper.erased else self._keys.box(payment.merchant_id, keeper.card_id, keeper.data_key)
+    def _hear_payment(self, page: Page, heard: Observation, payment: Payment) -> Recorded:
+        if heard.observation_id in page.recorded:
+            return Recorded(payment, payment)
+        page.observations.append(heard)
+        if payment.attempt is None:
+            if isinstance(heard.outcome, Succeeded):
+                anomaly = Anomaly(AnomalyKind.UNEXPECTED_SUCCESS, "paid before it was sent")
+                payment = self._tell_payment(page, heard, payment, anomaly)
+                page.put_payment(payment)
+            return Recorded(payment, payment)
+        did = self._hear(heard, payment.attempt)
+        after = payments.after_hearing(payment, did, heard.at)
+        if did.voids_agreement and payment.card is not None:
+            _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
+        after = self._tell_payment(page, heard, after, did.anomaly)
+        page.put_payment(after)
+        return Recorded(after, after)
 
-    def _apply_authentication(self, changes: Changes, heard: AuthenticationObservation, before: Payment) -> Verdict:
-        assert before.attempt is not None
-        elsewhere = (
-            before.card is not None and (before.card.card_id, before.attempt.account) in changes.verified_elsewhere
-        )
-        terms = self._terms_of(heard.merchant_id, before.attempt.account, Product.PAYMENT)
-        verdict = apply_authentication(before, heard.outcome, elsewhere, terms, heard.at)
-        if verdict.changed and before.attempt.authentication_id is not None:
-            rejected = isinstance(heard.outcome, Declined | SmsNeeded)
-            code, message = _words(heard)
-            changes.authentications[before.attempt.authentication_id] = {
-                "authentication_id": before.attempt.authentication_id,
-                "status": _AUTHENTICATION_STATUS[type(heard.outcome)],
-                "channel_code": code,
-                "channel_message": message,
-                "contradicts": rejected and elsewhere,
-                "finished_at": heard.at,
-            }
-        return verdict
-
-    def _tell(self, changes: Changes, heard: Observation, before: Payment, verdict: Verdict) -> Payment:
+    def _tell_payment(self, page: Page, heard: Observation, after: Payment, anomaly: Anomaly | None) -> Payment:
         """The payment after an observation, with the event of its change and that of a new anomaly counted."""
-        after = verdict.payment
-        if after.status is not before.status and after.status in EVENT_OF_STATUS:
+        if after.status is not page.payments[after.payment_id].status:
+            after = _told_payment(page, heard.observation_id, after, heard.at)
+        if anomaly is not None and _is_new(page, after.payment_id, anomaly):
             after = replace(after, sequence=after.sequence + 1)
-            event_id = caused_id(heard.observation_id, after.payment_id, after.status)
-            event = payment_event(after, EVENT_OF_STATUS[after.status], after.sequence, event_id, heard.at)
-            changes.events.append((after.payment_id, event))
-        anomaly = verdict.anomaly
-        if anomaly is not None and (after.payment_id, anomaly.kind) not in changes.anomalies_known:
-            changes.anomalies_known.add((after.payment_id, anomaly.kind))
-            after = replace(after, sequence=after.sequence + 1)
-            anomaly_id = caused_id(heard.observation_id, after.payment_id, anomaly.kind)
-            changes.anomalies.append(
-                {
-                    "anomaly_id": anomaly_id,
-                    "payment_id": after.payment_id,
-                    "kind": anomaly.kind,
-                    "detail": anomaly.detail,
-                    "source": heard.source,
-                    "found_at": heard.at,
-                }
-            )
-            # The event that tells of the anomaly has the same causes, so the same id.
-            event = payment_event(after, EventType.PAYMENT_ANOMALY, after.sequence, anomaly_id, heard.at, anomaly)
-            changes.events.append((after.payment_id, event))
+            _keep_anomaly(page, heard, after, anomaly)
         return after
 
+    # Refunds
 
-def _keep_agreement(
-    changes: Changes, heard: Observation, payment: Payment, verdict: Verdict, box: CardBox | None
-) -> None:
-    if payment.card is None or payment.attempt is None:
-        return
-    card_id, account = key = (changes.keepers[payment.card.card_id].card_id, payment.attempt.account)
-    row: Row = {"card_id": card_id, "account": account, "verified_at": heard.at}
-    if verdict.agreement_no is not None and box is not None:
-        sealed = box.seal_agreement(account, verdict.agreement_no)
-        row |= {"agreement_no": sealed, "key_version": box.version, "status": "active", "voided_at": None}
-        changes.agreements[key] = row
-    elif verdict.voids_agreement:
-        used_at = payment.attempt.submitted_at
-        changes.void[key] = {
-            "card_id": card_id,
-            "account": account,
-            "voided_at": heard.at,
-            "verified_at": used_at,
-        }
+    def _hear_refund(self, page: Page, heard: Observation, refund: Refund) -> Recorded:
+        if heard.observation_id in page.recorded:
+            return Recorded(refund)
+        page.observations.append(heard)
+        did = self._hear(heard, refund.intent)
+        status, sequence = refund.status, refund.sequence
+        after = refund
+        for after in refunds.after_hearing(refund, did, heard.at):
+            if after.status is not status:
+                status, sequence = after.status, sequence + 1
+                after = replace(after, sequence=sequence)
+                event_id = caused_id(heard.observation_id, after.refund_id, after.status)
+                event_type = EVENTS_OF[ObjectKind.REFUND][after.status]
+                page.events.append(event_of(after, event_type, event_id, heard.at))
+        if did.anomaly is not None and _is_new(page, after.refund_id, did.anomaly):
+            after = replace(after, sequence=sequence + 1)
+            _keep_anomaly(page, heard, after, did.anomaly)
+        page.put_refund(after)
+        return Recorded(after)
+
+    # Authentications, and the payments that wait for them
+
+    def _hear_authentication(self, page: Page, heard: Observation, before: Authentication) -> Recorded | Exception:
+        starter = page.payments.get(before.payment_id) if before.payment_id else None
+        agreement_no = heard.outcome.agreement_no if isinstance(heard.outcome, Authenticated) else None
+        if heard.observation_id in page.recorded:
+            return Recorded(before, starter, _has_begun(heard, starter), agreement_no)
+        try:
+            box = self._box(page, heard, before)
+        except DecryptionError as error:
+            return stand_back(error)
+        page.observations.append(heard)
+        did = self._hear(heard, before.intent)
+        elsewhere = (before.card_id, before.account) in page.verified_elsewhere
+        after = authentications.after_hearing(before, did, elsewhere, heard.at)
+        if did.agreement_no is not None and box is not None:
+            _keep_agreement(page, after, did.agreement_no, box, heard.at)
+        if after.is_final and not before.is_final:
+            self._end_waits(page, heard, after)
+        page.put_authentication(after)
+        starter = page.payments.get(before.payment_id) if before.payment_id else None
+        return Recorded(after, starter, _has_begun(heard, starter), agreement_no)
+
+    def _end_waits(self, page: Page, heard: Observation, ended: Authentication) -> None:
+        """Everybody who waits goes on. Whoever heard of it sends the payment of the one that started it."""
+        waiting = [p for p in page.payments.values() if p.authentication_id == ended.authentication_id]
+        for payment in waiting:
+            after = payments.after_authentication(payment, ended, heard.at)
+            if ended.status is Status.SUCCEEDED and ended.is_own_of(payment.payment_id) and _has_bearer(heard):
+                after = self._begin(after, caused_id(heard.observation_id, payment.payment_id, Verb.PAY), heard.at)
+            if after.status is not payment.status:
+                after = _told_payment(page, heard.observation_id, after, heard.at)
+            page.put_payment(after)
+
+    def _begin(self, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
+        """Record the intent to pay of a payment whose card is bound."""
+        if not payment.waits_for_authentication:
+            return payment
+        assert payment.account is not None
+        terms = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT)
+        return begun(payment, intent_to_pay(payment, intent_id, at), terms.unanswered(at))
+
+    def _go_on(self, page: Page, item: GoOn) -> Recorded | Exception:
+        """A payment that waited for an authentication: it is sent, it fails, or it waits on."""
+        payment = page.payments.get(item.payment_id)
+        if payment is None:
+            return UnknownIntentError(f"{Verb.PAY} {item.payment_id}")
+        try:
+            agreement_no = self._agreement(page, payment)
+        except DecryptionError as error:
+            return stand_back(error)
+        if payment.attempt is not None:
+            # Perhaps by an earlier try of this flush, the answer to whose COMMIT was lost.
+            ours = payment.attempt.intent_id == item.intent_id and payment.attempt.is_untouched
+            return Recorded(payment, payment, ours, agreement_no)
+        if not payment.waits_for_authentication or payment.authentication_id is None:
+            return Recorded(payment, payment)
+        ended = page.authentications.get(payment.authentication_id)
+        if ended is None:
+            return UnknownIntentError(f"{Verb.AUTHENTICATE} {payment.authentication_id}")
+        if not ended.is_final:
+            terms = self._terms_of(payment.merchant_id, ended.account, Product.AUTHENTICATION)
+            after = replace(payment, due_at=terms.unanswered(item.at))
+        else:
+            after = payments.after_authentication(payment, ended, item.at)
+            if ended.status is Status.SUCCEEDED:
+                after = self._begin(after, item.intent_id, item.at)
+            elif after.status is not payment.status:
+                after = _told_payment(page, item.intent_id, after, item.at)
+        page.put_payment(after)
+        submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
+        return Recorded(after, after, submit, agreement_no)
+
+    def _agreement(self, page: Page, payment: Payment) -> str | None:
+        """The number of the agreement that a payment can use now. Raises DecryptionError."""
+        if payment.card is None or payment.account is None:
+            return None
+        keeper = page.keepers[payment.card.card_id]
+        sealed = page.sealed.get((keeper.card_id, payment.account))
+        if sealed is None or keeper.erased:
+            return None
+        return self._keys.box(payment.merchant_id, keeper.card_id, keeper.data_key).open_agreement(
+            payment.account, sealed
+        )
+
+    def _hear(self, heard: Observation, intent: Intent) -> Heard:
+        terms = self._terms_of(heard.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
+        return hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
+
+    def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:
+        """Where the agreement goes that an observation may tell of. Raises DecryptionError before anything changes."""
+        if not isinstance(heard.outcome, Authenticated):
+            return None
+        keeper = page.keepers[authentication.card_id]
+        return None if keeper.erased else self._keys.box(authentication.merchant_id, keeper.card_id, keeper.data_key)
 
 
-_p, _c = payments_table.c, cards_table.c
-READ_PAYMENTS = str(
-    payment_select()
-    .add_columns(_c.data_key, _c.same_as, _c.erased_at)
-    .where(_p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-    .compile(dialect=asyncpg.dialect())  # type: ignore[no-untyped-call]
-)
+def _user_of(item: Item) -> tuple[UUID, str]:
+    key = item.intent if isinstance(item, Observation) else item
+    return key.merchant_id, key.user_id
 
-READ_OBSERVATIONS = (
-    "SELECT observation_id FROM observations WHERE merchant_id = $1 AND observation_id = ANY($2::uuid[])"
-)
-READ_ANOMALIES = "SELECT payment_id, kind FROM anomalies WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[])"
-READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
-_AUTHENTICATION_STATUS: dict[type, str] = {
-    Authenticated: "succeeded",
-    Declined: "rejected",
-    SmsNeeded: "rejected",
-    Unknown: "unknown",
-    NotFound: "unknown",
-    NotSent: "not_sent",
-}
+def _has_bearer(heard: Observation) -> bool:
+    """Whether somebody holds the card in hand who can go on with it at once."""
+    return heard.source in {Source.ANSWER, Source.POLL}
+
+
+def _has_begun(heard: Observation, payment: Payment | None) -> bool:
+    """Whether the intent to pay, as it stands, was recorded by this very observation: its id is made from it."""
+    return (
+        payment is not None
+        and payment.attempt is not None
+        and payment.attempt.intent_id == caused_id(heard.observation_id, payment.payment_id, Verb.PAY)
+        and payment.attempt.is_untouched
+    )
+
+
+def _told_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> Payment:
+    event_type = EVENTS_OF[ObjectKind.PAYMENT].get(after.status)
+    if event_type is None:
+        return after
+    after = replace(after, sequence=after.sequence + 1)
+    page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, after.status), at))
+    return after
+
+
+def _is_new(page: Page, object_id: UUID, anomaly: Anomaly) -> bool:
+    known = (object_id, anomaly.kind.value) in page.anomalies_known
+    page.anomalies_known.add((object_id, anomaly.kind.value))
+    return not known
+
+
+def _keep_anomaly(page: Page, heard: Observation, after: Payment | Refund, anomaly: Anomaly) -> None:
+    """The anomaly, and the event that tells of it: they have the same causes, so the same id."""
+    kind = OBJECT_OF[heard.intent.verb]
+    anomaly_id = caused_id(heard.observation_id, heard.intent.object_id, anomaly.kind)
+    page.anomalies.append(anomaly_row(anomaly_id, kind, heard, anomaly))
+    page.events.append(event_of(after, ANOMALY_OF[kind], anomaly_id, heard.at, anomaly))
+
+
+def _keep_agreement(page: Page, authentication: Authentication, agreement_no: str, box: CardBox, at: datetime) -> None:
+    card_id, account = key = (page.keepers[authentication.card_id].card_id, authentication.account)
+    page.agreements[key] = {
+        "card_id": card_id,
+        "account": account,
+        "verified_at": at,
+        "agreement_no": box.seal_agreement(account, agreement_no),
+        "key_version": box.version,
+        "status": "active",
+        "voided_at": None,
+    }
+
+
+def _void_agreement(page: Page, card_id: UUID, attempt: Intent, at: datetime) -> None:
+    keeper_id, account = key = (page.keepers[card_id].card_id, attempt.account)
+    row: Row = {"card_id": keeper_id, "account": account, "voided_at": at, "verified_at": attempt.recorded_at}
+    page.void[key] = row
 
 
 def _is_of_a_known_observation(error: UniqueViolationError) -> bool:
     return str(error.constraint_name or "").startswith("observations_pkey")
-
-
-def _has_recorded_intent(heard: Observation, payment: Payment) -> bool:
-    """Whether the intent to pay, as it stands, was recorded by this very observation."""
-    assert payment.attempt is not None
-    return (
-        isinstance(heard.outcome, Authenticated)
-        and payment.status is Status.PROCESSING
-        and payment.attempt.stage is Stage.PAYING
-        and payment.attempt.submitted_at == heard.at
-        and payment.attempt.polls == 0
-    )
-
-
-def _may_contradict(heard: Observation, payment: Payment | None) -> bool:
-    """Whether an observation could be an anomaly: only then are the known ones read."""
-    if payment is None or payment.status in FINAL:
-        return True
-    if not isinstance(heard.outcome, Succeeded):
-        return False
-    unsent = payment.attempt is None or payment.attempt.stage is not Stage.PAYING
-    return unsent or heard.outcome.amount not in (None, payment.amount)
-
-
-def _observation(heard: Observation) -> Row:
-    says = _snake(type(heard.outcome).__name__)
-    code, message = _words(heard)
-    return {
-        "observation_id": heard.observation_id,
-        "payment_id": heard.payment_id,
-        "source": heard.source,
-        "says": f"authentication_{says}" if isinstance(heard, AuthenticationObservation) else says,
-        "channel_code": code,
-        "channel_message": message,
-        "observed_at": heard.at,
-    }
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
-
-
-def _words(heard: Observation) -> tuple[str | None, str | None]:
-    """The PSP's own code and words, or why there are none."""
-    outcome = heard.outcome
-    if isinstance(outcome, NotSent):
-        return None, outcome.reason
-    if isinstance(outcome, Unknown):
-        return outcome.channel_code, outcome.channel_message or outcome.reason
-    return outcome.channel_code, getattr(outcome, "channel_message", None)

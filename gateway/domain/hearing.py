@@ -1,0 +1,258 @@
+"""Hear: what one observation does to an intent. The same for every verb, complete, and pure.
+
+    open     + final word        → ended (done, declined, not sent)
+    open     + "not found"       → ended as not received, once the terms' rule says so; else it waits
+    open     + anything else     → it waits, and is asked again by the plan
+    ended    + the same word     → nothing
+    ended    + a contrary word   → nothing but an anomaly: no final state ever changes
+    done     + "it came back"    → returned
+
+What ended without the PSP's word (not received, unknown) is looked at again, a few times and hours apart.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway.domain.failures import Blame, Failure, FailureCode, failure
+from gateway.domain.intents import Intent, IntentState, Verb
+from gateway.domain.outcomes import (
+    Authenticated,
+    AuthenticationOutcome,
+    Declined,
+    NotFound,
+    NotSent,
+    Outcome,
+    Processing,
+    Returned,
+    ReturnReason,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
+from gateway.domain.terms import Terms
+
+__all__ = ["LOOK_AT", "Anomaly", "AnomalyKind", "Heard", "Source", "hear", "look_at"]
+
+
+class Source(StrEnum):
+    """How an observation reached us."""
+
+    ANSWER = "answer"  # the synchronous answer of what was sent
+    POLL = "poll"
+    CALLBACK = "callback"
+    OPERATOR = "operator"  # a person has the PSP's written word
+
+
+class AnomalyKind(StrEnum):
+    """Observations that cannot be true together with what we have recorded."""
+
+    LATE_SUCCESS = "late_success"  # failed here, and the PSP says it was done
+    LATE_FAILURE = "late_failure"  # succeeded here, and the PSP says it was not done
+    AMOUNT_MISMATCH = "amount_mismatch"  # done, but with another amount than ours
+    TRANSACTION_MISMATCH = "transaction_mismatch"  # done, and done again under another number of theirs
+    UNEXPECTED_SUCCESS = "unexpected_success"  # done, but we never sent it
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A contradiction: recorded once per object and kind, resolved by an operator."""
+
+    kind: AnomalyKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an observation did to an intent."""
+
+    intent: Intent
+    """As it is now."""
+    due_at: datetime | None = None
+    """When the PSP is asked next. Only with `moves_due`."""
+    moves_due: bool = False
+    """Otherwise the plan stays as it is."""
+    failure: Failure | None = None
+    """Why it ended without success, where it ended by this observation."""
+    returned: ReturnReason | None = None
+    """Why the money came back, where this observation says so first."""
+    anomaly: Anomaly | None = None
+    agreement_no: str | None = field(default=None, repr=False)
+    """A new agreement to keep."""
+    voids_agreement: bool = False
+
+
+GIVES_UP_AFTER: Final = {Verb.AUTHENTICATE: 1}
+"""Questions without a final answer after which a verb ends as unknown. Where money moves there is no such number."""
+
+LOOK_AT: Final = time(8)
+"""The last look, in the business zone, on the next business day."""
+_FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
+
+_WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
+
+
+def hear(
+    intent: Intent,
+    source: Source,
+    outcome: Outcome | AuthenticationOutcome,
+    terms: Terms,
+    zone: ZoneInfo,
+    now: datetime,
+) -> Heard:
+    """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
+    match outcome:
+        case Authenticated():
+            return _bound(intent, outcome, now)
+        case Succeeded():
+            return _done(intent, outcome, source, terms, now)
+        case Returned():
+            return _returned(intent, outcome, now)
+        case _ if not intent.is_open:
+            return _after_the_end(intent, source, outcome, terms, zone)
+        case Declined():
+            known = outcome.channel_transaction_no or intent.channel_transaction_no
+            ended = replace(intent, channel_transaction_no=known)
+            heard = _end(ended, IntentState.DECLINED, now, failure=_declined(outcome))
+            return replace(heard, voids_agreement=outcome.code is FailureCode.AGREEMENT_VOID)
+        case SmsNeeded():
+            code, message = outcome.channel_code, outcome.channel_message
+            why = failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL, channel_code=code,
+                          channel_message=message)  # fmt: skip
+            return _end(intent, IntentState.DECLINED, now, failure=why)
+        case NotSent() if source is Source.ANSWER:
+            return _end(intent, IntentState.NOT_SENT, now, failure=_not_sent(outcome))
+        case NotFound() if source is Source.OPERATOR:
+            why = _not_received(outcome.channel_code, "not received: the channel says so in writing")
+            return _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
+        case NotFound() if source is Source.POLL:
+            return _not_found(intent, outcome, terms, zone, now)
+        case Processing():
+            known = outcome.channel_transaction_no or intent.channel_transaction_no
+            intent = replace(intent, channel_transaction_no=known, acknowledged=True)
+            return _wait(intent, source, terms, now)
+        case Unknown(received=True):
+            return _unsure(replace(intent, acknowledged=True), outcome, source, terms, zone, now)
+        case NotFound() | Unknown():
+            return _unsure(intent, outcome, source, terms, zone, now)
+        case NotSent():
+            return _wait(intent, source, terms, now)
+
+
+def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> datetime | None:
+    """When what ended without the PSP's word is looked at next, after `looks` of them; None: no more."""
+    local = ended_at.astimezone(zone)
+    morning = datetime.combine(local.date() + timedelta(days=1), LOOK_AT, zone)
+    plan = [*(ended_at + gap for gap in _FIRST_LOOKS), morning.astimezone(ended_at.tzinfo)]
+    return plan[looks] if looks < min(len(plan), terms.late_looks) else None
+
+
+def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
+    """A binding that is heard late keeps its agreement, changes nothing else and is no anomaly."""
+    if intent.is_open:
+        heard = _end(intent, IntentState.DONE, now)
+    else:
+        heard = Heard(intent, moves_due=intent.state in _WATCHED)
+    return replace(heard, agreement_no=outcome.agreement_no)
+
+
+def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, now: datetime) -> Heard:
+    if outcome.amount is not None and outcome.amount != intent.amount:
+        anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {intent.amount}, theirs {outcome.amount} fen")
+        if not intent.is_open:
+            return Heard(intent, anomaly=anomaly)
+        return replace(_wait(replace(intent, acknowledged=True), source, terms, now), anomaly=anomaly)
+    if intent.state in {IntentState.DONE, IntentState.RETURNED}:
+        return Heard(intent, anomaly=_second_transaction(intent, outcome))
+    if not intent.is_open:
+        anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"done at the channel, {intent.state} here")
+        return Heard(replace(intent, late_success=True), moves_due=True, anomaly=anomaly)
+    return _end(_finished(intent, outcome), IntentState.DONE, now)
+
+
+def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
+    """Money that came back had gone out: what is open ends as returned, and its object passes through success."""
+    if intent.is_open or intent.state is IntentState.DONE:
+        return replace(_end(intent, IntentState.RETURNED, now), returned=outcome.reason)
+    if intent.state is IntentState.RETURNED:
+        return Heard(intent)
+    anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"returned by the channel, {intent.state} here")
+    return Heard(intent, moves_due=True, anomaly=anomaly)
+
+
+def _after_the_end(
+    intent: Intent, source: Source, outcome: Outcome | AuthenticationOutcome, terms: Terms, zone: ZoneInfo
+) -> Heard:
+    if isinstance(outcome, Declined):
+        if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
+            return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {outcome.channel_code}"))
+        return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
+    if source is not Source.POLL or intent.state not in _WATCHED:
+        return Heard(intent)
+    assert intent.ended_at is not None
+    looked = replace(intent, looks=intent.looks + 1)
+    return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
+
+
+def _not_found(intent: Intent, outcome: NotFound, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:
+    since = intent.not_found_since or now
+    intent = replace(intent, not_found=intent.not_found + 1, not_found_since=since)
+    waited_s = min((now - since).total_seconds(), (now - intent.recorded_at).total_seconds())
+    if not intent.acknowledged and terms.proves_lost(intent.not_found, waited_s):
+        why = _not_received(outcome.channel_code, f"not received: {intent.not_found} answers over {waited_s:.0f} s")
+        ended = _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
+        return replace(ended, due_at=look_at(now, 0, terms, zone))
+    return _unsure(intent, outcome, Source.POLL, terms, zone, now)
+
+
+def _unsure(
+    intent: Intent, outcome: NotFound | Unknown, source: Source, terms: Terms, zone: ZoneInfo, now: datetime
+) -> Heard:
+    """A question that told nothing. Where no money moves it is given up after a few of them."""
+    heard = _wait(intent, source, terms, now)
+    most = GIVES_UP_AFTER.get(intent.verb)
+    if most is None or heard.intent.questions < most:
+        return heard
+    code, message = outcome.channel_code, outcome.channel_message
+    why = failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code=code, channel_message=message)
+    return replace(_end(heard.intent, IntentState.UNKNOWN, now, failure=why), due_at=look_at(now, 0, terms, zone))
+
+
+def _wait(intent: Intent, source: Source, terms: Terms, now: datetime) -> Heard:
+    """Nothing final: the next question is due by the plan. What comes by itself leaves the plan as it is."""
+    if source in {Source.CALLBACK, Source.OPERATOR}:
+        return Heard(intent)
+    intent = replace(intent, questions=intent.questions + (source is Source.POLL))
+    return Heard(intent, terms.after(intent.questions, now), moves_due=True)
+
+
+def _end(intent: Intent, state: IntentState, now: datetime, failure: Failure | None = None) -> Heard:
+    return Heard(replace(intent, state=state, ended_at=now), moves_due=True, failure=failure)
+
+
+def _finished(intent: Intent, outcome: Succeeded) -> Intent:
+    known = outcome.channel_transaction_no or intent.channel_transaction_no
+    return replace(intent, channel_transaction_no=known, channel_finished_at=outcome.channel_finished_at)
+
+
+def _second_transaction(intent: Intent, outcome: Succeeded) -> Anomaly | None:
+    """Done once more under another number of theirs: perhaps the money moved twice."""
+    ours, theirs = intent.channel_transaction_no, outcome.channel_transaction_no
+    if ours is None or theirs is None or ours == theirs:
+        return None
+    return Anomaly(AnomalyKind.TRANSACTION_MISMATCH, f"done as {ours}, and as {theirs}")
+
+
+def _declined(outcome: Declined) -> Failure:
+    return failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+
+
+def _not_sent(outcome: NotSent) -> Failure:
+    blame = Blame.PLATFORM if outcome.ours else Blame.CHANNEL
+    return failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason)
+
+
+def _not_received(code: str | None, reason: str) -> Failure:
+    return failure(FailureCode.CHANNEL_UNAVAILABLE, channel_code=code, channel_message=reason)

@@ -1,0 +1,84 @@
+"""A refund (退款), as a value; and what the end of its intent means for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.domain.failures import Failure
+from gateway.domain.hearing import Heard
+from gateway.domain.ids import ObjectKind
+from gateway.domain.intents import Intent, IntentState
+from gateway.domain.outcomes import ReturnReason
+from gateway.domain.scenes import Scene
+from gateway.domain.statuses import FINAL, Status, move
+
+__all__ = ["Refund", "after_hearing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money back to the payer, whole or in part, on the channel that took it. Amounts in fen."""
+
+    merchant_id: UUID
+    refund_id: UUID
+    app: str
+    merchant_order_no: str
+    payment_id: UUID
+    user_id: str
+    scene: Scene
+    """That of the payment."""
+    amount: int
+    currency: str
+    status: Status
+    reason: str | None
+    failure: Failure | None
+    returned: ReturnReason | None
+    intent: Intent
+    due_at: datetime | None
+    sequence: int
+    """How many events the refund has had."""
+    created_at: datetime
+    finished_at: datetime | None
+    business_day: date
+    metadata: Mapping[str, Any]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is expected, but for a return."""
+        return self.status in FINAL
+
+    @property
+    def takes(self) -> bool:
+        """Whether its amount counts against what the payment has left."""
+        return self.status in {Status.PROCESSING, Status.SUCCEEDED}
+
+
+def after_hearing(refund: Refund, heard: Heard, now: datetime) -> tuple[Refund, ...]:
+    """What was heard of its intent, as it is for the refund: the states that it enters, in turn.
+
+    A return that is heard first passes through success. Nothing new: the refund alone, its status as before.
+    """
+    intent = heard.intent
+    after = replace(refund, intent=intent, due_at=heard.due_at if heard.moves_due else refund.due_at)
+    match intent.state:
+        case IntentState.OPEN:
+            return (after,)
+        case IntentState.DONE if not refund.is_final:
+            return (_moved(after, Status.SUCCEEDED, now),)
+        case IntentState.RETURNED if refund.status is not Status.RETURNED:
+            done = after if refund.status is Status.SUCCEEDED else _moved(after, Status.SUCCEEDED, now)
+            back = replace(_moved(done, Status.RETURNED, now), returned=heard.returned)
+            return (back,) if done is after else (done, back)
+        case IntentState.DONE | IntentState.RETURNED:
+            return (after,)
+        case _ if refund.is_final:
+            return (after,)
+        case _:
+            return (replace(_moved(after, Status.FAILED, now), failure=heard.failure),)
+
+
+def _moved(refund: Refund, status: Status, now: datetime) -> Refund:
+    after = move(ObjectKind.REFUND, refund.status, status)
+    return replace(refund, status=after, finished_at=refund.finished_at or now)

@@ -1,0 +1,59 @@
+"""Where an object stands, and THE transition tables: what may follow what. Nothing else, ever. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from gateway.domain.ids import ObjectKind
+
+__all__ = ["FINAL", "OPEN", "TRANSITIONS", "IllegalTransitionError", "Status", "move"]
+
+
+class Status(StrEnum):
+    """Where a payment, a refund or an authentication stands."""
+
+    PROCESSING = "processing"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CLOSED = "closed"
+    RETURNED = "returned"
+
+
+_START: Final = None
+_ASKED_OF_THE_USER: Final[Mapping[Status | None, frozenset[Status]]] = {
+    _START: frozenset({Status.PROCESSING, Status.REQUIRES_ACTION, Status.FAILED}),
+    Status.REQUIRES_ACTION: frozenset({Status.PROCESSING, Status.SUCCEEDED, Status.FAILED, Status.CLOSED}),
+    Status.PROCESSING: frozenset({Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CLOSED: frozenset(),
+}
+
+TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]]] = {
+    ObjectKind.PAYMENT: _ASKED_OF_THE_USER,
+    ObjectKind.AUTHENTICATION: _ASKED_OF_THE_USER,
+    ObjectKind.REFUND: {
+        _START: frozenset({Status.PROCESSING}),
+        Status.PROCESSING: frozenset({Status.SUCCEEDED, Status.FAILED}),
+        Status.SUCCEEDED: frozenset({Status.RETURNED}),
+        Status.FAILED: frozenset(),
+        Status.RETURNED: frozenset(),
+    },
+}
+"""Of each kind of object: from (None: the start) to."""
+
+OPEN: Final = frozenset({Status.PROCESSING, Status.REQUIRES_ACTION})
+FINAL: Final = frozenset(Status) - OPEN
+"""Nothing more is expected; a refund that succeeded may still come back."""
+
+
+class IllegalTransitionError(Exception):
+    """A bug: somebody tried to move an object where its table has no way."""
+
+
+def move(kind: ObjectKind, before: Status | None, after: Status) -> Status:
+    """The new status, if the object's table has the way. Raises IllegalTransitionError by name."""
+    if after not in TRANSITIONS[kind].get(before, ()):
+        raise IllegalTransitionError(f"{kind}: {before or 'start'} -> {after}")
+    return after

@@ -1,0 +1,144 @@
+"""Open a refund: record it, submit it if that is ours to do, and answer with the refund as it is then."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from gateway.domain.ids import ObjectKind, number_of
+from gateway.domain.intents import Intent, Verb
+from gateway.domain.orders import RefundOrder
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status, move
+from gateway.domain.terms import Terms
+from gateway.flows.observations import Clock, NewId
+from gateway.flows.submit import Submission
+from gateway.ports import OverloadedError, PaymentNotRefundableError, Providers, RefundResult
+from gateway.ports import Refund as RefundCommand
+
+__all__ = ["RefundFlow", "RefundOpening", "new_refund", "refuse_unless_refundable"]
+
+RETRY_AFTER_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOpening:
+    """An order for a refund with the ids and the time that it will be recorded with. `user_id`: the payment's."""
+
+    order: RefundOrder
+    user_id: str
+    refund_id: UUID
+    intent_id: UUID
+    now: datetime
+
+
+def refuse_unless_refundable(payment: Payment, has_open_anomaly: bool) -> None:
+    """Raises PaymentNotRefundableError unless money of this payment can go back. Pure."""
+    if has_open_anomaly:
+        raise PaymentNotRefundableError("payment_has_anomaly")
+    if payment.status is not Status.SUCCEEDED:
+        raise PaymentNotRefundableError("payment_not_succeeded")
+
+
+def new_refund(opening: RefundOpening, payment: Payment, terms: Terms, zone: ZoneInfo) -> Refund:
+    """The refund of an order, on the channel that took the money. Pure. `terms`: of refunds there."""
+    order, now, paid = opening.order, opening.now, payment.attempt
+    assert paid is not None, "a payment that succeeded has an intent to pay"
+    return Refund(
+        merchant_id=order.merchant_id,
+        refund_id=opening.refund_id,
+        app=order.app,
+        merchant_order_no=order.merchant_order_no,
+        payment_id=payment.payment_id,
+        user_id=payment.user_id,
+        scene=payment.scene,
+        amount=order.amount,
+        currency=payment.currency,
+        status=move(ObjectKind.REFUND, None, Status.PROCESSING),
+        reason=order.reason,
+        failure=None,
+        returned=None,
+        intent=Intent(
+            intent_id=opening.intent_id,
+            object_id=opening.refund_id,
+            verb=Verb.REFUND,
+            ordinal=1,
+            channel=paid.channel,
+            account=paid.account,
+            number=number_of(opening.refund_id),
+            told_at=now,
+            recorded_at=now,
+            amount=order.amount,
+        ),
+        due_at=terms.unanswered(now),
+        sequence=0,
+        created_at=now,
+        finished_at=None,
+        business_day=now.astimezone(zone).date(),
+        metadata=order.metadata,
+    )
+
+
+class RefundBooks(Protocol):
+    """Where refunds are recorded. Returns after the commit."""
+
+    async def open_refund(self, opening: RefundOpening) -> RefundResult: ...
+
+
+class PaymentReading(Protocol):
+    """Reads the payment whose money goes back."""
+
+    async def payment(self, merchant_id: UUID, payment_id: UUID) -> Payment | None: ...
+
+
+class Tasks(Protocol):
+    """Runs what must go on when the caller goes away."""
+
+    @property
+    def running(self) -> int: ...
+
+    def start(self, work: Coroutine[Any, Any, Refund]) -> "asyncio.Task[Refund]": ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFlow:
+    """Refunds. `answer_within_s`: how long an answer waits for the PSP; then it goes on by itself."""
+
+    books: RefundBooks
+    payments: PaymentReading
+    providers: Providers
+    submission: Submission
+    tasks: Tasks
+    clock: Clock
+    new_id: NewId
+    answer_within_s: float
+    max_running: int
+
+    async def open(self, order: RefundOrder) -> RefundResult | None:
+        """Record and submit an order; None: there is no such payment of this app.
+
+        Raises OrderConflictError, OverloadedError, PaymentNotRefundableError, AmountExceedsRestError, with nothing
+        recorded.
+        """
+        if self.tasks.running >= self.max_running:
+            raise OverloadedError(RETRY_AFTER_S)
+        payment = await self.payments.payment(order.merchant_id, order.payment_id)
+        if payment is None or payment.app != order.app:
+            return None
+        if payment.account is not None:
+            provider = self.providers.provider(order.merchant_id, payment.account)
+            if RefundCommand not in provider.commands:
+                raise PaymentNotRefundableError("refunds_not_supported")
+        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock())
+        opened = await self.books.open_refund(opening)
+        if opened.replayed or opened.payment is None:
+            return opened
+        task = self.tasks.start(self.submission.refund(opened.refund, opened.payment))
+        done, _ = await asyncio.wait({task}, timeout=self.answer_within_s)
+        if done and not task.cancelled() and task.exception() is None:
+            return RefundResult(task.result(), replayed=False)
+        return RefundResult(opened.refund, replayed=False)

@@ -1,0 +1,129 @@
+"""The page of a flush of observations: what it has read, what becomes of it, and the one statement that writes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from gateway.domain.authentications import Authentication
+from gateway.domain.events import Event
+from gateway.domain.intents import Intent
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
+from gateway.ports import Observation
+from gateway.storage.tables import agreements
+from gateway.storage.writing.authentications import change_authentications
+from gateway.storage.writing.cards import CardRow
+from gateway.storage.writing.intents import change_intents, insert_intents
+from gateway.storage.writing.observations import insert_anomalies, insert_observations
+from gateway.storage.writing.payments import change_payments
+from gateway.storage.writing.refunds import change_refunds, free_outflows
+from gateway.storage.writing.statement import Row, Write, differing
+from gateway.storage.writing.usage import UsageChanges
+
+__all__ = ["Page"]
+
+
+@dataclass(slots=True)
+class Page:
+    """What one flush of observations knows, and what it changes. Objects stand in it as they are now."""
+
+    payments: dict[UUID, Payment] = field(default_factory=dict)
+    authentications: dict[UUID, Authentication] = field(default_factory=dict)
+    refunds: dict[UUID, Refund] = field(default_factory=dict)
+    anomalies_known: set[tuple[UUID, str]] = field(default_factory=set)
+    verified_elsewhere: set[tuple[UUID, str]] = field(default_factory=set)
+    """(card, account) for which another account has verified the card."""
+    keepers: Mapping[UUID, CardRow] = field(default_factory=dict)
+    """For each card of these objects, the row that its agreements stand at."""
+    sealed: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
+    """(card, account) → the sealed number of its agreement; for payments that go on."""
+    recorded: frozenset[UUID] = frozenset()
+    """Observations that an earlier try of this flush has committed."""
+
+    observations: list[Observation] = field(default_factory=list)
+    anomalies: list[Row] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    agreements: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    void: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    """Agreements that a PSP calls void, with the time they were used."""
+    usage: UsageChanges = field(default_factory=UsageChanges)
+    freed: dict[UUID, int] = field(default_factory=dict)
+    """By payment: what refunds that failed or came back do not take from it any more."""
+    changed: set[UUID] = field(default_factory=set)
+    """Objects that are written."""
+    begun: dict[UUID, Intent] = field(default_factory=dict)
+    """By payment: intents to pay that are recorded now."""
+    heard: dict[UUID, Intent] = field(default_factory=dict)
+    """By object: intents that changed."""
+
+    def put_payment(self, after: Payment) -> None:
+        """Take what became of a payment."""
+        before = self.payments[after.payment_id]
+        if after == before:
+            return
+        self.payments[after.payment_id] = after
+        self.changed.add(after.payment_id)
+        self.usage.count(before, after)
+        if before.attempt is None and after.attempt is not None:
+            self.begun[after.payment_id] = after.attempt
+        elif after.attempt is not None and after.attempt != before.attempt:
+            self._hear(after.attempt)
+
+    def put_authentication(self, after: Authentication) -> None:
+        """Take what became of an authentication."""
+        before = self.authentications[after.authentication_id]
+        if after != before:
+            self.authentications[after.authentication_id] = after
+            self.changed.add(after.authentication_id)
+            if after.intent != before.intent:
+                self._hear(after.intent)
+
+    def put_refund(self, after: Refund) -> None:
+        """Take what became of a refund."""
+        before = self.refunds[after.refund_id]
+        if after == before:
+            return
+        self.refunds[after.refund_id] = after
+        self.changed.add(after.refund_id)
+        if after.intent != before.intent:
+            self._hear(after.intent)
+        if before.takes and not after.takes:
+            self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + after.amount
+
+    def _hear(self, intent: Intent) -> None:
+        if intent.object_id in self.begun:
+            self.begun[intent.object_id] = intent
+        else:
+            self.heard[intent.object_id] = intent
+
+    def write(self, merchant_id: UUID) -> Write:
+        """The statement that writes them, noun by noun."""
+        statement = Write(merchant_id)
+        change_payments(statement, [each for key, each in self.payments.items() if key in self.changed])
+        change_intents(statement, list(self.heard.values()))
+        insert_intents(statement, list(self.begun.items()))
+        change_authentications(statement, [each for key, each in self.authentications.items() if key in self.changed])
+        change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
+        free_outflows(statement, self.freed)
+        insert_observations(statement, self.observations)
+        insert_anomalies(statement, self.anomalies)
+        self._write_agreements(statement)
+        self.usage.write(statement)
+        return statement
+
+    def _write_agreements(self, statement: Write) -> None:
+        news = differing(["agreement_no", "key_version", "status", "verified_at", "voided_at"])
+        statement.insert(
+            agreements,
+            list(self.agreements.values()),
+            conflict=f"ON CONFLICT (merchant_id, card_id, account) DO UPDATE SET {news}",
+        )
+        statement.update(
+            agreements,
+            list(self.void.values()),
+            by=["card_id", "account"],
+            changes="status = 'void', voided_at = v.voided_at",
+            # One that is newer than the use that was refused is not the one that was meant.
+            when="t.status = 'active' AND t.verified_at <= v.verified_at",
+            part="voided",
+        )

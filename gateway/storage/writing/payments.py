@@ -1,0 +1,224 @@
+"""Rows of payments: one select, one reader, and how they are written. And decisions, which stand apart."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
+
+from gateway.domain.cards import Card
+from gateway.domain.intents import Verb
+from gateway.domain.orders import Order
+from gateway.domain.payments import Payment
+from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
+from gateway.storage.server.database import Connection
+from gateway.storage.tables import cards, decisions, intents, outflows, payments
+from gateway.storage.writing.failures import failure_columns, failure_of
+from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
+from gateway.storage.writing.statement import Row, Write
+
+__all__ = [
+    "FREES_ITS_LEASE",
+    "PAYMENT_COLUMNS",
+    "change_payments",
+    "compiled",
+    "insert_decisions",
+    "insert_payments",
+    "json_of",
+    "payment_of",
+    "payment_select",
+    "payments_by_id",
+    "said",
+]
+
+_p, _i, _c, _o = payments.c, intents.c, cards.c, outflows.c
+
+PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _p.merchant_id,
+    _p.payment_id,
+    _p.app,
+    _p.merchant_order_no,
+    _p.kind,
+    _p.scene,
+    _p.user_id,
+    _p.card_id,
+    _p.bank,
+    _p.amount,
+    _p.currency,
+    _p.status,
+    _p.channel,
+    _p.account,
+    _p.channel_order_no,
+    _p.authentication_id,
+    _p.expected_fee,
+    _p.fee,
+    _p.authentication_fee,
+    _p.failure_code,
+    _p.failure_blame,
+    _p.failure_advice,
+    _p.channel_code,
+    _p.channel_message,
+    _p.description,
+    _p.metadata,
+    _p.sequence,
+    _p.due_at,
+    _p.until_at,
+    _p.created_at,
+    _p.finished_at,
+    _p.business_day,
+    *INTENT_COLUMNS,
+    _c.masked.label("card_masked"),
+    func.coalesce(_o.refunded, literal_column("0")).label("refunded"),
+    func.coalesce(_o.settled, literal_column("0")).label("settled"),
+)
+"""What `payment_of` reads: of `payments`, its intent to pay, its card and what has left it (or nulls)."""
+
+
+def payment_select() -> Select[Any]:
+    """Payments with their intent to pay and card. The caller adds `WHERE payments.merchant_id = …`, always."""
+    # Joined by merchant too: that is what keeps the statement on one node of a cluster.
+    to_pay = and_(_i.merchant_id == _p.merchant_id, _i.object_id == _p.payment_id, _i.verb == said(Verb.PAY))
+    of_card = and_(_c.merchant_id == _p.merchant_id, _c.card_id == _p.card_id)
+    left = and_(_o.merchant_id == _p.merchant_id, _o.payment_id == _p.payment_id)
+    joined = payments.outerjoin(intents, to_pay).outerjoin(cards, of_card).outerjoin(outflows, left)
+    return select(*PAYMENT_COLUMNS).select_from(joined)
+
+
+def said(verb: Verb) -> ColumnElement[str]:
+    """A verb in the text of a statement, not among its values."""
+    return literal_column(f"'{verb}'")
+
+
+def compiled(statement: Select[Any]) -> str:
+    """The text of a statement whose values are all bound parameters; `$1`, `$2`, … in the order they come in it."""
+    return str(statement.compile(dialect=asyncpg.dialect()))  # type: ignore[no-untyped-call]
+
+
+_BY_ID = compiled(
+    payment_select().where(
+        _p.merchant_id == bindparam("merchant"), _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    )
+)
+
+
+async def payments_by_id(connection: Connection, merchant_id: UUID, ids: Iterable[UUID]) -> list[Payment]:
+    """Some of a merchant's payments, in no order. One statement text, however many they are."""
+    return [payment_of(row) for row in await connection.fetch(_BY_ID, merchant_id, list(ids))]
+
+
+def payment_of(row: Mapping[str, Any]) -> Payment:
+    """The payment of a row of `payment_select()`."""
+    payment_id = row["payment_id"]
+    return Payment(
+        merchant_id=row["merchant_id"],
+        payment_id=payment_id,
+        app=row["app"],
+        merchant_order_no=row["merchant_order_no"],
+        kind=Kind(row["kind"]),
+        scene=Scene(row["scene"]),
+        user_id=row["user_id"],
+        bank=row["bank"],
+        amount=row["amount"],
+        currency=row["currency"],
+        status=Status(row["status"]),
+        card=Card(row["card_id"], row["card_masked"], row["bank"]) if row["card_id"] is not None else None,
+        channel=row["channel"],
+        account=row["account"],
+        channel_order_no=row["channel_order_no"],
+        authentication_id=row["authentication_id"],
+        expected_fee=row["expected_fee"],
+        fee=row["fee"],
+        authentication_fee=row["authentication_fee"],
+        failure=failure_of(row),
+        attempt=intent_of(row, payment_id, Verb.PAY) if row["intent_id"] is not None else None,
+        due_at=row["due_at"],
+        until_at=row["until_at"],
+        sequence=row["sequence"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        business_day=row["business_day"],
+        description=row["description"],
+        metadata=json_of(row["metadata"]),
+        refunded=row["refunded"],
+        settled=row["settled"],
+    )
+
+
+def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, only: str) -> None:
+    """Insert payments whose order the part `only` returned."""
+    write.insert(payments, [_row(order, payment) for order, payment in opened], only=(only, "payment_id"))
+
+
+def insert_decisions(write: Write, made: Sequence[tuple[UUID, Mapping[str, Any]]], *, only: str) -> None:
+    """Insert the decision record of each object that the part `only` returned."""
+    rows = [{"object_id": object_id, "decision": orjson.dumps(record).decode()} for object_id, record in made]
+    write.insert(decisions, rows, only=(only, "object_id"))
+
+
+FREES_ITS_LEASE = ", lease_until = CASE WHEN t.due_at IS NOT DISTINCT FROM v.due_at THEN t.lease_until END"
+"""Whoever moves what is due frees it; a word that moves nothing leaves it to the one that is asking."""
+
+_FREES_ITS_LEASE = (
+    ", lease_until = CASE WHEN t.due_at IS NOT DISTINCT FROM v.due_at AND t.until_at IS NOT DISTINCT FROM v.until_at"
+    " THEN t.lease_until END"
+)
+
+
+def change_payments(write: Write, changed: Sequence[Payment]) -> None:
+    """Write what became of payments."""
+    write.update(payments, [_changing(payment) for payment in changed], by=["payment_id"], also=_FREES_ITS_LEASE)
+
+
+def _row(order: Order, payment: Payment) -> Row:
+    return {
+        "payment_id": payment.payment_id,
+        "app": payment.app,
+        "merchant_order_no": payment.merchant_order_no,
+        "kind": payment.kind,
+        "scene": payment.scene,
+        "user_id": payment.user_id,
+        "card_id": payment.card.card_id if payment.card else None,
+        "bank": payment.bank,
+        "amount": payment.amount,
+        "currency": payment.currency,
+        "status": payment.status,
+        "channel": payment.channel,
+        "account": payment.account,
+        "channel_order_no": payment.channel_order_no,
+        "authentication_id": payment.authentication_id,
+        "expected_fee": payment.expected_fee,
+        **failure_columns(payment.failure),
+        "description": payment.description,
+        "metadata": orjson.dumps(payment.metadata).decode(),
+        "customer_present": order.customer_present,
+        "return_url": order.return_url,
+        "expires_in_s": order.expires_in_s,
+        "sequence": payment.sequence,
+        "due_at": payment.due_at,
+        "until_at": payment.until_at,
+        "created_at": payment.created_at,
+        "finished_at": payment.finished_at,
+        "business_day": payment.business_day,
+    }
+
+
+def _changing(payment: Payment) -> Row:
+    return {
+        "payment_id": payment.payment_id,
+        "status": payment.status,
+        "fee": payment.fee,
+        "authentication_fee": payment.authentication_fee,
+        **failure_columns(payment.failure),
+        "sequence": payment.sequence,
+        "due_at": payment.due_at,
+        "until_at": payment.until_at,
+        "finished_at": payment.finished_at,
+    }
+
+
+def json_of(value: Any) -> Any:
+    """A JSON column: asyncpg gives its text, SQLAlchemy what it means."""
+    return orjson.loads(value) if isinstance(value, str) else value

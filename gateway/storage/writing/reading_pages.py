@@ -1,0 +1,145 @@
+"""Read the page of a flush: the objects that its observations are about, under the lock of their users.
+
+Most flushes are about payments alone and read them in one statement; each other noun that occurs adds one.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Uuid, and_, any_, bindparam, literal_column, or_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Declined, Returned, SmsNeeded, Succeeded
+from gateway.domain.statuses import FINAL
+from gateway.ports import GoOn, Observation
+from gateway.storage.server.database import Connection
+from gateway.storage.tables import cards as cards_table
+from gateway.storage.tables import payments as payments_table
+from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.cards import CardRow, agreements_go_to, card_rows
+from gateway.storage.writing.observations import read_known_anomalies
+from gateway.storage.writing.page import Page
+from gateway.storage.writing.payments import compiled, payment_of, payment_select
+from gateway.storage.writing.refunds import refunds_by_id
+
+__all__ = ["READ_PAYMENTS", "READ_PAYMENTS_AND_WAITING", "read_page"]
+
+_p, _c = payments_table.c, cards_table.c
+
+_SELECT = payment_select().add_columns(_c.data_key, _c.same_as, _c.erased_at, _c.created_at.label("card_created_at"))
+_MINE = _p.merchant_id == bindparam("merchant")
+_NAMED = _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+_WAITING = and_(
+    _p.authentication_id == any_(bindparam("authentications", type_=ARRAY(Uuid))),
+    _p.status == literal_column("'processing'"),
+)
+READ_PAYMENTS = compiled(_SELECT.where(_MINE, _NAMED))
+READ_PAYMENTS_AND_WAITING = compiled(_SELECT.where(_MINE, or_(_NAMED, _WAITING)))
+
+READ_AGREEMENTS = """
+SELECT card_id, account, agreement_no FROM agreements
+WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status = 'active'
+"""
+READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
+
+
+async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[Observation | GoOn]) -> Page:
+    """What the items are about."""
+    heard = [item for item in items if isinstance(item, Observation)]
+    about = {verb: [each.intent.object_id for each in heard if each.intent.verb is verb] for verb in Verb}
+    going_on = [item.payment_id for item in items if isinstance(item, GoOn)]
+    page = Page()
+    if about[Verb.AUTHENTICATE]:
+        page.authentications = await authentications_by_id(connection, merchant_id, about[Verb.AUTHENTICATE])
+    if about[Verb.REFUND]:
+        page.refunds = await refunds_by_id(connection, merchant_id, about[Verb.REFUND])
+    found_cards, same_as = await _read_payments(connection, merchant_id, page, [*about[Verb.PAY], *going_on])
+    if going_on:
+        waited_for = {page.payments[each].authentication_id for each in going_on if each in page.payments}
+        missing = [each for each in waited_for if each is not None and each not in page.authentications]
+        page.authentications |= await authentications_by_id(connection, merchant_id, missing)
+    await _read_keepers(connection, merchant_id, page, found_cards, same_as)
+    if going_on:
+        goers = [page.payments[each].card for each in going_on if each in page.payments]
+        heads = [page.keepers[card.card_id].card_id for card in goers if card is not None]
+        rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
+        page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
+    suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
+    if suspicious:
+        page.anomalies_known = await read_known_anomalies(connection, merchant_id, suspicious)
+    refused = [each.intent.object_id for each in heard if _may_be_refused(each)]
+    await _read_verifiers(connection, merchant_id, page, refused)
+    return page
+
+
+async def _read_payments(
+    connection: Connection, merchant_id: UUID, page: Page, ids: Sequence[UUID]
+) -> tuple[dict[UUID, CardRow], dict[UUID, UUID | None]]:
+    """The payments, with those that wait for the page's authentications; their cards, and what those are the same as."""
+    if page.authentications:
+        waited_for = list(page.authentications)
+        rows = await connection.fetch(READ_PAYMENTS_AND_WAITING, merchant_id, list(ids), waited_for)
+    elif ids:
+        rows = await connection.fetch(READ_PAYMENTS, merchant_id, list(ids))
+    else:
+        return {}, {}
+    page.payments = {row["payment_id"]: payment_of(row) for row in rows}
+    of_cards = [row for row in rows if row["card_id"] is not None]
+    found = {
+        row["card_id"]: CardRow(
+            row["card_id"], row["data_key"], row["card_created_at"], erased=row["erased_at"] is not None
+        )
+        for row in of_cards
+    }
+    return found, {row["card_id"]: row["same_as"] for row in of_cards}
+
+
+async def _read_keepers(
+    connection: Connection,
+    merchant_id: UUID,
+    page: Page,
+    found: dict[UUID, CardRow],
+    same_as: dict[UUID, UUID | None],
+) -> None:
+    """Where the agreements of the page's cards stand. An authentication may have outlived its payment's wait."""
+    missing = {each.card_id for each in page.authentications.values()} - found.keys()
+    if missing:
+        rows, more = await card_rows(connection, merchant_id, missing)
+        found, same_as = found | rows, same_as | more
+    page.keepers = await agreements_go_to(connection, merchant_id, same_as, found)
+
+
+async def _read_verifiers(connection: Connection, merchant_id: UUID, page: Page, refused: Collection[UUID]) -> None:
+    """For which of the authentications another account has verified the card."""
+    asked = [page.authentications[each] for each in refused if each in page.authentications]
+    if not asked:
+        return
+    cards = [page.keepers[each.card_id].card_id for each in asked]
+    accounts: dict[UUID, set[str]] = {}
+    for card_id, account in await connection.fetch(READ_VERIFIERS, merchant_id, cards):
+        accounts.setdefault(card_id, set()).add(account)
+    page.verified_elsewhere = {
+        (each.card_id, each.account)
+        for each, card_id in zip(asked, cards, strict=True)
+        if accounts.get(card_id, set()) - {each.account}
+    }
+
+
+def _may_be_refused(heard: Observation) -> bool:
+    return heard.intent.verb is Verb.AUTHENTICATE and isinstance(heard.outcome, Declined | SmsNeeded)
+
+
+def _may_contradict(page: Page, heard: Observation) -> bool:
+    """Whether an observation could be an anomaly: only then are the known ones read."""
+    about = page.payments.get(heard.intent.object_id) or page.refunds.get(heard.intent.object_id)
+    if about is None:
+        return False  # an authentication: it has none
+    if about.status in FINAL:
+        return True
+    if isinstance(heard.outcome, Returned):
+        return True
+    if not isinstance(heard.outcome, Succeeded):
+        return False
+    unsent = heard.intent.verb is Verb.PAY and page.payments[heard.intent.object_id].attempt is None
+    return unsent or heard.outcome.amount not in (None, about.amount)

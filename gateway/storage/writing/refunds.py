@@ -1,0 +1,177 @@
+"""Rows of refunds, and of what has left a payment: one select, one reader, and how they are written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import ReturnReason
+from gateway.domain.refunds import Refund
+from gateway.domain.scenes import Scene
+from gateway.domain.statuses import Status
+from gateway.storage.server.database import Connection
+from gateway.storage.tables import intents, outflows, payments, refunds
+from gateway.storage.writing.failures import failure_columns, failure_of
+from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
+from gateway.storage.writing.payments import FREES_ITS_LEASE, compiled, json_of, said
+from gateway.storage.writing.statement import Row, Write
+
+__all__ = [
+    "change_refunds",
+    "free_outflows",
+    "insert_refunds",
+    "refund_of",
+    "refund_select",
+    "refunds_by_id",
+    "take_outflows",
+]
+
+_r, _i, _p = refunds.c, intents.c, payments.c
+
+REFUND_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    _r.merchant_id,
+    _r.refund_id,
+    _r.app,
+    _r.merchant_order_no,
+    _r.payment_id,
+    _r.user_id,
+    _p.scene,
+    _r.amount,
+    _r.currency,
+    _r.status,
+    _r.reason,
+    _r.failure_code,
+    _r.failure_blame,
+    _r.failure_advice,
+    _r.channel_code,
+    _r.channel_message,
+    _r.returned,
+    _r.due_at,
+    _r.sequence,
+    _r.created_at,
+    _r.finished_at,
+    _r.business_day,
+    _r.metadata,
+    *INTENT_COLUMNS,
+)
+
+
+def refund_select() -> Select[Any]:
+    """Refunds with their intent. The caller adds `WHERE refunds.merchant_id = …`, always."""
+    its_intent = and_(_i.merchant_id == _r.merchant_id, _i.object_id == _r.refund_id, _i.verb == said(Verb.REFUND))
+    its_payment = and_(_p.merchant_id == _r.merchant_id, _p.payment_id == _r.payment_id)
+    return select(*REFUND_COLUMNS).select_from(refunds.join(intents, its_intent).join(payments, its_payment))
+
+
+_BY_ID = compiled(
+    refund_select().where(
+        _r.merchant_id == bindparam("merchant"), _r.refund_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    )
+)
+
+
+async def refunds_by_id(connection: Connection, merchant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Refund]:
+    """Some of a merchant's refunds, by id."""
+    rows = await connection.fetch(_BY_ID, merchant_id, list(ids))
+    return {row["refund_id"]: refund_of(row) for row in rows}
+
+
+def refund_of(row: Mapping[str, Any]) -> Refund:
+    """The refund of a row of `refund_select()`."""
+    return Refund(
+        merchant_id=row["merchant_id"],
+        refund_id=row["refund_id"],
+        app=row["app"],
+        merchant_order_no=row["merchant_order_no"],
+        payment_id=row["payment_id"],
+        user_id=row["user_id"],
+        scene=Scene(row["scene"]),
+        amount=row["amount"],
+        currency=row["currency"],
+        status=Status(row["status"]),
+        reason=row["reason"],
+        failure=failure_of(row),
+        returned=ReturnReason(row["returned"]) if row["returned"] is not None else None,
+        intent=intent_of(row, row["refund_id"], Verb.REFUND),
+        due_at=row["due_at"],
+        sequence=row["sequence"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+        business_day=row["business_day"],
+        metadata=json_of(row["metadata"]),
+    )
+
+
+def insert_refunds(write: Write, opened: Sequence[Refund], *, only: str) -> None:
+    """Insert refunds whose order the part `only` returned."""
+    write.insert(refunds, [_row(refund) for refund in opened], only=(only, "refund_id"))
+
+
+def take_outflows(write: Write, opened: Sequence[tuple[Refund, int]], *, only: str) -> None:
+    """Count refunds whose order the part `only` returned as money that leaves: each with its payment's amount.
+
+    More than came in is refused by `outflows_rest_check`.
+    """
+    rows = [
+        {
+            "refund_id": refund.refund_id,
+            "payment_id": refund.payment_id,
+            "amount": amount,
+            "refunded": refund.amount,
+            "settled": 0,
+        }
+        for refund, amount in sorted(opened, key=lambda each: each[0].payment_id)
+    ]
+    write.insert(
+        outflows,
+        rows,
+        only=(only, "refund_id"),
+        summed=("refunded", "settled"),
+        conflict="ON CONFLICT (merchant_id, payment_id) DO UPDATE SET refunded = outflows.refunded + excluded.refunded",
+    )
+
+
+def free_outflows(write: Write, freed: Mapping[UUID, int]) -> None:
+    """By payment: what did not leave after all, or came back."""
+    rows = [{"payment_id": payment_id, "refunded": freed[payment_id]} for payment_id in sorted(freed)]
+    write.update(outflows, rows, by=["payment_id"], changes="refunded = t.refunded - v.refunded")
+
+
+def change_refunds(write: Write, changed: Sequence[Refund]) -> None:
+    """Write what became of refunds."""
+    write.update(refunds, [_changing(refund) for refund in changed], by=["refund_id"], also=FREES_ITS_LEASE)
+
+
+def _row(refund: Refund) -> Row:
+    return {
+        "refund_id": refund.refund_id,
+        "app": refund.app,
+        "merchant_order_no": refund.merchant_order_no,
+        "payment_id": refund.payment_id,
+        "user_id": refund.user_id,
+        "amount": refund.amount,
+        "currency": refund.currency,
+        "status": refund.status,
+        "reason": refund.reason,
+        "metadata": orjson.dumps(refund.metadata).decode(),
+        "sequence": refund.sequence,
+        "due_at": refund.due_at,
+        "created_at": refund.created_at,
+        "business_day": refund.business_day,
+    }
+
+
+def _changing(refund: Refund) -> Row:
+    return {
+        "refund_id": refund.refund_id,
+        "status": refund.status,
+        **failure_columns(refund.failure),
+        "returned": refund.returned,
+        "sequence": refund.sequence,
+        "due_at": refund.due_at,
+        "finished_at": refund.finished_at,
+    }

@@ -1,0 +1,127 @@
+"""Rows of usage: what a user used of a channel on a day, and how their last attempt there ended."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from gateway.domain.failures import Blame, FailureCode
+from gateway.domain.payments import FINAL, Payment
+from gateway.domain.statuses import Status
+from gateway.storage.tables import channel_usage, last_attempts
+from gateway.storage.writing.statement import Write, differing
+
+__all__ = ["UsageChanges", "reserve"]
+
+
+def reserve(write: Write, routed: Sequence[Payment], *, only: str) -> None:
+    """Reserve the amounts of payments that the part `only` returned."""
+    rows = [
+        {
+            "payment_id": payment.payment_id,
+            "user_id": payment.user_id,
+            "channel": payment.channel,
+            "business_day": payment.business_day,
+            "reserved": payment.amount,
+            "succeeded": 0,
+            "insufficient": 0,
+        }
+        for payment in routed
+    ]
+    write.insert(
+        channel_usage,
+        rows,
+        only=(only, "payment_id"),
+        summed=("reserved", "succeeded", "insufficient"),
+        conflict="ON CONFLICT (merchant_id, user_id, channel, business_day) "
+        "DO UPDATE SET reserved = channel_usage.reserved + excluded.reserved",
+    )
+
+
+@dataclass(slots=True)
+class _Usage:
+    """How a user's usage of a channel on a day changes."""
+
+    reserved: int = 0
+    succeeded: int = 0
+    insufficient: int = 0
+
+
+@dataclass(slots=True)
+class UsageChanges:
+    """How a flush moves usage, and which attempts became the last ones."""
+
+    usage: dict[tuple[str, str, date], _Usage] = field(default_factory=dict)
+    last: dict[tuple[str, str], Payment] = field(default_factory=dict)
+    """(user, channel) → the payment that finished there last."""
+
+    def count(self, before: Payment, after: Payment) -> None:
+        """Count what one change of a payment means."""
+        if after.channel is None:
+            return
+        late = _is_late(after) and not _is_late(before)
+        if after.status is before.status and not late:
+            return
+        usage = self.usage.setdefault((after.user_id, after.channel, after.business_day), _Usage())
+        if after.status is not before.status and after.status in FINAL:
+            usage.reserved -= after.amount
+            self._keep_last(after, after.channel)
+        if late or (after.status is Status.SUCCEEDED and before.status is not Status.SUCCEEDED):
+            usage.succeeded += after.amount
+        if after.failure and not before.failure and after.failure.code is FailureCode.INSUFFICIENT_BALANCE:
+            usage.insufficient += 1
+
+    def _keep_last(self, after: Payment, channel: str) -> None:
+        ours = after.failure is not None and after.failure.blame is Blame.PLATFORM
+        if after.status in {Status.SUCCEEDED, Status.FAILED} and not ours:
+            key = (after.user_id, channel)
+            self.last[key] = max(after, self.last.get(key, after), key=_finish_order)
+
+    def write(self, write: Write) -> None:
+        """Add what they change to a statement."""
+        write.update(
+            channel_usage,
+            [
+                {
+                    "user_id": user_id,
+                    "channel": channel,
+                    "business_day": business_day,
+                    "reserved": usage.reserved,
+                    "succeeded": usage.succeeded,
+                    "insufficient": usage.insufficient,
+                }
+                for (user_id, channel, business_day), usage in _in_order(self.usage)
+            ],
+            by=["user_id", "channel", "business_day"],
+            changes=", ".join(f"{name} = t.{name} + v.{name}" for name in ("reserved", "succeeded", "insufficient")),
+        )
+        news = differing(["payment_id", "status", "blame", "finished_at"])
+        write.insert(
+            last_attempts,
+            [
+                {
+                    "user_id": user_id,
+                    "channel": channel,
+                    "payment_id": payment.payment_id,
+                    "status": payment.status,
+                    "blame": payment.failure.blame if payment.failure else None,
+                    "finished_at": payment.finished_at,
+                }
+                for (user_id, channel), payment in sorted(self.last.items(), key=lambda each: each[0])
+            ],
+            conflict=f"ON CONFLICT (merchant_id, user_id, channel) DO UPDATE SET {news} WHERE "
+            "(last_attempts.finished_at, last_attempts.payment_id) < (excluded.finished_at, excluded.payment_id)",
+        )
+
+
+def _in_order(usage: Mapping[tuple[str, str, date], _Usage]) -> list[tuple[tuple[str, str, date], _Usage]]:
+    return [(key, usage[key]) for key in sorted(usage)]
+
+
+def _is_late(payment: Payment) -> bool:
+    return payment.attempt is not None and payment.attempt.late_success
+
+
+def _finish_order(payment: Payment) -> tuple[datetime, UUID]:
+    assert payment.finished_at is not None
+    return payment.finished_at, payment.payment_id
