@@ -10,6 +10,7 @@
 What ended without the PSP's word (not received, unknown) is looked at again, a few times and hours apart.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -93,6 +94,13 @@ _FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
+_NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
+    Verb.AUTHENTICATE: (Succeeded, Returned, Processing),
+    Verb.PAY: (Authenticated, SmsNeeded, Returned),
+    Verb.REFUND: (Authenticated, SmsNeeded),
+}
+"""What cannot be said of a verb. Whatever it means, the PSP has the order, and how it stands is unknown."""
+
 
 def hear(
     intent: Intent,
@@ -103,6 +111,8 @@ def hear(
     now: datetime,
 ) -> Heard:
     """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
+    if isinstance(outcome, _NO_WORDS_OF[intent.verb]):
+        outcome = Unknown(f"no word of {intent.verb}: {type(outcome).__name__}", received=True)
     match outcome:
         case Authenticated():
             return _bound(intent, outcome, now)
@@ -151,10 +161,8 @@ def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> dat
 
 def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
     """A binding that is heard late keeps its agreement, changes nothing else and is no anomaly."""
-    if intent.is_open:
-        heard = _end(intent, IntentState.DONE, now)
-    else:
-        heard = Heard(intent, moves_due=intent.state in _WATCHED)
+    late = Heard(intent, moves_due=intent.state in _WATCHED)
+    heard = _end(intent, IntentState.DONE, now) if intent.is_open else late
     return replace(heard, agreement_no=outcome.agreement_no)
 
 
