@@ -117,7 +117,7 @@ def hear(
         case Authenticated():
             return _bound(intent, outcome, now)
         case Succeeded():
-            return _done(intent, outcome, source, terms, now)
+            return _done(intent, outcome, source, terms, zone, now)
         case Returned():
             return _returned(intent, outcome, now)
         case _ if not intent.is_open:
@@ -166,11 +166,11 @@ def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
     return replace(heard, agreement_no=outcome.agreement_no)
 
 
-def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, now: datetime) -> Heard:
+def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:
     if outcome.amount is not None and outcome.amount != intent.amount:
         anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {intent.amount}, theirs {outcome.amount} fen")
         if not intent.is_open:
-            return Heard(intent, anomaly=anomaly)
+            return replace(_after_the_end(intent, source, outcome, terms, zone), anomaly=anomaly)
         return replace(_wait(replace(intent, acknowledged=True), source, terms, now), anomaly=anomaly)
     if intent.state in {IntentState.DONE, IntentState.RETURNED}:
         return Heard(intent, anomaly=_second_transaction(intent, outcome))
