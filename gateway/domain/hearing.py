@@ -193,15 +193,22 @@ def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
 def _after_the_end(
     intent: Intent, source: Source, outcome: Outcome | AuthenticationOutcome, terms: Terms, zone: ZoneInfo
 ) -> Heard:
-    if isinstance(outcome, Declined):
-        if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
-            return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {outcome.channel_code}"))
-        return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
+    match outcome:
+        case Declined() | SmsNeeded():
+            return _refused_late(intent, outcome.channel_code)
+        case NotFound() if source is Source.OPERATOR:
+            return _refused_late(intent, outcome.channel_code)
     if source is not Source.POLL or intent.state not in _WATCHED:
         return Heard(intent)
     assert intent.ended_at is not None
     looked = replace(intent, looks=intent.looks + 1)
     return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
+
+
+def _refused_late(intent: Intent, code: str | None) -> Heard:
+    if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
+        return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {code}"))
+    return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
 
 
 def _not_found(intent: Intent, outcome: NotFound, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:
