@@ -228,7 +228,7 @@ def _unsure(
     """A question that told nothing. Where no money moves it is given up after a few of them."""
     heard = _wait(intent, source, terms, now)
     most = GIVES_UP_AFTER.get(intent.verb)
-    if most is None or heard.intent.questions < most:
+    if most is None or source is not Source.POLL or heard.intent.questions < most:
         return heard
     code, message = outcome.channel_code, outcome.channel_message
     why = failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code=code, channel_message=message)
