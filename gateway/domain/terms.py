@@ -37,6 +37,7 @@ class Product(StrEnum):
 
     PAYMENT = "payment"
     AUTHENTICATION = "authentication"
+    REFUND = "refund"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import structlog
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import attempt_id_of
+from gateway.domain.intents import Verb
 from gateway.domain.transitions import Source
 from gateway.flows.observations import ObservationMaker
 from gateway.ports import CallbackAnswer, CallbackRejectedError, CallbackRequest, PaymentKey, Providers, Recording
@@ -33,20 +34,22 @@ class Callbacks:
     catalogue: Callable[[], Catalogue]
 
     async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
-        """One callback to `merchant.account`; None when there is no such account.
+        """One callback to `merchant.account`; None when there is no such account, or its PSP sends none.
 
         It is acknowledged only after what it says is committed.
         """
         account = self.catalogue().account_of_callback(account_name)
         if account is None:
             return None
-        provider = self.providers.provider(account.merchant_id, account.code)
+        reader = self.providers.provider(account.merchant_id, account.code).callbacks
+        if reader is None:
+            return None
         try:
-            callback = provider.read_callback(request)
+            callback = reader.read(request)
         except CallbackRejectedError as error:
             log.warning("callback rejected", account=account.code, reason=str(error))
-            return provider.answer_callback(accepted=False)
-        attempt_id = attempt_id_of(callback.number)
+            return reader.answer(accepted=False)
+        attempt_id = attempt_id_of(callback.number) if callback.verb is Verb.PAY else None
         payment = (
             await self.attempts.payment_of_attempt(account.merchant_id, account.code, attempt_id)
             if attempt_id
@@ -54,6 +57,6 @@ class Callbacks:
         )
         if payment is None:
             log.warning("callback for an unknown attempt", account=account.code)
-            return provider.answer_callback(accepted=False)
+            return reader.answer(accepted=False)
         await self.books.record(self.observations.payment(payment, Source.CALLBACK, callback.outcome))
-        return provider.answer_callback(accepted=True)
+        return reader.answer(accepted=True)

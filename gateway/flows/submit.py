@@ -6,6 +6,7 @@ only asked about (`flows.follow_up`), since it may have been sent.
 
 import asyncio
 from dataclasses import dataclass
+from uuid import UUID
 
 from gateway.domain.cards import CardElements
 from gateway.domain.ids import channel_order_no
@@ -23,7 +24,7 @@ from gateway.domain.payments import Attempt, Payment, Stage, Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product
 from gateway.domain.transitions import Source
 from gateway.flows.observations import ObservationMaker
-from gateway.ports import Authenticate, Pay, Providers, Query, QueryAuthentication, Recording
+from gateway.ports import AskAuthentication, AskPayment, Authenticate, Calls, Pay, Providers, Recording
 
 SEND_WITHIN_S = 5.0
 """An intent older than this is not sent any more: others may already be asking about it."""
@@ -37,6 +38,7 @@ class Submission:
     """Sends payments to their PSPs."""
 
     providers: Providers
+    calls: Calls
     books: Recording
     observations: ObservationMaker
 
@@ -51,13 +53,13 @@ class Submission:
         attempt = _attempt(payment)
         command = Authenticate(
             number=_authentication_number(attempt),
-            submitted_at=attempt.submitted_at,
+            told_at=attempt.submitted_at,
             bank=payment.bank,
             card=card,
             notify_url=self.providers.notify_url(payment.merchant_id, attempt.account),
         )
-        late = self._too_late(attempt)
-        outcome = late or await self.providers.provider(payment.merchant_id, attempt.account).authenticate(command)
+        within_s = SEND_WITHIN_S - self._age_s(attempt)
+        outcome = self._too_late(attempt) or await self.calls(*_place(payment), command, within_s)
         if isinstance(outcome, Unknown):
             return await self.resume(payment, card)
         return await self._authenticated(payment, card, Source.ANSWER, outcome)
@@ -65,8 +67,8 @@ class Submission:
     async def resume(self, payment: Payment, card: CardElements) -> Payment:
         """Ask what became of an authentication whose answer was lost; go on to pay if the card is bound."""
         attempt = _attempt(payment)
-        command = QueryAuthentication(_authentication_number(attempt), attempt.submitted_at, payment.bank, card)
-        outcome = await self.providers.provider(payment.merchant_id, attempt.account).query_authentication(command)
+        command = AskAuthentication(_authentication_number(attempt), attempt.submitted_at, payment.bank, card)
+        outcome = await self.calls(*_place(payment), command)
         if isinstance(outcome, NotSent):
             outcome = Unknown(outcome.reason)  # the question was not sent; the authentication may have been
         return await self._authenticated(payment, card, Source.POLL, outcome)
@@ -104,10 +106,10 @@ class Submission:
     async def ask(self, payment: Payment) -> tuple[Payment, Outcome]:
         """Ask the PSP what became of a payment that was sent, or perhaps sent, and record what it says."""
         attempt = _attempt(payment)
-        command = Query(
+        command = AskPayment(
             channel_order_no(attempt.attempt_id), attempt.submitted_at, payment.scene, payment.amount, attempt.polls
         )
-        outcome = await self.providers.provider(payment.merchant_id, attempt.account).query(command)
+        outcome = await self.calls(*_place(payment), command)
         if isinstance(outcome, NotSent):
             outcome = Unknown(outcome.reason)  # the question was not sent; the payment may have been
         recorded = await self.books.record(self.observations.payment(payment, Source.POLL, outcome))
@@ -120,7 +122,7 @@ class Submission:
             return late
         command = Pay(
             number=channel_order_no(attempt.attempt_id),
-            submitted_at=attempt.submitted_at,
+            told_at=attempt.submitted_at,
             scene=payment.scene,
             amount=payment.amount,
             bank=payment.bank,
@@ -130,14 +132,12 @@ class Submission:
             description=payment.description or payment.merchant_order_no,
             notify_url=self.providers.notify_url(payment.merchant_id, attempt.account),
         )
-        provider = self.providers.provider(payment.merchant_id, attempt.account)
+        terms = self.providers.provider(payment.merchant_id, attempt.account).declaration.terms[Product.PAYMENT]
+        age_s = self._age_s(attempt)
         try:
             # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
-            limit_s = (
-                provider.declaration.terms[Product.PAYMENT].answer_timeout_s + ANSWER_MARGIN_S - self._age_s(attempt)
-            )
-            async with asyncio.timeout(limit_s):
-                return await provider.pay(command)
+            async with asyncio.timeout(terms.answer_timeout_s + ANSWER_MARGIN_S - age_s):
+                return await self.calls(*_place(payment), command, SEND_WITHIN_S - age_s)
         except TimeoutError:
             return Unknown("no answer before the payment was due")
 
@@ -154,6 +154,12 @@ class Submission:
 def _attempt(payment: Payment) -> Attempt:
     assert payment.attempt is not None, "a payment without an attempt is never submitted"
     return payment.attempt
+
+
+def _place(payment: Payment) -> tuple[UUID, str, str]:
+    """Whose channel and account carry the payment."""
+    attempt = _attempt(payment)
+    return payment.merchant_id, attempt.channel, attempt.account
 
 
 def _authentication_number(attempt: Attempt) -> str:

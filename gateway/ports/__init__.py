@@ -1,4 +1,4 @@
-"""What the flows need from outside: PSP adapters (`providers`), the wire (`wire`), the books (`books`)."""
+"""What the flows need from outside: PSPs (`commands`, `providers`), the wire (`wire`), the books (`books`)."""
 
 from gateway.ports.books import (
     AuthenticationObservation,
@@ -16,20 +16,35 @@ from gateway.ports.books import (
     StoredCard,
     UserFacts,
 )
-from gateway.ports.providers import (
-    AccountSettings,
+from gateway.ports.commands import (
+    AskAuthentication,
+    AskPayment,
+    AskRefund,
     Authenticate,
+    Command,
+    Commands,
+    Pay,
+    Refund,
+    Table,
+    bound,
+    command_name,
+)
+from gateway.ports.providers import (
+    PLACE_WITHIN_S,
+    AccountSettings,
     Callback,
     CallbackAnswer,
+    CallbackReader,
     CallbackRejectedError,
     CallbackRequest,
+    Calls,
     Declaration,
-    Pay,
+    NoSuchCommandError,
+    Offer,
     Provider,
     Providers,
-    Query,
-    QueryAuthentication,
     TermsOf,
+    UnusableAccountError,
 )
 from gateway.ports.wire import (
     AnswerLostError,
@@ -39,18 +54,28 @@ from gateway.ports.wire import (
 )
 
 __all__ = [
+    "PLACE_WITHIN_S",
     "AccountSettings",
     "AnswerLostError",
+    "AskAuthentication",
+    "AskPayment",
+    "AskRefund",
     "Authenticate",
     "AuthenticationObservation",
     "Callback",
     "CallbackAnswer",
+    "CallbackReader",
     "CallbackRejectedError",
     "CallbackRequest",
+    "Calls",
     "CardNotFoundError",
+    "Command",
+    "Commands",
     "Declaration",
+    "NoSuchCommandError",
     "NotSentError",
     "Observation",
+    "Offer",
     "OpenResult",
     "OrderConflictError",
     "OverloadedError",
@@ -60,14 +85,17 @@ __all__ = [
     "PaymentObservation",
     "Provider",
     "Providers",
-    "Query",
-    "QueryAuthentication",
     "Reading",
     "Recorded",
     "Recording",
+    "Refund",
     "StoredCard",
+    "Table",
     "TermsOf",
     "Transport",
     "TransportError",
+    "UnusableAccountError",
     "UserFacts",
+    "bound",
+    "command_name",
 ]
