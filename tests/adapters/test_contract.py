@@ -26,10 +26,12 @@ from tests.adapters.contract import (
     Contract,
     Wire,
     a_payment,
-    a_query,
     an_authentication,
+    an_authentications_question,
+    callbacks_of,
+    do,
     is_unknown,
-    its_query,
+    its_question,
 )
 from tests.adapters.unionpay_case import MIDDLE, PSP, SIGNER_CN, UnionPayCase, a_notice, notification, signed, text_of
 
@@ -45,9 +47,9 @@ def an_adapter(now: datetime = LATER) -> Provider:
 
 
 @pytest.mark.parametrize("code", ["02", "10", "11", "37", "39", "99"])
-async def test_a_query_that_itself_failed_says_nothing_about_the_order(code: str) -> None:
+async def test_its_question_that_itself_failed_says_nothing_about_the_order(code: str) -> None:
     wire = Wire(lambda request: CASE._reply(request, code))
-    outcome = await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD))
+    outcome = await do(CASE.build(CASE.account(), wire), its_question(Scene.WITHHOLD))
     assert is_unknown(outcome, received=False)
     assert getattr(outcome, "channel_code", None) == code
 
@@ -55,12 +57,12 @@ async def test_a_query_that_itself_failed_says_nothing_about_the_order(code: str
 @pytest.mark.parametrize("code", ["72", "77"])
 async def test_a_card_that_is_not_opened_has_no_binding(code: str) -> None:
     wire = Wire(lambda request: CASE._reply(request, code))
-    assert isinstance(await CASE.build(CASE.account(), wire).query_authentication(its_query()), NotFound)
+    assert isinstance(await do(CASE.build(CASE.account(), wire), an_authentications_question()), NotFound)
 
 
 async def test_an_opening_without_a_token_is_unknown() -> None:
     wire = Wire(lambda request: CASE._reply(request, "00"))
-    assert isinstance(await CASE.build(CASE.account(), wire).authenticate(an_authentication()), Unknown)
+    assert isinstance(await do(CASE.build(CASE.account(), wire), an_authentication()), Unknown)
 
 
 async def test_a_message_with_separators_in_brackets_is_read() -> None:
@@ -68,7 +70,7 @@ async def test_a_message_with_separators_in_brackets_is_read() -> None:
         token = f"{{trId=1&token={AGREEMENT_NO}&tokenType=01}}"
         return CASE._reply(request, "00", respMsg="成功[a=b&c=d]", tokenPayData=token, reserved="{x=1&y=2}")
 
-    outcome = await CASE.build(CASE.account(), Wire(answer)).authenticate(an_authentication())
+    outcome = await do(CASE.build(CASE.account(), Wire(answer)), an_authentication())
     assert outcome == Authenticated(AGREEMENT_NO, "00")
 
 
@@ -96,7 +98,7 @@ def test_a_megabyte_of_brackets_is_read_in_no_time(pattern: str) -> None:
 async def test_a_quick_charge_without_a_token_is_declined_and_never_sent() -> None:
     wire = Wire(CASE.processing)
     payment = replace(a_payment(Scene.QUICK_CHARGE), agreement_no=None)
-    outcome = await CASE.build(CASE.account(), wire).pay(payment)
+    outcome = await do(CASE.build(CASE.account(), wire), payment)
     assert outcome == Declined(FailureCode.AGREEMENT_VOID)
     assert not wire.sent
 
@@ -105,40 +107,40 @@ async def test_a_quick_charge_without_a_token_is_declined_and_never_sent() -> No
 def test_a_certificate_of_the_psps_name_by_another_ca_is_not_believed(name: str) -> None:
     forger = identity(name, identity("Test middle", identity("Test root", None, LATER)))
     with pytest.raises(CallbackRejectedError):
-        an_adapter().read_callback(notification(a_notice(), by=forger))
+        callbacks_of(an_adapter()).read(notification(a_notice(), by=forger))
 
 
 def test_a_merchant_of_the_same_ca_whose_name_contains_the_psps_is_not_believed() -> None:
     neighbour = identity(f"041@Z2026@7772900{SIGNER_CN}", MIDDLE)
     with pytest.raises(CallbackRejectedError):
-        an_adapter().read_callback(notification(a_notice(), by=neighbour))
+        callbacks_of(an_adapter()).read(notification(a_notice(), by=neighbour))
 
 
 @pytest.mark.parametrize("now", [datetime(2025, 12, 31, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)])
 def test_a_certificate_is_believed_only_while_it_is_valid(now: datetime) -> None:
-    an_adapter().read_callback(notification(a_notice()))
+    callbacks_of(an_adapter()).read(notification(a_notice()))
     with pytest.raises(CallbackRejectedError):
-        an_adapter(now).read_callback(notification(a_notice()))
+        callbacks_of(an_adapter(now)).read(notification(a_notice()))
 
 
 async def test_an_expired_signer_is_not_believed_even_when_it_was_before() -> None:
     brief = identity(f"041@Z12@{SIGNER_CN}", MIDDLE, valid_until=LATER + timedelta(hours=1))
     times = [LATER, LATER + timedelta(hours=2)]
     adapter = UnionPay(CASE.account(), Wire(CASE.succeeded), lambda: times.pop(0))
-    adapter.read_callback(notification(a_notice(), by=brief))
+    callbacks_of(adapter).read(notification(a_notice(), by=brief))
     with pytest.raises(CallbackRejectedError):
-        adapter.read_callback(notification(a_notice(), by=brief))
+        callbacks_of(adapter).read(notification(a_notice(), by=brief))
 
 
 def test_what_our_own_address_mixed_into_a_callback_is_taken_out_before_verifying() -> None:
     genuine = notification(a_notice())
     mixed = replace(genuine, query="merchant=m1&x=%20y", body=genuine.body + b"&merchant=m1&x=+y")
-    assert an_adapter().read_callback(mixed) == an_adapter().read_callback(genuine)
+    assert callbacks_of(an_adapter()).read(mixed) == callbacks_of(an_adapter()).read(genuine)
 
 
 def test_a_callback_in_gbk_is_read() -> None:
     request = notification(a_notice() | {"encoding": "GBK"}, charset="gbk")
-    assert isinstance(an_adapter().read_callback(request).outcome, Succeeded)
+    assert isinstance(callbacks_of(an_adapter()).read(request).outcome, Succeeded)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_a_callback_in_gbk_is_read() -> None:
 )
 def test_a_signed_message_that_is_no_notification_of_success_is_not_read_as_one(change: dict[str, str]) -> None:
     try:
-        outcome = an_adapter().read_callback(notification(a_notice() | change)).outcome
+        outcome = callbacks_of(an_adapter()).read(notification(a_notice() | change)).outcome
     except CallbackRejectedError:
         return
     assert isinstance(outcome, Unknown)
@@ -165,34 +167,34 @@ UNREADABLE_AMOUNTS = [{"txnAmt": ""}, {"txnAmt": "12.5"}, {"txnAmt": "-1"}, {"cu
 
 @pytest.mark.parametrize("change", UNREADABLE_AMOUNTS)
 def test_a_notified_success_without_a_readable_amount_is_unknown(change: dict[str, str]) -> None:
-    assert is_unknown(an_adapter().read_callback(notification(a_notice() | change)).outcome, received=True)
+    assert is_unknown(callbacks_of(an_adapter()).read(notification(a_notice() | change)).outcome, received=True)
 
 
 @pytest.mark.parametrize("change", UNREADABLE_AMOUNTS)
 async def test_a_queried_success_without_a_readable_amount_is_unknown(change: dict[str, str]) -> None:
     paid = {"origRespCode": "00", "txnAmt": str(AMOUNT), "currencyCode": "156"} | change
     wire = Wire(lambda request: CASE._reply(request, "00", **paid))
-    assert is_unknown(await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD)), received=True)
+    assert is_unknown(await do(CASE.build(CASE.account(), wire), its_question(Scene.WITHHOLD)), received=True)
 
 
 @pytest.mark.parametrize("settlement", ["", "12.5", "-1", "0x10"])
 def test_a_notification_without_a_readable_settlement_makes_nothing_final(settlement: str) -> None:
     paid, refused = (a_notice(code=code) | {"settleAmt": settlement} for code in ("00", "64"))
-    assert isinstance(an_adapter().read_callback(notification(paid)).outcome, Processing)
+    assert isinstance(callbacks_of(an_adapter()).read(notification(paid)).outcome, Processing)
     # A refusal that somebody provoked with our order's number must not even keep the payment open for ever.
-    assert is_unknown(an_adapter().read_callback(notification(refused)).outcome, received=False)
+    assert is_unknown(callbacks_of(an_adapter()).read(notification(refused)).outcome, received=False)
 
 
 async def test_an_answer_for_another_merchant_is_unknown() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return CASE._reply(request, "00", merId="777290058110000", origRespCode="00", txnAmt=str(AMOUNT))
 
-    assert isinstance(await CASE.build(CASE.account(), Wire(answer)).query(a_query(Scene.WITHHOLD)), Unknown)
+    assert isinstance(await do(CASE.build(CASE.account(), Wire(answer)), its_question(Scene.WITHHOLD)), Unknown)
 
 
 async def test_an_answer_without_an_order_number_is_unknown() -> None:
     wire = Wire(lambda request: text_of(signed({"respCode": "00", "origRespCode": "00", "merId": "777290058110048"})))
-    assert isinstance(await CASE.build(CASE.account(), wire).query(a_query(Scene.WITHHOLD)), Unknown)
+    assert isinstance(await do(CASE.build(CASE.account(), wire), its_question(Scene.WITHHOLD)), Unknown)
 
 
 def broken(field: str, value: str | None) -> AccountSettings:
@@ -240,12 +242,12 @@ async def test_each_product_waits_for_an_answer_as_long_as_its_own_terms_say() -
     own = {Product.PAYMENT: OwnTerms(answer_timeout_s=7.0), Product.AUTHENTICATION: OwnTerms(answer_timeout_s=9.0)}
     wire = Wire(CASE.processing)
     adapter = CASE.build(replace(CASE.account(), terms=own), wire)
-    await adapter.pay(a_payment(Scene.WITHHOLD))
-    await adapter.query(a_query(Scene.WITHHOLD))
-    await adapter.authenticate(an_authentication())
-    await adapter.query_authentication(its_query())
+    await do(adapter, a_payment(Scene.WITHHOLD))
+    await do(adapter, its_question(Scene.WITHHOLD))
+    await do(adapter, an_authentication())
+    await do(adapter, an_authentications_question())
     assert [request.extensions["timeout"]["read"] for request in wire.sent] == [7.0, 7.0, 9.0, 9.0]
 
 
 def test_the_number_of_a_callback_is_ours() -> None:
-    assert an_adapter().read_callback(notification(a_notice())).number == NUMBER
+    assert callbacks_of(an_adapter()).read(notification(a_notice())).number == NUMBER

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.registry import declaration_of
+from adapters.registry import offer_of
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue import AuthenticationMode
@@ -81,7 +81,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     operators = Operators(
         changes=store,
         snapshots=watch,
-        declaration_of=declaration_of,
+        offer_of=offer_of,
         deliveries=nothing,
         anomalies=nothing,
         catalogue=lambda: watch.current,
@@ -116,6 +116,7 @@ async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
             "authentication": {"*": "none"},
             "authentication_fee": 0,
             "daily_total": 5_000,
+            "calls_at_once": None,
         }
     ]
     assert (await answered(await client.get("/v1/admin/merchants/other/channels")))["data"] == []
@@ -173,7 +174,11 @@ async def test_null_removes_the_daily_total_and_leaves_other_fields(client: Clie
         ({"on": "yes"}, "on", None),
         ({"daily_total": 0}, "daily_total", "must be at least 1"),
         ({"colour": "red"}, "colour", "is not known here; leave it out"),
-        ({"authentication": {"*": "silent"}}, "authentication", "allinpay cannot authenticate by silent"),
+        (
+            {"authentication": {"*": "silent"}},
+            "authentication",
+            "allinpay cannot authenticate by silent: it has no authenticate and no ask_authentication",
+        ),
         ({"authentication": {"XX": "none"}}, "authentication", "must have known bank codes and * only"),
     ],
 )
@@ -220,7 +225,7 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
 
 async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
     problem = await answered(await client.put(f"{CHANNEL}/rules/quick_charge/CMB", json={"fee": 7}), 422)
-    assert problem["errors"][0]["message"] == "is not one that allinpay can pay"
+    assert problem["errors"][0]["message"] == "allinpay cannot pay quick_charge, only withhold"
 
 
 async def test_the_whole_catalogue_is_shown_without_a_secret(client: Client) -> None:
