@@ -151,10 +151,8 @@ def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> dat
 
 def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
     """A binding that is heard late keeps its agreement, changes nothing else and is no anomaly."""
-    if intent.is_open:
-        heard = _end(intent, IntentState.DONE, now)
-    else:
-        heard = Heard(intent, moves_due=intent.state in _WATCHED)
+    late = Heard(intent, moves_due=intent.state in _WATCHED)
+    heard = _end(intent, IntentState.DONE, now) if intent.is_open else late
     return replace(heard, agreement_no=outcome.agreement_no)
 
 

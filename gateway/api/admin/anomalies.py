@@ -15,8 +15,8 @@ from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.ids import ANOMALY, IdError, read
 from gateway.domain.hearing import AnomalyKind
+from gateway.domain.ids import ANOMALY, IdError, read
 from gateway.objects.anomalies import anomaly_object
 
 __all__ = ["Anomalies", "AnomalyCalls"]

@@ -1,4 +1,4 @@
-"""What is due on payments, authentications and refunds: claimed by lease, per merchant, without waiting for anybody (SKIP LOCKED)."""
+"""What is due: claimed by lease, per merchant and noun, without waiting for anybody (SKIP LOCKED)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
