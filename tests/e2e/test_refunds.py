@@ -209,3 +209,34 @@ async def test_a_refund_that_nobody_asked_for_here_is_kept_and_acknowledged(worl
     finally:
         await world.sql("UPDATE intents SET number = substr(number, 2) WHERE number = 'x' || $1",
                         done["channel_order_no"])  # fmt: skip
+
+
+async def test_a_refund_that_stays_unknown_is_ended_by_the_payment_companys_written_word(
+    world: World, paid: Shown
+) -> None:
+    code = await world.code_of(world.app)
+    amount = 2000 + world.number()
+    await world.fault("unionpay", "late_final", amount, match={"operation": "refund"}, seconds=60)
+    taken = (await world.app.refund(paid, amount)).body
+    said = {"object_id": taken["id"], "by": "王芳", "note": "邮件 2026-03-05，附回单"}
+
+    async def record(**word: Any) -> Any:
+        return await world.admin("POST", f"/merchants/{code}/observations", said | word)
+
+    assert (await record(says="succeeded")).status == 422  # without the amount
+    assert (await record(says="succeeded", amount=amount, note=" ")).status == 422
+    answer = await record(says="succeeded", amount=amount, channel_transaction_no="20260305-1")
+    assert (answer.status, answer.body["status"], answer.body["channel_transaction_no"]) == (
+        200, "succeeded", "20260305-1",
+    )  # fmt: skip
+    back = await record(says="returned", return_reason="payee_account_abnormal")
+    assert (back.body["status"], back.body["returned"]) == ("returned", "payee_account_abnormal")
+    assert await left(world.app, paid) == paid["amount"]
+    assert [event["type"] for event in await world.app.told(taken["id"], 2)] == ["refund.succeeded", "refund.returned"]
+    rows = await world.sql("SELECT note FROM observations WHERE source = 'operator' ORDER BY observed_at")
+    assert [row["note"] for row in rows[-2:]] == ["王芳: 邮件 2026-03-05，附回单"] * 2
+    assert (await record(says="declined", failure_code="channel_refused", object_id=paid["id"])).status == 200
+    assert [event["type"] for event in await world.app.told(paid["id"], 2)][-1] == "payment.anomaly"
+    # Whose payment has an open anomaly that is not about the refund, nothing more goes back.
+    refused = await world.app.refund(paid, 1)
+    assert (refused.status, refused.body["code"]) == (409, "payment_has_anomaly")

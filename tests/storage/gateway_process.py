@@ -1,7 +1,7 @@
 """One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,7 @@ from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
 from gateway.flows.refund import RefundOpening
@@ -55,10 +56,17 @@ class Process:
     """What its clock says when it opens payments."""
 
     def __post_init__(self) -> None:
-        hand_over = self.handed_over.extend if self.delivers else None
-        self.database = database_on(self.engine)
+        self._speak_to(database_on(self.engine))
         if self.lost_commits:
-            self.database = LostCommitDatabase(self.database, self.lost_commits)
+            self._speak_to(LostCommitDatabase(self.database, self.lost_commits))
+
+    def witnessed_by(self, around: Callable[[Database], Database]) -> None:
+        """Speak to the database through another one."""
+        self._speak_to(around(self.database))
+
+    def _speak_to(self, database: Database) -> None:
+        hand_over = self.handed_over.extend if self.delivers else None
+        self.database = database
         self.opening = OpeningStore(
             self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now
         )
@@ -91,6 +99,12 @@ class Process:
     ) -> Recorded:
         """Record one word about the authentication that a payment needs."""
         return await self.books.record(card_observation(payment, outcome, source, at))
+
+    async def heard_of_refund(
+        self, refund: Refund, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
+    ) -> Recorded:
+        """Record one word about a refund."""
+        return await self.books.record(Observation(key_of(refund), source, outcome, at, uuid4()))
 
     async def goes_on(self, payment: Payment, at: datetime = NOW) -> Recorded:
         """Let a payment go on that waited for an authentication."""
