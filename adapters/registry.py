@@ -7,9 +7,9 @@ from typing import Protocol
 from adapters.account import AccountError
 from adapters.allinpay import Allinpay
 from adapters.unionpay import UnionPay
-from gateway.ports import AccountSettings, Declaration, Provider, Transport
+from gateway.ports import AccountSettings, Declaration, Offer, Provider, Table, Transport
 
-__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "declaration_of"]
+__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "offer_of"]
 
 Clock = Callable[[], datetime]
 
@@ -18,8 +18,9 @@ class ProviderClass(Protocol):
     """How every adapter is built: bound to one account, and to the clock for certificates' validity alone."""
 
     DECLARATION: Declaration
+    COMMANDS: Table
 
-    def __call__(self, account: AccountSettings, transport: Transport, clock: Clock) -> Provider:
+    def __call__(self, account: AccountSettings, transport: Transport, clock: Clock, /) -> Provider:
         """Check the account and bind to it. Raises AccountError."""
         ...
 
@@ -40,6 +41,7 @@ def build(account: AccountSettings, transport: Transport, clock: Clock = utc_now
     return provider(account, transport, clock)
 
 
-def declaration_of(provider_name: str) -> Declaration:
+def offer_of(provider_name: str) -> Offer:
     """What a protocol can do, without an account. Raises KeyError for an unknown name."""
-    return PROVIDERS[provider_name].DECLARATION
+    provider = PROVIDERS[provider_name]
+    return Offer(provider.DECLARATION, frozenset(provider.COMMANDS))

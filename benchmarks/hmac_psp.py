@@ -8,16 +8,13 @@ answer about another order. Protocol: JSON, `X-Signature` is the hex HMAC-SHA256
 import hashlib
 import hmac
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 import httpx
 import orjson
 
 from adapters.account import base_url, declared, secret
-from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import (
-    AuthenticationOutcome,
-    Declined,
     NotFound,
     NotSent,
     Outcome,
@@ -29,18 +26,14 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AccountSettings,
-    Authenticate,
-    Callback,
-    CallbackAnswer,
-    CallbackRejectedError,
-    CallbackRequest,
+    AskPayment,
     Declaration,
     NotSentError,
     Pay,
-    Query,
-    QueryAuthentication,
+    Table,
     Transport,
     TransportError,
+    bound,
 )
 
 __all__ = ["DECLARATION", "HmacPsp", "sign"]
@@ -50,9 +43,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 DECLARATION: Final = Declaration(
     provider="hmac",
     scenes=frozenset({Scene.WITHHOLD}),
-    has_callbacks=False,
     terms={Product.PAYMENT: Terms((5.0, 10.0, 30.0), NotFoundRule(answers=3, over_s=10.0), answer_timeout_s=10.0)},
-    authenticates_silently=False,
 )
 
 
@@ -64,10 +55,12 @@ def sign(key: bytes, body: bytes) -> str:
 class HmacPsp:
     """One merchant account. Settings: `url`. Secrets: `key`. Raises AccountError."""
 
-    DECLARATION = DECLARATION
+    DECLARATION: ClassVar[Declaration] = DECLARATION
 
     def __init__(self, account: AccountSettings, transport: Transport) -> None:
         self.declaration = declared(account, DECLARATION)
+        self.commands = bound(self, self.COMMANDS)
+        self.callbacks = None
         self._transport = transport
         self._pay_url, self._query_url = (httpx.URL(f"{base_url(account, 'url')}/{verb}") for verb in ("pay", "query"))
         self._key = secret(account, "key").encode()
@@ -77,7 +70,7 @@ class HmacPsp:
         card = command.card
         fields = {
             "order_no": command.number,
-            "time": _text(command.submitted_at),
+            "time": _text(command.told_at),
             "amount": command.amount,
             "card_no": card.card_no,
             "holder_name": card.holder_name,
@@ -88,25 +81,9 @@ class HmacPsp:
         }
         return await self._ask(self._pay_url, command.number, fields)
 
-    async def query(self, command: Query) -> Outcome:
+    async def ask_payment(self, command: AskPayment) -> Outcome:
         """Ask for an order."""
         return await self._ask(self._query_url, command.number, {"order_no": command.number})
-
-    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:
-        """Not part of this protocol; nothing is sent."""
-        return Declined(FailureCode.CARD_UNSUPPORTED, channel_message=f"{command.bank}: no authentication here")
-
-    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
-        """Not part of this protocol; nothing is sent."""
-        return NotFound(channel_message=f"{command.bank}: no authentication here")
-
-    def read_callback(self, request: CallbackRequest) -> Callback:
-        """Nobody calls back here."""
-        raise CallbackRejectedError(f"{request.method}: this PSP never calls back")
-
-    def answer_callback(self, accepted: bool) -> CallbackAnswer:
-        """Nobody calls back here."""
-        return CallbackAnswer(200 if accepted else 400, "text/plain", b"")
 
     async def _ask(self, url: httpx.URL, number: str, fields: dict[str, object]) -> Outcome:
         body = orjson.dumps(fields)
@@ -139,6 +116,8 @@ class HmacPsp:
         if state == "succeeded":
             return Succeeded(told["amount"], told["transaction_no"], channel_code="00")
         return NotFound() if state == "unknown order" else Processing(str(state))
+
+    COMMANDS: ClassVar[Table] = {Pay: pay, AskPayment: ask_payment}
 
 
 def _text(at: datetime) -> str:

@@ -17,16 +17,20 @@ Model = TypeVar("Model", bound=BaseModel)
 L = TypeVar("L", bound=Limits)
 
 
-def with_limits(kind: type[Limits], least: FieldInfo | None, prefix: str = "") -> Callable[[type[Model]], type[Model]]:
+def with_limits(
+    kind: type[Limits], least: FieldInfo | None, prefix: str = "", *, routed: bool = False
+) -> Callable[[type[Model]], type[Model]]:
     """A class decorator: the model has a field for each limit of this kind; null and absent are no limit.
 
     `least` is the bound below, as `Field(gt=0)`. Without it the model is an answer's, in which every limit is shown.
+    `routed`: only the limits that the router chooses by.
     """
 
     def add(model: type[Model]) -> type[Model]:
         fields: dict[str, Any] = {
             f"{prefix}{limit.name}": (int | None, ...) if least is None else (_taken(limit, least) | None, None)
             for limit in kind.each()
+            if limit.routed or not routed
         }
         return create_model(
             model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **fields
@@ -36,8 +40,8 @@ def with_limits(kind: type[Limits], least: FieldInfo | None, prefix: str = "") -
 
 
 def given(kind: type[L], model: BaseModel, prefix: str = "") -> L:
-    """The limits that a model was given."""
-    return kind(**{limit.name: getattr(model, f"{prefix}{limit.name}") for limit in kind.each()})
+    """The limits that a model was given; those that it has no field for are none."""
+    return kind(**{limit.name: getattr(model, f"{prefix}{limit.name}", None) for limit in kind.each()})
 
 
 def _taken(limit: About, least: FieldInfo) -> Any:

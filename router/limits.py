@@ -1,7 +1,7 @@
 """The limits of a rule and of a channel, each said once. They are carried whole from the catalogue file to the router.
 
-To add one: a field here, a row in the table of `router.rules`, a line in docs/catalogue.md. Files, the database, the
-admin API, `sluice catalogue show`, dry runs and decision records take their names from these fields.
+To add one: a field here, a row in the table of `router.rules` (where it is routed), a line in docs/catalogue.md. Files,
+the database, the admin API, `sluice catalogue show`, dry runs and decision records take their names from these fields.
 """
 
 from collections.abc import Mapping
@@ -10,27 +10,32 @@ from typing import Any, Final, Literal, Self
 
 from router.fees import MAX_FEN
 
-Unit = Literal["fen", "times"]
-MOST: Final[Mapping[Unit, int]] = {"fen": MAX_FEN, "times": 2**31 - 1}
+Unit = Literal["fen", "times", "calls"]
+MOST: Final[Mapping[Unit, int]] = {"fen": MAX_FEN, "times": 2**31 - 1, "calls": 10_000}
 """The largest limit that is taken, by its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of one limit. `shared`: it counts what other users did too, which is read only where it is set."""
+    """What is known of one limit.
+
+    `shared`: it counts what other users did too, which is read only where it is set. `routed`: the router chooses by
+    it; the others are carried along, and kept where calls are made.
+    """
 
     name: str
     unit: Unit
     text: str
     shared: bool
+    routed: bool
 
     @property
     def most(self) -> int:
         return MOST[self.unit]
 
 
-def _limit(unit: Unit, text: str, *, shared: bool = False) -> Any:
-    return field(default=None, metadata={"unit": unit, "text": text, "shared": shared})
+def _limit(unit: Unit, text: str, *, shared: bool = False, routed: bool = True) -> Any:
+    return field(default=None, metadata={"unit": unit, "text": text, "shared": shared, "routed": routed})
 
 
 class Limits:
@@ -84,6 +89,7 @@ class ChannelLimits(Limits):
     """The limits of one channel."""
 
     daily_total: int | None = _limit("fen", "the most of all users together in one business day", shared=True)
+    calls_at_once: int | None = _limit("calls", "the most calls to the PSP at once in each process", routed=False)
 
 
 NO_RULE_LIMITS: Final = RuleLimits()

@@ -1,4 +1,4 @@
-"""Allinpay TLT: `adapter` is the port's verbs and readings, `envelope` the signed GBK XML, `codes` the tables.
+"""Allinpay TLT: `adapter` is its commands and readings, `envelope` the signed GBK XML, `codes` the tables.
 
 Nothing here is used by another adapter.
 """

@@ -38,7 +38,6 @@ from adapters.allinpay.envelope import (
 )
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
-    AuthenticationOutcome,
     Declined,
     NotFound,
     NotSent,
@@ -51,18 +50,14 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AccountSettings,
-    Authenticate,
-    Callback,
-    CallbackAnswer,
-    CallbackRejectedError,
-    CallbackRequest,
+    AskPayment,
     Declaration,
     NotSentError,
     Pay,
-    Query,
-    QueryAuthentication,
+    Table,
     Transport,
     TransportError,
+    bound,
 )
 
 __all__ = ["Allinpay"]
@@ -74,7 +69,6 @@ BEIJING: Final = timezone(timedelta(hours=8))
 _DECLARATION: Final = Declaration(
     provider="allinpay",
     scenes=frozenset({Scene.WITHHOLD}),
-    has_callbacks=False,
     terms={
         Product.PAYMENT: Terms(
             poll_gaps_s=(300.0,),  # "query about 5 min later, repeatedly" (H)
@@ -87,7 +81,6 @@ _DECLARATION: Final = Declaration(
             answer_timeout_s=60.0,
         )
     },
-    authenticates_silently=False,
     identity=frozenset({"merchant_id"}),
 )
 
@@ -116,6 +109,8 @@ class Allinpay:
         clock: Callable[[], datetime] | None = None,  # noqa: ARG002  every adapter is built alike
     ) -> None:
         self.declaration = declared(account, _DECLARATION)
+        self.commands = bound(self, self.COMMANDS)
+        self.callbacks = None
         self._transport = transport
         self._url = httpx.URL(base_url(account, "url"))
         self._merchant_id = _writable(account, "merchant_id", setting(account, "merchant_id"))
@@ -139,7 +134,7 @@ class Allinpay:
         answer = await self._exchange(command.number, body)
         return self._read_pay(answer) if isinstance(answer, Element) else answer
 
-    async def query(self, command: Query) -> Outcome:
+    async def ask_payment(self, command: AskPayment) -> Outcome:
         """Ask for a collect (200004). A query has a number of its own, made from the order's and the tries so far."""
         req_sn = f"{command.number}Q{command.tries}"
         assert len(req_sn) <= MAX_REQ_SN
@@ -148,29 +143,13 @@ class Allinpay:
         answer = await self._exchange(req_sn, self._sealed(QUERY, QUERY_VERSION, req_sn, asked))
         return self._read_query(answer, command.number) if isinstance(answer, Element) else answer
 
-    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:  # noqa: ARG002
-        """Never: 100011 takes the card's elements with each payment and knows no agreement."""
-        return Declined(F.CARD_UNSUPPORTED)
-
-    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:  # noqa: ARG002
-        """Never: nothing is bound here."""
-        return Declined(F.CARD_UNSUPPORTED)
-
-    def read_callback(self, request: CallbackRequest) -> Callback:  # noqa: ARG002
-        """Always raises CallbackRejectedError: TLT has no callback for collects."""
-        raise CallbackRejectedError("allinpay sends no callbacks")
-
-    def answer_callback(self, accepted: bool) -> CallbackAnswer:  # noqa: ARG002
-        """Whoever calls is not the PSP."""
-        return CallbackAnswer(404, "text/plain", b"")
-
     def _trans(self, command: Pay) -> str:
         card = command.card
         return node(
             "TRANS",
             BUSINESS_CODE=self._business_code,
             MERCHANT_ID=self._merchant_id,
-            SUBMIT_TIME=command.submitted_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S"),
+            SUBMIT_TIME=command.told_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S"),
             BANK_CODE=BANKS[command.bank],
             ACCOUNT_TYPE="00",
             ACCOUNT_NO=card.card_no,
@@ -262,6 +241,8 @@ class Allinpay:
             return Declined(failure, code, message)
         # It spoke of our order: whatever it meant, a later 1002 proves nothing.
         return Unknown("a code without a meaning", code, message, received=True)
+
+    COMMANDS: ClassVar[Table] = {Pay: pay, AskPayment: ask_payment}
 
 
 def _time(text: str | None) -> datetime | None:

@@ -5,10 +5,23 @@ from typing import Final
 
 from gateway.domain.failures import FailureCode as F
 
-__all__ = ["DECLINES", "NOT_OPENED", "NO_SUCH_ORDER", "OK", "OPEN_ORDER", "SMS_WANTED", "SUCCESSES"]
+__all__ = [
+    "DECLINES",
+    "NOT_OPENED",
+    "NO_SUCH_ORDER",
+    "OK",
+    "OPEN_ORDER",
+    "REFUND_DECLINES",
+    "SMS_WANTED",
+    "SUCCESSES",
+    "Declines",
+]
 
-# The table's failures, as categories that PSPs have in common:
-DECLINES: Final[Mapping[str, F]] = {
+Declines = Mapping[str, F]
+"""respCode → why it was refused for good."""
+
+# The table's failures of payments and openings, as categories that PSPs have in common:
+DECLINES: Final[Declines] = {
     "01": F.CHANNEL_REFUSED,  # failed, no reason given
     "02": F.CHANNEL_UNAVAILABLE,  # system closed
     "10": F.CHANNEL_REFUSED,  # format
@@ -43,11 +56,34 @@ DECLINES: Final[Mapping[str, F]] = {
     "80": F.AGREEMENT_VOID,  # token expired
     "99": F.CHANNEL_REFUSED,  # generic
 }
+
+# Of refunds. "Else failed" (H) holds for them, too, but a refund brings no card, no binding and no code of the payer's:
+# a code about those is a refusal of ours and nobody's fault, and must neither void an agreement nor count against the
+# payer. The card's own state is told as it is. Which codes refunds are really answered with is not public.
+REFUND_DECLINES: Final[Declines] = {
+    **dict.fromkeys(("01", "10", "11", "13", "14", "31", "32", "99"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("40", "65", "66", "67", "69", "71", "72", "76", "77", "79", "80"), F.CHANNEL_REFUSED),
+    # Beside the texts of the demo pages (H) stand these codes (L). Each says that this refund was not done:
+    "35": F.CHANNEL_REFUSED,  # 2040004: no such payment, or not in a state to be refunded
+    "36": F.CHANNEL_REFUSED,  # 2050004: differs from the payment: more than is left, or another business
+    "45": F.CHANNEL_REFUSED,  # 2050002: the payment was undone or refunded already, by somebody else
+    "02": F.CHANNEL_UNAVAILABLE,
+    "39": F.CHANNEL_UNAVAILABLE,
+    "37": F.CHANNEL_UNAVAILABLE,  # we asked too often
+    "33": F.CHANNEL_LIMIT_EXCEEDED,
+    **dict.fromkeys(("30", "38", "60", "78"), F.RISK_REJECTED),
+    "61": F.CARD_INVALID,
+    "62": F.CARD_UNSUPPORTED,
+    "63": F.CARD_FROZEN,
+    "64": F.MERCHANT_BALANCE_SHORT,  # what a refund is paid from (L)
+    "68": F.CARD_UNSUPPORTED,
+    "73": F.CARD_EXPIRED,
+}
 OK: Final = "00"
 SUCCESSES: Final = frozenset({OK, "A6"})  # A6: success with a defect
 OPEN_ORDER: Final = frozenset({"03", "04", "05", "70"})
 NO_SUCH_ORDER: Final = "34"
 NOT_OPENED: Final = frozenset({NO_SUCH_ORDER, "72", "77"})
 SMS_WANTED: Final = "71"
-# In no set on purpose, hence Unknown: 12 duplicate; 42, 74, 75, where money moved; 35, 36, 41, 45, 98, which answer
-# other transactions than ours.
+# In no set on purpose, hence Unknown: 12 duplicate; 42, 74, 75, where money moved; 41, 98, which answer other
+# transactions than ours, and to payments 35, 36 and 45, which answer refunds.

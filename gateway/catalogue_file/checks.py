@@ -6,11 +6,11 @@ from typing import Protocol
 import httpx
 
 from adapters.account import account_settings
-from adapters.registry import PROVIDERS, AccountError, build, declaration_of
+from adapters.registry import PROVIDERS, AccountError, build, offer_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK
-from gateway.domain.catalogue_content import AccountContent, can_authenticate, key_hash_of
+from gateway.domain.catalogue_content import AccountContent, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import Declaration, NotSentError
@@ -29,7 +29,7 @@ def is_sample_key(key_hash: bytes) -> bool:
 
 def account_content(shape: AccountShape) -> AccountContent:
     """An account without its shape. Its provider must be known."""
-    declaration = declaration_of(shape.provider)
+    declaration = offer_of(shape.provider).declaration
     return AccountContent(
         code=shape.code,
         provider=shape.provider,
@@ -169,8 +169,8 @@ def _channel_problems(path: str, merchant: MerchantShape) -> Problems:
                 yield f"{here}.authentication.{bank}: {bank} is not a bank code"
             if account is None or account.provider not in PROVIDERS:
                 continue
-            if not can_authenticate(mode, silently=declaration_of(account.provider).authenticates_silently):
-                yield f"{here}.authentication.{bank}: {account.provider} cannot authenticate by {mode}"
+            if why := offer_of(account.provider).why_not_authenticate(mode):
+                yield f"{here}.authentication.{bank}: {why}"
 
 
 def _window_problems(path: str, merchant: MerchantShape) -> Problems:
@@ -220,10 +220,10 @@ def _scene_problems(
     account = accounts.get(channel.account)
     if account is None or account.provider not in PROVIDERS:
         return
-    can = declaration_of(account.provider).scenes
+    offer = offer_of(account.provider)
     for number, scene in enumerate(rule.scenes):
-        if scene not in can:
-            yield f"{path}.scenes[{number}]: {account.provider} cannot pay {scene}, only {', '.join(sorted(can))}"
+        if why := offer.why_not_pay(scene):
+            yield f"{path}.scenes[{number}]: {why}"
 
 
 def _unknown(name: str, what: str, known: Iterable[str]) -> str:

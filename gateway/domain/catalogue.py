@@ -184,6 +184,11 @@ class Catalogue:
         """Whether a limit is configured that counts what others did too (per channel over all users, per card)."""
         return merchant_id in self._with_totals
 
+    def calls_at_once(self, merchant_id: UUID, channel: str) -> int | None:
+        """How many calls a channel carries at once; None: no limit, also for a channel that is not there."""
+        found = self.channels.get((merchant_id, channel))
+        return found.limits.calls_at_once if found else None
+
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
         """The endpoints that an event of this app and type goes to."""
         return [e for e in self.endpoints.get(merchant_id, ()) if e.wants(app, event_type)]

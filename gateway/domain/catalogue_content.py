@@ -25,14 +25,6 @@ def key_hash_of(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
-def can_authenticate(mode: AuthenticationMode, *, silently: bool) -> bool:
-    """Whether a provider can authenticate this way; `silently` is what its declaration says.
-
-    Signing by SMS is not part of the adapters' port yet, so no provider can do it.
-    """
-    return mode is AuthenticationMode.NONE or (mode is AuthenticationMode.SILENT and silently)
-
-
 @dataclass(frozen=True, slots=True)
 class KeyContent:
     """An API key of an app."""

@@ -7,8 +7,8 @@ from uuid import UUID
 from gateway.domain.events import RecordedDelivery
 from gateway.domain.failures import Failure
 from gateway.domain.intents import Verb
-from gateway.domain.statuses import Status
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
 
 __all__ = [
     "AnomalyFound",

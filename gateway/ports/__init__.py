@@ -1,4 +1,4 @@
-"""What the flows need from outside: PSP adapters (`providers`), the wire (`wire`), the books (`books`)."""
+"""What the flows need from outside: PSPs (`commands`, `providers`), the wire (`wire`), the books (`books`)."""
 
 from gateway.ports.books import (
     AmountExceedsRestError,
@@ -18,20 +18,35 @@ from gateway.ports.books import (
     StoredCard,
     UserFacts,
 )
-from gateway.ports.providers import (
-    AccountSettings,
+from gateway.ports.commands import (
+    AskAuthentication,
+    AskPayment,
+    AskRefund,
     Authenticate,
+    Command,
+    Commands,
+    Pay,
+    Refund,
+    Table,
+    bound,
+    command_name,
+)
+from gateway.ports.providers import (
+    PLACE_WITHIN_S,
+    AccountSettings,
     Callback,
     CallbackAnswer,
+    CallbackReader,
     CallbackRejectedError,
     CallbackRequest,
+    Calls,
     Declaration,
-    Pay,
+    NoSuchCommandError,
+    Offer,
     Provider,
     Providers,
-    Query,
-    QueryAuthentication,
     TermsOf,
+    UnusableAccountError,
 )
 from gateway.ports.wire import (
     AnswerLostError,
@@ -41,20 +56,30 @@ from gateway.ports.wire import (
 )
 
 __all__ = [
+    "PLACE_WITHIN_S",
     "AccountSettings",
     "AmountExceedsRestError",
     "AnswerLostError",
+    "AskAuthentication",
+    "AskPayment",
+    "AskRefund",
     "Authenticate",
     "Callback",
     "CallbackAnswer",
+    "CallbackReader",
     "CallbackRejectedError",
     "CallbackRequest",
+    "Calls",
     "CardNotFoundError",
+    "Command",
+    "Commands",
     "Declaration",
     "GoOn",
     "IntentKey",
+    "NoSuchCommandError",
     "NotSentError",
     "Observation",
+    "Offer",
     "OpenResult",
     "OrderConflictError",
     "OverloadedError",
@@ -63,15 +88,18 @@ __all__ = [
     "PaymentNotRefundableError",
     "Provider",
     "Providers",
-    "Query",
-    "QueryAuthentication",
     "Reading",
     "Recorded",
     "Recording",
+    "Refund",
     "RefundResult",
     "StoredCard",
+    "Table",
     "TermsOf",
     "Transport",
     "TransportError",
+    "UnusableAccountError",
     "UserFacts",
+    "bound",
+    "command_name",
 ]

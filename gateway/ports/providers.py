@@ -1,108 +1,128 @@
-"""PSP adapters as the flows see them: commands, what an adapter declares, callbacks, and the port itself.
+"""PSP adapters as the flows see them: what an adapter declares, its callbacks, the port itself, and calling it.
 
-CallbackRejectedError     a callback that is not this account's PSP's word
+LookupError
+├── UnusableAccountError   (a KeyError) an account whose adapter could never be built
+└── NoSuchCommandError     a command that the account's provider cannot do: routing must not get there
+CallbackRejectedError      a callback that is not this account's PSP's word
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from gateway.domain.cards import CardElements
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product, Terms
+from gateway.ports.commands import (
+    AskAuthentication,
+    AskPayment,
+    Authenticate,
+    Command,
+    Commands,
+    Pay,
+    command_name,
+)
 
 __all__ = [
+    "PLACE_WITHIN_S",
     "AccountSettings",
-    "Authenticate",
     "Callback",
     "CallbackAnswer",
+    "CallbackReader",
     "CallbackRejectedError",
     "CallbackRequest",
+    "Calls",
     "Declaration",
-    "Pay",
+    "NoSuchCommandError",
+    "Offer",
     "Provider",
     "Providers",
-    "Query",
-    "QueryAuthentication",
     "TermsOf",
+    "UnusableAccountError",
 ]
+
+O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+
+PLACE_WITHIN_S = 5.0
+"""How long a call waits for its place on a full channel, unless it says otherwise."""
 
 
 class CallbackRejectedError(Exception):
     """A callback that must not be believed: unsigned, altered, of another account, or unreadable."""
 
 
+class UnusableAccountError(KeyError):
+    """The account is not in the catalogue in force, or its adapter could never be built."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def __str__(self) -> str:
+        return f"account {self.account} has no adapter: it is not in the catalogue, or its settings cannot be used"
+
+
+class NoSuchCommandError(LookupError):
+    """A bug: the provider cannot do this, and whoever chose the account should have known."""
+
+    def __init__(self, account: str, provider: str, kind: type[Command[Any]]) -> None:
+        super().__init__(f"account {account}: {provider} has no {command_name(kind)}")
+        self.account, self.kind = account, kind
+
+
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What one wire protocol can do, said by its adapter; an account's contract may say other terms."""
+    """What the commands of a wire protocol do not say by themselves; an account's contract may say other terms."""
 
     provider: str
     """The catalogue's name of the protocol: `unionpay`, `allinpay`."""
     scenes: frozenset[Scene]
     """Scenes it can pay."""
-    has_callbacks: bool
     terms: Mapping[Product, Terms]
     """Of each product that it has."""
-    authenticates_silently: bool
     identity: frozenset[str] = field(default_factory=frozenset)
     """Names of the settings that say whose account it is, such as the merchant number: they never change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Authenticate:
-    """Bind a card to an account without the user (静默鉴权). `number` is 32 hex digits, new for every try."""
+class Offer:
+    """What a provider can do, known without an account: the catalogue is checked by it."""
 
-    number: str
-    submitted_at: datetime
-    bank: str
-    card: CardElements
-    notify_url: str
+    declaration: Declaration
+    commands: frozenset[type[Command[Any]]]
 
+    @property
+    def provider(self) -> str:
+        """The catalogue's name of the protocol."""
+        return self.declaration.provider
 
-@dataclass(frozen=True, slots=True)
-class QueryAuthentication:
-    """Ask what became of an `Authenticate` whose answer was lost: same number, time and card."""
+    def why_not_pay(self, scene: Scene) -> str | None:
+        """Why a rule of this scene cannot lead here; None: it can."""
+        missing = self._missing(Pay, AskPayment)
+        if missing:
+            return f"{self.provider} cannot pay: it has no {missing}"
+        if scene not in self.declaration.scenes:
+            return f"{self.provider} cannot pay {scene}, only {', '.join(sorted(self.declaration.scenes))}"
+        return None
 
-    number: str
-    submitted_at: datetime
-    bank: str
-    card: CardElements
+    def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
+        """Why a channel here cannot authenticate cards this way; None: it can.
 
+        No command sends or confirms an SMS code yet, so no provider can sign by SMS.
+        """
+        if mode is AuthenticationMode.NONE:
+            return None
+        why = f"{self.provider} cannot authenticate by {mode}"
+        if mode is not AuthenticationMode.SILENT:
+            return f"{why}: there is no command for it yet"
+        missing = self._missing(Authenticate, AskAuthentication)
+        return f"{why}: it has no {missing}" if missing else None
 
-@dataclass(frozen=True, slots=True)
-class Pay:
-    """Submit an attempt once. `number` is the attempt's 32 hex digits, the order number at the PSP."""
-
-    number: str
-    submitted_at: datetime
-    scene: Scene
-    amount: int
-    bank: str
-    card: CardElements
-    agreement_no: str | None
-    user_id: str
-    description: str
-    notify_url: str
-
-    def __repr__(self) -> str:
-        return f"Pay({self.number}, {self.scene}, {self.amount})"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Ask what became of an attempt: the same number and submission time as it was sent with.
-
-    `tries` is how many times it was asked before, for protocols whose queries carry a number of their own.
-    """
-
-    number: str
-    submitted_at: datetime
-    scene: Scene
-    amount: int
-    tries: int = 0
+    def _missing(self, *kinds: type[Command[Any]]) -> str:
+        return " and no ".join(command_name(kind) for kind in kinds if kind not in self.commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +137,13 @@ class CallbackRequest:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback that was verified: which attempt (our 32 hex digits) and what the PSP says of it."""
+    """A callback that was verified: which order at the PSP, what was done there, and what the PSP says of it.
+
+    `verb` tells a refund's notice from a payment's: neither can be read as the other, whatever number it carries.
+    """
 
     number: str
+    verb: Verb
     outcome: Outcome
 
 
@@ -132,36 +156,37 @@ class CallbackAnswer:
     body: bytes
 
 
-class Provider(Protocol):
-    """A PSP adapter, bound to one account. Reads and writes the wire; keeps nothing, decides nothing.
+class CallbackReader(Protocol):
+    """The callbacks of one account."""
 
-    Its calls never raise for what a PSP or the network does: that is what the outcomes are for.
-    """
-
-    declaration: Declaration
-
-    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:
-        """Bind the card silently. Exactly one request."""
-        ...
-
-    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
-        """Ask for the binding; NotFound when the PSP knows none."""
-        ...
-
-    async def pay(self, command: Pay) -> Outcome:
-        """Submit the attempt. Exactly one request."""
-        ...
-
-    async def query(self, command: Query) -> Outcome:
-        """Ask for the attempt's state; NotFound when the PSP has no such order."""
-        ...
-
-    def read_callback(self, request: CallbackRequest) -> Callback:
+    def read(self, request: CallbackRequest) -> Callback:
         """Verify and read a callback. Raises CallbackRejectedError."""
         ...
 
-    def answer_callback(self, accepted: bool) -> CallbackAnswer:
+    def answer(self, accepted: bool) -> CallbackAnswer:
         """The answer this PSP expects: accepted (it need not send again) or rejected."""
+        ...
+
+
+class Provider(Protocol):
+    """A PSP adapter, bound to one account. Reads and writes the wire; keeps nothing, decides nothing.
+
+    Its functions never raise for what a PSP or the network does: that is what the outcomes are for.
+    """
+
+    @property
+    def declaration(self) -> Declaration:
+        """Under what the account's contract says otherwise."""
+        ...
+
+    @property
+    def commands(self) -> Commands:
+        """What it can do."""
+        ...
+
+    @property
+    def callbacks(self) -> CallbackReader | None:
+        """None: this PSP sends none."""
         ...
 
 
@@ -190,9 +215,23 @@ class Providers(Protocol):
     """The accounts of the catalogue in force, each with its adapter."""
 
     def provider(self, merchant_id: UUID, account: str) -> Provider:
-        """The adapter bound to an account."""
+        """The adapter bound to an account. Raises UnusableAccountError."""
         ...
 
     def notify_url(self, merchant_id: UUID, account: str) -> str:
         """Where the account's PSP sends its callbacks."""
+        ...
+
+
+class Calls(Protocol):
+    """The one place that calls providers: it measures, keeps each channel's places, and guards the requests."""
+
+    async def __call__(
+        self, merchant_id: UUID, channel: str, account: str, command: Command[O], within_s: float = PLACE_WITHIN_S
+    ) -> O:
+        """Give the command to the account's adapter and answer with its outcome.
+
+        A full channel lets it wait for its place no longer than `within_s`; then it is `NotSent(ours=True)`.
+        An adapter that raises or sends too often is `Unknown`. Raises UnusableAccountError, NoSuchCommandError.
+        """
         ...

@@ -17,18 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import declaration_of
+from adapters.registry import offer_of
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
+from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
+from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.running_tasks import RunningTasks
@@ -137,7 +139,7 @@ async def system(
 
         catalogue_store = CatalogueStore(engine, keys.ring)
         watch = CatalogueWatch(catalogue_store)
-        sending = retry_not_sent(transport)
+        sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base
         providers = (
             AdapterProviders(sending, callback_base, build_provider)
@@ -169,7 +171,8 @@ async def system(
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
         observations = ObservationMaker(utc_now, uuid7)
-        submission = Submission(providers, books, observations)
+        calls = ProviderCalls(providers, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel))
+        submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
         reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
@@ -212,9 +215,10 @@ async def system(
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
-                declaration_of=declaration_of,
+                offer_of=offer_of,
                 deliveries=deliveries,
                 anomalies=AnomalyStore(database),
+                words=OperatorWord(due, books, observations),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

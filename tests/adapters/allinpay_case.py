@@ -1,6 +1,8 @@
 """Allinpay TLT as the contract suite meets it: its own reader (lxml) and signer of AIPG messages."""
 
 import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import httpx
 from cryptography.hazmat.primitives import hashes
@@ -11,9 +13,9 @@ from adapters.allinpay import Allinpay
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import NotFound, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, Provider, Transport
+from gateway.ports import AccountSettings, AskPayment, Command, Pay
 from tests.adapters.certificates import Identity, identity
-from tests.adapters.contract import AMOUNT, LATER, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
+from tests.adapters.contract import AMOUNT, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
 
 URL = "http://tlt.example.com/aipg/ProcessServlet"
 SIGNED_MSG = re.compile(rb"<SIGNED_MSG>([0-9a-f]+)</SIGNED_MSG>")
@@ -99,11 +101,13 @@ def field(request: httpx.Request, path: str) -> str:
 class AllinpayCase(Case):
     """One TLT merchant and the platform it talks to."""
 
+    adapter = Allinpay
     scenes = (Scene.WITHHOLD,)
-    pay_codes = TO_PAY
-    query_codes = TO_A_QUERY
+    codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {Pay: TO_PAY, AskPayment: TO_A_QUERY}
     unmapped_code = "3998"
-    failed_query_codes = frozenset({"1000", "1001", "2002", "2006"})
+    not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
+        AskPayment: frozenset({"1000", "1001", "2002", "2006"})
+    }
     charset = "gbk"
     wrong_charset = "utf-8"
 
@@ -118,9 +122,6 @@ class AllinpayCase(Case):
                 "psp_certificate": PSP.pem,
             },
         )
-
-    def build(self, account: AccountSettings, transport: Transport) -> Provider:
-        return Allinpay(account, transport, lambda: LATER)
 
     def read(self, request: httpx.Request) -> OnTheWire:
         before, signature, after = SIGNED_MSG.split(request.content)

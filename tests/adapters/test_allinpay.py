@@ -15,7 +15,7 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
-from gateway.ports import CallbackRejectedError, CallbackRequest, Provider
+from gateway.ports import AskPayment, Pay, Provider
 from tests.adapters.allinpay_case import SIGNED_MSG, URL, AllinpayCase, field, signed
 from tests.adapters.contract import (
     AMOUNT,
@@ -27,10 +27,9 @@ from tests.adapters.contract import (
     Psp,
     Wire,
     a_payment,
-    a_query,
-    an_authentication,
+    do,
     is_unknown,
-    its_query,
+    its_question,
 )
 
 CASE = AllinpayCase()
@@ -46,11 +45,11 @@ def adapter(psp: Psp = CASE.processing) -> tuple[Provider, Wire]:
 
 
 async def queried(psp: Psp) -> Outcome:
-    return await adapter(psp)[0].query(a_query(Scene.WITHHOLD))
+    return await do(adapter(psp)[0], its_question(Scene.WITHHOLD))
 
 
 async def paid(psp: Psp) -> Outcome:
-    return await adapter(psp)[0].pay(a_payment(Scene.WITHHOLD))
+    return await do(adapter(psp)[0], a_payment(Scene.WITHHOLD))
 
 
 # What goes out
@@ -58,7 +57,7 @@ async def paid(psp: Psp) -> Outcome:
 
 async def test_a_collect_is_this_xml() -> None:
     provider, wire = adapter()
-    await provider.pay(a_payment(Scene.WITHHOLD))
+    await do(provider, a_payment(Scene.WITHHOLD))
     assert SIGNED_MSG.sub(b"", wire.sent[0].content).decode("gbk") == (
         '<?xml version="1.0" encoding="GBK"?><AIPG><INFO><TRX_CODE>100011</TRX_CODE><VERSION>03</VERSION>'
         "<DATA_TYPE>2</DATA_TYPE><LEVEL>5</LEVEL><USER_NAME>10000000000000104</USER_NAME>"
@@ -73,9 +72,9 @@ async def test_a_collect_is_this_xml() -> None:
     assert str(wire.sent[0].url) == f"{URL}?MERCHANT_ID=100000000000001&REQ_SN={NUMBER}"
 
 
-async def test_a_query_is_this_xml() -> None:
+async def test_its_question_is_this_xml() -> None:
     provider, wire = adapter()
-    await provider.query(a_query(Scene.WITHHOLD, tries=3))
+    await do(provider, its_question(Scene.WITHHOLD, tries=3))
     assert SIGNED_MSG.sub(b"", wire.sent[0].content).decode("gbk") == (
         '<?xml version="1.0" encoding="GBK"?><AIPG><INFO><TRX_CODE>200004</TRX_CODE><VERSION>04</VERSION>'
         "<DATA_TYPE>2</DATA_TYPE><LEVEL>5</LEVEL><USER_NAME>10000000000000104</USER_NAME>"
@@ -89,7 +88,7 @@ async def test_a_query_is_this_xml() -> None:
 async def test_every_query_of_an_order_has_a_number_of_its_own_within_forty_characters() -> None:
     provider, wire = adapter()
     for tries in (0, 1, 9, 10, 9_999_999):
-        await provider.query(a_query(Scene.WITHHOLD, tries))
+        await do(provider, its_question(Scene.WITHHOLD, tries))
     numbers = [field(request, "INFO/REQ_SN") for request in wire.sent]
     assert len({NUMBER, *numbers}) == 6
     assert max(map(len, numbers)) <= 40
@@ -99,7 +98,7 @@ async def test_every_query_of_an_order_has_a_number_of_its_own_within_forty_char
 async def test_a_name_that_gbk_can_write_arrives_as_it_is(name: str) -> None:
     provider, wire = adapter()
     payment = replace(a_payment(Scene.WITHHOLD), card=replace(CARD, holder_name=name))
-    assert isinstance(await provider.pay(payment), Processing)
+    assert isinstance(await do(provider, payment), Processing)
     assert field(wire.sent[0], "TRANS/ACCOUNT_NAME") == name
     assert CASE.read(wire.sent[0]) == OnTheWire(NUMBER, AMOUNT)
 
@@ -107,7 +106,7 @@ async def test_a_name_that_gbk_can_write_arrives_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", ["王一䶮", "𠮷野", "张\x00三", "\ud800"])
 async def test_a_name_that_gbk_cannot_write_is_declined_and_nothing_is_sent(name: str) -> None:
     provider, wire = adapter()
-    outcome = await provider.pay(replace(a_payment(Scene.WITHHOLD), card=replace(CARD, holder_name=name)))
+    outcome = await do(provider, replace(a_payment(Scene.WITHHOLD), card=replace(CARD, holder_name=name)))
     assert isinstance(outcome, Declined)
     assert outcome.code is F.CARD_UNSUPPORTED
     assert name not in repr(outcome)
@@ -116,37 +115,27 @@ async def test_a_name_that_gbk_cannot_write_is_declined_and_nothing_is_sent(name
 
 async def test_a_strange_user_id_costs_no_payment() -> None:
     provider, wire = adapter()
-    assert isinstance(await provider.pay(replace(a_payment(Scene.WITHHOLD), user_id="用户😀\x01")), Processing)
+    assert isinstance(await do(provider, replace(a_payment(Scene.WITHHOLD), user_id="用户😀\x01")), Processing)
     assert field(wire.sent[0], "TRANS/CUST_USERID") == "用户??"
 
 
 async def test_a_bank_without_a_code_here_or_another_scene_is_declined_and_nothing_is_sent() -> None:
     provider, wire = adapter()
     for payment in (replace(a_payment(Scene.WITHHOLD), bank="BJBANK"), a_payment(Scene.QUICK_CHARGE)):
-        assert await provider.pay(payment) == Declined(F.CARD_UNSUPPORTED)
+        assert await do(provider, payment) == Declined(F.CARD_UNSUPPORTED)
     assert wire.sent == []
 
 
-async def test_nothing_is_authenticated_here() -> None:
-    provider, wire = adapter()
-    assert await provider.authenticate(an_authentication()) == Declined(F.CARD_UNSUPPORTED)
-    assert await provider.query_authentication(its_query()) == Declined(F.CARD_UNSUPPORTED)
-    assert wire.sent == []
-    assert not provider.declaration.authenticates_silently
-
-
-def test_no_callback_is_believed() -> None:
+def test_it_collects_and_is_asked_and_nothing_else() -> None:
     provider, _ = adapter()
-    with pytest.raises(CallbackRejectedError):
-        provider.read_callback(CallbackRequest("POST", "", {}, signed("<AIPG>@</AIPG>").content))
-    assert not provider.declaration.has_callbacks
-    assert provider.answer_callback(accepted=False).status == 404
+    assert set(provider.commands) == {Pay, AskPayment}
+    assert provider.callbacks is None
 
 
 # What comes back
 
 
-async def test_a_query_tells_amount_and_time_and_the_words_of_a_refusal() -> None:
+async def test_its_question_tells_amount_and_time_and_the_words_of_a_refusal() -> None:
     assert await queried(CASE.succeeded) == Succeeded(
         AMOUNT, channel_finished_at=datetime(2026, 3, 1, 16, 31, tzinfo=UTC), channel_code="0000"
     )
@@ -160,7 +149,7 @@ async def test_a_refusal_in_the_head_of_a_submission_reads_by_the_same_table() -
 
 
 @pytest.mark.parametrize("code", ["3044", "3050"])
-async def test_a_refusal_that_may_hide_moved_money_is_believed_only_from_a_query(code: str) -> None:
+async def test_a_refusal_that_may_hide_moved_money_is_believed_only_from_its_question(code: str) -> None:
     assert isinstance(await paid(lambda request: CASE.answer(request, code)), Unknown)
     assert isinstance(await queried(lambda request: CASE.answer(request, code)), Declined)
 
@@ -172,12 +161,12 @@ async def test_an_accepted_submission_without_a_result_is_unknown() -> None:
 
 async def test_a_rightly_signed_answer_to_another_request_is_unknown() -> None:
     first = adapter()
-    await first[0].pay(a_payment(Scene.WITHHOLD, number=OTHER_NUMBER))
+    await do(first[0], a_payment(Scene.WITHHOLD, number=OTHER_NUMBER))
     replayed = CASE.answer(first[1].sent[0], "0000")
     assert isinstance(await paid(lambda request: replayed), Unknown)
 
 
-async def test_a_query_without_exactly_one_line_about_the_order_is_unknown() -> None:
+async def test_its_question_without_exactly_one_line_about_the_order_is_unknown() -> None:
     ours, other = CASE.detail(NUMBER, "0000", AMOUNT), CASE.detail(OTHER_NUMBER, "3008", 1)
     assert is_unknown(await queried(lambda request: CASE.told(request)), received=False)
     assert is_unknown(await queried(lambda request: CASE.told(request, ours, ours)), received=True)
@@ -278,7 +267,7 @@ async def test_an_account_may_explain_codes_of_its_own_products() -> None:
     account = CASE.account()
     account = replace(account, settings={**account.settings, "declines": {"3998": "card_unsupported"}})
     provider = CASE.build(account, Wire(lambda request: CASE.answer(request, "3998")))
-    outcome = await provider.query(a_query(Scene.WITHHOLD))
+    outcome = await do(provider, its_question(Scene.WITHHOLD))
     assert outcome == Declined(F.CARD_UNSUPPORTED, "3998", "说明")
 
 
@@ -288,7 +277,7 @@ async def test_an_account_may_override_plan_rule_business_code_and_patience() ->
     terms = {Product.PAYMENT: OwnTerms(poll_gaps_s=(1.0,), answer_timeout_s=2)}
     wire = Wire(CASE.processing)
     provider = CASE.build(replace(account, settings=settings, terms=terms), wire)
-    await provider.pay(a_payment(Scene.WITHHOLD))
+    await do(provider, a_payment(Scene.WITHHOLD))
     assert provider.declaration.terms[Product.PAYMENT].poll_gaps_s[-1] == 1
     assert wire.sent[0].extensions["timeout"] == {"connect": 5.0, "read": 2, "write": 2, "pool": 2}
     assert field(wire.sent[0], "TRANS/BUSINESS_CODE") == "10600"

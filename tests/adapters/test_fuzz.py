@@ -17,7 +17,7 @@ from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_f
 from gateway.domain.outcomes import Outcome, Unknown
 from gateway.ports import CallbackRejectedError, CallbackRequest, Pay, Provider
 from tests.adapters.allinpay_case import PSP, AllinpayCase
-from tests.adapters.contract import Case, a_payment
+from tests.adapters.contract import Case, a_payment, callbacks_of, do
 from tests.adapters.unionpay_case import UnionPayCase
 
 MANY = settings(max_examples=300, deadline=None)
@@ -52,7 +52,7 @@ def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
 
 
 async def _pay(provider: Provider, command: Pay) -> Outcome:
-    return await provider.pay(command)
+    return await do(provider, command)
 
 
 @MANY
@@ -62,14 +62,14 @@ async def _pay(provider: Provider, command: Pay) -> Outcome:
 def test_a_callback_of_any_form_is_rejected(unionpay: Provider, form: list[tuple[bytes, bytes]]) -> None:
     body = b"&".join(quote_from_bytes(name).encode() + b"=" + quote_from_bytes(value).encode() for name, value in form)
     with pytest.raises(CallbackRejectedError):
-        unionpay.read_callback(CallbackRequest("POST", "", {}, body))
+        callbacks_of(unionpay).read(CallbackRequest("POST", "", {}, body))
 
 
 @MANY
 @given(body=st.binary(max_size=300), query=st.text(max_size=60))
 def test_a_callback_of_any_bytes_is_rejected(unionpay: Provider, body: bytes, query: str) -> None:
     with pytest.raises(CallbackRejectedError):
-        unionpay.read_callback(CallbackRequest("POST", query, {}, body))
+        callbacks_of(unionpay).read(CallbackRequest("POST", query, {}, body))
 
 
 @MANY

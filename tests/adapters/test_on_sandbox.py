@@ -6,7 +6,7 @@ tested here: the complete code tables and altered bytes (`contract`), nor how th
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,10 @@ import pytest
 from aiohttp import web
 
 from adapters.http import AiohttpTransport
-from adapters.registry import PROVIDERS, AccountError, build, declaration_of
+from adapters.registry import PROVIDERS, AccountError, build, offer_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     Authenticated,
     Declined,
@@ -37,21 +38,26 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AccountSettings,
+    AskAuthentication,
+    AskPayment,
+    AskRefund,
     Authenticate,
     CallbackRejectedError,
     CallbackRequest,
+    Command,
     Pay,
     Provider,
-    Query,
-    QueryAuthentication,
+    Refund,
 )
 from sandbox.app import SandboxConfig, build_app
+from tests.adapters.contract import callbacks_of, do, is_unknown
 from tests.adapters.unionpay_case import as_form
 
 CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "13812340077")
 AMOUNT = 12_345
 IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+CALLS_BACK = frozenset({"unionpay"})
 BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008"}
 
 
@@ -85,21 +91,38 @@ class World:
     async def payment(self, scene: Scene = Scene.WITHHOLD, amount: int = AMOUNT) -> Pay:
         """A payment that the account may make: its card is bound where the protocol asks for that."""
         agreement_no = None
-        if self.adapter.declaration.authenticates_silently:
-            bound = await self.adapter.authenticate(an_authentication())
+        if Authenticate in self.adapter.commands:
+            bound = await do(self.adapter, an_authentication())
             assert isinstance(bound, Authenticated)
             agreement_no = bound.agreement_no
         return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款", self.notify_url)
 
-    async def final(self, payment: Pay) -> Outcome:
-        """Ask until the order is final."""
-        return await self.until(payment, lambda outcome: isinstance(outcome, (Succeeded, Declined)))
+    async def refund(self, amount: int = AMOUNT, scene: Scene = Scene.WITHHOLD) -> Refund:
+        """A refund of a payment that was just made, whose callback is out of the way."""
+        payment = await self.payment(scene)
+        await do(self.adapter, payment)
+        paid = await self.final(payment)
+        assert isinstance(paid, Succeeded)
+        if self.adapter.callbacks is not None:
+            await asyncio.wait_for(self.callbacks.get(), IN_TIME_S)
+        return Refund(
+            uuid4().hex,
+            now(),
+            scene,
+            amount,
+            payment.number,
+            payment.told_at,
+            paid.channel_transaction_no,
+            payment.amount,
+            self.notify_url,
+        )
 
-    async def until(self, payment: Pay, is_it: Callable[[Outcome], bool]) -> Outcome:
+    async def final(self, sent: Pay | Refund) -> Outcome:
+        """Ask until the order is final."""
         async with asyncio.timeout(IN_TIME_S):
             for tries in range(10_000):
-                outcome = await self.adapter.query(a_query(payment, tries))
-                if is_it(outcome):
+                outcome = await do(self.adapter, its_question(sent, tries))
+                if isinstance(outcome, (Succeeded, Declined)):
                     return outcome
                 await asyncio.sleep(0.01)
         raise AssertionError
@@ -109,8 +132,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def a_query(payment: Pay, tries: int = 0) -> Query:
-    return Query(payment.number, payment.submitted_at, payment.scene, payment.amount, tries)
+def its_question(sent: Pay | Refund, tries: int = 0) -> AskPayment | AskRefund:
+    kind = AskPayment if isinstance(sent, Pay) else AskRefund
+    return kind(sent.number, sent.told_at, sent.scene, sent.amount, tries)
 
 
 def an_authentication() -> Authenticate:
@@ -150,7 +174,7 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
 
 def patience(name: str, answer_timeout_s: float) -> dict[Product, OwnTerms]:
     """The same patience with every product of a provider."""
-    return {product: OwnTerms(answer_timeout_s=answer_timeout_s) for product in declaration_of(name).terms}
+    return {product: OwnTerms(answer_timeout_s=answer_timeout_s) for product in offer_of(name).declaration.terms}
 
 
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
@@ -201,12 +225,14 @@ async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[Wor
     await receiver.cleanup()
 
 
-with_callbacks = pytest.mark.parametrize(
-    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).has_callbacks], indirect=True
-)
-with_binding = pytest.mark.parametrize(
-    "world", [name for name in sorted(PROVIDERS) if declaration_of(name).authenticates_silently], indirect=True
-)
+def having(kind: type[Command[Any]]) -> list[str]:
+    """The providers that can do this."""
+    return [name for name in sorted(PROVIDERS) if kind in offer_of(name).commands]
+
+
+with_callbacks = pytest.mark.parametrize("world", sorted(CALLS_BACK), indirect=True)
+with_binding = pytest.mark.parametrize("world", having(Authenticate), indirect=True)
+with_refunds = pytest.mark.parametrize("world", having(Refund), indirect=True)
 
 
 # Paying
@@ -216,7 +242,7 @@ async def test_a_payment_of_every_scene_succeeds_with_its_exact_amount(world: Wo
     for scene in sorted(world.adapter.declaration.scenes):
         for amount in (1, 1_005, 99_999_999):
             payment = await world.payment(scene, amount)
-            assert isinstance(await world.adapter.pay(payment), (Processing, Succeeded))
+            assert isinstance(await do(world.adapter, payment), (Processing, Succeeded))
             outcome = await world.final(payment)
             assert isinstance(outcome, Succeeded)
             assert outcome.amount == amount
@@ -226,8 +252,8 @@ async def test_a_payment_of_every_scene_succeeds_with_its_exact_amount(world: Wo
 
 async def test_the_same_payment_twice_is_one_order(world: World) -> None:
     payment = await world.payment()
-    await world.adapter.pay(payment)
-    again = await world.adapter.pay(payment)
+    await do(world.adapter, payment)
+    again = await do(world.adapter, payment)
     assert isinstance(again, (Unknown, Processing, Succeeded))
     [order] = await world.books(payment.number)
     assert order["submissions"] == 2
@@ -238,7 +264,7 @@ async def test_a_payer_without_money_is_declined_at_once_or_later(world: World) 
     for when in ("sync", "final"):
         payment = await world.payment()
         await world.fault("decline", code=BALANCE_SHORT[world.name], when=when)
-        at_once = await world.adapter.pay(payment)
+        at_once = await do(world.adapter, payment)
         outcome = at_once if when == "sync" else await world.final(payment)
         assert isinstance(outcome, Declined)
         assert (outcome.code, outcome.channel_code) == (
@@ -267,7 +293,7 @@ async def test_work_done_without_a_readable_answer_is_unknown_sent_once_and_foun
 ) -> None:
     payment = await world.payment()
     await world.fault(fault, **params, match={"operation": "pay"})
-    assert isinstance(await world.adapter.pay(payment), Unknown)
+    assert isinstance(await do(world.adapter, payment), Unknown)
     assert isinstance(await world.final(payment), Succeeded)
     [order] = await world.books(payment.number)
     assert order["submissions"] == 1
@@ -276,8 +302,8 @@ async def test_work_done_without_a_readable_answer_is_unknown_sent_once_and_foun
 async def test_a_connection_reset_before_the_work_is_unknown_and_then_not_found(world: World) -> None:
     payment = await world.payment()
     await world.fault("reset_before", match={"operation": "pay"})
-    assert isinstance(await world.adapter.pay(payment), Unknown)
-    assert isinstance(await world.adapter.query(a_query(payment)), NotFound)
+    assert isinstance(await do(world.adapter, payment), Unknown)
+    assert isinstance(await do(world.adapter, its_question(payment)), NotFound)
     assert await world.books(payment.number) == []
 
 
@@ -285,28 +311,28 @@ async def test_an_answer_after_the_timeout_is_unknown_and_sent_once(world: World
     payment = await world.payment()
     await world.fault("delay", seconds=3, match={"operation": "pay"})
     hasty = build(replace(world.account, terms=patience(world.name, 0.2)), world.transport)
-    assert isinstance(await hasty.pay(payment), Unknown)
+    assert isinstance(await do(hasty, payment), Unknown)
     assert isinstance(await world.final(payment), Succeeded)
     [order] = await world.books(payment.number)
     assert order["submissions"] == 1
 
 
 @pytest.mark.parametrize("body", ["html", "truncated", "empty", "wrong_charset"])
-async def test_an_unreadable_answer_to_a_query_is_unknown(world: World, body: str) -> None:
+async def test_an_unreadable_answer_to_its_question_is_unknown(world: World, body: str) -> None:
     payment = await world.payment()
-    await world.adapter.pay(payment)
+    await do(world.adapter, payment)
     await world.final(payment)
     await world.fault("garbage", body=body, match={"operation": "query"})
-    assert isinstance(await world.adapter.query(a_query(payment)), Unknown)
+    assert isinstance(await do(world.adapter, its_question(payment)), Unknown)
     await world.fault("wrong_signature", match={"operation": "query"})
-    assert isinstance(await world.adapter.query(a_query(payment)), Unknown)
+    assert isinstance(await do(world.adapter, its_question(payment)), Unknown)
 
 
 async def test_an_order_that_queries_do_not_see_yet_is_not_found_and_then_succeeds(world: World) -> None:
     payment = await world.payment()
     await world.fault("not_found", seconds=0.3, match={"operation": "pay"})
-    await world.adapter.pay(payment)
-    assert isinstance(await world.adapter.query(a_query(payment)), NotFound)
+    await do(world.adapter, payment)
+    assert isinstance(await do(world.adapter, its_question(payment)), NotFound)
     assert isinstance(await world.final(payment), Succeeded)
 
 
@@ -315,8 +341,8 @@ async def test_a_closed_port_is_not_sent(world: World) -> None:
     field_name = "base_url" if "base_url" in world.account.settings else "url"
     settings = {**world.account.settings, field_name: "http://127.0.0.1:1/unionpay"}
     nowhere = build(replace(world.account, settings=settings), world.transport)
-    assert isinstance(await nowhere.pay(payment), NotSent)
-    assert isinstance(await nowhere.query(a_query(payment)), NotSent)
+    assert isinstance(await do(nowhere, payment), NotSent)
+    assert isinstance(await do(nowhere, its_question(payment)), NotSent)
 
 
 # Binding cards
@@ -326,10 +352,10 @@ async def test_a_closed_port_is_not_sent(world: World) -> None:
 async def test_a_lost_binding_is_found_by_its_number_with_the_same_agreement(world: World) -> None:
     command = an_authentication()
     await world.fault("reset_after", match={"operation": "authenticate"})
-    assert isinstance(await world.adapter.authenticate(command), Unknown)
-    asked = QueryAuthentication(command.number, command.submitted_at, command.bank, command.card)
-    found = await world.adapter.query_authentication(asked)
-    again = await world.adapter.authenticate(an_authentication())
+    assert isinstance(await do(world.adapter, command), Unknown)
+    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card)
+    found = await do(world.adapter, asked)
+    again = await do(world.adapter, an_authentication())
     assert isinstance(found, Authenticated)
     assert isinstance(again, Authenticated)
     assert found.agreement_no == again.agreement_no
@@ -338,18 +364,107 @@ async def test_a_lost_binding_is_found_by_its_number_with_the_same_agreement(wor
 @with_binding
 async def test_a_binding_that_never_arrived_is_not_found(world: World) -> None:
     command = an_authentication()
-    asked = QueryAuthentication(command.number, command.submitted_at, command.bank, command.card)
-    assert isinstance(await world.adapter.query_authentication(asked), NotFound)
+    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card)
+    assert isinstance(await do(world.adapter, asked), NotFound)
 
 
 @with_binding
 async def test_a_binding_can_be_refused_or_need_the_user(world: World) -> None:
     await world.fault("decline", code="66", match={"operation": "authenticate"})
-    refused = await world.adapter.authenticate(an_authentication())
+    refused = await do(world.adapter, an_authentication())
     assert isinstance(refused, Declined)
     assert refused.code is FailureCode.ID_MISMATCH
     await world.fault("sms_needed", match={"operation": "authenticate"})
-    assert isinstance(await world.adapter.authenticate(an_authentication()), SmsNeeded)
+    assert isinstance(await do(world.adapter, an_authentication()), SmsNeeded)
+
+
+# Giving back
+
+
+@with_refunds
+async def test_a_refund_of_every_scene_succeeds_with_its_exact_amount_whole_or_in_parts(world: World) -> None:
+    for scene in sorted(world.adapter.declaration.scenes):
+        refund = await world.refund(1, scene)
+        rest = replace(refund, number=uuid4().hex, amount=AMOUNT - 1)
+        for part in (refund, rest):
+            assert isinstance(await do(world.adapter, part), Processing)
+            outcome = await world.final(part)
+            assert isinstance(outcome, Succeeded)
+            assert outcome.amount == part.amount
+            [order] = await world.books(part.number)
+            assert (order["kind"], order["amount"], order["state"]) == ("refund", part.amount, "succeeded")
+            assert (order["original"], order["submissions"]) == (part.original_number, 1)
+        more = await do(world.adapter, replace(refund, number=uuid4().hex))
+        assert isinstance(more, Declined)
+        assert (more.code, more.channel_code) == (FailureCode.CHANNEL_REFUSED, "45")
+
+
+@with_refunds
+async def test_a_refund_of_more_than_is_left_or_of_no_payment_is_declined(world: World) -> None:
+    refund = await world.refund()
+    for wrong, code in (
+        (replace(refund, amount=AMOUNT + 1), "36"),
+        (replace(refund, scene=Scene.QUICK_CHARGE), "36"),
+        (replace(refund, original_transaction_no="0" * 21), "35"),
+    ):
+        outcome = await do(world.adapter, replace(wrong, number=uuid4().hex))
+        assert isinstance(outcome, Declined)
+        assert (outcome.code, outcome.channel_code) == (FailureCode.CHANNEL_REFUSED, code)
+
+
+@pytest.mark.parametrize(
+    ("fault", "params"),
+    [("reset_after", {}), ("error_after", {"status": 500}), ("wrong_signature", {}), ("garbage", {"body": "html"})],
+)
+@with_refunds
+async def test_a_refund_whose_answer_is_lost_is_unknown_sent_once_and_found_by_asking(
+    world: World, fault: str, params: dict[str, object]
+) -> None:
+    refund = await world.refund()
+    await world.fault(fault, **params, match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await world.final(refund), Succeeded)
+    [order] = await world.books(refund.number)
+    assert order["submissions"] == 1
+
+
+@with_refunds
+async def test_a_refund_that_never_arrived_is_not_found_and_nothing_was_given_back(world: World) -> None:
+    refund = await world.refund()
+    await world.fault("reset_before", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await do(world.adapter, its_question(refund)), NotFound)
+    assert await world.books(refund.number) == []
+
+
+@with_refunds
+async def test_the_same_refund_twice_is_one_order(world: World) -> None:
+    refund = await world.refund(1)
+    await do(world.adapter, refund)
+    assert is_unknown(await do(world.adapter, refund), received=True)
+    [order] = await world.books(refund.number)
+    assert order["submissions"] == 2
+    assert isinstance(await world.final(refund), Succeeded)
+
+
+@with_refunds
+async def test_a_refund_may_fail_later(world: World) -> None:
+    refund = await world.refund()
+    await world.fault("decline", code="60", when="final", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Processing)
+    outcome = await world.final(refund)
+    assert isinstance(outcome, Declined)
+    assert (outcome.code, outcome.channel_code) == (FailureCode.RISK_REJECTED, "60")
+
+
+@with_refunds
+async def test_a_refund_is_called_back_as_a_refund_and_by_its_own_number(world: World) -> None:
+    refund = await world.refund(400)
+    await do(world.adapter, refund)
+    callback = callbacks_of(world.adapter).read(await asyncio.wait_for(world.callbacks.get(), IN_TIME_S))
+    assert (callback.number, callback.verb) == (refund.number, Verb.REFUND)
+    assert isinstance(callback.outcome, Succeeded)
+    assert callback.outcome.amount == 400
 
 
 # Callbacks
@@ -357,15 +472,15 @@ async def test_a_binding_can_be_refused_or_need_the_user(world: World) -> None:
 
 async def paid_and_called_back(world: World) -> tuple[Pay, CallbackRequest]:
     payment = await world.payment()
-    await world.adapter.pay(payment)
+    await do(world.adapter, payment)
     return payment, await asyncio.wait_for(world.callbacks.get(), IN_TIME_S)
 
 
 @with_callbacks
 async def test_a_callback_tells_success_and_the_amount(world: World) -> None:
     payment, request = await paid_and_called_back(world)
-    callback = world.adapter.read_callback(request)
-    assert callback.number == payment.number
+    callback = callbacks_of(world.adapter).read(request)
+    assert (callback.number, callback.verb) == (payment.number, Verb.PAY)
     assert isinstance(callback.outcome, Succeeded)
     assert callback.outcome.amount == AMOUNT
 
@@ -374,7 +489,7 @@ async def test_a_callback_tells_success_and_the_amount(world: World) -> None:
 async def test_a_callback_of_another_amount_is_reported_as_stated(world: World) -> None:
     await world.fault("wrong_amount_callback")
     _, request = await paid_and_called_back(world)
-    outcome = world.adapter.read_callback(request).outcome
+    outcome = callbacks_of(world.adapter).read(request).outcome
     assert isinstance(outcome, Succeeded)
     assert outcome.amount == AMOUNT + 1
 
@@ -385,7 +500,7 @@ async def test_an_altered_or_forged_callback_is_rejected(world: World, fault: st
     await world.fault(fault)
     _, request = await paid_and_called_back(world)
     with pytest.raises(CallbackRejectedError):
-        world.adapter.read_callback(request)
+        callbacks_of(world.adapter).read(request)
 
 
 @with_callbacks
@@ -393,14 +508,14 @@ async def test_a_callback_sent_twice_reads_the_same(world: World) -> None:
     await world.fault("duplicate_callback")
     _, first = await paid_and_called_back(world)
     second = await asyncio.wait_for(world.callbacks.get(), IN_TIME_S)
-    assert world.adapter.read_callback(first) == world.adapter.read_callback(second)
+    assert callbacks_of(world.adapter).read(first) == callbacks_of(world.adapter).read(second)
 
 
 @with_callbacks
 async def test_a_failure_is_called_back_as_a_decline(world: World) -> None:
     await world.fault("decline", code=BALANCE_SHORT[world.name], when="final", match={"operation": "pay"})
     _, request = await paid_and_called_back(world)
-    outcome = world.adapter.read_callback(request).outcome
+    outcome = callbacks_of(world.adapter).read(request).outcome
     assert isinstance(outcome, Declined)
     assert outcome.code is FailureCode.INSUFFICIENT_BALANCE
 
@@ -416,16 +531,16 @@ async def test_the_psps_own_answer_sent_to_our_callback_address_makes_nothing_fi
 
     adapter = build(world.account, listening)
     payment = await world.payment()
-    assert isinstance(await adapter.pay(payment), Processing)
-    accepted = world.adapter.read_callback(as_form(heard[-1].decode()))
+    assert isinstance(await do(adapter, payment), Processing)
+    accepted = callbacks_of(world.adapter).read(as_form(heard[-1].decode()))
     assert (accepted.number, type(accepted.outcome)) == (payment.number, Processing)
-    assert isinstance(await adapter.pay(payment), Unknown)
-    duplicate = world.adapter.read_callback(as_form(heard[-1].decode()))
+    assert isinstance(await do(adapter, payment), Unknown)
+    duplicate = callbacks_of(world.adapter).read(as_form(heard[-1].decode()))
     assert isinstance(duplicate.outcome, Unknown)
     await world.final(payment)
-    assert isinstance(await adapter.query(a_query(payment)), Succeeded)
+    assert isinstance(await do(adapter, its_question(payment)), Succeeded)
     with pytest.raises(CallbackRejectedError):
-        world.adapter.read_callback(as_form(heard[-1].decode()))
+        callbacks_of(world.adapter).read(as_form(heard[-1].decode()))
 
 
 @pytest.mark.parametrize("world", ["unionpay"], indirect=True)
@@ -440,17 +555,19 @@ async def test_a_refusal_that_a_stranger_provoked_with_our_order_number_is_no_ca
         return answer
 
     payment = await world.payment()
-    await build(world.account, altering).pay(payment)
+    await do(build(world.account, altering), payment)
     assert b"&respCode=11&" in heard[0]
-    assert isinstance(world.adapter.read_callback(as_form(heard[0].decode())).outcome, Unknown)
+    assert isinstance(callbacks_of(world.adapter).read(as_form(heard[0].decode())).outcome, Unknown)
 
 
 # The catalogue
 
 
 async def test_the_catalogue_says_what_each_protocol_can_do(world: World) -> None:
-    declaration = declaration_of(world.name)
+    declaration = offer_of(world.name).declaration
     assert declaration.provider == world.name
+    assert set(world.adapter.commands) == offer_of(world.name).commands
+    assert (world.adapter.callbacks is not None) == (world.name in CALLS_BACK)
     terms = {product: replace(said, answer_timeout_s=5.0) for product, said in declaration.terms.items()}
     assert world.adapter.declaration == replace(declaration, terms=terms)
 

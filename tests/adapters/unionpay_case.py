@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
@@ -12,18 +12,19 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from adapters.unionpay import UnionPay
 from gateway.domain.failures import FailureCode as F
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Processing, SmsNeeded, Succeeded, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, CallbackRequest, Provider, Transport
+from gateway.ports import AccountSettings, AskPayment, AskRefund, Authenticate, CallbackRequest, Command, Pay, Refund
 from tests.adapters.certificates import Identity, identity
 from tests.adapters.contract import (
     AGREEMENT_NO,
     AMOUNT,
     CARD,
-    LATER,
     NOTIFY_URL,
     NUMBER,
     OTHER_NUMBER,
+    TRANSACTION_NO,
     Case,
     Meaning,
     OnTheWire,
@@ -73,9 +74,31 @@ REFUSALS: dict[str, Meaning] = {
     "80": F.AGREEMENT_VOID,
     "99": F.CHANNEL_REFUSED,
 }
+REFUSALS_OF_REFUNDS: dict[str, Meaning] = {
+    **dict.fromkeys(("01", "10", "11", "13", "14", "31", "32", "35", "36", "45", "99"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("40", "65", "66", "67", "69", "71", "72", "76", "77", "79", "80"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("02", "37", "39"), F.CHANNEL_UNAVAILABLE),
+    **dict.fromkeys(("30", "38", "60", "78"), F.RISK_REJECTED),
+    "33": F.CHANNEL_LIMIT_EXCEEDED,
+    "61": F.CARD_INVALID,
+    "62": F.CARD_UNSUPPORTED,
+    "63": F.CARD_FROZEN,
+    "64": F.MERCHANT_BALANCE_SHORT,
+    "68": F.CARD_UNSUPPORTED,
+    "73": F.CARD_EXPIRED,
+}
 MONEY_MAY_HAVE_MOVED: dict[str, Meaning] = dict.fromkeys(
     ("12", "34", "35", "36", "41", "42", "45", "74", "75", "98"), Unknown
 )
+
+ACCEPTED: dict[str, Meaning] = {
+    **dict.fromkeys(("00", "A6", "05", "70"), Processing),
+    **dict.fromkeys(("03", "04"), Unknown),
+}
+STATES: dict[str, Meaning] = {
+    **dict.fromkeys(("00", "A6"), Succeeded),
+    **dict.fromkeys(("03", "04", "05", "70"), Processing),
+}
 
 Fields = dict[str, str]
 
@@ -112,32 +135,25 @@ def as_form(answer: str) -> CallbackRequest:
 
 
 class UnionPayCase(Case):
+    adapter = UnionPay
     scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
-    pay_codes: ClassVar[Mapping[str, Meaning]] = {
-        **REFUSALS,
-        **MONEY_MAY_HAVE_MOVED,
-        "00": Processing,
-        "A6": Processing,
-        "03": Unknown,
-        "04": Unknown,
-        "05": Processing,
-        "70": Processing,
-    }
-    query_codes: ClassVar[Mapping[str, Meaning]] = {
-        **REFUSALS,
-        **MONEY_MAY_HAVE_MOVED,
-        "00": Succeeded,
-        "A6": Succeeded,
-        **dict.fromkeys(("03", "04", "05", "70"), Processing),
-    }
-    authentication_codes: ClassVar[Mapping[str, Meaning]] = {
-        **REFUSALS,
-        **MONEY_MAY_HAVE_MOVED,
-        **dict.fromkeys(("03", "04", "05", "70"), Unknown),
-        "71": SmsNeeded,
+    codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
+        Pay: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **ACCEPTED},
+        AskPayment: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **STATES},
+        Refund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **ACCEPTED},
+        AskRefund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **STATES},
+        Authenticate: {
+            **REFUSALS,
+            **MONEY_MAY_HAVE_MOVED,
+            **dict.fromkeys(("03", "04", "05", "70"), Unknown),
+            "71": SmsNeeded,
+        },
     }
     unmapped_code = "Z9"
-    unsure_pay_codes = frozenset({"03", "04"})
+    not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
+        (Pay, Refund), frozenset({"03", "04"})
+    )
+    calls_back = frozenset({Verb.PAY, Verb.REFUND})
 
     def account(self, merchant: str = "first") -> AccountSettings:
         settings = {
@@ -153,9 +169,6 @@ class UnionPayCase(Case):
             "middle_certificate": MIDDLE.pem,
         }
         return AccountSettings(f"unionpay-{merchant}", "unionpay", settings, secrets)
-
-    def build(self, account: AccountSettings, transport: Transport) -> Provider:
-        return UnionPay(account, transport, lambda: LATER)
 
     def read(self, request: httpx.Request) -> OnTheWire:
         fields = self.checked(request)
@@ -176,6 +189,10 @@ class UnionPayCase(Case):
         assert common.items() <= fields.items()
         if kind in {("01", "01", "000902"), ("11", "00", "000501")}:
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
+        if kind in {("04", "00", "000902"), ("04", "00", "000501")}:
+            assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
+            assert fields["origQryId"] == TRANSACTION_NO
+            assert not {"accNo", "accType", "customerInfo", "tokenPayData"}.intersection(fields)
         if kind[0] in {"11", "79"}:
             customer = base64.b64decode(fields["customerInfo"]).decode()
             assert (
@@ -218,8 +235,9 @@ class UnionPayCase(Case):
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
         return self._reply(request, "00", origRespCode="00", txnAmt=str(AMOUNT), orderId=OTHER_NUMBER)
 
-    def callback(self, number: str, amount: int, code: str | None = None) -> CallbackRequest:
-        return notification(a_notice(number, amount, code or "00"))
+    def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
+        notice = a_notice if verb is Verb.PAY else a_refunds_notice
+        return notification(notice(number, amount, code or "00"))
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:
         return as_form(answer.text)
@@ -264,3 +282,7 @@ def a_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fi
         "traceNo": "000001",
         "traceTime": "0302003015",
     }
+
+
+def a_refunds_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
+    return a_notice(number, amount, code) | {"txnType": "04", "origQryId": TRANSACTION_NO}

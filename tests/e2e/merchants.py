@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.registry import declaration_of
+from adapters.registry import offer_of
 from gateway.domain.catalogue_content import AccountContent, EndpointContent, MerchantContent
 from gateway.domain.terms import OwnTerms
 from router.fees import FixedFee
@@ -54,6 +54,6 @@ def account_with(account: AccountContent, changes: Mapping[str, Any]) -> Account
     """The account with changed settings; terms are said of every product of its provider."""
     own = {name: value for name, value in changes.items() if name in OwnTerms.__dataclass_fields__}
     settings = {name: value for name, value in changes.items() if name not in own}
-    products = declaration_of(account.provider).terms
+    products = offer_of(account.provider).declaration.terms
     terms = {product: replace(account.terms.get(product, OwnTerms()), **own) for product in products}
     return replace(account, settings={**account.settings, **settings}, terms=terms)

@@ -116,7 +116,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     operators = Operators(
         changes=nothing,
         snapshots=nothing,
-        declaration_of=nothing,
+        offer_of=nothing,
         deliveries=DeliveryStore(database),
         anomalies=AnomalyStore(database),
         catalogue=lambda: watch.current,

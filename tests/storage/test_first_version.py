@@ -23,7 +23,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.ids import CARD, PAYMENT, read
 from gateway.domain.one_form import one_form
 from gateway.domain.outcomes import Authenticated, Outcome, Succeeded
-from gateway.ports import Authenticate, Pay, Query, QueryAuthentication
+from gateway.ports import AskAuthentication, AskPayment, Authenticate, Pay
 from gateway.run.cards import Rewrapped, rewrap
 from gateway.run.keys import keys_of
 from gateway.run.wiring import System, system
@@ -58,9 +58,9 @@ class Psp(FakeProvider):
 
     async def _answer(self, command: Any) -> Any:
         self.asked.append(command)
-        if isinstance(command, Authenticate | QueryAuthentication):
+        if isinstance(command, Authenticate | AskAuthentication):
             return Authenticated(f"late-{command.number[-8:]}")
-        assert isinstance(command, Pay | Query)
+        assert isinstance(command, Pay | AskPayment)
         outcome: Outcome = Succeeded(command.amount, f"tx-{command.number[-8:]}")
         return outcome
 
@@ -194,7 +194,7 @@ async def test_open_payments_go_on_to_their_end_and_are_told(world: World) -> No
             assert event["type"] == "payment.succeeded"
         assert not [sentence for sentence in await running.doctor() if "delivery" not in sentence]
     authenticating = [order for order in open_ones if order["open"]["stage"] == "authenticating"]
-    assert len(world.psp.got(Pay)) == len(world.psp.got(QueryAuthentication)) == len(authenticating)
+    assert len(world.psp.got(Pay)) == len(world.psp.got(AskAuthentication)) == len(authenticating)
     assert world.psp.got(Authenticate) == []
 
 

@@ -1,47 +1,28 @@
-"""The accounts in force: when an adapter is built anew, what its settings change, and that its calls are counted.
+"""The accounts in force: when an adapter is built anew, and what its settings change.
 
-Over adapters that are fakes. Not tested here: what each adapter checks (tests/adapters), callbacks (tests/unit/flows).
+Over adapters that are fakes. Not tested here: what each adapter checks (tests/adapters), calling them (test_calls).
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from adapters.account import AccountError, declared
 from gateway.domain.catalogue import Account, Catalogue, Merchant
-from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import (
-    Authenticated,
-    AuthenticationOutcome,
-    Declined,
-    NotFound,
-    NotSent,
-    Outcome,
-    Processing,
-    Succeeded,
-    Unknown,
-)
-from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
+    PLACE_WITHIN_S,
     AccountSettings,
-    Authenticate,
-    Callback,
-    CallbackRequest,
-    Pay,
     Provider,
-    Query,
-    QueryAuthentication,
     Transport,
+    UnusableAccountError,
 )
 from gateway.run.providers import AdapterProviders
-from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements
+from tests.unit.domain.samples import MERCHANT_ID, channel
 from tests.unit.flows.ports_in_memory import FakeProvider
 
 OTHER_ID = UUID(int=0xB)
@@ -152,7 +133,7 @@ def test_an_account_that_cannot_be_built_keeps_its_old_adapter_and_terms_and_tha
 def test_an_account_that_was_put_right_is_built(world: World) -> None:
     with capture_logs():
         world.take(replace(UP, settings={"broken": True}))
-        with pytest.raises(KeyError):
+        with pytest.raises(UnusableAccountError, match="account up-1 has no adapter"):
             world.up()
         world.take(UP)
     assert world.up().declaration.provider == "mock"
@@ -171,7 +152,7 @@ def test_an_account_that_cannot_be_built_holds_up_no_other(world: World) -> None
     with capture_logs():
         world.take(replace(UP, code="bad", settings={"broken": True}), UP)
     assert world.up().declaration.provider == "mock"
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="account bad has no adapter"):
         world.accounts.provider(MERCHANT_ID, "bad")
 
 
@@ -220,6 +201,13 @@ def test_the_longest_call_is_the_longest_of_all_accounts_and_products_and_follow
     assert world.accounts.longest_call_s() == 30.0
 
 
+def test_a_channel_with_places_makes_the_longest_call_longer_by_the_wait_for_one(world: World) -> None:
+    world.take(UP)
+    channels = (channel("up"), channel("tl", calls_at_once=3))
+    world.accounts.take(Catalogue(2, accounts=(UP,), channels=channels))
+    assert world.accounts.longest_call_s() == 30.0 + PLACE_WITHIN_S
+
+
 def test_callbacks_come_to_an_address_that_carries_the_merchant_and_leads_back_to_the_account(world: World) -> None:
     catalogue = world.take(UP, replace(UP, merchant_id=OTHER_ID))
     urls = [world.accounts.notify_url(merchant_id, "up-1") for merchant_id in (MERCHANT_ID, OTHER_ID)]
@@ -228,62 +216,3 @@ def test_callbacks_come_to_an_address_that_carries_the_merchant_and_leads_back_t
         account = catalogue.account_of_callback(url.rpartition("/")[2])
         assert account is not None
         assert (account.merchant_id, account.code) == (merchant_id, "up-1")
-
-
-# --- what is counted ---
-
-NUMBER = "0" * 32
-URL = f"{BASE}/callbacks/acme.up-1"
-AUTHENTICATE = Authenticate(NUMBER, NOW, "ICBC", card_elements(), URL)
-QUERY_AUTHENTICATION = QueryAuthentication(NUMBER, NOW, "ICBC", card_elements())
-PAY = Pay(NUMBER, NOW, Scene.WITHHOLD, 1000, "ICBC", card_elements(), None, "u1", "order-1", URL)
-QUERY = Query(NUMBER, NOW, Scene.WITHHOLD, 1000)
-CALLS: dict[str, Callable[[Provider], Awaitable[Outcome | AuthenticationOutcome]]] = {
-    "authenticate": lambda provider: provider.authenticate(AUTHENTICATE),
-    "query_authentication": lambda provider: provider.query_authentication(QUERY_AUTHENTICATION),
-    "pay": lambda provider: provider.pay(PAY),
-    "query": lambda provider: provider.query(QUERY),
-}
-
-
-def counted(operation: str, outcome: str) -> tuple[float, float]:
-    """Calls counted with this outcome, and calls timed."""
-    labels = {"account": "up-1", "operation": operation}
-    calls = REGISTRY.get_sample_value("sluice_psp_calls_total", labels | {"outcome": outcome})
-    timed = REGISTRY.get_sample_value("sluice_psp_call_seconds_count", labels)
-    return calls or 0.0, timed or 0.0
-
-
-@pytest.mark.parametrize(
-    ("operation", "outcome", "name"),
-    [
-        ("authenticate", Authenticated("token-1"), "authenticated"),
-        ("authenticate", NotSent("refused"), "notsent"),
-        ("query_authentication", NotFound(), "notfound"),
-        ("pay", Succeeded(1000), "succeeded"),
-        ("pay", Declined(FailureCode.CARD_FROZEN), "declined"),
-        ("pay", Processing(), "processing"),
-        ("query", Unknown("timeout"), "unknown"),
-        ("query", NotFound(), "notfound"),
-    ],
-    ids=str,
-)
-async def test_a_call_is_passed_on_and_counted_by_what_it_told(
-    world: World, operation: str, outcome: Outcome | AuthenticationOutcome, name: str
-) -> None:
-    world.take(UP)
-    (provider,) = world.builder.built
-    provider.says = dict.fromkeys((Authenticate, QueryAuthentication, Pay, Query), outcome)
-    calls, timed = counted(operation, name)
-    assert await CALLS[operation](world.up()) is outcome
-    assert counted(operation, name) == (calls + 1, timed + 1)
-    assert len(provider.asked) == 1
-
-
-def test_callbacks_are_read_and_answered_by_the_adapter_itself(world: World) -> None:
-    world.take(UP)
-    (provider,) = world.builder.built
-    provider.callback = Callback(NUMBER, Succeeded(1000))
-    assert world.up().read_callback(CallbackRequest("POST", "", {}, b"")) is provider.callback
-    assert world.up().answer_callback(True) == provider.answer_callback(True)
-    assert world.up().declaration is provider.declaration

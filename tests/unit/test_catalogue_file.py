@@ -189,7 +189,7 @@ def test_both_forms_may_stand_in_one_account_where_they_speak_of_different_thing
             "terms.payment.answer_timeout_s = 301\n",
             ["terms.payment.answer_timeout_s: must be less than or equal to 300"],
         ),
-        ("terms.payout.answer_timeout_s = 1\n", ["terms.payout: must be 'payment' or 'authentication'"]),
+        ("terms.payout.answer_timeout_s = 1\n", ["terms.payout: must be 'payment', 'authentication' or 'refund'"]),
         (
             "terms.authentication.answer_timeout_s = 1\n",
             ["terms.authentication: is not a product of allinpay"],
@@ -352,7 +352,10 @@ merchants:
         (
             '"*" = "none"',
             '"*" = "silent"',
-            "merchants[0].channels[0].authentication.*: allinpay cannot authenticate by silent",
+            (
+                "merchants[0].channels[0].authentication.*: allinpay cannot authenticate by silent: "
+                "it has no authenticate and no ask_authentication"
+            ),
         ),
         (
             '"*" = "none"',
@@ -507,6 +510,7 @@ def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_pr
     assert {product: own.answer_timeout_s for product, own in accounts["unionpay_main"].items()} == {
         Product.PAYMENT: 10.0,
         Product.AUTHENTICATION: 10.0,
+        Product.REFUND: 10.0,
     }
     assert accounts["unionpay_main"][Product.AUTHENTICATION] == OwnTerms(answer_timeout_s=10.0)
     assert set(accounts["allinpay_main"]) == {Product.PAYMENT}

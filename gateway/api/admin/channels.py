@@ -16,10 +16,9 @@ from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, AuthenticationMode
-from gateway.domain.catalogue_content import can_authenticate
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import channel_object
-from gateway.ports import Declaration
+from gateway.ports import Offer
 from router.limits import ChannelLimits
 
 __all__ = ["ChannelAnswer", "ChannelCalls", "Channels"]
@@ -92,11 +91,11 @@ class ChannelList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ChannelCalls:
-    """The calls of channels. `declaration_of`: what a provider can do, by its name."""
+    """The calls of channels. `offer_of`: what a provider can do, by its name."""
 
     store: Channels
     snapshots: Snapshots
-    declaration_of: Callable[[str], Declaration]
+    offer_of: Callable[[str], Offer]
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -119,7 +118,7 @@ class ChannelCalls:
         snapshot = await self.snapshots.refresh_now()
         channel, changes = channel_of(snapshot, call), call.body
         provider = snapshot.accounts[channel.merchant_id, channel.account].provider
-        _check_modes(self.declaration_of(provider), changes.authentication or {})
+        _check_modes(self.offer_of(provider), changes.authentication or {})
         await self.store.set_channel(
             channel.merchant_id,
             channel.code,
@@ -135,13 +134,12 @@ class ChannelCalls:
         return Reply(channel_object(after, channel_of(after, call), self.clock()))
 
 
-def _check_modes(declaration: Declaration, authentication: Mapping[str, AuthenticationMode]) -> None:
+def _check_modes(offer: Offer, authentication: Mapping[str, AuthenticationMode]) -> None:
     errors = []
     for bank, mode in authentication.items():
         if bank != ANY_BANK and bank not in bank_names():
             errors.append(FieldError("authentication", "bank", "must have known bank codes and * only"))
-        if not can_authenticate(mode, silently=declaration.authenticates_silently):
-            message = f"{declaration.provider} cannot authenticate by {mode}"
-            errors.append(FieldError("authentication", "unsupported", message))
+        if why := offer.why_not_authenticate(mode):
+            errors.append(FieldError("authentication", "unsupported", why))
     if errors:
         raise bad_fields(list(dict.fromkeys(errors)))

@@ -15,9 +15,10 @@ from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.windows import WindowCalls, Windows
+from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Catalogue
-from gateway.ports import Declaration
+from gateway.ports import Offer
 
 __all__ = ["Operators", "operator_routes"]
 
@@ -36,10 +37,11 @@ class Operators:
 
     changes: CatalogueChanges
     snapshots: Snapshots
-    declaration_of: Callable[[str], Declaration]
+    offer_of: Callable[[str], Offer]
     """What a provider can do, by its name."""
     deliveries: Deliveries
     anomalies: Anomalies
+    words: Words
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -51,10 +53,11 @@ def operator_routes(needs: Operators) -> list[Route]:
     return [
         *CatalogueCalls(needs.changes, needs.snapshots, needs.clock).routes(),
         *MerchantCalls(needs.snapshots).routes(),
-        *ChannelCalls(needs.changes, needs.snapshots, needs.declaration_of, needs.clock).routes(),
+        *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
-        *RuleCalls(needs.changes, needs.snapshots, needs.declaration_of, needs.clock).routes(),
+        *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
+        *WordCalls(needs.words, needs.catalogue).routes(),
     ]

@@ -20,7 +20,7 @@ from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.scenes import Scene
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import rule_object
-from gateway.ports import Declaration
+from gateway.ports import Offer
 from router.limits import RuleLimits
 
 __all__ = ["RuleAnswer", "RuleCalls", "Rules"]
@@ -80,11 +80,11 @@ class RuleList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RuleCalls:
-    """The calls of rules. `declaration_of`: what a provider can do, by its name."""
+    """The calls of rules. `offer_of`: what a provider can do, by its name."""
 
     store: Rules
     snapshots: Snapshots
-    declaration_of: Callable[[str], Declaration]
+    offer_of: Callable[[str], Offer]
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -112,9 +112,9 @@ class RuleCalls:
     async def put_rule(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
         channel, (scene, bank) = channel_of(snapshot, call), _scene_and_bank(call)
-        declaration = self.declaration_of(snapshot.accounts[channel.merchant_id, channel.account].provider)
-        if scene not in declaration.scenes:
-            raise bad_fields([FieldError("scene", "unsupported", f"is not one that {declaration.provider} can pay")])
+        offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account].provider)
+        if why := offer.why_not_pay(scene):
+            raise bad_fields([FieldError("scene", "unsupported", why)])
         body: RuleFields = call.body
         rule = RouteRule(
             channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits

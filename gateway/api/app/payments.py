@@ -16,8 +16,8 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
 from gateway.domain.orders import Order
-from gateway.domain.statuses import Status
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
 from gateway.objects.payments import payment_object
 from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading
 

@@ -43,7 +43,7 @@ MAX_PRIORITY = 2**31 - 1
 
 
 @with_limits(RuleLimits, Field(ge=0))
-@with_limits(ChannelLimits, Field(ge=0), prefix="channel_")
+@with_limits(ChannelLimits, Field(ge=0), prefix="channel_", routed=True)
 class GivenRule(RequestModel):
     """A route rule to decide by. Absent limits are no limits; rules of another scene or bank take no part."""
 

@@ -48,7 +48,8 @@ FROM authentications t
 WHERE t.merchant_id = $1 AND t.card_id = ANY(ARRAY(SELECT card_id FROM known))
   AND t.status IN ('processing', 'requires_action')
 UNION ALL
-SELECT 'order ' || o.object, o.app, o.merchant_order_no, o.hash_version, o.hash_form, NULL, o.object_id, o.body_hash, NULL, NULL
+SELECT 'order ' || o.object, o.app, o.merchant_order_no, o.hash_version, o.hash_form, NULL, o.object_id, o.body_hash,
+       NULL, NULL
 FROM unnest($6::text[], $7::text[]) AS asked (app, merchant_order_no)
 JOIN orders o ON o.merchant_id = $1 AND o.app = asked.app AND o.merchant_order_no = asked.merchant_order_no
 """

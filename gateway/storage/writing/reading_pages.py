@@ -76,7 +76,7 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[O
 async def _read_payments(
     connection: Connection, merchant_id: UUID, page: Page, ids: Sequence[UUID]
 ) -> tuple[dict[UUID, CardRow], dict[UUID, UUID | None]]:
-    """The payments, with those that wait for the page's authentications; their cards, and what those are the same as."""
+    """The payments, with those that wait for the page's authentications; their cards; what those are the same as."""
     if page.authentications:
         waited_for = list(page.authentications)
         rows = await connection.fetch(READ_PAYMENTS_AND_WAITING, merchant_id, list(ids), waited_for)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.cards import Card, CardElements, bank_names, bank_of, mask_card_no
 from gateway.domain.payments import Payment
-from gateway.ports import Authenticate, Pay, QueryAuthentication, StoredCard
+from gateway.ports import AskAuthentication, Authenticate, Pay, StoredCard
 from tests.unit.domain.samples import NOW, card_elements, opening, order, payment
 
 digits = st.text("0123456789", min_size=12, max_size=19)
@@ -38,7 +38,7 @@ def test_nothing_that_carries_a_card_shows_it(show: "type[str]") -> None:
         opening(order(card=elements)),
         StoredCard(Card(UUID(int=1), mask_card_no(SECRETS[0]), "ICBC"), elements),
         Authenticate(number, NOW, "ICBC", elements, "https://example.com"),
-        QueryAuthentication(number, NOW, "ICBC", elements),
+        AskAuthentication(number, NOW, "ICBC", elements),
         Pay(number, NOW, paid.scene, 1, "ICBC", elements, "token-1", "u1", "x", "https://example.com"),
     ):
         shown = show(value)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,11 +20,18 @@ from gateway.flows.opening import Opening, open_payment
 from gateway.flows.pay import PayFlow
 from gateway.flows.submit import Submission
 from gateway.ports import (
+    PLACE_WITHIN_S,
+    AskAuthentication,
+    AskPayment,
+    AskRefund,
     Authenticate,
     Callback,
     CallbackAnswer,
+    CallbackReader,
     CallbackRejectedError,
     CallbackRequest,
+    Command,
+    Commands,
     Declaration,
     Observation,
     OpenResult,
@@ -32,16 +39,16 @@ from gateway.ports import (
     Pay,
     PaymentKey,
     PaymentObservation,
-    Query,
-    QueryAuthentication,
     Recorded,
+    Refund,
     UserFacts,
 )
 from tests.unit.domain.samples import NOW, TERMS, card_elements, catalogue, channel, rule, terms_of
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 PLAIN = catalogue((channel("up"),), (rule("up"),))
-Command = Authenticate | QueryAuthentication | Pay | Query
+EVERYTHING: tuple[type[Command[Any]], ...] = (Authenticate, AskAuthentication, Pay, AskPayment, Refund, AskRefund)
+O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
 
 
 @dataclass
@@ -49,47 +56,34 @@ class FakeProvider:
     """A PSP: `says` is what it answers to each kind of command; `asked` is every command it got."""
 
     says: dict[type, Outcome | AuthenticationOutcome | Exception] = field(default_factory=dict)
-    asked: list[Command] = field(default_factory=list)
+    asked: list[Command[Any]] = field(default_factory=list)
     callback: Callback | None = None
     before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
+    callbacks: CallbackReader | None = None
     declaration: Declaration = field(
         default_factory=lambda: Declaration(
             "mock",
             frozenset({Scene.WITHHOLD}),
-            has_callbacks=True,
             terms={
                 Product.PAYMENT: Terms((1.0,), NotFoundRule(3, 300.0), 30.0),
                 Product.AUTHENTICATION: Terms((1.0,), None, 30.0),
             },
-            authenticates_silently=True,
         )
     )
 
-    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:
-        return cast("AuthenticationOutcome", await self._answer(command))
+    def __post_init__(self) -> None:
+        self.callbacks = FakeCallbacks(self)
 
-    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
-        return cast("AuthenticationOutcome", await self._answer(command))
-
-    async def pay(self, command: Pay) -> Outcome:
-        return cast("Outcome", await self._answer(command))
-
-    async def query(self, command: Query) -> Outcome:
-        return cast("Outcome", await self._answer(command))
-
-    def read_callback(self, request: CallbackRequest) -> Callback:
-        if self.callback is None:
-            raise CallbackRejectedError("the signature does not match")
-        return self.callback
-
-    def answer_callback(self, accepted: bool) -> CallbackAnswer:
-        return CallbackAnswer(200 if accepted else 400, "text/plain", b"ok" if accepted else b"no")
+    @property
+    def commands(self) -> Commands:
+        """All of them."""
+        return dict.fromkeys(EVERYTHING, self._answer)
 
     def got(self, kind: type) -> list[Any]:
         """The commands of one kind."""
         return [command for command in self.asked if isinstance(command, kind)]
 
-    async def _answer(self, command: Command) -> Outcome | AuthenticationOutcome:
+    async def _answer(self, command: Command[Any]) -> Outcome | AuthenticationOutcome:
         self.asked.append(command)
         if self.before_answer:
             await self.before_answer()
@@ -97,6 +91,21 @@ class FakeProvider:
         if isinstance(said, Exception):
             raise said
         return said
+
+
+@dataclass
+class FakeCallbacks:
+    """Reads the callback that its PSP was told to send; rejects everything when there is none."""
+
+    provider: FakeProvider
+
+    def read(self, request: CallbackRequest) -> Callback:
+        if self.provider.callback is None:
+            raise CallbackRejectedError("the signature does not match")
+        return self.provider.callback
+
+    def answer(self, accepted: bool) -> CallbackAnswer:
+        return CallbackAnswer(200 if accepted else 400, "text/plain", b"ok" if accepted else b"no")
 
 
 @dataclass
@@ -118,7 +127,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.observations = ObservationMaker(lambda: self.now, self.new_id)
-        self.submission = Submission(self, self, self.observations)
+        self.submission = Submission(self, self.call, self, self.observations)
         self.flow = PayFlow(
             self, self.submission, self, lambda: self.now, self.new_id, self.answer_within_s, self.max_running
         )
@@ -136,6 +145,13 @@ class World:
 
     def notify_url(self, merchant_id: UUID, account: str) -> str:
         return f"https://gateway.example/callbacks/acme.{account}"
+
+    # --- Calls ---
+
+    async def call(
+        self, merchant_id: UUID, channel: str, account: str, command: Command[O], within_s: float = PLACE_WITHIN_S
+    ) -> O:
+        return cast("O", await self.provider_.commands[type(command)](command))
 
     # --- Opener ---
 

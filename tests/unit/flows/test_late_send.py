@@ -14,7 +14,7 @@ from gateway.domain.outcomes import Declined, NotFound, NotSent, Outcome, Proces
 from gateway.domain.payments import Payment, Status
 from gateway.domain.transitions import AnomalyKind, Source
 from gateway.flows import submit
-from gateway.ports import Pay, Query
+from gateway.ports import AskPayment, Pay
 from tests.unit.domain.samples import LOST, card_elements, opening, order
 from tests.unit.flows.ports_in_memory import World
 
@@ -45,12 +45,12 @@ class Sleeper:
         return await self.world.submission.submit(opened.payment, card_elements(), None)
 
     def _before_answer(self) -> Coroutine[Any, Any, None]:
-        asked_about = isinstance(self.world.provider_.asked[-1], Query)
+        asked_about = isinstance(self.world.provider_.asked[-1], AskPayment)
         return self._tell() if asked_about else self._sleep()
 
     async def _tell(self) -> None:
         self.statuses.append(self.world.only_payment().status)
-        self.world.provider_.says[Query] = self.told.pop(0)
+        self.world.provider_.says[AskPayment] = self.told.pop(0)
 
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
@@ -59,7 +59,7 @@ class Sleeper:
 
     @property
     def questions(self) -> int:
-        return len(self.world.provider_.got(Query))
+        return len(self.world.provider_.got(AskPayment))
 
     @property
     def anomalies(self) -> list[AnomalyKind]:
@@ -99,8 +99,8 @@ async def test_every_question_has_the_number_and_time_that_the_payment_was_sent_
     sleeper = Sleeper(Unknown("timeout"), [NotFound(), NotFound(), NotFound()])
     await sleeper.submit()
     (sent,) = sleeper.world.provider_.got(Pay)
-    for question in sleeper.world.provider_.got(Query):
-        assert (question.number, question.submitted_at) == (sent.number, sent.submitted_at)
+    for question in sleeper.world.provider_.got(AskPayment):
+        assert (question.number, question.told_at) == (sent.number, sent.told_at)
         assert (question.scene, question.amount) == (sent.scene, sent.amount)
 
 

@@ -26,7 +26,7 @@ from gateway.domain.payments import Stage, Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
 from gateway.domain.transitions import Source
 from gateway.flows.submit import SEND_WITHIN_S
-from gateway.ports import Authenticate, OrderConflictError, Pay, QueryAuthentication
+from gateway.ports import AskAuthentication, Authenticate, OrderConflictError, Pay
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     NOW,
@@ -67,7 +67,7 @@ async def test_an_order_is_sent_once_and_answered_with_what_the_psp_said(world: 
     assert opened.payment.attempt is not None
     assert sent.number == opened.payment.attempt.attempt_id.hex
     assert (sent.amount, sent.bank, sent.scene, sent.user_id) == (1000, "ICBC", "withhold", "u1")
-    assert (sent.card, sent.submitted_at, sent.agreement_no) == (card_elements(), NOW, None)
+    assert (sent.card, sent.told_at, sent.agreement_no) == (card_elements(), NOW, None)
     assert sent.description == "order-1"
     assert sent.notify_url == "https://gateway.example/callbacks/acme.up-1"
 
@@ -153,7 +153,7 @@ async def test_an_authentication_that_took_long_makes_a_new_intent_which_is_sent
     silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
     opened = await silent.flow.open(order())
     assert opened.payment.status is Status.SUCCEEDED
-    assert silent.provider_.got(Pay)[0].submitted_at == later(seconds=20)
+    assert silent.provider_.got(Pay)[0].told_at == later(seconds=20)
 
 
 async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_unknown(world: World) -> None:
@@ -219,20 +219,20 @@ async def test_a_card_that_is_not_bound_is_not_charged(silent: World, said: Any,
 async def test_an_authentication_whose_answer_was_lost_is_asked_about_once_and_nothing_is_charged(
     silent: World, told: Any
 ) -> None:
-    silent.provider_.says = {Authenticate: Unknown("timeout"), QueryAuthentication: told}
+    silent.provider_.says = {Authenticate: Unknown("timeout"), AskAuthentication: told}
     opened = await silent.flow.open(order())
     assert opened.payment.failure is not None
     assert opened.payment.failure.code is FailureCode.AUTHENTICATION_UNKNOWN
     binding, question = silent.provider_.asked
-    assert isinstance(question, QueryAuthentication)
+    assert isinstance(question, AskAuthentication)
     assert isinstance(binding, Authenticate)
-    assert (question.number, question.submitted_at) == (binding.number, binding.submitted_at)
+    assert (question.number, question.told_at) == (binding.number, binding.told_at)
 
 
 async def test_an_authentication_whose_answer_was_lost_and_is_found_goes_on_to_pay(silent: World) -> None:
     silent.provider_.says = {
         Authenticate: Unknown("timeout"),
-        QueryAuthentication: Authenticated("token-1"),
+        AskAuthentication: Authenticated("token-1"),
         Pay: Succeeded(1000),
     }
     opened = await silent.flow.open(order())
@@ -241,7 +241,7 @@ async def test_an_authentication_whose_answer_was_lost_and_is_found_goes_on_to_p
 
 
 async def test_of_two_that_hear_of_the_same_binding_one_pays(silent: World) -> None:
-    silent.provider_.says = {QueryAuthentication: Authenticated("token-1"), Pay: Processing()}
+    silent.provider_.says = {AskAuthentication: Authenticated("token-1"), Pay: Processing()}
     payment = (await _opened(silent)).payment
     await asyncio.gather(*(silent.submission.resume(payment, card_elements()) for _ in range(3)))
     assert len(silent.provider_.got(Pay)) == 1

@@ -85,6 +85,7 @@ def limits(kind: type[Limits]) -> st.SearchStrategy[Limits]:
     drawn = {
         "fen": st.sampled_from([None, None, None, 0, 100, 500, 1000, 1500, 10_000]),
         "times": st.sampled_from([None, None, None, 0, 1, 2]),
+        "calls": st.sampled_from([None, None, 1, 10]),
     }
     return st.builds(kind, **{each.name: drawn[each.unit] for each in kind.each()})
 

@@ -12,6 +12,7 @@ from router.limits import About
 from tests.unit.router.cases import BANK, SCENE, request
 
 RULE, CHANNEL = RuleLimits.each(), ChannelLimits.each()
+ROUTED = tuple(limit for limit in RULE + CHANNEL if limit.routed)
 AMOUNT = 1000
 MUCH = ChannelFacts(AMOUNT, AMOUNT, None, AMOUNT, AMOUNT)
 DOCUMENT = Path(__file__).parents[3] / "docs" / "catalogue.md"
@@ -29,13 +30,20 @@ def _ends(limit: About) -> list[Candidate]:
     return [_candidate(limit, 1), _candidate(limit, limit.most)]
 
 
-@pytest.mark.parametrize("limit", RULE + CHANNEL, ids=lambda limit: limit.name)
+@pytest.mark.parametrize("limit", ROUTED, ids=lambda limit: limit.name)
 def test_the_router_sees_it_and_its_refusal_is_explained(limit: About) -> None:
     other = Candidate("b", SCENE, BANK, FixedFee(2))
     decisions = [decide(request(AMOUNT), [end, other], {"a": MUCH}, 1) for end in _ends(limit)]
     refusing = [decision for decision in decisions if decision.trace[0].removed_by_step == 5]
     assert len(refusing) == 1
     assert any(sentence.startswith("Step 5: ") and " a " in sentence for sentence in explain(refusing[0]))
+
+
+def test_a_limit_that_is_kept_where_calls_are_made_changes_no_decision() -> None:
+    (other,) = (limit for limit in RULE + CHANNEL if not limit.routed)
+    assert other.name == "calls_at_once"
+    decisions = [decide(request(AMOUNT), [end], {"a": MUCH}, 1) for end in _ends(other)]
+    assert [decision.chosen for decision in decisions] == ["a", "a"]
 
 
 @pytest.mark.parametrize("limit", RULE + CHANNEL, ids=lambda limit: limit.name)

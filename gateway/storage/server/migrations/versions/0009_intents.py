@@ -23,7 +23,7 @@ STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed')"
 
 
 def upgrade() -> None:
-    for statement in (*TABLES, *FILL, *NARROW, *AGAIN):
+    for statement in (*TABLES, *FILL, *NARROW, *AGAIN, *NAMES):
         op.execute(statement)
 
 
@@ -269,4 +269,20 @@ ORDER BY merchant_id, user_id, channel, finished_at DESC, payment_id DESC
 ON CONFLICT DO NOTHING""",
     "ALTER TABLE last_attempts ADD CONSTRAINT last_attempts_blame_check CHECK (blame <> 'platform')",
     "DROP TABLE attempts",
+)
+
+# From PostgreSQL 18 on NOT NULL has a name, which is that of the column's first name.
+_NAMED = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = '{table}_{before}_not_null') THEN
+        ALTER TABLE {table} RENAME CONSTRAINT {table}_{before}_not_null TO {table}_{after}_not_null;
+    END IF;
+END $$"""
+NAMES = tuple(
+    _NAMED.format(table=table, before=before, after=after)
+    for table, before, after in (
+        ("observations", "payment_id", "object_id"),
+        ("anomalies", "payment_id", "object_id"),
+        ("last_attempts", "attempt_id", "payment_id"),
+    )
 )
