@@ -137,6 +137,24 @@ MEANINGS: dict[FailureCode, Meaning] = {
 }
 
 
+OURS: frozenset[FailureCode] = frozenset(
+    {
+        _F.NO_CHANNEL_AVAILABLE,
+        _F.CARD_NEEDS_SIGNING,
+        _F.SIGNING_IN_PROGRESS,
+        _F.SINGLE_LIMIT_EXCEEDED,
+        _F.DAILY_LIMIT_EXCEEDED,
+        _F.DAILY_INSUFFICIENT_BALANCE_EXCEEDED,
+        _F.CHANNEL_TOTAL_EXCEEDED,
+        _F.CARD_LIMIT_EXCEEDED,
+        _F.NO_ELIGIBLE_CHANNEL,
+        _F.BLOCKED,
+        _F.AUTHENTICATION_UNKNOWN,
+    }
+)
+"""What only we say: no PSP refuses so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a payment failed: our code and blame, and the PSP's own words where it said any."""

@@ -121,7 +121,7 @@ def hear(
         case Returned():
             return _returned(intent, outcome, now)
         case _ if not intent.is_open:
-            return _after_the_end(intent, source, outcome, terms, zone)
+            return _after_the_end(intent, source, outcome, terms, zone, now)
         case Declined():
             known = outcome.channel_transaction_no or intent.channel_transaction_no
             ended = replace(intent, channel_transaction_no=known)
@@ -147,8 +147,10 @@ def hear(
             return _unsure(replace(intent, acknowledged=True), outcome, source, terms, zone, now)
         case NotFound() | Unknown():
             return _unsure(intent, outcome, source, terms, zone, now)
+        case NotSent(ours=False):
+            return _unsure(intent, Unknown(outcome.reason), source, terms, zone, now)
         case NotSent():
-            return _wait(intent, source, terms, now)
+            return _wait(intent, source, terms, now)  # we did not ask: that tells nothing of the PSP
 
 
 def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> datetime | None:
@@ -170,7 +172,7 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
     if outcome.amount is not None and outcome.amount != intent.amount:
         anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {intent.amount}, theirs {outcome.amount} fen")
         if not intent.is_open:
-            return replace(_after_the_end(intent, source, outcome, terms, zone), anomaly=anomaly)
+            return replace(_after_the_end(intent, source, outcome, terms, zone, now), anomaly=anomaly)
         return replace(_wait(replace(intent, acknowledged=True), source, terms, now), anomaly=anomaly)
     if intent.state in {IntentState.DONE, IntentState.RETURNED}:
         return Heard(intent, anomaly=_second_transaction(intent, outcome))
@@ -191,23 +193,31 @@ def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
 
 
 def _after_the_end(
-    intent: Intent, source: Source, outcome: Outcome | AuthenticationOutcome, terms: Terms, zone: ZoneInfo
+    intent: Intent,
+    source: Source,
+    outcome: Outcome | AuthenticationOutcome,
+    terms: Terms,
+    zone: ZoneInfo,
+    now: datetime,
 ) -> Heard:
     match outcome:
         case Declined() | SmsNeeded():
             return _refused_late(intent, outcome.channel_code)
         case NotFound() if source is Source.OPERATOR:
             return _refused_late(intent, outcome.channel_code)
-    if source is not Source.POLL or intent.state not in _WATCHED:
+    if source is not Source.POLL or intent.state not in _WATCHED or isinstance(outcome, NotSent):
         return Heard(intent)
     assert intent.ended_at is not None
+    planned = look_at(intent.ended_at, intent.looks, terms, zone)
+    if planned is None or now < planned:
+        return Heard(intent)  # somebody asked besides: that is none of the looks
     looked = replace(intent, looks=intent.looks + 1)
     return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
 
 
 def _refused_late(intent: Intent, code: str | None) -> Heard:
     if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
-        return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {code}"))
+        return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {code}" if code else "without a code"))
     return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
 
 

@@ -69,7 +69,7 @@ class Intent:
     told_at: datetime
     """The time that the PSP is told of the order; all intents on an order share it."""
     recorded_at: datetime
-    """When the intent was committed: its age, its next question and its proof are counted from here."""
+    """The time it was recorded with, never later than its commit: its age and its proof are counted from here."""
     amount: int | None
     """In fen; None where no money moves."""
     state: IntentState = IntentState.OPEN

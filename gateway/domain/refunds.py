@@ -51,8 +51,8 @@ class Refund:
 
     @property
     def takes(self) -> bool:
-        """Whether its amount counts against what the payment has left."""
-        return self.status in {Status.PROCESSING, Status.SUCCEEDED}
+        """Whether its amount counts against what the payment has left: it is in flight, or the money went back."""
+        return self.status in {Status.PROCESSING, Status.SUCCEEDED} or self.intent.late_success
 
 
 def after_hearing(refund: Refund, heard: Heard, now: datetime) -> tuple[Refund, ...]:

@@ -104,9 +104,13 @@ class ChannelSaid:
     at: datetime
     source: str
     verb: Verb
+    object_id: UUID
+    """Whose intent it was about."""
     says: str
     channel_code: str | None
     channel_message: str | None
+    note: str | None = None
+    """Who had the PSP's word in writing, and where it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,13 @@ from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Terms
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.submit import Submission
-from gateway.ports import OverloadedError, PaymentNotRefundableError, Providers, RefundResult
+from gateway.ports import (
+    OverloadedError,
+    PaymentNotRefundableError,
+    Providers,
+    RefundResult,
+    UnusableAccountError,
+)
 from gateway.ports import Refund as RefundCommand
 
 __all__ = ["RefundFlow", "RefundOpening", "new_refund", "refuse_unless_refundable"]
@@ -34,10 +40,14 @@ class RefundOpening:
     refund_id: UUID
     intent_id: UUID
     now: datetime
+    refusal: str | None = None
+    """Why a new refund is refused, before anything is known of the payment's rest. One taken before replays."""
 
 
-def refuse_unless_refundable(payment: Payment, has_open_anomaly: bool) -> None:
+def refuse_unless_refundable(payment: Payment, opening: RefundOpening, has_open_anomaly: bool) -> None:
     """Raises PaymentNotRefundableError unless money of this payment can go back. Pure."""
+    if opening.refusal is not None:
+        raise PaymentNotRefundableError(opening.refusal)
     if has_open_anomaly:
         raise PaymentNotRefundableError("payment_has_anomaly")
     if payment.status is not Status.SUCCEEDED:
@@ -129,11 +139,8 @@ class RefundFlow:
         payment = await self.payments.payment(order.merchant_id, order.payment_id)
         if payment is None or payment.app != order.app:
             return None
-        if payment.account is not None:
-            provider = self.providers.provider(order.merchant_id, payment.account)
-            if RefundCommand not in provider.commands:
-                raise PaymentNotRefundableError("refunds_not_supported")
-        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock())
+        refusal = self._refusal(payment)
+        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock(), refusal)
         opened = await self.books.open_refund(opening)
         if opened.replayed or opened.payment is None:
             return opened
@@ -142,3 +149,12 @@ class RefundFlow:
         if done and not task.cancelled() and task.exception() is None:
             return RefundResult(task.result(), replayed=False)
         return RefundResult(opened.refund, replayed=False)
+
+    def _refusal(self, payment: Payment) -> str | None:
+        if payment.account is None:
+            return None  # nothing was ever sent: the books say so
+        try:
+            provider = self.providers.provider(payment.merchant_id, payment.account)
+        except UnusableAccountError:
+            return "account_unusable"
+        return None if RefundCommand in provider.commands else "refunds_not_supported"

@@ -174,10 +174,9 @@ class Submission:
         except TimeoutError:
             return Unknown("no answer before it was due")
 
-    async def _ask(self, merchant_id: UUID, intent: Intent, command: Command[O]) -> O | Unknown:
-        outcome = await self.calls(merchant_id, intent.channel, intent.account, command)
-        # The question was not sent; what it asks about may have been.
-        return Unknown(outcome.reason) if isinstance(outcome, NotSent) else outcome
+    async def _ask(self, merchant_id: UUID, intent: Intent, command: Command[O]) -> O:
+        """Ask. A question that was not sent told nothing; what it asks about may have been sent."""
+        return await self.calls(merchant_id, intent.channel, intent.account, command)
 
     async def _unless_given_up(self, after: M, outcome: Outcome, ask: Callable[[M], Awaitable[tuple[M, Outcome]]]) -> M:
         """What was proved lost while this process slept with the request in its hand may have been sent after all.

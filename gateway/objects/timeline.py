@@ -57,7 +57,9 @@ def _told(one: Happening) -> dict[str, Any]:
         case RefundAsked():
             return {"what": "refund_asked", "refund": show(REFUND, one.refund_id), "amount": one.amount}
         case ChannelSaid():
-            return {"what": "channel_said", "source": one.source, "says": _said(one)} | _words(one)
+            refund = {"refund": show(REFUND, one.object_id)} if one.verb is Verb.REFUND else {}
+            note = {"note": one.note} if one.note is not None else {}
+            return {"what": "channel_said", "source": one.source, "says": _said(one)} | refund | _words(one) | note
         case PaymentFinished():
             why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
             return {"what": "payment_finished", "status": one.status} | why

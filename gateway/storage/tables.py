@@ -493,11 +493,12 @@ outflows = Table(
     Column("amount", BigInteger, nullable=False, comment="the payment's"),
     Column("refunded", BigInteger, nullable=False, comment="by refunds that are in flight or succeeded"),
     Column("settled", BigInteger, nullable=False, comment="paid on to others"),
+    Column("excess", BigInteger, nullable=False, comment="by refunds that failed here and were done there, beyond it"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="outflows_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="outflows_payment_fkey"
     ),
-    CheckConstraint("refunded >= 0 AND settled >= 0", name="outflows_sign_check"),
+    CheckConstraint("refunded >= 0 AND settled >= 0 AND excess >= 0", name="outflows_sign_check"),
     # Whatever runs at once, no more leaves a payment than came in.
     CheckConstraint("refunded + settled <= amount", name="outflows_rest_check"),
     comment="what has left a payment, in fen; written with its first refund",

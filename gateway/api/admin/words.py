@@ -16,7 +16,7 @@ from gateway.api.http.fields import Amount, RequestModel, wrong
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import OURS, FailureCode
 from gateway.domain.ids import PAYMENT, REFUND, IdError, ObjectKind, read_object
 from gateway.domain.outcomes import Declined, NotFound, Outcome, Returned, ReturnReason, Succeeded
 from gateway.domain.payments import Payment
@@ -86,6 +86,8 @@ class WordRequest(RequestModel):
         for name in {"amount", "failure_code", "return_reason"} - {needed}:
             if getattr(self, name) is not None:
                 raise wrong("unwanted", f"does not go with {self.says}", field=name)
+        if self.failure_code in OURS:
+            raise wrong("unwanted", "is what only Sluice says: name the payment company's reason", field="failure_code")
         if self.says == "returned" and self.object_id[0] is not ObjectKind.REFUND:
             raise wrong("unwanted", "is for refunds: a payment does not come back", field="says")
         return self

@@ -37,7 +37,8 @@ else:
 
 _DETAILS = {
     "payment_not_succeeded": "Nothing of this payment can go back: it has not succeeded.",
-    "payment_has_anomaly": "This payment has an open anomaly: an operator resolves it first.",
+    "payment_has_anomaly": "This payment or a refund of it has an open anomaly: an operator resolves it first.",
+    "account_unusable": "The account that took this payment cannot be used now: an operator looks at /readyz.",
     "refunds_not_supported": "The payment company of this payment has no refunds.",
 }
 

@@ -199,12 +199,13 @@ _CHECKS = (
         """
         WITH counted AS (
             SELECT r.merchant_id, r.payment_id, sum(r.amount) AS refunded FROM refunds r
-            WHERE r.status IN ('processing', 'succeeded') GROUP BY r.merchant_id, r.payment_id
+            LEFT JOIN intents i ON i.merchant_id = r.merchant_id AND i.object_id = r.refund_id AND i.verb = 'refund'
+            WHERE r.status IN ('processing', 'succeeded') OR i.late_success GROUP BY r.merchant_id, r.payment_id
         )
         SELECT coalesce(c.payment_id, o.payment_id) AS payment_id, coalesce(c.refunded, 0) AS refunded,
-            coalesce(o.refunded, 0) AS has_refunded
+            coalesce(o.refunded + o.excess, 0) AS has_refunded
         FROM counted c FULL JOIN outflows o ON o.merchant_id = c.merchant_id AND o.payment_id = c.payment_id
-        WHERE coalesce(c.refunded, 0) <> coalesce(o.refunded, 0)
+        WHERE coalesce(c.refunded, 0) <> coalesce(o.refunded + o.excess, 0)
         """,
         "payment {payment_id} says that {has_refunded} fen were refunded; its refunds say {refunded}",
     ),

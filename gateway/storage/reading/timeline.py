@@ -117,7 +117,16 @@ async def _observations(connection: AsyncConnection, payment: Payment, refund_id
     heard = and_(o.merchant_id == payment.merchant_id, o.object_id.in_(about))
     rows = await connection.execute(select(observations).where(heard).order_by(o.observed_at, o.observation_id))
     return [
-        ChannelSaid(row.observed_at, row.source, Verb(row.verb), row.says, row.channel_code, row.channel_message)
+        ChannelSaid(
+            at=row.observed_at,
+            source=row.source,
+            verb=Verb(row.verb),
+            object_id=row.object_id,
+            says=row.says,
+            channel_code=row.channel_code,
+            channel_message=row.channel_message,
+            note=row.note,
+        )
         for row in rows
     ]
 

@@ -48,7 +48,7 @@ class Page:
     """Agreements that a PSP calls void, with the time they were used."""
     usage: UsageChanges = field(default_factory=UsageChanges)
     freed: dict[UUID, int] = field(default_factory=dict)
-    """By payment: what refunds that failed or came back do not take from it any more."""
+    """By payment: what refunds that failed or came back do not take from it any more. Below zero: they do after all."""
     changed: set[UUID] = field(default_factory=set)
     """Objects that are written."""
     begun: dict[UUID, Intent] = field(default_factory=dict)
@@ -87,8 +87,9 @@ class Page:
         self.changed.add(after.refund_id)
         if after.intent != before.intent:
             self._hear(after.intent)
-        if before.takes and not after.takes:
-            self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + after.amount
+        if before.takes is not after.takes:
+            freed = after.amount if before.takes else -after.amount
+            self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + freed
 
     def _hear(self, intent: Intent) -> None:
         if intent.object_id in self.begun:

@@ -71,7 +71,7 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.business_day,
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
-    func.coalesce(_o.refunded, literal_column("0")).label("refunded"),
+    func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
     func.coalesce(_o.settled, literal_column("0")).label("settled"),
 )
 """What `payment_of` reads: of `payments`, its intent to pay, its card and what has left it (or nulls)."""

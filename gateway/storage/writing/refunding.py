@@ -46,9 +46,14 @@ __all__ = ["RefundingStore"]
 LOCK_PAYMENTS = """
 SELECT payment_id FROM payments WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id FOR UPDATE
 """
+# Of the payments, and of their refunds: one that failed here and was done there has taken money, too.
 READ_OPEN_ANOMALIES = """
-SELECT DISTINCT object_id FROM anomalies
-WHERE merchant_id = $1 AND object_id = ANY($2::uuid[]) AND resolved_at IS NULL
+SELECT a.object_id FROM anomalies a
+WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.resolved_at IS NULL
+UNION
+SELECT r.payment_id FROM refunds r
+JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
+WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
 """
 
 
@@ -104,7 +109,7 @@ class RefundingStore:
     def _open_one(self, flush: _Flush, opening: RefundOpening, now: datetime) -> None:
         payment, amount = flush.payments[opening.order.payment_id], opening.order.amount
         try:
-            refuse_unless_refundable(payment, payment.payment_id in flush.with_anomalies)
+            refuse_unless_refundable(payment, opening, payment.payment_id in flush.with_anomalies)
         except PaymentNotRefundableError as error:
             flush.refused[opening.refund_id] = error
             return
@@ -175,7 +180,7 @@ async def _read(connection: Connection, merchant_id: UUID, openings: Sequence[Re
     # In a later statement: the lock's snapshot is older than the end of its wait.
     payments = {payment.payment_id: payment for payment in await payments_by_id(connection, merchant_id, ids)}
     rows = await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, ids)
-    left = {key: payment.amount - payment.refunded - payment.settled for key, payment in payments.items()}
+    left = {key: max(payment.amount - payment.refunded - payment.settled, 0) for key, payment in payments.items()}
     return _Flush(payments, {row[0] for row in rows}, left)
 
 

@@ -122,6 +122,7 @@ def take_outflows(write: Write, opened: Sequence[tuple[Refund, int]], *, only: s
             "amount": amount,
             "refunded": refund.amount,
             "settled": 0,
+            "excess": 0,
         }
         for refund, amount in sorted(opened, key=lambda each: each[0].payment_id)
     ]
@@ -129,15 +130,20 @@ def take_outflows(write: Write, opened: Sequence[tuple[Refund, int]], *, only: s
         outflows,
         rows,
         only=(only, "refund_id"),
-        summed=("refunded", "settled"),
+        summed=("refunded", "settled", "excess"),
         conflict="ON CONFLICT (merchant_id, payment_id) DO UPDATE SET refunded = outflows.refunded + excluded.refunded",
     )
 
 
 def free_outflows(write: Write, freed: Mapping[UUID, int]) -> None:
-    """By payment: what did not leave after all, or came back."""
+    """By payment: what did not leave after all, or came back; below zero, what left after all.
+
+    That may be more than is left, if another refund took its place: what is beyond stands in `excess`.
+    """
     rows = [{"payment_id": payment_id, "refunded": freed[payment_id]} for payment_id in sorted(freed)]
-    write.update(outflows, rows, by=["payment_id"], changes="refunded = t.refunded - v.refunded")
+    gone = "t.refunded + t.excess - v.refunded"
+    least, beyond = f"least({gone}, t.amount - t.settled)", f"greatest({gone} - t.amount + t.settled, 0)"
+    write.update(outflows, rows, by=["payment_id"], changes=f"refunded = {least}, excess = {beyond}")
 
 
 def change_refunds(write: Write, changed: Sequence[Refund]) -> None:

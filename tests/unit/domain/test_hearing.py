@@ -69,6 +69,12 @@ def judge(
     return hear(before, source, outcome, terms or terms_for(before.verb), ZONE, at)
 
 
+def its_time(before: Intent) -> datetime:
+    """A time at which it is asked about: when its look is due, where it ended without the PSP's word."""
+    look = before.ended_at and look_at(before.ended_at, before.looks, terms_for(before.verb), ZONE)
+    return max(AT, look or AT)
+
+
 def never_asked(state: IntentState = IntentState.OPEN) -> Intent:
     return intent(Verb.AUTHENTICATE, state)
 
@@ -112,7 +118,7 @@ def _while_open(verb: str, source: str, said: str) -> Expected:
         return Expected("not_sent", "nothing")
     if said == "not found" and source == "operator":
         return Expected("not_received", "nothing")
-    if verb == "authenticate" and source == "poll" and said != "not sent":
+    if verb == "authenticate" and source == "poll":
         return Expected("unknown", 0)  # one question told nothing: given up
     due = "next" if source in ("answer", "poll") else "kept"
     return Expected("open", due, "amount_mismatch" if said == "succeeded with another amount" else None)
@@ -120,7 +126,7 @@ def _while_open(verb: str, source: str, said: str) -> Expected:
 
 def _afterwards(state: str, verb: str, source: str, said: str) -> Expected:
     watched = state in ("not_received", "unknown")
-    asked_on = Expected(state, 1 if watched and source == "poll" else "kept")
+    asked_on = Expected(state, 1 if watched and source == "poll" and said != "not sent" else "kept")
     proved = Expected(state, "nothing" if watched else "kept")
     if said == "succeeded with another amount":
         return replace(asked_on, anomaly="amount_mismatch")
@@ -157,7 +163,8 @@ def became_of(before: Intent, heard: Heard) -> Expected:
 @pytest.mark.parametrize(("state", "verb", "source"), list(product(IntentState, Verb, Source)))
 def test_every_word_does_what_the_specification_says(state: IntentState, verb: Verb, source: Source) -> None:
     before = intent(verb, state)
-    heard = {said: became_of(before, judge(before, outcome, source)) for said, outcome in OUTCOMES.items()}
+    at = its_time(before)
+    heard = {said: became_of(before, judge(before, outcome, source, at=at)) for said, outcome in OUTCOMES.items()}
     assert heard == {said: expected_of(state, verb, source, said) for said in OUTCOMES}
 
 
@@ -470,9 +477,20 @@ def test_each_look_is_one_question_and_none_restarts_them(verb: Verb, state: Int
         before = intent(verb, state, looks=looks)
         assert before.ended_at is not None
         heard = judge(before, said, at=later(days=30))
+        if isinstance(said, NotSent):
+            assert heard == Heard(before)  # nobody was asked
+            continue
         assert heard.intent == replace(before, looks=looks + 1)
         assert (heard.moves_due, heard.due_at) == (True, look_at(before.ended_at, looks + 1, terms_for(verb), ZONE))
         assert heard.failure is None
+
+
+@pytest.mark.parametrize(("verb", "state"), WATCHED)
+def test_a_question_before_its_time_is_none_of_the_looks(verb: Verb, state: IntentState) -> None:
+    for said, looks in product(plain_words_of(verb), range(4)):
+        before = intent(verb, state, looks=looks)
+        heard = judge(before, said, at=AT)
+        assert heard == Heard(before, anomaly=heard.anomaly)
 
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
@@ -626,7 +644,8 @@ def test_an_authentication_is_given_up_after_one_question_that_told_nothing(said
 
 @pytest.mark.parametrize("source", [Source.ANSWER, *BY_ITSELF])
 def test_only_a_question_is_the_last_one(source: Source) -> None:
-    unheard = judge(never_asked(), NotSent("the question was not sent")).intent
+    unheard = judge(never_asked(), NotSent("no place on the channel", ours=True)).intent
+    assert unheard.is_open
     assert judge(unheard, Unknown("timeout"), source).intent.is_open
     assert not judge(unheard, Unknown("timeout"), Source.POLL).intent.is_open
 
@@ -740,8 +759,10 @@ def test_an_asker_that_asks_when_it_is_due_comes_to_an_end_where_nobody_owes_mon
     asked = 0
     for word in said:
         heard = judge(now_is, word, at=due)
-        asked += not now_is.is_open
+        asked += not now_is.is_open and heard.moves_due
         now_is = heard.intent
+        if not heard.moves_due:
+            continue  # it was not asked
         if heard.due_at is None:
             break
         assert heard.due_at > due

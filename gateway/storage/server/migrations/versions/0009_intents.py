@@ -77,17 +77,18 @@ CREATE TABLE refunds (
     """
 CREATE TABLE outflows (
     merchant_id uuid NOT NULL, payment_id uuid NOT NULL, amount bigint NOT NULL, refunded bigint NOT NULL,
-    settled bigint NOT NULL,
+    settled bigint NOT NULL, excess bigint NOT NULL,
     CONSTRAINT outflows_pkey PRIMARY KEY (merchant_id, payment_id),
     CONSTRAINT outflows_payment_fkey FOREIGN KEY (merchant_id, payment_id)
         REFERENCES payments (merchant_id, payment_id),
-    CONSTRAINT outflows_sign_check CHECK (refunded >= 0 AND settled >= 0),
+    CONSTRAINT outflows_sign_check CHECK (refunded >= 0 AND settled >= 0 AND excess >= 0),
     CONSTRAINT outflows_rest_check CHECK (refunded + settled <= amount)
 )""",
     "COMMENT ON TABLE outflows IS 'what has left a payment, in fen; written with its first refund'",
     "COMMENT ON COLUMN outflows.amount IS 'the payment''s'",
     "COMMENT ON COLUMN outflows.refunded IS 'by refunds that are in flight or succeeded'",
     "COMMENT ON COLUMN outflows.settled IS 'paid on to others'",
+    "COMMENT ON COLUMN outflows.excess IS 'by refunds that failed here and were done there, beyond it'",
     """
 CREATE TABLE strays (
     merchant_id uuid NOT NULL, account text NOT NULL, number text NOT NULL, verb text NOT NULL, says text NOT NULL,
