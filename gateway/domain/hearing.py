@@ -10,6 +10,7 @@
 What ended without the PSP's word (not received, unknown) is looked at again, a few times and hours apart.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -93,6 +94,13 @@ _FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
+_NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
+    Verb.AUTHENTICATE: (Succeeded, Returned, Processing),
+    Verb.PAY: (Authenticated, SmsNeeded, Returned),
+    Verb.REFUND: (Authenticated, SmsNeeded),
+}
+"""What cannot be said of a verb. Whatever it means, the PSP has the order, and how it stands is unknown."""
+
 
 def hear(
     intent: Intent,
@@ -103,11 +111,13 @@ def hear(
     now: datetime,
 ) -> Heard:
     """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
+    if isinstance(outcome, _NO_WORDS_OF[intent.verb]):
+        outcome = Unknown(f"no word of {intent.verb}: {type(outcome).__name__}", received=True)
     match outcome:
         case Authenticated():
             return _bound(intent, outcome, now)
         case Succeeded():
-            return _done(intent, outcome, source, terms, now)
+            return _done(intent, outcome, source, terms, zone, now)
         case Returned():
             return _returned(intent, outcome, now)
         case _ if not intent.is_open:
@@ -156,11 +166,11 @@ def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
     return replace(heard, agreement_no=outcome.agreement_no)
 
 
-def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, now: datetime) -> Heard:
+def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:
     if outcome.amount is not None and outcome.amount != intent.amount:
         anomaly = Anomaly(AnomalyKind.AMOUNT_MISMATCH, f"ours {intent.amount}, theirs {outcome.amount} fen")
         if not intent.is_open:
-            return Heard(intent, anomaly=anomaly)
+            return replace(_after_the_end(intent, source, outcome, terms, zone), anomaly=anomaly)
         return replace(_wait(replace(intent, acknowledged=True), source, terms, now), anomaly=anomaly)
     if intent.state in {IntentState.DONE, IntentState.RETURNED}:
         return Heard(intent, anomaly=_second_transaction(intent, outcome))
@@ -183,15 +193,22 @@ def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
 def _after_the_end(
     intent: Intent, source: Source, outcome: Outcome | AuthenticationOutcome, terms: Terms, zone: ZoneInfo
 ) -> Heard:
-    if isinstance(outcome, Declined):
-        if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
-            return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {outcome.channel_code}"))
-        return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
+    match outcome:
+        case Declined() | SmsNeeded():
+            return _refused_late(intent, outcome.channel_code)
+        case NotFound() if source is Source.OPERATOR:
+            return _refused_late(intent, outcome.channel_code)
     if source is not Source.POLL or intent.state not in _WATCHED:
         return Heard(intent)
     assert intent.ended_at is not None
     looked = replace(intent, looks=intent.looks + 1)
     return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
+
+
+def _refused_late(intent: Intent, code: str | None) -> Heard:
+    if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
+        return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {code}"))
+    return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
 
 
 def _not_found(intent: Intent, outcome: NotFound, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:
@@ -211,7 +228,7 @@ def _unsure(
     """A question that told nothing. Where no money moves it is given up after a few of them."""
     heard = _wait(intent, source, terms, now)
     most = GIVES_UP_AFTER.get(intent.verb)
-    if most is None or heard.intent.questions < most:
+    if most is None or source is not Source.POLL or heard.intent.questions < most:
         return heard
     code, message = outcome.channel_code, outcome.channel_message
     why = failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code=code, channel_message=message)
