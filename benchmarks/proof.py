@@ -25,7 +25,7 @@ BOOKS: Final = """
 SELECT count(*) AS payments, coalesce(sum(amount), 0)::bigint AS amount,
     count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
     count(*) FILTER (WHERE status IN ('processing', 'requires_action')) AS unfinished,
-    (SELECT count(*) FROM attempts) AS attempts,
+    (SELECT count(*) FROM intents WHERE verb = 'pay') AS attempts,
     (SELECT count(*) FROM deliveries WHERE status <> 'delivered') AS undelivered
 FROM payments
 """

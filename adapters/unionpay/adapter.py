@@ -142,7 +142,7 @@ class UnionPay:
 
     async def refund(self, command: Refund) -> Outcome:
         """Give back (04/00). Declined unsent where it cannot be written: nothing can have moved."""
-        if command.original_transaction_no is None:
+        if not command.original_transaction_no:
             return Declined(F.CHANNEL_REFUSED, channel_message="the payment's queryId is not known")
         if command.scene not in REFUND:
             return Declined(F.CHANNEL_REFUSED, channel_message=f"no {command.scene} is paid here")

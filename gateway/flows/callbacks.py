@@ -42,7 +42,8 @@ class Callbacks:
         """One callback to `merchant.account`; None when there is no such account, or its PSP sends none.
 
         It is acknowledged only after what it says is committed. What is truly the PSP's word about an order that
-        nobody here asked for is kept and acknowledged: sent again for ever it would not become more.
+        nobody here asked for is kept. A refund may have been made by hand at the PSP: it is acknowledged. A payment
+        always stands in the books before it is sent: one that does not was meant for somebody else.
         """
         account = self.catalogue().account_of_callback(account_name)
         if account is None:
@@ -60,6 +61,6 @@ class Callbacks:
         if intent is None:
             log.warning("callback about an order that nobody here asked for", account=account.code, verb=callback.verb)
             await self.intents.keep_stray(*place, readable(callback.outcome), self.observations.clock())
-        else:
-            await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
+            return reader.answer(accepted=callback.verb is not Verb.PAY)
+        await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
         return reader.answer(accepted=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, REFUND, show
+from gateway.domain.intents import Verb
 from gateway.domain.timeline import (
     AnomalyFound,
     AnomalyResolved,
@@ -56,7 +57,7 @@ def _told(one: Happening) -> dict[str, Any]:
         case RefundAsked():
             return {"what": "refund_asked", "refund": show(REFUND, one.refund_id), "amount": one.amount}
         case ChannelSaid():
-            return {"what": "channel_said", "source": one.source, "verb": one.verb, "says": one.says} | _words(one)
+            return {"what": "channel_said", "source": one.source, "says": _said(one)} | _words(one)
         case PaymentFinished():
             why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
             return {"what": "payment_finished", "status": one.status} | why
@@ -82,6 +83,12 @@ def _delivery(one: Delivery) -> dict[str, Any]:
         "last_status": one.stands.last_status,
         "last_error": one.stands.last_error,
     }
+
+
+def _said(one: ChannelSaid) -> str:
+    """What apps know it by: of the payment itself the word alone."""
+    named = {Verb.PAY: "", Verb.AUTHENTICATE: "authentication_", Verb.REFUND: "refund_"}
+    return named[one.verb] + one.says
 
 
 def _words(one: AuthenticationFinished | ChannelSaid) -> dict[str, Any]:

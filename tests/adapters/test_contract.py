@@ -11,8 +11,11 @@ import pytest
 
 from adapters.account import AccountError
 from adapters.unionpay import UnionPay
+from adapters.unionpay.codes import REFUND_DECLINES
 from adapters.unionpay.letter import pairs_in
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import MEANINGS, Blame, FailureCode
+from gateway.domain.failures import FailureCode as F
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, Terms
@@ -22,10 +25,14 @@ from tests.adapters.contract import (
     AGREEMENT_NO,
     AMOUNT,
     LATER,
+    NOTIFY_URL,
     NUMBER,
+    TRANSACTION_NO,
     Contract,
     Wire,
     a_payment,
+    a_refund,
+    a_refunds_question,
     an_authentication,
     an_authentications_question,
     callbacks_of,
@@ -33,7 +40,17 @@ from tests.adapters.contract import (
     is_unknown,
     its_question,
 )
-from tests.adapters.unionpay_case import MIDDLE, PSP, SIGNER_CN, UnionPayCase, a_notice, notification, signed, text_of
+from tests.adapters.unionpay_case import (
+    MIDDLE,
+    PSP,
+    SIGNER_CN,
+    UnionPayCase,
+    a_notice,
+    a_refunds_notice,
+    notification,
+    signed,
+    text_of,
+)
 
 CASE = UnionPayCase()
 
@@ -239,15 +256,100 @@ def test_an_accounts_contract_may_say_other_terms() -> None:
 
 
 async def test_each_product_waits_for_an_answer_as_long_as_its_own_terms_say() -> None:
-    own = {Product.PAYMENT: OwnTerms(answer_timeout_s=7.0), Product.AUTHENTICATION: OwnTerms(answer_timeout_s=9.0)}
+    own = {
+        Product.PAYMENT: OwnTerms(answer_timeout_s=7.0),
+        Product.AUTHENTICATION: OwnTerms(answer_timeout_s=9.0),
+        Product.REFUND: OwnTerms(answer_timeout_s=11.0),
+    }
     wire = Wire(CASE.processing)
     adapter = CASE.build(replace(CASE.account(), terms=own), wire)
     await do(adapter, a_payment(Scene.WITHHOLD))
     await do(adapter, its_question(Scene.WITHHOLD))
     await do(adapter, an_authentication())
     await do(adapter, an_authentications_question())
-    assert [request.extensions["timeout"]["read"] for request in wire.sent] == [7.0, 7.0, 9.0, 9.0]
+    await do(adapter, a_refund(Scene.WITHHOLD))
+    await do(adapter, a_refunds_question(Scene.WITHHOLD))
+    told = [request.extensions["timeout"]["read"] for request in wire.sent]
+    assert told == [7.0, 7.0, 9.0, 9.0, 11.0, 11.0]
 
 
 def test_the_number_of_a_callback_is_ours() -> None:
     assert callbacks_of(an_adapter()).read(notification(a_notice())).number == NUMBER
+
+
+# Refunds
+
+
+@pytest.mark.parametrize(("scene", "business"), [(Scene.WITHHOLD, "000501"), (Scene.QUICK_CHARGE, "000902")])
+async def test_a_refund_is_this_form(scene: Scene, business: str) -> None:
+    wire = Wire(CASE.processing)
+    await do(CASE.build(CASE.account(), wire), a_refund(scene))
+    fields = CASE.checked(wire.sent[0])
+    assert {name: value for name, value in fields.items() if name not in {"certId", "signature"}} == {
+        "version": "5.1.0",
+        "encoding": "UTF-8",
+        "signMethod": "01",
+        "txnType": "04",
+        "txnSubType": "00",
+        "bizType": business,
+        "channelType": "07",
+        "accessType": "0",
+        "merId": CASE.account().settings["mer_id"],
+        "orderId": NUMBER,
+        "txnTime": "20260302003015",
+        "origQryId": TRANSACTION_NO,
+        "txnAmt": str(AMOUNT),
+        "currencyCode": "156",
+        "backUrl": NOTIFY_URL,
+    }
+
+
+async def test_a_refund_that_cannot_be_written_is_declined_and_never_sent() -> None:
+    wire = Wire(CASE.processing)
+    refund = a_refund(Scene.WITHHOLD)
+    for unwritable in (
+        replace(refund, original_transaction_no=None),
+        replace(refund, original_transaction_no=""),
+        replace(refund, scene=Scene.NETBANK_CHARGE),
+    ):
+        outcome = await do(CASE.build(CASE.account(), wire), unwritable)
+        assert isinstance(outcome, Declined)
+        assert outcome.code is FailureCode.CHANNEL_REFUSED
+    assert not wire.sent
+
+
+@pytest.mark.parametrize("code", ["35", "36", "45"])
+async def test_what_refuses_a_refund_decides_nothing_about_a_payment(code: str) -> None:
+    adapter = CASE.build(CASE.account(), Wire(lambda request: CASE.answer(request, code)))
+    assert isinstance(await do(adapter, a_refund(Scene.WITHHOLD)), Declined)
+    assert isinstance(await do(adapter, a_refunds_question(Scene.WITHHOLD)), Declined)
+    assert is_unknown(await do(adapter, a_payment(Scene.WITHHOLD)), received=True)
+    assert is_unknown(await do(adapter, its_question(Scene.WITHHOLD)), received=True)
+
+
+def test_no_code_of_a_refund_is_said_to_be_the_payers_doing_or_voids_an_agreement() -> None:
+    about_the_card = {F.CARD_INVALID, F.CARD_FROZEN, F.CARD_EXPIRED, F.CARD_UNSUPPORTED, F.RISK_REJECTED}
+    assert {MEANINGS[code].blame for code in set(REFUND_DECLINES.values()) - about_the_card} == {
+        Blame.CHANNEL,
+        Blame.PLATFORM,
+    }
+    assert not {F.AGREEMENT_VOID, F.INSUFFICIENT_BALANCE, F.TOO_MANY_TRIES}.intersection(REFUND_DECLINES.values())
+
+
+def test_a_notice_is_about_what_its_type_says_whatever_number_it_carries() -> None:
+    refund, payment = (
+        callbacks_of(an_adapter()).read(notification(notice)) for notice in (a_refunds_notice(), a_notice())
+    )
+    assert (refund.number, payment.number) == (NUMBER, NUMBER)
+    assert (refund.verb, payment.verb) == (Verb.REFUND, Verb.PAY)
+
+
+@pytest.mark.parametrize("change", [{"txnSubType": "01"}, {"txnType": "31"}, {"txnType": "99"}, {"txnSubType": ""}])
+def test_a_notice_of_another_type_is_rejected(change: dict[str, str]) -> None:
+    with pytest.raises(CallbackRejectedError):
+        callbacks_of(an_adapter()).read(notification(a_refunds_notice() | change))
+
+
+def test_a_refusal_of_a_refund_without_a_settlement_makes_nothing_final() -> None:
+    refused = a_refunds_notice(code="45") | {"settleAmt": ""}
+    assert is_unknown(callbacks_of(an_adapter()).read(notification(refused)).outcome, received=False)

@@ -6,7 +6,7 @@ tested here: the complete code tables and altered bytes (`contract`), nor how th
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from adapters.http import AiohttpTransport
 from adapters.registry import PROVIDERS, AccountError, build, offer_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode
+from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     Authenticated,
     Declined,
@@ -39,15 +40,17 @@ from gateway.ports import (
     AccountSettings,
     AskAuthentication,
     AskPayment,
+    AskRefund,
     Authenticate,
     CallbackRejectedError,
     CallbackRequest,
     Command,
     Pay,
     Provider,
+    Refund,
 )
 from sandbox.app import SandboxConfig, build_app
-from tests.adapters.contract import callbacks_of, do
+from tests.adapters.contract import callbacks_of, do, is_unknown
 from tests.adapters.unionpay_case import as_form
 
 CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "13812340077")
@@ -94,15 +97,32 @@ class World:
             agreement_no = bound.agreement_no
         return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款", self.notify_url)
 
-    async def final(self, payment: Pay) -> Outcome:
-        """Ask until the order is final."""
-        return await self.until(payment, lambda outcome: isinstance(outcome, (Succeeded, Declined)))
+    async def refund(self, amount: int = AMOUNT, scene: Scene = Scene.WITHHOLD) -> Refund:
+        """A refund of a payment that was just made, whose callback is out of the way."""
+        payment = await self.payment(scene)
+        await do(self.adapter, payment)
+        paid = await self.final(payment)
+        assert isinstance(paid, Succeeded)
+        if self.adapter.callbacks is not None:
+            await asyncio.wait_for(self.callbacks.get(), IN_TIME_S)
+        return Refund(
+            uuid4().hex,
+            now(),
+            scene,
+            amount,
+            payment.number,
+            payment.told_at,
+            paid.channel_transaction_no,
+            payment.amount,
+            self.notify_url,
+        )
 
-    async def until(self, payment: Pay, is_it: Callable[[Outcome], bool]) -> Outcome:
+    async def final(self, sent: Pay | Refund) -> Outcome:
+        """Ask until the order is final."""
         async with asyncio.timeout(IN_TIME_S):
             for tries in range(10_000):
-                outcome = await do(self.adapter, its_question(payment, tries))
-                if is_it(outcome):
+                outcome = await do(self.adapter, its_question(sent, tries))
+                if isinstance(outcome, (Succeeded, Declined)):
                     return outcome
                 await asyncio.sleep(0.01)
         raise AssertionError
@@ -112,8 +132,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def its_question(payment: Pay, tries: int = 0) -> AskPayment:
-    return AskPayment(payment.number, payment.told_at, payment.scene, payment.amount, tries)
+def its_question(sent: Pay | Refund, tries: int = 0) -> AskPayment | AskRefund:
+    kind = AskPayment if isinstance(sent, Pay) else AskRefund
+    return kind(sent.number, sent.told_at, sent.scene, sent.amount, tries)
 
 
 def an_authentication() -> Authenticate:
@@ -211,6 +232,7 @@ def having(kind: type[Command[Any]]) -> list[str]:
 
 with_callbacks = pytest.mark.parametrize("world", sorted(CALLS_BACK), indirect=True)
 with_binding = pytest.mark.parametrize("world", having(Authenticate), indirect=True)
+with_refunds = pytest.mark.parametrize("world", having(Refund), indirect=True)
 
 
 # Paying
@@ -356,6 +378,95 @@ async def test_a_binding_can_be_refused_or_need_the_user(world: World) -> None:
     assert isinstance(await do(world.adapter, an_authentication()), SmsNeeded)
 
 
+# Giving back
+
+
+@with_refunds
+async def test_a_refund_of_every_scene_succeeds_with_its_exact_amount_whole_or_in_parts(world: World) -> None:
+    for scene in sorted(world.adapter.declaration.scenes):
+        refund = await world.refund(1, scene)
+        rest = replace(refund, number=uuid4().hex, amount=AMOUNT - 1)
+        for part in (refund, rest):
+            assert isinstance(await do(world.adapter, part), Processing)
+            outcome = await world.final(part)
+            assert isinstance(outcome, Succeeded)
+            assert outcome.amount == part.amount
+            [order] = await world.books(part.number)
+            assert (order["kind"], order["amount"], order["state"]) == ("refund", part.amount, "succeeded")
+            assert (order["original"], order["submissions"]) == (part.original_number, 1)
+        more = await do(world.adapter, replace(refund, number=uuid4().hex))
+        assert isinstance(more, Declined)
+        assert (more.code, more.channel_code) == (FailureCode.CHANNEL_REFUSED, "45")
+
+
+@with_refunds
+async def test_a_refund_of_more_than_is_left_or_of_no_payment_is_declined(world: World) -> None:
+    refund = await world.refund()
+    for wrong, code in (
+        (replace(refund, amount=AMOUNT + 1), "36"),
+        (replace(refund, scene=Scene.QUICK_CHARGE), "36"),
+        (replace(refund, original_transaction_no="0" * 21), "35"),
+    ):
+        outcome = await do(world.adapter, replace(wrong, number=uuid4().hex))
+        assert isinstance(outcome, Declined)
+        assert (outcome.code, outcome.channel_code) == (FailureCode.CHANNEL_REFUSED, code)
+
+
+@pytest.mark.parametrize(
+    ("fault", "params"),
+    [("reset_after", {}), ("error_after", {"status": 500}), ("wrong_signature", {}), ("garbage", {"body": "html"})],
+)
+@with_refunds
+async def test_a_refund_whose_answer_is_lost_is_unknown_sent_once_and_found_by_asking(
+    world: World, fault: str, params: dict[str, object]
+) -> None:
+    refund = await world.refund()
+    await world.fault(fault, **params, match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await world.final(refund), Succeeded)
+    [order] = await world.books(refund.number)
+    assert order["submissions"] == 1
+
+
+@with_refunds
+async def test_a_refund_that_never_arrived_is_not_found_and_nothing_was_given_back(world: World) -> None:
+    refund = await world.refund()
+    await world.fault("reset_before", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await do(world.adapter, its_question(refund)), NotFound)
+    assert await world.books(refund.number) == []
+
+
+@with_refunds
+async def test_the_same_refund_twice_is_one_order(world: World) -> None:
+    refund = await world.refund(1)
+    await do(world.adapter, refund)
+    assert is_unknown(await do(world.adapter, refund), received=True)
+    [order] = await world.books(refund.number)
+    assert order["submissions"] == 2
+    assert isinstance(await world.final(refund), Succeeded)
+
+
+@with_refunds
+async def test_a_refund_may_fail_later(world: World) -> None:
+    refund = await world.refund()
+    await world.fault("decline", code="60", when="final", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Processing)
+    outcome = await world.final(refund)
+    assert isinstance(outcome, Declined)
+    assert (outcome.code, outcome.channel_code) == (FailureCode.RISK_REJECTED, "60")
+
+
+@with_refunds
+async def test_a_refund_is_called_back_as_a_refund_and_by_its_own_number(world: World) -> None:
+    refund = await world.refund(400)
+    await do(world.adapter, refund)
+    callback = callbacks_of(world.adapter).read(await asyncio.wait_for(world.callbacks.get(), IN_TIME_S))
+    assert (callback.number, callback.verb) == (refund.number, Verb.REFUND)
+    assert isinstance(callback.outcome, Succeeded)
+    assert callback.outcome.amount == 400
+
+
 # Callbacks
 
 
@@ -369,7 +480,7 @@ async def paid_and_called_back(world: World) -> tuple[Pay, CallbackRequest]:
 async def test_a_callback_tells_success_and_the_amount(world: World) -> None:
     payment, request = await paid_and_called_back(world)
     callback = callbacks_of(world.adapter).read(request)
-    assert callback.number == payment.number
+    assert (callback.number, callback.verb) == (payment.number, Verb.PAY)
     assert isinstance(callback.outcome, Succeeded)
     assert callback.outcome.amount == AMOUNT
 

@@ -74,7 +74,7 @@ def named(answer: Answer) -> set[str]:
 async def recorded(world: World, app: App) -> int:
     """How many rows of the books are this merchant's."""
     code = await world.code_of(app)
-    tables = ("users", "cards", "payments", "attempts", "events", "channel_usage")
+    tables = ("users", "cards", "orders", "payments", "intents", "events", "channel_usage")
     mine = "(SELECT merchant_id FROM merchants WHERE code = $1)"
     counted = " + ".join(f"(SELECT count(*) FROM {table} WHERE merchant_id = {mine})" for table in tables)
     return int((await world.sql(f"SELECT {counted} AS n", code))[0]["n"])

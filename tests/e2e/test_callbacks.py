@@ -186,7 +186,7 @@ async def test_a_success_after_failure_is_an_anomaly_and_changes_no_state(world:
         assert (await send(world, app, late)).status == 200
     events = await app.told(payment["id"], 2)
     assert [event["type"] for event in events] == ["payment.failed", "payment.anomaly"]
-    assert await app.payment(payment["id"]) == payment
+    assert await app.payment(payment["id"]) == payment | {"fee": payment["expected_fee"]}  # the money moved
 
 
 @pytest.mark.parametrize("fault", ["forge_callback", "corrupt_callback", "lose_callback", "delay_callback"])

@@ -26,7 +26,7 @@ async def test_a_withhold_by_unionpay_opens_the_card_once_and_ends_by_callback(w
     opened = await world.openings()
     card, user = world.card(), world.user()
     first = await world.app.pay(world.order(world.dear(), card=card, user_id=user))
-    assert (first["channel"], first["fee"]) == ("unionpay", 100)
+    assert (first["channel"], first["expected_fee"]) == ("unionpay", 100)
     first = await world.app.final(first["id"])
     assert first["status"] == "succeeded"
     assert first["channel_transaction_no"]
@@ -92,7 +92,7 @@ async def test_a_failure_is_told_with_who_is_to_blame(world: World) -> None:
     payment = await world.app.pay_to_the_end(world.order(world.dear(), card=world.card(tail="0064")))
     assert payment["status"] == "failed"
     failure = payment["failure"]
-    assert (failure["code"], failure["blame"], failure["advice"]) == ("insufficient_balance", "payer", "change_card")
+    assert (failure["code"], failure["blame"], failure["advice"]) == ("insufficient_balance", "payer", "retry_later")
     assert failure["channel_code"] == "64"
     [event] = await world.app.told(payment["id"])
     assert (event["type"], event["body"]["data"]) == ("payment.failed", payment)

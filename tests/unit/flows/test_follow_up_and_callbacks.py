@@ -147,6 +147,22 @@ async def test_a_callback_of_no_attempt_of_ours_is_rejected(world: World, number
     assert world.recorded == []
 
 
+async def test_a_refunds_callback_is_never_read_as_the_payments_of_the_same_number(world: World) -> None:
+    known = kept(world, payment())
+    world.provider_.callback = Callback(ATTEMPT_ID.hex, Verb.REFUND, Succeeded(1000))
+    assert await status_of(world) == 400
+    assert world.recorded == []
+    assert world.payments[known.payment_id] == known
+
+
+async def test_a_callback_of_a_psp_that_sends_none_has_no_answer(world: World) -> None:
+    kept(world, payment())
+    world.provider_.callback = Callback(ATTEMPT_ID.hex, Verb.PAY, Succeeded(1000))
+    world.provider_.callbacks = None
+    assert await callbacks(world).receive(ACCOUNT, REQUEST) is None
+    assert world.recorded == []
+
+
 async def test_a_callback_to_another_account_does_not_reach_the_attempt(world: World) -> None:
     world.catalogue = catalogue((channel("up"), channel("tl")), ())
     kept(world, payment())
