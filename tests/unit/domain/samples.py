@@ -1,10 +1,12 @@
-"""Payments, orders and catalogues that tests start from, each differing only in what the test names."""
+"""Intents, objects, orders and catalogues that tests start from, each differing only in what the test names."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.catalogue import (
     ANY_BANK,
@@ -17,9 +19,14 @@ from gateway.domain.catalogue import (
     RouteRule,
 )
 from gateway.domain.failures import FailureCode, failure
+from gateway.domain.ids import number_of
+from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import FINAL, Attempt, Due, DueKind, Payment, Stage, Status
+from gateway.domain.outcomes import ReturnReason
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import FINAL, Status
 from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.flows.opening import Opening
 from router import ChannelLimits, FixedFee, RuleLimits
@@ -33,16 +40,25 @@ PAYMENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 ATTEMPT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8058")
 AUTHENTICATION_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8059")
 CARD_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8060")
+REFUND_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8061")
+AUTHENTICATION_INTENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8062")
+REFUND_INTENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8063")
 BANK = "ICBC"
+ZONE = ZoneInfo("Asia/Shanghai")
 
 LOST = NotFoundRule(answers=3, over_s=300.0)
 TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30.0)
 AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
+REFUND_TERMS = Terms(poll_gaps_s=(5.0, 30.0), not_found=NotFoundRule(answers=2, over_s=600.0), answer_timeout_s=25.0)
 
 
 def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
-    """Every account's terms: those of the two products are not the same."""
-    return {Product.PAYMENT: TERMS, Product.AUTHENTICATION: AUTHENTICATION_TERMS}[product]
+    """Every account's terms: those of two products are not the same."""
+    return {
+        Product.PAYMENT: TERMS,
+        Product.AUTHENTICATION: AUTHENTICATION_TERMS,
+        Product.REFUND: REFUND_TERMS,
+    }[product]
 
 
 def later(**duration: float) -> datetime:
@@ -54,20 +70,45 @@ def card_elements(number: int = 1) -> CardElements:
     return CardElements(f"622202{number:010d}{number % 1000:03d}", "张三", "11010519491231002X", "13800000000")
 
 
-def attempt(stage: Stage = Stage.PAYING, **known: Any) -> Attempt:
-    base = Attempt(
-        attempt_id=ATTEMPT_ID,
+OBJECT_ID_OF = {Verb.AUTHENTICATE: AUTHENTICATION_ID, Verb.PAY: PAYMENT_ID, Verb.REFUND: REFUND_ID}
+INTENT_ID_OF = {Verb.AUTHENTICATE: AUTHENTICATION_INTENT_ID, Verb.PAY: ATTEMPT_ID, Verb.REFUND: REFUND_INTENT_ID}
+STATE_OF = {
+    Status.PROCESSING: IntentState.OPEN,
+    Status.REQUIRES_ACTION: IntentState.OPEN,
+    Status.SUCCEEDED: IntentState.DONE,
+    Status.FAILED: IntentState.DECLINED,
+    Status.CLOSED: IntentState.NOT_RECEIVED,
+    Status.RETURNED: IntentState.RETURNED,
+}
+"""How the intent stands of a sample in this status."""
+
+
+def intent(verb: Verb = Verb.PAY, state: IntentState = IntentState.OPEN, **known: Any) -> Intent:
+    """What was sent for a sample object, of 10.00 yuan where money moves. It ended a second after it was recorded."""
+    base = Intent(
+        intent_id=INTENT_ID_OF[verb],
+        object_id=OBJECT_ID_OF[verb],
+        verb=verb,
+        ordinal=1,
         channel="up",
         account="up-1",
-        stage=stage,
-        authentication_id=AUTHENTICATION_ID if stage is Stage.AUTHENTICATING else None,
-        submitted_at=NOW,
+        number=number_of(OBJECT_ID_OF[verb]),
+        told_at=NOW,
+        recorded_at=NOW,
+        amount=None if verb is Verb.AUTHENTICATE else 1000,
+        state=state,
+        ended_at=None if state is IntentState.OPEN else later(seconds=1),
     )
     return replace(base, **known)
 
 
-def payment(status: Status = Status.PROCESSING, stage: Stage | None = Stage.PAYING, **known: Any) -> Payment:
-    """A payment of 10.00 yuan in a state that the database would take. `stage` None: refused by the router."""
+def attempt(state: IntentState = IntentState.OPEN, **known: Any) -> Intent:
+    """The intent to pay of the sample payment."""
+    return intent(Verb.PAY, state, **known)
+
+
+def payment(status: Status = Status.PROCESSING, **known: Any) -> Payment:
+    """A payment of 10.00 yuan that was sent, in a state that the database would take."""
     final = status in FINAL
     base = Payment(
         merchant_id=MERCHANT_ID,
@@ -82,16 +123,85 @@ def payment(status: Status = Status.PROCESSING, stage: Stage | None = Stage.PAYI
         currency="CNY",
         status=status,
         card=Card(CARD_ID, "622202******1234", BANK),
-        channel="up" if stage else None,
-        fee=50 if stage else None,
+        channel="up",
+        account="up-1",
+        channel_order_no=number_of(PAYMENT_ID),
+        authentication_id=None,
+        expected_fee=50,
+        fee=50 if status is Status.SUCCEEDED else None,
+        authentication_fee=None,
         failure=failure(FailureCode.INSUFFICIENT_BALANCE) if status is Status.FAILED else None,
-        attempt=attempt(stage) if stage else None,
-        due=None if final else Due(DueKind.POLL, later(seconds=35)),
+        attempt=attempt(STATE_OF[status]),
+        due_at=None if final else later(seconds=35),
+        until_at=later(minutes=15) if status is Status.REQUIRES_ACTION else None,
         sequence=1 if final else 0,
         created_at=NOW,
         finished_at=later(seconds=1) if final else None,
         business_day=date(2026, 3, 5),
         description=None,
+        metadata={},
+    )
+    return replace(base, **known)
+
+
+def waiting_payment(**known: Any) -> Payment:
+    """A payment that has sent nothing: its card is being authenticated, by the sample authentication."""
+    return payment(**({"attempt": None, "authentication_id": AUTHENTICATION_ID, "due_at": later(seconds=25)} | known))
+
+
+def refused_payment(**known: Any) -> Payment:
+    """A payment that the router refused: it has no channel, and nothing of it was sent."""
+    nothing = dict.fromkeys(("attempt", "channel", "account", "channel_order_no", "expected_fee"))
+    return payment(Status.FAILED, **({"failure": failure(FailureCode.NO_CHANNEL_AVAILABLE)} | nothing | known))
+
+
+def authentication(status: Status = Status.PROCESSING, **known: Any) -> Authentication:
+    """The authentication that the sample payment started, for 1.00 yuan."""
+    final = status in FINAL
+    base = Authentication(
+        merchant_id=MERCHANT_ID,
+        authentication_id=AUTHENTICATION_ID,
+        payment_id=PAYMENT_ID,
+        user_id="u1",
+        card_id=CARD_ID,
+        bank=BANK,
+        channel="up",
+        account="up-1",
+        status=status,
+        fee=100,
+        failure=failure(FailureCode.AUTHENTICATION_REJECTED) if status is Status.FAILED else None,
+        contradicts=False,
+        intent=intent(Verb.AUTHENTICATE, STATE_OF[status]),
+        due_at=None if final else later(seconds=25),
+        created_at=NOW,
+        finished_at=later(seconds=1) if final else None,
+    )
+    return replace(base, **known)
+
+
+def refund(status: Status = Status.PROCESSING, **known: Any) -> Refund:
+    """The sample payment's 10.00 yuan on their way back."""
+    final = status in FINAL
+    base = Refund(
+        merchant_id=MERCHANT_ID,
+        refund_id=REFUND_ID,
+        app="shop",
+        merchant_order_no="refund-1",
+        payment_id=PAYMENT_ID,
+        user_id="u1",
+        scene=Scene.WITHHOLD,
+        amount=1000,
+        currency="CNY",
+        status=status,
+        reason=None,
+        failure=failure(FailureCode.CHANNEL_REFUSED) if status is Status.FAILED else None,
+        returned=ReturnReason.PAYEE_ACCOUNT_INVALID if status is Status.RETURNED else None,
+        intent=intent(Verb.REFUND, STATE_OF[status]),
+        due_at=None if final else later(seconds=30),
+        sequence={Status.PROCESSING: 0, Status.RETURNED: 2}.get(status, 1),
+        created_at=NOW,
+        finished_at=later(seconds=1) if final else None,
+        business_day=date(2026, 3, 5),
         metadata={},
     )
     return replace(base, **known)

@@ -1,14 +1,17 @@
 """The terms of a product: what a contract says over a provider's own, and what none can mean.
 
-Not tested here: what they do to payments (test_transitions), and how a file says them (tests/unit/test_catalogue_file).
+Not tested here: what they do to what was sent (test_hearing), how a file says them (tests/unit/test_catalogue_file).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.domain.terms import (
+    ANSWER_MARGIN_S,
     MAX_ANSWER_TIMEOUT_S,
+    MAX_LATE_LOOKS,
     MAX_POLL_GAPS,
     NEVER,
     NotFoundRule,
@@ -39,7 +42,30 @@ def test_a_contract_says_what_it_says_and_the_rest_is_the_providers(own: OwnTerm
 
 
 def test_the_gaps_come_in_turn_and_the_last_one_for_ever() -> None:
-    assert [PROVIDERS.after(polls, NOW).at for polls in (0, 1, 2, 100)] == [later(seconds=s) for s in (1, 5, 5, 5)]
+    assert [PROVIDERS.after(asked, NOW) for asked in (0, 1, 2, 100)] == [later(seconds=s) for s in (1, 5, 5, 5)]
+
+
+def test_what_was_sent_by_somebody_who_fell_silent_is_taken_up_after_the_answers_own_limit() -> None:
+    assert PROVIDERS.unanswered(NOW) == later(seconds=PROVIDERS.answer_timeout_s + ANSWER_MARGIN_S)
+
+
+def test_how_often_a_provider_can_be_asked_afterwards_is_not_for_a_contract_to_say() -> None:
+    once = replace(PROVIDERS, late_looks=1)
+    assert OwnTerms((9.0,), NEVER, 2.0).over(once).late_looks == 1
+    assert PROVIDERS.late_looks == MAX_LATE_LOOKS == 3
+
+
+@pytest.mark.parametrize("late_looks", [-1, MAX_LATE_LOOKS + 1])
+def test_late_looks_are_none_to_three(late_looks: int) -> None:
+    with pytest.raises(ValueError, match="late_looks"):
+        replace(PROVIDERS, late_looks=late_looks)
+
+
+@pytest.mark.parametrize(
+    ("answers", "waited_s", "proves"), [(3, 60.0, True), (2, 60.0, False), (3, 59.999, False), (9, 600.0, True)]
+)
+def test_a_rule_wants_enough_answers_over_enough_time(answers: int, waited_s: float, proves: bool) -> None:
+    assert PROVIDERS.proves_lost(answers, waited_s) is proves
 
 
 @pytest.mark.parametrize("answers", [0, 3, 10**6])
@@ -78,6 +104,7 @@ def test_only_what_is_said_is_stored_and_it_is_read_again() -> None:
     said = {
         Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0), 10.0),
         Product.AUTHENTICATION: OwnTerms(not_found=NEVER),
+        Product.REFUND: OwnTerms(answer_timeout_s=9.0),
     }
     stored = terms_to_json(said)
     assert stored == {
@@ -87,6 +114,7 @@ def test_only_what_is_said_is_stored_and_it_is_read_again() -> None:
             "not_found": {"answers": 3, "over_s": 6.0},
             "answer_timeout_s": 10.0,
         },
+        "refund": {"answer_timeout_s": 9.0},
     }
     assert terms_from_json(stored) == said
     assert terms_to_json({Product.PAYMENT: OwnTerms()}) == {}

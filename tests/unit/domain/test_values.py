@@ -1,10 +1,11 @@
 """Ids, money, failures and the catalogue's lookups.
 
-Not tested here: how objects are shown (tests/unit/objects), masks and BINs (test_cards), states (test_transitions),
+Not tested here: how objects are shown (tests/unit/objects), masks and BINs (test_cards), states (test_statuses),
 reading a catalogue file.
 """
 
 import hashlib
+from dataclasses import replace
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -12,26 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.catalogue import ANY_BANK, AuthenticationMode, Catalogue, MaintenanceWindow
-from gateway.domain.events import EVENT_OF_STATUS
-from gateway.domain.failures import MEANINGS, Blame, FailureCode, failure
+from gateway.domain.events import ANOMALY_OF, EVENTS_OF, EventType
+from gateway.domain.failures import MEANINGS, Advice, Blame, FailureCode, advised_for, failure
+from gateway.domain.hearing import AnomalyKind
 from gateway.domain.ids import (
     CARD,
     EVENT,
     PAYMENT,
     IdError,
     ObjectKind,
-    attempt_id_of,
     caused_id,
-    channel_order_no,
+    number_of,
+    object_of_number,
     read,
     read_object,
     show,
     show_object,
 )
 from gateway.domain.money import yuan
-from gateway.domain.payments import Status
-from gateway.domain.scenes import SCENES_OF, Scene
-from gateway.domain.transitions import AnomalyKind
+from gateway.domain.scenes import SCENES_OF, Kind, Scene
+from gateway.domain.statuses import FINAL, TRANSITIONS, Status
 from tests.unit.domain.samples import (
     ATTEMPT_ID,
     BANK,
@@ -53,7 +54,7 @@ IDS = (PAYMENT_ID, ATTEMPT_ID, UUID(int=0), UUID(int=2**128 - 1))
 @given(st.uuids())
 def test_an_id_reads_as_what_was_shown(value: UUID) -> None:
     assert read(PAYMENT, show(PAYMENT, value)) == value
-    assert attempt_id_of(channel_order_no(value)) == value
+    assert object_of_number(number_of(value)) == value
 
 
 @pytest.mark.parametrize("text", ["", "pay_", "pay_1", "pay_!!", show(EVENT, PAYMENT_ID), str(PAYMENT_ID), "支付"])
@@ -94,13 +95,13 @@ def test_an_id_of_what_is_caused_is_the_digests_first_74_bits() -> None:
     assert f"{made.int:0128b}" == f"{PAYMENT_ID.int:0128b}"[:48] + "0111" + bits[:12] + "10" + bits[12:]
 
 
-def test_a_channel_order_number_is_32_hex_digits() -> None:
-    assert channel_order_no(ATTEMPT_ID) == "01890a5dac96774bbcceb302099a8058"
+def test_an_orders_number_is_32_hex_digits() -> None:
+    assert number_of(PAYMENT_ID) == "01890a5dac96774bbcceb302099a8057"
 
 
 @pytest.mark.parametrize("number", ["", "1", "x" * 32, "{01890a5d-ac96-774b-bcce-b302099}", "0" * 33])
-def test_a_number_that_cannot_be_ours_names_no_attempt(number: str) -> None:
-    assert attempt_id_of(number) is None
+def test_a_number_that_cannot_be_ours_names_no_object(number: str) -> None:
+    assert object_of_number(number) is None
 
 
 @pytest.mark.parametrize(("fen", "shown"), [(0, "0.00"), (5, "0.05"), (128800, "1288.00"), (-101, "-1.01")])
@@ -125,8 +126,41 @@ def test_a_known_blame_wins_over_the_codes_own() -> None:
     assert failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL).blame is Blame.CHANNEL
 
 
-def test_the_beginning_of_processing_is_not_told() -> None:
-    assert Status.PROCESSING not in EVENT_OF_STATUS
+@pytest.mark.parametrize(
+    ("kind", "code", "advice"),
+    [
+        (Kind.CHARGE, FailureCode.INSUFFICIENT_BALANCE, Advice.CHANGE_CARD),
+        (Kind.WITHHOLD, FailureCode.INSUFFICIENT_BALANCE, Advice.RETRY_LATER),
+        (Kind.CHARGE, FailureCode.CARD_LOST, Advice.CHANGE_CARD),
+        (Kind.WITHHOLD, FailureCode.CARD_LOST, Advice.CHANGE_CARD),
+    ],
+)
+def test_nobody_is_there_to_take_another_card_for_a_withhold(kind: Kind, code: FailureCode, advice: Advice) -> None:
+    why = failure(code, channel_code="51")
+    assert advised_for(why, kind) == replace(why, advice=advice)
+
+
+@pytest.mark.parametrize("kind", ObjectKind)
+def test_the_beginning_of_processing_is_not_told(kind: ObjectKind) -> None:
+    assert Status.PROCESSING not in EVENTS_OF[kind]
+
+
+@pytest.mark.parametrize("kind", [ObjectKind.PAYMENT, ObjectKind.REFUND])
+def test_every_end_of_what_an_app_asked_for_is_told_by_its_name(kind: ObjectKind) -> None:
+    told = EVENTS_OF[kind]
+    assert FINAL & {status for status in TRANSITIONS[kind] if status} <= told.keys()
+    assert all(event_type == f"{kind}.{status}" for status, event_type in told.items())
+    assert ANOMALY_OF[kind] == f"{kind}.anomaly"
+
+
+def test_an_authentication_inside_a_payment_is_not_told() -> None:
+    assert not EVENTS_OF[ObjectKind.AUTHENTICATION]
+    assert ObjectKind.AUTHENTICATION not in ANOMALY_OF
+
+
+def test_every_type_of_event_is_sent_of_some_object() -> None:
+    sent = [event_type for told in EVENTS_OF.values() for event_type in told.values()] + [*ANOMALY_OF.values()]
+    assert sorted(sent) == sorted(EventType)
 
 
 # --- the catalogue ---
