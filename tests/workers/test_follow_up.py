@@ -6,7 +6,7 @@ Over claims in memory. Not tested here: the claims' SQL and their leases (tests/
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -296,7 +296,7 @@ async def test_what_is_in_hand_of_a_channel_is_counted_over_all_that_is_asked_th
     elsewhere = refund(intent=intent(Verb.REFUND, channel="tl"))
     due: list[Due] = [payment(), authentication(), refund()]
     due += [elsewhere, payment(channel="tl"), authentication(channel="tl")]
-    world = World({A: len(due)}, make=lambda merchant_id: due.pop(0))
+    world = World({A: len(due)}, make=lambda merchant_id: replace(due.pop(0), merchant_id=merchant_id))
     for _ in range(2):
         assert await world.tick() == {A: 3}
     due.append(payment())
