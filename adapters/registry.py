@@ -20,7 +20,7 @@ class ProviderClass(Protocol):
     DECLARATION: Declaration
     COMMANDS: Table
 
-    def __call__(self, account: AccountSettings, transport: Transport, clock: Clock) -> Provider:
+    def __call__(self, account: AccountSettings, transport: Transport, clock: Clock, /) -> Provider:
         """Check the account and bind to it. Raises AccountError."""
         ...
 

@@ -17,7 +17,10 @@ SIGNER_CN: Final = "中国银联股份有限公司"
 
 
 class Seal:
-    """The keys of one account. `clock` tells when certificates must be valid. Raises AccountError."""
+    """The keys of one account. `clock` tells when certificates must be valid. Raises AccountError.
+
+    The whole CN of UnionPay's certificate, or one whole part of it between `@`, must equal the setting `signer_cn`.
+    """
 
     def __init__(self, account: AccountSettings, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -43,8 +43,8 @@ class Authentication:
 
     @property
     def was_sent(self) -> bool:
-        """Whether it costs its fee."""
-        return self.intent.state is not IntentState.NOT_SENT
+        """Whether it costs its fee: the PSP had it, or may have had it."""
+        return self.intent.state not in {IntentState.NOT_SENT, IntentState.NOT_RECEIVED}
 
     def is_own_of(self, payment_id: UUID) -> bool:
         """Whether this payment started it."""

@@ -24,6 +24,7 @@ from gateway.api.application import Api, Readiness, build_app
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
+from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow
 from gateway.flows.submit import Submission
@@ -217,6 +218,7 @@ async def system(
                 offer_of=offer_of,
                 deliveries=deliveries,
                 anomalies=AnomalyStore(database),
+                words=OperatorWord(due, books, observations),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

@@ -93,6 +93,21 @@ class App:
         timeline = await self.get(f"/v1/payments/{payment_id}/timeline")
         return [entry for entry in timeline["data"] if entry["what"] == what]
 
+    async def refund(self, payment: Shown, amount: int, **changed: Any) -> Answer:
+        """Ask for a refund, under a number of its own."""
+        order = {"merchant_order_no": f"refund-{self.world.number()}", "payment": payment["id"], "amount": amount}
+        return await self.call("POST", "/v1/refunds", order | changed)
+
+    async def refunded(self, refund_id: str, status: str | None = None) -> Shown:
+        """The refund once it is final, or has this status."""
+
+        async def look() -> Shown | None:
+            refund = await self.get(f"/v1/refunds/{refund_id}")
+            done = refund["status"] in FINAL if status is None else refund["status"] == status
+            return dict(refund) if done else None
+
+        return await until(look, f"end of {refund_id}")
+
     async def all_payments(self) -> list[Shown]:
         """Every payment of the app, page by page."""
         found: list[Shown] = []

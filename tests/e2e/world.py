@@ -209,7 +209,18 @@ class World:
 
     async def rows(self) -> dict[str, int]:
         """How many rows each table of the books has."""
-        tables = ("users", "cards", "orders", "payments", "intents", "authentications", "refunds", "channel_usage", "events", "deliveries")
+        tables = (
+            "users",
+            "cards",
+            "orders",
+            "payments",
+            "intents",
+            "authentications",
+            "refunds",
+            "channel_usage",
+            "events",
+            "deliveries",
+        )
         counted = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in tables)
         return dict((await self.sql(f"SELECT {counted}"))[0])
 

@@ -1,7 +1,7 @@
 """One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,22 +11,29 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.hearing import Source
+from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
-from gateway.domain.transitions import Source
+from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
-from gateway.ports import AuthenticationObservation, OpenResult, PaymentObservation, Recorded
+from gateway.flows.observations import key_of
+from gateway.flows.refund import RefundOpening
+from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
 from gateway.storage.keys import Keys
-from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Database
+from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
+from gateway.storage.writing.refunding import RefundingStore
 from tests.databases import database_on
-from tests.unit.domain.samples import NOW, opening, order, terms_of
+from tests.unit.domain.samples import NOW, opening, order, refund_order, terms_of
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 LOOKS_FOR_A_WAITER = 300
@@ -49,15 +56,23 @@ class Process:
     """What its clock says when it opens payments."""
 
     def __post_init__(self) -> None:
-        hand_over = self.handed_over.extend if self.delivers else None
-        self.database = database_on(self.engine)
+        self._speak_to(database_on(self.engine))
         if self.lost_commits:
-            self.database = LostCommitDatabase(self.database, self.lost_commits)
+            self._speak_to(LostCommitDatabase(self.database, self.lost_commits))
+
+    def witnessed_by(self, around: Callable[[Database], Database]) -> None:
+        """Speak to the database through another one."""
+        self._speak_to(around(self.database))
+
+    def _speak_to(self, database: Database) -> None:
+        hand_over = self.handed_over.extend if self.delivers else None
+        self.database = database
         self.opening = OpeningStore(
             self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now
         )
-        self.recording = RecordingStore(self.database, self.keys, lambda: self.catalogue, terms_of, hand_over)
-        self.books = Books(self.opening, self.recording, self.max_waiting)
+        self.recording = RecordingStore(self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over)
+        self.refunding = RefundingStore(self.database, self.keys, terms_of, TIMEZONE, lambda: self.now)
+        self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting)
         self.due = DueStore(self.database, self.keys)
 
     async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
@@ -76,14 +91,36 @@ class Process:
     async def heard(
         self, payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
     ) -> Recorded:
-        """Record one word about a payment."""
+        """Record one word about a payment's intent to pay."""
         return await self.books.record(observation(payment, outcome, source, at))
 
     async def heard_of_card(
         self, payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
     ) -> Recorded:
-        """Record one word about the authentication before a payment."""
+        """Record one word about the authentication that a payment needs."""
         return await self.books.record(card_observation(payment, outcome, source, at))
+
+    async def heard_of_refund(
+        self, refund: Refund, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
+    ) -> Recorded:
+        """Record one word about a refund."""
+        return await self.books.record(Observation(key_of(refund), source, outcome, at, uuid4()))
+
+    async def goes_on(self, payment: Payment, at: datetime = NOW) -> Recorded:
+        """Let a payment go on that waited for an authentication."""
+        return await self.books.go_on(GoOn(payment.merchant_id, payment.user_id, payment.payment_id, uuid4(), at))
+
+    async def authentication(self, payment: Payment) -> Authentication:
+        """The authentication that a payment needs, as it stands in the books."""
+        assert payment.authentication_id is not None
+        ids = [payment.authentication_id]
+        async with self.database.connection() as connection:
+            return (await authentications_by_id(connection, payment.merchant_id, ids))[ids[0]]
+
+    async def refund(self, payment: Payment, amount: int, number: str | None = None) -> RefundResult:
+        """Open a refund of a payment; it must be taken."""
+        asked = refund_order(number or f"refund-{uuid4().hex}", payment_id=payment.payment_id, amount=amount)
+        return await self.books.open_refund(RefundOpening(asked, payment.user_id, uuid4(), uuid4(), self.now))
 
     async def read(self, payment: Payment) -> Payment:
         """The payment as it stands in the books."""
@@ -122,18 +159,16 @@ class Process:
         )
 
 
-def observation(
-    payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW
-) -> PaymentObservation:
-    return PaymentObservation(payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4())
+def observation(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> Observation:
+    return Observation(key_of(payment), source, outcome, at, uuid4())
 
 
 def card_observation(
     payment: Payment, outcome: AuthenticationOutcome, source: Source = Source.ANSWER, at: datetime = NOW
-) -> AuthenticationObservation:
-    return AuthenticationObservation(
-        payment.merchant_id, payment.payment_id, payment.user_id, source, outcome, at, uuid4()
-    )
+) -> Observation:
+    assert payment.authentication_id is not None
+    key = IntentKey(payment.merchant_id, payment.user_id, payment.authentication_id, Verb.AUTHENTICATE)
+    return Observation(key, source, outcome, at, uuid4())
 
 
 class LostCommitDatabase(Database):

@@ -5,7 +5,7 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from aiohttp import ClientResponse
@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.registry import offer_of
+from adapters.allinpay import Allinpay
+from adapters.registry import PROVIDERS, offer_of
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue import AuthenticationMode
@@ -30,6 +31,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
+from gateway.ports import Pay, Table
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
@@ -226,6 +228,19 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
 async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
     problem = await answered(await client.put(f"{CHANNEL}/rules/quick_charge/CMB", json={"fee": 7}), 422)
     assert problem["errors"][0]["message"] == "allinpay cannot pay quick_charge, only withhold"
+
+
+async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_by_name(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mute(Allinpay):
+        COMMANDS: ClassVar[Table] = {Pay: Allinpay.pay}
+
+    monkeypatch.setitem(PROVIDERS, "allinpay", Mute)
+    problem = await answered(await client.put(f"{CHANNEL}/rules/withhold/CMB", json={"fee": 7}), 422)
+    assert problem["errors"] == [
+        {"field": "scene", "code": "unsupported", "message": "allinpay cannot pay: it has no ask_payment"}
+    ]
 
 
 async def test_the_whole_catalogue_is_shown_without_a_secret(client: Client) -> None:

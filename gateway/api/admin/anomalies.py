@@ -19,7 +19,7 @@ from gateway.domain.hearing import AnomalyKind
 from gateway.domain.ids import ANOMALY, IdError, read
 from gateway.objects.anomalies import anomaly_object
 
-__all__ = ["Anomalies", "AnomalyCalls"]
+__all__ = ["Anomalies", "AnomalyCalls", "says_something"]
 
 ANOMALIES = f"{MERCHANT}/anomalies"
 
@@ -46,7 +46,8 @@ def _flag(value: object) -> bool:
     raise wrong("flag", "must be true or false")
 
 
-def _says_something(value: str) -> str:
+def says_something(value: str) -> str:
+    """The text, unless it is blank."""
     if not value.strip():
         raise wrong("text", "must say something")
     return value
@@ -70,9 +71,9 @@ class AnomalySearch(QueryModel):
 class Resolution(RequestModel):
     """What an operator made of an anomaly, for those who come later. It stays as it is."""
 
-    note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE), AfterValidator(_says_something)]
+    note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE), AfterValidator(says_something)]
     by: Annotated[
-        str, Field(min_length=1, max_length=MAX_NAME, description="who says so"), AfterValidator(_says_something)
+        str, Field(min_length=1, max_length=MAX_NAME, description="who says so"), AfterValidator(says_something)
     ]
 
 

@@ -15,6 +15,7 @@ from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.windows import WindowCalls, Windows
+from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Catalogue
 from gateway.ports import Offer
@@ -40,6 +41,7 @@ class Operators:
     """What a provider can do, by its name."""
     deliveries: Deliveries
     anomalies: Anomalies
+    words: Words
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -57,4 +59,5 @@ def operator_routes(needs: Operators) -> list[Route]:
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
+        *WordCalls(needs.words, needs.catalogue).routes(),
     ]

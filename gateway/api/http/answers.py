@@ -47,6 +47,7 @@ class ProblemAnswer(AnswerModel):
     code: str
     detail: str
     errors: list[FieldProblem]
+    left: Annotated[int | None, Field(description="of amount_exceeds_rest: what the payment has left, in fen")] = None
     request_id: str
 
 

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
-from gateway.domain.ids import object_of_number
+from gateway.domain.ids import ObjectKind, object_of_number
 from gateway.domain.intents import Verb
 from gateway.domain.one_form import one_form
 from gateway.domain.outcomes import Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.flows.operator_word import NothingSentError
 from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
@@ -86,6 +87,11 @@ FIND_UNSENT = """
 SELECT payment_id, user_id FROM payments
 WHERE merchant_id = $1 AND payment_id = $2 AND account = $3 AND channel_order_no = $4
 """
+FIND_OBJECT = {
+    ObjectKind.PAYMENT: (Verb.PAY, "SELECT user_id FROM payments WHERE merchant_id = $1 AND payment_id = $2"),
+    ObjectKind.REFUND: (Verb.REFUND, "SELECT user_id FROM refunds WHERE merchant_id = $1 AND refund_id = $2"),
+}
+HAS_INTENT = "SELECT 1 FROM intents WHERE merchant_id = $1 AND object_id = $2 AND verb = $3"
 KEEP_STRAY = """
 INSERT INTO strays (merchant_id, account, number, verb, says, amount, channel_transaction_no, channel_code,
     channel_message, heard_at)
@@ -176,6 +182,17 @@ class DueStore:
             if not rows and verb is Verb.PAY and (payment_id := object_of_number(number)) is not None:
                 rows = await connection.fetch(FIND_UNSENT, merchant_id, payment_id, account, number)
         return IntentKey(merchant_id, rows[0][1], rows[0][0], verb) if rows else None
+
+    async def intent_of_object(self, merchant_id: UUID, kind: ObjectKind, object_id: UUID) -> IntentKey | None:
+        """The intent by which an object's money moves; None: no such object. Raises NothingSentError."""
+        verb, find = FIND_OBJECT[kind]
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(find, merchant_id, object_id)
+            if not rows:
+                return None
+            if not await connection.fetch(HAS_INTENT, merchant_id, object_id, verb):
+                raise NothingSentError
+        return IntentKey(merchant_id, rows[0][0], object_id, verb)
 
     async def keep_stray(
         self, merchant_id: UUID, account: str, number: str, verb: Verb, outcome: Outcome, now: datetime

@@ -154,7 +154,7 @@ def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, on
 
 def insert_decisions(write: Write, made: Sequence[tuple[UUID, Mapping[str, Any]]], *, only: str) -> None:
     """Insert the decision record of each object that the part `only` returned."""
-    rows = [{"object_id": object_id, "decision": orjson.dumps(record).decode()} for object_id, record in made]
+    rows = [{"object_id": object_id, "decision": record} for object_id, record in made]
     write.insert(decisions, rows, only=(only, "object_id"))
 
 
@@ -192,7 +192,7 @@ def _row(order: Order, payment: Payment) -> Row:
         "expected_fee": payment.expected_fee,
         **failure_columns(payment.failure),
         "description": payment.description,
-        "metadata": orjson.dumps(payment.metadata).decode(),
+        "metadata": payment.metadata,
         "customer_present": order.customer_present,
         "return_url": order.return_url,
         "expires_in_s": order.expires_in_s,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -157,7 +156,7 @@ def _row(refund: Refund) -> Row:
         "currency": refund.currency,
         "status": refund.status,
         "reason": refund.reason,
-        "metadata": orjson.dumps(refund.metadata).decode(),
+        "metadata": refund.metadata,
         "sequence": refund.sequence,
         "due_at": refund.due_at,
         "created_at": refund.created_at,

@@ -1,7 +1,8 @@
-"""One data-modifying WITH: many rows of many tables in one round trip, each table's rows by `unnest` over arrays.
+"""One data-modifying WITH: many rows of many tables in one round trip, each table's rows as one JSON parameter.
 
-Names of tables and columns come from `tables`, never from a request; every value is a parameter. The text of a
-statement depends only on which parts it has, not on how many rows, so PostgreSQL prepares each form once.
+Names of tables and columns come from `tables`, never from a request; every value is in a parameter. The text of a
+statement depends only on which parts it has, not on how many rows, so PostgreSQL prepares each form once. An array for
+each column cost the gateway twice as much CPU: asyncpg looks at every element.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
@@ -96,13 +98,18 @@ class Write:
         return rows
 
     def _source(self, table: Table, rows: Sequence[Row]) -> str:
-        names = list(rows[0])
-        arrays = []
-        for name in names:
-            self._values.append([row[name] for row in rows])
-            kind = sql_type(table, name) if name in table.c else "UUID"
-            arrays.append(f"${len(self._values)}::{kind}[]")
-        return f"unnest({', '.join(arrays)}) AS v ({', '.join(names)})"
+        self._values.append(orjson.dumps(rows, default=_as_postgresql_reads_it).decode())
+        columns = [f"{name} {sql_type(table, name) if name in table.c else 'UUID'}" for name in rows[0]]
+        return f"json_to_recordset(${len(self._values)}::json) AS v ({', '.join(columns)})"
+
+
+def _as_postgresql_reads_it(value: object) -> str:
+    """What orjson does not write by itself: bytes, and the ids that asyncpg read, which have a class of their own."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
 
 
 def differing(names: Iterable[str]) -> str:

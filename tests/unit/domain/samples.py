@@ -21,7 +21,7 @@ from gateway.domain.catalogue import (
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import number_of
 from gateway.domain.intents import Intent, IntentState, Verb
-from gateway.domain.orders import Order
+from gateway.domain.orders import Order, RefundOrder
 from gateway.domain.outcomes import ReturnReason
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
@@ -231,6 +231,14 @@ def order(order_no: str = "order-1", **known: Any) -> Order:
     )
     asked = replace(base, **({"bank_by_bin": known.get("bank", BANK)} | known))
     body = f"{asked.merchant_order_no} {asked.user_id} {asked.amount} {asked.bank}".encode()
+    return asked if "body" in known else replace(asked, body=body)
+
+
+def refund_order(order_no: str = "refund-1", **known: Any) -> RefundOrder:
+    """A refund of 10.00 yuan of the payment of `payment()`."""
+    base = RefundOrder(MERCHANT_ID, "shop", order_no, PAYMENT_ID, 1000, None, {}, b"")
+    asked = replace(base, **known)
+    body = f"{asked.merchant_order_no} {asked.payment_id} {asked.amount}".encode()
     return asked if "body" in known else replace(asked, body=body)
 
 

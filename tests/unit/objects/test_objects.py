@@ -1,20 +1,25 @@
-"""How payments, events, anomalies and timelines are shown: the words and forms that apps rely on.
+"""How payments, refunds, events, anomalies and timelines are shown: the words and forms that apps rely on.
 
 Not tested here: that every answer is what the OpenAPI document says (tests/api, tests/storage), the catalogue's
 (tests/storage/test_admin_calls.py).
 """
 
-from datetime import timedelta
+from dataclasses import replace
 from uuid import UUID
 
 import orjson
 
 from gateway.domain.anomalies import RecordedAnomaly
 from gateway.domain.events import DeadLetter, DeliveryStatus, EventType, RecordedDelivery, RecordedEvent
-from gateway.domain.failures import FailureCode, failure
-from gateway.domain.ids import ANOMALY, CARD, ENDPOINT, EVENT, PAYMENT, ObjectKind, show
-from gateway.domain.payments import Payment, Status
+from gateway.domain.failures import Advice, FailureCode, failure
+from gateway.domain.hearing import Anomaly, AnomalyKind
+from gateway.domain.ids import ANOMALY, CARD, ENDPOINT, EVENT, PAYMENT, REFUND, ObjectKind, show
+from gateway.domain.intents import IntentState, Verb
+from gateway.domain.outcomes import ReturnReason
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
 from gateway.domain.timeline import (
     AnomalyFound,
     AnomalyResolved,
@@ -26,15 +31,28 @@ from gateway.domain.timeline import (
     Happening,
     PaymentFinished,
     PaymentOpened,
+    RefundAsked,
     Routed,
     Submitted,
+    WaitedForAuthentication,
 )
-from gateway.domain.transitions import Anomaly, AnomalyKind
 from gateway.objects.anomalies import anomaly_object
-from gateway.objects.events import dead_letter_object, event_object, payment_event
+from gateway.objects.events import dead_letter_object, event_object, event_of
 from gateway.objects.payments import payment_object
+from gateway.objects.refunds import refund_object
 from gateway.objects.timeline import timeline_object
-from tests.unit.domain.samples import ATTEMPT_ID, NOW, PAYMENT_ID, attempt, payment
+from tests.unit.domain.samples import (
+    NOW,
+    PAYMENT_ID,
+    REFUND_ID,
+    attempt,
+    intent,
+    later,
+    payment,
+    refund,
+    refused_payment,
+    waiting_payment,
+)
 
 NOON = "2026-03-05T04:00:00.000Z"
 DEAD = RecordedDelivery(UUID(int=8), DeliveryStatus.DEAD, 13, None, 500, "answered 500", None)
@@ -58,14 +76,22 @@ def test_a_payment_is_shown_with_its_failure_in_the_readers_language() -> None:
     assert payment_object(failed)["failure"] == wanted | {"message": "The card's balance is too low."}
 
 
+def test_the_advice_is_the_one_that_was_kept_with_the_failure_whatever_its_code_means_now() -> None:
+    kept = replace(failure(FailureCode.INSUFFICIENT_BALANCE), advice=Advice.RETRY_LATER)
+    assert payment_object(payment(Status.FAILED, failure=kept))["failure"]["advice"] == "retry_later"
+    assert refund_object(refund(Status.FAILED, failure=kept))["failure"]["advice"] == "retry_later"
+
+
 def test_a_payment_shows_times_in_utc_numbers_as_the_channel_has_them_and_a_masked_card() -> None:
     paid = payment(
         Status.SUCCEEDED,
-        attempt=attempt(channel_transaction_no="theirs-1", channel_finished_at=NOW + timedelta(milliseconds=1500)),
+        attempt=attempt(
+            IntentState.DONE, channel_transaction_no="theirs-1", channel_finished_at=later(milliseconds=1500)
+        ),
     )
     shown = payment_object(paid)
     assert shown["id"] == show(PAYMENT, PAYMENT_ID)
-    assert shown["channel_order_no"] == ATTEMPT_ID.hex
+    assert shown["channel_order_no"] == PAYMENT_ID.hex
     assert shown["channel_transaction_no"] == "theirs-1"
     assert shown["created_at"] == "2026-03-05T04:00:00.000Z"
     assert shown["channel_finished_at"] == "2026-03-05T04:00:01.500Z"
@@ -76,16 +102,89 @@ def test_a_payment_shows_times_in_utc_numbers_as_the_channel_has_them_and_a_mask
     orjson.dumps(shown)
 
 
+def test_a_payment_shows_what_it_was_thought_to_cost_and_what_is_owed() -> None:
+    def fees(of: Payment) -> tuple[object, ...]:
+        shown = payment_object(of)
+        return shown["expected_fee"], shown["fee"], shown["authentication_fee"]
+
+    assert fees(payment()) == (50, None, None)
+    assert fees(payment(Status.SUCCEEDED, authentication_fee=100)) == (50, 50, 100)
+    assert fees(payment(Status.FAILED, authentication_fee=100)) == (50, None, 100)
+
+
+def test_a_payment_shows_what_has_left_it() -> None:
+    shown = payment_object(payment(Status.SUCCEEDED))
+    assert (shown["refunded"], shown["settled"]) == (0, 0)
+    shown = payment_object(payment(Status.SUCCEEDED, refunded=300, settled=700))
+    assert (shown["refunded"], shown["settled"]) == (300, 700)
+
+
+def test_a_payment_that_waits_for_an_authentication_has_its_number_and_nothing_of_theirs() -> None:
+    shown = payment_object(waiting_payment())
+    assert shown["channel_order_no"] == PAYMENT_ID.hex
+    assert {shown["channel_transaction_no"], shown["channel_finished_at"]} == {None}
+
+
+def test_a_payments_number_is_the_text_that_is_kept() -> None:
+    # Of the first version's payments it is made from another id.
+    assert payment_object(payment(channel_order_no="a1"))["channel_order_no"] == "a1"
+
+
 def test_a_refused_payment_has_no_channel_and_no_number_there() -> None:
-    shown = payment_object(payment(Status.FAILED, stage=None, card=None))
-    assert {shown[key] for key in ("channel", "channel_order_no", "channel_transaction_no", "card", "fee")} == {None}
+    shown = payment_object(refused_payment(card=None))
+    nothing = "channel channel_order_no channel_transaction_no card fee expected_fee authentication_fee"
+    assert {shown[key] for key in nothing.split()} == {None}
 
 
 def test_the_specifications_fields_are_all_there() -> None:
     fields = """id object kind merchant_order_no app scene user_id amount currency status channel channel_order_no
-        channel_transaction_no card fee failure next_action created_at finished_at channel_finished_at business_day
-        metadata"""
+        channel_transaction_no card fee expected_fee authentication_fee failure next_action created_at finished_at
+        channel_finished_at business_day refunded settled metadata"""
     assert set(fields.split()) <= payment_object(payment()).keys()
+
+
+# --- refunds ---
+
+
+def test_a_refund_is_shown_with_its_payment_and_where_it_goes() -> None:
+    back = refund(
+        Status.SUCCEEDED,
+        amount=300,
+        reason="wrong size",
+        intent=intent(
+            Verb.REFUND, IntentState.DONE, channel_transaction_no="theirs-2", channel_finished_at=later(seconds=1)
+        ),
+    )
+    assert refund_object(back) == {
+        "id": show(REFUND, REFUND_ID),
+        "object": "refund",
+        "merchant_order_no": "refund-1",
+        "app": "shop",
+        "payment": show(PAYMENT, PAYMENT_ID),
+        "user_id": "u1",
+        "amount": 300,
+        "currency": "CNY",
+        "status": "succeeded",
+        "reason": "wrong size",
+        "channel": "up",
+        "channel_order_no": REFUND_ID.hex,
+        "channel_transaction_no": "theirs-2",
+        "failure": None,
+        "returned": None,
+        "created_at": NOON,
+        "finished_at": "2026-03-05T04:00:01.000Z",
+        "channel_finished_at": "2026-03-05T04:00:01.000Z",
+        "business_day": "2026-03-05",
+        "metadata": {},
+    }
+
+
+def test_a_refund_that_failed_or_came_back_says_why() -> None:
+    failed = refund_object(refund(Status.FAILED), "zh")
+    assert (failed["failure"]["code"], failed["failure"]["message"]) == ("channel_refused", "支付渠道拒绝了请求")
+    returned = refund_object(refund(Status.RETURNED, returned=ReturnReason.BANK_REJECTED))
+    assert (returned["status"], returned["failure"], returned["returned"]) == ("returned", None, "bank_rejected")
+    orjson.dumps(returned)
 
 
 # --- events ---
@@ -93,7 +192,7 @@ def test_the_specifications_fields_are_all_there() -> None:
 
 def test_an_events_body_is_the_object_as_it_is_with_its_place_in_the_order() -> None:
     paid = payment(Status.SUCCEEDED)
-    event = payment_event(paid, EventType.PAYMENT_SUCCEEDED, 1, UUID(int=9), NOW)
+    event = event_of(paid, EventType.PAYMENT_SUCCEEDED, UUID(int=9), NOW)
     assert orjson.loads(event.body) == {
         "id": show(EVENT, UUID(int=9)),
         "type": "payment.succeeded",
@@ -102,19 +201,33 @@ def test_an_events_body_is_the_object_as_it_is_with_its_place_in_the_order() -> 
         "data": orjson.loads(orjson.dumps(payment_object(paid))),
     }
     assert (event.app, event.object, event.object_id) == ("shop", ObjectKind.PAYMENT, PAYMENT_ID)
+    assert (event.type, event.sequence, event.created_at) == (EventType.PAYMENT_SUCCEEDED, 1, NOW)
+
+
+def test_a_refunds_event_is_the_refund_as_it_is() -> None:
+    back = refund(Status.RETURNED)
+    event = event_of(back, EventType.REFUND_RETURNED, UUID(int=9), NOW)
+    body = orjson.loads(event.body)
+    assert (body["type"], body["sequence"]) == ("refund.returned", 2)
+    assert body["data"] == orjson.loads(orjson.dumps(refund_object(back)))
+    assert (event.app, event.object, event.object_id, event.sequence) == ("shop", ObjectKind.REFUND, REFUND_ID, 2)
 
 
 def test_an_anomaly_stands_beside_the_object() -> None:
-    anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, "paid at the channel, failed here")
-    event = payment_event(payment(Status.FAILED), EventType.PAYMENT_ANOMALY, 2, UUID(int=9), NOW, anomaly)
-    body = orjson.loads(event.body)
-    assert body["anomaly"] == {"kind": "late_success", "detail": "paid at the channel, failed here"}
-    assert body["data"]["status"] == "failed"
+    anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, "done at the channel, declined here")
+    about: list[tuple[Payment | Refund, EventType]] = [
+        (payment(Status.FAILED, sequence=2), EventType.PAYMENT_ANOMALY),
+        (refund(Status.FAILED, sequence=2), EventType.REFUND_ANOMALY),
+    ]
+    for failed, event_type in about:
+        body = orjson.loads(event_of(failed, event_type, UUID(int=9), NOW, anomaly).body)
+        assert body["anomaly"] == {"kind": "late_success", "detail": "done at the channel, declined here"}
+        assert (body["data"]["status"], body["sequence"]) == ("failed", 2)
 
 
 def test_the_same_event_has_the_same_bytes() -> None:
     def body(of: Payment) -> bytes:
-        return payment_event(of, EventType.PAYMENT_FAILED, 1, UUID(int=9), NOW).body
+        return event_of(of, EventType.PAYMENT_FAILED, UUID(int=9), NOW).body
 
     assert body(payment(Status.FAILED)) == body(payment(Status.FAILED))
 
@@ -154,11 +267,13 @@ def test_a_dead_letter_names_its_object_as_the_event_does() -> None:
 
 
 def test_an_open_anomaly_is_shown_without_an_operators_word() -> None:
-    found = RecordedAnomaly(UUID(int=9), PAYMENT_ID, "late_success", "paid", "poll", NOW, None, None, None)
+    found = RecordedAnomaly(
+        UUID(int=9), ObjectKind.PAYMENT, PAYMENT_ID, "late_success", "paid", "poll", NOW, None, None, None
+    )
     assert anomaly_object(found) == {
         "object": "anomaly",
         "id": show(ANOMALY, UUID(int=9)),
-        "payment": show(PAYMENT, PAYMENT_ID),
+        "object_id": show(PAYMENT, PAYMENT_ID),
         "kind": "late_success",
         "detail": "paid",
         "source": "poll",
@@ -167,6 +282,15 @@ def test_an_open_anomaly_is_shown_without_an_operators_word() -> None:
         "resolved_by": None,
         "note": None,
     }
+
+
+def test_an_anomaly_of_a_refund_names_the_refund() -> None:
+    found = RecordedAnomaly(
+        UUID(int=9), ObjectKind.REFUND, REFUND_ID, "late_failure", "code 1", "operator", NOW, later(hours=1), "li", "ok"
+    )
+    shown = anomaly_object(found)
+    assert (shown["object_id"], shown["source"]) == (show(REFUND, REFUND_ID), "operator")
+    assert (shown["resolved_at"], shown["resolved_by"], shown["note"]) == ("2026-03-05T05:00:00.000Z", "li", "ok")
 
 
 # --- timelines ---
@@ -179,8 +303,13 @@ def test_a_timeline_is_told_in_the_words_that_apps_know() -> None:
         Routed(NOW, "up", 5, None, None, 7),
         AuthenticationStarted(NOW, "up", 100),
         AuthenticationFinished(NOW, "up", "succeeded", None, "成功"),
-        Submitted(NOW, "up", ATTEMPT_ID),
-        ChannelSaid(NOW, "poll", "declined", "1", "挂失"),
+        WaitedForAuthentication(NOW, "up", UUID(int=7)),
+        WaitedForAuthentication(NOW, "up", None),
+        Submitted(NOW, "up", PAYMENT_ID.hex),
+        ChannelSaid(NOW, "answer", Verb.AUTHENTICATE, "authenticated", None, None),
+        ChannelSaid(NOW, "poll", Verb.PAY, "declined", "1", "挂失"),
+        ChannelSaid(NOW, "callback", Verb.REFUND, "returned", "R1", None),
+        RefundAsked(NOW, REFUND_ID, 300),
         PaymentFinished(NOW, Status.FAILED, refused),
         PaymentFinished(NOW, Status.SUCCEEDED, None),
         AnomalyFound(NOW, "late_success", "paid", "callback"),
@@ -198,8 +327,15 @@ def test_a_timeline_is_told_in_the_words_that_apps_know() -> None:
         {"what": "authentication_started", "channel": "up", "fee": 100},
         {"what": "authentication_finished", "channel": "up", "status": "succeeded", "channel_code": None,
          "channel_message": "成功"},
-        {"what": "submitted", "channel": "up", "channel_order_no": ATTEMPT_ID.hex},
+        {"what": "waited_for_authentication", "channel": "up", "started_by": show(PAYMENT, UUID(int=7))},
+        {"what": "waited_for_authentication", "channel": "up", "started_by": None},
+        {"what": "submitted", "channel": "up", "channel_order_no": PAYMENT_ID.hex},
+        {"what": "channel_said", "source": "answer", "says": "authentication_authenticated", "channel_code": None,
+         "channel_message": None},
         {"what": "channel_said", "source": "poll", "says": "declined", "channel_code": "1", "channel_message": "挂失"},
+        {"what": "channel_said", "source": "callback", "says": "refund_returned", "channel_code": "R1",
+         "channel_message": None},
+        {"what": "refund_asked", "refund": show(REFUND, REFUND_ID), "amount": 300},
         {"what": "payment_finished", "status": "failed", "failure": "card_lost", "blame": "payer"},
         {"what": "payment_finished", "status": "succeeded"},
         {"what": "anomaly_found", "kind": "late_success", "detail": "paid", "source": "callback"},

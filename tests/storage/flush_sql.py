@@ -1,0 +1,131 @@
+"""The finished SQL of flushes: what is really sent to the database, statement by statement, beside its plan."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.hearing import Source
+from gateway.domain.outcomes import Authenticated, Processing, Succeeded
+from gateway.storage.keys import Keys
+from gateway.storage.server.database import Database
+from tests.storage.gateway_process import Process
+from tests.unit.domain.samples import catalogue, channel, endpoint, order, rule
+
+__all__ = ["Statement", "as_markdown", "flushes"]
+
+PLACE = catalogue(
+    (channel("up", AuthenticationMode.SILENT, authentication_fee=100),), (rule("up"),), (endpoint(1, "shop"),)
+)
+_PARTS = re.compile(r"\), (\w+) AS \(")
+_CLAUSES = re.compile(r" +(?=(?:SELECT|FROM|WHERE|JOIN|LEFT OUTER JOIN|GROUP BY|ON CONFLICT|RETURNING|SET|UPDATE) )")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement as it was sent, and how the database goes about it."""
+
+    sql: str
+    plan: str
+
+
+@dataclass
+class Witness:
+    """Hears every statement that is sent through it, and asks for its plan first."""
+
+    heard: list[Statement] = field(default_factory=list)
+
+    async def hear(self, connection: Any, sql: str, values: tuple[Any, ...]) -> None:
+        rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}", *values)
+        self.heard.append(Statement(_readable(sql), "\n".join(row[0] for row in rows)))
+
+
+class _Heard:
+    """A connection that tells the witness."""
+
+    def __init__(self, connection: Any, witness: Witness) -> None:
+        self._connection, self._witness = connection, witness
+
+    async def fetch(self, sql: str, *values: Any) -> Any:
+        await self._witness.hear(self._connection, sql, values)
+        return await self._connection.fetch(sql, *values)
+
+    async def execute(self, sql: str, *values: Any) -> Any:
+        await self._witness.hear(self._connection, sql, values)
+        return await self._connection.execute(sql, *values)
+
+
+class WitnessedDatabase(Database):
+    """A database whose transactions are heard."""
+
+    def __init__(self, real: Database, witness: Witness) -> None:
+        self._real, self._witness = real, witness
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with self._real.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self._real.transaction() as connection:
+            yield _Heard(connection, self._witness)
+
+
+async def flushes(engine: AsyncEngine, keys: Keys) -> dict[str, list[Statement]]:
+    """Each kind of flush by what it is, with its statements in turn."""
+    told: dict[str, list[Statement]] = {}
+    witness = Witness()
+
+    def now_told(what: str) -> None:
+        told[what], witness.heard = witness.heard, []
+
+    process = Process(engine, keys, PLACE)
+    process.witnessed_by(lambda database: WitnessedDatabase(database, witness))
+    (first,) = await process.opened(order("a"))
+    now_told("An order whose card must be authenticated first")
+    await process.heard_of_card(first, Authenticated("token-1"))
+    now_told("The card is bound: the agreement, and the intent to pay")
+    (known,) = await process.opened(order("b"))
+    now_told("An order whose card is known")
+    await process.heard(known, Processing("05"), Source.ANSWER)
+    now_told("An answer that is not final")
+    await process.heard(known, Succeeded(1000, "theirs-1"), Source.CALLBACK)
+    now_told("A payment succeeds")
+    refund = (await process.refund(known, 400)).refund
+    now_told("An order for a refund")
+    await process.heard_of_refund(refund, Succeeded(400, "theirs-2"), Source.CALLBACK)
+    now_told("A refund succeeds")
+    return told
+
+
+def as_markdown(told: dict[str, list[Statement]]) -> str:
+    """The page: each flush, its statements, and under each its plan."""
+    page = [HEAD]
+    for what, statements in told.items():
+        page.append(f"## {what}\n")
+        for number, statement in enumerate(statements, 1):
+            page.append(f"Statement {number}:\n\n```sql\n{statement.sql}\n```\n")
+            page.append(f"<details><summary>its plan</summary>\n\n```\n{statement.plan}\n```\n\n</details>\n")
+    return "\n".join(page)
+
+
+HEAD = """# The SQL of a flush
+
+What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, or refunds: one transaction per flush, for
+all the orders or observations of a merchant that wait. Values are parameters; an array has one element per row, so the
+text does not depend on how many there are. A part is there only if it has rows: this page shows one payment at a time.
+
+Written by `SLUICE_WRITE_SQL=1 .venv/bin/python -m pytest tests/storage/test_flush_sql.py`; that test holds it to
+what is sent. Plans are those of nearly empty tables: they show what is read and locked, not what is fast.
+"""
+
+
+def _readable(sql: str) -> str:
+    sql = " ".join(sql.split())
+    sql = _PARTS.sub(r"),\n\1 AS (", sql)
+    return "\n  ".join(_CLAUSES.sub("\n", sql).split("\n"))
