@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -114,7 +114,7 @@ class Tasks(Protocol):
     def start(self, work: Coroutine[Any, Any, Refund]) -> "asyncio.Task[Refund]": ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RefundFlow:
     """Refunds. `answer_within_s`: how long an answer waits for the PSP; then it goes on by itself."""
 
@@ -127,6 +127,7 @@ class RefundFlow:
     new_id: NewId
     answer_within_s: float
     max_running: int
+    _opening: int = field(default=0, init=False)
 
     async def open(self, order: RefundOrder) -> RefundResult | None:
         """Record and submit an order; None: there is no such payment of this app.
@@ -134,21 +135,28 @@ class RefundFlow:
         Raises OrderConflictError, OverloadedError, PaymentNotRefundableError, AmountExceedsRestError, with nothing
         recorded.
         """
-        if self.tasks.running >= self.max_running:
+        if self._opening + self.tasks.running >= self.max_running:
             raise OverloadedError(RETRY_AFTER_S)
-        payment = await self.payments.payment(order.merchant_id, order.payment_id)
-        if payment is None or payment.app != order.app:
-            return None
-        refusal = self._refusal(payment)
-        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock(), refusal)
-        opened = await self.books.open_refund(opening)
-        if opened.replayed or opened.payment is None:
+        self._opening += 1
+        try:
+            opened = await self._record(order)
+        finally:
+            self._opening -= 1
+        if opened is None or opened.replayed or opened.payment is None:
             return opened
         task = self.tasks.start(self.submission.refund(opened.refund, opened.payment))
         done, _ = await asyncio.wait({task}, timeout=self.answer_within_s)
         if done and not task.cancelled() and task.exception() is None:
             return RefundResult(task.result(), replayed=False)
         return RefundResult(opened.refund, replayed=False)
+
+    async def _record(self, order: RefundOrder) -> RefundResult | None:
+        payment = await self.payments.payment(order.merchant_id, order.payment_id)
+        if payment is None or payment.app != order.app:
+            return None
+        refusal = self._refusal(payment)
+        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock(), refusal)
+        return await self.books.open_refund(opening)
 
     def _refusal(self, payment: Payment) -> str | None:
         if payment.account is None:

@@ -14,7 +14,16 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.hearing import Source
 from gateway.domain.intents import PRODUCT_OF, Intent
-from gateway.domain.outcomes import AuthenticationOutcome, Declined, NotSent, Outcome, Processing, Succeeded, Unknown
+from gateway.domain.outcomes import (
+    AuthenticationOutcome,
+    Declined,
+    NotSent,
+    Outcome,
+    Processing,
+    Returned,
+    Succeeded,
+    Unknown,
+)
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -187,7 +196,7 @@ class Submission:
             for wait_s in LATE_WAITS_S:
                 await asyncio.sleep(wait_s)
                 after, said = await ask(after)
-                if isinstance(said, Succeeded | Declined):
+                if isinstance(said, Succeeded | Returned | Declined):
                     break
         return after
 

@@ -1,12 +1,12 @@
 """The follower: who gets how much of its room, how long it claims for, what happens on faults and at its end.
 
-Over claims in memory. Not tested here: the claims' SQL and their leases (tests/storage), what is done with a payment
+Over claims in memory. Not tested here: the claims' SQL and their leases (tests/storage), what is done with what is due
 (tests/unit/flows), when the ticks come (test_schedule.py).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,18 +14,23 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.domain.payments import Payment
+from gateway.domain.intents import Verb
+from gateway.flows.follow_up import Due
+from gateway.flows.observations import key_of
 from gateway.workers import follow_up
 from gateway.workers.follow_up import AT_ONCE, LEASE_MARGIN_S, Follower
-from tests.unit.domain.samples import NOW, payment
+from tests.unit.domain.samples import NOW, authentication, intent, payment, refund
 
 HUGE = 100_000
+Make = Callable[[UUID], Due]
+"""A new object of a merchant."""
+
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
 @pytest.fixture(autouse=True)
 def one_channel_may_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every payment here is of one channel; the bound of a channel has its own test."""
+    """Everything here is of one channel; the bound of a channel has its own test."""
     monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", AT_ONCE)
 
 
@@ -39,11 +44,12 @@ class World:
     leases: list[timedelta] = field(default_factory=list)
     left_out: list[list[str]] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
-    begun: list[Payment] = field(default_factory=list)
-    ended: list[Payment] = field(default_factory=list)
-    cancelled: list[Payment] = field(default_factory=list)
+    begun: list[Due] = field(default_factory=list)
+    ended: list[Due] = field(default_factory=list)
+    cancelled: list[Due] = field(default_factory=list)
     bad: set[UUID] = field(default_factory=set)
     """Merchants whose follow-ups raise."""
+    make: Make = lambda merchant_id: payment(merchant_id=merchant_id, payment_id=uuid4())
     call_limit_s: float = 30.0
     while_claiming: Callable[[], Awaitable[None]] | None = None
     released: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -58,7 +64,7 @@ class World:
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
-    ) -> list[Payment]:
+    ) -> list[Due]:
         if self.while_claiming is not None:
             await self.while_claiming()
         count = min(limit, self.due[merchant_id])
@@ -66,9 +72,9 @@ class World:
         self.claims.append((merchant_id, limit, count))
         self.leases.append(lease_until - now)
         self.left_out.append(list(full))
-        return [payment(merchant_id=merchant_id, payment_id=uuid4()) for _ in range(count)]
+        return [self.make(merchant_id) for _ in range(count)]
 
-    async def _follow_up(self, due: Payment) -> Payment:
+    async def _follow_up(self, due: Due) -> None:
         self.begun.append(due)
         try:
             await self.released.acquire()
@@ -78,10 +84,9 @@ class World:
         if due.merchant_id in self.bad:
             raise RuntimeError("a bug")
         self.ended.append(due)
-        return due
 
     async def tick(self) -> dict[UUID, int]:
-        """A tick; how many payments of each merchant it took up."""
+        """A tick; how many objects of each merchant it took up."""
         before = len(self.claims)
         await self.follower.tick()
         await turns()
@@ -183,8 +188,17 @@ async def test_with_nothing_due_nothing_is_claimed() -> None:
     assert world.begun == []
 
 
-async def test_a_follow_up_that_raises_is_told_of_and_frees_its_room() -> None:
-    world = World({A: HUGE, B: 1}, bad={B})
+NOUNS: dict[str, Make] = {
+    "payment": lambda merchant_id: payment(merchant_id=merchant_id, payment_id=uuid4()),
+    "authentication": lambda merchant_id: authentication(merchant_id=merchant_id, authentication_id=uuid4()),
+    "refund": lambda merchant_id: refund(merchant_id=merchant_id, refund_id=uuid4()),
+}
+each_noun = pytest.mark.parametrize("make", NOUNS.values(), ids=NOUNS)
+
+
+@each_noun
+async def test_a_follow_up_that_raises_is_told_of_and_frees_its_room(make: Make) -> None:
+    world = World({A: HUGE, B: 1}, bad={B}, make=make)
     with capture_logs() as said:
         assert (await world.tick())[B] == 1
         await world.release(AT_ONCE)
@@ -193,7 +207,7 @@ async def test_a_follow_up_that_raises_is_told_of_and_frees_its_room() -> None:
         await world.follower.close()
     (failed,) = [due for due in world.begun if due.merchant_id == B]
     lines: list[Any] = [line for line in said if line["event"] == "follow-up failed"]
-    assert [line["payment_id"] for line in lines] == [str(failed.payment_id)]
+    assert [line["object_id"] for line in lines] == [str(key_of(failed).object_id)]
 
 
 # --- leases ---
@@ -260,17 +274,35 @@ async def test_a_tick_that_is_under_way_when_it_is_closed_claims_for_no_further_
     await world.release(1)
 
 
+@each_noun
 async def test_a_channel_that_hangs_takes_a_part_of_the_room_and_is_left_out_then(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", 4)
-    world = World({A: HUGE})
+    world = World({A: HUGE}, make=make)
     assert await world.tick() == {A: 4}
     await asyncio.sleep(0)
     await world.tick()
     assert world.left_out == [[], ["up"]]
     await world.release(4)
     await world.tick()
+    await world.follower.close()
+
+
+async def test_what_is_in_hand_of_a_channel_is_counted_over_all_that_is_asked_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", 3)
+    elsewhere = refund(intent=intent(Verb.REFUND, channel="tl"))
+    due: list[Due] = [payment(), authentication(), refund()]
+    due += [elsewhere, payment(channel="tl"), authentication(channel="tl")]
+    world = World({A: len(due)}, make=lambda merchant_id: replace(due.pop(0), merchant_id=merchant_id))
+    for _ in range(2):
+        assert await world.tick() == {A: 3}
+    due.append(payment())
+    world.due[A] = 1
+    await world.tick()
+    assert world.left_out == [[], ["up"], ["up", "tl"]]
     await world.follower.close()
 
 

@@ -41,6 +41,8 @@ class FieldProblem(AnswerModel):
 class ProblemAnswer(AnswerModel):
     """An error (RFC 9457). `code` is stable; `title` and `detail` are for people."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `left` is said where it is known
+
     type: str
     title: str
     status: int

@@ -1,5 +1,6 @@
 """What is due: claimed by lease, per merchant and noun, without waiting for anybody (SKIP LOCKED)."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -121,20 +122,20 @@ class DueStore:
         claimed: list[Payment | Authentication | Refund] = []
         async with self.database.transaction() as connection:
 
-            async def take(statement: str) -> list[UUID]:
-                room = limit - len(claimed)
+            async def take(statement: str, most: int) -> list[UUID]:
+                room = min(limit - len(claimed), most)
                 if room <= 0:
                     return []
                 rows = await connection.fetch(statement, merchant_id, now, room, lease_until, list(full))
                 return [row[0] for row in rows]
 
-            # What payments wait for comes first.
-            if ids := await take(CLAIM_AUTHENTICATIONS):
+            # What payments wait for comes first. Of nothing there may be so much that the rest stands still.
+            if ids := await take(CLAIM_AUTHENTICATIONS, math.ceil(limit / 2)):
                 claimed += (await authentications_by_id(connection, merchant_id, ids)).values()
-            if ids := await take(CLAIM_PAYMENTS):
-                claimed += await payments_by_id(connection, merchant_id, ids)
-            if ids := await take(CLAIM_REFUNDS):
+            if ids := await take(CLAIM_REFUNDS, math.ceil(limit / 4)):
                 claimed += (await refunds_by_id(connection, merchant_id, ids)).values()
+            if ids := await take(CLAIM_PAYMENTS, limit):
+                claimed += await payments_by_id(connection, merchant_id, ids)
         return claimed
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:

@@ -1,4 +1,4 @@
-"""A payment that was proved lost while its sender slept with the request in its hand, and was then sent after all.
+"""What was proved lost while its sender slept with the request in its hand, and was then sent after all.
 
 Over fakes of the ports. Not tested here: how long the waits are, what an anomaly writes (tests/storage).
 """
@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from gateway.domain.failures import FailureCode
+from gateway.domain.hearing import AnomalyKind, Source
 from gateway.domain.outcomes import Declined, NotFound, NotSent, Outcome, Processing, Succeeded, Unknown
-from gateway.domain.payments import Payment, Status
-from gateway.domain.transitions import AnomalyKind, Source
+from gateway.domain.payments import Payment
+from gateway.domain.statuses import Status
 from gateway.flows import submit
+from gateway.flows.observations import key_of
 from gateway.ports import AskPayment, Pay
 from tests.unit.domain.samples import LOST, card_elements, opening, order
 from tests.unit.flows.ports_in_memory import World
@@ -42,7 +44,7 @@ class Sleeper:
         opened = await self.world.open(opening(order()))
         self.world.provider_.says = {Pay: self.says}
         self.world.provider_.before_answer = self._before_answer
-        return await self.world.submission.submit(opened.payment, card_elements(), None)
+        return await self.world.submission.submit(opened, card_elements())
 
     def _before_answer(self) -> Coroutine[Any, Any, None]:
         asked_about = isinstance(self.world.provider_.asked[-1], AskPayment)
@@ -55,7 +57,7 @@ class Sleeper:
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
             self.world.pass_time(LOST.over_s)
-            await self.world.record(self.world.observations.payment(self.world.only_payment(), Source.POLL, outcome))
+            await self.world.record(self.world.observations.of(key_of(self.world.only_payment()), Source.POLL, outcome))
 
     @property
     def questions(self) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.domain.catalogue import AuthenticationMode
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import Blame, FailureCode
+from gateway.domain.hearing import Source
+from gateway.domain.ids import number_of
 from gateway.domain.outcomes import (
     Authenticated,
     Declined,
@@ -22,11 +24,10 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.payments import Stage, Status
+from gateway.domain.statuses import Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
-from gateway.domain.transitions import Source
 from gateway.flows.submit import SEND_WITHIN_S
-from gateway.ports import AskAuthentication, Authenticate, OrderConflictError, Pay
+from gateway.ports import AskAuthentication, Authenticate, OpenResult, OrderConflictError, Pay
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     NOW,
@@ -65,7 +66,7 @@ async def test_an_order_is_sent_once_and_answered_with_what_the_psp_said(world: 
     (sent,) = world.provider_.asked
     assert isinstance(sent, Pay)
     assert opened.payment.attempt is not None
-    assert sent.number == opened.payment.attempt.attempt_id.hex
+    assert sent.number == opened.payment.attempt.number == opened.payment.channel_order_no
     assert (sent.amount, sent.bank, sent.scene, sent.user_id) == (1000, "ICBC", "withhold", "u1")
     assert (sent.card, sent.told_at, sent.agreement_no) == (card_elements(), NOW, None)
     assert sent.description == "order-1"
@@ -128,20 +129,21 @@ async def test_an_order_that_the_router_refused_reaches_nobody(world: World) -> 
 @pytest.mark.parametrize(("late_s", "sent"), [(SEND_WITHIN_S, 1), (SEND_WITHIN_S + 0.001, 0)])
 async def test_an_intent_that_has_grown_old_is_not_sent(world: World, late_s: float, sent: int) -> None:
     world.provider_.says = {Pay: Succeeded(1000)}
-    payment = (await _opened(world)).payment
+    opened = await _opened(world)
     world.pass_time(late_s)
-    after = await world.submission.submit(payment, card_elements(), None)
+    after = await world.submission.submit(opened, card_elements())
     assert len(world.provider_.asked) == sent
     assert after.status is (Status.SUCCEEDED if sent else Status.FAILED)
 
 
 async def test_an_authentication_that_has_grown_old_is_not_sent_either(silent: World) -> None:
-    payment = (await _opened(silent)).payment
+    opened = await _opened(silent)
     silent.pass_time(SEND_WITHIN_S + 1)
-    after = await silent.submission.submit(payment, card_elements(), None)
+    after = await silent.submission.submit(opened, card_elements())
     assert silent.provider_.asked == []
     assert after.failure is not None
-    assert after.failure.code is FailureCode.CHANNEL_UNAVAILABLE
+    assert (after.failure.code, after.failure.blame) == (FailureCode.CHANNEL_UNAVAILABLE, Blame.PLATFORM)
+    assert after.authentication_fee is None
 
 
 async def test_an_authentication_that_took_long_makes_a_new_intent_which_is_sent(silent: World) -> None:
@@ -163,22 +165,21 @@ async def test_a_submission_without_an_answer_when_it_falls_due_is_given_up_as_u
     hasty = {Product.PAYMENT: Terms((1.0,), None, answer_timeout_s=0.01)}
     world.provider_.declaration = replace(world.provider_.declaration, terms=hasty)
     world.provider_.before_answer = never
-    payment = (await _opened(world)).payment
+    opened = await _opened(world)
     world.pass_time(ANSWER_MARGIN_S)
-    after = await world.submission.submit(payment, card_elements(), None)
+    after = await world.submission.submit(opened, card_elements())
     assert after.status is Status.PROCESSING
     assert [type(observation.outcome) for observation in world.recorded] == [Unknown]
     assert len(world.provider_.asked) == 1
 
 
-async def test_an_attempt_is_due_by_the_terms_of_the_product_that_it_begins_with(world: World, silent: World) -> None:
-    paying, authenticating = (await _opened(world)).payment, (await _opened(silent)).payment
-    assert (paying.attempt.stage, paying.due) == (Stage.PAYING, TERMS.unanswered(NOW))
-    assert (authenticating.attempt.stage, authenticating.due) == (
-        Stage.AUTHENTICATING,
-        AUTHENTICATION_TERMS.unanswered(NOW),
-    )
-    assert paying.due != authenticating.due
+async def test_a_payment_is_due_by_the_terms_of_what_was_begun_for_it(world: World, silent: World) -> None:
+    paying, waiting = await _opened(world), await _opened(silent)
+    assert (paying.authentication, paying.payment.due_at) == (None, TERMS.unanswered(NOW))
+    assert waiting.authentication is not None
+    assert waiting.payment.waits_for_authentication
+    assert waiting.payment.due_at == waiting.authentication.due_at == AUTHENTICATION_TERMS.unanswered(NOW)
+    assert paying.payment.due_at != waiting.payment.due_at
 
 
 # --- authentication first ---
@@ -193,9 +194,10 @@ async def test_a_card_is_bound_and_then_paid_with_the_new_agreement(silent: Worl
     assert isinstance(paying, Pay)
     assert paying.agreement_no == "token-1"
     assert binding.number != paying.number
-    assert opened.payment.attempt is not None
-    assert opened.payment.attempt.authentication_id is not None
-    assert binding.number == opened.payment.attempt.authentication_id.hex
+    (authentication,) = silent.authentications.values()
+    assert binding.number == authentication.intent.number == number_of(authentication.authentication_id)
+    assert paying.number == opened.payment.channel_order_no
+    assert opened.payment.authentication_fee == authentication.fee
 
 
 @pytest.mark.parametrize(
@@ -242,9 +244,25 @@ async def test_an_authentication_whose_answer_was_lost_and_is_found_goes_on_to_p
 
 async def test_of_two_that_hear_of_the_same_binding_one_pays(silent: World) -> None:
     silent.provider_.says = {AskAuthentication: Authenticated("token-1"), Pay: Processing()}
-    payment = (await _opened(silent)).payment
-    await asyncio.gather(*(silent.submission.resume(payment, card_elements()) for _ in range(3)))
+    authentication = (await _opened(silent)).authentication
+    assert authentication is not None
+    await asyncio.gather(*(silent.submission.resume(authentication, card_elements()) for _ in range(3)))
     assert len(silent.provider_.got(Pay)) == 1
+
+
+async def test_a_payment_whose_card_is_being_bound_already_sends_nothing_and_waits(silent: World) -> None:
+    silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
+    first = await _opened(silent)
+    second = await silent.flow.open(order("order-2"))
+    assert silent.provider_.asked == []
+    assert second.payment.waits_for_authentication
+    assert first.authentication is not None
+    assert second.payment.authentication_id == first.authentication.authentication_id
+    await silent.submission.submit(first, card_elements())
+    # Who heard of the binding sends the payment that started it; the other one is due now, for a worker.
+    assert len(silent.provider_.got(Pay)) == 1
+    after = silent.payments[second.payment.payment_id]
+    assert (after.status, after.attempt, after.due_at) == (Status.PROCESSING, None, silent.now)
 
 
 # --- the caller ---
@@ -290,7 +308,7 @@ async def test_a_bug_behind_the_answer_leaves_the_payment_to_be_followed_up(worl
     world.provider_.says = {Pay: RuntimeError("a bug")}
     opened = await world.flow.open(order())
     assert opened.payment.status is Status.PROCESSING
-    assert opened.payment.due is not None
+    assert opened.payment.due_at is not None
     assert world.recorded == []
 
 
@@ -309,14 +327,29 @@ async def test_a_shutdown_that_cancels_the_work_answers_the_payment_as_it_was_re
 async def test_the_intent_is_recorded_before_the_wire_is_touched(world: World) -> None:
     async def look() -> None:
         recorded = world.only_payment()
+        assert recorded.status is Status.PROCESSING
         assert recorded.attempt is not None
-        assert (recorded.status, recorded.attempt.stage) == (Status.PROCESSING, Stage.PAYING)
+        assert recorded.attempt.is_untouched
 
     world.provider_.before_answer = look
     world.provider_.says = {Pay: Succeeded(1000)}
     assert (await world.flow.open(order())).payment.status is Status.SUCCEEDED
 
 
-async def _opened(world: World) -> Any:
+async def test_each_intent_is_recorded_before_its_request_touches_the_wire(silent: World) -> None:
+    open_: list[tuple[bool, bool]] = []
+
+    async def look() -> None:
+        (authentication,) = silent.authentications.values()
+        attempt = silent.only_payment().attempt
+        open_.append((authentication.intent.is_open, attempt is not None and attempt.is_untouched))
+
+    silent.provider_.before_answer = look
+    silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}
+    assert (await silent.flow.open(order())).payment.status is Status.SUCCEEDED
+    assert open_ == [(True, False), (False, True)]
+
+
+async def _opened(world: World) -> OpenResult:
     """A payment that was recorded and not yet carried out."""
     return await world.open(opening(order(), world.now))
