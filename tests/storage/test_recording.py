@@ -479,6 +479,17 @@ async def test_a_success_before_the_card_was_bound_is_an_anomaly(process: Proces
     assert await process.one("SELECT kind FROM anomalies") == "unexpected_success"
 
 
+async def test_a_bound_card_is_kept_even_when_its_payment_has_failed_meanwhile(
+    process: Process, waiting: Payment
+) -> None:
+    await process.heard_of_card(waiting, Unknown("timeout"), Source.POLL)
+    late = await process.heard_of_card(waiting, Authenticated("token-1"))
+    assert not late.submit
+    assert payment_in(late).status is Status.FAILED
+    assert waiting.card is not None
+    assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-1"
+
+
 # --- leases ---
 
 
