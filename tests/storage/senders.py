@@ -3,6 +3,7 @@
 Everything here that knows how an intent is built, kept and sent is private; tests speak of order numbers, of requests
 that reached the PSP, and of words like `PAID`.
 
+    own_database a database for a module's tests; each of their towns begins by emptying it
     Town         one database, one PSP and one clock; `gateway()` starts a process, `books()` counts rows
     Gateway      one process: takes orders, loses answers to its COMMITs, is held up, dies, follows up
     Psp          says what it is told to say, remembers what it heard, can hold a request in its hand
@@ -61,6 +62,7 @@ from gateway.ports import (
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
@@ -109,6 +111,7 @@ __all__ = [
     "Rows",
     "Town",
     "new",
+    "own_database",
     "replay",
     "without_late_waits",
 ]
@@ -363,12 +366,34 @@ class Town:
             (found,) = await payments_by_id(connection, MERCHANT_ID, [payment_id])
         return found
 
+    async def begin(self) -> None:
+        """Empty the books that others may have left."""
+        async with self._database.transaction() as connection:
+            await connection.execute(NO_REFERENCES)
+            for (table,) in await connection.fetch(TABLES):
+                await connection.execute(f"DELETE FROM {table}")
+
     async def close(self) -> None:
         for gateway in self._gateways:
             await gateway.close()
         await self._database.close()
 
 
+@asynccontextmanager
+async def own_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """The URL of a migrated database that many towns use, one after the other."""
+    name = f"town_{uuid4().hex}"
+    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield postgres.url.replace("@/sluice?", f"@/{name}?")
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+NO_REFERENCES = "SET LOCAL session_replication_role = replica"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ 'version'"
 COUNT_ROWS = """
 SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM authentications),
 (SELECT count(*) FROM attempts WHERE stage = 'paying'), (SELECT count(*) FROM observations),

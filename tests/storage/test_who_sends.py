@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.storage.server.embedded import EmbeddedPostgres
 from tests.storage.senders import (
     ASKED,
     BOUND,
@@ -35,6 +36,7 @@ from tests.storage.senders import (
     Route,
     Town,
     new,
+    own_database,
     replay,
 )
 
@@ -49,9 +51,16 @@ NEVER_CAME = "failed: channel_unavailable/channel"
 BINDING_UNKNOWN = "failed: authentication_unknown/channel"
 
 
+@pytest.fixture(scope="module")
+async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    async with own_database(postgres, template) as url:
+        yield url
+
+
 @pytest.fixture
-async def town(database_url: str) -> AsyncIterator[Town]:
-    town = Town(database_url)
+async def town(database: str) -> AsyncIterator[Town]:
+    town = Town(database)
+    await town.begin()
     yield town
     await town.close()
 
