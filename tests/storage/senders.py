@@ -98,10 +98,11 @@ __all__ = [
     "SEND_WITHIN_S",
     "SMS_NEEDED",
     "Answer",
-    "AuthenticationOutcome",
+    "Anything",
     "Claim",
     "Flush",
     "Gateway",
+    "Hold",
     "OrderConflictError",
     "Outcome",
     "OverloadedError",
@@ -143,6 +144,7 @@ LOST_ANSWER = Unknown("timeout")
 NOT_FOUND = NotFound("34")
 NOT_SENT = NotSent("refused")
 
+# Whatever a PSP may say of a payment or of a binding, or a bug in its adapter.
 Anything = Outcome | AuthenticationOutcome | Exception
 Meanwhile = Callable[[], Awaitable[object]]
 
@@ -215,14 +217,14 @@ class _Word:
     observation: Observation
 
 
-class _Hold:
-    """A request that the PSP keeps in its hand."""
+class Hold:
+    """Something that waits until it is released: a request in a PSP's hand, an answer to a COMMIT."""
 
     def __init__(self) -> None:
         self._reached, self._released = asyncio.Event(), asyncio.Event()
 
     async def reached(self) -> None:
-        """Return when the request is in the PSP's hand."""
+        """Return when it is there."""
         await asyncio.wait_for(self._reached.wait(), DIES_WITHIN_S)
 
     def release(self) -> None:
@@ -264,9 +266,9 @@ class Psp:
         """Answer requests of this kind with these in turn, then with the last of them."""
         self._says[request] = list(answers)
 
-    def holds(self, request: Request) -> _Hold:
+    def holds(self, request: Request) -> Hold:
         """Keep requests of this kind in the hand until they are released."""
-        hold = _Hold()
+        hold = Hold()
         self._meanwhile[request] = hold.keep
         return hold
 
@@ -451,6 +453,7 @@ class Gateway:
 
     async def finishes(self) -> None:
         """Wait for what goes on after the answers."""
+        await self._books.drain(DIES_WITHIN_S)
         await self._tasks.finish(DIES_WITHIN_S)
 
     async def pays_and_dies(self, flush: Flush, order_no: str = FIRST, route: Route = Route.DIRECT) -> None:
@@ -528,6 +531,11 @@ class Gateway:
         transactions = self._transactions[flush]
         transactions.before_s, transactions.after_s = before_s, after_s
 
+    def hold_up(self, flush: Flush) -> "Hold":
+        """Keep the next transaction of `flush` after its COMMIT until it is released."""
+        self._transactions[flush].hold = hold = Hold()
+        return hold
+
     def _clock(self) -> datetime:
         return self._town.now() + self._ahead
 
@@ -541,6 +549,7 @@ class _Transactions(Database):
         self.before_s = self.after_s = 0.0
         self.meanwhile: Meanwhile | None = None
         self.error: Callable[[], Exception] = _connection_died
+        self.hold: Hold | None = None
         self.dies = False
         self.dying, self.killed = asyncio.Event(), asyncio.Event()
 
@@ -562,6 +571,9 @@ class _Transactions(Database):
                 connection.terminate()
         self._town.pass_time(self.after_s)
         self.after_s = 0.0
+        if (hold := self.hold) is not None:
+            self.hold = None
+            await hold.keep()
         if self.dies:
             self.dying.set()
             await self.killed.wait()
