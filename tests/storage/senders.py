@@ -3,7 +3,7 @@
 Everything here that knows how an intent is built, kept and sent is private; tests speak of order numbers, of requests
 that reached the PSP, and of words like `PAID`.
 
-    own_database a database for a module's tests; each of their towns begins by emptying it
+    own_place    a database for a module's tests; each of their towns begins by emptying it
     Town         one database, one PSP and one clock; `gateway()` starts a process, `books()` counts rows
     Gateway      one process: takes orders, loses answers to its COMMITs, is held up, dies, follows up
     Psp          says what it is told to say, remembers what it heard, can hold a request in its hand
@@ -106,13 +106,14 @@ __all__ = [
     "OrderConflictError",
     "Outcome",
     "OverloadedError",
+    "Place",
     "Psp",
     "Request",
     "Route",
     "Rows",
     "Town",
     "new",
-    "own_database",
+    "own_place",
     "replay",
     "without_late_waits",
 ]
@@ -318,25 +319,61 @@ class Psp:
         return f"https://gateway.example/callbacks/acme.{account}"
 
 
+class Place:
+    """A migrated database that many towns use, one after the other. Pools of processes that ended are used again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._all: list[Database] = []
+        self._idle: list[Database] = []
+
+    def take(self) -> Database:
+        if not self._idle:
+            self._idle.append(Database(self._url, POOL_SIZE))
+            self._all += self._idle
+        return self._idle.pop()
+
+    def give_back(self, database: Database) -> None:
+        self._idle.append(database)
+
+    async def close(self) -> None:
+        for database in self._all:
+            await database.close()
+
+
+@asynccontextmanager
+async def own_place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+    """A place of one's own on the tests' server."""
+    name = f"town_{uuid4().hex}"
+    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        place = Place(postgres.url.replace("@/sluice?", f"@/{name}?"))
+        yield place
+        await place.close()
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
 class Town:
     """One database, one PSP, one clock, and the processes that were started."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, place: Place) -> None:
         self.psp = Psp()
         self.keys = new_keys()
         self.catalogue = catalogue(
             (channel("up"), channel("tl", AuthenticationMode.SILENT)),
             (rule("up", bank=Route.DIRECT), rule("tl", bank=Route.BINDS)),
         )
-        self._url = database_url
-        self._database = Database(database_url, POOL_SIZE)
+        self._place, self._database = place, place.take()
         self._now = NOW
         self._stands_still = False
         self._gateways: list[Gateway] = []
 
     def gateway(self, **how: Any) -> "Gateway":
         """Start a process; `how` as `Gateway` says."""
-        started = Gateway(self, Database(self._url, POOL_SIZE), **how)
+        started = Gateway(self, self._place.take(), **how)
         self._gateways.append(started)
         return started
 
@@ -378,20 +415,8 @@ class Town:
     async def close(self) -> None:
         for gateway in self._gateways:
             await gateway.close()
-        await self._database.close()
-
-
-@asynccontextmanager
-async def own_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    """The URL of a migrated database that many towns use, one after the other."""
-    name = f"town_{uuid4().hex}"
-    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        yield postgres.url.replace("@/sluice?", f"@/{name}?")
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+            self._place.give_back(gateway.database)
+        self._place.give_back(self._database)
 
 
 NO_REFERENCES = "SET LOCAL session_replication_role = replica"
@@ -425,7 +450,7 @@ class Gateway:
         max_running: int = 1000,
         max_waiting: int = 1000,
     ) -> None:
-        self._town, self._database = town, database
+        self._town, self.database = town, database
         self._ahead = timedelta(seconds=ahead_s)
         self._transactions = {flush: _Transactions(database, town) for flush in Flush}
         opening = OpeningStore(
@@ -504,7 +529,6 @@ class Gateway:
         for transactions in self._transactions.values():
             transactions.killed.set()
         await self._books.drain(DIES_WITHIN_S)
-        await self._database.close()
 
     # --- what befalls it ---
 

@@ -32,13 +32,14 @@ from tests.storage.senders import (
     Gateway,
     OrderConflictError,
     OverloadedError,
+    Place,
     Psp,
     Request,
     Route,
     Rows,
     Town,
     new,
-    own_database,
+    own_place,
     replay,
     without_late_waits,
 )
@@ -58,14 +59,14 @@ CARD_FROZEN = "failed: card_frozen/payer"
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    async with own_database(postgres, template) as url:
-        yield url
+async def place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+    async with own_place(postgres, template) as place:
+        yield place
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    town = Town(database)
+async def town(place: Place) -> AsyncIterator[Town]:
+    town = Town(place)
     await town.begin()
     yield town
     await town.close()

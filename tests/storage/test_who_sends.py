@@ -31,12 +31,13 @@ from tests.storage.senders import (
     Gateway,
     Outcome,
     OverloadedError,
+    Place,
     Psp,
     Request,
     Route,
     Town,
     new,
-    own_database,
+    own_place,
     replay,
 )
 
@@ -52,14 +53,14 @@ BINDING_UNKNOWN = "failed: authentication_unknown/channel"
 
 
 @pytest.fixture(scope="module")
-async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    async with own_database(postgres, template) as url:
-        yield url
+async def place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+    async with own_place(postgres, template) as place:
+        yield place
 
 
 @pytest.fixture
-async def town(database: str) -> AsyncIterator[Town]:
-    town = Town(database)
+async def town(place: Place) -> AsyncIterator[Town]:
+    town = Town(place)
     await town.begin()
     yield town
     await town.close()
