@@ -16,14 +16,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
+from gateway.domain.hearing import Source
+from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import (
     Authenticated,
@@ -40,33 +44,34 @@ from gateway.domain.outcomes import (
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import ANSWER_MARGIN_S, Product
-from gateway.domain.transitions import Source
 from gateway.flows import submit
-from gateway.flows.follow_up import FollowUp
-from gateway.flows.observations import ObservationMaker
+from gateway.flows.follow_up import Due, FollowUp
+from gateway.flows.observations import ObservationMaker, key_of
 from gateway.flows.pay import PayFlow
 from gateway.flows.submit import SEND_WITHIN_S, Submission
 from gateway.ports import (
+    AskAuthentication,
+    AskPayment,
     Authenticate,
-    Callback,
-    CallbackAnswer,
-    CallbackRequest,
+    Command,
+    Commands,
     Declaration,
+    IntentKey,
     Observation,
     OrderConflictError,
     OverloadedError,
     Pay,
-    Query,
-    QueryAuthentication,
 )
+from gateway.run.calls import ProviderCalls
 from gateway.run.running_tasks import RunningTasks
-from gateway.storage.rows import payments_by_id
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
+from gateway.storage.writing.refunding import RefundingStore
 from tests.keys import new_keys
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
@@ -87,6 +92,7 @@ __all__ = [
     "BOUND",
     "DUE_AFTER_S",
     "FIRST",
+    "LOOKS",
     "LOST_ANSWER",
     "NOT_FOUND",
     "NOT_SENT",
@@ -134,6 +140,8 @@ ASKED = max(TERMS.poll_gaps_s) + 1
 """After so long without a final word, workers ask again."""
 PROVED_LOST_AFTER, PROVED_LOST_AFTER_S = LOST.answers, LOST.over_s
 """So many answers of "not found" over so long prove that a payment never came."""
+LOOKS = AUTHENTICATION_TERMS.late_looks
+"""So often workers look again at a binding that was given up."""
 
 # What a PSP may say.
 PAID: Outcome = Succeeded(AMOUNT)
@@ -206,10 +214,12 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """A payment that a worker has claimed."""
+    """Something that a worker has claimed: a payment, or the binding that payments wait for."""
 
     order_no: str
-    _payment: Payment
+    """Of a binding: that of the payment that started it."""
+    binds: bool
+    _due: Due
 
 
 @dataclass(frozen=True)
@@ -250,9 +260,7 @@ class Psp:
         self.declaration = Declaration(
             "mock",
             frozenset({Scene.WITHHOLD}),
-            has_callbacks=True,
             terms={Product.PAYMENT: TERMS, Product.AUTHENTICATION: AUTHENTICATION_TERMS},
-            authenticates_silently=True,
         )
         self._says: dict[Request, list[Anything]] = {
             Request.BIND: [BOUND],
@@ -280,25 +288,24 @@ class Psp:
 
     # --- the port ---
 
-    async def authenticate(self, command: Authenticate) -> AuthenticationOutcome:
-        return cast("AuthenticationOutcome", await self._answer(Request.BIND, command.number))
+    callbacks = None
 
-    async def query_authentication(self, command: QueryAuthentication) -> AuthenticationOutcome:
-        return cast("AuthenticationOutcome", await self._answer(Request.ASK_ABOUT_BINDING, command.number))
+    @property
+    def commands(self) -> Commands:
+        return {
+            Authenticate: partial(self._hear, Request.BIND),
+            AskAuthentication: partial(self._hear, Request.ASK_ABOUT_BINDING),
+            Pay: self._pay,
+            AskPayment: partial(self._hear, Request.ASK),
+        }
 
-    async def pay(self, command: Pay) -> Outcome:
+    async def _hear(self, request: Request, command: Command[Any]) -> Outcome | AuthenticationOutcome:
+        return await self._answer(request, command.number)
+
+    async def _pay(self, command: Pay) -> Outcome | AuthenticationOutcome:
         self.payments[command.description] += 1
         self.paid_with.append(command.agreement_no)
-        return cast("Outcome", await self._answer(Request.PAY, command.number))
-
-    async def query(self, command: Query) -> Outcome:
-        return cast("Outcome", await self._answer(Request.ASK, command.number))
-
-    def read_callback(self, request: CallbackRequest) -> Callback:
-        raise NotImplementedError
-
-    def answer_callback(self, accepted: bool) -> CallbackAnswer:
-        raise NotImplementedError
+        return await self._answer(Request.PAY, command.number)
 
     async def _answer(self, request: Request, number: str) -> Outcome | AuthenticationOutcome:
         self.heard.append(request)
@@ -406,6 +413,13 @@ class Town:
             (found,) = await payments_by_id(connection, MERCHANT_ID, [payment_id])
         return found
 
+    async def order_no(self, due: Due) -> str:
+        """Of a payment, or of the one that started an authentication."""
+        if not isinstance(due, Authentication):
+            return due.merchant_order_no
+        async with self._database.connection() as connection:
+            return str(await connection.fetchval(FIND_ORDER_NO, due.payment_id))
+
     async def begin(self) -> None:
         """Empty the books that others may have left."""
         async with self._database.transaction() as connection:
@@ -423,11 +437,12 @@ class Town:
 NO_REFERENCES = "SET LOCAL session_replication_role = replica"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ 'version'"
 COUNT_ROWS = """
-SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM authentications),
-(SELECT count(*) FROM attempts WHERE stage = 'paying'), (SELECT count(*) FROM observations),
+SELECT (SELECT count(*) FROM payments), (SELECT count(*) FROM intents WHERE verb = 'authenticate'),
+(SELECT count(*) FROM intents WHERE verb = 'pay'), (SELECT count(*) FROM observations),
 (SELECT count(*) FROM events)
 """
 FIND_PAYMENT = "SELECT payment_id FROM payments WHERE merchant_order_no = $1"
+FIND_ORDER_NO = "SELECT merchant_order_no FROM payments WHERE payment_id = $1"
 
 
 def _says(payment: Payment) -> str:
@@ -458,13 +473,14 @@ class Gateway:
             self._transactions[Flush.OPENING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None, self._clock
         )
         recording = RecordingStore(
-            self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, None
+            self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None
         )
-        self._books = Books(opening, recording, max_waiting)
+        refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock)
+        self._books = Books(opening, recording, refunding, max_waiting)
         self._due = DueStore(database, town.keys)
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()
-        submission = Submission(town.psp, self._books, self._observations)
+        submission = Submission(town.psp, ProviderCalls(town.psp, _unlimited), self._books, self._observations)
         self._follow_up = FollowUp(submission, self._due)
         self._flow = PayFlow(
             self._books, submission, self._tasks, self._clock, uuid4, answer_within_s, max_running=max_running
@@ -496,29 +512,32 @@ class Gateway:
         """Claim what is due."""
         now = self._clock()
         due = await self._due.claim(MERCHANT_ID, now, limit, now + timedelta(seconds=lease_s))
-        return [Claim(payment.merchant_order_no, payment) for payment in due]
+        return [Claim(await self._town.order_no(each), isinstance(each, Authentication), each) for each in due]
 
     async def takes_up(self, claims: Iterable[Claim]) -> None:
         """Do the one thing that is due on each of these."""
-        await asyncio.gather(*(self._follow_up(claim._payment) for claim in claims))
+        await asyncio.gather(*(self._follow_up(claim._due) for claim in claims))
 
     async def follows_up(self) -> list[str]:
-        """Claim what is due and do it, as a worker; the order numbers of what was claimed."""
+        """Claim what is due and do it, as a worker; the order numbers of what was claimed, each once."""
         claims = await self.claims()
         await self.takes_up(claims)
-        return [claim.order_no for claim in claims]
+        return list(dict.fromkeys(claim.order_no for claim in claims))
 
     async def hears_of_binding(
         self, said: AuthenticationOutcome, order_no: str = FIRST, *, polled: bool = False
     ) -> _Word:
         """Hear a word about the binding before a payment; it is not recorded yet."""
         source = Source.POLL if polled else Source.ANSWER
-        return _Word(self._observations.authentication(await self._town.payment(order_no), source, said))
+        payment = await self._town.payment(order_no)
+        assert payment.authentication_id is not None
+        key = IntentKey(payment.merchant_id, payment.user_id, payment.authentication_id, Verb.AUTHENTICATE)
+        return _Word(self._observations.of(key, source, said))
 
     async def hears_of_payment(self, said: Outcome, order_no: str = FIRST, *, called_back: bool = False) -> _Word:
         """Hear a word about a payment; it is not recorded yet."""
         source = Source.CALLBACK if called_back else Source.POLL
-        return _Word(self._observations.payment(await self._town.payment(order_no), source, said))
+        return _Word(self._observations.of(key_of(await self._town.payment(order_no)), source, said))
 
     async def records(self, word: _Word) -> bool:
         """Record what was heard; whether whoever heard it has to send the payment now."""
@@ -614,6 +633,10 @@ class _Transactions(Database):
 def _connection_died() -> Exception:
     died: Exception = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
     return died
+
+
+def _unlimited(merchant_id: UUID, channel: str) -> None:
+    return None
 
 
 def _order(order_no: str, route: Route, known: dict[str, Any]) -> Order:

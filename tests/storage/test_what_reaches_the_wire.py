@@ -18,6 +18,7 @@ from tests.storage.senders import (
     BOUND,
     DUE_AFTER_S,
     FIRST,
+    LOOKS,
     LOST_ANSWER,
     NOT_FOUND,
     NOT_SENT,
@@ -153,11 +154,35 @@ async def test_the_intent_stands_in_the_books_before_the_psp_hears_of_it(
     assert [(rows.to_bind, rows.to_pay) for rows in seen] == [(1, 0), (1, 1)]
 
 
-async def test_every_order_number_is_a_payment_of_its_own(gateway: Gateway, psp: Psp) -> None:
+async def test_every_order_number_is_a_payment_of_its_own(
+    town: Town, gateway: Gateway, worker: Gateway, psp: Psp
+) -> None:
     orders = [f"o{number}" for number in range(10)]
     await asyncio.gather(*(gateway.pay(one, route) for one, route in zip(orders, [DIRECT, BINDS] * 5, strict=True)))
+    await worker.follows_up()
     assert psp.payments == dict.fromkeys(orders, 1)
     assert len(set(psp.numbers[PAY])) == len(orders)
+
+
+async def test_of_payments_of_a_new_card_one_binds_it_and_the_others_wait_and_go_on_by_themselves(
+    town: Town, gateway: Gateway, worker: Gateway, psp: Psp
+) -> None:
+    hold = psp.holds(BIND)
+    taken = asyncio.create_task(gateway.pay(route=BINDS))
+    await hold.reached()
+    others = [f"o{number}" for number in range(4)]
+    waiting = await asyncio.gather(*((gateway, worker)[n % 2].pay(one, BINDS) for n, one in enumerate(others)))
+    assert waiting == [new("processing")] * len(others)
+    assert psp.heard == [BIND]
+    hold.release()
+    assert await taken == new("succeeded")
+    assert psp.payments == ONCE
+    assert sorted(await worker.follows_up()) == others
+    assert psp.payments == ONCE | dict.fromkeys(others, 1)
+    assert set(psp.paid_with) == {"token-1"}
+    assert psp.heard.count(BIND) == 1
+    assert {await town.says(one) for one in others} == {"succeeded"}
+    assert (await town.books()).to_bind == 1
 
 
 # --- what the PSP answers, and nothing is sent again ---
@@ -260,9 +285,10 @@ async def test_a_binding_that_stays_unknown_charges_nothing(
     psp.says(BIND, LOST_ANSWER)
     psp.says(ASK_ABOUT_BINDING, told)
     assert await gateway.pay(route=BINDS) == new(BINDING_UNKNOWN)
-    await _nothing_is_left_to_do(town, worker)
     assert psp.heard == [BIND, ASK_ABOUT_BINDING]
-    assert await town.books() == Rows(payments=1, to_bind=1, to_pay=0, observations=1, events=1)
+    await _only_looks_are_left(town, worker)
+    assert psp.heard == [BIND, ASK_ABOUT_BINDING, *[ASK_ABOUT_BINDING] * LOOKS]
+    assert await town.books() == Rows(payments=1, to_bind=1, to_pay=0, observations=1 + LOOKS, events=1)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +301,11 @@ async def test_a_binding_that_a_worker_hears_of_and_is_none_charges_nothing(
     await gateway.pays_and_dies(Flush.OPENING, route=BINDS)
     town.pass_time(DUE_AFTER_S)
     await worker.follows_up()
-    await _nothing_is_left_to_do(town, worker)
     assert psp.heard == [ASK_ABOUT_BINDING]
+    if told is NOT_FOUND:
+        await _only_looks_are_left(town, worker)
+    await _nothing_is_left_to_do(town, worker)
+    assert set(psp.heard) == {ASK_ABOUT_BINDING}
     assert await town.says() == says
 
 
@@ -313,6 +342,14 @@ async def test_a_callback_about_a_payment_that_is_not_sent_yet_sends_nothing_and
 async def _nothing_is_left_to_do(town: Town, worker: Gateway) -> None:
     town.pass_time(timedelta(days=1).total_seconds())
     assert await worker.claims() == []
+
+
+async def _only_looks_are_left(town: Town, worker: Gateway) -> None:
+    """What ended without the PSP's word is looked at a few times more, and then nothing is left to do."""
+    for _ in range(LOOKS):
+        town.pass_time(timedelta(days=1).total_seconds())
+        assert await worker.follows_up() == [FIRST]
+    await _nothing_is_left_to_do(town, worker)
 
 
 # --- orders that reach nobody ---
