@@ -159,6 +159,13 @@ class Process:
         )
 
 
+def payment_in(recorded: Recorded | Exception) -> Payment:
+    """The payment that a word was about, or whose authentication it was about."""
+    assert isinstance(recorded, Recorded), recorded
+    assert recorded.payment is not None
+    return recorded.payment
+
+
 def observation(payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW) -> Observation:
     return Observation(key_of(payment), source, outcome, at, uuid4())
 

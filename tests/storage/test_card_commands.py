@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue_file import CatalogueFile
+from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import AccountContent, AppContent, EndpointContent, MerchantContent
 from gateway.domain.ids import CARD, show
 from gateway.domain.outcomes import Authenticated, Succeeded
@@ -86,7 +87,7 @@ async def test_orders_hashed_with_a_key_are_counted_with_what_its_leaving_means(
     process: Process, database_url: str
 ) -> None:
     await process.open_one()
-    await process.rows("UPDATE payments SET hash_version = 1, hash_form = 1 RETURNING 1")
+    await process.rows("UPDATE orders SET hash_version = 1, hash_form = 1 RETURNING 1")
     done, _ = await run(database_url, settings(1, 2, primary=2))
     (line,) = [line for line in done.lines() if line.startswith("key 1")]
     assert line.startswith("key 1: nothing is under it, it can leave the ring; 1 orders of the first version")
@@ -100,6 +101,7 @@ async def test_with_another_order_key_nothing_is_rewrapped(process: Process, dat
 
 
 async def test_erasing_says_what_went_and_refuses_with_a_reason(process: Process, database_url: str) -> None:
+    process.catalogue = catalogue((channel("up", AuthenticationMode.SILENT),), (rule("up"),))
     payment = await process.open_one()
     assert payment.card is not None
     shown: Any = show(CARD, payment.card.card_id)

@@ -16,14 +16,14 @@ from gateway.domain.failures import Blame, FailureCode
 from gateway.domain.one_form import one_form
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import Authenticated, Declined
-from gateway.domain.payments import Payment, Stage
+from gateway.domain.payments import Payment
 from gateway.ports import CardNotFoundError, OpenResult, OverloadedError
 from gateway.storage.keys import standing_back
 from gateway.storage.server.engine import create_engine
 from tests.databases import close
 from tests.keys import keys
 from tests.storage.first_version_rows import first_version_card
-from tests.storage.gateway_process import Process, card_observation
+from tests.storage.gateway_process import Process, card_observation, payment_in
 from tests.unit.domain.samples import MERCHANT_ID, card_elements, catalogue, channel, later, opening, order, rule
 
 UP = channel("up", AuthenticationMode.SILENT, authentication_fee=100)
@@ -66,13 +66,14 @@ async def test_four_spellings_of_one_person_are_one_card_with_one_authentication
     await process.heard_of_card(first, Authenticated("token-1"))
     together = await process.opened(*(typed_order(f"o{n}", card) for n, card in enumerate(SPELLINGS)))
     assert {p.card for p in together} == {first.card}
-    assert {p.attempt.stage for p in together if p.attempt} == {Stage.PAYING}
+    assert {p.waits_for_authentication for p in together} == {False}
     assert (await process.count("cards"), await process.count("authentications")) == (1, 1)
 
 
 async def test_spellings_that_come_in_one_flush_are_one_card(process: Process) -> None:
     together = await process.opened(*(typed_order(f"o{n}", card) for n, card in enumerate(SPELLINGS)))
     assert len({p.card for p in together}) == await process.count("cards") == 1
+    assert len({p.authentication_id for p in together}) == await process.count("authentications") == 1
     assert together[0].card is not None
     assert await process.due.card(MERCHANT_ID, together[0].card.card_id) == PLAIN
 
@@ -246,5 +247,6 @@ async def test_a_void_agreement_still_counts_as_verified_elsewhere(process: Proc
     await first_version_card(process, PLAIN, void={"tl-1": "old"})
     payment = await open_typed(process, PLAIN)
     refused = await process.heard_of_card(payment, Declined(FailureCode.AUTHENTICATION_REJECTED, "1", "no"))
-    assert refused.payment.failure is not None
-    assert refused.payment.failure.blame is Blame.CHANNEL
+    why = payment_in(refused).failure
+    assert why is not None
+    assert why.blame is Blame.CHANNEL

@@ -17,12 +17,16 @@ import pytest
 from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.authentications import Authentication
+from gateway.domain.catalogue import AuthenticationMode, Catalogue
 from gateway.domain.failures import FailureCode
+from gateway.domain.ids import number_of
+from gateway.domain.intents import IntentState, Verb
 from gateway.domain.outcomes import Authenticated, Succeeded
-from gateway.domain.payments import Payment, Stage, Status
+from gateway.domain.payments import Payment, Status
 from gateway.domain.scenes import Kind, Scene
-from gateway.ports import OpenResult, OrderConflictError, OverloadedError, PaymentKey
+from gateway.flows.observations import key_of
+from gateway.ports import IntentKey, OpenResult, OrderConflictError, OverloadedError
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from router.decide import replay
@@ -30,7 +34,7 @@ from router.limits import ChannelLimits
 from router.record import to_record
 from tests.databases import close
 from tests.keys import keys, new_keys
-from tests.storage.gateway_process import Process
+from tests.storage.gateway_process import Process, payment_in
 from tests.unit.domain.samples import (
     MERCHANT_ID,
     NOW,
@@ -76,30 +80,62 @@ async def test_many_orders_are_opened_in_one_flush_in_their_order(process: Proce
     orders = [order(f"o{n}", user_id=f"u{n % 7}", card=card_elements(n % 5)) for n in range(40)]
     payments = await process.opened(*orders)
     assert [p.merchant_order_no for p in payments] == [o.merchant_order_no for o in orders]
-    assert {(p.status, p.channel, p.fee, p.business_day) for p in payments} == {(Status.PROCESSING, "up", 10, DAY)}
-    assert await process.count("payments") == await process.count("attempts") == 40
+    assert {(p.status, p.channel, p.expected_fee, p.fee) for p in payments} == {(Status.PROCESSING, "up", 10, None)}
+    assert {p.business_day for p in payments} == {DAY}
+    assert await process.count("payments") == await process.count("orders") == await process.count("decisions") == 40
+    # 35 cards of users: one authentication each, whose first payment started it.
+    assert await process.count("intents") == await process.count("authentications") == 35
     assert await process.one("SELECT sum(reserved)::bigint FROM channel_usage") == 40 * 1000
     assert await process.count("users") == 7
 
 
-async def test_a_payment_is_read_back_as_it_was_answered(process: Process) -> None:
+@pytest.mark.parametrize("catalogue_", [BOTH, ONLY_TL], ids=["not sent yet", "sent"])
+async def test_a_payment_is_read_back_as_it_was_answered(process: Process, catalogue_: Catalogue) -> None:
+    process.catalogue = catalogue_
     opened = await process.open_one(description="代扣", metadata={"loan": [1, "二"]}, customer_present=True)
-    assert opened.attempt is not None
+    assert (opened.attempt is None) is opened.waits_for_authentication is (catalogue_ is BOTH)
     assert await process.read(opened) == opened
-    key = await process.due.payment_of_attempt(MERCHANT_ID, "up-1", opened.attempt.attempt_id)
-    assert key == PaymentKey(MERCHANT_ID, opened.payment_id, opened.user_id)
-    assert await process.due.payment_of_attempt(MERCHANT_ID, "tl-1", opened.attempt.attempt_id) is None
-    assert await process.due.payment_of_attempt(UUID(int=0xB), "up-1", opened.attempt.attempt_id) is None
+    assert opened.channel_order_no == number_of(opened.payment_id)
+
+
+@pytest.mark.parametrize("catalogue_", [BOTH, ONLY_TL], ids=["not sent yet", "sent"])
+async def test_a_payment_is_found_by_its_number_at_the_psp(process: Process, catalogue_: Catalogue) -> None:
+    process.catalogue = catalogue_
+    opened = await process.open_one()
+    assert opened.account is not None
+    assert opened.channel_order_no is not None
+    finds, number, other = process.due.intent_of_number, opened.channel_order_no, {"up-1": "tl-1", "tl-1": "up-1"}
+    key = IntentKey(MERCHANT_ID, opened.user_id, opened.payment_id, Verb.PAY)
+    assert await finds(MERCHANT_ID, opened.account, number, Verb.PAY) == key
+    assert await finds(MERCHANT_ID, other[opened.account], number, Verb.PAY) is None
+    assert await finds(UUID(int=0xB), opened.account, number, Verb.PAY) is None
+    assert await finds(MERCHANT_ID, opened.account, number, Verb.REFUND) is None
+
+
+INTENT = "verb, object_id, channel, account, told_at, recorded_at, amount, state, questions, acknowledged"
 
 
 async def test_the_intent_is_recorded_whole_before_anything_is_sent(process: Process) -> None:
+    process.catalogue = ONLY_TL
     opened = await process.open_one()
     assert opened.attempt is not None
-    assert opened.attempt.stage is Stage.AUTHENTICATING
-    assert opened.due is not None
-    row = await process.one("SELECT stage, submitted_at, polls, acknowledged FROM attempts")
-    assert row == ("authenticating", NOW, 0, False)
-    assert await process.one("SELECT status, fee, finished_at FROM authentications") == ("processing", 100, None)
+    assert opened.attempt.state is IntentState.OPEN
+    assert opened.due_at is not None
+    row = await process.one(f"SELECT {INTENT} FROM intents")
+    assert row == ("pay", opened.payment_id, "tl", "tl-1", NOW, NOW, 1000, "open", 0, False)
+    assert await process.one("SELECT number FROM intents") == opened.channel_order_no
+    assert (await process.count("authentications"), await process.count("events")) == (0, 0)
+
+
+async def test_of_a_card_without_agreement_the_intent_to_authenticate_is_recorded_whole(process: Process) -> None:
+    opened = await process.open_one()
+    assert opened.attempt is None
+    assert opened.due_at is not None
+    row = await process.one(f"SELECT {INTENT} FROM intents")
+    assert row == ("authenticate", opened.authentication_id, "up", "up-1", NOW, NOW, None, "open", 0, False)
+    row = await process.one("SELECT payment_id, status, fee, due_at, finished_at FROM authentications")
+    assert row == (opened.payment_id, "processing", 100, opened.due_at, None)
+    assert await process.one("SELECT authentication_fee FROM payments") is None
     assert await process.count("events") == 0
 
 
@@ -108,17 +144,17 @@ async def test_a_refusal_is_a_failed_payment_with_its_event_and_delivery(process
     assert refused.status is Status.FAILED
     assert refused.failure is not None
     assert refused.failure.code is FailureCode.NO_CHANNEL_AVAILABLE
-    assert (refused.attempt, refused.due, refused.channel) == (None, None, None)
+    assert (refused.attempt, refused.due_at, refused.channel) == (None, None, None)
     assert await process.one("SELECT type, sequence, deliveries FROM events") == ("payment.failed", 1, 1)
     assert await process.one("SELECT status, due_at FROM deliveries") == ("pending", NOW)
     assert [(d.tries, d.lease_until is not None) for d in process.handed_over] == [(0, True)]
-    assert [await process.count(table) for table in ("attempts", "channel_usage", "authentications")] == [0, 0, 0]
+    assert [await process.count(table) for table in ("intents", "channel_usage", "authentications")] == [0, 0, 0]
 
 
 async def test_refused_and_routed_orders_share_a_flush(process: Process) -> None:
     payments = await process.opened(order("a"), order("b", bank="ABC"), order("c", user_id="u2"))
     assert [p.status for p in payments] == [Status.PROCESSING, Status.FAILED, Status.PROCESSING]
-    assert (await process.count("attempts"), await process.count("events")) == (2, 1)
+    assert (await process.count("intents"), await process.count("events")) == (2, 1)
 
 
 async def test_without_somebody_to_deliver_at_once_any_worker_may_take_the_delivery(engine: AsyncEngine) -> None:
@@ -166,7 +202,7 @@ async def test_a_card_is_found_again_under_a_new_key(process: Process, engine: A
 async def test_no_element_of_a_card_stands_readable_in_the_database(process: Process) -> None:
     await process.open_one()
     card = card_elements()
-    for table in ("cards", "payments", "attempts", "authentications", "users"):
+    for table in ("cards", "payments", "intents", "authentications", "orders", "decisions", "users"):
         for (shown,) in await process.rows(f"SELECT to_jsonb(t)::text FROM {table} t"):
             for secret in (card.card_no, card.holder_name, card.id_no, card.phone):
                 assert secret not in shown
@@ -180,8 +216,11 @@ async def test_a_card_with_an_agreement_is_paid_without_authentication(process: 
     bound, unbound = (cast("OpenResult", result) for result in results)
     assert bound.agreement_no == "token-1"
     assert unbound.agreement_no is None
-    stages = [r.payment.attempt and r.payment.attempt.stage for r in (bound, unbound)]
-    assert stages == [Stage.PAYING, Stage.AUTHENTICATING]
+    assert [r.payment.waits_for_authentication for r in (bound, unbound)] == [False, True]
+    assert bound.payment.attempt is not None
+    assert bound.authentication is None
+    assert unbound.authentication is not None
+    assert unbound.authentication.is_own_of(unbound.payment.payment_id)
     assert "token-1" not in repr(bound)
 
 
@@ -202,7 +241,9 @@ async def test_a_card_that_is_named_by_its_id_is_used_as_it_is(process: Process)
 
 async def test_the_stored_decision_is_replayed_to_the_same_one(process: Process) -> None:
     await process.opened(order("a"), order("b", amount=70_000), order("c", bank="ABC"))
-    records = await process.rows("SELECT decision FROM payments ORDER BY merchant_order_no")
+    records = await process.rows(
+        "SELECT decision FROM decisions JOIN payments ON object_id = payment_id ORDER BY merchant_order_no"
+    )
     decisions = [orjson.loads(row[0]) for row in records]
     assert [to_record(replay(record)) for record in decisions] == decisions
     # The second was decided on what the first had reserved.
@@ -211,7 +252,7 @@ async def test_the_stored_decision_is_replayed_to_the_same_one(process: Process)
 
 async def test_the_trace_notes_a_bank_that_the_number_contradicts(process: Process) -> None:
     await process.open_one(bank_by_bin="ABC")
-    record = orjson.loads(await process.one("SELECT decision FROM payments"))
+    record = orjson.loads(await process.one("SELECT decision FROM decisions"))
     assert record["notes"] == ["the request says bank ICBC, the card number ABC: the request wins"]
     replay(record)
 
@@ -224,17 +265,17 @@ async def test_identical_orders_in_one_batch_are_one_payment(process: Process) -
     opened = [cast("OpenResult", result) for result in results]
     assert len({o.payment.payment_id for o in opened}) == 1
     assert [o.replayed for o in opened] == [False] + [True] * 19
-    assert (await process.count("attempts"), await process.usage()) == (1, (1000, 0, 0))
+    assert (await process.count("intents"), await process.usage()) == (1, (1000, 0, 0))
 
 
-async def test_a_thousand_identical_orders_over_two_processes_are_one_attempt(process: Process, other: Process) -> None:
+async def test_a_thousand_identical_orders_over_two_processes_are_one_intent(process: Process, other: Process) -> None:
     openings = [opening(order("same")) for _ in range(1000)]
     results = await asyncio.gather(
         *((process, other)[n % 2].books.open(one) for n, one in enumerate(openings)), return_exceptions=False
     )
     assert len({result.payment.payment_id for result in results}) == 1
     assert sum(not result.replayed for result in results) == 1
-    assert [await process.count(table) for table in ("payments", "attempts", "cards")] == [1, 1, 1]
+    assert [await process.count(table) for table in ("payments", "intents", "cards")] == [1, 1, 1]
     assert await process.usage() == (1000, 0, 0)
 
 
@@ -243,7 +284,7 @@ async def test_a_replay_answers_the_payment_as_it_is_now(process: Process) -> No
     await process.heard_of_card(first, Authenticated("token-1"))
     done = await process.heard(first, Succeeded(1000), at=later(seconds=1))
     again = await process.books.open(opening(order("same"), later(days=40)))
-    assert again == OpenResult(done.payment, replayed=True)
+    assert again == OpenResult(payment_in(done), replayed=True)
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -259,6 +300,7 @@ async def test_the_same_number_with_other_content_is_a_conflict(process: Process
 
 
 async def test_the_same_number_of_two_users_is_a_conflict_whoever_comes_first(process: Process, other: Process) -> None:
+    process.catalogue = other.catalogue = ONLY_TL
     for race in range(RACES):
         a, b = await asyncio.gather(
             process.books.open(opening(order(f"same-{race}", user_id="u1"))),
@@ -267,7 +309,7 @@ async def test_the_same_number_of_two_users_is_a_conflict_whoever_comes_first(pr
         )
         assert sorted(type(result).__name__ for result in (a, b)) == ["OpenResult", "OrderConflictError"]
     assert await process.one("SELECT sum(reserved)::bigint FROM channel_usage") == RACES * 1000
-    assert await process.count("attempts") == RACES
+    assert await process.count("intents") == RACES
 
 
 async def test_another_apps_order_number_is_another_order(process: Process) -> None:
@@ -327,7 +369,7 @@ async def _hashed_by_card_key(process: Process, order_no: str, number: int) -> N
     """Make an order what the first version would have left."""
     body_hash = process.keys.ring.request_hash(order(order_no).body, number)
     await process.rows(
-        "UPDATE payments SET body_hash = $1, hash_version = $2, hash_form = 1 RETURNING 1", body_hash, number
+        "UPDATE orders SET body_hash = $1, hash_version = $2, hash_form = 1 RETURNING 1", body_hash, number
     )
 
 
@@ -402,7 +444,7 @@ async def test_a_poisoned_order_fails_alone(process: Process) -> None:
     orders = [order(f"o{n}", description="\0" if n == 5 else None) for n in range(12)]
     results = await asyncio.gather(*(process.books.open(opening(o)) for o in orders), return_exceptions=True)
     assert [n for n, result in enumerate(results) if isinstance(result, PostgresError)] == [5]
-    assert await process.count("payments") == await process.count("attempts") == 11
+    assert await process.count("payments") == await process.count("orders") == 11
     assert await process.usage() == (11_000, 0, 0)
 
 
@@ -467,62 +509,83 @@ async def test_order_numbers_are_taken_in_their_own_order_whatever_they_came_in(
     process.catalogue = ONLY_TL
     await process.open_one()
     async with process.engine.connect() as connection:
-        await connection.exec_driver_sql(COPY_OF_A_PAYMENT, ("a",))
+        await connection.exec_driver_sql(COPY_OF_AN_ORDER, ("a",))
         waiting = asyncio.create_task(process.opened(order("b", user_id="u2"), order("a", user_id="u3")))
         await process.somebody_waits()
         await connection.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
-        await connection.exec_driver_sql(COPY_OF_A_PAYMENT, ("b",))
+        await connection.exec_driver_sql(COPY_OF_AN_ORDER, ("b",))
         await connection.rollback()
     assert len(await waiting) == 2
 
 
-COPY_OF_A_PAYMENT = """
-INSERT INTO payments SELECT (jsonb_populate_record(p, jsonb_build_object(
-    'payment_id', gen_random_uuid(), 'merchant_order_no', $1::text))).* FROM payments p LIMIT 1
+COPY_OF_AN_ORDER = """
+INSERT INTO orders SELECT (jsonb_populate_record(o, jsonb_build_object(
+    'object_id', gen_random_uuid(), 'merchant_order_no', $1::text))).* FROM orders o LIMIT 1
 """
 
 
 # --- what is due ---
 
 
+BY_NOUN = pytest.mark.parametrize("catalogue_", [BOTH, ONLY_TL], ids=["authentications too", "payments"])
+
+
 async def test_two_claimers_never_get_the_same_and_together_get_all(process: Process, other: Process) -> None:
     opened = await process.opened(*(order(f"o{n}", user_id=f"u{n}") for n in range(40)))
     at = later(minutes=5)
     taken = await asyncio.gather(
-        *((process, other)[n % 2].due.claim(MERCHANT_ID, at, 7, at + timedelta(seconds=30)) for n in range(8))
+        *((process, other)[n % 2].due.claim(MERCHANT_ID, at, 13, at + timedelta(seconds=30)) for n in range(8))
     )
-    ids = [p.payment_id for batch in taken for p in batch]
-    ids += [p.payment_id for p in await process.due.claim(MERCHANT_ID, at, 100, at + timedelta(seconds=30))]
-    assert len(ids) == len(set(ids))
-    assert set(ids) == {p.payment_id for p in opened}
+    ids = [key_of(each).object_id for batch in taken for each in batch]
+    left = await process.due.claim(MERCHANT_ID, at, 100, at + timedelta(seconds=30))
+    ids += [key_of(each).object_id for each in left]
+    assert len(ids) == len(set(ids)) == 80
+    assert set(ids) == {p.payment_id for p in opened} | {p.authentication_id for p in opened}
     assert await process.due.claim(MERCHANT_ID, at, 100, at + timedelta(seconds=30)) == []
 
 
-async def test_nothing_is_claimed_before_it_is_due(process: Process) -> None:
+async def test_what_payments_wait_for_is_claimed_before_them(process: Process) -> None:
+    await process.opened(*(order(f"o{n}", user_id=f"u{n}") for n in range(4)))
+    first = await process.due.claim(MERCHANT_ID, later(minutes=5), 5, later(minutes=6))
+    assert [type(each) for each in first] == [Authentication] * 4 + [Payment]
+
+
+@BY_NOUN
+async def test_nothing_is_claimed_before_it_is_due(process: Process, catalogue_: Catalogue) -> None:
+    process.catalogue = catalogue_
     opened = await process.open_one()
-    assert opened.due is not None
-    early, due = opened.due.at - timedelta(microseconds=1), opened.due.at
+    waits_for = [await process.authentication(opened)] if opened.waits_for_authentication else []
+    assert opened.due_at is not None
+    early, due = opened.due_at - timedelta(microseconds=1), opened.due_at
     assert await process.due.merchants_with_work([MERCHANT_ID], early) == []
     assert await process.due.claim(MERCHANT_ID, early, 10, later(minutes=2)) == []
     assert await process.due.merchants_with_work([UUID(int=0xB), MERCHANT_ID], due) == [MERCHANT_ID]
-    assert await process.due.claim(MERCHANT_ID, due, 10, later(minutes=2)) == [opened]
+    assert await process.due.claim(MERCHANT_ID, due, 10, later(minutes=2)) == [*waits_for, opened]
 
 
-async def test_a_lease_that_ran_out_is_taken_by_the_next(process: Process) -> None:
+@BY_NOUN
+async def test_a_lease_that_ran_out_is_taken_by_the_next(process: Process, catalogue_: Catalogue) -> None:
+    process.catalogue = catalogue_
     await process.open_one()
     at, until = later(minutes=2), later(minutes=3)
-    assert len(await process.due.claim(MERCHANT_ID, at, 10, until)) == 1
+    claimed = await process.due.claim(MERCHANT_ID, at, 10, until)
+    assert len(claimed) == await process.count("authentications") + 1
     assert await process.due.merchants_with_work([MERCHANT_ID], until - timedelta(seconds=1)) == []
     assert await process.due.claim(MERCHANT_ID, until - timedelta(seconds=1), 10, until) == []
-    assert len(await process.due.claim(MERCHANT_ID, until, 10, later(minutes=4))) == 1
+    assert await process.due.claim(MERCHANT_ID, until, 10, later(minutes=4)) == claimed
 
 
-async def test_what_is_being_recorded_is_skipped_and_not_waited_for(process: Process, other: Process) -> None:
+@BY_NOUN
+async def test_what_is_being_recorded_is_skipped_and_not_waited_for(
+    process: Process, other: Process, catalogue_: Catalogue
+) -> None:
+    process.catalogue = catalogue_
     await process.open_one()
     async with process.engine.begin() as connection:
         await connection.exec_driver_sql("SELECT 1 FROM payments FOR UPDATE")
+        await connection.exec_driver_sql("SELECT 1 FROM authentications FOR UPDATE")
         assert await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2)) == []
-    assert len(await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2))) == 1
+    assert await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2)) != []
 
 
 async def test_a_user_whom_somebody_holds_does_not_hold_up_the_others(process: Process) -> None:

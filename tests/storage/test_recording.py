@@ -6,7 +6,7 @@ Not tested here: which observation does what to a state (tests/unit/domain), del
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
+from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import PAYMENT, caused_id, show
 from gateway.domain.outcomes import (
     Authenticated,
@@ -29,19 +30,18 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.payments import Payment, Stage, Status
-from gateway.domain.terms import Terms
-from gateway.domain.transitions import Anomaly, AnomalyKind, Source, Verdict, apply
+from gateway.domain.payments import Payment, Status
 from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
-from gateway.storage.writing.recording import UnknownPaymentError
+from gateway.storage.writing.recording import UnknownIntentError
 from tests.databases import close
 from tests.keys import new_keys
-from tests.storage.gateway_process import Process, card_observation, observation
+from tests.storage.gateway_process import Process, card_observation, observation, payment_in
 from tests.unit.domain.samples import (
     MERCHANT_ID,
+    NOW,
     TERMS,
     card_elements,
     catalogue,
@@ -96,9 +96,9 @@ async def test_a_success_moves_the_reservation_and_is_told(process: Process) -> 
     opened = await process.open_one()
     recorded = await process.heard(opened, Succeeded(1000, "theirs-1", later(seconds=3)), at=later(seconds=4))
     assert not recorded.submit
-    read = await process.read(recorded.payment)
-    assert read == recorded.payment
-    assert read.status is Status.SUCCEEDED
+    read = await process.read(payment_in(recorded))
+    assert read == recorded.payment == recorded.object
+    assert (read.status, read.fee) == (Status.SUCCEEDED, 10)
     assert await process.usage() == (0, 1000, 0)
     assert await last_attempt(process) == ("succeeded", None, later(seconds=4))
     assert await event_types(process) == ["payment.succeeded"]
@@ -106,8 +106,9 @@ async def test_a_success_moves_the_reservation_and_is_told(process: Process) -> 
 
 async def test_a_refusal_for_balance_is_counted_and_releases(process: Process) -> None:
     recorded = await process.heard(await process.open_one(), INSUFFICIENT, at=later(seconds=4))
-    assert recorded.payment.failure is not None
-    assert (recorded.payment.failure.channel_code, recorded.payment.failure.channel_message) == ("51", "余额不足")
+    why = payment_in(recorded).failure
+    assert why is not None
+    assert (why.channel_code, why.channel_message) == ("51", "余额不足")
     assert await process.usage() == (0, 0, 1)
     assert await last_attempt(process) == ("failed", "payer", later(seconds=4))
     assert await event_types(process) == ["payment.failed"]
@@ -125,7 +126,7 @@ async def test_a_word_that_settles_nothing_keeps_the_reservation_and_is_observed
 ) -> None:
     opened = await process.open_one()
     recorded = await process.heard(opened, outcome)
-    read = await process.read(recorded.payment)
+    read = await process.read(payment_in(recorded))
     assert read == recorded.payment
     assert read != opened
     assert await process.usage() == (1000, 0, 0)
@@ -160,16 +161,11 @@ async def test_of_two_that_finished_at_the_same_time_the_last_is_the_one_with_th
     process: Process, larger_first: bool, together: bool
 ) -> None:
     opened = [await process.open_one() for _ in range(2)]
-    pair = sorted(opened, key=_attempt_id, reverse=larger_first)
+    pair = sorted(opened, key=lambda each: each.payment_id, reverse=larger_first)
     observations = [observation(p, Succeeded(1000)) for p in pair]
     for batch in [observations] if together else [observations[:1], observations[1:]]:
         await process.recording.flush(list(batch))
-    assert await process.one("SELECT attempt_id FROM last_attempts") == max(map(_attempt_id, pair))
-
-
-def _attempt_id(payment: Payment) -> UUID:
-    assert payment.attempt is not None
-    return payment.attempt.attempt_id
+    assert await process.one("SELECT payment_id FROM last_attempts") == max(each.payment_id for each in pair)
 
 
 async def test_usage_is_of_the_day_of_the_payment_however_late_the_word(process: Process) -> None:
@@ -183,7 +179,7 @@ async def test_many_facts_of_many_payments_share_one_flush(process: Process) -> 
     opened = await process.opened(*(order(f"o{n}", user_id=f"u{n % 3}") for n in range(9)))
     outcomes: list[Outcome] = [Succeeded(1000), INSUFFICIENT, Processing()]
     results = await process.recording.flush([observation(p, outcomes[n // 3]) for n, p in enumerate(opened)])
-    assert [cast("Recorded", r).payment.status for r in results] == (
+    assert [payment_in(result).status for result in results] == (
         [Status.SUCCEEDED] * 3 + [Status.FAILED] * 3 + [Status.PROCESSING] * 3
     )
     for user in ("u0", "u1", "u2"):
@@ -213,7 +209,7 @@ async def test_a_repeated_word_changes_nothing_more(process: Process) -> None:
     for source in Source:
         assert (await process.heard(opened, Succeeded(1000), source, later(days=1))).payment == first.payment
     assert (await process.usage(), await process.count("events")) == ((0, 1000, 0), 1)
-    assert await process.count("observations") == 4
+    assert await process.count("observations") == 1 + len(Source)
 
 
 @pytest.mark.parametrize("race", range(RACES))
@@ -222,7 +218,7 @@ async def test_one_event_however_many_say_it_at_once_over_two_processes(
 ) -> None:
     opened = await process.open_one()
     told = [(process, other)[n % 2].heard(opened, Succeeded(1000), list(Source)[n % 3]) for n in range(20)]
-    payments = {recorded.payment.sequence for recorded in await asyncio.gather(*told)}
+    payments = {payment_in(recorded).sequence for recorded in await asyncio.gather(*told)}
     assert payments == {1}
     assert (await process.usage(), await event_types(process)) == ((0, 1000, 0), ["payment.succeeded"])
     assert await process.count("deliveries") == 1
@@ -253,9 +249,10 @@ async def test_a_fact_that_waited_for_its_user_is_applied_to_what_was_recorded_m
         await process.somebody_waits()
         await connection.exec_driver_sql(
             "UPDATE payments SET status = 'failed', failure_code = 'card_frozen', failure_blame = 'payer', "
-            "due_at = NULL, due_kind = NULL, finished_at = created_at"
+            "due_at = NULL, finished_at = created_at"
         )
-    assert (await waiting).payment.status is Status.FAILED
+        await connection.exec_driver_sql("UPDATE intents SET state = 'declined', ended_at = recorded_at")
+    assert payment_in(await waiting).status is Status.FAILED
     assert await process.one("SELECT kind FROM anomalies") == "late_success"
 
 
@@ -264,10 +261,10 @@ async def test_a_late_success_counts_once_is_told_once_and_changes_no_state(proc
     failed = await process.heard(opened, INSUFFICIENT)
     for _ in range(3):
         late = await process.heard(opened, Succeeded(1000), at=later(days=1))
-    assert late.payment.status is Status.FAILED
-    assert late.payment.finished_at == failed.payment.finished_at
+    assert payment_in(late).status is Status.FAILED
+    assert payment_in(late).finished_at == payment_in(failed).finished_at
     assert await process.usage() == (0, 1000, 1)
-    assert await last_attempt(process) == ("failed", "payer", failed.payment.finished_at)
+    assert await last_attempt(process) == ("failed", "payer", payment_in(failed).finished_at)
     assert await event_types(process) == ["payment.failed", "payment.anomaly"]
     row = await process.one("SELECT kind, source, resolved_at FROM anomalies")
     assert row == ("late_success", "poll", None)
@@ -280,10 +277,10 @@ async def test_another_amount_is_an_anomaly_once_and_the_payment_goes_on(process
     opened = await process.open_one()
     for source in (Source.CALLBACK, Source.POLL, Source.CALLBACK):
         wrong = await process.heard(opened, Succeeded(999), source)
-    assert wrong.payment.status is Status.PROCESSING
+    assert payment_in(wrong).status is Status.PROCESSING
     assert (await process.usage(), await process.count("anomalies")) == ((1000, 0, 0), 1)
     done = await process.heard(opened, Succeeded(1000))
-    assert (done.payment.status, done.payment.sequence) == (Status.SUCCEEDED, 2)
+    assert (payment_in(done).status, payment_in(done).sequence) == (Status.SUCCEEDED, 2)
     assert await event_types(process) == ["payment.anomaly", "payment.succeeded"]
 
 
@@ -304,8 +301,8 @@ async def test_an_events_body_is_the_payment_as_it_was_answered(process: Process
     recorded = await process.heard(await process.open_one(metadata={"loan": "一"}), Succeeded(1000, "theirs-1"))
     event_id, body = await process.one("SELECT event_id, body FROM events")
     told = orjson.loads(body)
-    assert told["data"] == orjson.loads(orjson.dumps(payment_object(recorded.payment)))
-    assert told["data"]["id"] == show(PAYMENT, recorded.payment.payment_id)
+    assert told["data"] == orjson.loads(orjson.dumps(payment_object(payment_in(recorded))))
+    assert told["data"]["id"] == show(PAYMENT, payment_in(recorded).payment_id)
     assert {d.body for d in process.handed_over} == {bytes(body)}
     assert {d.event_id for d in process.handed_over} == {event_id}
 
@@ -323,14 +320,13 @@ async def test_events_and_anomalies_have_ids_that_are_made_from_their_observatio
 
 
 async def test_one_observation_may_cause_two_events(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    def both(payment: Payment, source: Source, outcome: Outcome, terms: Terms, now: datetime) -> Verdict:
-        verdict = apply(payment, source, outcome, terms, now)
-        return replace(verdict, anomaly=Anomaly(AnomalyKind.LATE_SUCCESS, "planted"))
+    def both(*asked: Any) -> Heard:
+        return replace(hear(*asked), anomaly=Anomaly(AnomalyKind.LATE_SUCCESS, "planted"))
 
-    monkeypatch.setattr("gateway.storage.writing.recording.apply", both)
+    monkeypatch.setattr("gateway.storage.writing.recording.hear", both)
     opened = await process.open_one()
     (recorded,) = await process.recording.flush([observation(opened, INSUFFICIENT)])
-    assert cast("Recorded", recorded).payment.sequence == 2
+    assert payment_in(recorded).sequence == 2
     assert await event_types(process) == ["payment.failed", "payment.anomaly"]
     assert await process.one("SELECT count(DISTINCT event_id) FROM events") == 2
 
@@ -370,8 +366,15 @@ async def waiting(process: Process, other: Process) -> Payment:
 async def test_a_bound_card_is_kept_and_the_intent_to_pay_is_recorded(process: Process, waiting: Payment) -> None:
     recorded = await process.heard_of_card(waiting, Authenticated("token-1"), at=later(seconds=2))
     assert recorded.submit
-    row = await process.one("SELECT stage, submitted_at FROM attempts")
-    assert row == ("paying", later(seconds=2))
+    paying = payment_in(recorded)
+    assert paying == await process.read(waiting)
+    assert paying.attempt is not None
+    assert (paying.attempt.number, paying.attempt.recorded_at) == (waiting.channel_order_no, later(seconds=2))
+    assert await process.rows("SELECT verb, state, recorded_at FROM intents ORDER BY verb") == [
+        ("authenticate", "done", NOW),
+        ("pay", "open", later(seconds=2)),
+    ]
+    assert paying.authentication_fee == await process.one("SELECT authentication_fee FROM payments") == 100
     assert waiting.card is not None
     assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-1"
     assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "up-1") is None
@@ -392,26 +395,43 @@ async def test_when_two_processes_record_the_same_authentication_one_bearer_send
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "kept"),
+    ("source", "outcome", "code", "kept"),
     [
-        (Declined(FailureCode.NAME_MISMATCH, "N1"), "authentication_rejected", "rejected"),
-        (SmsNeeded("S1"), "authentication_rejected", "rejected"),
-        (Unknown("timeout"), "authentication_unknown", "unknown"),
-        (NotFound("34"), "authentication_unknown", "unknown"),
-        (NotSent("refused"), "channel_unavailable", "not_sent"),
+        (Source.ANSWER, Declined(FailureCode.NAME_MISMATCH, "N1"), "authentication_rejected", "declined"),
+        (Source.ANSWER, SmsNeeded("S1"), "authentication_rejected", "declined"),
+        (Source.POLL, Unknown("timeout"), "authentication_unknown", "unknown"),
+        (Source.POLL, NotFound("34"), "authentication_unknown", "unknown"),
+        (Source.ANSWER, NotSent("refused"), "channel_unavailable", "not_sent"),
     ],
     ids=repr,
 )
 async def test_a_card_that_is_not_bound_fails_the_payment_and_releases(
-    process: Process, waiting: Payment, outcome: Any, code: str, kept: str
+    process: Process, waiting: Payment, source: Source, outcome: Any, code: str, kept: str
 ) -> None:
-    recorded = await process.heard_of_card(waiting, outcome)
+    recorded = await process.heard_of_card(waiting, outcome, source)
     assert not recorded.submit
-    assert recorded.payment.failure is not None
-    assert recorded.payment.failure.code == code
+    failed = payment_in(recorded)
+    assert failed == await process.read(waiting)
+    assert failed.failure is not None
+    assert (failed.status, failed.failure.code, failed.attempt) == (Status.FAILED, code, None)
+    # A try that was not sent costs nothing.
+    assert failed.authentication_fee == (None if kept == "not_sent" else 100)
     assert await process.usage(channel="tl") == (0, 0, 0)
-    assert await process.one("SELECT status, contradicts FROM authentications") == (kept, False)
+    assert await process.one("SELECT status, failure_code, contradicts FROM authentications") == ("failed", code, False)
+    assert await process.rows("SELECT verb, state FROM intents") == [("authenticate", kept)]
     assert await process.count("agreements") == 0
+    assert await event_types(process) == ["payment.failed"]
+
+
+@pytest.mark.parametrize("outcome", [Unknown("timeout"), NotFound("34")], ids=repr)
+async def test_a_lost_answer_of_an_authentication_is_asked_about_before_it_is_given_up(
+    process: Process, waiting: Payment, outcome: Any
+) -> None:
+    recorded = await process.heard_of_card(waiting, outcome, Source.ANSWER)
+    assert payment_in(recorded).status is Status.PROCESSING
+    assert not recorded.submit
+    assert await process.one("SELECT status FROM authentications") == "processing"
+    assert await process.usage(channel="tl") == (1000, 0, 0)
 
 
 async def test_a_refusal_of_a_card_that_another_account_verified_is_a_contradiction(process: Process) -> None:
@@ -419,32 +439,35 @@ async def test_a_refusal_of_a_card_that_another_account_verified_is_a_contradict
     await process.heard_of_card(await process.open_one(), Authenticated("token-1"))
     process.catalogue = AUTHENTICATES
     recorded = await process.heard_of_card(await process.open_one(), Declined(FailureCode.NAME_MISMATCH))
-    assert recorded.payment.failure is not None
-    assert recorded.payment.failure.blame == "channel"
+    why = payment_in(recorded).failure
+    assert why is not None
+    assert why.blame == "channel"
     assert await process.one("SELECT contradicts FROM authentications WHERE channel = 'tl'") is True
 
 
 async def test_an_accounts_own_verification_does_not_make_its_refusal_a_contradiction(
     process: Process, waiting: Payment
 ) -> None:
+    paying = payment_in(await process.heard_of_card(waiting, Authenticated("token-1")))
+    await process.heard(paying, Declined(FailureCode.AGREEMENT_VOID), at=later(seconds=9))
     second = await process.open_one()
-    await process.heard_of_card(waiting, Authenticated("token-1"))
     recorded = await process.heard_of_card(second, Declined(FailureCode.NAME_MISMATCH))
-    assert recorded.payment.failure is not None
-    assert recorded.payment.failure.blame == "payer"
+    why = payment_in(recorded).failure
+    assert why is not None
+    assert why.blame == "payer"
 
 
 async def test_a_void_agreement_is_not_used_again_and_a_new_one_takes_its_place(
     process: Process, waiting: Payment
 ) -> None:
-    paying = (await process.heard_of_card(waiting, Authenticated("token-1"))).payment
+    paying = payment_in(await process.heard_of_card(waiting, Authenticated("token-1")))
     await process.heard(paying, Declined(FailureCode.AGREEMENT_VOID), at=later(seconds=9))
     assert waiting.card is not None
     assert await process.one("SELECT status, voided_at FROM agreements") == ("void", later(seconds=9))
     assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") is None
     again = await process.open_one()
-    assert again.attempt is not None
-    assert again.attempt.stage is Stage.AUTHENTICATING
+    assert again.waits_for_authentication
+    assert again.authentication_id != waiting.authentication_id
     await process.heard_of_card(again, Authenticated("token-2"))
     assert await process.one("SELECT status, voided_at FROM agreements") == ("active", None)
     assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-2"
@@ -452,17 +475,17 @@ async def test_a_void_agreement_is_not_used_again_and_a_new_one_takes_its_place(
 
 async def test_a_success_before_the_card_was_bound_is_an_anomaly(process: Process, waiting: Payment) -> None:
     recorded = await process.heard(waiting, Succeeded(1000), Source.CALLBACK)
-    assert recorded.payment.status is Status.PROCESSING
+    assert payment_in(recorded).status is Status.PROCESSING
     assert await process.one("SELECT kind FROM anomalies") == "unexpected_success"
 
 
 async def test_a_bound_card_is_kept_even_when_its_payment_has_failed_meanwhile(
     process: Process, waiting: Payment
 ) -> None:
-    await process.heard_of_card(waiting, Unknown("timeout"))
+    await process.heard_of_card(waiting, Unknown("timeout"), Source.POLL)
     late = await process.heard_of_card(waiting, Authenticated("token-1"))
     assert not late.submit
-    assert late.payment.status is Status.FAILED
+    assert payment_in(late).status is Status.FAILED
     assert waiting.card is not None
     assert await process.due.agreement_no(MERCHANT_ID, waiting.card.card_id, "tl-1") == "token-1"
 
@@ -470,7 +493,7 @@ async def test_a_bound_card_is_kept_even_when_its_payment_has_failed_meanwhile(
 # --- leases ---
 
 
-async def claim(process: Process) -> list[Payment]:
+async def claim(process: Process) -> list[Any]:
     return await process.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2))
 
 
@@ -487,7 +510,7 @@ async def test_a_final_result_leaves_nothing_due_and_no_lease(process: Process) 
     await process.open_one()
     (claimed,) = await claim(process)
     await process.heard(claimed, Succeeded(1000))
-    assert await process.one("SELECT due_at, due_kind, lease_until FROM payments") == (None, None, None)
+    assert await process.one("SELECT due_at, until_at, lease_until FROM payments") == (None, None, None)
 
 
 @pytest.mark.parametrize("outcome", [Processing(), Unknown("unreadable"), Succeeded(999)], ids=repr)
@@ -513,20 +536,23 @@ async def test_a_fact_of_a_payment_that_is_not_there_fails_alone(process: Proces
         process.heard(opened, Succeeded(1000)),
         return_exceptions=True,
     )
-    assert isinstance(alone, UnknownPaymentError)
-    assert isinstance(missing, UnknownPaymentError)
+    assert isinstance(alone, UnknownIntentError)
+    assert isinstance(missing, UnknownIntentError)
     assert isinstance(recorded, Recorded)
 
 
-async def test_a_fact_of_a_refused_payment_fails_alone(process: Process) -> None:
+async def test_a_success_of_a_refused_payment_is_an_anomaly_and_moves_nothing(process: Process) -> None:
     refused = await process.open_one(bank="ABC")
-    with pytest.raises(UnknownPaymentError):
-        await process.heard(refused, Succeeded(1000))
+    told = payment_in(await process.heard(refused, Succeeded(1000), Source.OPERATOR))
+    assert told == replace(refused, sequence=2) == await process.read(refused)
+    assert await process.one("SELECT kind, object FROM anomalies") == ("unexpected_success", "payment")
+    assert await event_types(process) == ["payment.failed", "payment.anomaly"]
+    assert await process.count("channel_usage") == await process.count("last_attempts") == 0
 
 
 async def test_another_merchants_fact_does_not_reach_the_payment(process: Process) -> None:
     opened = await process.open_one()
-    with pytest.raises(UnknownPaymentError):
+    with pytest.raises(UnknownIntentError):
         await process.heard(replace(opened, merchant_id=UUID(int=0xB)), Succeeded(1000))
     assert await process.one("SELECT status FROM payments") == "processing"
 
@@ -547,10 +573,10 @@ async def test_after_a_lost_answer_to_commit_a_fact_counts_once(process: Process
     unlucky = Process(process.engine, process.keys, PAYS, lost_commits=1)
     opened = await process.opened(*(order(f"o{n}") for n in range(together)))
     results = await asyncio.gather(*(unlucky.heard(p, NotFound("34")) for p in opened))
-    assert {r.payment.attempt.not_found for r in results if r.payment.attempt} == {1}
+    assert {attempt.not_found for result in results if (attempt := payment_in(result).attempt)} == {1}
     assert await process.count("observations") == together
     done = await asyncio.gather(*(unlucky.heard(p, Succeeded(1000)) for p in opened))
-    assert {r.payment.status for r in done} == {Status.SUCCEEDED}
+    assert {payment_in(result).status for result in done} == {Status.SUCCEEDED}
     assert await process.usage() == (0, 1000 * together, 0)
 
 
@@ -608,15 +634,15 @@ async def test_a_fact_about_a_user_whom_somebody_holds_comes_again_until_it_is_r
         await other.execute("SELECT 1 FROM users FOR UPDATE")
         hearing = asyncio.create_task(process.heard(opened, Succeeded(1000, "theirs-1"), at=later(seconds=4)))
         await process.somebody_waits()
-    assert (await hearing).payment.status is Status.SUCCEEDED
+    assert payment_in(await hearing).status is Status.SUCCEEDED
 
 
 async def test_a_payment_whose_user_never_acted_is_closed_released_and_told(process: Process) -> None:
     opened = await process.open_one()
-    await process.rows("UPDATE payments SET status = 'requires_action', due_kind = 'expire' RETURNING payment_id")
+    await process.rows("UPDATE payments SET status = 'requires_action' RETURNING payment_id")
     for minutes in (1, 4, 9):
         recorded = await process.heard(opened, NotFound("34"), at=later(minutes=minutes))
-    assert recorded.payment.status is Status.CLOSED
+    assert payment_in(recorded).status is Status.CLOSED
     assert await process.usage() == (0, 0, 0)
     assert await process.count("last_attempts") == 0
     assert await event_types(process) == ["payment.closed"]

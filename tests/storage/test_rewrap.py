@@ -17,7 +17,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import Blame, FailureCode
 from gateway.domain.outcomes import Authenticated, Declined, Succeeded
-from gateway.domain.payments import Payment, Stage, Status
+from gateway.domain.payments import Payment, Status
 from gateway.ports import CardNotFoundError
 from gateway.storage.keys import KeyRingError, Keys
 from gateway.storage.reading.doctor import examine
@@ -29,7 +29,7 @@ from gateway.storage.writing.rewrap import Batch, Rewrap
 from tests.databases import close
 from tests.keys import key, keys
 from tests.storage.first_version_rows import first_version_card
-from tests.storage.gateway_process import Process
+from tests.storage.gateway_process import Process, payment_in
 from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements, catalogue, channel, later, opening, order, rule
 
 UP = channel("up", AuthenticationMode.SILENT, authentication_fee=100)
@@ -108,7 +108,6 @@ async def test_after_a_rewrap_everything_opens_under_the_new_key_alone(process: 
     found = await typed(after)
     assert card_of(found) == first_version
     assert found.attempt is not None
-    assert found.attempt.stage is Stage.PAYING
     assert await process.count("cards") == 2
     assert await process.one("SELECT count(*) FROM cards WHERE fingerprint IS NOT NULL OR number_print IS NULL") == 0
 
@@ -171,7 +170,7 @@ async def test_two_at_once_beside_payments_do_no_harm(
 
     *_, paid, also = await asyncio.gather(rewrapped(process), rewrapped(other), pay(process), pay(other))
     assert await process.count("cards") == 24
-    assert {p.attempt.stage for p in (*paid, *also) if p.attempt} == {Stage.PAYING}
+    assert {p.waits_for_authentication for p in (*paid, *also)} == {False}
     for user_id in users:
         assert len({card_of(p) for p in (*paid, *also) if p.user_id == user_id}) == 1
     assert await Rewrap(process.database, BOTH).left(MERCHANT_ID) == 0
@@ -276,7 +275,7 @@ async def test_a_card_that_was_made_anew_before_the_rewrap_falls_together_with_t
     await process.heard_of_card(ours, Authenticated("late"))
     assert await agreements_of(process, live) == {"tl-1": ("active", "token"), "up-1": ("active", "late")}
     done = await process.heard(ours, Succeeded(1000), at=later(seconds=9))
-    assert done.payment.status is Status.SUCCEEDED
+    assert payment_in(done).status is Status.SUCCEEDED
     assert await process.count("agreements") == 2
     assert await examine(process.engine, NOW) == []
 
@@ -286,8 +285,9 @@ async def test_a_refusal_that_comes_for_the_loser_knows_who_verified_the_winner(
     await first_version_card(process, TYPED, live={"tl-1": "token"}, created_at=later(seconds=5))
     await rewrapped(process)
     refused = await process.heard_of_card(ours, Declined(FailureCode.AUTHENTICATION_REJECTED, "1", "no"))
-    assert refused.payment.failure is not None
-    assert refused.payment.failure.blame is Blame.CHANNEL
+    why = payment_in(refused).failure
+    assert why is not None
+    assert why.blame is Blame.CHANNEL
 
 
 async def test_an_agreement_that_a_psp_calls_void_on_the_loser_is_void_on_the_winner(process: Process) -> None:
@@ -310,7 +310,6 @@ async def test_a_card_that_lost_while_its_order_was_on_the_way_pays_with_the_win
     payment = await process.open_one(card=found.elements, card_id=loser)
     assert card_of(payment) == winner
     assert payment.attempt is not None
-    assert payment.attempt.stage is Stage.PAYING
 
 
 async def test_cards_of_two_users_never_fall_together(process: Process) -> None:
@@ -364,8 +363,7 @@ async def test_afterwards_the_same_person_is_a_new_card(process: Process) -> Non
     await erase_card(process.database, MERCHANT_ID, card_of(payment), NOW)
     again = await typed(process)
     assert card_of(again) != card_of(payment)
-    assert again.attempt is not None
-    assert again.attempt.stage is Stage.AUTHENTICATING
+    assert again.waits_for_authentication
     named = order("named", card=PLAIN, card_id=card_of(payment))
     with pytest.raises(CardNotFoundError):
         await process.books.open(opening(named))
@@ -409,7 +407,7 @@ async def test_a_card_that_nobody_has_is_not_found(process: Process) -> None:
 async def test_a_late_answer_leaves_no_agreement_on_an_erased_card(process: Process) -> None:
     payment = await typed(process)
     failed = await process.heard_of_card(payment, Declined(FailureCode.AUTHENTICATION_REJECTED, "1", "no"))
-    assert failed.payment.is_final
+    assert payment_in(failed).is_final
     await erase_card(process.database, MERCHANT_ID, card_of(payment), NOW)
     await process.heard_of_card(payment, Authenticated("late"))
     assert await process.count("agreements") == 0

@@ -54,7 +54,9 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[O
         page.authentications = await authentications_by_id(connection, merchant_id, about[Verb.AUTHENTICATE])
     if about[Verb.REFUND]:
         page.refunds = await refunds_by_id(connection, merchant_id, about[Verb.REFUND])
-    found_cards, same_as = await _read_payments(connection, merchant_id, page, [*about[Verb.PAY], *going_on])
+    starters = [each.payment_id for each in page.authentications.values() if each.payment_id is not None]
+    named = [*about[Verb.PAY], *going_on, *starters]
+    found_cards, same_as = await _read_payments(connection, merchant_id, page, named)
     if going_on:
         waited_for = {page.payments[each].authentication_id for each in going_on if each in page.payments}
         missing = [each for each in waited_for if each is not None and each not in page.authentications]
