@@ -26,9 +26,13 @@ class Got:
     @property
     def problem(self) -> Any:
         """The body, which must be a problem in its whole form."""
+        return self.problem_with()
+
+    def problem_with(self, *more: str) -> Any:
+        """A problem that has further members."""
         assert self.headers["Content-Type"] == "application/problem+json", self
         problem = self.json
-        assert set(problem) == {"type", "title", "status", "code", "detail", "errors", "request_id"}
+        assert set(problem) == {"type", "title", "status", "code", "detail", "errors", "request_id", *more}
         assert problem["status"] == self.status
         assert problem["request_id"] == self.headers["X-Request-Id"]
         return problem

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from stdnum import luhn
@@ -23,21 +24,29 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
 )
-from gateway.domain.events import EVENT_OF_STATUS, RecordedEvent
+from gateway.domain.events import EVENTS_OF, RecordedEvent
 from gateway.domain.failures import FailureCode, failure
-from gateway.domain.ids import ObjectKind
-from gateway.domain.orders import Order
-from gateway.domain.payments import Attempt, Payment, Stage, Status
+from gateway.domain.ids import ObjectKind, number_of
+from gateway.domain.intents import Intent, IntentState, Verb
+from gateway.domain.orders import Order, RefundOrder
+from gateway.domain.payments import Payment
+from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
+from gateway.domain.statuses import Status
+from gateway.domain.terms import Terms
 from gateway.domain.timeline import Happening, PaymentOpened
-from gateway.objects.events import payment_event
+from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
+from gateway.objects.events import event_of
 from gateway.ports import (
+    AmountExceedsRestError,
     CallbackAnswer,
     CallbackRequest,
     CardNotFoundError,
     OpenResult,
     OrderConflictError,
     PaymentFilter,
+    PaymentNotRefundableError,
+    RefundResult,
     StoredCard,
     UserFacts,
 )
@@ -55,6 +64,11 @@ NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 CARD_NO = "622202000000000000" + luhn.calc_check_digit("622202000000000000")
 CARD = {"card_no": CARD_NO, "holder_name": "张三", "id_no": "110101199003077774", "phone": "13800000000"}
 ICBC_CARD_ID = uuid7()
+REFUND_TERMS = Terms((5.0,), None, 25.0)
+ZONE = ZoneInfo("Asia/Shanghai")
+
+OrderKey = tuple[UUID, str, str]
+"""Merchant, app, the order's number."""
 
 
 def order(**changes: object) -> dict[str, object]:
@@ -102,7 +116,8 @@ class FakeBooks:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set as soon as an order has come in."""
     orders: list[Order] = field(default_factory=list)
-    by_number: dict[tuple[UUID, str, str], tuple[Order, Payment]] = field(default_factory=dict)
+    by_number: dict[OrderKey, tuple[Order, Payment]] = field(default_factory=dict)
+    refunds: dict[OrderKey, tuple[RefundOrder, Refund]] = field(default_factory=dict)
     told: list[tuple[UUID, str | None, RecordedEvent]] = field(default_factory=list)
 
     async def open(self, order: Order) -> OpenResult:
@@ -115,19 +130,22 @@ class FakeBooks:
             if before.body != order.body:
                 raise OrderConflictError
             return OpenResult(payment, replayed=True)
+        if key in self.refunds:
+            raise OrderConflictError
         if order.card_id is not None and order.card is None:
             raise CardNotFoundError
         payment = self.becomes(payment_of(order))
         self.orders.append(order)
         self.by_number[key] = (order, payment)
-        if payment.status in EVENT_OF_STATUS:
-            self._tell(payment)
+        self.tell(ObjectKind.PAYMENT, payment)
         return OpenResult(payment, replayed=False)
 
-    def _tell(self, payment: Payment) -> None:
-        event = payment_event(payment, EVENT_OF_STATUS[payment.status], 1, uuid7(), NOW)
-        recorded = RecordedEvent(event.event_id, event.type, event.object, event.object_id, 1, NOW, event.body, ())
-        self.told.append((payment.merchant_id, payment.app, recorded))
+    def tell(self, kind: ObjectKind, about: Payment | Refund) -> None:
+        """Write the event of an object's status, if it has one."""
+        if about.status in EVENTS_OF[kind]:
+            event = event_of(about, EVENTS_OF[kind][about.status], uuid7(), NOW)
+            recorded = RecordedEvent(event.event_id, event.type, event.object, event.object_id, 1, NOW, event.body, ())
+            self.told.append((about.merchant_id, about.app, recorded))
 
     def _of(self, merchant_id: UUID, app: str) -> list[Payment]:
         mine = [
@@ -147,6 +165,16 @@ class FakeBooks:
             if wanted.merchant_order_no in (None, p.merchant_order_no)
         ]
         return found[: wanted.limit]
+
+    async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None:
+        return next(
+            (
+                refund
+                for (merchant, its_app, _), (_, refund) in self.refunds.items()
+                if (merchant, its_app, refund.refund_id) == (merchant_id, app, refund_id)
+            ),
+            None,
+        )
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         payment = await self.payment(merchant_id, app, payment_id)
@@ -186,6 +214,43 @@ class FakeBooks:
 
 
 @dataclass
+class FakeRefunds:
+    """Opens refunds in the same books: `RefundsFlow`."""
+
+    books: FakeBooks
+    becomes: Callable[[Refund], Refund] = lambda refund: refund
+    """What an opened refund is when the answer is made; may raise."""
+    supported: bool = True
+    with_anomalies: set[UUID] = field(default_factory=set)
+    """Payments that have one."""
+
+    async def open(self, order: RefundOrder) -> RefundResult | None:
+        payment = await self.books.payment(order.merchant_id, order.app, order.payment_id)
+        if payment is None:
+            return None
+        if not self.supported:
+            raise PaymentNotRefundableError("refunds_not_supported")
+        key = (order.merchant_id, order.app, order.merchant_order_no)
+        if key in self.books.by_number:
+            raise OrderConflictError
+        if key in self.books.refunds:
+            before, refund = self.books.refunds[key]
+            if before.body != order.body:
+                raise OrderConflictError
+            return RefundResult(refund, replayed=True)
+        refuse_unless_refundable(payment, payment.payment_id in self.with_anomalies)
+        others = [refund for _, refund in self.books.refunds.values() if refund.payment_id == payment.payment_id]
+        left = payment.amount - sum(refund.amount for refund in others if refund.takes)
+        if order.amount > left:
+            raise AmountExceedsRestError(left)
+        opening = RefundOpening(order, payment.user_id, uuid7(), uuid7(), NOW)
+        refund = self.becomes(new_refund(opening, payment, REFUND_TERMS, ZONE))
+        self.books.refunds[key] = (order, refund)
+        self.books.tell(ObjectKind.REFUND, refund)
+        return RefundResult(refund, replayed=False, payment=payment)
+
+
+@dataclass
 class FakeCallbacks:
     """Knows the account `acme.unionpay` and believes bodies that begin with `signed`."""
 
@@ -218,11 +283,15 @@ class FakeGateway:
     ready: bool = True
     observed: list[tuple[str, str, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.refunds = FakeRefunds(self.books)
+
     def api(self) -> Api:
         snapshot = catalogue()
         return Api(
             settings=Settings(admin_token=SecretStr(ADMIN)),
             payments=self.books,
+            refunds=self.refunds,
             reading=self.books,
             callbacks=self.callbacks,
             cards=FakeCards(),
@@ -239,11 +308,23 @@ class FakeGateway:
 
 def payment_of(order: Order) -> Payment:
     """What becomes of an order: sent to `tlt`, no answer yet."""
-    attempt = Attempt(uuid7(), "tlt", "tlt", Stage.PAYING, None, NOW)
+    payment_id = uuid7()
+    attempt = Intent(
+        intent_id=uuid7(),
+        object_id=payment_id,
+        verb=Verb.PAY,
+        ordinal=1,
+        channel="tlt",
+        account="tlt",
+        number=number_of(payment_id),
+        told_at=NOW,
+        recorded_at=NOW,
+        amount=order.amount,
+    )
     card = Card(order.card_id or uuid7(), mask_card_no(order.card.card_no), order.bank) if order.card else None
     return Payment(
         merchant_id=order.merchant_id,
-        payment_id=uuid7(),
+        payment_id=payment_id,
         app=order.app,
         merchant_order_no=order.merchant_order_no,
         kind=order.kind,
@@ -255,10 +336,16 @@ def payment_of(order: Order) -> Payment:
         status=Status.PROCESSING,
         card=card,
         channel="tlt",
-        fee=50,
+        account="tlt",
+        channel_order_no=attempt.number,
+        authentication_id=None,
+        expected_fee=50,
+        fee=None,
+        authentication_fee=None,
         failure=None,
         attempt=attempt,
-        due=None,
+        due_at=None,
+        until_at=None,
         sequence=0,
         created_at=NOW,
         finished_at=None,
@@ -271,4 +358,27 @@ def payment_of(order: Order) -> Payment:
 def refused(payment: Payment) -> Payment:
     """Refused by the router."""
     why = failure(FailureCode.SINGLE_LIMIT_EXCEEDED)
-    return replace(payment, status=Status.FAILED, channel=None, fee=None, attempt=None, failure=why, finished_at=NOW)
+    return replace(
+        payment,
+        status=Status.FAILED,
+        channel=None,
+        account=None,
+        channel_order_no=None,
+        expected_fee=None,
+        attempt=None,
+        failure=why,
+        finished_at=NOW,
+    )
+
+
+def succeeded(payment: Payment) -> Payment:
+    """Paid at once."""
+    assert payment.attempt is not None
+    attempt = replace(
+        payment.attempt,
+        state=IntentState.DONE,
+        channel_transaction_no="theirs-1",
+        channel_finished_at=NOW,
+        ended_at=NOW,
+    )
+    return replace(payment, status=Status.SUCCEEDED, fee=payment.expected_fee, attempt=attempt, finished_at=NOW)

@@ -15,7 +15,7 @@ from gateway.api.application import build_app
 from gateway.api.http.runner import ProblemRunner
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import CARD as CARD_PREFIX
-from gateway.domain.ids import PAYMENT, show
+from gateway.domain.ids import PAYMENT, number_of, read, show
 from gateway.domain.payments import Payment, Status
 from gateway.ports import OverloadedError
 from tests.api.client import Client
@@ -31,6 +31,7 @@ from tests.api.fakes import (
     FakeGateway,
     order,
     refused,
+    succeeded,
 )
 
 
@@ -50,6 +51,23 @@ async def test_the_answer_is_what_the_document_says(client: Client) -> None:
     got = await client.post("/v1/withholds", order())
     PaymentAnswer.model_validate(got.json)
     assert set(got.json) == set(PaymentAnswer.model_fields)
+
+
+async def test_a_fee_is_expected_until_the_money_is_known_to_have_moved(client: Client, gateway: FakeGateway) -> None:
+    open_ = (await client.post("/v1/withholds", order())).json
+    gateway.books.becomes = succeeded
+    paid = (await client.post("/v1/withholds", order(merchant_order_no="A-2"))).json
+    assert [(one["expected_fee"], one["fee"]) for one in (open_, paid)] == [(50, None), (50, 50)]
+    assert (paid["authentication_fee"], paid["refunded"], paid["settled"]) == (None, 0, 0)
+
+
+async def test_a_payment_has_the_number_of_its_order_at_the_payment_company(
+    client: Client, gateway: FakeGateway
+) -> None:
+    got = (await client.post("/v1/withholds", order())).json
+    assert got["channel_order_no"] == number_of(read(PAYMENT, got["id"]))
+    gateway.books.becomes = refused
+    assert (await client.post("/v1/withholds", order(merchant_order_no="A-2"))).json["channel_order_no"] is None
 
 
 async def test_the_same_order_again_is_answered_200_and_marked(client: Client, gateway: FakeGateway) -> None:
