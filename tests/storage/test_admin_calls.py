@@ -305,4 +305,5 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
         "/v1/admin/merchants/{merchant}/anomalies",
         "/v1/admin/merchants/{merchant}/anomalies/{id}/resolve",
+        "/v1/admin/merchants/{merchant}/observations",
     }
