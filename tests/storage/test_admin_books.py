@@ -27,7 +27,7 @@ from gateway.domain.catalogue_content import (
     MerchantContent,
     key_hash_of,
 )
-from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, show
+from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, REFUND, ObjectKind, show
 from gateway.flows.notify import TRIES_MAX
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -104,6 +104,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         payments=nothing,
+        refunds=nothing,
         reading=nothing,
         callbacks=nothing,
         cards=nothing,
@@ -119,6 +120,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         offer_of=nothing,
         deliveries=DeliveryStore(database),
         anomalies=AnomalyStore(database),
+        words=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,
@@ -214,7 +216,7 @@ async def test_an_anomaly_is_listed_until_it_is_resolved_with_a_note(operator: O
     is_open = {
         "object": "anomaly",
         "id": ano(1),
-        "payment": show(PAYMENT, UUID(int=1)),
+        "object_id": show(PAYMENT, UUID(int=1)),
         "kind": "late_success",
         "detail": "paid at the channel, failed here",
         "source": "callback",
@@ -230,6 +232,11 @@ async def test_an_anomaly_is_listed_until_it_is_resolved_with_a_note(operator: O
     assert resolved == is_open | word
     assert (await operator.get("/anomalies?resolved=false"))["data"] == []
     assert (await operator.get("/anomalies?resolved=true"))["data"] == [resolved]
+
+
+async def test_an_anomaly_of_a_refund_is_shown_by_the_refunds_id(operator: Operator) -> None:
+    await anomaly(operator.engine, 1, operator.shop, ObjectKind.REFUND)
+    assert [one["object_id"] for one in (await operator.get("/anomalies"))["data"]] == [show(REFUND, UUID(int=1))]
 
 
 async def test_an_anomaly_is_resolved_once(operator: Operator) -> None:

@@ -72,6 +72,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         payments=nothing,
+        refunds=nothing,
         reading=nothing,
         callbacks=nothing,
         cards=nothing,
@@ -86,6 +87,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         offer_of=offer_of,
         deliveries=nothing,
         anomalies=nothing,
+        words=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
@@ -303,4 +305,5 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
         "/v1/admin/merchants/{merchant}/anomalies",
         "/v1/admin/merchants/{merchant}/anomalies/{id}/resolve",
+        "/v1/admin/merchants/{merchant}/observations",
     }

@@ -13,6 +13,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
+from gateway.domain.ids import ObjectKind
 from gateway.storage.tables import anomalies
 from gateway.storage.writing.anomalies import OPEN, AnomalyStore
 from tests.databases import database_on
@@ -22,12 +23,15 @@ NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
-async def anomaly(engine: AsyncEngine, number: int, merchant_id: UUID = MERCHANT) -> None:
-    """An open anomaly whose id, and whose payment's id, is this number."""
+async def anomaly(
+    engine: AsyncEngine, number: int, merchant_id: UUID = MERCHANT, kind: ObjectKind = ObjectKind.PAYMENT
+) -> None:
+    """An open anomaly whose id, and whose object's id, is this number."""
     row: dict[str, Any] = {
         "merchant_id": merchant_id,
         "anomaly_id": UUID(int=number),
-        "payment_id": UUID(int=number),
+        "object": kind,
+        "object_id": UUID(int=number),
         "kind": "late_success",
         "detail": "paid at the channel, failed here",
         "source": "callback",
@@ -50,6 +54,7 @@ async def test_open_anomalies_are_listed_newest_first_page_by_page(engine: Async
     assert numbers(first) == [3, 2]
     assert first[0] == RecordedAnomaly(
         UUID(int=3),
+        ObjectKind.PAYMENT,
         UUID(int=3),
         "late_success",
         "paid at the channel, failed here",
@@ -60,6 +65,16 @@ async def test_open_anomalies_are_listed_newest_first_page_by_page(engine: Async
         None,
     )
     assert numbers(await store.anomalies(MERCHANT, 2, first[-1].anomaly_id)) == [1]
+
+
+async def test_an_anomaly_of_a_refund_names_the_refund(engine: AsyncEngine) -> None:
+    store = AnomalyStore(database_on(engine))
+    await anomaly(engine, 1, kind=ObjectKind.REFUND)
+    [found] = await store.anomalies(MERCHANT, 2)
+    assert (found.object, found.object_id) == (ObjectKind.REFUND, UUID(int=1))
+    resolved = await store.resolve(MERCHANT, UUID(int=1), by="li", note="seen", now=LATER)
+    assert resolved is not None
+    assert (resolved.object, resolved.object_id) == (ObjectKind.REFUND, UUID(int=1))
 
 
 async def test_a_resolved_anomaly_moves_from_one_list_to_the_other(engine: AsyncEngine) -> None:
@@ -110,8 +125,8 @@ async def test_open_anomalies_are_found_by_their_own_index(engine: AsyncEngine) 
 
 async def test_the_longest_page_of_the_api_can_tell_whether_there_is_a_next(engine: AsyncEngine) -> None:
     many = (
-        "INSERT INTO anomalies (merchant_id, anomaly_id, payment_id, kind, detail, source, found_at)"
-        " SELECT :merchant, gen_random_uuid(), gen_random_uuid(), 'late_success', '', 'poll', now()"
+        "INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)"
+        " SELECT :merchant, gen_random_uuid(), 'payment', gen_random_uuid(), 'late_success', '', 'poll', now()"
         " FROM generate_series(1, 300)"
     )
     async with engine.begin() as connection:
