@@ -45,7 +45,6 @@ from gateway.ports import (
     OpenResult,
     OrderConflictError,
     PaymentFilter,
-    PaymentNotRefundableError,
     RefundResult,
     StoredCard,
     UserFacts,
@@ -228,8 +227,6 @@ class FakeRefunds:
         payment = await self.books.payment(order.merchant_id, order.app, order.payment_id)
         if payment is None:
             return None
-        if not self.supported:
-            raise PaymentNotRefundableError("refunds_not_supported")
         key = (order.merchant_id, order.app, order.merchant_order_no)
         if key in self.books.by_number:
             raise OrderConflictError
@@ -238,7 +235,9 @@ class FakeRefunds:
             if before.body != order.body:
                 raise OrderConflictError
             return RefundResult(refund, replayed=True)
-        refuse_unless_refundable(payment, payment.payment_id in self.with_anomalies)
+        refusal = None if self.supported else "refunds_not_supported"
+        opening = RefundOpening(order, payment.user_id, uuid7(), uuid7(), NOW, refusal)
+        refuse_unless_refundable(payment, opening, payment.payment_id in self.with_anomalies)
         others = [refund for _, refund in self.books.refunds.values() if refund.payment_id == payment.payment_id]
         left = payment.amount - sum(refund.amount for refund in others if refund.takes)
         if order.amount > left:

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, PlainValidator, RootModel, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonSchema, model_validator
 
 from gateway.api.admin.anomalies import says_something
 from gateway.api.admin.fields import MAX_NAME, MAX_NOTE
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
-from gateway.api.app.payments import PaymentAnswer
-from gateway.api.app.refunds import RefundAnswer
 from gateway.api.http.fields import Amount, RequestModel, wrong
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import OURS, FailureCode
 from gateway.domain.ids import PAYMENT, REFUND, IdError, ObjectKind, read_object
 from gateway.domain.outcomes import Declined, NotFound, Outcome, Returned, ReturnReason, Succeeded
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status
 from gateway.flows.operator_word import NothingSentError
 from gateway.objects.payments import payment_object
 from gateway.objects.refunds import refund_object
@@ -106,8 +106,15 @@ class WordRequest(RequestModel):
         return NotFound(code)
 
 
-class HeardAnswer(RootModel[PaymentAnswer | RefundAnswer]):
-    """The payment or the refund, as it is now."""
+class HeardAnswer(BaseModel):
+    """How the payment or the refund stands after the word."""
+
+    object: Literal["payment", "refund"]
+    id: str
+    status: Status
+    failure_code: FailureCode | None
+    channel_transaction_no: str | None
+    returned: ReturnReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +154,17 @@ class WordCalls:
             raise conflict("nothing_sent", detail) from None
         if recorded is None:
             raise not_found(kind)
-        match recorded.object:
-            case Payment():
-                return Reply(payment_object(recorded.object, call.language))
-            case Refund():
-                return Reply(refund_object(recorded.object, call.language))
-        raise AssertionError("words are of payments and refunds")
+        return Reply(_shown(recorded.object))
+
+
+def _shown(about: Payment | Refund | Authentication) -> dict[str, Any]:
+    assert not isinstance(about, Authentication), "words are of payments and refunds"
+    shown = payment_object(about) if isinstance(about, Payment) else refund_object(about)
+    return {
+        "object": shown["object"],
+        "id": shown["id"],
+        "status": about.status,
+        "failure_code": about.failure.code if about.failure else None,
+        "channel_transaction_no": shown["channel_transaction_no"],
+        "returned": shown.get("returned"),
+    }

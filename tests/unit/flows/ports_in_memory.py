@@ -231,7 +231,7 @@ class World:
         if order.merchant_order_no in self.orders:
             return RefundResult(self.refunds[self._taken(order.merchant_order_no, order.body)], replayed=True)
         payment = self.payments[order.payment_id]
-        refuse_unless_refundable(payment, payment.payment_id in self.with_anomalies)
+        refuse_unless_refundable(payment, opening, payment.payment_id in self.with_anomalies)
         taken = sum(r.amount for r in self.refunds.values() if r.payment_id == payment.payment_id and r.takes)
         if order.amount > payment.amount - taken:
             raise AmountExceedsRestError(payment.amount - taken)

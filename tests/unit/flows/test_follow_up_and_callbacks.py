@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import FailureCode, failure
 from gateway.domain.hearing import Source
 from gateway.domain.intents import IntentState, Verb
 from gateway.domain.outcomes import (
@@ -52,6 +52,7 @@ from tests.unit.domain.samples import (
     catalogue,
     channel,
     intent,
+    later,
     payment,
     refund,
     waiting_payment,
@@ -97,6 +98,7 @@ async def test_a_payment_is_asked_about_with_the_number_and_time_it_was_sent_wit
 async def test_a_payment_that_is_watched_counts_its_looks_among_the_tries(world: World) -> None:
     world.provider_.says = {AskPayment: NotFound()}
     lost = attempt(IntentState.NOT_RECEIVED, questions=4, looks=1)
+    world.now = later(hours=7)
     await follow_up(world, payment(Status.FAILED, attempt=lost))
     assert [asked.tries for asked in world.provider_.got(AskPayment)] == [5]
     assert world.only_payment().status is Status.FAILED
@@ -119,7 +121,8 @@ async def test_a_question_that_settles_nothing_is_asked_again_later_and_nothing_
 async def test_a_question_that_was_not_sent_says_nothing_of_the_payment(world: World) -> None:
     world.provider_.says = {AskPayment: NotSent("refused")}
     await follow_up(world, payment())
-    assert [observation.outcome for observation in world.recorded] == [Unknown("refused")]
+    assert [observation.outcome for observation in world.recorded] == [NotSent("refused")]
+    assert world.only_payment().status is Status.PROCESSING
 
 
 async def test_a_payment_whose_bearer_died_is_never_sent_however_often_it_is_followed_up(world: World) -> None:
@@ -168,7 +171,8 @@ async def test_an_authentication_that_nobody_knows_charges_nothing(world: World,
 async def test_a_question_about_a_binding_that_was_not_sent_says_nothing_of_it(world: World) -> None:
     world.provider_.says = {AskAuthentication: NotSent("refused")}
     await follow_up(world, authentication(), waiting_payment())
-    assert [observation.outcome for observation in world.recorded] == [Unknown("refused")]
+    assert [observation.outcome for observation in world.recorded] == [NotSent("refused")]
+    assert world.only_payment().failure == failure(FailureCode.AUTHENTICATION_UNKNOWN)
 
 
 async def test_an_authentication_that_nobody_waits_for_any_more_is_asked_about_and_pays_nothing(world: World) -> None:

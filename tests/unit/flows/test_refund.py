@@ -392,8 +392,8 @@ async def test_a_question_that_was_not_sent_says_nothing_of_the_refund(world: Wo
     world.provider_.says = {AskRefund: NotSent("no place", ours=True)}
     world.keep(refund())
     after, said = await world.submission.ask_refund(refund())
-    assert (after.status, said) == (Status.PROCESSING, Unknown("no place"))
-    assert [(o.source, o.outcome) for o in world.recorded] == [(Source.POLL, Unknown("no place"))]
+    assert (after.status, said) == (Status.PROCESSING, NotSent("no place", ours=True))
+    assert [(o.source, o.outcome) for o in world.recorded] == [(Source.POLL, NotSent("no place", ours=True))]
 
 
 # --- it was given up while its sender slept, and was sent after all ---
