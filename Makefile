@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format lock bench clean
+.PHONY: help install run demo test hunt check format lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ demo: $(STAMP) ## drive 300 payments through it all and compare the books
 
 test: $(STAMP) ## run every test, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+hunt: $(STAMP) ## kill gateways under load, 25 times (some minutes)
+	SLUICE_HUNT_KILLS=25 $(BIN)/python -m pytest tests/e2e/test_crash.py
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -98,7 +98,7 @@ class App:
         order = {"merchant_order_no": f"refund-{self.world.number()}", "payment": payment["id"], "amount": amount}
         return await self.call("POST", "/v1/refunds", order | changed)
 
-    async def refunded(self, refund_id: str, status: str | None = None) -> Shown:
+    async def refunded(self, refund_id: str, status: str | None = None, within_s: float = PATIENCE_S) -> Shown:
         """The refund once it is final, or has this status."""
 
         async def look() -> Shown | None:
@@ -106,7 +106,7 @@ class App:
             done = refund["status"] in FINAL if status is None else refund["status"] == status
             return dict(refund) if done else None
 
-        return await until(look, f"end of {refund_id}")
+        return await until(look, f"end of {refund_id}", within_s)
 
     async def all_payments(self) -> list[Shown]:
         """Every payment of the app, page by page."""
