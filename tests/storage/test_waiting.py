@@ -32,7 +32,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.payments import Payment, Status
-from gateway.ports import GoOn, OpenResult, Recorded
+from gateway.ports import GoOn, OpenResult, OrderConflictError, Recorded
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from tests.databases import close
@@ -302,6 +302,17 @@ async def test_what_somebody_has_asked_about_is_nobodys_to_send(
     await process.heard(payment_in(first), said, Source.POLL, later(seconds=60))
     (again,) = await process.recording.flush([asked])
     assert [cast("Recorded", each).submit for each in (first, again)] == [True, False]
+
+
+async def test_who_goes_on_in_the_flush_that_binds_the_card_pays_with_what_was_agreed(
+    process: Process, starter: Payment, waiters: list[Payment]
+) -> None:
+    first, second, third = waiters
+    early, late = go_on(first), go_on(second)
+    results = await process.recording.flush([early, card_observation(starter, BOUND, at=later(seconds=1)), late])
+    assert [cast("Recorded", result).submit for result in results] == [False, True, True]
+    assert [cast("Recorded", result).agreement_no for result in results[1:]] == ["token-1", "token-1"]
+    assert [each.due_at for each in await read_all(process, [first, third])] == [later(seconds=1)] * 2
 
 
 async def test_the_next_payment_of_a_bound_card_waits_for_nobody(
