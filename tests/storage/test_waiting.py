@@ -166,6 +166,30 @@ INSERT INTO authentications SELECT (jsonb_populate_record(a, jsonb_build_object(
 """
 
 
+async def test_who_waits_for_an_opening_whose_order_number_somebody_else_took_opens_the_card_itself(
+    process: Process, other: Process
+) -> None:
+    process.catalogue = other.catalogue = ON_UP
+    async with process.engine.connect() as connection:
+        await other.open_one(user_id="u2")
+        await connection.exec_driver_sql(COPY_OF_AN_ORDER, ("a",))
+        flush = asyncio.create_task(process.opening.flush([opening(order("a")), opening(order("b"))]))
+        await process.somebody_waits()
+        await connection.commit()
+    lost, opened = await flush
+    assert isinstance(lost, OrderConflictError)
+    assert isinstance(opened, OpenResult)
+    assert opened.authentication is not None
+    assert opened.authentication == await process.authentication(opened.payment)
+    assert opened.authentication.is_own_of(opened.payment.payment_id)
+
+
+COPY_OF_AN_ORDER = """
+INSERT INTO orders SELECT (jsonb_populate_record(o, jsonb_build_object(
+    'object_id', gen_random_uuid(), 'merchant_order_no', $1::text))).* FROM orders o LIMIT 1
+"""
+
+
 async def test_after_a_lost_answer_to_commit_the_one_who_began_the_opening_carries_it_out(process: Process) -> None:
     unlucky = Process(process.engine, process.keys, ON_UP, lost_commits=1)
     openings = [opening(order(f"o{n}")) for n in range(3)]
