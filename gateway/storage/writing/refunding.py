@@ -46,9 +46,14 @@ __all__ = ["RefundingStore"]
 LOCK_PAYMENTS = """
 SELECT payment_id FROM payments WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id FOR UPDATE
 """
+# Of the payment, or of a refund of it: what failed here may have gone back all the same.
 READ_OPEN_ANOMALIES = """
-SELECT DISTINCT object_id FROM anomalies
+SELECT object_id FROM anomalies
 WHERE merchant_id = $1 AND object_id = ANY($2::uuid[]) AND resolved_at IS NULL
+UNION
+SELECT r.payment_id FROM refunds r
+JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
+WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
 """
 
 
