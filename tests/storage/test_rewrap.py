@@ -280,6 +280,16 @@ async def test_a_card_that_was_made_anew_before_the_rewrap_falls_together_with_t
     assert await examine(process.engine, NOW) == []
 
 
+async def test_payments_that_wait_on_the_loser_go_on_with_the_agreement_of_the_winner(process: Process) -> None:
+    starter, waiter = await typed(process), await typed(process)
+    await first_version_card(process, TYPED, live={"tl-1": "token"}, created_at=later(seconds=5))
+    await rewrapped(process)
+    assert waiter.authentication_id == starter.authentication_id
+    await process.heard_of_card(starter, Authenticated("late"))
+    recorded = await process.goes_on(waiter)
+    assert (recorded.submit, recorded.agreement_no) == (True, "late")
+
+
 async def test_a_refusal_that_comes_for_the_loser_knows_who_verified_the_winner(process: Process) -> None:
     ours = await typed(process)
     await first_version_card(process, TYPED, live={"tl-1": "token"}, created_at=later(seconds=5))

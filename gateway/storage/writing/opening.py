@@ -45,6 +45,10 @@ _Known = tuple[Payment | None, TakenOrder]
 """What an order number is taken by: a payment as it is now, or (None) something else."""
 
 
+class _StarterLostError(Exception):
+    """Another user's order took the number of a payment that was to open a card, for which others of the flush wait."""
+
+
 @dataclass(slots=True)
 class _Flush:
     """One flush while it is being built."""
@@ -90,8 +94,18 @@ class OpeningStore:
         Orders of users whom somebody else holds are refused as an overload, so that the others need not wait.
         """
         return await without_the_busy(
-            self._database, openings, lambda opening: (opening.order.merchant_id, opening.order.user_id), self._open
+            self._database,
+            openings,
+            lambda opening: (opening.order.merchant_id, opening.order.user_id),
+            self._open_once,
         )
+
+    async def _open_once(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
+        try:
+            return await self._open(openings)
+        except _StarterLostError:
+            # Its number is known to be taken now, so that the next of its card opens the card.
+            return await self._open(openings)
 
     async def _open(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         catalogue = self._catalogue()
@@ -119,6 +133,7 @@ class OpeningStore:
             inserted, due = await self._insert(connection, flush, now) if flush.opened else (set(), [])
             lost = [opened.opening for opened in flush.opened if opened.payment.payment_id not in inserted]
             if lost:
+                _check_starters(flush.opened, inserted)
                 taken = await read_orders(connection, merchant_id, list(_order_keys(lost)))
                 known |= await self._known(connection, merchant_id, taken)
         if self._hand_over and due:
@@ -298,6 +313,18 @@ class OpeningStore:
             return None
         facts = flush.facts.of(flush.merchant_id, payment.user_id, payment.card.card_id, self._keys)
         return facts.agreements.get(payment.account)
+
+
+def _check_starters(opened: Iterable[Opened], inserted: set[UUID]) -> None:
+    """Raises _StarterLostError if a payment waits for what one started that was not inserted."""
+    waiting, lost = set(), set()
+    for each in opened:
+        if each.payment.payment_id in inserted:
+            waiting.add(each.payment.authentication_id)
+        elif each.authentication is not None:
+            lost.add(each.authentication.authentication_id)
+    if waiting & lost:
+        raise _StarterLostError
 
 
 def _order_key(order: Order) -> OrderKey:

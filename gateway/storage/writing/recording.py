@@ -243,7 +243,9 @@ class RecordingStore:
         if payment.card is None or payment.account is None:
             return None
         keeper = page.keepers[payment.card.card_id]
-        sealed = page.sealed.get((keeper.card_id, payment.account))
+        key = (keeper.card_id, payment.account)
+        # The flush that binds the card may let those go on, too, who waited for it.
+        sealed = page.agreements[key]["agreement_no"] if key in page.agreements else page.sealed.get(key)
         if sealed is None or keeper.erased:
             return None
         return self._keys.box(payment.merchant_id, keeper.card_id, keeper.data_key).open_agreement(
