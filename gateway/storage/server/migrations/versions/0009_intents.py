@@ -142,15 +142,17 @@ FROM cards c, authentications same
     LEFT JOIN payments p ON p.merchant_id = same.merchant_id AND p.payment_id = same.payment_id
 WHERE c.merchant_id = t.merchant_id AND c.card_id = t.card_id
     AND same.merchant_id = t.merchant_id AND same.authentication_id = t.authentication_id""",
-    # --- payments say what their attempts said ---
+    # --- payments say what their attempts said: every row is written anew, so without the columns that go, and their
+    # index is built when all are written ---
     """
 ALTER TABLE payments
     ADD COLUMN account text, ADD COLUMN channel_order_no text, ADD COLUMN authentication_id uuid,
     ADD COLUMN expected_fee bigint, ADD COLUMN authentication_fee bigint, ADD COLUMN failure_advice text,
-    ADD COLUMN until_at timestamptz,
-    DROP CONSTRAINT payments_due_check, DROP CONSTRAINT payments_due_kind_check, DROP CONSTRAINT payments_lease_check,
-    DROP CONSTRAINT payments_status_check, DROP CONSTRAINT payments_order_key""",
+    ADD COLUMN until_at timestamptz, DROP COLUMN body_hash, DROP COLUMN hash_version, DROP COLUMN hash_form,
+    DROP COLUMN decision, DROP CONSTRAINT payments_due_check, DROP CONSTRAINT payments_due_kind_check,
+    DROP CONSTRAINT payments_lease_check, DROP CONSTRAINT payments_status_check, DROP CONSTRAINT payments_order_key""",
     "DROP INDEX payments_due_idx",
+    "DROP INDEX payments_user_idx",
     """
 UPDATE payments p SET account = a.account, channel_order_no = replace(a.attempt_id::text, '-', ''),
     authentication_id = a.authentication_id, expected_fee = p.fee,
@@ -231,7 +233,7 @@ WHERE status IN {OPEN}""",
     "CREATE INDEX authentications_due_idx ON authentications (merchant_id, due_at) WHERE due_at IS NOT NULL",
     f"""
 ALTER TABLE payments
-    DROP COLUMN body_hash, DROP COLUMN hash_version, DROP COLUMN hash_form, DROP COLUMN decision, DROP COLUMN due_kind,
+    DROP COLUMN due_kind,
     ADD CONSTRAINT payments_status_check CHECK (status IN {STATUSES}),
     ADD CONSTRAINT payments_agenda_check CHECK (status NOT IN {OPEN} OR due_at IS NOT NULL OR until_at IS NOT NULL),
     ADD CONSTRAINT payments_until_check CHECK (status IN {OPEN} OR until_at IS NULL),
@@ -248,6 +250,7 @@ ALTER TABLE payments
     """
 CREATE INDEX payments_due_idx ON payments (merchant_id, least(due_at, until_at))
 WHERE due_at IS NOT NULL OR until_at IS NOT NULL""",
+    "CREATE INDEX payments_user_idx ON payments (merchant_id, user_id, payment_id)",
     """
 CREATE INDEX payments_authentication_idx ON payments (merchant_id, authentication_id)
 WHERE authentication_id IS NOT NULL""",
