@@ -168,13 +168,13 @@ WHERE a.merchant_id = p.merchant_id AND a.payment_id = p.payment_id""",
     """
 CREATE TEMPORARY TABLE beside ON COMMIT DROP AS
 SELECT * FROM (
-    SELECT merchant_id, authentication_id, row_number() OVER of_card AS place,
+    SELECT merchant_id, authentication_id, fee, row_number() OVER of_card AS place,
         first_value(authentication_id) OVER of_card AS stays
     FROM authentications WHERE status = 'processing'
     WINDOW of_card AS (PARTITION BY merchant_id, card_id, account ORDER BY created_at, authentication_id)
 ) AS in_flight WHERE place > 1""",
     """
-UPDATE payments p SET authentication_id = b.stays FROM beside b
+UPDATE payments p SET authentication_id = b.stays, authentication_fee = b.fee FROM beside b
 WHERE b.merchant_id = p.merchant_id AND b.authentication_id = p.authentication_id AND p.finished_at IS NULL""",
     """
 UPDATE authentications t SET status = 'failed', failure_code = 'authentication_unknown', failure_blame = 'channel',
