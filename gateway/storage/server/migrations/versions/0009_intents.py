@@ -1,9 +1,9 @@
 """One noun for everything that is sent: orders, intents, authentications as objects, refunds, decisions apart.
 
-An attempt becomes an intent to pay where its payment was to be sent, an authentication has an intent of its own, and
-open payments go on: they are asked about as before, by the numbers that they had. `fee` becomes `expected_fee`, and
-stays `fee` where the money moved. Last attempts that we ourselves kept from being sent go, and the ones before them
-come back.
+An attempt becomes an intent to pay where its payment was to be sent (or was paid, as its PSP says, though it never was),
+an authentication has an intent of its own, and open payments go on: they are asked about as before, by the numbers that
+they had. `fee` becomes `expected_fee`, and stays `fee` where the money moved. Last attempts that we ourselves kept from
+being sent go, and the ones before them come back.
 
 The version before let several authentications of one card run on one account. Of those that are in flight the oldest
 stays; the payments of the others wait for it, and what was sent beside it is looked at again later.
@@ -107,15 +107,18 @@ FROM payments""",
 INSERT INTO intents
 SELECT a.merchant_id, a.payment_id, 'pay', 1, a.attempt_id, a.channel, a.account, replace(a.attempt_id::text, '-', ''),
     a.submitted_at, a.submitted_at, p.amount,
-    CASE p.status WHEN 'succeeded' THEN 'done' WHEN 'closed' THEN 'not_received' WHEN 'failed' THEN
-        CASE WHEN p.channel_message LIKE 'not received:%' AND p.failure_code = 'channel_unavailable' THEN 'not_received'
-            WHEN p.channel_code IS NULL AND p.failure_code = 'channel_unavailable' THEN 'not_sent'
-            ELSE 'declined' END
-        ELSE 'open' END,
+    CASE WHEN a.stage <> 'paying' THEN 'not_sent'
+        WHEN p.status = 'succeeded' THEN 'done'
+        WHEN p.status = 'closed' THEN 'not_received'
+        WHEN p.status <> 'failed' THEN 'open'
+        WHEN p.failure_code <> 'channel_unavailable' THEN 'declined'
+        WHEN p.channel_message LIKE 'not received:%' THEN 'not_received'
+        WHEN p.channel_code IS NULL THEN 'not_sent'
+        ELSE 'declined' END,
     a.polls, a.acknowledged, a.not_found, a.not_found_since, a.channel_transaction_no, a.channel_finished_at,
     a.late_success, 0, p.finished_at
 FROM attempts a JOIN payments p ON p.merchant_id = a.merchant_id AND p.payment_id = a.payment_id
-WHERE a.stage = 'paying'""",
+WHERE a.stage = 'paying' OR a.late_success""",
     """
 INSERT INTO intents
 SELECT t.merchant_id, t.authentication_id, 'authenticate', 1, t.authentication_id, t.channel, t.account,
