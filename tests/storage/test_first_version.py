@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from alembic import command
 from pydantic import SecretStr
 
 from gateway.domain.cards import CardElements
-from gateway.domain.ids import CARD, PAYMENT, read
+from gateway.domain.ids import CARD, PAYMENT, read, show
 from gateway.domain.one_form import one_form
 from gateway.domain.outcomes import Authenticated, Outcome, Succeeded
 from gateway.ports import AskAuthentication, AskPayment, Authenticate, Pay
@@ -38,6 +39,23 @@ from tests.unit.flows.ports_in_memory import FakeProvider
 
 HERE = Path(__file__).parent
 Shown = dict[str, Any]
+
+MAKE_DUE = "UPDATE payments SET due_at = due_at - interval '1 day', lease_until = NULL WHERE due_at IS NOT NULL"
+TWIN, TWINS_AUTHENTICATION, TWINS_NUMBER = (UUID(int=n) for n in (1, 2, 3))
+BESIDE = (
+    "CREATE TEMPORARY TABLE p AS SELECT * FROM payments WHERE user_id = 'user-wei2'",
+    "CREATE TEMPORARY TABLE a AS SELECT a.* FROM attempts a JOIN p USING (payment_id)",
+    "CREATE TEMPORARY TABLE t AS SELECT t.* FROM authentications t JOIN p USING (payment_id)",
+    f"UPDATE p SET payment_id = '{TWIN}', merchant_order_no = 'fx-twin'",
+    f"UPDATE a SET payment_id = '{TWIN}', attempt_id = '{TWINS_NUMBER}', authentication_id = '{TWINS_AUTHENTICATION}'",
+    f"UPDATE t SET payment_id = '{TWIN}', authentication_id = '{TWINS_AUTHENTICATION}'",
+    "UPDATE t SET created_at = created_at + interval '1 second'",
+    "INSERT INTO payments SELECT * FROM p",
+    "INSERT INTO attempts SELECT * FROM a",
+    "INSERT INTO authentications SELECT * FROM t",
+    "UPDATE channel_usage SET reserved = reserved * 2 WHERE user_id = 'user-wei2'",
+)
+"""A second payment of `user-wei2` with the same card, whose authentication began a second after the first one's."""
 
 
 @cache
@@ -106,17 +124,28 @@ class World:
             await connection.close()
 
 
+async def upgraded(url: str, *more: str) -> World:
+    """The first version's database, upgraded; with more that it could have written."""
+    async with migrate._alone(url) as connection:
+        await migrate._run(connection, lambda found: command.upgrade(migrate._config(found), "0001"))
+    loading = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await loading.execute((HERE / "first_version.sql").read_text(encoding="utf-8"))
+    for statement in more:
+        await loading.execute(statement)
+    await loading.close()
+    assert (await migrate.upgrade(url)).before == "0001"
+    assert await migrate.differences(url) == []
+    return World(url)
+
+
 @pytest.fixture
 async def world(empty_database_url: str) -> World:
     """The first version's database, upgraded."""
-    async with migrate._alone(empty_database_url) as connection:
-        await migrate._run(connection, lambda found: command.upgrade(migrate._config(found), "0001"))
-    loading = await asyncpg.connect(empty_database_url.replace("+asyncpg", ""))
-    await loading.execute((HERE / "first_version.sql").read_text(encoding="utf-8"))
-    await loading.close()
-    assert (await migrate.upgrade(empty_database_url)).before == "0001"
-    assert await migrate.differences(empty_database_url) == []
-    return World(empty_database_url)
+    return await upgraded(empty_database_url)
+
+
+def is_authenticating(order: Shown) -> bool:
+    return bool(order["open"]["stage"] == "authenticating")
 
 
 async def sent_again(client: Client, order: Shown, **changes: Any) -> Got:
@@ -144,7 +173,9 @@ async def test_every_order_of_the_first_version_replays(world: World) -> None:
         first = orders()[0]
         for change in ({"amount": first["amount"] + 1}, {"description": "another"}, {"user_id": "user-qian"}):
             assert (await sent_again(client, first, **change)).status == 409
-        assert len(await running.doctor()) == len(told()["doctor"]["a_day_later"])
+        # An authentication that is in flight is due beside the payment that waits for it.
+        authenticating = [order for order in orders(status="processing") if is_authenticating(order)]
+        assert len(await running.doctor()) == len(told()["doctor"]["a_day_later"]) + len(authenticating)
     assert world.psp.asked == []
 
 
@@ -176,12 +207,80 @@ async def test_a_card_that_is_typed_again_is_found_and_pays_with_its_agreement(w
     assert await world.rows("SELECT count(*) FROM cards") == [(len(told()["cards"]),)]
 
 
+async def test_what_is_open_is_asked_about_by_the_numbers_and_times_that_it_had(world: World) -> None:
+    for order in orders(status="processing"):
+        is_open, payment_id = order["open"], read(PAYMENT, order["payment"])
+        sent = await world.rows(
+            "SELECT number, questions, acknowledged, not_found, told_at = recorded_at, state, amount FROM intents"
+            " WHERE object_id = $1",
+            payment_id,
+        )
+        (row,) = await world.rows(
+            "SELECT p.channel_order_no, p.account, p.due_at, p.lease_until, i.number, i.amount, t.due_at"
+            " FROM payments p LEFT JOIN authentications t USING (authentication_id)"
+            " LEFT JOIN intents i ON i.object_id = t.authentication_id WHERE p.payment_id = $1",
+            payment_id,
+        )
+        due_at, lease_until = (at and datetime.fromisoformat(at) for at in (is_open["due_at"], is_open["lease_until"]))
+        assert row[:4] == (is_open["number_at_psp"], order["account"], due_at, lease_until)
+        if is_authenticating(order):
+            assert sent == []
+            assert row[4:] == (is_open["authentication_number_at_psp"], None, due_at)
+        else:
+            asked = (is_open["polls"], is_open["acknowledged"], is_open["not_found"])
+            assert sent == [(is_open["number_at_psp"], *asked, True, "open", order["amount"])]
+
+
+async def test_what_the_router_counted_with_is_the_expected_fee_and_the_fee_where_the_money_moved(
+    world: World,
+) -> None:
+    rows = await world.rows("SELECT payment_id, expected_fee, fee FROM payments")
+    fees = {payment_id: (expected, fee) for payment_id, expected, fee in rows}
+    late = {row[0] for row in await world.rows("SELECT object_id FROM intents WHERE late_success")}
+    assert late
+    for order in orders():
+        payment_id = read(PAYMENT, order["payment"])
+        moved = order["status"] == "succeeded" or payment_id in late
+        assert fees[payment_id] == (order["fee"], order["fee"] if moved else None), order["special"]
+
+
+async def test_last_attempts_name_payments_and_none_is_our_own_fault(world: World) -> None:
+    last: dict[tuple[str, str, str], Any] = {}
+    for order in orders():
+        blame = (order["failure"] or {}).get("blame")
+        if order["status"] == "processing" or order["channel"] is None or blame == "platform":
+            continue
+        payment_id = read(PAYMENT, order["payment"])
+        (finished_at,) = (await world.rows("SELECT finished_at FROM payments WHERE payment_id = $1", payment_id))[0]
+        key = (order["merchant"], order["user_id"], order["channel"])
+        last[key] = max(last.get(key, (finished_at,)), (finished_at, payment_id, order["status"], blame))
+    rows = await world.rows(
+        "SELECT m.code, l.user_id, l.channel, l.finished_at, l.payment_id, l.status, l.blame"
+        " FROM last_attempts l JOIN merchants m USING (merchant_id)"
+    )
+    assert {row[:3]: row[3:] for row in rows} == last
+
+
+async def test_observations_and_anomalies_name_objects(world: World) -> None:
+    said = await world.rows("SELECT DISTINCT says FROM observations WHERE verb = 'authenticate'")
+    assert {"authenticated", "declined", "not_found"} <= {row[0] for row in said}
+    assert not await world.rows("SELECT says FROM observations WHERE says LIKE 'authentication%'")
+    assert not await world.rows(
+        "SELECT 1 FROM observations o WHERE NOT EXISTS"
+        " (SELECT FROM intents i WHERE i.object_id = o.object_id AND i.verb = o.verb)"
+    )
+    kinds = await world.rows(
+        "SELECT a.object, a.kind FROM anomalies a JOIN payments p ON p.payment_id = a.object_id ORDER BY a.kind"
+    )
+    assert len(kinds) == (await world.rows("SELECT count(*) FROM anomalies"))[0][0] > 0
+    assert {kind for kind, _ in kinds} == {"payment"}
+
+
 async def test_open_payments_go_on_to_their_end_and_are_told(world: World) -> None:
     open_ones = orders(status="processing")
     assert len(open_ones) == 8
-    await world.rows(
-        "UPDATE payments SET due_at = due_at - interval '1 day', lease_until = NULL WHERE due_at IS NOT NULL"
-    )
+    await world.rows(MAKE_DUE)
+    await world.rows(MAKE_DUE.replace("payments", "authentications"))
     async with world.gateway(workers=True) as (running, client):
         for order in open_ones:
 
@@ -193,8 +292,50 @@ async def test_open_payments_go_on_to_their_end_and_are_told(world: World) -> No
             (event,) = (await client.get(f"/v1/events?object_id={order['payment']}", key=order["api_key"])).json["data"]
             assert event["type"] == "payment.succeeded"
         assert not [sentence for sentence in await running.doctor() if "delivery" not in sentence]
-    authenticating = [order for order in open_ones if order["open"]["stage"] == "authenticating"]
-    assert len(world.psp.got(Pay)) == len(world.psp.got(AskAuthentication)) == len(authenticating)
+    authenticating = [order["open"] for order in open_ones if is_authenticating(order)]
+    numbers = {its["number_at_psp"] for its in authenticating}
+    asked = sorted(command.number for command in world.psp.got(AskAuthentication))
+    assert asked == sorted(its["authentication_number_at_psp"] for its in authenticating)
+    assert sorted(command.number for command in world.psp.got(Pay)) == sorted(numbers)
+    assert world.psp.got(Authenticate) == []
+    paying = {order["open"]["number_at_psp"] for order in open_ones} - numbers
+    assert {command.number for command in world.psp.got(AskPayment)} == paying
+
+
+async def test_of_two_authentications_of_one_card_the_oldest_stays_and_both_payments_are_made(
+    empty_database_url: str,
+) -> None:
+    (older,) = orders(user_id="user-wei2", status="processing")
+    world = await upgraded(empty_database_url, *BESIDE)
+    waits = await world.rows("SELECT count(DISTINCT authentication_id) FROM payments WHERE user_id = 'user-wei2'")
+    assert waits == [(1,)]
+    assert await world.rows(
+        "SELECT t.status, t.failure_code, i.state, t.due_at - t.created_at = interval '1 hour', p.authentication_fee"
+        " FROM authentications t JOIN intents i ON i.object_id = t.authentication_id"
+        " JOIN payments p USING (payment_id) WHERE t.authentication_id = $1",
+        TWINS_AUTHENTICATION,
+    ) == [("failed", "authentication_unknown", "unknown", True, 100)]
+    await world.rows(MAKE_DUE)
+    await world.rows(MAKE_DUE.replace("payments", "authentications"))
+    async with world.gateway(workers=True) as (running, client):
+        for payment in (older["payment"], show(PAYMENT, TWIN)):
+
+            async def ended(payment: str = payment) -> Shown | None:
+                got = await client.get(f"/v1/payments/{payment}", key=older["api_key"])
+                return dict(got.json) if got.json["status"] == "succeeded" else None
+
+            await until(ended, "the end of both")
+
+        async def looked_at() -> bool | None:
+            due = "SELECT due_at FROM authentications WHERE authentication_id = $1"
+            return (await world.rows(due, TWINS_AUTHENTICATION)) == [(None,)] or None
+
+        await until(looked_at, "a look at the one that was given up")
+        assert not [sentence for sentence in await running.doctor() if "delivery" not in sentence]
+    asked = [command.number for command in world.psp.got(AskAuthentication)]
+    assert older["open"]["authentication_number_at_psp"] in asked
+    assert TWINS_AUTHENTICATION.hex in asked
+    assert len([command for command in world.psp.got(Pay) if command.number == TWINS_NUMBER.hex]) == 1
     assert world.psp.got(Authenticate) == []
 
 
@@ -266,9 +407,8 @@ async def test_an_authentication_in_flight_on_the_card_that_loses_ends_on_the_on
     older, younger = (card["card"] for card in told()["same_card_typed_differently"]["user-memet"])
     assert order["card"] == older
     await world.rewrap()
-    await world.rows(
-        "UPDATE payments SET due_at = due_at - interval '1 day', lease_until = NULL WHERE due_at IS NOT NULL"
-    )
+    await world.rows(MAKE_DUE)
+    await world.rows(MAKE_DUE.replace("payments", "authentications"))
     async with world.gateway(primary=2, workers=True) as (_, client):
 
         async def ended() -> bool | None:

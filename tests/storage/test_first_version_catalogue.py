@@ -100,7 +100,7 @@ async def test_the_terms_of_accounts_are_what_pace_said(migrated: Migrated) -> N
 
 async def test_every_decision_of_the_first_version_is_read_explained_and_made_again(migrated: Migrated) -> None:
     async with migrated.engine.connect() as connection:
-        rows = await connection.exec_driver_sql("SELECT decision FROM payments")
+        rows = await connection.exec_driver_sql("SELECT decision FROM decisions")
         records = [row[0] for row in rows]
     assert len(records) == 64
     assert {record["format"] for record in records} == {1}

@@ -16,19 +16,18 @@ from uuid_utils.compat import uuid7
 
 from gateway.domain.cards import Card, CardElements, mask_card_no
 from gateway.domain.events import DeliveryStatus, RecordedEvent
-from gateway.domain.failures import Blame, Failure, FailureCode
-from gateway.domain.ids import ObjectKind
-from gateway.domain.payments import Due, DueKind, Payment, Stage, Status
+from gateway.domain.failures import Advice, Blame, Failure, FailureCode
+from gateway.domain.ids import PAYMENT, REFUND, ObjectKind, show
+from gateway.domain.intents import IntentState, Verb
+from gateway.domain.outcomes import ReturnReason
+from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
 from gateway.objects.timeline import timeline_object
 from gateway.ports import PaymentFilter
 from gateway.storage.keys.boxes import CardBox
 from gateway.storage.reading.reader import Reader
-from gateway.storage.tables import (
-    metadata,
-    payments,
-    users,
-)
+from gateway.storage.tables import decisions, metadata, orders, payments, users
 from gateway.storage.writing.cards import new_card_row
 from router.facts import ChannelFacts, LastAttempt
 from tests.databases import database_on
@@ -65,15 +64,12 @@ async def write(engine: AsyncEngine, **rows: dict[str, Any]) -> None:
 
 
 async def pay(engine: AsyncEngine, number: int, **columns: Any) -> UUID:
-    """A withhold that is under way, taken `number` seconds after NOW, without a card."""
+    """A withhold that is under way, taken `number` seconds after NOW, without a card; its order and decision."""
     payment_id = columns.pop("payment_id", id_at(at(number), number))
     row = {
         "payment_id": payment_id,
         "app": "shop",
         "merchant_order_no": f"A-{number}",
-        "body_hash": b"h",
-        "hash_version": 0,
-        "hash_form": 2,
         "kind": "withhold",
         "scene": "withhold",
         "user_id": "u1",
@@ -82,12 +78,12 @@ async def pay(engine: AsyncEngine, number: int, **columns: Any) -> UUID:
         "currency": "CNY",
         "status": "processing",
         "channel": "tlt",
-        "fee": 50,
-        "decision": {"chosen": "tlt", "chosen_by_step": 5, "config_version": 7},
+        "account": "tlt-main",
+        "channel_order_no": f"n-{number}",
+        "expected_fee": 50,
         "metadata": {"a": 1},
         "customer_present": False,
         "sequence": 0,
-        "due_kind": "poll",
         "due_at": at(60),
         "created_at": at(number),
         "business_day": DAY,
@@ -99,20 +95,71 @@ async def pay(engine: AsyncEngine, number: int, **columns: Any) -> UUID:
         if merchant_id not in {one.merchant_id for one in known}:
             await connection.execute(insert(users).values(user))
         await connection.execute(insert(payments).values({"merchant_id": merchant_id} | row))
+        decision = {"chosen": "tlt", "chosen_by_step": 5, "config_version": 7}
+        made = {"merchant_id": merchant_id, "object_id": payment_id, "decision": decision}
+        await connection.execute(insert(decisions).values(made))
+        await connection.execute(insert(orders).values(order_of(row, ObjectKind.PAYMENT, payment_id)))
     return UUID(int=payment_id.int)
 
 
-FAILED = {"status": "failed", "failure_code": "card_lost", "failure_blame": "payer", "due_kind": None, "due_at": None}
+def order_of(row: dict[str, Any], kind: ObjectKind, object_id: UUID) -> dict[str, Any]:
+    return {
+        "merchant_id": row.get("merchant_id", MERCHANT),
+        "app": row["app"],
+        "merchant_order_no": row["merchant_order_no"],
+        "object": kind,
+        "object_id": object_id,
+        "body_hash": b"h",
+        "hash_version": 0,
+        "hash_form": 2,
+    }
+
+
+FAILED = {"status": "failed", "failure_code": "card_lost", "failure_blame": "payer", "due_at": None}
 ATTEMPT = {
-    "attempt_id": UUID(int=1),
+    "verb": "pay",
+    "ordinal": 1,
+    "intent_id": UUID(int=1),
     "channel": "tlt",
     "account": "tlt-main",
-    "stage": "paying",
-    "submitted_at": at(2),
-    "polls": 1,
+    "number": "n-0",
+    "told_at": at(2),
+    "recorded_at": at(2),
+    "amount": 10_000,
+    "state": "open",
+    "questions": 1,
     "not_found": 0,
     "late_success": False,
     "acknowledged": True,
+    "looks": 0,
+}
+DECLINED = {"state": "declined", "ended_at": at(9)}
+REFUND_ID = UUID(int=7)
+GOES_BACK = {
+    "refund_id": REFUND_ID,
+    "app": "shop",
+    "merchant_order_no": "R-1",
+    "user_id": "u1",
+    "amount": 4_000,
+    "currency": "CNY",
+    "status": "returned",
+    "returned": "payee_account_invalid",
+    "reason": "goods came back",
+    "metadata": {"b": 2},
+    "sequence": 2,
+    "created_at": at(10),
+    "finished_at": at(11),
+    "business_day": DAY,
+}
+BACK = ATTEMPT | {
+    "verb": "refund",
+    "object_id": REFUND_ID,
+    "intent_id": UUID(int=8),
+    "number": "r-1",
+    "amount": 4_000,
+    "state": "returned",
+    "recorded_at": at(10),
+    "ended_at": at(11),
 }
 
 
@@ -121,28 +168,64 @@ async def test_a_payment_is_read_whole(engine: AsyncEngine, reader: Reader) -> N
     card = {"card_id": card_id, "user_id": "u1", "fingerprint": b"f", "key_version": 1, "elements": b"", "bank": "ABC"}
     await write(engine, cards=card | {"masked": "622202****", "created_at": NOW})
     ended = FAILED | {"channel_code": "3008", "channel_message": "余额不足", "finished_at": at(9), "sequence": 1}
-    await pay(engine, 0, payment_id=payment_id, card_id=card_id, description="月供", **ended)
-    authentication = {"authentication_id": UUID(int=5), "not_found_since": at(3), "channel_transaction_no": "T1"}
-    await write(engine, attempts=ATTEMPT | authentication | {"payment_id": payment_id, "channel_finished_at": at(8)})
+    money = {"authentication_id": UUID(int=5), "authentication_fee": 100, "fee": 50, "failure_advice": "retry_later"}
+    await pay(engine, 0, payment_id=payment_id, card_id=card_id, description="月供", **ended, **money)
+    heard = {"not_found_since": at(3), "channel_transaction_no": "T1", "channel_finished_at": at(8)}
+    outflow = {"payment_id": payment_id, "amount": 10_000, "refunded": 4_000, "settled": 1_000}
+    await write(engine, intents=ATTEMPT | DECLINED | heard | {"object_id": payment_id}, outflows=outflow)
 
     payment = await reader.payment(MERCHANT, "shop", payment_id)
     assert isinstance(payment, Payment)
-    assert payment.failure == Failure(FailureCode.CARD_LOST, Blame.PAYER, "3008", "余额不足")
+    assert payment.failure == Failure(FailureCode.CARD_LOST, Blame.PAYER, Advice.RETRY_LATER, "3008", "余额不足")
     assert payment.card == Card(card_id, "622202****", "ICBC")  # the bank of the payment, not of the card's first one
     assert (payment.kind, payment.scene, payment.status) == (Kind.WITHHOLD, Scene.WITHHOLD, Status.FAILED)
     assert (payment.created_at, payment.finished_at, payment.business_day) == (NOW, at(9), DAY)
-    assert (payment.description, payment.metadata, payment.due, payment.sequence) == ("月供", {"a": 1}, None, 1)
-    assert payment.attempt is not None
-    assert (payment.attempt.attempt_id, payment.attempt.stage) == (UUID(int=1), Stage.PAYING)
-    assert (payment.attempt.channel, payment.attempt.account) == ("tlt", "tlt-main")
-    assert (payment.attempt.not_found_since, payment.attempt.channel_finished_at) == (at(3), at(8))
-    assert payment.attempt.authentication_id == UUID(int=5)
+    assert (payment.description, payment.metadata, payment.sequence) == ("月供", {"a": 1}, 1)
+    assert (payment.due_at, payment.until_at) == (None, None)
+    assert (payment.account, payment.channel_order_no) == ("tlt-main", "n-0")
+    assert payment.authentication_id == UUID(int=5)
+    assert (payment.expected_fee, payment.fee, payment.authentication_fee) == (50, 50, 100)
+    assert (payment.refunded, payment.settled) == (4_000, 1_000)
+    attempt = payment.attempt
+    assert attempt is not None
+    assert (attempt.intent_id, attempt.object_id, attempt.verb) == (UUID(int=1), payment_id, Verb.PAY)
+    assert (attempt.state, attempt.ended_at, attempt.number) == (IntentState.DECLINED, at(9), "n-0")
+    assert (attempt.channel, attempt.account, attempt.amount) == ("tlt", "tlt-main", 10_000)
+    assert (attempt.not_found_since, attempt.channel_finished_at) == (at(3), at(8))
+    assert attempt.channel_transaction_no == "T1"
 
 
-async def test_a_payment_without_card_or_attempt_is_read_too(engine: AsyncEngine, reader: Reader) -> None:
-    payment = await reader.payment(MERCHANT, "shop", await pay(engine, 0))
+async def test_a_failure_of_the_first_version_is_advised_by_its_code(engine: AsyncEngine, reader: Reader) -> None:
+    payment = await reader.payment(MERCHANT, "shop", await pay(engine, 0, finished_at=at(9), **FAILED))
     assert payment is not None
-    assert (payment.card, payment.attempt, payment.due) == (None, None, Due(DueKind.POLL, at(60)))
+    assert payment.failure is not None
+    assert payment.failure.advice is Advice.CHANGE_CARD
+
+
+async def test_a_payment_without_card_or_intent_is_read_too(engine: AsyncEngine, reader: Reader) -> None:
+    payment = await reader.payment(MERCHANT, "shop", await pay(engine, 0, until_at=at(90)))
+    assert payment is not None
+    assert (payment.card, payment.attempt, payment.due_at, payment.until_at) == (None, None, at(60), at(90))
+    assert (payment.fee, payment.refunded, payment.settled) == (None, 0, 0)
+
+
+async def test_a_refund_is_read_whole(engine: AsyncEngine, reader: Reader) -> None:
+    payment_id = await pay(engine, 0)
+    await write(engine, refunds=GOES_BACK | {"payment_id": payment_id}, intents=BACK)
+    refund = await reader.refund(MERCHANT, "shop", REFUND_ID)
+    assert refund is not None
+    assert (refund.payment_id, refund.scene, refund.user_id) == (payment_id, Scene.WITHHOLD, "u1")
+    assert (refund.status, refund.returned) == (Status.RETURNED, ReturnReason.PAYEE_ACCOUNT_INVALID)
+    assert (refund.amount, refund.reason, refund.metadata, refund.sequence) == (
+        4_000, "goods came back", {"b": 2}, 2,
+    )  # fmt: skip
+    assert (refund.intent.verb, refund.intent.state, refund.intent.number) == (
+        Verb.REFUND, IntentState.RETURNED, "r-1",
+    )  # fmt: skip
+    assert (refund.failure, refund.due_at, refund.finished_at) == (None, None, at(11))
+    assert await reader.refund(MERCHANT, "books", REFUND_ID) is None
+    assert await reader.refund(OTHER, "shop", REFUND_ID) is None
+    assert await reader.refund(MERCHANT, "shop", payment_id) is None
 
 
 async def test_what_is_of_another_app_or_merchant_is_not_there(engine: AsyncEngine, reader: Reader) -> None:
@@ -191,12 +274,21 @@ async def test_filters_narrow_a_search(
     assert [payment.merchant_order_no for payment in found] == [f"A-{number}" for number in numbers]
 
 
+async def test_a_number_that_a_refund_has_finds_no_payment(engine: AsyncEngine, reader: Reader) -> None:
+    payment_id = await pay(engine, 0)
+    await write(engine, orders=order_of(GOES_BACK, ObjectKind.REFUND, REFUND_ID))
+    await write(engine, orders=order_of(GOES_BACK | {"app": "books"}, ObjectKind.PAYMENT, payment_id))
+    assert await reader.payments(MERCHANT, "shop", PaymentFilter(merchant_order_no="R-1")) == []
+
+
 async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, reader: Reader) -> None:
-    payment_id = await pay(engine, 0, finished_at=at(6), channel_code="3008", sequence=1, **FAILED)
+    bound_by = {"authentication_id": UUID(int=5)}
+    payment_id = await pay(engine, 0, finished_at=at(6), channel_code="3008", sequence=1, **FAILED, **bound_by)
     card_id = uuid7()
-    authentication = {
-        "authentication_id": UUID(int=5),
+    authentication = bound_by | {
         "payment_id": payment_id,
+        "user_id": "u1",
+        "bank": "ABC",
         "card_id": card_id,
         "account": "tlt-main",
         "channel": "tlt",
@@ -210,16 +302,27 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
         engine,
         cards={"card_id": card_id, "user_id": "u1", "fingerprint": b"f", "key_version": 1, "elements": b"",
                "bank": "ABC", "masked": "*", "created_at": NOW},
-        attempts=ATTEMPT | {"payment_id": payment_id, "authentication_id": UUID(int=5)},
+        intents=ATTEMPT | DECLINED | {"object_id": payment_id},
         authentications=authentication,
-        observations={"observation_id": uuid7(), "payment_id": payment_id, "source": "poll", "says": "declined",
-                      "channel_code": "3008", "channel_message": "余额不足", "observed_at": at(6)},
-        anomalies={"anomaly_id": uuid7(), "payment_id": payment_id, "kind": "late_success", "detail": "paid",
-                   "source": "callback", "found_at": at(20), "resolved_at": at(30), "resolved_by": "li",
-                   "note": "refunded"},
+        observations={"observation_id": uuid7(), "object_id": UUID(int=5), "verb": "authenticate", "source": "answer",
+                      "says": "authenticated", "observed_at": at(1)},
+        refunds=GOES_BACK | {"payment_id": payment_id},
+        anomalies={"anomaly_id": uuid7(), "object": "payment", "object_id": payment_id, "kind": "late_success",
+                   "detail": "paid", "source": "callback", "found_at": at(20), "resolved_at": at(30),
+                   "resolved_by": "li", "note": "refunded"},
         events=_event(1, at(6), object_id=payment_id, type="payment.failed"),
         deliveries=_delivery(1, status="delivered", tries=2, delivered_at=at(7), last_status=200),
     )  # fmt: skip
+    for object_id, verb, says, seconds in ((payment_id, "pay", "declined", 6), (REFUND_ID, "refund", "returned", 11)):
+        await write(
+            engine,
+            observations={"observation_id": uuid7(), "object_id": object_id, "verb": verb, "source": "poll",
+                          "says": says, "channel_code": "3008", "channel_message": "余额不足",
+                          "observed_at": at(seconds)},
+        )  # fmt: skip
+    unexpected = {"anomaly_id": uuid7(), "object": "refund", "object_id": REFUND_ID, "kind": "late_failure"}
+    await write(engine, anomalies=unexpected | {"detail": "code 9", "source": "poll", "found_at": at(40)})
+    await write(engine, events=_event(2, at(11), object="refund", object_id=REFUND_ID, type="refund.returned"))
 
     happened = await reader.timeline(MERCHANT, "shop", payment_id)
     assert happened is not None
@@ -229,18 +332,47 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
         "routed",
         "authentication_started",
         "authentication_finished",
+        "channel_said",
         "submitted",
         "channel_said",
         "payment_finished",
         "event_written",
         "delivery_delivered",
+        "refund_asked",
+        "channel_said",
+        "event_written",
         "anomaly_found",
         "anomaly_resolved",
+        "anomaly_found",
     ]
     assert [entry["at"] for entry in told] == sorted(entry["at"] for entry in told)
-    assert told[5]["channel_message"] == "余额不足"
-    assert told[6]["failure"] == "card_lost"
+    said = [entry["says"] for entry in told if entry["what"] == "channel_said"]
+    assert said == ["authentication_authenticated", "declined", "refund_returned"]
+    assert told[6]["channel_message"] == "余额不足"
+    assert told[7]["failure"] == "card_lost"
+    assert (told[10]["refund"], told[10]["amount"]) == (show(REFUND, REFUND_ID), 4_000)
+    assert told[5]["channel_order_no"] == "n-0"
     orjson.dumps(told)
+
+
+async def test_a_timeline_tells_of_a_payment_that_waited_for_anothers_authentication(
+    engine: AsyncEngine, reader: Reader
+) -> None:
+    card_id, starter = uuid7(), await pay(engine, 0)
+    waiter = await pay(engine, 1, authentication_id=UUID(int=5))
+    await write(
+        engine,
+        cards={"card_id": card_id, "user_id": "u1", "fingerprint": b"f", "key_version": 1, "elements": b"",
+               "bank": "ABC", "masked": "*", "created_at": NOW},
+        authentications={"authentication_id": UUID(int=5), "payment_id": starter, "user_id": "u1", "bank": "ABC",
+                         "card_id": card_id, "account": "tlt-main", "channel": "tlt", "status": "processing",
+                         "fee": 100, "contradicts": False, "due_at": at(60), "created_at": NOW},
+    )  # fmt: skip
+    happened = await reader.timeline(MERCHANT, "shop", waiter)
+    assert happened is not None
+    told = timeline_object(happened)
+    assert [entry["what"] for entry in told] == ["payment_taken", "routed", "waited_for_authentication"]
+    assert told[2]["started_by"] == show(PAYMENT, starter)
 
 
 def _event(number: int, created_at: datetime, **columns: Any) -> dict[str, Any]:
@@ -326,9 +458,12 @@ async def test_facts_are_those_of_the_business_day_and_of_the_card(
         cards=card,
         agreements={"card_id": card_id, "account": "tlt-main", "agreement_no": sealed, "key_version": box.version,
                     "status": "active", "verified_at": NOW},
+        authentications={"authentication_id": UUID(int=5), "payment_id": UUID(int=6), "user_id": "u1", "bank": "ICBC",
+                         "card_id": card_id, "account": "up-main", "channel": "unionpay", "status": "processing",
+                         "fee": 100, "contradicts": False, "due_at": at(60), "created_at": NOW},
         channel_usage={"user_id": "u1", "channel": "tlt", "business_day": DAY, "reserved": 100, "succeeded": 20,
                        "insufficient": 3},
-        last_attempts={"user_id": "u1", "channel": "tlt", "attempt_id": uuid7(), "status": "failed", "blame": "payer",
+        last_attempts={"user_id": "u1", "channel": "tlt", "payment_id": uuid7(), "status": "failed", "blame": "payer",
                        "finished_at": NOW},
     )  # fmt: skip
     expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=120)
@@ -336,6 +471,7 @@ async def test_facts_are_those_of_the_business_day_and_of_the_card(
         facts = await reader.facts(MERCHANT, "u1", typed, named, NOW)
         assert facts.channels == {"tlt": expected}
         assert facts.agreements == {"tlt-main": "AGR-1"}
+        assert facts.authentications == {"up-main": UUID(int=5)}
 
     without_card = await reader.facts(MERCHANT, "u1", None, None, NOW)
     assert (without_card.channels["tlt"].used_today, without_card.agreements) == (120, {})

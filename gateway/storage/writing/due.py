@@ -23,14 +23,18 @@ from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
 
+# `IS NOT NULL` beside `<=` tells the planner how few rows have something due: without it a plan for any values takes it
+# for a third of the table, and reads that from its start.
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
     SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
     AND least(due_at, until_at) <= $2 AND (lease_until IS NULL OR lease_until <= $2)
 ) OR EXISTS (
-    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
+    AND (lease_until IS NULL OR lease_until <= $2)
 ) OR EXISTS (
-    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
+    AND (lease_until IS NULL OR lease_until <= $2)
 )
 """
 
@@ -47,7 +51,7 @@ WHERE p.merchant_id = $1 AND p.payment_id = due.payment_id RETURNING p.payment_i
 CLAIM_AUTHENTICATIONS = """
 WITH due AS (
     SELECT authentication_id, $4::timestamptz AS lease_until FROM authentications
-    WHERE merchant_id = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
     AND channel <> ALL ($5::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE authentications t SET lease_until = due.lease_until FROM due
@@ -57,8 +61,9 @@ CLAIM_REFUNDS = """
 WITH due AS (
     SELECT r.refund_id, $4::timestamptz AS lease_until FROM refunds r
     JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
-    WHERE r.merchant_id = $1 AND r.due_at <= $2 AND (r.lease_until IS NULL OR r.lease_until <= $2)
-    AND i.channel <> ALL ($5::text[]) ORDER BY r.due_at LIMIT $3 FOR UPDATE OF r SKIP LOCKED
+    WHERE r.merchant_id = $1 AND r.due_at IS NOT NULL AND r.due_at <= $2
+    AND (r.lease_until IS NULL OR r.lease_until <= $2) AND i.channel <> ALL ($5::text[])
+    ORDER BY r.due_at LIMIT $3 FOR UPDATE OF r SKIP LOCKED
 )
 UPDATE refunds r SET lease_until = due.lease_until FROM due
 WHERE r.merchant_id = $1 AND r.refund_id = due.refund_id RETURNING r.refund_id

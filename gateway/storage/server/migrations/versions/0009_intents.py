@@ -1,9 +1,9 @@
 """One noun for everything that is sent: orders, intents, authentications as objects, refunds, decisions apart.
 
-An attempt becomes an intent to pay where its payment was to be sent, an authentication has an intent of its own, and
-open payments go on: they are asked about as before, by the numbers that they had. `fee` becomes `expected_fee`, and
-stays `fee` where the money moved. Last attempts that we ourselves kept from being sent go, and the ones before them
-come back.
+An attempt becomes an intent to pay where its payment was to be sent (or was paid, as its PSP says, though it never was),
+an authentication has an intent of its own, and open payments go on: they are asked about as before, by the numbers that
+they had. `fee` becomes `expected_fee`, and stays `fee` where the money moved. Last attempts that we ourselves kept from
+being sent go, and the ones before them come back.
 
 The version before let several authentications of one card run on one account. Of those that are in flight the oldest
 stays; the payments of the others wait for it, and what was sent beside it is looked at again later.
@@ -108,15 +108,18 @@ FROM payments""",
 INSERT INTO intents
 SELECT a.merchant_id, a.payment_id, 'pay', 1, a.attempt_id, a.channel, a.account, replace(a.attempt_id::text, '-', ''),
     a.submitted_at, a.submitted_at, p.amount,
-    CASE p.status WHEN 'succeeded' THEN 'done' WHEN 'closed' THEN 'not_received' WHEN 'failed' THEN
-        CASE WHEN p.channel_message LIKE 'not received:%' AND p.failure_code = 'channel_unavailable' THEN 'not_received'
-            WHEN p.channel_code IS NULL AND p.failure_code = 'channel_unavailable' THEN 'not_sent'
-            ELSE 'declined' END
-        ELSE 'open' END,
+    CASE WHEN a.stage <> 'paying' THEN 'not_sent'
+        WHEN p.status = 'succeeded' THEN 'done'
+        WHEN p.status = 'closed' THEN 'not_received'
+        WHEN p.status <> 'failed' THEN 'open'
+        WHEN p.failure_code <> 'channel_unavailable' THEN 'declined'
+        WHEN p.channel_message LIKE 'not received:%' THEN 'not_received'
+        WHEN p.channel_code IS NULL THEN 'not_sent'
+        ELSE 'declined' END,
     a.polls, a.acknowledged, a.not_found, a.not_found_since, a.channel_transaction_no, a.channel_finished_at,
     a.late_success, 0, p.finished_at
 FROM attempts a JOIN payments p ON p.merchant_id = a.merchant_id AND p.payment_id = a.payment_id
-WHERE a.stage = 'paying'""",
+WHERE a.stage = 'paying' OR a.late_success""",
     """
 INSERT INTO intents
 SELECT t.merchant_id, t.authentication_id, 'authenticate', 1, t.authentication_id, t.channel, t.account,
@@ -143,15 +146,17 @@ FROM cards c, authentications same
     LEFT JOIN payments p ON p.merchant_id = same.merchant_id AND p.payment_id = same.payment_id
 WHERE c.merchant_id = t.merchant_id AND c.card_id = t.card_id
     AND same.merchant_id = t.merchant_id AND same.authentication_id = t.authentication_id""",
-    # --- payments say what their attempts said ---
+    # --- payments say what their attempts said: every row is written anew, so without the columns that go, and their
+    # index is built when all are written ---
     """
 ALTER TABLE payments
     ADD COLUMN account text, ADD COLUMN channel_order_no text, ADD COLUMN authentication_id uuid,
     ADD COLUMN expected_fee bigint, ADD COLUMN authentication_fee bigint, ADD COLUMN failure_advice text,
-    ADD COLUMN until_at timestamptz,
-    DROP CONSTRAINT payments_due_check, DROP CONSTRAINT payments_due_kind_check, DROP CONSTRAINT payments_lease_check,
-    DROP CONSTRAINT payments_status_check, DROP CONSTRAINT payments_order_key""",
+    ADD COLUMN until_at timestamptz, DROP COLUMN body_hash, DROP COLUMN hash_version, DROP COLUMN hash_form,
+    DROP COLUMN decision, DROP CONSTRAINT payments_due_check, DROP CONSTRAINT payments_due_kind_check,
+    DROP CONSTRAINT payments_lease_check, DROP CONSTRAINT payments_status_check, DROP CONSTRAINT payments_order_key""",
     "DROP INDEX payments_due_idx",
+    "DROP INDEX payments_user_idx",
     """
 UPDATE payments p SET account = a.account, channel_order_no = replace(a.attempt_id::text, '-', ''),
     authentication_id = a.authentication_id, expected_fee = p.fee,
@@ -167,13 +172,13 @@ WHERE a.merchant_id = p.merchant_id AND a.payment_id = p.payment_id""",
     """
 CREATE TEMPORARY TABLE beside ON COMMIT DROP AS
 SELECT * FROM (
-    SELECT merchant_id, authentication_id, row_number() OVER of_card AS place,
+    SELECT merchant_id, authentication_id, fee, row_number() OVER of_card AS place,
         first_value(authentication_id) OVER of_card AS stays
     FROM authentications WHERE status = 'processing'
     WINDOW of_card AS (PARTITION BY merchant_id, card_id, account ORDER BY created_at, authentication_id)
 ) AS in_flight WHERE place > 1""",
     """
-UPDATE payments p SET authentication_id = b.stays FROM beside b
+UPDATE payments p SET authentication_id = b.stays, authentication_fee = b.fee FROM beside b
 WHERE b.merchant_id = p.merchant_id AND b.authentication_id = p.authentication_id AND p.finished_at IS NULL""",
     """
 UPDATE authentications t SET status = 'failed', failure_code = 'authentication_unknown', failure_blame = 'channel',
@@ -232,7 +237,7 @@ WHERE status IN {OPEN}""",
     "CREATE INDEX authentications_due_idx ON authentications (merchant_id, due_at) WHERE due_at IS NOT NULL",
     f"""
 ALTER TABLE payments
-    DROP COLUMN body_hash, DROP COLUMN hash_version, DROP COLUMN hash_form, DROP COLUMN decision, DROP COLUMN due_kind,
+    DROP COLUMN due_kind,
     ADD CONSTRAINT payments_status_check CHECK (status IN {STATUSES}),
     ADD CONSTRAINT payments_agenda_check CHECK (status NOT IN {OPEN} OR due_at IS NOT NULL OR until_at IS NOT NULL),
     ADD CONSTRAINT payments_until_check CHECK (status IN {OPEN} OR until_at IS NULL),
@@ -249,6 +254,7 @@ ALTER TABLE payments
     """
 CREATE INDEX payments_due_idx ON payments (merchant_id, least(due_at, until_at))
 WHERE due_at IS NOT NULL OR until_at IS NOT NULL""",
+    "CREATE INDEX payments_user_idx ON payments (merchant_id, user_id, payment_id)",
     """
 CREATE INDEX payments_authentication_idx ON payments (merchant_id, authentication_id)
 WHERE authentication_id IS NOT NULL""",
