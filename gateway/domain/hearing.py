@@ -92,6 +92,9 @@ LOOK_AT: Final = time(8)
 """The last look, in the business zone, on the next business day."""
 _FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
 
+_UNSENT_LOOKS_WAIT: Final = timedelta(days=2)
+"""A look that cannot be sent is put off, by as much as the first one waits; after so long it counts as one."""
+
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
 _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
@@ -205,12 +208,14 @@ def _after_the_end(
             return _refused_late(intent, outcome.channel_code)
         case NotFound() if source is Source.OPERATOR:
             return _refused_late(intent, outcome.channel_code)
-    if source is not Source.POLL or intent.state not in _WATCHED or isinstance(outcome, NotSent):
+    if source is not Source.POLL or intent.state not in _WATCHED:
         return Heard(intent)
     assert intent.ended_at is not None
     planned = look_at(intent.ended_at, intent.looks, terms, zone)
     if planned is None or now < planned:
         return Heard(intent)  # somebody asked besides: that is none of the looks
+    if isinstance(outcome, NotSent) and now < intent.ended_at + _UNSENT_LOOKS_WAIT:
+        return Heard(intent, now + _FIRST_LOOKS[0], moves_due=True)  # nobody was asked: later, then
     looked = replace(intent, looks=intent.looks + 1)
     return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
 

@@ -258,7 +258,9 @@ class OpeningStore:
         """
         if payment is None or taken.object_id != opening.payment_id:
             return
-        result = OpenResult(payment, replayed=payment.channel is not None)
+        # Nothing of it is ours to send where the router refused it, or where it waits for another's authentication.
+        waits = payment.waits_for_authentication and payment.authentication_id != opening.authentication_id
+        result = OpenResult(payment, replayed=payment.channel is not None and not waits)
         attempt = payment.attempt
         if attempt is not None and attempt.intent_id == opening.intent_id and attempt.is_untouched:
             try:

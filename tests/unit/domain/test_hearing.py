@@ -86,7 +86,8 @@ def never_asked(state: IntentState = IntentState.OPEN) -> Intent:
 class Expected:
     """The intent's state after a word, what is due then, and what is odd about it.
 
-    `due`: `kept` (the plan stays), `next` (the next question of the plan), `nothing`, or the number of the next look.
+    `due`: `kept` (the plan stays), `next` (the next question of the plan), `nothing`, `put off` (for an hour), or the
+    number of the next look.
     """
 
     state: str
@@ -126,7 +127,8 @@ def _while_open(verb: str, source: str, said: str) -> Expected:
 
 def _afterwards(state: str, verb: str, source: str, said: str) -> Expected:
     watched = state in ("not_received", "unknown")
-    asked_on = Expected(state, 1 if watched and source == "poll" and said != "not sent" else "kept")
+    look: str | int = "put off" if said == "not sent" else 1
+    asked_on = Expected(state, look if watched and source == "poll" else "kept")
     proved = Expected(state, "nothing" if watched else "kept")
     if said == "succeeded with another amount":
         return replace(asked_on, anomaly="amount_mismatch")
@@ -154,6 +156,8 @@ def became_of(before: Intent, heard: Heard) -> Expected:
     elif after.ended_at is None:
         assert heard.due_at == terms.after(after.questions, AT)
         due = "next"
+    elif heard.due_at == its_time(before) + timedelta(hours=1):
+        due = "put off"
     else:
         assert heard.due_at == look_at(after.ended_at, after.looks, terms, ZONE)
         due = after.looks
@@ -473,16 +477,25 @@ def plain_words_of(verb: Verb) -> list[Word]:
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
 def test_each_look_is_one_question_and_none_restarts_them(verb: Verb, state: IntentState) -> None:
-    for said, looks in product(plain_words_of(verb), range(3)):
+    for said, looks in product(plain_words_of(verb), range(4)):
         before = intent(verb, state, looks=looks)
         assert before.ended_at is not None
         heard = judge(before, said, at=later(days=30))
-        if isinstance(said, NotSent):
-            assert heard == Heard(before)  # nobody was asked
+        if looks == 3:
+            assert heard == Heard(before)
             continue
         assert heard.intent == replace(before, looks=looks + 1)
         assert (heard.moves_due, heard.due_at) == (True, look_at(before.ended_at, looks + 1, terms_for(verb), ZONE))
         assert heard.failure is None
+
+
+@pytest.mark.parametrize(("verb", "state"), WATCHED)
+def test_a_look_that_cannot_be_sent_is_put_off_and_not_for_ever(verb: Verb, state: IntentState) -> None:
+    before = intent(verb, state, looks=1)
+    assert before.ended_at is not None
+    at = before.ended_at + timedelta(hours=6)
+    assert judge(before, NotSent("refused"), at=at) == Heard(before, at + timedelta(hours=1), moves_due=True)
+    assert judge(before, NotSent("refused"), at=before.ended_at + timedelta(days=2)).intent.looks == 2
 
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
@@ -759,10 +772,8 @@ def test_an_asker_that_asks_when_it_is_due_comes_to_an_end_where_nobody_owes_mon
     asked = 0
     for word in said:
         heard = judge(now_is, word, at=due)
-        asked += not now_is.is_open and heard.moves_due
+        asked += heard.intent.looks > now_is.looks
         now_is = heard.intent
-        if not heard.moves_due:
-            continue  # it was not asked
         if heard.due_at is None:
             break
         assert heard.due_at > due
