@@ -171,7 +171,7 @@ WORLD: dict[str, Row] = {
         "created_at": NOW,
         "business_day": DAY,
     },
-    "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600},
+    "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "channel_usage": {
         "user_id": "u1",
         "channel": "up",
@@ -284,7 +284,7 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "refunds_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY, WHY],
     "refunds_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "channel"}],
     "refunds_returned_check": [FINAL | {"status": "returned"}, SUCCEEDED | {"returned": "other"}],
-    "outflows_sign_check": [{"refunded": -1}, {"settled": -1}],
+    "outflows_sign_check": [{"refunded": -1}, {"settled": -1}, {"excess": -1}],
     "outflows_rest_check": [{"refunded": 401}, {"settled": 601}, {"refunded": 0, "settled": 1001}],
     "channel_usage_sign_check": [{"reserved": -1}, {"succeeded": -1}, {"insufficient": -1}],
     "last_attempts_status_check": [{"status": "closed"}],

@@ -181,7 +181,7 @@ async def books(engine: AsyncEngine) -> AsyncEngine:
         )
         made = [{"merchant_id": MERCHANT, "object_id": row["payment_id"], "decision": {}} for row in paid]
         await connection.execute(insert(decisions), made)
-        out = {"merchant_id": MERCHANT, "payment_id": PAID, "amount": 100, "refunded": 20, "settled": 0}
+        out = {"merchant_id": MERCHANT, "payment_id": PAID, "amount": 100, "refunded": 20, "settled": 0, "excess": 0}
         await connection.execute(insert(outflows), out)
         await connection.execute(insert(events), told)
         await connection.execute(insert(deliveries), [delivery(row["event_id"]) for row in told])
@@ -454,10 +454,17 @@ async def test_a_refund_that_its_intent_does_not_agree_with_is_found(
     [
         (outflows.delete(), "says that 0 fen were refunded; its refunds say 20"),
         (update(outflows).values(refunded=30), "says that 30 fen were refunded; its refunds say 20"),
+        (update(outflows).values(excess=5), "says that 25 fen were refunded; its refunds say 20"),
     ],
 )
 async def test_refunds_that_a_payment_does_not_count_are_found(books: AsyncEngine, changed: Any, says: str) -> None:
     assert await plant(books, changed) == [f"payment {pay(PAID)} {says}"]
+
+
+async def test_a_refund_that_was_done_after_all_counts_as_money_that_left(books: AsyncEngine) -> None:
+    late = intent_of(NOT_BACK).values(late_success=True)
+    assert await plant(books, late) == [f"payment {pay(PAID)} says that 20 fen were refunded; its refunds say 30"]
+    assert await plant(books, update(outflows).values(refunded=25, excess=5)) == []
 
 
 @pytest.mark.parametrize(("key", "shown"), [(PAID, pay(PAID)), (WENT_BACK, ref(WENT_BACK))])

@@ -49,7 +49,7 @@ INSERT INTO refunds (merchant_id, refund_id, app, merchant_order_no, payment_id,
 SELECT $1, gen_random_uuid(), app, merchant_order_no, payment_id, user_id, 10, 'CNY', status, '{}', 1, due_at,
     created_at, finished_at, business_day FROM payments""",
     """
-INSERT INTO outflows SELECT $1, payment_id, amount, 10, 0 FROM payments""",
+INSERT INTO outflows SELECT $1, payment_id, amount, 10, 0, 0 FROM payments""",
     """
 INSERT INTO intents (merchant_id, object_id, verb, ordinal, intent_id, channel, account, number, told_at, recorded_at,
     amount, state, questions, acknowledged, not_found, late_success, looks, ended_at)

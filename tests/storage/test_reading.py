@@ -171,7 +171,7 @@ async def test_a_payment_is_read_whole(engine: AsyncEngine, reader: Reader) -> N
     money = {"authentication_id": UUID(int=5), "authentication_fee": 100, "fee": 50, "failure_advice": "retry_later"}
     await pay(engine, 0, payment_id=payment_id, card_id=card_id, description="月供", **ended, **money)
     heard = {"not_found_since": at(3), "channel_transaction_no": "T1", "channel_finished_at": at(8)}
-    outflow = {"payment_id": payment_id, "amount": 10_000, "refunded": 4_000, "settled": 1_000}
+    outflow = {"payment_id": payment_id, "amount": 10_000, "refunded": 4_000, "settled": 1_000, "excess": 0}
     await write(engine, intents=ATTEMPT | DECLINED | heard | {"object_id": payment_id}, outflows=outflow)
 
     payment = await reader.payment(MERCHANT, "shop", payment_id)
