@@ -546,8 +546,9 @@ async def test_two_claimers_never_get_the_same_and_together_get_all(process: Pro
 
 async def test_what_payments_wait_for_is_claimed_before_them(process: Process) -> None:
     await process.opened(*(order(f"o{n}", user_id=f"u{n}") for n in range(4)))
-    first = await process.due.claim(MERCHANT_ID, later(minutes=5), 5, later(minutes=6))
-    assert [type(each) for each in first] == [Authentication] * 4 + [Payment]
+    first = await process.due.claim(MERCHANT_ID, later(minutes=5), 4, later(minutes=6))
+    # Not all of the room: what there is much of must not keep the rest from being asked about.
+    assert [type(each) for each in first] == [Authentication] * 2 + [Payment] * 2
 
 
 @BY_NOUN

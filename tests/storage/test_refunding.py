@@ -372,7 +372,8 @@ async def test_a_refund_waits_for_whoever_holds_its_payment(process: Process, ot
         await process.somebody_waits()
         # As a payout does that settles a part of the payment, whoever's user it is.
         await connection.execute(
-            "INSERT INTO outflows (merchant_id, payment_id, amount, refunded, settled) VALUES ($1, $2, 1000, 0, 500)",
+            "INSERT INTO outflows (merchant_id, payment_id, amount, refunded, settled, excess) "
+            "VALUES ($1, $2, 1000, 0, 500, 0)",
             MERCHANT_ID,
             paid.payment_id,
         )
@@ -435,12 +436,26 @@ async def test_an_open_anomaly_of_a_refund_blocks_further_refunds_of_its_payment
     refund = await opens(process, paid)
     await hears(process, refund, DECLINED)
     await hears(process, refund, Succeeded(1000), at=later(hours=1))
-    # It failed here, so its sum is free; but the money has gone back, and would go back again.
-    assert await outflow(process) == (1000, 0, 0)
+    # It failed here, so its sum was free; but the money has gone back, and would go back again.
+    assert await outflow(process) == (1000, 1000, 0)
     results = await process.refunding.flush([asks(paid, 1000, "blocked"), asks(sound, 1)])
     assert refused(results) == ["payment_has_anomaly", "taken"]
     await process.rows("UPDATE anomalies SET resolved_at = found_at, resolved_by = 'o', note = 'n' RETURNING 1")
-    assert refused([await _refund(process, paid, 1, "blocked")]) == ["taken"]
+    assert refused([await _refund(process, paid, 1, "blocked")]) == [0]
+
+
+async def test_what_was_done_after_all_when_another_took_its_place_is_counted_beyond_the_payment(
+    process: Process, paid: Payment
+) -> None:
+    first = await opens(process, paid)
+    await hears(process, first, DECLINED)
+    second = await opens(process, paid, 700)
+    await hears(process, first, Succeeded(1000), at=later(hours=1))
+    assert await outflow(process) == (1000, 1000, 0)
+    assert await process.one("SELECT excess FROM outflows") == 700
+    assert (await process.read(paid)).refunded == 1700
+    await hears(process, second, DECLINED)
+    assert await process.one("SELECT refunded, excess FROM outflows") == (1000, 0)
 
 
 async def test_a_refused_number_is_not_burnt(process: Process, paid: Payment) -> None:
@@ -571,7 +586,8 @@ async def test_after_a_lost_answer_words_count_once_and_free_once(process: Proce
     unlucky = Process(process.engine, process.keys, PAYS, lost_commits=1)
     heard = [says(first, DECLINED), says(second, BACK), says(third, NotFound("34")), says(first, Succeeded(300))]
     await asyncio.gather(*(unlucky.books.record(word) for word in heard))
-    assert await outflow(process) == (1000, 300, 0)
+    # The first failed and was done after all, the second came back.
+    assert await outflow(process) == (1000, 600, 0)
     assert (await read(process, third)).intent.not_found == 1
     assert await process.one("SELECT count(*) FROM observations WHERE verb = 'refund'") == 4
     assert len(await refund_events(process)) == 2 + 2

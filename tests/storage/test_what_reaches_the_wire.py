@@ -286,6 +286,7 @@ async def test_a_binding_that_stays_unknown_charges_nothing(
     psp.says(ASK_ABOUT_BINDING, told)
     assert await gateway.pay(route=BINDS) == new(BINDING_UNKNOWN)
     assert psp.heard == [BIND, ASK_ABOUT_BINDING]
+    psp.says(ASK_ABOUT_BINDING, LOST_ANSWER)  # a look that is not sent is put off, and is none
     await _only_looks_are_left(town, worker)
     assert psp.heard == [BIND, ASK_ABOUT_BINDING, *[ASK_ABOUT_BINDING] * LOOKS]
     assert await town.books() == Rows(payments=1, to_bind=1, to_pay=0, observations=1 + LOOKS, events=1)
