@@ -59,6 +59,8 @@ def after_hearing(
     `verified_elsewhere`: another account has verified this card, so a refusal is this channel's fault.
     """
     intent = heard.intent
+    if intent is authentication.intent and not heard.moves_due:
+        return authentication
     due_at = heard.due_at if heard.moves_due else authentication.due_at
     after = replace(authentication, intent=intent, due_at=due_at)
     if authentication.is_final or intent.is_open:

@@ -182,7 +182,15 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
     if not intent.is_open:
         anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"done at the channel, {intent.state} here")
         return Heard(replace(intent, late_success=True), moves_due=True, anomaly=anomaly)
-    return _end(_finished(intent, outcome), IntentState.DONE, now)
+    known = outcome.channel_transaction_no or intent.channel_transaction_no
+    done = replace(
+        intent,
+        state=IntentState.DONE,
+        ended_at=now,
+        channel_transaction_no=known,
+        channel_finished_at=outcome.channel_finished_at,
+    )
+    return Heard(done, moves_due=True)
 
 
 def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
@@ -260,11 +268,6 @@ def _wait(intent: Intent, source: Source, terms: Terms, now: datetime) -> Heard:
 
 def _end(intent: Intent, state: IntentState, now: datetime, failure: Failure | None = None) -> Heard:
     return Heard(replace(intent, state=state, ended_at=now), moves_due=True, failure=failure)
-
-
-def _finished(intent: Intent, outcome: Succeeded) -> Intent:
-    known = outcome.channel_transaction_no or intent.channel_transaction_no
-    return replace(intent, channel_transaction_no=known, channel_finished_at=outcome.channel_finished_at)
 
 
 def _second_transaction(intent: Intent, outcome: Succeeded) -> Anomaly | None:

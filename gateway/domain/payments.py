@@ -81,20 +81,22 @@ def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
 
 
 def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
-    """What was heard of its intent to pay, as it is for the payment."""
+    """What was heard of its intent to pay, as it is for the payment. Nothing new: the very same payment."""
     attempt = heard.intent
-    after = replace(payment, attempt=attempt, due_at=heard.due_at if heard.moves_due else payment.due_at)
+    if attempt is payment.attempt and not heard.moves_due:
+        return payment
+    heard_of: dict[str, Any] = {"attempt": attempt, "due_at": heard.due_at if heard.moves_due else payment.due_at}
     if payment.is_final:
         late = attempt.late_success and payment.fee is None
-        return replace(after, fee=payment.expected_fee) if late else after
+        return replace(payment, fee=payment.expected_fee if late else payment.fee, **heard_of)
     if attempt.is_open:
-        return after
+        return replace(payment, **heard_of)
     if attempt.state is IntentState.DONE:
-        return _finished(replace(after, fee=payment.expected_fee), Status.SUCCEEDED, None, now)
+        return _finished(payment, Status.SUCCEEDED, None, now, fee=payment.expected_fee, **heard_of)
     if payment.status is Status.REQUIRES_ACTION and attempt.state is IntentState.NOT_RECEIVED:
         # The user's time and its grace are over, and the PSP has nothing on record.
-        return _finished(after, Status.CLOSED, None, now)
-    return _finished(after, Status.FAILED, heard.failure, now)
+        return _finished(payment, Status.CLOSED, None, now, **heard_of)
+    return _finished(payment, Status.FAILED, heard.failure, now, **heard_of)
 
 
 def after_authentication(payment: Payment, authentication: Authentication, now: datetime) -> Payment:
@@ -109,10 +111,17 @@ def after_authentication(payment: Payment, authentication: Authentication, now: 
     if authentication.status is Status.SUCCEEDED:
         return replace(payment, due_at=now)
     why = authentication.failure or failure(FailureCode.AUTHENTICATION_UNKNOWN)
-    return _finished(replace(payment, due_at=None), Status.FAILED, why, now)
+    return _finished(payment, Status.FAILED, why, now, due_at=None)
 
 
-def _finished(payment: Payment, status: Status, why: Failure | None, now: datetime) -> Payment:
-    after = move(ObjectKind.PAYMENT, payment.status, status)
-    why = advised_for(why, payment.kind) if why else None
-    return replace(payment, status=after, failure=why, until_at=None, finished_at=now)
+def _finished(payment: Payment, status: Status, why: Failure | None, now: datetime, **heard_of: Any) -> Payment:
+    """The payment at its end, which is told: that is one more event. Copied once: it is a wide value."""
+    return replace(
+        payment,
+        status=move(ObjectKind.PAYMENT, payment.status, status),
+        failure=advised_for(why, payment.kind) if why else None,
+        until_at=None,
+        finished_at=now,
+        sequence=payment.sequence + 1,
+        **heard_of,
+    )

@@ -61,6 +61,8 @@ def after_hearing(refund: Refund, heard: Heard, now: datetime) -> tuple[Refund, 
     A return that is heard first passes through success. Nothing new: the refund alone, its status as before.
     """
     intent = heard.intent
+    if intent is refund.intent and not heard.moves_due:
+        return (refund,)
     after = replace(refund, intent=intent, due_at=heard.due_at if heard.moves_due else refund.due_at)
     match intent.state:
         case IntentState.OPEN:
@@ -81,4 +83,4 @@ def after_hearing(refund: Refund, heard: Heard, now: datetime) -> tuple[Refund, 
 
 def _moved(refund: Refund, status: Status, now: datetime) -> Refund:
     after = move(ObjectKind.REFUND, refund.status, status)
-    return replace(refund, status=after, finished_at=refund.finished_at or now)
+    return replace(refund, status=after, finished_at=refund.finished_at or now, sequence=refund.sequence + 1)

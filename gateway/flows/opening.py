@@ -66,17 +66,15 @@ def open_payment(
     record: dict[str, Any] = dict(to_record(decision))
     if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
         record["notes"] = [f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins"]
-    payment = _payment(opening, card_id, decision, timezone)
-    if decision.chosen is None:
+    channel = catalogue.channels[order.merchant_id, decision.chosen] if decision.chosen is not None else None
+    payment = _payment(opening, card_id, decision, channel, timezone)
+    if channel is None:
         event = event_of(payment, EVENTS_OF[ObjectKind.PAYMENT][payment.status], opening.event_id, now)
         return Opened(opening, payment, record, None, event)
-    channel = catalogue.channels[order.merchant_id, decision.chosen]
-    payment = replace(payment, account=channel.account, channel_order_no=number_of(payment.payment_id))
     if not needs_authentication(channel, order.scene, order.bank, facts.agreements):
         due_at = terms_of(order.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
-        return Opened(
-            opening, begun(payment, intent_to_pay(payment, opening.intent_id, now), due_at), record, None, None
-        )
+        to_pay = intent_to_pay(payment, opening.intent_id, now)
+        return Opened(opening, begun(payment, to_pay, due_at), record, None, None)
     due_at = terms_of(order.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
     in_flight = facts.authentications.get(channel.account)
     authentication_id = in_flight or opening.authentication_id
@@ -151,7 +149,9 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime)
     return decide(request, candidates, facts.channels, catalogue.version)
 
 
-def _payment(opening: Opening, card_id: UUID | None, decision: Decision, timezone: ZoneInfo) -> Payment:
+def _payment(
+    opening: Opening, card_id: UUID | None, decision: Decision, channel: Channel | None, timezone: ZoneInfo
+) -> Payment:
     """The payment as it was decided, before anything of it is sent."""
     order, now = opening.order, opening.now
     card = Card(card_id, mask_card_no(order.card.card_no), order.bank) if order.card and card_id else None
@@ -170,8 +170,8 @@ def _payment(opening: Opening, card_id: UUID | None, decision: Decision, timezon
         status=move(ObjectKind.PAYMENT, None, Status.FAILED if refusal else Status.PROCESSING),
         card=card,
         channel=decision.chosen,
-        account=None,
-        channel_order_no=None,
+        account=channel.account if channel else None,
+        channel_order_no=number_of(opening.payment_id) if channel else None,
         authentication_id=None,
         expected_fee=decision.fee,
         fee=None,

@@ -66,9 +66,15 @@ def bound(adapter: object, table: Table) -> Commands:
     return {kind: partial(function, adapter) for kind, function in table.items()}
 
 
+_NAMES: dict[type[Command[Any]], str] = {}
+
+
 def command_name(kind: type[Command[Any]]) -> str:
     """How people and metrics name a command: `AskPayment` is `ask_payment`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    name = _NAMES.get(kind)
+    if name is None:
+        name = _NAMES[kind] = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    return name
 
 
 @dataclass(frozen=True, slots=True)

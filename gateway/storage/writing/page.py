@@ -59,33 +59,33 @@ class Page:
     def put_payment(self, after: Payment) -> None:
         """Take what became of a payment."""
         before = self.payments[after.payment_id]
-        if after == before:
+        if after is before:
             return
         self.payments[after.payment_id] = after
         self.changed.add(after.payment_id)
         self.usage.count(before, after)
         if before.attempt is None and after.attempt is not None:
             self.begun[after.payment_id] = after.attempt
-        elif after.attempt is not None and after.attempt != before.attempt:
+        elif after.attempt is not None and after.attempt is not before.attempt:
             self._hear(after.attempt)
 
     def put_authentication(self, after: Authentication) -> None:
         """Take what became of an authentication."""
         before = self.authentications[after.authentication_id]
-        if after != before:
+        if after is not before:
             self.authentications[after.authentication_id] = after
             self.changed.add(after.authentication_id)
-            if after.intent != before.intent:
+            if after.intent is not before.intent:
                 self._hear(after.intent)
 
     def put_refund(self, after: Refund) -> None:
         """Take what became of a refund."""
         before = self.refunds[after.refund_id]
-        if after == before:
+        if after is before:
             return
         self.refunds[after.refund_id] = after
         self.changed.add(after.refund_id)
-        if after.intent != before.intent:
+        if after.intent is not before.intent:
             self._hear(after.intent)
         if before.takes is not after.takes:
             freed = after.amount if before.takes else -after.amount

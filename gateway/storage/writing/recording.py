@@ -137,7 +137,7 @@ class RecordingStore:
     def _tell_payment(self, page: Page, heard: Observation, after: Payment, anomaly: Anomaly | None) -> Payment:
         """The payment after an observation, with the event of its change and that of a new anomaly counted."""
         if after.status is not page.payments[after.payment_id].status:
-            after = _told_payment(page, heard.observation_id, after, heard.at)
+            _tell_payment(page, heard.observation_id, after, heard.at)
         if anomaly is not None and _is_new(page, after.payment_id, anomaly):
             after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(page, heard, after, anomaly)
@@ -150,17 +150,15 @@ class RecordingStore:
             return Recorded(refund)
         page.observations.append(heard)
         did = self._hear(heard, refund.intent)
-        status, sequence = refund.status, refund.sequence
-        after = refund
+        status, after = refund.status, refund
         for after in refunds.after_hearing(refund, did, heard.at):
             if after.status is not status:
-                status, sequence = after.status, sequence + 1
-                after = replace(after, sequence=sequence)
+                status = after.status
                 event_id = caused_id(heard.observation_id, after.refund_id, after.status)
                 event_type = EVENTS_OF[ObjectKind.REFUND][after.status]
                 page.events.append(event_of(after, event_type, event_id, heard.at))
         if did.anomaly is not None and _is_new(page, after.refund_id, did.anomaly):
-            after = replace(after, sequence=sequence + 1)
+            after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(page, heard, after, did.anomaly)
         page.put_refund(after)
         return Recorded(after)
@@ -196,7 +194,7 @@ class RecordingStore:
             if ended.status is Status.SUCCEEDED and ended.is_own_of(payment.payment_id) and _has_bearer(heard):
                 after = self._begin(after, caused_id(heard.observation_id, payment.payment_id, Verb.PAY), heard.at)
             if after.status is not payment.status:
-                after = _told_payment(page, heard.observation_id, after, heard.at)
+                _tell_payment(page, heard.observation_id, after, heard.at)
             page.put_payment(after)
 
     def _begin(self, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
@@ -233,7 +231,7 @@ class RecordingStore:
             if ended.status is Status.SUCCEEDED:
                 after = self._begin(after, item.intent_id, item.at)
             elif after.status is not payment.status:
-                after = _told_payment(page, item.intent_id, after, item.at)
+                _tell_payment(page, item.intent_id, after, item.at)
         page.put_payment(after)
         submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
         return Recorded(after, after, submit, agreement_no)
@@ -284,13 +282,9 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
     )
 
 
-def _told_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> Payment:
-    event_type = EVENTS_OF[ObjectKind.PAYMENT].get(after.status)
-    if event_type is None:
-        return after
-    after = replace(after, sequence=after.sequence + 1)
+def _tell_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> None:
+    event_type = EVENTS_OF[ObjectKind.PAYMENT][after.status]
     page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, after.status), at))
-    return after
 
 
 def _is_new(page: Page, object_id: UUID, anomaly: Anomaly) -> bool:
