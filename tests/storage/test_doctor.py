@@ -4,16 +4,18 @@ The schema's constraints forbid most faults, so they are dropped first: the doct
 by hand or restored. Not tested here: books that the gateway itself has written (tests/e2e/test_run.py asks for those).
 """
 
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import delete, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, PAYMENT, REFUND, show
 from gateway.storage.reading.doctor import examine
+from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.tables import (
     agreements,
     authentications,
@@ -31,6 +33,7 @@ from gateway.storage.tables import (
     refunds,
     users,
 )
+from tests.databases import own_database
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
 LATE = NOW - timedelta(minutes=3)
@@ -124,16 +127,27 @@ EVENT_IDS = {
 }
 
 
+@pytest.fixture(scope="module")
+async def unprotected(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[AsyncEngine]:
+    """A database without constraints."""
+    async with own_database(postgres, template) as engine:
+        async with engine.begin() as connection:
+            for table in metadata.tables.values():
+                for constraint in table.constraints:
+                    if not str(constraint.name).endswith("_pkey"):
+                        await connection.execute(
+                            text(f"ALTER TABLE {table.name} DROP CONSTRAINT {constraint.name} CASCADE")
+                        )
+        yield engine
+
+
 @pytest.fixture
-async def books(engine: AsyncEngine) -> AsyncEngine:
+async def books(unprotected: AsyncEngine) -> AsyncEngine:
     """Sound books: one object of each kind and end, with everything that belongs to it; and nothing to protect them."""
+    engine = unprotected
     async with engine.begin() as connection:
         for table in metadata.tables.values():
-            for constraint in table.constraints:
-                if not str(constraint.name).endswith("_pkey"):
-                    await connection.execute(
-                        text(f"ALTER TABLE {table.name} DROP CONSTRAINT {constraint.name} CASCADE")
-                    )
+            await connection.execute(delete(table))
         await connection.execute(insert(merchants), {"merchant_id": MERCHANT, "code": "demo", "name": "Demo"})
         await connection.execute(insert(users), {"merchant_id": MERCHANT, "user_id": "u1", "created_at": NOW})
         await connection.execute(insert(cards), card(CARD_ID))

@@ -21,6 +21,17 @@ from gateway.storage.server.migrate import (
 from gateway.storage.tables import metadata
 
 
+@pytest.fixture
+async def engine(own_engine: AsyncEngine) -> AsyncEngine:
+    """These tests change what schema the database says it has."""
+    return own_engine
+
+
+@pytest.fixture
+def database_url(own_engine: AsyncEngine) -> str:
+    return own_engine.url.render_as_string(hide_password=False)
+
+
 async def test_a_migrated_database_is_what_the_tables_say(database_url: str) -> None:
     assert await differences(database_url) == []
 

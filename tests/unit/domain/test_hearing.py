@@ -777,6 +777,6 @@ def test_an_asker_that_asks_when_it_is_due_comes_to_an_end_where_nobody_owes_mon
         now_is = heard.intent
         if heard.due_at is None:
             break
-        assert heard.due_at > due
+        assert heard.due_at >= due  # one that was put off until the next is due is followed by it
         due = heard.due_at
     assert asked <= TERMS.late_looks
