@@ -79,6 +79,15 @@ async def test_when_the_one_that_opens_is_killed_the_card_is_still_opened_once_a
         waiting = await asyncio.gather(*(app.pay(order) for order in orders[1:]))
         starter.kill()
         await asyncio.gather(*sent, return_exceptions=True)
+        # What the dead one had begun is taken up when it is due: that is cut short by hand.
+        masked = f"{orders[0]['card']['card_no'][:6]}%{orders[0]['card']['card_no'][-4:]}"
+        of_the_card = "SELECT card_id FROM cards WHERE masked LIKE $1"
+        for table in ("authentications", "payments"):
+            await world.sql(
+                f"UPDATE {table} SET due_at = due_at - interval '1 minute', lease_until = NULL "
+                f"WHERE due_at IS NOT NULL AND card_id IN ({of_the_card})",
+                masked,
+            )
         found = (await app.get(f"/v1/payments?merchant_order_no={orders[0]['merchant_order_no']}"))["data"]
         payments = [await app.final(payment["id"], 60.0) for payment in [*found, *waiting]]
     assert Counter(payment["status"] for payment in payments) == {"succeeded": AT_ONCE}
