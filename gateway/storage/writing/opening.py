@@ -39,7 +39,7 @@ from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of
 from gateway.storage.writing.payments import insert_decisions, insert_payments, payments_by_id
 from gateway.storage.writing.statement import Row, Write
 from gateway.storage.writing.usage import reserve
-from gateway.storage.writing.users import lock_users, without_the_busy
+from gateway.storage.writing.users import BusyUsers, lock_users
 
 _Known = tuple[Payment | None, TakenOrder]
 """What an order number is taken by: a payment as it is now, or (None) something else."""
@@ -81,6 +81,7 @@ class OpeningStore:
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
+        self._busy = BusyUsers(database)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
@@ -93,11 +94,8 @@ class OpeningStore:
 
         Orders of users whom somebody else holds are refused as an overload, so that the others need not wait.
         """
-        return await without_the_busy(
-            self._database,
-            openings,
-            lambda opening: (opening.order.merchant_id, opening.order.user_id),
-            self._open_once,
+        return await self._busy.without(
+            openings, lambda opening: (opening.order.merchant_id, opening.order.user_id), self._open_once
         )
 
     async def _open_once(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:

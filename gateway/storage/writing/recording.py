@@ -36,7 +36,7 @@ from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
-from gateway.storage.writing.users import lock_users, without_the_busy
+from gateway.storage.writing.users import BusyUsers, lock_users
 
 Item = Observation | GoOn
 
@@ -58,6 +58,7 @@ class RecordingStore:
         hand_over: HandOver | None,
     ) -> None:
         self._database = database
+        self._busy = BusyUsers(database)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
@@ -69,7 +70,7 @@ class RecordingStore:
 
         Observations of users whom somebody else holds are refused as an overload, so that the others need not wait.
         """
-        return await without_the_busy(self._database, items, _user_of, self._record_once)
+        return await self._busy.without(items, _user_of, self._record_once)
 
     async def _record_once(self, items: list[Item]) -> Sequence[Recorded | Exception]:
         try:

@@ -39,7 +39,7 @@ from gateway.storage.writing.orders import (
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import insert_refunds, refunds_by_id, take_outflows
 from gateway.storage.writing.statement import Write
-from gateway.storage.writing.users import lock_users, without_the_busy
+from gateway.storage.writing.users import BusyUsers, lock_users
 
 __all__ = ["RefundingStore"]
 
@@ -70,23 +70,20 @@ class _Flush:
     """By the refund's id."""
 
 
-@dataclass(frozen=True, slots=True)
 class RefundingStore:
     """Records orders as refunds; `flush` is what a Batcher calls."""
 
-    database: Database
-    keys: Keys
-    terms_of: TermsOf
-    timezone: ZoneInfo
-    clock: Clock
+    def __init__(self, database: Database, keys: Keys, terms_of: TermsOf, timezone: ZoneInfo, clock: Clock) -> None:
+        self.database, self.keys, self.terms_of, self.timezone, self.clock = database, keys, terms_of, timezone, clock
+        self._busy = BusyUsers(database)
 
     async def flush(self, openings: list[RefundOpening]) -> Sequence[RefundResult | Exception]:
         """Open many refunds of one merchant. The results stand in the order of the openings.
 
         Orders of users whom somebody else holds are refused as an overload, so that the others need not wait.
         """
-        return await without_the_busy(
-            self.database, openings, lambda opening: (opening.order.merchant_id, opening.user_id), self._open
+        return await self._busy.without(
+            openings, lambda opening: (opening.order.merchant_id, opening.user_id), self._open
         )
 
     async def _open(self, openings: list[RefundOpening]) -> Sequence[RefundResult | Exception]:

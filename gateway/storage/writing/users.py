@@ -3,7 +3,8 @@
 Every flush takes this lock first, in the same order, so flushes of any kind wait for each other and never deadlock.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -17,6 +18,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUSY_RETRY_AFTER_S = 1
+LEFT_OUT_S = 1.0
+"""How long a user who was found busy is left out without being looked at again."""
+MOST_REMEMBERED = 1000
+"""Users who never come again need not be remembered."""
 
 # WHERE false: the rows that are there already are locked and not written again.
 LOCK_USERS = """
@@ -51,24 +56,65 @@ async def lock_users(connection: Connection, merchant_id: UUID, user_ids: Iterab
     await connection.execute(LOCK_USERS, merchant_id, sorted(set(user_ids)), now)
 
 
-async def without_the_busy(
-    database: Database,
-    items: list[T],
-    user_of: Callable[[T], tuple[UUID, str]],
-    flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
-) -> Sequence[R | Exception]:
-    """Flush the items of one merchant. If a user stays locked, flush the others and refuse that user's items.
+class BusyUsers:
+    """Users whose rows somebody holds. Whoever flushes leaves them out, so that nobody else waits for them.
 
-    Halving the batch would find the locked ones, too, but each half would wait for the lock's limit again.
+    The first flush that meets a held row waits for the lock's limit. From then on that user is refused at once for a
+    moment, and afterwards looked at, waiting for nobody, until the row is free. Without that each flush would wait
+    again, and a merchant would be as slow as its slowest row.
     """
-    try:
-        return await flush(items)
-    except LockNotAvailableError:
-        merchant_id = user_of(items[0])[0]
-        busy = await busy_users(database, merchant_id, (user_of(item)[1] for item in items))
-        free = [item for item in items if user_of(item)[1] not in busy]
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._looked_at: dict[tuple[UUID, str], float] = {}
+        """When each was last seen to be busy."""
+
+    async def without(
+        self,
+        items: list[T],
+        user_of: Callable[[T], tuple[UUID, str]],
+        flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
+    ) -> Sequence[R | Exception]:
+        """Flush the items of one merchant but those of users that are busy: they are refused as an overload."""
+        busy = await self._still_busy({user_of(item) for item in items}) if self._looked_at else frozenset()
+        free = [item for item in items if user_of(item) not in busy] if busy else items
+        try:
+            done = await flush(free) if free else ()
+        except LockNotAvailableError:
+            # Halving the batch would find the locked ones, too, but each half would wait for the lock's limit again.
+            found = await self._look({user_of(item) for item in free})
+            if not found:
+                raise
+            busy |= found
+            free = [item for item in free if user_of(item) not in found]
+            done = await flush(free) if free else ()
         if not busy:
-            raise
-        done = iter(await flush(free)) if free else iter(())
-        refused = OverloadedError(BUSY_RETRY_AFTER_S)
-        return [refused if user_of(item)[1] in busy else next(done) for item in items]
+            return done
+        results, refused = iter(done), OverloadedError(BUSY_RETRY_AFTER_S)
+        return [refused if user_of(item) in busy else next(results) for item in items]
+
+    async def _still_busy(self, users: set[tuple[UUID, str]]) -> frozenset[tuple[UUID, str]]:
+        """Which of them were busy a moment ago, or were before and are found to be so now."""
+        known = {user: seen for user in users if (seen := self._looked_at.get(user)) is not None}
+        if not known:
+            return frozenset()
+        now = self._clock()
+        fresh = {user for user, seen in known.items() if now - seen < LEFT_OUT_S}
+        return frozenset(fresh) | await self._look(known.keys() - fresh)
+
+    async def _look(self, users: Set[tuple[UUID, str]]) -> frozenset[tuple[UUID, str]]:
+        """Which of these somebody holds just now; remembered, and the others forgotten."""
+        if not users:
+            return frozenset()
+        (merchant_id,) = {merchant for merchant, _ in users}
+        held = await busy_users(self._database, merchant_id, (user for _, user in users))
+        now = self._clock()
+        if len(self._looked_at) > MOST_REMEMBERED:
+            self._looked_at = {user: seen for user, seen in self._looked_at.items() if now - seen < LEFT_OUT_S}
+        for user in users:
+            if user[1] in held:
+                self._looked_at[user] = now
+            else:
+                self._looked_at.pop(user, None)
+        return frozenset((merchant_id, user) for user in held)
