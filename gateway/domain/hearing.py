@@ -92,7 +92,7 @@ LOOK_AT: Final = time(8)
 """The last look, in the business zone, on the next business day."""
 _FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
 
-_UNSENT_LOOKS_WAIT: Final = timedelta(days=2)
+_UNSENT_LOOKS_WAIT: Final = timedelta(days=30)
 """A look that cannot be sent is put off, by as much as the first one waits; after so long it counts as one."""
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
@@ -179,10 +179,15 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
         return replace(_wait(replace(intent, acknowledged=True), source, terms, now), anomaly=anomaly)
     if intent.state in {IntentState.DONE, IntentState.RETURNED}:
         return Heard(intent, anomaly=_second_transaction(intent, outcome))
+    known = outcome.channel_transaction_no or intent.channel_transaction_no
+    if intent.late_success:
+        return Heard(intent, anomaly=_second_transaction(intent, outcome))
     if not intent.is_open:
         anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"done at the channel, {intent.state} here")
-        return Heard(replace(intent, late_success=True), moves_due=True, anomaly=anomaly)
-    known = outcome.channel_transaction_no or intent.channel_transaction_no
+        late = replace(
+            intent, late_success=True, channel_transaction_no=known, channel_finished_at=outcome.channel_finished_at
+        )
+        return Heard(late, moves_due=True, anomaly=anomaly)
     done = replace(
         intent,
         state=IntentState.DONE,
@@ -199,8 +204,9 @@ def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
         return replace(_end(intent, IntentState.RETURNED, now), returned=outcome.reason)
     if intent.state is IntentState.RETURNED:
         return Heard(intent)
+    # It failed here, was done there, and came back: nothing of it is out any more.
     anomaly = Anomaly(AnomalyKind.LATE_SUCCESS, f"returned by the channel, {intent.state} here")
-    return Heard(intent, moves_due=True, anomaly=anomaly)
+    return Heard(replace(intent, late_success=False), moves_due=True, anomaly=anomaly)
 
 
 def _after_the_end(

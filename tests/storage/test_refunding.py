@@ -294,7 +294,8 @@ async def test_a_late_success_is_an_anomaly_once_and_changes_no_state(process: P
     failed = await hears(process, refund, DECLINED)
     for source in (Source.CALLBACK, Source.POLL, Source.CALLBACK):
         late = await hears(process, refund, Succeeded(1000, "theirs-2"), source, later(days=1))
-    assert late == replace(failed, sequence=2, intent=replace(failed.intent, late_success=True))
+    kept = replace(failed.intent, late_success=True, channel_transaction_no="theirs-2")
+    assert late == replace(failed, sequence=2, intent=kept)
     assert await read(process, late) == late
     assert await refund_events(process) == [("refund.failed", 1), ("refund.anomaly", 2)]
     assert await process.rows("SELECT object, object_id, kind FROM anomalies") == [
@@ -456,6 +457,23 @@ async def test_what_was_done_after_all_when_another_took_its_place_is_counted_be
     assert (await process.read(paid)).refunded == 1700
     await hears(process, second, DECLINED)
     assert await process.one("SELECT refunded, excess FROM outflows") == (1000, 0)
+
+
+async def test_what_failed_was_done_after_all_and_came_back_is_free_again(process: Process, paid: Payment) -> None:
+    refund = await opens(process, paid)
+    await hears(process, refund, DECLINED)
+    await hears(process, refund, Succeeded(1000, "theirs-1"), at=later(hours=1))
+    await hears(process, refund, BACK, Source.OPERATOR, at=later(hours=2))
+    assert await outflow(process) == (1000, 0, 0)
+
+
+async def test_what_was_done_twice_after_it_failed_shows(process: Process, paid: Payment) -> None:
+    refund = await opens(process, paid)
+    await hears(process, refund, DECLINED)
+    for number in ("theirs-1", "theirs-2"):
+        await hears(process, refund, Succeeded(1000, number), at=later(hours=1))
+    kinds = await process.rows("SELECT kind FROM anomalies ORDER BY kind")
+    assert kinds == [("late_success",), ("transaction_mismatch",)]
 
 
 async def test_a_refused_number_is_not_burnt(process: Process, paid: Payment) -> None:

@@ -524,7 +524,7 @@ async def test_who_goes_on_after_its_agreement_was_renewed_names_the_new_one(
     assert (recorded.submit, recorded.agreement_no) == (True, "token-2")
 
 
-async def test_a_word_of_a_payment_that_waits_moves_nothing_and_holds_nothing_up(
+async def test_a_word_of_a_payment_that_waits_moves_nothing_until_it_is_asked_about(
     process: Process, starter: Payment, waiters: list[Payment]
 ) -> None:
     waiter = waiters[0]
@@ -534,7 +534,8 @@ async def test_a_word_of_a_payment_that_waits_moves_nothing_and_holds_nothing_up
     assert payment_in(told) == replace(waiter, sequence=1)
     assert await process.one("SELECT object_id, kind FROM anomalies") == (waiter.payment_id, "unexpected_success")
     await process.heard_of_card(starter, BOUND)
-    assert (await process.goes_on(waiter)).submit
+    # Its PSP says that it is paid: that is asked about, and nothing is sent.
+    assert not (await process.goes_on(waiter)).submit
 
 
 async def test_another_merchants_payment_does_not_go_on(process: Process, starter: Payment) -> None:
@@ -542,3 +543,32 @@ async def test_another_merchants_payment_does_not_go_on(process: Process, starte
     with pytest.raises(Exception, match=f"pay {starter.payment_id}"):
         await process.goes_on(replace(starter, merchant_id=UUID(int=0xB)))
     assert len(await intents(process)) == 1
+
+
+# --- its PSP calls it paid before it is sent ---
+
+
+async def test_what_is_called_paid_before_it_is_sent_is_nobodys_to_send_and_is_asked_about(
+    process: Process, starter: Payment
+) -> None:
+    await process.heard(starter, Succeeded(1000, "theirs-1"), Source.CALLBACK)
+    bound = await process.heard_of_card(starter, Authenticated("token-1"), at=later(seconds=1))
+    assert not bound.submit
+    waiting = await process.read(starter)
+    assert waiting.attempt is not None
+    assert waiting.due_at == later(seconds=1)
+    paid = await process.heard(starter, Succeeded(1000, "theirs-1"), at=later(seconds=2))
+    assert isinstance(paid.object, Payment)
+    assert (paid.object.status, paid.object.sequence) == (Status.SUCCEEDED, 2)
+    assert await process.usage() == (0, 1000, 0)
+
+
+async def test_what_begins_and_ends_in_one_flush_is_not_sent(process: Process, starter: Payment) -> None:
+    words = [
+        card_observation(starter, Authenticated("token-1")),
+        observation(starter, Succeeded(1000, "theirs-1"), Source.CALLBACK),
+    ]
+    results = [cast("Recorded", each) for each in await process.recording.flush(list(words))]
+    assert [each.submit for each in results] == [False, False]
+    assert (await process.read(starter)).status is Status.SUCCEEDED
+    assert await process.one("SELECT channel_transaction_no FROM intents WHERE verb = 'pay'") == "theirs-1"

@@ -90,8 +90,12 @@ def _row(intent: Intent) -> Row:
         "questions": intent.questions,
         "acknowledged": intent.acknowledged,
         "not_found": intent.not_found,
+        "not_found_since": intent.not_found_since,
+        "channel_transaction_no": intent.channel_transaction_no,
+        "channel_finished_at": intent.channel_finished_at,
         "late_success": intent.late_success,
         "looks": intent.looks,
+        "ended_at": intent.ended_at,
     }
 
 

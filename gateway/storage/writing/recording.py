@@ -24,11 +24,11 @@ from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, begun
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
-from gateway.domain.terms import Product
+from gateway.domain.terms import Product, Terms
 from gateway.flows.opening import intent_to_pay
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
-from gateway.ports import GoOn, Observation, Recorded, TermsOf
+from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.observations import anomaly_row, read_known_observations
@@ -91,6 +91,7 @@ class RecordingStore:
                 ids = [item.observation_id for item in items if isinstance(item, Observation)]
                 page.recorded = await read_known_observations(connection, merchant_id, ids)
             results = [self._apply(page, item) for item in items]
+            results = [_still_to_send(page, result) for result in results]
             due = deliveries_of(page.events, catalogue, now)
             write = page.write(merchant_id)
             write_events(write, page.events, due, leased=self._hand_over is not None)
@@ -120,14 +121,15 @@ class RecordingStore:
     def _hear_payment(self, page: Page, heard: Observation, payment: Payment) -> Recorded:
         if heard.observation_id in page.recorded:
             return Recorded(payment, payment)
-        page.observations.append(heard)
         if payment.attempt is None:
+            page.observations.append(heard)
             if isinstance(heard.outcome, Succeeded):
                 anomaly = Anomaly(AnomalyKind.UNEXPECTED_SUCCESS, "paid before it was sent")
                 payment = self._tell_payment(page, heard, payment, anomaly)
                 page.put_payment(payment)
             return Recorded(payment, payment)
         did = self._hear(heard, payment.attempt)
+        page.observations.append(heard)
         after = payments.after_hearing(payment, did, heard.at)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
@@ -149,8 +151,8 @@ class RecordingStore:
     def _hear_refund(self, page: Page, heard: Observation, refund: Refund) -> Recorded:
         if heard.observation_id in page.recorded:
             return Recorded(refund)
-        page.observations.append(heard)
         did = self._hear(heard, refund.intent)
+        page.observations.append(heard)
         status, after = refund.status, refund
         for after in refunds.after_hearing(refund, did, heard.at):
             if after.status is not status:
@@ -175,8 +177,8 @@ class RecordingStore:
             box = self._box(page, heard, before)
         except DecryptionError as error:
             return stand_back(error)
-        page.observations.append(heard)
         did = self._hear(heard, before.intent)
+        page.observations.append(heard)
         elsewhere = (before.card_id, before.account) in page.verified_elsewhere
         after = authentications.after_hearing(before, did, elsewhere, heard.at)
         if did.agreement_no is not None and box is not None:
@@ -199,9 +201,16 @@ class RecordingStore:
             page.put_payment(after)
 
     def _begin(self, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
-        """Record the intent to pay of a payment whose card is bound."""
+        """Record the intent to pay of a payment whose card is bound.
+
+        Its PSP may have called it paid already (that was told: it has had an event). Then it is nobody's to send: the
+        intent has an id that nobody drew, and the PSP is asked.
+        """
         if not payment.waits_for_authentication:
             return payment
+        if payment.sequence > 0:
+            nobodys = caused_id(intent_id, payment.payment_id, "asked about")
+            return begun(payment, intent_to_pay(payment, nobodys, at), at)
         assert payment.account is not None
         terms = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT)
         return begun(payment, intent_to_pay(payment, intent_id, at), terms.unanswered(at))
@@ -252,7 +261,12 @@ class RecordingStore:
         )
 
     def _hear(self, heard: Observation, intent: Intent) -> Heard:
-        terms = self._terms_of(heard.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
+        try:
+            terms = self._terms_of(heard.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
+        except UnusableAccountError:
+            if heard.source is not Source.OPERATOR:
+                raise
+            terms = _WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
         return hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
 
     def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:
@@ -261,6 +275,19 @@ class RecordingStore:
             return None
         keeper = page.keepers[authentication.card_id]
         return None if keeper.erased else self._keys.box(authentication.merchant_id, keeper.card_id, keeper.data_key)
+
+
+_WHEN_UNUSABLE = Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0)
+
+
+def _still_to_send(page: Page, result: Recorded | Exception) -> Recorded | Exception:
+    """The same flush may bring the end of what it begins: then it is not to be sent any more."""
+    if not isinstance(result, Recorded) or not result.submit or result.payment is None:
+        return result
+    now = page.payments[result.payment.payment_id]
+    if now.attempt is not None and now.attempt.is_untouched:
+        return result
+    return replace(result, payment=now, submit=False)
 
 
 def _user_of(item: Item) -> tuple[UUID, str]:
@@ -304,6 +331,7 @@ def _keep_anomaly(page: Page, heard: Observation, after: Payment | Refund, anoma
 
 def _keep_agreement(page: Page, authentication: Authentication, agreement_no: str, box: CardBox, at: datetime) -> None:
     card_id, account = key = (page.keepers[authentication.card_id].card_id, authentication.account)
+    page.void.pop(key, None)  # that was of the one before
     page.agreements[key] = {
         "card_id": card_id,
         "account": account,
@@ -317,6 +345,8 @@ def _keep_agreement(page: Page, authentication: Authentication, agreement_no: st
 
 def _void_agreement(page: Page, card_id: UUID, attempt: Intent, at: datetime) -> None:
     keeper_id, account = key = (page.keepers[card_id].card_id, attempt.account)
+    if key in page.agreements:
+        return  # bound anew in this very flush: another one was used
     row: Row = {"card_id": keeper_id, "account": account, "voided_at": at, "verified_at": attempt.recorded_at}
     page.void[key] = row
 
