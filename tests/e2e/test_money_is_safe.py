@@ -254,7 +254,10 @@ async def test_a_success_after_the_proof_of_failure_is_an_anomaly_and_changes_no
     assert (failure["type"], failure["sequence"]) == ("payment.failed", 1)
     assert (anomaly["type"], anomaly["sequence"]) == ("payment.anomaly", 2)
     assert anomaly["body"]["anomaly"]["kind"] == "late_success"
-    assert await world.app.payment(failed["id"]) == failed | {"fee": failed["expected_fee"]}  # the money moved
+    now = await world.app.payment(failed["id"])
+    number = now["channel_transaction_no"]
+    assert number
+    assert now == failed | {"fee": failed["expected_fee"], "channel_transaction_no": number}  # the money moved
     assert [entry["kind"] for entry in await world.app.said(failed["id"], "anomaly_found")] == ["late_success"]
     # The money has moved, so the user's day counts it.
     [usage] = await world.sql("SELECT reserved, succeeded FROM channel_usage WHERE user_id = $1", failed["user_id"])

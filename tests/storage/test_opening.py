@@ -5,6 +5,7 @@ opening (test_recording).
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -589,7 +590,9 @@ async def test_what_is_being_recorded_is_skipped_and_not_waited_for(
     assert await other.due.claim(MERCHANT_ID, later(hours=1), 10, later(hours=2)) != []
 
 
-async def test_a_user_whom_somebody_holds_does_not_hold_up_the_others(process: Process) -> None:
+async def test_a_user_whom_somebody_holds_does_not_hold_up_the_others(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await process.opened(order("first", user_id="held"), order("second", user_id="free"))
     async with process.database.transaction() as other:
         await other.execute("SELECT 1 FROM users WHERE user_id = 'held' FOR UPDATE")
@@ -597,6 +600,7 @@ async def test_a_user_whom_somebody_holds_does_not_hold_up_the_others(process: P
         results = await asyncio.gather(*(process.books.open(opening(o)) for o in asked), return_exceptions=True)
     assert [isinstance(result, OverloadedError) for result in results] == [bool(n % 2) for n in range(40)]
     assert await process.count("payments") == 2 + 20
-    # Sent again, as a 503 says, they are taken.
+    # Sent again a second later, as a 503 says, they are taken.
+    monkeypatch.setattr(process.opening._busy, "_clock", lambda: time.monotonic() + 1.5)
     again = await process.books.open(opening(asked[1]))
     assert not again.replayed

@@ -326,7 +326,7 @@ async def test_a_card_that_turns_out_to_be_bound_after_the_payment_was_given_up_
     assert (await town.books()).to_pay == 0
 
 
-async def test_a_callback_about_a_payment_that_is_not_sent_yet_sends_nothing_and_holds_nothing_up(
+async def test_a_payment_that_a_callback_calls_paid_before_it_was_sent_is_never_sent(
     town: Town, gateway: Gateway, worker: Gateway, psp: Psp
 ) -> None:
     hold = psp.holds(BIND)
@@ -336,8 +336,8 @@ async def test_a_callback_about_a_payment_that_is_not_sent_yet_sends_nothing_and
         assert not await worker.records(await worker.hears_of_payment(said, called_back=True))
     assert psp.heard == [BIND]
     hold.release()
-    assert await taken == new("succeeded")
-    assert psp.heard == [BIND, PAY]
+    assert await taken == new("processing")
+    assert psp.heard == [BIND]
 
 
 async def _nothing_is_left_to_do(town: Town, worker: Gateway) -> None:
