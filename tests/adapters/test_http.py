@@ -4,6 +4,7 @@ Not tested here: proxies, HTTP/2 (not spoken), and the speed of the transport.
 """
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import ssl
@@ -17,6 +18,8 @@ import httpx
 import pytest
 
 from adapters.http import MAX_BODY_BYTES, TRIES, AiohttpTransport, retry_not_sent
+from gateway import connector
+from gateway.connector import HEADS_MAX_BYTES
 from gateway.ports import AnswerLostError, NotSentError
 from tests.adapters.certificates import identity
 
@@ -313,6 +316,39 @@ async def test_interim_answers_without_end_are_lost_at_once(transport: AiohttpTr
         with pytest.raises(AnswerLostError):
             await asyncio.wait_for(_call(transport, a_request(psp.url)), AMPLE_S)
         await asyncio.wait_for(psp.hung_up.wait(), AMPLE_S)
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+async def test_of_answers_without_end_only_the_first_are_parsed(
+    transport: AiohttpTransport, piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = 0
+    real = connector._Protocol.feed_data
+
+    def counted(self: connector._Protocol, *message: Any) -> None:
+        nonlocal parsed
+        parsed += 1
+        real(self, *message)
+
+    async def script(psp: Psp, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(piece * 10_000)
+            await writer.drain()
+
+    monkeypatch.setattr(connector._Protocol, "feed_data", counted)
+    async with a_psp(script) as psp:
+        with contextlib.suppress(AnswerLostError):
+            await asyncio.wait_for(_call(transport, a_request(psp.url)), AMPLE_S)
+        await asyncio.wait_for(psp.hung_up.wait(), AMPLE_S)
+    assert parsed < 200
+
+
+async def test_heads_of_many_bytes_are_lost(transport: AiohttpTransport) -> None:
+    field = b"X-Long: " + b"x" * 8000 + b"\r\n"
+    script = answering(b"ok", *([field.decode().strip()] * (HEADS_MAX_BYTES // len(field) + 1)))
+    async with a_psp(script) as psp:
+        with pytest.raises(AnswerLostError):
+            await transport(a_request(psp.url))
 
 
 @pytest.mark.parametrize("garbage", [b"\x00\x01\x02\r\n\r\n", b"HTTP/9.9 abc\r\n\r\n", b"220 smtp ready\r\n"])
