@@ -51,6 +51,7 @@ from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
@@ -162,10 +163,11 @@ async def system(
         deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
+        busy = BusyUsers(database)
         books = Books(
-            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now),
-            RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over),
-            RefundingStore(database, keys, providers.terms, timezone, utc_now),
+            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now, busy),
+            RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, busy),
+            RefundingStore(database, keys, providers.terms, timezone, utc_now, busy),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)

@@ -32,6 +32,7 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from tests.databases import database_on
 from tests.unit.domain.samples import NOW, opening, order, refund_order, terms_of
 
@@ -67,11 +68,14 @@ class Process:
     def _speak_to(self, database: Database) -> None:
         hand_over = self.handed_over.extend if self.delivers else None
         self.database = database
+        busy = BusyUsers(self.database)
         self.opening = OpeningStore(
-            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now
+            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now, busy
         )
-        self.recording = RecordingStore(self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over)
-        self.refunding = RefundingStore(self.database, self.keys, terms_of, TIMEZONE, lambda: self.now)
+        self.recording = RecordingStore(
+            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, busy
+        )
+        self.refunding = RefundingStore(self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, busy)
         self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting)
         self.due = DueStore(self.database, self.keys)
 

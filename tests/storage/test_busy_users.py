@@ -70,3 +70,16 @@ async def test_what_psps_say_of_others_is_recorded_beside_a_user_who_is_held(pro
             assert isinstance(getattr(results[1], "object", None), Payment)
     assert (await process.read(free)).is_final
     assert not (await process.read(held)).is_final
+
+
+async def test_whom_the_orders_met_the_words_of_psps_do_not_wait_for(process: Process) -> None:
+    held, free = await process.opened(order("a", user_id="held"), order("b", user_id="free"))
+    async with process.database.transaction() as connection:
+        await connection.execute(HOLD)
+        began = time.perf_counter()
+        await opens(process, 0)
+        orders_s = time.perf_counter() - began
+        results = await process.recording.flush([observation(each, Succeeded(1000)) for each in (held, free)])
+        words_s = time.perf_counter() - began - orders_s
+    assert isinstance(results[0], OverloadedError)
+    assert words_s < orders_s / 2

@@ -56,9 +56,10 @@ class RecordingStore:
         terms_of: TermsOf,
         timezone: ZoneInfo,
         hand_over: HandOver | None,
+        busy: BusyUsers | None = None,
     ) -> None:
         self._database = database
-        self._busy = BusyUsers(database)
+        self._busy = busy or BusyUsers(database)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of

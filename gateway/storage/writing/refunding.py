@@ -73,9 +73,17 @@ class _Flush:
 class RefundingStore:
     """Records orders as refunds; `flush` is what a Batcher calls."""
 
-    def __init__(self, database: Database, keys: Keys, terms_of: TermsOf, timezone: ZoneInfo, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        terms_of: TermsOf,
+        timezone: ZoneInfo,
+        clock: Clock,
+        busy: BusyUsers | None = None,
+    ) -> None:
         self.database, self.keys, self.terms_of, self.timezone, self.clock = database, keys, terms_of, timezone, clock
-        self._busy = BusyUsers(database)
+        self._busy = busy or BusyUsers(database)
 
     async def flush(self, openings: list[RefundOpening]) -> Sequence[RefundResult | Exception]:
         """Open many refunds of one merchant. The results stand in the order of the openings.

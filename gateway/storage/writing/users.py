@@ -61,7 +61,8 @@ class BusyUsers:
 
     The first flush that meets a held row waits for the lock's limit. From then on that user is refused at once for a
     moment, and afterwards looked at, waiting for nobody, until the row is free. Without that each flush would wait
-    again, and a merchant would be as slow as its slowest row.
+    again, and a merchant would be as slow as its slowest row. A process has one of these for all its flushes: what one
+    kind has met the others leave out.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
