@@ -28,8 +28,8 @@ demo: $(STAMP) ## drive 300 payments through it all and compare the books
 test: $(STAMP) ## run every test, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-hunt: $(STAMP) ## kill gateways under load, 25 times (some minutes)
-	SLUICE_HUNT_KILLS=25 $(BIN)/python -m pytest tests/e2e/test_crash.py
+hunt: $(STAMP) ## kill gateways under load, 25 times, and freeze them 10 times (some minutes)
+	SLUICE_HUNT_KILLS=25 SLUICE_HUNT_FREEZES=10 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_frozen.py
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -63,6 +64,16 @@ class GatewayProcess:
         assert self._child is not None
         self._child.process.kill()
         self._child.end(PATIENCE_S)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still, and does not know it."""
+        assert self._child is not None
+        self._child.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._child is not None
+        self._child.process.send_signal(signal.SIGCONT)
 
     def told_no_card(self) -> None:
         """Fails when a card number of the tests or its holder stands in what the process printed."""
