@@ -39,7 +39,8 @@ class LastAttempt:
 class ChannelFacts:
     """What one user did on one channel, over all scenes, banks and cards.
 
-    `channel_used_today` (all users) and `card_used_today` (this card) are needed only where the optional totals are on.
+    `channel_used_today` (all users) and `card_used_today` (this card number, whoever used it) are needed only where the
+    optional totals are on.
     """
 
     used_today: int = 0

@@ -81,7 +81,8 @@ class RuleLimits(Limits):
     single_limit: int | None = _limit("fen", "the most of one payment")
     daily_limit: int | None = _limit("fen", "the most of one user on the channel in one business day")
     daily_insufficient_limit: int | None = _limit("times", "failures for want of balance of one user in one day")
-    card_daily_limit: int | None = _limit("fen", "the most of one card in one day, whoever uses it", shared=True)
+    card_single_limit: int | None = _limit("fen", "the most of one payment of one card number, whoever uses it")
+    card_daily_limit: int | None = _limit("fen", "the most of one card number in one day, whoever uses it", shared=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
+from router.limits import RuleLimits
 from router.reasons import Hidden, Refusal, yuan
 
 
@@ -68,7 +69,7 @@ def step_4_refuses_channel_total(available: Sequence[Offer], amount: int) -> Ref
 
 
 def step_4_refuses_card(available: Sequence[Offer], amount: int) -> Refusal | None:
-    """Optional, after step 4: the amount fits what is left today of this card on none of the available channels."""
+    """Optional, after step 4: none of the available channels takes the amount from this card number (now, or today)."""
     return None if any(within_card_limit(o, amount) for o in available) else Refusal.CARD_LIMIT_EXCEEDED
 
 
@@ -147,8 +148,18 @@ def within_channel_total(offer: Offer, amount: int) -> bool:
 
 
 def within_card_limit(offer: Offer, amount: int) -> bool:
-    limit = offer.candidate.limits.card_daily_limit
-    return limit is None or offer.facts.card_used_today + amount <= limit
+    single, daily = offer.candidate.limits.card_single_limit, offer.candidate.limits.card_daily_limit
+    return (single is None or amount <= single) and (daily is None or offer.facts.card_used_today + amount <= daily)
+
+
+def _card_takes(limits: RuleLimits, facts: ChannelFacts) -> str:
+    takes = []
+    if limits.card_single_limit is not None:
+        takes.append(f"takes at most {yuan(limits.card_single_limit)} at once from a card")
+    if limits.card_daily_limit is not None:
+        used = f"of which {yuan(facts.card_used_today)} are used"
+        takes.append(f"takes at most {yuan(limits.card_daily_limit)} a day from this card, {used}")
+    return " and ".join(takes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +203,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit(
         Refusal.CARD_LIMIT_EXCEEDED,
         within_card_limit,
-        lambda rule, facts: (
-            f"takes at most {yuan(rule.limits.card_daily_limit)} a day from this card, "
-            f"of which {yuan(facts.card_used_today)} are used"
-        ),
+        lambda rule, facts: _card_takes(rule.limits, facts),
     ),
 )
 """In the order in which a channel that exceeds several tells them."""

@@ -138,6 +138,26 @@ class RouteRule:
     limits: RuleLimits = NO_RULE_LIMITS
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Channels with a limit that counts what others did too: all users together, or all who use a card number."""
+
+    channels: frozenset[str] = frozenset()
+    cards: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.channels or self.cards)
+
+    def __or__(self, other: "Counted") -> "Counted":
+        return Counted(self.channels | other.channels, self.cards | other.cards)
+
+    def __sub__(self, other: "Counted") -> "Counted":
+        return Counted(self.channels - other.channels, self.cards - other.cards)
+
+
+NOTHING_COUNTED = Counted()
+
+
 class Catalogue:
     """A snapshot of everything configured, with the lookups that the hot path needs."""
 
@@ -168,8 +188,17 @@ class Catalogue:
         for rule in rules:
             self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
 
-        self._with_totals = {c.merchant_id for c in channels if c.limits.any_shared}
-        self._with_totals |= {r.merchant_id for r in rules if r.limits.any_shared}
+        of_channels, of_cards = defaultdict(set), defaultdict(set)
+        for channel in channels:
+            if channel.limits.any_shared:
+                of_channels[channel.merchant_id].add(channel.code)
+        for rule in rules:
+            if rule.limits.any_shared:
+                of_cards[rule.merchant_id].add(rule.channel)
+        self._counted = {
+            merchant_id: Counted(frozenset(of_channels[merchant_id]), frozenset(of_cards[merchant_id]))
+            for merchant_id in of_channels.keys() | of_cards.keys()
+        }
 
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
@@ -182,7 +211,11 @@ class Catalogue:
 
     def has_totals(self, merchant_id: UUID) -> bool:
         """Whether a limit is configured that counts what others did too (per channel over all users, per card)."""
-        return merchant_id in self._with_totals
+        return merchant_id in self._counted
+
+    def counted(self, merchant_id: UUID) -> "Counted":
+        """Of which channels that is counted; of most merchants, of none."""
+        return self._counted.get(merchant_id, NOTHING_COUNTED)
 
     def calls_at_once(self, merchant_id: UUID, channel: str) -> int | None:
         """How many calls a channel carries at once; None: no limit, also for a channel that is not there."""

@@ -180,6 +180,8 @@ WORLD: dict[str, Row] = {
         "succeeded": 0,
         "insufficient": 0,
     },
+    "channel_totals": {"business_day": DAY, "part": PAYMENT, "channel": "up", "used": 0},
+    "card_totals": {"business_day": DAY, "number_print": b"n", "channel": "up", "used": 0},
     "last_attempts": {
         "user_id": "u1",
         "channel": "up",

@@ -18,7 +18,17 @@ from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading.reader import _search
 from gateway.storage.server.embedded import EmbeddedPostgres
-from gateway.storage.writing import authentications, due, facts, orders, payments, reading_pages, refunding, refunds
+from gateway.storage.writing import (
+    authentications,
+    due,
+    facts,
+    orders,
+    payments,
+    reading_pages,
+    refunding,
+    refunds,
+    totals,
+)
 from gateway.storage.writing.observations import READ_ANOMALIES
 
 MERCHANT = UUID(int=0xA)
@@ -61,10 +71,16 @@ FROM (SELECT payment_id AS object_id, 'pay' AS verb, merchant_order_no, status, 
     """
 INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
+    f"""
+INSERT INTO channel_totals SELECT $1, current_date, gen_random_uuid(), 'up', n FROM generate_series(1, {MANY}) n""",
+    f"""
+INSERT INTO card_totals SELECT $1, current_date, convert_to('n' || n, 'UTF8'), 'up', n
+FROM generate_series(1, {MANY}) n""",
 )
 
 M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
 IDS = f"ARRAY[{ID}, {ID}]"
+LATE = f"'{UUID(int=0xFFFF << 112)}'"
 TO_CLAIM = (M, AT, "64", AT, NONE)
 BY_ORDER = _search(MERCHANT, "shop", PaymentFilter(merchant_order_no="o-77")).compile(
     dialect=asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
@@ -107,6 +123,11 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         facts.READ_FACTS,
         (M, "ARRAY['u1']", "current_date", "ARRAY['u1'::bytea]", IDS, "ARRAY['shop']", "ARRAY['o-1']", "ARRAY['6']"),
         {"orders_pkey", "cards_print_key", "authentications_open_key"},
+    ),
+    "READ_TOTALS": (
+        totals.READ_TOTALS,
+        (M, "current_date", LATE, LATE, "ARRAY['n1', 'n2']::bytea[]"),
+        {"channel_totals_pkey", "card_totals_pkey"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),

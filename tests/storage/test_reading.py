@@ -463,10 +463,11 @@ async def test_facts_are_those_of_the_business_day_and_of_the_card(
                          "fee": 100, "contradicts": False, "due_at": at(60), "created_at": NOW},
         channel_usage={"user_id": "u1", "channel": "tlt", "business_day": DAY, "reserved": 100, "succeeded": 20,
                        "insufficient": 3},
+        channel_totals={"channel": "tlt", "business_day": DAY, "part": UUID(int=7), "used": 500},
         last_attempts={"user_id": "u1", "channel": "tlt", "payment_id": uuid7(), "status": "failed", "blame": "payer",
                        "finished_at": NOW},
     )  # fmt: skip
-    expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=120)
+    expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=500)
     for typed, named in ((ELEMENTS, None), (ELEMENTS, card_id)):
         facts = await reader.facts(MERCHANT, "u1", typed, named, NOW)
         assert facts.channels == {"tlt": expected}

@@ -56,11 +56,15 @@ class OrderKey:
         text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone))
         return self._print(b"card", merchant_id, text)
 
+    def print_of_number(self, merchant_id: UUID, card_no: str) -> bytes:
+        """The print of a card number alone, in one form: the same for whoever uses it and with whatever phone."""
+        return self._print(b"number", merchant_id, card_no)
+
     def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
         """All prints of a card whose elements are in one form."""
         return Prints(
             self.print_of_card(merchant_id, card),
-            self._print(b"number", merchant_id, card.card_no),
+            self.print_of_number(merchant_id, card.card_no),
             self._print(b"phone", merchant_id, card.phone),
             self._print(b"id_no", merchant_id, card.id_no),
         )

@@ -26,15 +26,17 @@ from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
 from gateway.storage.tables import decisions, deliveries, events, orders, payments, refunds
 from gateway.storage.writing.deliveries import REDELIVER, recorded_delivery
-from gateway.storage.writing.facts import add_totals, read_facts
+from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.payments import payment_of, payment_select
 from gateway.storage.writing.refunds import refund_of, refund_select
+from gateway.storage.writing.totals import Totals
 
 __all__ = ["Reader", "decision_of"]
 
 ID_CLOCK_MARGIN = timedelta(hours=1)
 """How far an id's time and `created_at` may be apart: ids are made before an order waits its turn."""
 _UUID_BELOW_TIME_BITS = 80
+NUMBER_PRINT = "SELECT number_print FROM cards WHERE merchant_id = $1 AND card_id = $2"
 
 _p, _e, _d, _r, _o = payments.c, events.c, decisions, refunds.c, orders.c
 
@@ -151,12 +153,17 @@ class Reader:
                     card_id = facts.cards.find(merchant_id, user_id, print_of_card, card, self.keys)
             except DecryptionError as error:
                 raise stand_back(error) from None
+            number_print = None
             if self.has_totals(merchant_id):
-                await add_totals(
-                    connection, facts, merchant_id, [user_id], day, [card_id] if card_id is not None else []
+                if card is not None:
+                    number_print = self.keys.order.print_of_number(merchant_id, card.card_no)
+                elif card_id is not None:
+                    number_print = await connection.fetchval(NUMBER_PRINT, merchant_id, card_id)
+                facts.channel_totals, facts.card_totals = await Totals(self.database).read(
+                    connection, merchant_id, day, [number_print] if number_print is not None else [], now
                 )
         try:
-            return facts.of(merchant_id, user_id, card_id, self.keys)
+            return facts.of(merchant_id, user_id, card_id, self.keys, number_print)
         except DecryptionError as error:
             raise stand_back(error) from None
 

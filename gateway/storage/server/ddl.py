@@ -1,7 +1,7 @@
 """Changing tables that are in use: what a migration calls instead of Alembic's own where that would hold others up."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,14 @@ WHERE c.relname = :name AND c.relnamespace = current_schema()::regnamespace
 
 
 def create_index(
-    name: str, table: str, columns: Sequence[str], *, unique: bool = False, where: str | None = None
+    name: str,
+    table: str,
+    columns: Sequence[str],
+    *,
+    unique: bool = False,
+    where: str | None = None,
+    using: str = "btree",
+    storage: Mapping[str, Any] | None = None,
 ) -> None:
     """Build an index while the table is written; it waits for transactions that are older, and nobody waits for it.
 
@@ -35,6 +42,8 @@ def create_index(
             list(columns),
             unique=unique,
             postgresql_where=None if where is None else sa.text(where),
+            postgresql_using=using,
+            postgresql_with=storage or {},
             postgresql_concurrently=True,
             if_not_exists=True,
         )

@@ -54,19 +54,6 @@ FROM unnest($6::text[], $7::text[]) AS asked (app, merchant_order_no)
 JOIN orders o ON o.merchant_id = $1 AND o.app = asked.app AND o.merchant_order_no = asked.merchant_order_no
 """
 
-READ_CHANNEL_TOTALS = """
-SELECT channel, sum(reserved + succeeded)::bigint FROM channel_usage
-WHERE merchant_id = $1 AND business_day = $2 GROUP BY channel
-"""
-
-READ_CARD_TOTALS = """
-SELECT p.card_id, p.channel, sum(p.amount)::bigint FROM payments p
-LEFT JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payment_id AND i.verb = 'pay'
-WHERE p.merchant_id = $1 AND p.user_id = ANY($4::text[]) AND p.card_id = ANY($2::uuid[]) AND p.business_day = $3
-  AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success)
-GROUP BY p.card_id, p.channel
-"""
-
 
 @dataclass
 class Facts:
@@ -79,15 +66,18 @@ class Facts:
     orders: dict[OrderKey, TakenOrder] = field(default_factory=dict)
     """Which of the orders that were asked for are taken, and by what."""
     channel_totals: dict[str, int] = field(default_factory=dict)
-    card_totals: dict[UUID, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    card_totals: dict[bytes, dict[str, int]] = field(default_factory=dict)
+    """print of a card number → channel → what is used of it today, by whoever"""
 
-    def of(self, merchant_id: UUID, user_id: str, card_id: UUID | None, keys: Keys) -> UserFacts:
+    def of(
+        self, merchant_id: UUID, user_id: str, card_id: UUID | None, keys: Keys, number_print: bytes | None = None
+    ) -> UserFacts:
         """One user's facts, with the agreements of one card. Raises DecryptionError."""
         mine = self.usage.get(user_id, {}).keys() | self.last.get(user_id, {}).keys() | self.channel_totals.keys()
-        if card_id is not None:
-            mine |= self.card_totals.get(card_id, {}).keys()
+        if number_print is not None:
+            mine |= self.card_totals.get(number_print, {}).keys()
         return UserFacts(
-            channels={channel: self._of_channel(user_id, channel, card_id) for channel in mine},
+            channels={channel: self._of_channel(user_id, channel, number_print) for channel in mine},
             agreements=self._agreements(merchant_id, card_id, keys) if card_id else {},
             authentications=dict(self.cards.authenticating.get(card_id, {})) if card_id else {},
             verified_by=frozenset(self.cards.verified.get(card_id, ())) if card_id else frozenset(),
@@ -101,22 +91,23 @@ class Facts:
         sealed = self.cards.agreements.get(card_id, {})
         return {account: box.open_agreement(account, blob) for account, blob in sealed.items()}
 
-    def reserve(self, user_id: str, channel: str, card_id: UUID | None, amount: int) -> None:
+    def reserve(self, user_id: str, channel: str, amount: int, number_print: bytes | None = None) -> None:
         """Count an attempt that is about to be recorded, for those that are routed after it."""
         used, insufficient = self.usage[user_id].get(channel, (0, 0))
         self.usage[user_id][channel] = (used + amount, insufficient)
         self.channel_totals[channel] = self.channel_totals.get(channel, 0) + amount
-        if card_id is not None:
-            self.card_totals[card_id][channel] = self.card_totals[card_id].get(channel, 0) + amount
+        if number_print is not None:
+            of_card = self.card_totals.setdefault(number_print, {})
+            of_card[channel] = of_card.get(channel, 0) + amount
 
-    def _of_channel(self, user_id: str, channel: str, card_id: UUID | None) -> ChannelFacts:
+    def _of_channel(self, user_id: str, channel: str, number_print: bytes | None) -> ChannelFacts:
         used, insufficient = self.usage.get(user_id, {}).get(channel, (0, 0))
         return ChannelFacts(
             used_today=used,
             insufficient_today=insufficient,
             last_attempt=self.last.get(user_id, {}).get(channel),
             channel_used_today=self.channel_totals.get(channel, 0),
-            card_used_today=self.card_totals.get(card_id, {}).get(channel, 0) if card_id else 0,
+            card_used_today=self.card_totals.get(number_print, {}).get(channel, 0) if number_print else 0,
         )
 
 
@@ -166,20 +157,3 @@ async def read_facts(
             else:
                 cards.named[named] = row_id
     return facts
-
-
-async def add_totals(
-    connection: Connection,
-    facts: Facts,
-    merchant_id: UUID,
-    users: Iterable[str],
-    day: date,
-    card_ids: Iterable[UUID],
-) -> None:
-    """Read the optional totals: per channel over all users, and per card and channel. Only where a limit asks."""
-    for channel, total in await connection.fetch(READ_CHANNEL_TOTALS, merchant_id, day):
-        facts.channel_totals[channel] = total
-    for card_id, channel, total in await connection.fetch(
-        READ_CARD_TOTALS, merchant_id, list(card_ids), day, list(users)
-    ):
-        facts.card_totals[card_id][channel] = total

@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.cards import mask_card_no
-from gateway.domain.catalogue import Catalogue
+from gateway.domain.catalogue import Catalogue, Counted
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Payment
@@ -24,7 +24,7 @@ from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
 from gateway.storage.writing.cards import CardRow, new_card_row
-from gateway.storage.writing.facts import Facts, add_totals, read_facts
+from gateway.storage.writing.facts import Facts, read_facts
 from gateway.storage.writing.intents import insert_intents
 from gateway.storage.writing.orders import (
     NEW_ORDERS,
@@ -38,6 +38,7 @@ from gateway.storage.writing.orders import (
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import insert_decisions, insert_payments, payments_by_id
 from gateway.storage.writing.statement import Row, Write
+from gateway.storage.writing.totals import Totals, count_reservations, print_numbers
 from gateway.storage.writing.usage import reserve
 from gateway.storage.writing.users import BusyUsers, lock_users
 
@@ -58,11 +59,16 @@ class _Flush:
     facts: Facts
     prints: dict[UUID, bytes]
     """By the payment's id: that of the card that was typed."""
+    counted: Counted
+    numbers: dict[UUID, bytes]
+    """By the payment's id: the print of its card's number, where a limit counts it."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
     """Payments of an earlier try of this flush, whose COMMIT went through unheard."""
     new_cards: dict[UUID, Row] = field(default_factory=dict)
+    number_prints: dict[UUID, bytes] = field(default_factory=dict)
+    """The same by the card's id."""
     refused: dict[OrderKey, Exception] = field(default_factory=dict)
     """Orders that cannot be opened, alone among the others."""
 
@@ -83,6 +89,7 @@ class OpeningStore:
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
+        self._totals = Totals(database)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
@@ -109,6 +116,10 @@ class OpeningStore:
     async def _open(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         catalogue = self._catalogue()
         merchant_id = openings[0].order.merchant_id
+        now = self._clock()
+        await self._totals.ready(
+            merchant_id, catalogue.counted(merchant_id), now.astimezone(self._timezone).date(), now
+        )
         async with self._database.transaction() as connection:
             await lock_users(connection, merchant_id, (opening.order.user_id for opening in openings), self._clock())
             # One moment for all, after the waits: what is recorded on a business day was routed by the facts of that
@@ -164,19 +175,31 @@ class OpeningStore:
         }
         card_ids = [order.card_id for order in orders if order.card_id]
         facts = await read_facts(connection, merchant_id, users, day, masked, card_ids, _order_keys(openings))
-        if catalogue.has_totals(merchant_id):
-            await add_totals(connection, facts, merchant_id, users, day, facts.cards.rows.keys())
-        return _Flush(merchant_id, catalogue, facts, prints)
+        counted, numbers = catalogue.counted(merchant_id), {}
+        if counted.cards:
+            numbers = {
+                o.payment_id: self._keys.order.print_of_number(merchant_id, o.order.card.card_no)
+                for o in openings
+                if o.order.card
+            }
+        if counted:
+            facts.channel_totals, facts.card_totals = await self._totals.read(
+                connection, merchant_id, day, set(numbers.values()), now
+            )
+        return _Flush(merchant_id, catalogue, facts, prints, counted, numbers)
 
     def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
         card_id = self._card_id(flush, opening)
-        facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys)
+        number_print = flush.numbers.get(opening.payment_id)
+        if card_id is not None and number_print is not None:
+            flush.number_prints[card_id] = number_print
+        facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
         opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
         flush.opened.append(opened)
         payment = opened.payment
         if payment.channel is not None and payment.account is not None:
-            flush.facts.reserve(order.user_id, payment.channel, card_id, order.amount)
+            flush.facts.reserve(order.user_id, payment.channel, order.amount, number_print)
             flush.agreements[payment.payment_id] = facts.agreements.get(payment.account)
         if opened.authentication is not None:
             # Those of the same card that come after it wait for it.
@@ -223,6 +246,11 @@ class OpeningStore:
         insert_decisions(write, [(o.payment.payment_id, o.decision) for o in flush.opened], only=NEW_ORDERS)
         insert_intents(write, intents, only=NEW_ORDERS)
         reserve(write, routed, only=NEW_ORDERS)
+        if flush.counted:
+            count_reservations(
+                write, routed, flush.counted, self._totals.part(now), flush.number_prints, only=NEW_ORDERS
+            )
+            print_numbers(write, {k: v for k, v in flush.number_prints.items() if k not in flush.new_cards})
         insert_authentications(write, started, only=NEW_ORDERS)
         write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS)
         ids = {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}

@@ -35,6 +35,8 @@ class Page:
     """(card, account) for which another account has verified the card."""
     keepers: Mapping[UUID, CardRow] = field(default_factory=dict)
     """For each card of these objects, the row that its agreements stand at."""
+    number_prints: dict[UUID, bytes] = field(default_factory=dict)
+    """By card: the print of its number, which limits of a card count by."""
     sealed: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
     """(card, account) → the sealed number of its agreement; for payments that go on."""
     recorded: frozenset[UUID] = frozenset()

@@ -27,7 +27,9 @@ __all__ = ["READ_PAYMENTS", "READ_PAYMENTS_AND_WAITING", "read_page"]
 
 _p, _c = payments_table.c, cards_table.c
 
-_SELECT = payment_select().add_columns(_c.data_key, _c.same_as, _c.erased_at, _c.created_at.label("card_created_at"))
+_SELECT = payment_select().add_columns(
+    _c.data_key, _c.same_as, _c.erased_at, _c.number_print, _c.created_at.label("card_created_at")
+)
 _MINE = _p.merchant_id == bindparam("merchant")
 _NAMED = _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 _WAITING = and_(
@@ -88,6 +90,7 @@ async def _read_payments(
         return {}, {}
     page.payments = {row["payment_id"]: payment_of(row) for row in rows}
     of_cards = [row for row in rows if row["card_id"] is not None]
+    page.number_prints = {row["card_id"]: row["number_print"] for row in of_cards if row["number_print"] is not None}
     found = {
         row["card_id"]: CardRow(
             row["card_id"], row["data_key"], row["card_created_at"], erased=row["erased_at"] is not None

@@ -36,6 +36,7 @@ from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
+from gateway.storage.writing.totals import Totals, count_changes
 from gateway.storage.writing.users import BusyUsers, lock_users
 
 Item = Observation | GoOn
@@ -60,6 +61,7 @@ class RecordingStore:
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
+        self._totals = Totals(database)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
@@ -95,6 +97,8 @@ class RecordingStore:
             results = [_still_to_send(page, result) for result in results]
             due = deliveries_of(page.events, catalogue, now)
             write = page.write(merchant_id)
+            if page.usage.used and (counted := catalogue.counted(merchant_id)):
+                count_changes(write, page.usage.used, counted, self._totals.part(now), page.number_prints)
             write_events(write, page.events, due, leased=self._hand_over is not None)
             await write.run(connection, "SELECT 1")
         if self._hand_over and due:

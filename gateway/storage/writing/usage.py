@@ -10,6 +10,7 @@ from gateway.domain.payments import FINAL, Payment
 from gateway.domain.statuses import Status
 from gateway.storage.tables import channel_usage, last_attempts
 from gateway.storage.writing.statement import Write, differing
+from gateway.storage.writing.totals import Change
 
 __all__ = ["UsageChanges", "reserve"]
 
@@ -54,6 +55,8 @@ class UsageChanges:
     usage: dict[tuple[str, str, date], _Usage] = field(default_factory=dict)
     last: dict[tuple[str, str], Payment] = field(default_factory=dict)
     """(user, channel) → the payment that finished there last."""
+    used: dict[Change, int] = field(default_factory=dict)
+    """By how much what is used of a channel and of a card changes. What was reserved and succeeds changes nothing."""
 
     def count(self, before: Payment, after: Payment) -> None:
         """Count what one change of a payment means."""
@@ -63,11 +66,17 @@ class UsageChanges:
         if after.status is before.status and not late:
             return
         usage = self.usage.setdefault((after.user_id, after.channel, after.business_day), _Usage())
+        used = 0
         if after.status is not before.status and after.status in FINAL:
+            used -= after.amount
             usage.reserved -= after.amount
             self._keep_last(after, after.channel)
         if late or (after.status is Status.SUCCEEDED and before.status is not Status.SUCCEEDED):
+            used += after.amount
             usage.succeeded += after.amount
+        if used:
+            of = (after.channel, after.business_day, after.card.card_id if after.card else None)
+            self.used[of] = self.used.get(of, 0) + used
         if after.failure and not before.failure and after.failure.code is FailureCode.INSUFFICIENT_BALANCE:
             usage.insufficient += 1
 

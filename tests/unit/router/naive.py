@@ -93,7 +93,8 @@ def naive_decide(
             fails[code].append("daily_insufficient_balance_exceeded")
         if total is not None and past.channel_used_today + request.amount > total:
             fails[code].append("channel_total_exceeded")
-        if limits.card_daily_limit is not None and past.card_used_today + request.amount > limits.card_daily_limit:
+        of_card = (limits.card_daily_limit, past.card_used_today), (limits.card_single_limit, 0)
+        if any(most is not None and used + request.amount > most for most, used in of_card):
             fails[code].append("card_limit_exceeded")
 
     # 2, 3, 4 and the two optional ones: each looks at all that step 1 left.

@@ -79,6 +79,15 @@ RANKED = "Step 6: ranked by fee: allinpay 1.00 yuan, unionpay 1.20 yuan."
             ],
         ),
         (
+            route(rule("a", card_single_limit=500, card_daily_limit=5000)),
+            [
+                (
+                    "Step 4: refused, every available channel is over the same limit. a takes at most 5.00 yuan at "
+                    "once from a card and takes at most 50.00 yuan a day from this card, of which 0.00 yuan are used."
+                )
+            ],
+        ),
+        (
             route(rule("a", single_limit=500), rule("b", single_limit=700)),
             [
                 "Step 2: refused, 10.00 yuan is above the largest single limit of any available channel, 7.00 yuan.",

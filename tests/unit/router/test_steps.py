@@ -43,6 +43,7 @@ LIMITS: list[tuple[dict[str, Any], ChannelFacts, int, Refusal]] = [
     ),
     ({"channel_daily_total": 1500}, ChannelFacts(channel_used_today=501), 4, Refusal.CHANNEL_TOTAL_EXCEEDED),
     ({"card_daily_limit": 1500}, ChannelFacts(card_used_today=501), 4, Refusal.CARD_LIMIT_EXCEEDED),
+    ({"card_single_limit": 999}, ChannelFacts(), 4, Refusal.CARD_LIMIT_EXCEEDED),
 ]
 
 
@@ -122,6 +123,7 @@ class TestSteps2To4:
             ({"daily_insufficient_limit": 3}, ChannelFacts(insufficient_today=2)),
             ({"channel_daily_total": 1500}, ChannelFacts(channel_used_today=500)),
             ({"card_daily_limit": 1500}, ChannelFacts(card_used_today=500)),
+            ({"card_single_limit": 1000}, ChannelFacts(card_used_today=5000)),
         ],
     )
     def test_limits_are_inclusive(self, limit: dict[str, Any], facts: ChannelFacts) -> None:

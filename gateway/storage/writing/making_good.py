@@ -1,0 +1,136 @@
+"""What was not counted in the totals is made good, when a process begins to look at a limit.
+
+Whoever counted before, or did not: the difference between totals and usage is found in one snapshot and added. Later
+changes are counted on both sides, so it may be added later. It is done beside the flushes, which wait for it a moment
+at most, and holds no user's lock.
+"""
+
+import asyncio
+import secrets
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from asyncpg import PostgresError
+
+from gateway.domain.catalogue import NOTHING_COUNTED, Counted
+from gateway.logs import get
+from gateway.storage.server.database import Connection, Database
+
+__all__ = ["FILL_CARDS", "FILL_CHANNELS", "MISSING_OF_CARDS", "MakingGood", "begins_with"]
+
+WAITED_FOR_S = 2.0
+"""How long a flush waits; then it goes on with what is counted so far."""
+WITHIN_S = 60
+AGAIN_AFTER = timedelta(seconds=5)
+"""Other processes learn of a new limit a moment later, and what they did until then is made good after this time."""
+CARDS_AT_ONCE = 1_000
+"""Rows of cards that are locked together: other flushes may wait for them."""
+THE_LOCK = UUID(int=0)
+
+log = get(__name__)
+
+# WHERE false: locked and not written. Two that make good at once would both add the same difference.
+LOCK = """
+INSERT INTO channel_totals (merchant_id, business_day, part, channel, used) VALUES ($1, $2, $3, '', 0)
+ON CONFLICT (merchant_id, business_day, part, channel) DO UPDATE SET used = excluded.used WHERE false
+"""
+FILL_CHANNELS = """
+INSERT INTO channel_totals (merchant_id, business_day, part, channel, used)
+SELECT $1::uuid, $2::date, $3::uuid, channel, sum(used)::bigint FROM (
+    SELECT channel, reserved + succeeded AS used FROM channel_usage
+    WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($4::text[])
+    UNION ALL
+    SELECT channel, -used FROM channel_totals
+    WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($4::text[])
+) AS missing GROUP BY channel HAVING sum(used) <> 0
+"""
+# An erased card has no print any more: as long as payments of today may be one's, nothing is taken from a total.
+MISSING_OF_CARDS = """
+WITH used AS (
+    SELECT c.number_print, c.erased_at, p.channel, p.amount AS used FROM payments p
+    JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id
+    LEFT JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payment_id AND i.verb = 'pay'
+    WHERE p.merchant_id = $1 AND p.business_day = $2 AND p.channel = ANY($3::text[])
+        AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success)
+)
+SELECT number_print, channel, sum(used)::bigint AS used FROM (
+    SELECT number_print, channel, used FROM used WHERE number_print IS NOT NULL
+    UNION ALL
+    SELECT number_print, channel, -used FROM card_totals
+    WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($3::text[])
+) AS missing GROUP BY number_print, channel
+HAVING sum(used) > 0 OR (sum(used) < 0 AND NOT EXISTS (SELECT FROM used WHERE erased_at IS NOT NULL))
+ORDER BY number_print, channel
+"""
+FILL_CARDS = """
+INSERT INTO card_totals (merchant_id, business_day, number_print, channel, used)
+SELECT $1::uuid, $2::date, v.number_print, v.channel, v.used
+FROM unnest($3::bytea[], $4::text[], $5::bigint[]) AS v (number_print, channel, used)
+ON CONFLICT (merchant_id, business_day, number_print, channel) DO UPDATE SET used = card_totals.used + excluded.used
+"""
+
+
+class MakingGood:
+    """One store's memory of which limits it has made good, and the work that is under way."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._done: dict[UUID, Counted] = {}
+        self._again: dict[UUID, tuple[datetime, Counted]] = {}
+        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def ready(self, merchant_id: UUID, counted: Counted, day: date, now: datetime) -> None:
+        """Make good what was not counted of these channels, where that is new here. Waits a moment at most."""
+        before = self._done.get(merchant_id, NOTHING_COUNTED)
+        if not counted and not before:
+            return
+        at, missed = self._again.get(merchant_id, (now, NOTHING_COUNTED))
+        self._done[merchant_id] = counted
+        new = counted - before
+        if (new or (missed and at <= now)) and merchant_id not in self._running:
+            self._again.pop(merchant_id, None)
+            if new:
+                self._again[merchant_id] = now + AGAIN_AFTER, new
+            work = asyncio.create_task(self._make_good(merchant_id, new | missed, day, now))
+            self._running[merchant_id] = work
+            await asyncio.wait({work}, timeout=WAITED_FOR_S)
+        elif new:
+            self._again[merchant_id] = now, missed | new
+
+    async def _make_good(self, merchant_id: UUID, missing: Counted, day: date, now: datetime) -> None:
+        try:
+            async with self._one_at_a_time:
+                await self._fill(merchant_id, missing, day, now)
+        except (PostgresError, TimeoutError, OSError) as error:
+            log.warning(
+                "totals not made good, tried again", merchant_id=str(merchant_id), error_type=type(error).__name__
+            )
+            _, others = self._again.get(merchant_id, (now, NOTHING_COUNTED))
+            self._again[merchant_id] = now + AGAIN_AFTER, missing | others
+        finally:
+            del self._running[merchant_id]
+
+    async def _fill(self, merchant_id: UUID, missing: Counted, day: date, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{WITHIN_S}s'")
+            await connection.execute(LOCK, merchant_id, day, THE_LOCK)
+            # In later statements: their snapshots are younger than the end of the wait.
+            if missing.channels:
+                part, channels = begins_with(now, secrets.randbits(80)), sorted(missing.channels)
+                await connection.execute(FILL_CHANNELS, merchant_id, day, part, channels, timeout=WITHIN_S)
+            if missing.cards:
+                await self._fill_cards(connection, merchant_id, day, sorted(missing.cards))
+
+    async def _fill_cards(self, locked: Connection, merchant_id: UUID, day: date, channels: list[str]) -> None:
+        asked = (merchant_id, day, channels)
+        missing = await locked.cursor(MISSING_OF_CARDS, *asked, timeout=WITHIN_S)
+        while rows := await missing.fetch(CARDS_AT_ONCE):
+            # Committed by itself, so that nobody waits for long; the lock keeps others from adding the same meanwhile.
+            async with self._database.connection() as connection:
+                await connection.execute(FILL_CARDS, merchant_id, day, *map(list, zip(*rows, strict=True)))
+
+
+def begins_with(moment: datetime, rest: int = 0) -> UUID:
+    """An id that begins with a time, as UUIDv7 do; without a rest it is below all others of that time."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80 | rest)
