@@ -111,6 +111,10 @@ class ChannelSaid:
     channel_message: str | None
     note: str | None = None
     """Who had the PSP's word in writing, and where it stands."""
+    times: int = 1
+    """How often it was said. Again and again the same word says nothing new, and is counted."""
+    last_at: datetime | None = None
+    """When it was said last, where it was said more than once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,8 @@ async def flushes(engine: AsyncEngine, keys: Keys) -> dict[str, list[Statement]]
     now_told("An answer that is not final")
     await process.heard(known, Succeeded(1000, "theirs-1"), Source.CALLBACK)
     now_told("A payment succeeds")
+    await process.heard(known, Succeeded(1000, "theirs-1"), Source.CALLBACK)
+    now_told("A callback that says nothing new")
     refund = (await process.refund(known, 400)).refund
     now_told("An order for a refund")
     await process.heard_of_refund(refund, Succeeded(400, "theirs-2"), Source.CALLBACK)

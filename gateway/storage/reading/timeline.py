@@ -126,6 +126,8 @@ async def _observations(connection: AsyncConnection, payment: Payment, refund_id
             channel_code=row.channel_code,
             channel_message=row.channel_message,
             note=row.note,
+            times=row.times or 1,
+            last_at=row.last_at,
         )
         for row in rows
     ]
