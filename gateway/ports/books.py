@@ -23,7 +23,7 @@ from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
-from gateway.domain.timeline import Happening
+from gateway.domain.timeline import TimelinePage, TimelinePosition
 from router.facts import ChannelFacts
 
 __all__ = [
@@ -203,8 +203,10 @@ class Reading(Protocol):
         """The stored decision record (`router.record`), or None when there is no such payment."""
         ...
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
-        """Everything that happened to a payment, oldest first."""
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
+        """Everything that happened to a payment, oldest first: as much as `limit` after a position."""
         ...
 
     async def events(

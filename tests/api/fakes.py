@@ -34,7 +34,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
-from gateway.domain.timeline import Happening, PaymentOpened
+from gateway.domain.timeline import PaymentOpened, TimelinePage, TimelinePosition
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.objects.events import event_of
 from gateway.ports import (
@@ -183,9 +183,13 @@ class FakeBooks:
         rules = [Candidate("tlt", payment.scene, payment.bank, FixedFee(50))]
         return dict(to_record(decide(request, rules, {}, 7)))
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
         found = await self.payment(merchant_id, app, payment_id)
-        return [PaymentOpened(found.created_at, found.kind, found.scene, found.amount)] if found else None
+        if found is None:
+            return None
+        return TimelinePage([PaymentOpened(found.created_at, found.kind, found.scene, found.amount)], None)
 
     async def events(
         self,

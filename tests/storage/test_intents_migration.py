@@ -523,7 +523,7 @@ async def test_every_payment_is_found_and_told_whole(after: After) -> None:
         (found,) = await reader.payments(MERCHANT_ID, "shop", PaymentFilter(merchant_order_no=case.name))
         assert found == after.payment(case)
         assert await reader.decision(MERCHANT_ID, "shop", case.payment_id) == {"chosen": "up", "config_version": 7}
-        assert await reader.timeline(MERCHANT_ID, "shop", case.payment_id)
+        assert await reader.timeline(MERCHANT_ID, "shop", case.payment_id, after=None, limit=9)
 
 
 # --- and it goes on ---

@@ -1,6 +1,6 @@
 """A PSP's word that says nothing new is counted where it stands, and not kept once more.
 
-Not tested here: what a word does to a state (tests/unit/domain), how a count is shown (test_timeline).
+Not tested here: what a word does to a state (tests/unit/domain), how a count is shown (tests/unit/objects).
 """
 
 import asyncio

@@ -19,7 +19,7 @@ from gateway.domain.events import RecordedEvent
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.domain.timeline import Happening
+from gateway.domain.timeline import TimelinePage, TimelinePosition
 from gateway.ports import PaymentFilter, UserFacts
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.timeline import timeline_of
@@ -95,11 +95,13 @@ class Reader:
             record: dict[str, Any] | None = (await connection.execute(statement)).scalar_one_or_none()
             return record
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
-        """Everything that happened to a payment of this app, oldest first, or None."""
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
+        """A page of everything that happened to a payment of this app, oldest first, or None."""
         async with self.engine.connect() as connection:
             payment = await _payment(connection, merchant_id, app, payment_id)
-            return await timeline_of(connection, payment) if payment is not None else None
+            return await timeline_of(connection, payment, after, limit) if payment is not None else None
 
     async def events(
         self,
