@@ -25,7 +25,7 @@ from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.domain.timeline import TimelinePosition
 from gateway.objects.timeline import timeline_object
-from gateway.ports import PaymentFilter
+from gateway.ports import Found, PaymentFilter
 from gateway.storage.keys.boxes import CardBox
 from gateway.storage.reading.reader import Reader
 from gateway.storage.tables import decisions, metadata, observations, orders, payments, users
@@ -236,14 +236,15 @@ async def test_what_is_of_another_app_or_merchant_is_not_there(engine: AsyncEngi
         assert await reader.payment(merchant_id, app, payment_id) is None
         assert await reader.decision(merchant_id, app, payment_id) is None
         assert await reader.timeline(merchant_id, app, payment_id, after=None, limit=10) is None
-        assert await reader.payments(merchant_id, app, PaymentFilter()) == []
+        assert await reader.payments(merchant_id, app, PaymentFilter()) == Found([])
 
 
 async def test_pages_go_from_new_to_old_without_gap_or_repeat(engine: AsyncEngine, reader: Reader) -> None:
     made = [await pay(engine, number) for number in range(5)]
     seen: list[UUID] = []
-    while page := await reader.payments(MERCHANT, "shop", PaymentFilter(limit=2, before=seen[-1] if seen else None)):
-        seen += [payment.payment_id for payment in page]
+    for _ in range(3):
+        wanted = PaymentFilter(limit=2, before=min(seen, default=None))
+        seen += [payment.payment_id for payment in (await reader.payments(MERCHANT, "shop", wanted)).page]
     assert seen == made[::-1]
 
 
@@ -271,7 +272,7 @@ async def test_filters_narrow_a_search(
     await pay(engine, 2, user_id="u2")
     await pay(engine, 3, finished_at=at(4), **FAILED)
     await pay(engine, 4, channel="unionpay")
-    found = await reader.payments(MERCHANT, "shop", wanted)
+    found = (await reader.payments(MERCHANT, "shop", wanted)).page
     assert [payment.merchant_order_no for payment in found] == [f"A-{number}" for number in numbers]
 
 
@@ -279,7 +280,7 @@ async def test_a_number_that_a_refund_has_finds_no_payment(engine: AsyncEngine, 
     payment_id = await pay(engine, 0)
     await write(engine, orders=order_of(GOES_BACK, ObjectKind.REFUND, REFUND_ID))
     await write(engine, orders=order_of(GOES_BACK | {"app": "books"}, ObjectKind.PAYMENT, payment_id))
-    assert await reader.payments(MERCHANT, "shop", PaymentFilter(merchant_order_no="R-1")) == []
+    assert await reader.payments(MERCHANT, "shop", PaymentFilter(merchant_order_no="R-1")) == Found([])
 
 
 async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, reader: Reader) -> None:
@@ -434,7 +435,7 @@ async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngin
     await write(engine, events=_event(2, at(7), type="payment.failed"))
     await write(engine, events=_event(3, at(8), app="books"))
 
-    every = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=10)
+    every = (await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=10)).page
     assert [number_of(event) for event in every] == [2, 1]
     assert (every[1].event_id, every[1].object_id) == (id_at(at(6), 1), UUID(int=1))
     assert [d.status for d in every[1].deliveries] == [DeliveryStatus.DEAD]
@@ -442,12 +443,12 @@ async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngin
 
     async def numbers(**narrower: Any) -> list[int]:
         asked = {"of": None, "event_type": None, "before": None} | narrower
-        return [number_of(event) for event in await reader.events(MERCHANT, "shop", limit=10, **asked)]
+        return [number_of(event) for event in (await reader.events(MERCHANT, "shop", limit=10, **asked)).page]
 
     assert await numbers(of=(ObjectKind.PAYMENT, UUID(int=1))) == [1]
     assert await numbers(event_type="payment.failed") == [2]
     assert await numbers(before=id_at(at(7), 2)) == [1]
-    assert await reader.events(OTHER, "shop", of=None, event_type=None, before=None, limit=10) == []
+    assert await reader.events(OTHER, "shop", of=None, event_type=None, before=None, limit=10) == Found([])
 
 
 async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, reader: Reader) -> None:
@@ -457,7 +458,7 @@ async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, 
     assert await reader.redeliver(MERCHANT, "books", event_id, at(10)) is None
     assert await reader.redeliver(OTHER, "shop", event_id, at(10)) is None
     assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == 1
-    (event,) = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)
+    (event,) = (await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)).page
     (again,) = event.deliveries
     assert (again.status, again.tries, again.delivered_at) == (DeliveryStatus.PENDING, 0, None)
     assert again.due_at == at(10)
