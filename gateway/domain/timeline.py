@@ -24,6 +24,8 @@ __all__ = [
     "RefundAsked",
     "Routed",
     "Submitted",
+    "TimelinePage",
+    "TimelinePosition",
     "WaitedForAuthentication",
 ]
 
@@ -111,6 +113,10 @@ class ChannelSaid:
     channel_message: str | None
     note: str | None = None
     """Who had the PSP's word in writing, and where it stands."""
+    times: int = 1
+    """How often it was said. Again and again the same word says nothing new, and is counted."""
+    last_at: datetime | None = None
+    """When it was said last, where it was said more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +181,21 @@ Happening = (
     | EventWritten
     | Delivery
 )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TimelinePosition:
+    """Where an entry stands in a timeline. `rank`: of what happened at one moment the cause comes first."""
+
+    at: datetime
+    rank: int
+    tie: int
+    """Tells entries of one kind and moment apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePage:
+    """Some of a timeline, oldest first. `last`: where it ends; None: there is no more."""
+
+    happened: list[Happening]
+    last: TimelinePosition | None

@@ -59,7 +59,10 @@ def _told(one: Happening) -> dict[str, Any]:
         case ChannelSaid():
             refund = {"refund": show(REFUND, one.object_id)} if one.verb is Verb.REFUND else {}
             note = {"note": one.note} if one.note is not None else {}
-            return {"what": "channel_said", "source": one.source, "says": _said(one)} | refund | _words(one) | note
+            again = {"times": one.times, "last_at": timestamp(one.last_at)} if one.times > 1 else {}
+            return (
+                {"what": "channel_said", "source": one.source, "says": _said(one)} | refund | _words(one) | note | again
+            )
         case PaymentFinished():
             why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
             return {"what": "payment_finished", "status": one.status} | why

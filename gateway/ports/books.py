@@ -9,8 +9,8 @@ OverloadedError           too much is waiting, or the database is away
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import date, datetime
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
@@ -23,12 +23,13 @@ from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
-from gateway.domain.timeline import Happening
+from gateway.domain.timeline import TimelinePage, TimelinePosition
 from router.facts import ChannelFacts
 
 __all__ = [
     "AmountExceedsRestError",
     "CardNotFoundError",
+    "Found",
     "GoOn",
     "IntentKey",
     "Observation",
@@ -40,10 +41,14 @@ __all__ = [
     "Reading",
     "Recorded",
     "Recording",
+    "Reference",
     "RefundResult",
     "StoredCard",
     "UserFacts",
 ]
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,7 @@ class StoredCard:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """A search of an app's payments, newest first. `before` is the last id of the page before."""
+    """A search of payments, newest first. `before` is the last id of the page before."""
 
     merchant_order_no: str | None = None
     user_id: str | None = None
@@ -188,6 +193,37 @@ class PaymentFilter:
     created_until: datetime | None = None
     before: UUID | None = None
     limit: int = 50
+    amount: int | None = None
+    """In fen."""
+    business_day: date | None = None
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an operator was given of a payment; what is None was not given."""
+
+    object_id: tuple[str, UUID] | None = None
+    """An id of ours of any kind but a card's, with its prefix."""
+    merchant_order_no: str | None = None
+    channel_order_no: str | None = None
+    channel_transaction_no: str | None = None
+    card_id: UUID | None = None
+    card_ends: tuple[str, str] | None = None
+    """The first six and the last four digits of a card number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """A page of a search, newest first.
+
+    `cut_at`: the last that was looked at, where the search was cut; it goes on after that. `cut`: there are more that
+    it cannot go on to.
+    """
+
+    page: list[T]
+    cut_at: UUID | None = None
+    cut: bool = False
 
 
 class Reading(Protocol):
@@ -195,7 +231,9 @@ class Reading(Protocol):
 
     async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None: ...
 
-    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]: ...
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> Found[Payment]:
+        """Payments of the app. A search that matches little is cut after so many payments."""
+        ...
 
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
 
@@ -203,8 +241,10 @@ class Reading(Protocol):
         """The stored decision record (`router.record`), or None when there is no such payment."""
         ...
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
-        """Everything that happened to a payment, oldest first."""
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
+        """Everything that happened to a payment, oldest first: as much as `limit` after a position."""
         ...
 
     async def events(
@@ -216,7 +256,7 @@ class Reading(Protocol):
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[RecordedEvent]:
+    ) -> Found[RecordedEvent]:
         """Events of the app (`of`: of one object), newest first, each with the state of its deliveries."""
         ...
 

@@ -221,7 +221,11 @@ def doctor() -> None:
 
 
 @route.command("explain")
-def explain(payment: Annotated[str, typer.Argument(help="pay_…")]) -> None:
+def explain(
+    payment: Annotated[
+        str, typer.Argument(help="pay_…, another id (ref_…, evt_…), the order number, our number at the PSP, or theirs")
+    ],
+) -> None:
     """Say in sentences why a payment took its channel, from the facts stored with it."""
     with _plainly():
         from gateway.run.commands import explain_payment

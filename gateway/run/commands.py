@@ -5,17 +5,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from gateway.catalogue_file import CatalogueFile, read_catalogue
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.catalogue_content import ApplyReport
-from gateway.domain.ids import PAYMENT, read
+from gateway.domain.ids import CARD, PAYMENT, IdError, show
+from gateway.domain.payments import Payment
+from gateway.domain.references import read_reference
+from gateway.ports import Reference
 from gateway.run.keys import keys_of
 from gateway.run.local import LocalError
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import decision_of
+from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.server.engine import AsyncEngine, create_engine
 from gateway.storage.server.migrate import require_current
 from router.decide import replay
@@ -25,6 +30,7 @@ from router.record import from_record
 __all__ = ["apply_catalogue", "apply_file", "diagnose", "explain_payment", "load_catalogue"]
 
 POOL_SIZE = 2
+SHOWN_MAX = 10
 
 
 @asynccontextmanager
@@ -47,13 +53,13 @@ async def diagnose(url: str) -> list[str]:
         return await examine(engine, datetime.now(UTC))
 
 
-async def explain_payment(url: str, shown_id: str) -> list[str]:
-    """Why a payment took its channel, in sentences. Raises IdError, LocalError."""
-    payment_id = read(PAYMENT, shown_id)
+async def explain_payment(url: str, named: str) -> list[str]:
+    """Why a payment took its channel, in sentences. It is named by any id or number of it. Raises LocalError."""
     async with _engine(url) as engine:
-        record = await decision_of(engine, payment_id)
+        payment = await _the_one(engine, named)
+        record = await decision_of(engine, payment)
     if record is None:
-        raise LocalError(f"there is no payment {shown_id} in this database")
+        raise LocalError(f"the decision of {show(PAYMENT, payment.payment_id)} is not in this database")
     decided = from_record(record)
     sentences = explain(decided)
     again = replay(record)
@@ -61,7 +67,36 @@ async def explain_payment(url: str, shown_id: str) -> list[str]:
         sentences.append(
             f"Decided again on the same facts, this version of the router says: {again.chosen or again.refusal}."
         )
+    if named != show(PAYMENT, payment.payment_id):
+        sentences.insert(0, f"{named} is payment {show(PAYMENT, payment.payment_id)} of app {payment.app}.")
     return [*sentences, *record.get("notes", [])]
+
+
+async def _the_one(engine: AsyncEngine, named: str) -> Payment:
+    """The payment that goes by an id or a number. Raises LocalError."""
+    search = OperatorSearch(engine, ZoneInfo("UTC"))  # no day is asked for
+    found = {each.payment_id: each for by in _references(named) for each in await search.anywhere(by)}
+    if not found:
+        raise LocalError(f"no payment in this database goes by {named}")
+    if len(found) > 1:
+        ids = ", ".join(show(PAYMENT, each) for each in list(found)[:SHOWN_MAX])
+        raise LocalError(f"{len(found)} payments go by {named}; name one of them by its id: {ids}")
+    return next(iter(found.values()))
+
+
+def _references(named: str) -> list[Reference]:
+    """What it may be: an id of ours, or a number of the app's, ours or the PSP's."""
+    try:
+        prefix, given = read_reference(named)
+    except IdError:
+        return [
+            Reference(merchant_order_no=named),
+            Reference(channel_order_no=named),
+            Reference(channel_transaction_no=named),
+        ]
+    if prefix == CARD:
+        raise LocalError(f"{named} is a card; name a payment by an id or a number of it")
+    return [Reference(object_id=(prefix, given))]
 
 
 async def apply_file(url: str, settings: Settings, path: Path, environ: Mapping[str, str]) -> ApplyReport:

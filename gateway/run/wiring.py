@@ -40,6 +40,7 @@ from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import Reader
+from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
@@ -221,6 +222,7 @@ async def system(
                 deliveries=deliveries,
                 anomalies=AnomalyStore(database),
                 words=OperatorWord(due, books, observations),
+                payments=OperatorSearch(reads, timezone),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

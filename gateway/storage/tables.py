@@ -232,6 +232,7 @@ cards = Table(
         postgresql_where=text("fingerprint IS NOT NULL"),
     ),
     Index("cards_same_as_idx", "merchant_id", "same_as", postgresql_where=text("same_as IS NOT NULL")),
+    Index("cards_masked_idx", "merchant_id", "masked"),
 )
 
 agreements = Table(
@@ -338,6 +339,7 @@ payments = Table(
         postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
     ),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
+    Index("payments_app_idx", "merchant_id", "app", "payment_id"),
     Index(
         "payments_authentication_idx",
         "merchant_id",
@@ -396,6 +398,9 @@ intents = Table(
                     name="intents_amount_check"),
     # Where money moves nothing is given up without proof.
     CheckConstraint("state <> 'unknown' OR verb = 'authenticate'", name="intents_unknown_check"),
+    # Operators look orders up by the PSP's own number.
+    Index("intents_transaction_idx", "merchant_id", "channel_transaction_no",
+          postgresql_where=text("channel_transaction_no IS NOT NULL")),
     comment="each is sent to a PSP at most once, and asked about until proved",
 )  # fmt: skip
 
@@ -581,9 +586,12 @@ observations = Table(
     Column("channel_message", Text),
     Column("note", Text, comment="of an operator: who says so, and where the PSP's word stands"),
     moment("observed_at"),
+    Column("times", Integer, comment="how often it was heard; null: once"),
+    moment("last_at", nullable=True),
+    Column("last_ids", ARRAY(Uuid), comment="what was counted last, so that none is counted twice"),
     PrimaryKeyConstraint("merchant_id", "observation_id", name="observations_pkey"),
     Index("observations_object_idx", "merchant_id", "object_id"),
-    comment="every word of a PSP about an intent, as it came",
+    comment="every word of a PSP about an intent, as it came; one that says nothing new is counted",
 )
 
 anomalies = Table(
@@ -639,6 +647,7 @@ events = Table(
     PrimaryKeyConstraint("merchant_id", "event_id", name="events_pkey"),
     # Exactly one event per change of an object.
     UniqueConstraint("merchant_id", "object_id", "sequence", name="events_sequence_key"),
+    Index("events_app_idx", "merchant_id", "app", "event_id"),
 )
 
 deliveries = Table(

@@ -34,7 +34,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
-from gateway.domain.timeline import Happening, PaymentOpened
+from gateway.domain.timeline import PaymentOpened, TimelinePage, TimelinePosition
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.objects.events import event_of
 from gateway.ports import (
@@ -42,6 +42,7 @@ from gateway.ports import (
     CallbackAnswer,
     CallbackRequest,
     CardNotFoundError,
+    Found,
     OpenResult,
     OrderConflictError,
     PaymentFilter,
@@ -118,6 +119,8 @@ class FakeBooks:
     by_number: dict[OrderKey, tuple[Order, Payment]] = field(default_factory=dict)
     refunds: dict[OrderKey, tuple[RefundOrder, Refund]] = field(default_factory=dict)
     told: list[tuple[UUID, str | None, RecordedEvent]] = field(default_factory=list)
+    cut_at: UUID | None = None
+    """How far searches come."""
 
     async def open(self, order: Order) -> OpenResult:
         self.entered.set()
@@ -155,7 +158,7 @@ class FakeBooks:
     async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
         return next((p for p in self._of(merchant_id, app) if p.payment_id == payment_id), None)
 
-    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]:
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> Found[Payment]:
         found = [
             p
             for p in self._of(merchant_id, app)
@@ -163,7 +166,7 @@ class FakeBooks:
             if wanted.status in (None, p.status) and wanted.user_id in (None, p.user_id)
             if wanted.merchant_order_no in (None, p.merchant_order_no)
         ]
-        return found[: wanted.limit]
+        return Found(found[: wanted.limit], self.cut_at)
 
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None:
         return next(
@@ -183,9 +186,13 @@ class FakeBooks:
         rules = [Candidate("tlt", payment.scene, payment.bank, FixedFee(50))]
         return dict(to_record(decide(request, rules, {}, 7)))
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
         found = await self.payment(merchant_id, app, payment_id)
-        return [PaymentOpened(found.created_at, found.kind, found.scene, found.amount)] if found else None
+        if found is None:
+            return None
+        return TimelinePage([PaymentOpened(found.created_at, found.kind, found.scene, found.amount)], None)
 
     async def events(
         self,
@@ -196,11 +203,11 @@ class FakeBooks:
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[RecordedEvent]:
+    ) -> Found[RecordedEvent]:
         mine = [e for m, a, e in self.told if (m, a) == (merchant_id, app)]
         newest_first = sorted(mine, key=lambda event: event.event_id, reverse=True)
         found = [e for e in newest_first if of in (None, (e.object, e.object_id)) and event_type in (None, e.type)]
-        return [e for e in found if before is None or e.event_id < before][:limit]
+        return Found([e for e in found if before is None or e.event_id < before][:limit], self.cut_at)
 
     async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
         known = {(m, a, e.event_id) for m, a, e in self.told}

@@ -1,9 +1,12 @@
 """Events, callbacks, health, and the pages that describe the API."""
 
+from uuid import UUID
+
 import pytest
 
 from gateway.api.app.events import EventAnswer
 from gateway.api.http.dispatch import MAX_BODY_BYTES
+from gateway.domain.ids import EVENT, PAYMENT, show
 from tests.api.client import Client
 from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
 
@@ -40,7 +43,7 @@ async def test_events_are_found_by_the_object_that_they_are_about(client: Client
 async def test_events_of_what_does_not_exist_are_none(client: Client, gateway: FakeGateway, object_id: str) -> None:
     gateway.books.becomes = refused
     await client.post("/v1/withholds", order())
-    assert (await client.get(f"/v1/events?object_id={object_id}")).json == {"data": [], "next": None}
+    assert (await client.get(f"/v1/events?object_id={object_id}")).json["data"] == []
 
 
 @pytest.mark.parametrize("name", ["evt_01h2xcejqtf2nbrexx3vqjhp41", "evt_7zzzzzzzzzzzzzzzzzzzzzzzzz", "pay_x", "%20"])
@@ -95,3 +98,19 @@ async def test_the_docs_page_brings_everything_it_needs_from_here(client: Client
         assert (await client.get(f"/docs/{part}", key=None)).status == 200
     for other in ("index.html", "..%2fapp.py", "swagger-editor.js"):
         assert (await client.get(f"/docs/{other}", key=None)).problem["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "Go on with `next`, or narrow it: by a number, a user, or a shorter time."), ("zh", "请用 next 继续")],
+)
+async def test_a_search_that_is_cut_says_how_to_narrow_it_and_where_it_goes_on(
+    client: Client, gateway: FakeGateway, language: str, words: str
+) -> None:
+    gateway.books.cut_at = UUID(int=7)
+    for path, prefix in (("/v1/payments?status=closed", PAYMENT), ("/v1/events?type=payment.closed", EVENT)):
+        got = await client.get(path, Accept_Language=language)
+        assert got.status == 200
+        assert (got.json["data"], got.json["cut"]) == ([], True)
+        assert got.json["next"] == show(prefix, UUID(int=7))
+        assert words in got.json["narrow"]

@@ -190,6 +190,16 @@ async def test_what_is_no_payment_is_not_found(client: Client, name: str) -> Non
     assert (await client.get(f"/v1/payments/{name}")).problem["code"] == "not_found"
 
 
+@pytest.mark.parametrize("after", ["7", "1-2", "1-2-g", "999999999999999999-0-0", "1-2-3-4", "-1-0-0"])
+async def test_a_timeline_goes_on_only_where_a_page_of_it_ended(client: Client, after: str) -> None:
+    path = f"/v1/payments/{(await client.post('/v1/withholds', order())).json['id']}/timeline"
+    whole = (await client.get(path)).json
+    assert ([entry["what"] for entry in whole["data"]], whole["next"]) == (["payment_taken"], None)
+    got = await client.get(f"{path}?after={after}")
+    assert (got.status, got.fields) == (422, ["after"])
+    assert (await client.get(f"{path}?after=1764000000000000-6-ff&limit=1")).status == 200
+
+
 async def test_the_decision_tells_the_channel_and_how_it_came_about(client: Client) -> None:
     payment_id = (await client.post("/v1/withholds", order())).json["id"]
     told = (await client.get(f"/v1/payments/{payment_id}/decision")).json

@@ -121,6 +121,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         deliveries=DeliveryStore(database),
         anomalies=AnomalyStore(database),
         words=nothing,
+        payments=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

@@ -6,6 +6,7 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiohttp import ClientResponse
@@ -35,6 +36,7 @@ from gateway.ports import Pay, Table
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
+from gateway.storage.reading.references import OperatorSearch
 from router.fees import FixedFee
 from router.limits import About, ChannelLimits, RuleLimits
 from tests.keys import new_keys
@@ -88,6 +90,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         deliveries=nothing,
         anomalies=nothing,
         words=nothing,
+        payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
@@ -306,4 +309,31 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/anomalies",
         "/v1/admin/merchants/{merchant}/anomalies/{id}/resolve",
         "/v1/admin/merchants/{merchant}/observations",
+        "/v1/admin/merchants/{merchant}/payments",
     }
+
+
+async def test_payments_are_found_and_what_cannot_be_read_is_said(client: Client) -> None:
+    nothing: dict[str, Any] = {"data": [], "next": None, "cut": False, "narrow": None}
+    for asked in ("", "?card=622202*1234", "?card=6222021234", "?day=2026-03-01&amount=10000000000",
+                  "?id=card_01h2xcejqtf2nbrexx3vqjhp41", "?id=ano_01h2xcejqtf2nbrexx3vqjhp41&status=closed",
+                  "?channel_order_no=01a2158d42c373baa0245dce8d4b161e&app=web&channel=tl", "?user_id=u1&limit=1",
+                  "?merchant_order_no=a~1&channel_transaction_no=T/1"):  # fmt: skip
+        assert await answered(await client.get(f"/v1/admin/merchants/shop/payments{asked}")) == nothing
+    refused = {
+        "id": ["pay_7", "ep_01h2xcejqtf2nbrexx3vqjhp41", "7"],
+        "card": ["6222020000001234567", "622202", "622202*567"],
+        "day": ["2026-02-30", "20260301", "today"],
+        "amount": ["0", "1.5", "10000000001"],
+        "status": ["paid"],
+        "channel_order_no": ["", "a b", "n" * 129],
+        "order": ["1"],
+        "after": ["evt_01h2xcejqtf2nbrexx3vqjhp41"],
+    }
+    for field, texts in refused.items():
+        for text in texts:
+            answer = await client.get("/v1/admin/merchants/shop/payments", params={field: text})
+            problem = await answered(answer, 422)
+            assert [error["field"] for error in problem["errors"]] == [field]
+            assert len(text) < 8 or text not in str(problem)
+    await answered(await client.get("/v1/admin/merchants/nobody/payments"), 404)

@@ -107,7 +107,8 @@ async def test_the_first_versions_events_are_found_and_sent_again_after_an_inter
         if row["app"] is None:
             continue
         owner = (row["merchant_id"], row["app"])
-        found = await reader.events(*owner, of=read_object(row["object_id"]), event_type=None, before=None, limit=50)
+        of = read_object(row["object_id"])
+        found = (await reader.events(*owner, of=of, event_type=None, before=None, limit=50)).page
         shown = {read(EVENT, event["id"]): event for event in map(event_object, found)}
         assert shown[row["event_id"]]["object_id"] == row["object_id"]
         again = await reader.redeliver(*owner, row["event_id"], NOW)

@@ -520,10 +520,10 @@ async def test_every_order_number_is_taken_by_its_payment(after: After) -> None:
 async def test_every_payment_is_found_and_told_whole(after: After) -> None:
     reader = Reader(after.engine, database_on(after.engine), KEYS, ZoneInfo("Asia/Shanghai"))
     for case in EVERYTHING:
-        (found,) = await reader.payments(MERCHANT_ID, "shop", PaymentFilter(merchant_order_no=case.name))
+        (found,) = (await reader.payments(MERCHANT_ID, "shop", PaymentFilter(merchant_order_no=case.name))).page
         assert found == after.payment(case)
         assert await reader.decision(MERCHANT_ID, "shop", case.payment_id) == {"chosen": "up", "config_version": 7}
-        assert await reader.timeline(MERCHANT_ID, "shop", case.payment_id)
+        assert await reader.timeline(MERCHANT_ID, "shop", case.payment_id, after=None, limit=9)
 
 
 # --- and it goes on ---

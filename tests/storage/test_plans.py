@@ -12,11 +12,12 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
-from gateway.storage.reading.reader import _search
+from gateway.storage.reading import references, search
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import (
     authentications,
@@ -29,20 +30,25 @@ from gateway.storage.writing import (
     refunds,
     totals,
 )
-from gateway.storage.writing.observations import READ_ANOMALIES
+from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
 FILL = (
+    "INSERT INTO merchants VALUES ($1, 'acme', 'Acme')",
+    "INSERT INTO apps SELECT $1, code, code FROM unnest(ARRAY['books', 'shop']) code",
+    "INSERT INTO accounts SELECT $1, code, 'p', '{}', '', '{}' FROM unnest(ARRAY['up-1', 'up-2']) code",
     "INSERT INTO users SELECT $1, 'u' || n, now() FROM generate_series(0, 999) n",
     """
 INSERT INTO cards (merchant_id, card_id, user_id, data_key, elements, print, masked, bank, created_at)
-SELECT $1, gen_random_uuid(), user_id, '', '', convert_to(user_id, 'UTF8'), '6222', 'ICBC', now() FROM users""",
+SELECT $1, gen_random_uuid(), user_id, '', '', convert_to(user_id, 'UTF8'),
+    user_id || '*1234', 'ICBC', now() FROM users""",
     f"""
 INSERT INTO payments (merchant_id, payment_id, app, merchant_order_no, kind, scene, user_id, card_id, bank, amount,
     currency, status, channel, account, channel_order_no, authentication_id, metadata, customer_present, sequence,
     due_at, created_at, finished_at, business_day)
-SELECT $1, gen_random_uuid(), 'shop', 'o-' || n, 'withhold', 'withhold', user_id, card_id, bank, 1000, 'CNY',
+SELECT $1, gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN 'books' ELSE 'shop' END, 'o-' || n, 'withhold',
+    'withhold', user_id, card_id, bank, 1000, 'CNY',
     CASE WHEN n % 100 = 0 THEN 'processing' ELSE 'succeeded' END, 'up', 'up-1', 'n-' || n, gen_random_uuid(), '{{}}',
     false, 1, CASE WHEN n % 100 = 0 THEN now() END, now(), CASE WHEN n % 100 <> 0 THEN now() END, current_date
 FROM generate_series(1, {MANY}) n JOIN cards ON user_id = 'u' || n % 1000""",
@@ -62,9 +68,10 @@ SELECT $1, gen_random_uuid(), app, merchant_order_no, payment_id, user_id, 10, '
 INSERT INTO outflows SELECT $1, payment_id, amount, 10, 0, 0 FROM payments""",
     """
 INSERT INTO intents (merchant_id, object_id, verb, ordinal, intent_id, channel, account, number, told_at, recorded_at,
-    amount, state, questions, acknowledged, not_found, late_success, looks, ended_at)
+    amount, state, questions, acknowledged, not_found, late_success, looks, ended_at, channel_transaction_no)
 SELECT $1, object_id, verb, 1, object_id, 'up', 'up-1', merchant_order_no, created_at, created_at, 10,
-    CASE status WHEN 'processing' THEN 'open' ELSE 'done' END, 0, false, 0, false, 0, finished_at
+    CASE status WHEN 'processing' THEN 'open' ELSE 'done' END, 0, false, 0, false, 0, finished_at,
+    't-' || merchant_order_no
 FROM (SELECT payment_id AS object_id, 'pay' AS verb, merchant_order_no, status, created_at, finished_at FROM payments
     UNION ALL SELECT refund_id, 'refund', merchant_order_no, status, created_at, finished_at FROM refunds)
     AS objects""",
@@ -76,23 +83,77 @@ INSERT INTO channel_totals SELECT $1, current_date, gen_random_uuid(), 'up', n F
     f"""
 INSERT INTO card_totals SELECT $1, current_date, convert_to('n' || n, 'UTF8'), 'up', n
 FROM generate_series(1, {MANY}) n""",
+    """
+INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
+SELECT $1, payment_id, app, 'payment.' || status, 'payment', payment_id, 1, '', 0, created_at FROM payments""",
+    """
+INSERT INTO observations (merchant_id, observation_id, object_id, verb, source, says, observed_at)
+SELECT $1, gen_random_uuid(), payment_id, 'pay', 'poll', 'processing', created_at FROM payments""",
 )
 
 M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
 IDS = f"ARRAY[{ID}, {ID}]"
 LATE = f"'{UUID(int=0xFFFF << 112)}'"
 TO_CLAIM = (M, AT, "64", AT, NONE)
-BY_ORDER = _search(MERCHANT, "shop", PaymentFilter(merchant_order_no="o-77")).compile(
-    dialect=asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
-)
-GIVEN = [BY_ORDER.params[name] for name in BY_ORDER.positiontup or ()]
+WORD = "'x'"
+DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
+
+
+def asked(sql: str, **values: str) -> tuple[str, tuple[str, ...]]:
+    """A statement with names for its values, as asyncpg gets it; the names with the same values everywhere."""
+    known = {"merchant": M, "ids": IDS, "id": ID, "given": WORD, "limit": "51", "lowest": f"'{LOWEST}'::uuid"}
+    known |= {"below": f"'{HIGHEST}'::uuid", "app": "'books'", "user": "null", "status": "'closed'", "type": "'x'"}
+    made = text(sql).compile(dialect=DIALECT)
+    return str(made), tuple((known | values)[name] for name in made.positiontup or ())
+
+
+LOWEST, HIGHEST = search._ALL_IDS
+LOOK_AT_USER = search._LOOK.format(at_place="AND p.user_id = place.value")
+LOOK_AT_APP = search._LOOK.format(at_place="AND p.app = place.value")
+FILTERS = search._filters(PaymentFilter(status="closed"), by_card=False)[0]  # type: ignore[arg-type]
+AT_USER = {"values": "ARRAY['u7']", "cards": "ARRAY[null]::uuid[]"}
+AT_APP = {"values": "ARRAY['books']", "cards": "ARRAY[null]::uuid[]"}
+
+
+WORDS = """json_to_recordset($2::json) AS v (observation_id UUID, object_id UUID, verb TEXT, source TEXT, says TEXT,
+    channel_code TEXT, channel_message TEXT, note TEXT, times INTEGER, last_at TIMESTAMP WITH TIME ZONE,
+    last_ids UUID[], perhaps_known_of UUID)"""
+
+
+def pick(look: str) -> str:
+    return search._PICK.format(places=search._PLACES, look=look, most=20_000, filters=FILTERS)
+
+
+def looked_to(look: str) -> str:
+    return search._LOOKED_TO.format(places=search._PLACES, look=look, most=20_000)
+
 
 STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
-    "GET /v1/payments?merchant_order_no=": (
-        str(BY_ORDER),
-        tuple(str(value) if isinstance(value, int) else f"'{value}'" for value in GIVEN),
-        {"orders_pkey", "payments_pkey"},
+    "an order number of an app": (*asked(search._ORDER, number="'o-77'"), {"orders_pkey"}),
+    "payments of a user": (*asked(pick(LOOK_AT_USER), **AT_USER), {"payments_user_idx"}),
+    "payments of an app": (*asked(pick(LOOK_AT_APP), **AT_APP), {"payments_app_idx"}),
+    "how far a search of a user came": (*asked(looked_to(LOOK_AT_USER), **AT_USER), {"payments_user_idx"}),
+    "how far a search of an app came": (*asked(looked_to(LOOK_AT_APP), **AT_APP), {"payments_app_idx"}),
+    "payments that were found": (
+        str(search._BY_ID.compile(dialect=DIALECT)),
+        (M, IDS),
+        {"payments_pkey", "intents_pkey"},
     ),
+    "events of a type": (*asked(search._PICK_EVENTS.format(most=20_000)), {"events_app_idx"}),
+    "how far a search of events came": (*asked(search._EVENTS_LOOKED_TO.format(most=20_000)), {"events_app_idx"}),
+    "an order number of a merchant": (*asked(references._BY_NUMBER["merchant_order_no"]), {"orders_pkey"}),
+    "our number at a PSP": (*asked(references._BY_NUMBER["channel_order_no"]), {"intents_number_key"}),
+    "a PSP's number": (*asked(references._BY_NUMBER["channel_transaction_no"]), {"intents_transaction_idx"}),
+    "our number, never sent": (*asked(references._NEVER_SENT), {"payments_pkey"}),
+    "an event's object": (*asked(references._TOLD["evt"], given=ID), {"events_pkey"}),
+    "an anomaly's object": (*asked(references._TOLD["ano"], given=ID), {"anomalies_pkey"}),
+    "payments of refunds": (*asked(references._PAYMENTS_OF[ObjectKind.REFUND]), {"refunds_pkey"}),
+    "payments of authentications": (
+        *asked(references._PAYMENTS_OF[ObjectKind.AUTHENTICATION]),
+        {"payments_authentication_idx", "authentications_pkey"},
+    ),
+    "a card": (*asked(references._CARD, given=ID), {"cards_pkey"}),
+    "cards that look alike": (*asked(references._CARDS, masked="ARRAY['u7*1234', 'u8*1234']"), {"cards_masked_idx"}),
     "MERCHANTS_WITH_WORK": (
         due.MERCHANTS_WITH_WORK,
         (f"ARRAY[{M}]::uuid[]", AT),
@@ -131,12 +192,13 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
+    "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
     "READ_ANOMALIES": (READ_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
 }
 """The text, values for it, and the indexes that it must use."""
 
-SMALL = {"agreements", "channel_usage", "last_attempts"}
-"""They are empty here, so how they are read says nothing."""
+SMALL = {"agreements", "channel_usage", "last_attempts", "apps", "accounts"}
+"""They are empty or short here, so how they are read says nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +227,6 @@ async def test_a_statement_finds_its_rows_by_an_index(connection: Any, name: str
     finally:
         await connection.execute("DEALLOCATE asked")
     plan = "\n".join(line[0] for line in lines)
-    used = re.findall(r"(?:Scan using|Bitmap Index Scan on) (\w+)", plan)
+    used = re.findall(r"(?:Scan(?: Backward)? using|Bitmap Index Scan on) (\w+)", plan)
     assert indexes <= set(used), plan
     assert set(re.findall(r"Seq Scan on (\w+)", plan)) <= SMALL, plan

@@ -23,11 +23,12 @@ from gateway.domain.outcomes import ReturnReason
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
+from gateway.domain.timeline import TimelinePosition
 from gateway.objects.timeline import timeline_object
-from gateway.ports import PaymentFilter
+from gateway.ports import Found, PaymentFilter
 from gateway.storage.keys.boxes import CardBox
 from gateway.storage.reading.reader import Reader
-from gateway.storage.tables import decisions, metadata, orders, payments, users
+from gateway.storage.tables import decisions, metadata, observations, orders, payments, users
 from gateway.storage.writing.cards import new_card_row
 from router.facts import ChannelFacts, LastAttempt
 from tests.databases import database_on
@@ -234,15 +235,16 @@ async def test_what_is_of_another_app_or_merchant_is_not_there(engine: AsyncEngi
     for merchant_id, app in ((MERCHANT, "books"), (OTHER, "shop")):
         assert await reader.payment(merchant_id, app, payment_id) is None
         assert await reader.decision(merchant_id, app, payment_id) is None
-        assert await reader.timeline(merchant_id, app, payment_id) is None
-        assert await reader.payments(merchant_id, app, PaymentFilter()) == []
+        assert await reader.timeline(merchant_id, app, payment_id, after=None, limit=10) is None
+        assert await reader.payments(merchant_id, app, PaymentFilter()) == Found([])
 
 
 async def test_pages_go_from_new_to_old_without_gap_or_repeat(engine: AsyncEngine, reader: Reader) -> None:
     made = [await pay(engine, number) for number in range(5)]
     seen: list[UUID] = []
-    while page := await reader.payments(MERCHANT, "shop", PaymentFilter(limit=2, before=seen[-1] if seen else None)):
-        seen += [payment.payment_id for payment in page]
+    for _ in range(3):
+        wanted = PaymentFilter(limit=2, before=min(seen, default=None))
+        seen += [payment.payment_id for payment in (await reader.payments(MERCHANT, "shop", wanted)).page]
     assert seen == made[::-1]
 
 
@@ -270,7 +272,7 @@ async def test_filters_narrow_a_search(
     await pay(engine, 2, user_id="u2")
     await pay(engine, 3, finished_at=at(4), **FAILED)
     await pay(engine, 4, channel="unionpay")
-    found = await reader.payments(MERCHANT, "shop", wanted)
+    found = (await reader.payments(MERCHANT, "shop", wanted)).page
     assert [payment.merchant_order_no for payment in found] == [f"A-{number}" for number in numbers]
 
 
@@ -278,7 +280,7 @@ async def test_a_number_that_a_refund_has_finds_no_payment(engine: AsyncEngine, 
     payment_id = await pay(engine, 0)
     await write(engine, orders=order_of(GOES_BACK, ObjectKind.REFUND, REFUND_ID))
     await write(engine, orders=order_of(GOES_BACK | {"app": "books"}, ObjectKind.PAYMENT, payment_id))
-    assert await reader.payments(MERCHANT, "shop", PaymentFilter(merchant_order_no="R-1")) == []
+    assert await reader.payments(MERCHANT, "shop", PaymentFilter(merchant_order_no="R-1")) == Found([])
 
 
 async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, reader: Reader) -> None:
@@ -324,9 +326,7 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
     await write(engine, anomalies=unexpected | {"detail": "code 9", "source": "poll", "found_at": at(40)})
     await write(engine, events=_event(2, at(11), object="refund", object_id=REFUND_ID, type="refund.returned"))
 
-    happened = await reader.timeline(MERCHANT, "shop", payment_id)
-    assert happened is not None
-    told = timeline_object(happened)
+    told = await whole_timeline(reader, payment_id, by=100)
     assert [entry["what"] for entry in told] == [
         "payment_taken",
         "routed",
@@ -353,6 +353,40 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
     assert (told[10]["refund"], told[10]["amount"]) == (show(REFUND, REFUND_ID), 4_000)
     assert told[5]["channel_order_no"] == "n-0"
     orjson.dumps(told)
+    for by in (1, 2, 3, 16):
+        assert await whole_timeline(reader, payment_id, by) == told
+
+
+async def test_a_long_timeline_is_read_by_pages_and_each_page_reads_no_more_than_itself(
+    engine: AsyncEngine, reader: Reader
+) -> None:
+    payment_id = await pay(engine, 0)
+    await write(engine, intents=ATTEMPT | {"object_id": payment_id})
+    async with engine.begin() as connection:
+        # Five hundred words in a hundred moments, some of them those of other entries.
+        said = [
+            {"merchant_id": MERCHANT, "observation_id": uuid7(), "object_id": payment_id, "verb": "pay",
+             "source": "callback", "says": "processing", "channel_code": str(n), "observed_at": at(n // 5)}
+            for n in range(500)
+        ]  # fmt: skip
+        await connection.execute(insert(observations), said)
+    told = await whole_timeline(reader, payment_id, by=70)
+    assert [entry["channel_code"] for entry in told if entry["what"] == "channel_said"] == [str(n) for n in range(500)]
+    assert len(told) == 503
+    assert await whole_timeline(reader, payment_id, by=7) == told
+
+
+async def whole_timeline(reader: Reader, payment_id: UUID, by: int) -> list[dict[str, Any]]:
+    """All pages of so many entries."""
+    told: list[dict[str, Any]] = []
+    after: TimelinePosition | None = None
+    while page := await reader.timeline(MERCHANT, "shop", payment_id, after=after, limit=by):
+        assert len(page.happened) <= by
+        told += timeline_object(page.happened)
+        after = page.last
+        if after is None:
+            break
+    return told
 
 
 async def test_a_timeline_tells_of_a_payment_that_waited_for_anothers_authentication(
@@ -368,9 +402,7 @@ async def test_a_timeline_tells_of_a_payment_that_waited_for_anothers_authentica
                          "card_id": card_id, "account": "tlt-main", "channel": "tlt", "status": "processing",
                          "fee": 100, "contradicts": False, "due_at": at(60), "created_at": NOW},
     )  # fmt: skip
-    happened = await reader.timeline(MERCHANT, "shop", waiter)
-    assert happened is not None
-    told = timeline_object(happened)
+    told = await whole_timeline(reader, waiter, by=100)
     assert [entry["what"] for entry in told] == ["payment_taken", "routed", "waited_for_authentication"]
     assert told[2]["started_by"] == show(PAYMENT, starter)
 
@@ -403,7 +435,7 @@ async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngin
     await write(engine, events=_event(2, at(7), type="payment.failed"))
     await write(engine, events=_event(3, at(8), app="books"))
 
-    every = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=10)
+    every = (await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=10)).page
     assert [number_of(event) for event in every] == [2, 1]
     assert (every[1].event_id, every[1].object_id) == (id_at(at(6), 1), UUID(int=1))
     assert [d.status for d in every[1].deliveries] == [DeliveryStatus.DEAD]
@@ -411,12 +443,12 @@ async def test_events_come_newest_first_with_their_deliveries(engine: AsyncEngin
 
     async def numbers(**narrower: Any) -> list[int]:
         asked = {"of": None, "event_type": None, "before": None} | narrower
-        return [number_of(event) for event in await reader.events(MERCHANT, "shop", limit=10, **asked)]
+        return [number_of(event) for event in (await reader.events(MERCHANT, "shop", limit=10, **asked)).page]
 
     assert await numbers(of=(ObjectKind.PAYMENT, UUID(int=1))) == [1]
     assert await numbers(event_type="payment.failed") == [2]
     assert await numbers(before=id_at(at(7), 2)) == [1]
-    assert await reader.events(OTHER, "shop", of=None, event_type=None, before=None, limit=10) == []
+    assert await reader.events(OTHER, "shop", of=None, event_type=None, before=None, limit=10) == Found([])
 
 
 async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, reader: Reader) -> None:
@@ -426,7 +458,7 @@ async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, 
     assert await reader.redeliver(MERCHANT, "books", event_id, at(10)) is None
     assert await reader.redeliver(OTHER, "shop", event_id, at(10)) is None
     assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == 1
-    (event,) = await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)
+    (event,) = (await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)).page
     (again,) = event.deliveries
     assert (again.status, again.tries, again.delivered_at) == (DeliveryStatus.PENDING, 0, None)
     assert again.due_at == at(10)

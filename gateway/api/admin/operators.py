@@ -13,6 +13,7 @@ from gateway.api.admin.channels import ChannelCalls, Channels
 from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls
+from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
@@ -42,6 +43,7 @@ class Operators:
     deliveries: Deliveries
     anomalies: Anomalies
     words: Words
+    payments: Payments
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -60,4 +62,5 @@ def operator_routes(needs: Operators) -> list[Route]:
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
+        *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
     ]

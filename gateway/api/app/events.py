@@ -12,9 +12,10 @@ from gateway.api.http.answers import AnswerModel, Redelivery, Time, shown_id
 from gateway.api.http.fields import PAGE, PageSize, QueryModel, id_field
 from gateway.api.http.problems import not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
-from gateway.domain.ids import ENDPOINT, EVENT, IdError, read, read_object, show
+from gateway.api.http.searching import CutPage, search_page
+from gateway.domain.ids import ENDPOINT, EVENT, IdError, read, read_object
 from gateway.objects.events import event_object
-from gateway.ports import Reading
+from gateway.ports import Found, Reading
 
 __all__ = ["EventAnswer", "EventCalls", "EventSearch"]
 
@@ -63,7 +64,7 @@ class EventAnswer(AnswerModel):
     deliveries: list[DeliveryAnswer]
 
 
-class EventPage(AnswerModel):
+class EventPage(CutPage):
     """Events, newest first."""
 
     data: list[EventAnswer]
@@ -93,7 +94,7 @@ class EventCalls:
         try:
             of = read_object(asked.object_id) if asked.object_id is not None else None
         except IdError:
-            return Reply({"data": [], "next": None})  # nothing has such an id
+            return Reply(search_page(Found([]), [], [], asked.limit, EVENT, call.language))  # nothing has such an id
         found = await self.reading.events(
             call.caller.merchant_id,
             call.caller.app,
@@ -102,9 +103,9 @@ class EventCalls:
             before=asked.after,
             limit=asked.limit + 1,  # one more than the page tells whether there is a next one
         )
-        page = found[: asked.limit]
-        after = show(EVENT, page[-1].event_id) if len(found) > asked.limit else None
-        return Reply({"data": [event_object(event) for event in page], "next": after})
+        ids = [event.event_id for event in found.page]
+        shown = [event_object(event) for event in found.page]
+        return Reply(search_page(found, ids, shown, asked.limit, EVENT, call.language))
 
     async def event(self, call: Call) -> Reply:
         event_id = event_id_of(call)
@@ -117,9 +118,9 @@ class EventCalls:
             before=UUID(int=min(event_id.int + 1, LARGEST_ID)),
             limit=1,
         )
-        if not found or found[0].event_id != event_id:
+        if not found.page or found.page[0].event_id != event_id:
             raise not_found("event")
-        return Reply(event_object(found[0]))
+        return Reply(event_object(found.page[0]))
 
     async def redeliver(self, call: Call) -> Reply:
         caller = call.caller

@@ -1,20 +1,20 @@
 """Payments: open one, read it, search."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, JsonValue
 
 from gateway.api.app.ordering import no_such_card, order_of
 from gateway.api.app.requests import PaymentRequest
-from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
 from gateway.api.http.needs import CardsByUser, PaymentsFlow
+from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, ShownPaymentId
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
-from gateway.domain.failures import Advice, Blame, FailureCode
-from gateway.domain.ids import CARD, PAYMENT, IdError, read, show
+from gateway.api.http.searching import search_page
+from gateway.domain.ids import PAYMENT, IdError, read
 from gateway.domain.orders import Order
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     PaymentId: TypeAlias = UUID
 else:
     PaymentId = id_field(PAYMENT)
-ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
 
 
 def _example(scene: Scene) -> dict[str, JsonValue]:
@@ -89,69 +88,6 @@ class PaymentSearch(QueryModel):
     created_until: Moment | None = None
     limit: PageSize = PAGE
     after: PaymentId | None = None
-
-
-class CardAnswer(AnswerModel):
-    """A card as it may be shown."""
-
-    id: Annotated[str, shown_id(CARD)]
-    masked: Annotated[str, Field(examples=["622202******1234"])]
-    bank: str
-
-
-class FailureAnswer(AnswerModel):
-    """Why a payment failed, who is to blame, and what to do. `message` is in the language of `Accept-Language`."""
-
-    code: FailureCode
-    blame: Blame
-    message: str
-    advice: Advice
-    channel_code: str | None
-    channel_message: str | None
-
-
-class PaymentAnswer(AnswerModel):
-    """A payment. Amounts and fees in fen."""
-
-    id: ShownPaymentId
-    object: Literal["payment"]
-    kind: Kind
-    merchant_order_no: str
-    app: str
-    scene: Scene
-    user_id: str
-    bank: str
-    amount: int
-    currency: str
-    status: Status
-    channel: str | None
-    channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
-    channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
-    card: CardAnswer | None
-    fee: Annotated[
-        int | None, Field(description="what the payment company is owed; null until the money is known to have moved")
-    ]
-    expected_fee: Annotated[int | None, Field(description="what the router counted with")]
-    authentication_fee: Annotated[
-        int | None, Field(description="what the authentication costs that this payment started; null: none was sent")
-    ]
-    failure: FailureAnswer | None
-    next_action: dict[str, Any] | None
-    description: str | None
-    created_at: Time
-    finished_at: Time | None
-    channel_finished_at: Time | None
-    business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
-    refunded: Annotated[int, Field(description="by refunds that are in flight or succeeded")]
-    settled: Annotated[int, Field(description="paid on to others")]
-    metadata: dict[str, Any]
-
-
-class PaymentPage(AnswerModel):
-    """Payments, newest first."""
-
-    data: list[PaymentAnswer]
-    next: Annotated[ShownPaymentId | None, Field(description="give it as `after` for the next page; null: no more")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +144,7 @@ class PaymentCalls:
     async def _was_taken(self, order: Order) -> bool:
         """Whether the number of an order is in use: then it has its answer, though its card is gone."""
         wanted = PaymentFilter(merchant_order_no=order.merchant_order_no, limit=1)
-        return bool(await self.reading.payments(order.merchant_id, order.app, wanted))
+        return bool((await self.reading.payments(order.merchant_id, order.app, wanted)).page)
 
     async def payment(self, call: Call) -> Reply:
         found = await self.reading.payment(call.caller.merchant_id, call.caller.app, payment_id_of(call))
@@ -229,9 +165,9 @@ class PaymentCalls:
             limit=asked.limit + 1,  # one more than the page tells whether there is a next one
         )
         found = await self.reading.payments(call.caller.merchant_id, call.caller.app, wanted)
-        page = found[: asked.limit]
-        after = show(PAYMENT, page[-1].payment_id) if len(found) > asked.limit else None
-        return Reply({"data": [payment_object(one, call.language) for one in page], "next": after})
+        ids = [one.payment_id for one in found.page]
+        shown = [payment_object(one, call.language) for one in found.page]
+        return Reply(search_page(found, ids, shown, asked.limit, PAYMENT, call.language))
 
 
 def payment_id_of(call: Call) -> UUID:

@@ -193,7 +193,7 @@ def query_integer(low: int, high: int) -> Any:
     """A whole number in an address, as a validator and its schema."""
 
     def read_text(value: object) -> int:
-        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)):
+        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,11}", value)):
             number = int(value)
             if low <= number <= high:
                 return number

@@ -5,13 +5,14 @@ Pages go by key, newest first: ids are UUIDv7, so their order is that of time.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Row, Uuid, and_, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.cards import CardElements, mask_card_no
@@ -19,12 +20,13 @@ from gateway.domain.events import RecordedEvent
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.domain.timeline import Happening
-from gateway.ports import PaymentFilter, UserFacts
+from gateway.domain.timeline import TimelinePage, TimelinePosition
+from gateway.ports import Found, PaymentFilter, UserFacts
 from gateway.storage.keys import DecryptionError, Keys, stand_back
+from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
-from gateway.storage.tables import decisions, deliveries, events, orders, payments, refunds
+from gateway.storage.tables import decisions, deliveries, events, payments, refunds
 from gateway.storage.writing.deliveries import REDELIVER, recorded_delivery
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.payments import payment_of, payment_select
@@ -33,12 +35,9 @@ from gateway.storage.writing.totals import Totals
 
 __all__ = ["Reader", "decision_of"]
 
-ID_CLOCK_MARGIN = timedelta(hours=1)
-"""How far an id's time and `created_at` may be apart: ids are made before an order waits its turn."""
-_UUID_BELOW_TIME_BITS = 80
 NUMBER_PRINT = "SELECT number_print FROM cards WHERE merchant_id = $1 AND card_id = $2"
 
-_p, _e, _d, _r, _o = payments.c, events.c, decisions, refunds.c, orders.c
+_p, _e, _d, _r = payments.c, events.c, decisions, refunds.c
 
 
 def _assume_totals(_merchant_id: UUID) -> bool:
@@ -46,10 +45,11 @@ def _assume_totals(_merchant_id: UUID) -> bool:
     return True
 
 
-async def decision_of(engine: AsyncEngine, payment_id: UUID) -> dict[str, Any] | None:
+async def decision_of(engine: AsyncEngine, payment: Payment) -> dict[str, Any] | None:
     """The decision record of a payment, whoever owns it: for operators at the command line."""
     async with engine.connect() as connection:
-        its_decision = select(_d.c.decision).where(_d.c.object_id == payment_id)
+        of_payment = and_(_d.c.merchant_id == payment.merchant_id, _d.c.object_id == payment.payment_id)
+        its_decision = select(_d.c.decision).where(of_payment)
         record: dict[str, Any] | None = await connection.scalar(its_decision)
         return record
 
@@ -72,11 +72,16 @@ class Reader:
         async with self.engine.connect() as connection:
             return await _payment(connection, merchant_id, app, payment_id)
 
-    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> list[Payment]:
+    async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> Found[Payment]:
         """Payments of this app, newest first."""
-        statement = _search(merchant_id, app, wanted)
+        wanted = replace(wanted, app=app)
         async with self.engine.connect() as connection:
-            return [payment_of(row) for row in (await connection.execute(statement)).mappings()]
+            if wanted.merchant_order_no is not None:
+                named = await order_payments(connection, merchant_id, app, wanted.merchant_order_no)
+                return Found(await read_payments(connection, merchant_id, named, wanted))
+            place = Place(wanted.user_id) if wanted.user_id is not None else Place(app=app)
+            ids, cut_at = await find_payments(connection, merchant_id, [place], wanted, self.timezone)
+            return Found(await read_payments(connection, merchant_id, ids), cut_at)
 
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None:
         """A refund of this app, or None."""
@@ -97,11 +102,13 @@ class Reader:
             record: dict[str, Any] | None = (await connection.execute(statement)).scalar_one_or_none()
             return record
 
-    async def timeline(self, merchant_id: UUID, app: str, payment_id: UUID) -> list[Happening] | None:
-        """Everything that happened to a payment of this app, oldest first, or None."""
+    async def timeline(
+        self, merchant_id: UUID, app: str, payment_id: UUID, *, after: TimelinePosition | None, limit: int
+    ) -> TimelinePage | None:
+        """A page of everything that happened to a payment of this app, oldest first, or None."""
         async with self.engine.connect() as connection:
             payment = await _payment(connection, merchant_id, app, payment_id)
-            return await timeline_of(connection, payment) if payment is not None else None
+            return await timeline_of(connection, payment, after, limit) if payment is not None else None
 
     async def events(
         self,
@@ -112,20 +119,22 @@ class Reader:
         event_type: str | None,
         before: UUID | None,
         limit: int,
-    ) -> list[RecordedEvent]:
+    ) -> Found[RecordedEvent]:
         """Events of this app, newest first, with the state of their deliveries."""
-        statement = select(events).where(_e.merchant_id == merchant_id, _e.app == app)
-        if of is not None:
-            kind, object_id = of
-            statement = statement.where(_e.object == kind, _e.object_id == object_id)
-        if event_type is not None:
-            statement = statement.where(_e.type == event_type)
-        if before is not None:
-            statement = statement.where(_e.event_id < before)
+        statement, cut_at = select(events).where(_e.merchant_id == merchant_id, _e.app == app), None
         async with self.engine.connect() as connection:
+            if of is not None:
+                kind, object_id = of
+                statement = statement.where(_e.object == kind, _e.object_id == object_id)
+                statement = statement if event_type is None else statement.where(_e.type == event_type)
+            elif event_type is not None:
+                ids, cut_at = await find_events(connection, merchant_id, app, event_type, before, limit)
+                statement = statement.where(_e.event_id == any_(literal(ids, ARRAY(Uuid))))
+            if before is not None:
+                statement = statement.where(_e.event_id < before)
             found = (await connection.execute(statement.order_by(_e.event_id.desc()).limit(limit))).all()
             by_event = await _deliveries(connection, merchant_id, [row.event_id for row in found])
-        return [_event(row, by_event[row.event_id]) for row in found]
+        return Found([_event(row, by_event[row.event_id]) for row in found], cut_at)
 
     async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
         """Make every delivery of an event of this app due now; how many, or None: no such event."""
@@ -172,37 +181,6 @@ async def _payment(connection: AsyncConnection, merchant_id: UUID, app: str, pay
     mine = and_(_p.merchant_id == merchant_id, _p.payment_id == payment_id, _p.app == app)
     row = (await connection.execute(payment_select().where(mine))).mappings().first()
     return payment_of(row) if row is not None else None
-
-
-def _search(merchant_id: UUID, app: str, wanted: PaymentFilter) -> Select[Any]:
-    statement = payment_select().where(_p.merchant_id == merchant_id, _p.app == app)
-    if wanted.merchant_order_no is not None:
-        # The arbiter has the only index of order numbers.
-        named = and_(_o.merchant_id == merchant_id, _o.app == app, _o.merchant_order_no == wanted.merchant_order_no)
-        statement = statement.where(_p.payment_id.in_(select(_o.object_id).where(named)))
-    for column, value in (
-        (_p.user_id, wanted.user_id),
-        (_p.status, wanted.status),
-        (_p.channel, wanted.channel),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    # The bounds on the id let the index end the scan; those on the time are the exact ones.
-    if wanted.created_from is not None:
-        lowest = _lowest_id(wanted.created_from - ID_CLOCK_MARGIN)
-        statement = statement.where(_p.created_at >= wanted.created_from, _p.payment_id >= lowest)
-    if wanted.created_until is not None:
-        lowest = _lowest_id(wanted.created_until + ID_CLOCK_MARGIN)
-        statement = statement.where(_p.created_at < wanted.created_until, _p.payment_id < lowest)
-    if wanted.before is not None:
-        statement = statement.where(_p.payment_id < wanted.before)
-    return statement.order_by(_p.payment_id.desc()).limit(wanted.limit)
-
-
-def _lowest_id(moment: datetime) -> UUID:
-    """The lowest UUIDv7 of a time; times before 1970 and after the format's end are its ends."""
-    milliseconds = min(max(int(moment.timestamp() * 1000), 0), (1 << 48) - 1)
-    return UUID(int=milliseconds << _UUID_BELOW_TIME_BITS)
 
 
 async def _deliveries(

@@ -1,10 +1,15 @@
-"""Everything that happened to a payment, put together from what was recorded, oldest first."""
+"""Everything that happened to a payment, put together from what was recorded, oldest first, by pages.
 
-from collections.abc import Iterator, Sequence
+What a payment has few of is read whole for each page. What its PSPs said may be long: of that only the page is read.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.intents import Verb
@@ -23,6 +28,8 @@ from gateway.domain.timeline import (
     RefundAsked,
     Routed,
     Submitted,
+    TimelinePage,
+    TimelinePosition,
     WaitedForAuthentication,
 )
 from gateway.storage.tables import (
@@ -42,19 +49,48 @@ REFUNDS_MAX = 100
 """Refunds of one payment that are told."""
 
 
-async def timeline_of(connection: AsyncConnection, payment: Payment) -> list[Happening]:
-    """The timeline of a payment, with the authentication that it needed and its refunds."""
+# Of one moment the cause stands before the effect.
+_OPENED, _AUTHENTICATED, _SUBMITTED, _ASKED, _HEARD, _ENDED, _CONTRADICTED, _TOLD, _DELIVERED = range(9)
+
+
+@dataclass(slots=True)
+class _Entries:
+    """What happened, each with its place; only what comes after `after`."""
+
+    after: TimelinePosition | None
+    found: list[tuple[TimelinePosition, Happening]] = field(default_factory=list)
+
+    def add(self, rank: int, happened: Iterable[tuple[int, Happening]]) -> None:
+        """Entries of one rank, each with what tells it from others of its moment."""
+        for tie, one in happened:
+            place = TimelinePosition(one.at, rank, tie)
+            if self.after is None or place > self.after:
+                self.found.append((place, one))
+
+    def page(self, limit: int) -> TimelinePage:
+        """The first of them."""
+        first = nsmallest(limit + 1, self.found, key=lambda entry: entry[0])
+        last = first[limit - 1][0] if len(first) > limit else None
+        return TimelinePage([one for _, one in first[:limit]], last)
+
+
+async def timeline_of(
+    connection: AsyncConnection, payment: Payment, after: TimelinePosition | None, limit: int
+) -> TimelinePage:
+    """A page of the timeline of a payment, with the authentication that it needed and its refunds."""
     refund_ids, asked = await _refunds(connection, payment)
-    happened = list(_opening(payment, await _decision(connection, payment)))
-    happened += await _authentication(connection, payment)
-    happened += _submission(payment)
-    happened += asked
-    happened += await _observations(connection, payment, refund_ids)
-    happened += _end(payment)
-    happened += await _anomalies(connection, payment, refund_ids)
-    happened += await _events(connection, payment, refund_ids)
-    # The sort is stable: what has the same time stays in the order above, which is that of cause and effect.
-    return sorted(happened, key=lambda one: one.at)
+    entries = _Entries(after)
+    entries.add(_OPENED, enumerate(_opening(payment, await _decision(connection, payment))))
+    entries.add(_AUTHENTICATED, enumerate(await _authentication(connection, payment)))
+    entries.add(_SUBMITTED, enumerate(_submission(payment)))
+    entries.add(_ASKED, enumerate(asked))
+    entries.add(_HEARD, await _observations(connection, payment, refund_ids, after, limit + 1))
+    entries.add(_ENDED, enumerate(_end(payment)))
+    entries.add(_CONTRADICTED, enumerate(await _anomalies(connection, payment, refund_ids)))
+    told, delivered = await _events(connection, payment, refund_ids)
+    entries.add(_TOLD, enumerate(told))
+    entries.add(_DELIVERED, enumerate(delivered))
+    return entries.page(limit)
 
 
 async def _decision(connection: AsyncConnection, payment: Payment) -> dict[str, Any]:
@@ -109,26 +145,49 @@ def _submission(payment: Payment) -> Iterator[Happening]:
         yield Submitted(attempt.recorded_at, attempt.channel, attempt.number)
 
 
-async def _observations(connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]) -> list[Happening]:
+async def _observations(
+    connection: AsyncConnection,
+    payment: Payment,
+    refund_ids: Sequence[UUID],
+    after: TimelinePosition | None,
+    limit: int,
+) -> list[tuple[int, Happening]]:
     o = observations.c
     about = [payment.payment_id, *refund_ids]
     if payment.authentication_id is not None:
         about.append(payment.authentication_id)
     heard = and_(o.merchant_id == payment.merchant_id, o.object_id.in_(about))
-    rows = await connection.execute(select(observations).where(heard).order_by(o.observed_at, o.observation_id))
+    if after is not None:
+        heard = and_(heard, _heard_after(after))
+    page = select(observations).where(heard).order_by(o.observed_at, o.observation_id).limit(limit)
     return [
-        ChannelSaid(
-            at=row.observed_at,
-            source=row.source,
-            verb=Verb(row.verb),
-            object_id=row.object_id,
-            says=row.says,
-            channel_code=row.channel_code,
-            channel_message=row.channel_message,
-            note=row.note,
+        (
+            row.observation_id.int,
+            ChannelSaid(
+                at=row.observed_at,
+                source=row.source,
+                verb=Verb(row.verb),
+                object_id=row.object_id,
+                says=row.says,
+                channel_code=row.channel_code,
+                channel_message=row.channel_message,
+                note=row.note,
+                times=row.times or 1,
+                last_at=row.last_at,
+            ),
         )
-        for row in rows
+        for row in await connection.execute(page)
     ]
+
+
+def _heard_after(after: TimelinePosition) -> ColumnElement[bool]:
+    o = observations.c
+    later = o.observed_at > after.at
+    if after.rank < _HEARD:
+        return o.observed_at >= after.at
+    if after.rank > _HEARD:
+        return later
+    return or_(later, and_(o.observed_at == after.at, o.observation_id > UUID(int=after.tie)))
 
 
 def _end(payment: Payment) -> Iterator[Happening]:
@@ -140,25 +199,28 @@ async def _anomalies(connection: AsyncConnection, payment: Payment, refund_ids: 
     a = anomalies.c
     of_payment = and_(a.merchant_id == payment.merchant_id, a.object_id.in_([payment.payment_id, *refund_ids]))
     happened: list[Happening] = []
-    for row in await connection.execute(select(anomalies).where(of_payment)):
+    for row in await connection.execute(select(anomalies).where(of_payment).order_by(a.anomaly_id)):
         happened.append(AnomalyFound(row.found_at, row.kind, row.detail, row.source))
         if row.resolved_at is not None:
             happened.append(AnomalyResolved(row.resolved_at, row.kind, row.resolved_by, row.note))
     return happened
 
 
-async def _events(connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]) -> list[Happening]:
+async def _events(
+    connection: AsyncConnection, payment: Payment, refund_ids: Sequence[UUID]
+) -> tuple[list[Happening], list[Happening]]:
     e, d = events.c, deliveries.c
     of_payment = and_(e.merchant_id == payment.merchant_id, e.object_id.in_([payment.payment_id, *refund_ids]))
     columns = (e.event_id, e.type, e.sequence, e.created_at)
     its_events = select(*columns).where(of_payment).order_by(e.object_id, e.sequence)
     rows = (await connection.execute(its_events)).all()
-    happened: list[Happening] = [EventWritten(row.created_at, row.event_id, row.type) for row in rows]
+    told: list[Happening] = [EventWritten(row.created_at, row.event_id, row.type) for row in rows]
+    delivered: list[Happening] = []
     if not rows:
-        return happened
+        return told, delivered
     written_at = {row.event_id: row.created_at for row in rows}
     of_events = and_(d.merchant_id == payment.merchant_id, d.event_id.in_(list(written_at)))
     for row in await connection.execute(select(deliveries).where(of_events).order_by(d.event_id, d.endpoint_id)):
         at = row.delivered_at or written_at[row.event_id]
-        happened.append(Delivery(at, row.event_id, recorded_delivery(row)))
-    return happened
+        delivered.append(Delivery(at, row.event_id, recorded_delivery(row)))
+    return told, delivered

@@ -9,12 +9,11 @@ from gateway.domain.events import Event
 from gateway.domain.intents import Intent
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.ports import Observation
 from gateway.storage.tables import agreements
 from gateway.storage.writing.authentications import change_authentications
 from gateway.storage.writing.cards import CardRow
 from gateway.storage.writing.intents import change_intents, insert_intents
-from gateway.storage.writing.observations import insert_anomalies, insert_observations
+from gateway.storage.writing.observations import Told, insert_anomalies
 from gateway.storage.writing.payments import change_payments
 from gateway.storage.writing.refunds import change_refunds, free_outflows
 from gateway.storage.writing.statement import Row, Write, differing
@@ -42,7 +41,7 @@ class Page:
     recorded: frozenset[UUID] = frozenset()
     """Observations that an earlier try of this flush has committed."""
 
-    observations: list[Observation] = field(default_factory=list)
+    observations: Told = field(default_factory=Told)
     anomalies: list[Row] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     agreements: dict[tuple[UUID, str], Row] = field(default_factory=dict)
@@ -108,7 +107,7 @@ class Page:
         change_authentications(statement, [each for key, each in self.authentications.items() if key in self.changed])
         change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
         free_outflows(statement, self.freed)
-        insert_observations(statement, self.observations)
+        self.observations.write(statement)
         insert_anomalies(statement, self.anomalies)
         self._write_agreements(statement)
         self.usage.write(statement)

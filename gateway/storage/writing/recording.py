@@ -23,6 +23,7 @@ from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
 from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, begun
 from gateway.domain.refunds import Refund
+from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
 from gateway.flows.opening import intent_to_pay
@@ -31,7 +32,7 @@ from gateway.objects.events import event_of
 from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
-from gateway.storage.writing.observations import anomaly_row, read_known_observations
+from gateway.storage.writing.observations import COUNTED_BEFORE, anomaly_row, read_known_observations
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
@@ -44,6 +45,10 @@ Item = Observation | GoOn
 
 class UnknownIntentError(Exception):
     """An observation of an intent that is not in the books: a bug, since its object was read from them."""
+
+
+class _CountedBeforeError(Exception):
+    """A word of the flush was counted by an earlier try of it."""
 
 
 class RecordingStore:
@@ -78,8 +83,8 @@ class RecordingStore:
     async def _record_once(self, items: list[Item]) -> Sequence[Recorded | Exception]:
         try:
             return await self._record(items, tried_before=False)
-        except UniqueViolationError as error:
-            if not _is_of_a_known_observation(error):
+        except (UniqueViolationError, _CountedBeforeError) as error:
+            if isinstance(error, UniqueViolationError) and not _is_of_a_known_observation(error):
                 raise
             # The answer to an earlier COMMIT was lost, and the flush was tried again.
             return await self._record(items, tried_before=True)
@@ -91,8 +96,8 @@ class RecordingStore:
             await lock_users(connection, merchant_id, (_user_of(item)[1] for item in items), now)
             page = await read_page(connection, merchant_id, items)
             if tried_before:
-                ids = [item.observation_id for item in items if isinstance(item, Observation)]
-                page.recorded = await read_known_observations(connection, merchant_id, ids)
+                heard = [item for item in items if isinstance(item, Observation)]
+                page.recorded = await read_known_observations(connection, merchant_id, heard)
             results = [self._apply(page, item) for item in items]
             results = [_still_to_send(page, result) for result in results]
             due = deliveries_of(page.events, catalogue, now)
@@ -100,7 +105,9 @@ class RecordingStore:
             if page.usage.used and (counted := catalogue.counted(merchant_id)):
                 count_changes(write, page.usage.used, counted, self._totals.part(now), page.number_prints)
             write_events(write, page.events, due, leased=self._hand_over is not None)
-            await write.run(connection, "SELECT 1")
+            counts = page.observations.counts
+            if await write.run(connection, COUNTED_BEFORE if counts else "SELECT 1") and counts and not tried_before:
+                raise _CountedBeforeError
         if self._hand_over and due:
             self._hand_over(due)
         count_events(page.events)
@@ -127,18 +134,19 @@ class RecordingStore:
         if heard.observation_id in page.recorded:
             return Recorded(payment, payment)
         if payment.attempt is None:
-            page.observations.append(heard)
+            after = payment
             if isinstance(heard.outcome, Succeeded):
                 anomaly = Anomaly(AnomalyKind.UNEXPECTED_SUCCESS, "paid before it was sent")
-                payment = self._tell_payment(page, heard, payment, anomaly)
-                page.put_payment(payment)
-            return Recorded(payment, payment)
-        did = self._hear(heard, payment.attempt)
-        page.observations.append(heard)
+                after = self._tell_payment(page, heard, payment, anomaly)
+                page.put_payment(after)
+            page.observations.keep(heard, news=after.sequence > payment.sequence)
+            return Recorded(after, after)
+        did, news = self._hear(heard, payment.attempt)
         after = payments.after_hearing(payment, did, heard.at)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
         after = self._tell_payment(page, heard, after, did.anomaly)
+        page.observations.keep(heard, news=news or after.sequence > payment.sequence)
         page.put_payment(after)
         return Recorded(after, after)
 
@@ -156,8 +164,7 @@ class RecordingStore:
     def _hear_refund(self, page: Page, heard: Observation, refund: Refund) -> Recorded:
         if heard.observation_id in page.recorded:
             return Recorded(refund)
-        did = self._hear(heard, refund.intent)
-        page.observations.append(heard)
+        did, news = self._hear(heard, refund.intent)
         status, after = refund.status, refund
         for after in refunds.after_hearing(refund, did, heard.at):
             if after.status is not status:
@@ -168,6 +175,7 @@ class RecordingStore:
         if did.anomaly is not None and _is_new(page, after.refund_id, did.anomaly):
             after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(page, heard, after, did.anomaly)
+        page.observations.keep(heard, news=news or after.sequence > refund.sequence)
         page.put_refund(after)
         return Recorded(after)
 
@@ -182,8 +190,8 @@ class RecordingStore:
             box = self._box(page, heard, before)
         except DecryptionError as error:
             return stand_back(error)
-        did = self._hear(heard, before.intent)
-        page.observations.append(heard)
+        did, news = self._hear(heard, before.intent)
+        page.observations.keep(heard, news=news)
         elsewhere = (before.card_id, before.account) in page.verified_elsewhere
         after = authentications.after_hearing(before, did, elsewhere, heard.at)
         if did.agreement_no is not None and box is not None:
@@ -265,14 +273,16 @@ class RecordingStore:
             payment.account, sealed
         )
 
-    def _hear(self, heard: Observation, intent: Intent) -> Heard:
+    def _hear(self, heard: Observation, intent: Intent) -> tuple[Heard, bool]:
+        """What a word did to an intent, and whether it said anything new of it."""
         try:
             terms = self._terms_of(heard.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
         except UnusableAccountError:
             if heard.source is not Source.OPERATOR:
                 raise
             terms = _WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
-        return hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
+        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
+        return did, says_news(intent, did, terms)
 
     def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:
         """Where the agreement goes that an observation may tell of. Raises DecryptionError before anything changes."""

@@ -90,6 +90,14 @@ class Write:
             f"WHERE t.merchant_id = $1::uuid AND {where} AND {when} {returning})"
         )
 
+    def part(self, name: str, table: Table, rows: Sequence[Row], sql: str) -> None:
+        """A part in its own words; `{rows}` in them stands for the rows, which are called `v`.
+
+        Columns of theirs that the table does not have are UUIDs.
+        """
+        if rows:
+            self._parts.append(f"{name} AS ({sql.format(rows=self._source(table, rows))})")
+
     async def run(self, connection: Connection, select: str) -> Sequence[Any]:
         """Run all parts and read what `select` says of those that return something. Without parts nothing runs."""
         if not self._parts:

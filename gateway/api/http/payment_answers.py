@@ -1,0 +1,79 @@
+"""How payments are answered, to apps and operators alike."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gateway.api.http.answers import AnswerModel, Time, shown_id
+from gateway.api.http.searching import CutPage
+from gateway.domain.failures import Advice, Blame, FailureCode
+from gateway.domain.ids import CARD, PAYMENT
+from gateway.domain.scenes import Kind, Scene
+from gateway.domain.statuses import Status
+
+__all__ = ["CardAnswer", "FailureAnswer", "PaymentAnswer", "PaymentPage", "ShownPaymentId"]
+
+ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
+
+
+class CardAnswer(AnswerModel):
+    """A card as it may be shown."""
+
+    id: Annotated[str, shown_id(CARD)]
+    masked: Annotated[str, Field(examples=["622202******1234"])]
+    bank: str
+
+
+class FailureAnswer(AnswerModel):
+    """Why a payment failed, who is to blame, and what to do. `message` is in the language of `Accept-Language`."""
+
+    code: FailureCode
+    blame: Blame
+    message: str
+    advice: Advice
+    channel_code: str | None
+    channel_message: str | None
+
+
+class PaymentAnswer(AnswerModel):
+    """A payment. Amounts and fees in fen."""
+
+    id: ShownPaymentId
+    object: Literal["payment"]
+    kind: Kind
+    merchant_order_no: str
+    app: str
+    scene: Scene
+    user_id: str
+    bank: str
+    amount: int
+    currency: str
+    status: Status
+    channel: str | None
+    channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
+    channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
+    card: CardAnswer | None
+    fee: Annotated[
+        int | None, Field(description="what the payment company is owed; null until the money is known to have moved")
+    ]
+    expected_fee: Annotated[int | None, Field(description="what the router counted with")]
+    authentication_fee: Annotated[
+        int | None, Field(description="what the authentication costs that this payment started; null: none was sent")
+    ]
+    failure: FailureAnswer | None
+    next_action: dict[str, Any] | None
+    description: str | None
+    created_at: Time
+    finished_at: Time | None
+    channel_finished_at: Time | None
+    business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    refunded: Annotated[int, Field(description="by refunds that are in flight or succeeded")]
+    settled: Annotated[int, Field(description="paid on to others")]
+    metadata: dict[str, Any]
+
+
+class PaymentPage(CutPage):
+    """Payments, newest first."""
+
+    data: list[PaymentAnswer]
+    next: Annotated[ShownPaymentId | None, Field(description="give it as `after` for the next page; null: no more")]
