@@ -3,6 +3,7 @@
 from gateway.ports.books import (
     AmountExceedsRestError,
     CardNotFoundError,
+    ClockOffError,
     GoOn,
     IntentKey,
     Observation,
@@ -71,6 +72,7 @@ __all__ = [
     "CallbackRequest",
     "Calls",
     "CardNotFoundError",
+    "ClockOffError",
     "Command",
     "Commands",
     "Declaration",

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
 from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
@@ -57,6 +58,7 @@ class Readiness:
     database: bool
     migrations: bool
     ticks: Mapping[str, float | None] = field(default_factory=dict)
+    clock: Verdict = field(default_factory=lambda: Verdict(is_right=True))
 
 
 def _never(_: Exception) -> bool:
