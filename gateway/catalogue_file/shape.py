@@ -112,7 +112,7 @@ def _json(value: object) -> object:
     endless = isinstance(value, float) and value - value != 0
     if value is not None and (endless or not isinstance(value, (str, int, float, bool))):
         raise _problem("must hold texts, numbers, true or false, lists and tables only")
-    return value
+    return float(value) if isinstance(value, float) else value
 
 
 # Named types of the fields below.
