@@ -341,6 +341,16 @@ merchants:
             '{ env = "NOPE" }',
             "merchants[0].accounts[0].secrets.user_pass: the environment variable NOPE is not set",
         ),
+        (
+            'name = "Web"',
+            'name = "We\\u202eb"',
+            "merchants[0].apps[0].name: has a hidden or look-alike character (U+202E): leave it out",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-01T04:00:00+08:00\nnote = "a\\u3164"',
+            "merchants[0].windows[0].note: has a hidden or look-alike character (U+3164): leave it out",
+        ),
         # meaning
         ('app = "web"', 'app = "wep"', "merchants[0].endpoints[0].app: there is no app wep; there are web"),
         (

@@ -16,8 +16,9 @@ from gateway.api.http.refusals import wrong
 from gateway.domain.cards import bank_names
 from gateway.domain.ids import IdError, read
 from gateway.domain.money import MAX_AMOUNT
-from gateway.domain.one_form import id_in_one_form, number_in_one_form
+from gateway.domain.one_form import id_in_one_form, name_in_one_form, number_in_one_form
 from gateway.domain.scenes import Scene
+from gateway.domain.texts import odd_in_name, odd_in_text
 from router.fees import MAX_FEN
 
 __all__ = [
@@ -34,9 +35,11 @@ __all__ = [
     "Fen",
     "HolderName",
     "IdNumber",
+    "Lines",
     "Metadata",
     "Moment",
     "NoQuery",
+    "OneLine",
     "OrderNumber",
     "PageSize",
     "Phone",
@@ -96,17 +99,40 @@ PATTERN_MEANS: dict[str, str] = {
 }
 
 
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
+
+
 def _one_line(value: str) -> str:
-    if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
-        raise wrong("text", "must be one line without control characters or spaces at its ends")
-    return value
+    if value != value.strip():
+        raise wrong("text", "must be one line without spaces at its ends")
+    return _without(odd_in_text(value), value)
+
+
+def _lines(value: str) -> str:
+    return _without(odd_in_text(value, lines=True), value)
 
 
 def _printable(value: str) -> str:
-    # Names and keys must not hold what nobody sees (zero-width and direction marks): two would look the same.
-    if value != value.strip() or any(unicodedata.category(character) in {"Cc", "Cf"} for character in value):
-        raise wrong("text", "must not have hidden or control characters, or spaces at its ends")
+    # Ids and keys must not hold what nobody sees: two would look the same.
+    if value != value.strip():
+        raise wrong("text", "must not have spaces at its ends")
+    return _without(odd_in_name(value), value)
+
+
+def _without(odd: str | None, value: str) -> str:
+    if odd is not None:
+        place = f"U+{ord(odd):04X}"
+        raise wrong("text", f"has a hidden or look-alike character ({place}): leave it out")
     return value
+
+
+def _name(value: str) -> str:
+    # Blanks inside are a matter of its one form; rare characters of old code pages are private ones.
+    if value != value.strip():
+        raise wrong("text", "must not have spaces at its ends")
+    controls = (character for character in value if unicodedata.category(character) == "Cc")
+    odd = next(controls, None) or odd_in_name(_PRIVATE.sub("", name_in_one_form(value)))
+    return _without(odd, value)
 
 
 OrderNumber = Annotated[
@@ -123,7 +149,7 @@ Code = Annotated[str, Field(pattern=_CODE)]
 # What is checked is the one form (`gateway.domain.one_form`); what is kept is what was typed, since orders of the first
 # version are compared by it.
 HolderName = Annotated[
-    str, Field(min_length=1, max_length=64, description="as the bank knows it"), AfterValidator(_printable)
+    str, Field(min_length=1, max_length=64, description="as the bank knows it"), AfterValidator(_name)
 ]
 Phone = Annotated[str, Field(pattern=_PHONE, description="11 digits of a Chinese mobile number")]
 
@@ -174,6 +200,10 @@ BankCode = Annotated[
 AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
 """A bank code that need not be known."""
 Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+"""A text on one line; its length is said beside it."""
+Lines = Annotated[str, AfterValidator(_lines)]
+"""A text that may have several lines; its length is said beside it."""
 ReturnUrl = Annotated[
     str,
     Field(
@@ -255,6 +285,7 @@ def _metadata(value: object) -> dict[str, str | int | bool | None]:
     for key, held in value.items():
         if not 1 <= len(key) <= MAX_METADATA_KEY_CHARACTERS:
             raise wrong("key", f"may have keys of 1 to {MAX_METADATA_KEY_CHARACTERS} characters")
+        _without(odd_in_name(key), key)
         _check_metadata_value(held)
     return dict(sorted(value.items()))
 
@@ -269,6 +300,7 @@ def _check_metadata_value(held: object) -> None:
         case str():
             if len(held) > MAX_METADATA_TEXT_CHARACTERS:
                 raise wrong("too_long", f"may hold texts of at most {MAX_METADATA_TEXT_CHARACTERS} characters")
+            _lines(held)
         case _:
             raise wrong("type", "may hold texts, whole numbers, true, false and null; write others as text")
 

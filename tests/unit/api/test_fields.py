@@ -11,7 +11,10 @@ import pytest
 from pydantic import BaseModel
 from stdnum import luhn
 
+from gateway.api.admin.anomalies import Resolution
+from gateway.api.admin.windows import NewWindow
 from gateway.api.app.payments import ChargeRequest, PaymentSearch, WithholdRequest
+from gateway.api.app.refunds import RefundRequest
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.app.routes import RouteQuestion
 from gateway.api.http.problems import Problem
@@ -29,6 +32,8 @@ ORDER: dict[str, Any] = {
     "currency": "CNY",
     "card": CARD,
 }
+REFUND = {"merchant_order_no": "R-1", "payment": "pay_01h2xcejqtf2nbrexx3vqjhp41", "amount": 1}
+WINDOW = {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-01-02T00:00:00Z"}
 SECRETS = [CARD_NO, "张三", "110101199003077774", "13800000000"]
 
 
@@ -90,6 +95,53 @@ def test_an_order_number_is_printable_ascii(number: str) -> None:
 def test_a_user_id_has_no_hidden_characters(user_id: str) -> None:
     assert refused(WithholdRequest, ORDER | {"user_id": user_id}) == ["user_id"]
     assert withhold(user_id="用户 7").user_id == "用户 7"
+
+
+ODD = ["\u3164", "\u2028", "\u202e", "\u00a0", "\u115f", "\ue000", "\u0378", "\u2800", "\U000e0041", "\x1b"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: f"{ord(odd):04x}")
+def test_no_text_of_an_order_has_what_nobody_sees(odd: str) -> None:
+    text = f"用{odd}户"
+    assert refused(WithholdRequest, ORDER | {"user_id": text}) == ["user_id"]
+    assert refused(WithholdRequest, ORDER | {"description": text}) == ["description"]
+    assert refused(WithholdRequest, ORDER | {"metadata": {"k": text}}) == ["metadata"]
+    assert refused(WithholdRequest, ORDER | {"metadata": {text: 1}}) == ["metadata"]
+    assert refused(WithholdRequest, ORDER | {"return_url": f"https://h.example/{text}"}) == ["return_url"]
+    assert refused(WithholdRequest, ORDER | {"merchant_order_no": f"a{odd}"}) == ["merchant_order_no"]
+    assert refused(RefundRequest, REFUND | {"reason": text}) == ["reason"]
+    assert refused(NewWindow, WINDOW | {"note": text}) == ["note"]
+    assert refused(Resolution, {"by": "li", "note": text}) == ["note"]
+    assert refused(Resolution, {"by": text, "note": "n"}) == ["by"]
+
+
+def test_the_hidden_character_is_named_by_its_number() -> None:
+    with pytest.raises(Problem) as caught:
+        checked(WithholdRequest, ORDER | {"user_id": "a\u202eb"})
+    (error,) = caught.value.errors
+    assert (error.field, error.code, "U+202E" in error.message) == ("user_id", "text", True)
+
+
+def test_texts_of_people_may_have_pictures_wide_blanks_and_other_languages() -> None:
+    order = withhold(
+        user_id="用户 7", description="❤\ufe0f 尾款\u3000三月", metadata={"备注": "一\n二 👨\u200d👩\u200d👧"}
+    )
+    assert (order.user_id, order.description) == ("用户 7", "❤\ufe0f 尾款\u3000三月")
+    assert order.metadata == {"备注": "一\n二 👨\u200d👩\u200d👧"}
+
+
+@pytest.mark.parametrize("odd", ["\u3164", "\u202e", "\u200b", "\u0378", "\ufe0f", "\x1b", "\n"])
+def test_a_holder_has_no_hidden_characters(odd: str) -> None:
+    assert refused(WithholdRequest, ORDER | {"card": CARD | {"holder_name": f"张{odd}三"}}) == ["card.holder_name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["张\u3000三", "张\u00a0三", "买买提\u2022阿卜杜拉", "\ue863", "\U00031350", "O'Neil J."]
+)
+def test_a_holder_is_taken_as_banks_know_people(name: str) -> None:
+    card = withhold(card=CARD | {"holder_name": name}).card
+    assert card is not None
+    assert card.holder_name == name
 
 
 @pytest.mark.parametrize(
