@@ -34,8 +34,8 @@ def test_what_is_hidden_is_found_wherever_it_stands(character: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "user-1", "用户 7", "張三丰", "ñandú", "n\u0303", "Ωμέγα", "买买提·阿卜杜拉", "a@b.c", "《合同》（二）", "１２３",
-        "¥100", "\U0002ebf0", "\U00031350", "\U00020000", "𠮷野家", "Ꞩ", "नमस्ते", "สวัสดี",
+        "user-1", "用户 7", "張三丰", "ñandú", "n\u0303", "Ωμέγα", "买买提·阿卜杜拉", "a@b.c", "《合同》（二）",
+        "１２３", "¥100", "\U0002ebf0", "\U00031350", "\U00020000", "𠮷野家", "Ꞩ", "नमस्ते", "สวัสดี",
     ],
 )  # fmt: skip
 def test_ordinary_texts_of_any_language_are_taken(text: str) -> None:
