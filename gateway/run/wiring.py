@@ -169,7 +169,16 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         books = Books(
-            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, clock.right_now),
+            OpeningStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                clock.right_now,
+                providers.carries,
+            ),
             RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over),
             RefundingStore(database, keys, providers.terms, timezone, clock.right_now),
             settings.max_waiting,
@@ -218,6 +227,7 @@ async def system(
                 clock=utc_now,
                 observe=_observe_request,
                 comes_back=lambda error: is_away(error) or is_busy(error),
+                carries_of=providers.carries,
             )
             operators = Operators(
                 changes=catalogue_store,

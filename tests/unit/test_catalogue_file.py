@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.account import account_settings
+from adapters.registry import offer_of
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
@@ -490,6 +491,15 @@ def test_a_bank_that_the_channel_cannot_authenticate_is_a_warning(read: Read) ->
     assert read(GOOD.replace('"*" = "none"', 'ICBC = "none"')).warnings == (
         "merchants[0].rules[0].banks: tl has no authentication for ABC: never chosen",
     )
+
+
+def test_rows_of_banks_that_the_provider_does_not_know_are_a_warning(read: Read) -> None:
+    assert read(GOOD.replace('"ICBC", "ABC"', '"ICBC", "BJBANK", "SHBANK"')).warnings == (
+        "merchants[0].rules[0].banks: allinpay does not know BJBANK, SHBANK: 2 rows can never pay",
+    )
+    (warning,) = read(GOOD.replace('["ICBC", "ABC"]', '"all"')).warnings
+    never = len(bank_names()) - len(offer_of("allinpay").declaration.carries.banks or ())
+    assert warning.endswith(f"more: {never} rows can never pay")
 
 
 def around(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
@@ -90,3 +91,5 @@ class Api:
     """Told of every answer: method, the route's path (not the address), status, seconds."""
     comes_back: Callable[[Exception], bool] = _never
     """Whether an error means that the database is away or busy: the same request may be sent again."""
+    carries_of: CarriesOf = carries_all
+    """What the provider of an account can carry."""

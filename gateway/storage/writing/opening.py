@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.cards import mask_card_no
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
@@ -79,6 +80,7 @@ class OpeningStore:
         timezone: ZoneInfo,
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
+        carries_of: CarriesOf = carries_all,
     ) -> None:
         self._database = database
         self._busy = BusyUsers(database)
@@ -88,6 +90,7 @@ class OpeningStore:
         self._timezone = timezone
         self._hand_over = hand_over
         self._clock = clock
+        self._carries_of = carries_of
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings.
@@ -171,7 +174,9 @@ class OpeningStore:
         order = opening.order
         card_id = self._card_id(flush, opening)
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys)
-        opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
+        opened = open_payment(
+            opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, self._carries_of
+        )
         flush.opened.append(opened)
         payment = opened.payment
         if payment.channel is not None and payment.account is not None:
