@@ -22,6 +22,8 @@ __all__ = [
     "ANOMALIES",
     "CALLBACKS",
     "CATALOGUE_VERSION",
+    "CLOCK_OFFSET_SECONDS",
+    "CLOCK_RIGHT",
     "CONTENT_TYPE",
     "DELIVERIES",
     "DELIVERY_SECONDS",
@@ -72,6 +74,12 @@ LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"
 )
 CATALOGUE_VERSION = Gauge("sluice_catalogue_version", "Version of the catalogue in force", multiprocess_mode="livemin")
+CLOCK_OFFSET_SECONDS = Gauge(
+    "sluice_clock_offset_seconds", "How far ahead of the database's clock a process's is", multiprocess_mode="liveall"
+)
+CLOCK_RIGHT = Gauge(
+    "sluice_clock_right", "0 when a process takes nothing, because of its clock", multiprocess_mode="livemin"
+)
 GC_PAUSE_SECONDS = Histogram(
     "sluice_gc_pause_seconds", "Time that one look of Python's collector took", ["generation"], buckets=PAUSES
 )

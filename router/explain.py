@@ -9,6 +9,9 @@ _HIDDEN = {
     Hidden.RULE_DISABLED: "its rule is disabled",
     Hidden.CHANNEL_OFF: "the channel is switched off",
     Hidden.IN_MAINTENANCE: "the channel is in maintenance",
+    Hidden.BANK_UNSUPPORTED: "the channel does not take cards of this bank",
+    Hidden.NAME_UNWRITABLE: "the channel cannot write the holder's name",
+    Hidden.ID_TYPE_UNSUPPORTED: "the channel does not take this kind of ID",
     Hidden.NEEDS_SIGNING: "the card is not signed there and cannot be signed there now",
     Hidden.SIGNING_IN_PROGRESS: "the card is just being signed by another payment",
 }

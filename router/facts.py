@@ -12,6 +12,7 @@ from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
 Blame = Literal["payer", "channel", "platform"]
+Unfit = Literal["bank_unsupported", "name_unwritable", "id_type_unsupported"]
 Signing = Literal["ready", "needs_signing", "signing_in_progress"]
 
 
@@ -54,6 +55,7 @@ class ChannelFacts:
 class Candidate:
     """One route rule (channel, scene, bank) with what is known of its channel now, and the limits of both.
 
+    `unfit` says why the channel can never carry this card: its bank, its holder's name or its kind of ID.
     `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
     that may sign by SMS, or by an SMS at each payment while the customer is present.
     """
@@ -65,6 +67,7 @@ class Candidate:
     enabled: bool = True
     channel_on: bool = True
     in_maintenance: bool = False
+    unfit: Unfit | None = None
     signing: Signing = "ready"
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS

@@ -4,6 +4,7 @@ A fee that exists is valid: the constructors refuse what cannot be a fee. Amount
 decimal fractions (0.002 is 0.2 %). All of it is hashable.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,7 @@ MAX_TIERS: Final = 100
 
 _KINDS: Final = ("fixed", "percent", "tiered")
 _TAGS: Final = ("type", "kind")
+_RATE_TEXT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
 class FeeError(ValueError):
@@ -137,13 +139,19 @@ def fee_to_json(fee: Fee) -> dict[str, object]:
     if isinstance(fee, FixedFee):
         return {"type": "fixed", "amount": fee.amount}
     if isinstance(fee, PercentFee):
-        percent: dict[str, object] = {"type": "percent", "rate": format(fee.rate, "f")}
+        percent: dict[str, object] = {"type": "percent", "rate": _rate_to_text(fee.rate)}
         if fee.min is not None:
             percent["min"] = fee.min
         if fee.max is not None:
             percent["max"] = fee.max
         return percent
     return {"type": "tiered", "tiers": [_tier_to_json(tier) for tier in fee.tiers]}
+
+
+def _rate_to_text(rate: Decimal) -> str:
+    """Equal rates are equal texts: without zeros at the end."""
+    text = format(rate, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _tier_to_json(tier: Tier) -> dict[str, object]:
@@ -153,7 +161,7 @@ def _tier_to_json(tier: Tier) -> dict[str, object]:
 
 def _require_fen(value: object, path: str) -> int:
     if type(value) is not int or not 0 <= value <= MAX_FEN:
-        raise FeeError(path, f"must be an integer number of fen from 0 to {MAX_FEN}")
+        raise FeeError(path, f"must be a whole number of fen from 0 to {MAX_FEN}, written as digits alone: 100")
     return value
 
 
@@ -219,7 +227,7 @@ def _fen_or_none(body: Mapping[object, object], key: str) -> int | None:
 
 
 def _parse_rate(value: object) -> Decimal:
-    # A float goes through its shortest decimal form: 0.002 means 0.002, not the binary fraction next to it.
+    # A float goes through its text: 0.002 means 0.002, not the binary fraction next to it.
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise FeeError("rate", "must be a fraction as a string or a number")
     if isinstance(value, Decimal):
@@ -229,6 +237,8 @@ def _parse_rate(value: object) -> Decimal:
     text = str(value)
     if len(text) > MAX_RATE_CHARACTERS:
         raise FeeError("rate", f"must have at most {MAX_RATE_CHARACTERS} characters")
+    if isinstance(value, str) and not _RATE_TEXT.fullmatch(text):
+        raise FeeError("rate", "must be a fraction from 0 to 1, written as digits with a decimal point: 0.002")
     try:
         return Decimal(text)
     except InvalidOperation:

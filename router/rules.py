@@ -23,13 +23,16 @@ class Offer:
 
 
 def step_1_hides(candidate: Candidate) -> Hidden | None:
-    """Available are the rules that are enabled, whose channel is on, not in maintenance, and can authenticate now."""
+    """Available are the rules that are enabled, whose channel is on and not in maintenance, and that can carry this
+    card and authenticate it now."""
     if not candidate.enabled:
         return Hidden.RULE_DISABLED
     if not candidate.channel_on:
         return Hidden.CHANNEL_OFF
     if candidate.in_maintenance:
         return Hidden.IN_MAINTENANCE
+    if candidate.unfit is not None:
+        return Hidden(candidate.unfit)
     return None if candidate.signing == "ready" else Hidden(candidate.signing)
 
 

@@ -19,6 +19,7 @@ from adapters.allinpay.codes import (
     BANKS,
     BATCH_REFUSED,
     DECLINES,
+    ID_TYPES,
     IN_PROCESS,
     NO_DECLINES,
     NOTHING_FOUND,
@@ -36,6 +37,7 @@ from adapters.allinpay.envelope import (
     sealed,
     text_of,
 )
+from gateway.domain.carrying import Carries
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     Declined,
@@ -81,6 +83,7 @@ _DECLARATION: Final = Declaration(
             answer_timeout_s=60.0,
         )
     },
+    carries=Carries(banks=frozenset(BANKS), charset="gbk", id_types=frozenset(ID_TYPES)),
     identity=frozenset({"merchant_id"}),
 )
 
@@ -157,7 +160,7 @@ class Allinpay:
             ACCOUNT_PROP="0",
             AMOUNT=str(command.amount),
             CURRENCY="CNY",
-            ID_TYPE="0",
+            ID_TYPE=ID_TYPES[card.id_type],
             ID=card.id_no,
             TEL=card.phone,
             # For the merchant's own eyes: a strange user id must not cost a payment.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.domain.failures import FailureCode as F
+from gateway.domain.identities import IdType
 
 # National clearing family with a leading 0 (M; 0315 and 0319: L). City and rural banks share 0313, 0314 and 0402 there
 # and TLT's own codes for them are not public: their cards are declined here rather than sent with a guess.
@@ -13,6 +14,15 @@ BANKS: Final[Mapping[str, str]] = {
     "HXBANK": "0304", "CMBC": "0305", "GDB": "0306", "SPABANK": "0307", "CMB": "0308", "CIB": "0309", "SPDB": "0310",
     "EGBANK": "0315", "HSBANK": "0319", "PSBC": "0403",
 }  # fmt: skip
+
+# H and M agree.
+ID_TYPES: Final[Mapping[IdType, str]] = {
+    IdType.ID_CARD: "0",
+    IdType.PASSPORT: "2",
+    IdType.HK_MACAU_PERMIT: "5",
+    IdType.TAIWAN_PERMIT: "6",
+    IdType.FOREIGNER_PERMIT: "8",
+}
 
 OK: Final = "0000"
 NOTHING_FOUND: Final = "1002"  # on a query

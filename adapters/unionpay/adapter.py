@@ -24,9 +24,10 @@ import httpx
 from adapters.account import AccountError, base_url, declared, setting
 from adapters.unionpay.answers import read_open_query, read_opening, read_query, read_submission
 from adapters.unionpay.codes import DECLINES, REFUND_DECLINES
-from adapters.unionpay.letter import Fields, UnbelievableError, card_fields, read_text
+from adapters.unionpay.letter import PAPERS, Fields, UnbelievableError, card_fields, read_text
 from adapters.unionpay.notices import Notices
 from adapters.unionpay.seal import Seal
+from gateway.domain.carrying import Carries
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import AuthenticationOutcome, Declined, NotSent, Outcome, Unknown
 from gateway.domain.scenes import Scene
@@ -66,6 +67,7 @@ DECLARATION: Final = Declaration(
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
     },
+    carries=Carries(id_types=frozenset(PAPERS)),
     identity=frozenset({"mer_id"}),
 )
 

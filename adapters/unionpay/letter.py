@@ -8,13 +8,33 @@ from urllib.parse import parse_qsl
 
 from adapters.signing import sha256_hex
 from gateway.domain.cards import CardElements
+from gateway.domain.identities import IdType
 from gateway.ports import CallbackRequest
 
-__all__ = ["Fields", "UnbelievableError", "card_fields", "charset_of", "digest", "pairs_in", "read_form", "read_text"]
+__all__ = [
+    "PAPERS",
+    "Fields",
+    "UnbelievableError",
+    "card_fields",
+    "charset_of",
+    "digest",
+    "pairs_in",
+    "read_form",
+    "read_text",
+]
 
 Fields = Mapping[str, str]
 
 MAX_FIELDS: Final = 100
+
+# certifTp: four sources agree, the demo among them (H); 99 is "other", which is all there is for a foreigner's permit.
+PAPERS: Final[Mapping[IdType, str]] = {
+    IdType.ID_CARD: "01",
+    IdType.PASSPORT: "03",
+    IdType.HK_MACAU_PERMIT: "04",
+    IdType.TAIWAN_PERMIT: "05",
+    IdType.FOREIGNER_PERMIT: "99",
+}
 
 _OPENING = re.compile(r"[{\[]")
 _CLOSING: Final = {"{": "}", "[": "]"}
@@ -43,7 +63,12 @@ def signed_text(fields: Fields) -> str:
 
 def card_fields(card: CardElements) -> dict[str, str]:
     """The card's number and, in base64, its holder; unencrypted, as accounts without that permission send it (H)."""
-    customer = {"certifTp": "01", "certifId": card.id_no, "customerNm": card.holder_name, "phoneNo": card.phone}
+    customer = {
+        "certifTp": PAPERS[card.id_type],
+        "certifId": card.id_no,
+        "customerNm": card.holder_name,
+        "phoneNo": card.phone,
+    }
     text = "&".join(f"{name}={value.translate(_HARMLESS)}" for name, value in customer.items())
     return {"accNo": card.card_no, "customerInfo": base64.b64encode(f"{{{text}}}".encode()).decode()}
 

@@ -89,11 +89,23 @@ def warnings_of(merchants: list[MerchantShape]) -> Problems:
             single, daily = rule.limits.single_limit, rule.limits.daily_limit
             if single and daily and single > daily:
                 yield f"{path}.single_limit: is above daily_limit, which stops such payments anyway"
+            yield from _never_paid(path, rule, merchant)
             modes = channels[rule.channel].authentication
             if ANY_BANK not in modes and CARD_SCENES.intersection(rule.scenes):
                 closed = [bank for bank in banks_of(rule) if bank not in modes]
                 if closed:
                     yield f"{path}.banks: {rule.channel} has no authentication for {_shortened(closed)}: never chosen"
+
+
+def _never_paid(path: str, rule: RuleShape, merchant: MerchantShape) -> Problems:
+    """Rows of banks that the provider does not know."""
+    account = next(c.account for c in merchant.channels if c.code == rule.channel)
+    provider = next(a.provider for a in merchant.accounts if a.code == account)
+    known = offer_of(provider).declaration.carries.banks
+    unknown = [bank for bank in banks_of(rule) if known is not None and bank not in known]
+    if unknown:
+        rows = f"{len(unknown) * len(rule.scenes)} rows can never pay"
+        yield f"{path}.banks: {provider} does not know {_shortened(unknown)}: {rows}"
 
 
 class _Coded(Protocol):

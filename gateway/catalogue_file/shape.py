@@ -25,6 +25,7 @@ from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
+from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.limit_fields import given, with_limits
 from router.fees import MAX_FEN, Fee, FeeError, parse_fee
 from router.limits import ChannelLimits, RuleLimits
@@ -66,13 +67,27 @@ def _code(value: str) -> str:
     return value
 
 
+def _one_line(value: str) -> str:
+    return _without(odd_in_text(value), value)
+
+
+def _lines(value: str) -> str:
+    return _without(odd_in_text(value, lines=True), value)
+
+
+def _without(odd: str | None, value: str) -> str:
+    if odd is not None:
+        raise _problem(f"has a hidden or look-alike character (U+{ord(odd):04X}): leave it out")
+    return value
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         right = False
-    if not right or parts.username is not None or parts.fragment or re.search(r"[\s\x00-\x20]", value):
+    if not right or parts.username is not None or parts.fragment or " " in value or odd_in_name(value):
         raise _problem("must be an http(s) address without user name and fragment")
     return value
 
@@ -112,12 +127,12 @@ def _json(value: object) -> object:
     endless = isinstance(value, float) and value - value != 0
     if value is not None and (endless or not isinstance(value, (str, int, float, bool))):
         raise _problem("must hold texts, numbers, true or false, lists and tables only")
-    return value
+    return float(value) if isinstance(value, float) else value
 
 
 # Named types of the fields below.
 Code = Annotated[str, AfterValidator(_code)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_one_line)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
 Count = Annotated[int, Field(gt=0, le=MAX_INT32)]
@@ -255,7 +270,7 @@ class WindowShape(Shape):
     channel: Code
     starts_at: AwareDatetime
     ends_at: AwareDatetime
-    note: str = Field("", max_length=MAX_NOTE)
+    note: Annotated[str, Field(max_length=MAX_NOTE), AfterValidator(_lines)] = ""
 
 
 def _listed(value: object) -> object:

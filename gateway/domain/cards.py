@@ -6,17 +6,22 @@ from functools import cache
 from importlib import resources
 from uuid import UUID
 
+from stdnum import luhn
+
+from gateway.domain.identities import IdType, check_digit_fits
+
 MIN_BIN_LENGTH, MAX_BIN_LENGTH = 3, 10
 
 
 @dataclass(frozen=True, slots=True)
 class CardElements:
-    """The four elements of an authentication (四要素). Never shown: `repr` is masked."""
+    """The four elements of an authentication (四要素), and of which paper `id_no` is. Never shown: `repr` is masked."""
 
     card_no: str
     holder_name: str
     id_no: str
     phone: str
+    id_type: IdType = IdType.ID_CARD
 
     def __repr__(self) -> str:
         return f"CardElements({mask_card_no(self.card_no)})"
@@ -31,6 +36,16 @@ class Card:
     card_id: UUID
     masked: str
     bank: str
+
+
+def odd_about(card: CardElements) -> tuple[str, ...]:
+    """What is odd about a card in one form and no reason to refuse it: banks have issued such ones."""
+    odd = []
+    if not luhn.is_valid(card.card_no):
+        odd.append("the card number's last digit does not fit the others (Luhn)")
+    if not check_digit_fits(card.id_type, card.id_no):
+        odd.append("the ID number's last character does not fit the others")
+    return tuple(odd)
 
 
 def mask_card_no(card_no: str) -> str:

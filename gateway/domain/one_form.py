@@ -6,10 +6,12 @@ changes how a thing is written, never what it is, and done twice it changes noth
 
 import re
 import unicodedata
+from dataclasses import replace
 
 from gateway.domain.cards import CardElements
+from gateway.domain.identities import compared_id
 
-__all__ = ["id_in_one_form", "name_in_one_form", "number_in_one_form", "one_form"]
+__all__ = ["as_compared", "id_in_one_form", "name_in_one_form", "number_in_one_form", "one_form"]
 
 MIDDLE_DOT = "\u00b7"
 """As GB 18030 has it, and as banks write the names of minorities."""
@@ -51,7 +53,16 @@ def one_form(card: CardElements) -> CardElements:
     name, id_no = name_in_one_form(card.holder_name), id_in_one_form(card.id_no)
     if (card_no, name, id_no, phone) == (card.card_no, card.holder_name, card.id_no, card.phone):
         return card
-    return CardElements(card_no, name, id_no, phone)
+    return CardElements(card_no, name, id_no, phone, card.id_type)
+
+
+def as_compared(card: CardElements) -> CardElements:
+    """A card in one form as it is compared with others, though another form is sent: an ID number of 15 digits has 18.
+
+    The same object where that changes nothing, which is nearly always.
+    """
+    id_no = compared_id(card.id_type, card.id_no)
+    return card if id_no == card.id_no else replace(card, id_no=id_no)
 
 
 def name_in_one_form(name: str) -> str:

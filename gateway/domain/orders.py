@@ -37,6 +37,8 @@ class Order:
     return_url: str | None
     expires_in_s: int | None
     body: bytes = field(repr=False)
+    notes: tuple[str, ...] = ()
+    """What is odd about the card: told in the trace."""
     body_as_typed: bytes | None = field(default=None, repr=False)
     """As the first version compared it; None where the card was typed in one form already, as nearly always."""
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from gateway.domain import clocks
+
 __all__ = [
     "ANSWER_MARGIN_S",
     "MAX_ANSWER_TIMEOUT_S",
@@ -45,7 +47,8 @@ class Product(StrEnum):
 class NotFoundRule:
     """When "not found" answers prove that the PSP never received the order.
 
-    At least `answers` of them, the last at least `over_s` seconds after the first and after the submission.
+    At least `answers` of them, the last at least `over_s` seconds after the first and after the submission, and a
+    margin beyond it (`clocks.PROOF_MARGIN_S`): several processes with clocks of their own take part in it.
     Raises ValueError for a rule that could be met by nothing.
     """
 
@@ -86,7 +89,7 @@ class Terms:
     def proves_lost(self, answers: int, waited_s: float) -> bool:
         """Whether so many "not found" answers over so long prove that the PSP never had the order."""
         rule = self.not_found
-        return rule is not None and answers >= rule.answers and waited_s >= rule.over_s
+        return rule is not None and answers >= rule.answers and waited_s >= rule.over_s + clocks.PROOF_MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)

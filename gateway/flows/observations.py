@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.outcomes import AuthenticationOutcome, NotFound, Outcome, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.ports import GoOn, IntentKey, Observation
@@ -45,17 +45,24 @@ def kept(text: str, name: str) -> str:
     return text if name == "channel_transaction_no" else _LONG_NUMBER.sub("***", text)
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class ObservationMaker:
-    """Stamps what was heard with time and id."""
+    """Stamps what was heard with time and id. `clock_is_right`: whether the clock is known to tell the right time."""
 
     clock: Clock
     new_id: NewId
+    clock_is_right: Callable[[], bool] = _always
 
     def of(
         self, intent: IntentKey, source: Source, outcome: Outcome | AuthenticationOutcome, note: str | None = None
     ) -> Observation:
-        """A word about an intent."""
+        """A word about an intent. "Not found" proves by time: by a clock that may be wrong it proves nothing."""
+        if isinstance(outcome, NotFound) and source is Source.POLL and not self.clock_is_right():
+            outcome = Unknown("not found, by a clock that may be wrong", outcome.channel_code, outcome.channel_message)
         return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note)
 
     def go_on(self, payment: Payment) -> GoOn:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, mask_card_no
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Channel
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
@@ -59,13 +60,17 @@ def open_payment(
     catalogue: Catalogue,
     terms_of: TermsOf,
     timezone: ZoneInfo,
+    carries_of: CarriesOf = carries_all,
 ) -> Opened:
     """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known."""
     order, now = opening.order, opening.now
-    decision = _decide(order, facts, catalogue, now)
+    decision = _decide(order, facts, catalogue, now, carries_of)
     record: dict[str, Any] = dict(to_record(decision))
+    notes = list(order.notes)
     if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
-        record["notes"] = [f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins"]
+        notes.append(f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins")
+    if notes:
+        record["notes"] = notes
     channel = catalogue.channels[order.merchant_id, decision.chosen] if decision.chosen is not None else None
     payment = _payment(opening, card_id, decision, channel, timezone)
     if channel is None:
@@ -135,7 +140,7 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
     )
 
 
-def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime) -> Decision:
+def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, carries_of: CarriesOf) -> Decision:
     request = RouteRequest(
         user_id=order.user_id,
         scene=order.scene,
@@ -145,7 +150,9 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime)
         customer_present=order.customer_present,
         last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
     )
-    candidates = candidates_for(catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now)
+    candidates = candidates_for(
+        catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, order.card, carries_of
+    )
     return decide(request, candidates, facts.channels, catalogue.version)
 
 

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from gateway.domain.cards import CardElements
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
 from gateway.domain.scenes import CARD_SCENES, Scene
-from router.facts import Candidate, Signing
+from router.facts import Candidate, Signing, Unfit
 
 
 def candidates_for(
@@ -16,10 +18,13 @@ def candidates_for(
     bank: str,
     agreements: Collection[str],
     now: datetime,
+    card: CardElements | None = None,
+    carries_of: CarriesOf = carries_all,
 ) -> list[Candidate]:
     """The rules of a scene and bank with what is known of their channels now.
 
-    `agreements` are the codes of the accounts that have an active agreement with this card.
+    `agreements` are the codes of the accounts that have an active agreement with this card; `carries_of` tells what the
+    provider of an account can carry.
     """
     candidates = []
     for rule in catalogue.rules_for(merchant_id, scene, bank):
@@ -33,6 +38,7 @@ def candidates_for(
                 enabled=rule.enabled,
                 channel_on=channel.on,
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, now),
+                unfit=_unfit(channel, scene, bank, card, carries_of),
                 signing=_signing(channel, scene, bank, agreements),
                 priority=rule.priority,
                 limits=rule.limits,
@@ -40,6 +46,13 @@ def candidates_for(
             )
         )
     return candidates
+
+
+def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries_of: CarriesOf) -> Unfit | None:
+    """Why a channel can never carry this card; the catalogue's word on the bank first."""
+    if scene in CARD_SCENES and channel.mode(bank) is None:
+        return "bank_unsupported"
+    return carries_of(channel.merchant_id, channel.account).why_not(bank, card)
 
 
 def needs_authentication(channel: Channel, scene: Scene, bank: str, agreements: Collection[str]) -> bool:

@@ -171,7 +171,8 @@ class Submission:
 
     async def _send(self, merchant_id: UUID, intent: Intent, command: Command[O]) -> O | NotSent | Unknown:
         """Send an intent that is young enough; an answer that comes too late is none."""
-        age_s = (self.observations.clock() - intent.recorded_at).total_seconds()
+        # A clock that was set back would give it hours: it was recorded before now, whatever the clock says.
+        age_s = max((self.observations.clock() - intent.recorded_at).total_seconds(), 0.0)
         if age_s > SEND_WITHIN_S:
             return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded", ours=True)
         provider = self.providers.provider(merchant_id, intent.account)

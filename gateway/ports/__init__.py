@@ -3,6 +3,7 @@
 from gateway.ports.books import (
     AmountExceedsRestError,
     CardNotFoundError,
+    ClockOffError,
     Found,
     GoOn,
     IntentKey,
@@ -73,6 +74,7 @@ __all__ = [
     "CallbackRequest",
     "Calls",
     "CardNotFoundError",
+    "ClockOffError",
     "Command",
     "Commands",
     "Declaration",

@@ -5,6 +5,7 @@ OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
 AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting, or the database is away
+ClockOffError             an OverloadedError: this process does not know that its clock is right
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from router.facts import ChannelFacts
 __all__ = [
     "AmountExceedsRestError",
     "CardNotFoundError",
+    "ClockOffError",
     "Found",
     "GoOn",
     "IntentKey",
@@ -171,6 +173,10 @@ class OverloadedError(Exception):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"overloaded, retry after {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class ClockOffError(OverloadedError):
+    """This process does not know that its clock is right, so it takes nothing. Nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

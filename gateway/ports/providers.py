@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from gateway.domain.carrying import Carries
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
@@ -50,6 +51,10 @@ PLACE_WITHIN_S = 5.0
 """How long a call waits for its place on a full channel, unless it says otherwise."""
 
 
+CARRIES = Carries()
+"""Cards of every bank, in UTF-8, of people with an ID card."""
+
+
 class CallbackRejectedError(Exception):
     """A callback that must not be believed: unsigned, altered, of another account, or unreadable."""
 
@@ -83,6 +88,8 @@ class Declaration:
     """Scenes it can pay."""
     terms: Mapping[Product, Terms]
     """Of each product that it has."""
+    carries: Carries = CARRIES
+    """Cards that it can say: of which banks, names in which charset, and which papers."""
     identity: frozenset[str] = field(default_factory=frozenset)
     """Names of the settings that say whose account it is, such as the merchant number: they never change."""
 

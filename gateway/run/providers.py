@@ -5,6 +5,7 @@ from uuid import UUID
 
 from adapters.account import account_settings
 from adapters.registry import AccountError, build
+from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.terms import Product, Terms
 from gateway.logs import get
@@ -55,6 +56,11 @@ class AdapterProviders:
     def terms(self, merchant_id: UUID, account: str, product: Product) -> Terms:
         """The terms of an account's product. Raises KeyError for one that its provider does not have."""
         return self.provider(merchant_id, account).declaration.terms[product]
+
+    def carries(self, merchant_id: UUID, account: str) -> Carries:
+        """What an account's provider carries; of one that cannot be used nothing is known."""
+        built = self._built.get((merchant_id, account))
+        return carries_all(merchant_id, account) if built is None else built[1].declaration.carries
 
     def longest_call_s(self) -> float:
         """The longest that one call to any PSP may take, the wait for its place on a full channel included."""

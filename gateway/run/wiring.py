@@ -31,6 +31,7 @@ from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
+from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.running_tasks import RunningTasks
@@ -41,6 +42,7 @@ from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
@@ -139,6 +141,10 @@ async def system(
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
+        clock = Clock(lambda ours: read_clock(database, ours), utc_now)
+        await clock.start()
+        stack.push_async_callback(clock.stop)
+
         catalogue_store = CatalogueStore(engine, keys.ring)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
@@ -166,14 +172,24 @@ async def system(
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
         books = Books(
-            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now, busy),
+            OpeningStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                clock.right_now,
+                busy,
+                providers.carries,
+            ),
             RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, busy),
-            RefundingStore(database, keys, providers.terms, timezone, utc_now, busy),
+            RefundingStore(database, keys, providers.terms, timezone, clock.right_now, busy),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
-        observations = ObservationMaker(utc_now, uuid7)
+        observations = ObservationMaker(clock.now, uuid7, clock.is_right)
         calls = ProviderCalls(providers, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel))
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
@@ -184,22 +200,23 @@ async def system(
             follower = Follower(
                 due,
                 FollowUp(submission, due),
-                lambda: watch.current.merchants.keys(),
+                lambda: watch.current.merchants.keys() if clock.is_right() else (),
                 providers.longest_call_s,
                 utc_now,
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
-            jobs = {"follow_up": follower.tick, "deliver": deliverer.tick}
-            schedule = Schedule(jobs, timezone, _ticked)
+            jobs = {"follow_up": clock.when_right(follower.tick), "deliver": clock.when_right(deliverer.tick)}
+            schedule = Schedule(jobs, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
 
         app: web.Application | None = None
         if api:
-            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting)
+            now = clock.right_now
+            pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, settings.max_waiting)
             refunds = RefundFlow(
-                books, due, providers, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting
+                books, due, providers, submission, tasks, now, uuid7, settings.answer_within_s, settings.max_waiting
             )
             needs = Api(
                 settings=settings,
@@ -209,11 +226,12 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=lambda: _readiness(engine, schedule),
+                readiness=lambda: _readiness(engine, schedule, clock),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
                 comes_back=lambda error: is_away(error) or is_busy(error),
+                carries_of=providers.carries,
             )
             operators = Operators(
                 changes=catalogue_store,
@@ -247,8 +265,8 @@ def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Hist
     return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
 
 
-async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readiness:
-    """Whether the database answers with the right schema and the workers' ticks are fresh."""
+async def _readiness(engine: AsyncEngine, schedule: Schedule | None, clock: Clock) -> Readiness:
+    """Whether the database answers with the right schema, the workers' ticks are fresh and the clock is right."""
     ages = schedule.ages_s() if schedule else {}
     try:
         async with engine.connect() as connection:
@@ -257,4 +275,6 @@ async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readines
     except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
         database, migrated = False, False
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
-    return Readiness(database and migrated and fresh, database, migrated, ages)
+    of_clock = clock.verdict()
+    ready = database and migrated and fresh and of_clock.is_right
+    return Readiness(ready, database, migrated, ages, of_clock)

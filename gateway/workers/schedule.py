@@ -1,10 +1,12 @@
-"""The clockwork: APScheduler ticks, and nothing else. What a tick has to do stands in the database."""
+"""The clockwork: ticks, and nothing else. What a tick has to do stands in the database.
 
+Ticks come by the loop's own clock, which nobody can set: a time of day that steps back would stop them until it comes
+round again, one that steps forward would bring many at once.
+"""
+
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from zoneinfo import ZoneInfo
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gateway.logs import get
 
@@ -19,31 +21,38 @@ class Schedule:
     def __init__(
         self,
         jobs: Mapping[str, Callable[[], Awaitable[object]]],
-        timezone: ZoneInfo,
         ticked: Callable[[str], None],
         interval_s: float = TICK_S,
     ) -> None:
+        self._jobs = jobs
         self._ticked = ticked
+        self._interval_s = interval_s
         self._last: dict[str, float | None] = dict.fromkeys(jobs)
-        # coalesce and max_instances: a tick that was missed or is late is one tick, not many.
-        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        self._scheduler = AsyncIOScheduler(timezone=timezone, job_defaults=defaults)
-        for name, job in jobs.items():
-            self._scheduler.add_job(self._run, "interval", (name, job), seconds=interval_s, id=name)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to tick in the running loop."""
-        self._scheduler.start()
+        self._tasks = [asyncio.create_task(self._tick(name, job), name=name) for name, job in self._jobs.items()]
 
     def stop(self) -> None:
         """Tick no more; a job that runs is cancelled, and leases bring back what it had claimed."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
 
     def ages_s(self) -> dict[str, float | None]:
         """Seconds since each job last came through; None: it never did."""
         now = time.monotonic()
         return {name: None if last is None else now - last for name, last in self._last.items()}
+
+    async def _tick(self, name: str, job: Callable[[], Awaitable[object]]) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await self._run(name, job)
+            # What was missed, or is late, is one tick and not many.
+            due = max(due + self._interval_s, loop.time())
+            await asyncio.sleep(due - loop.time())
 
     async def _run(self, name: str, job: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -277,7 +277,10 @@ class FakeCards:
     async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
         if (merchant_id, user_id, card_id) != (MERCHANT, "u1", ICBC_CARD_ID):
             return None
-        return StoredCard(Card(card_id, mask_card_no(CARD_NO), "ICBC"), CardElements(**CARD))
+        return StoredCard(
+            Card(card_id, mask_card_no(CARD_NO), "ICBC"),
+            CardElements(CARD["card_no"], CARD["holder_name"], CARD["id_no"], CARD["phone"]),
+        )
 
 
 @dataclass

@@ -26,9 +26,9 @@ PAYMENT: dict[str, list[Any]] = {
     "return_url": [1, "", "example.com", "ftp://example.com", "javascript:alert(1)", "https://x/" + "y" * 512],
     "expires_in_s": [0, -1, 59, 7 * 86_400 + 1, "60", 60.5, HUGE],
     "no_such_field": [1],
-    "card.card_no": [GONE, None, 1, int(CARD_NO), "", "62220200", "6222020000000001231", "6" * 20, *NO_DIGITS],
+    "card.card_no": [GONE, None, 1, int(CARD_NO), "", "62220200", "6" * 20, *NO_DIGITS],
     "card.holder_name": [GONE, None, 1, "", " ", "x" * 65, "张\n三", NUL, SURROGATE],
-    "card.id_no": [GONE, None, 1, "", "110105194912310021", "11010519491331002X", "110105491231002"],
+    "card.id_no": [GONE, None, 1, "", "11010519491331002X", "110105491331002"],
     "card.phone": [GONE, None, 13800138000, "", "1380013800", "138001380000", "+8613800138000", "23800138000"],
     "card.cvv2": ["123"],
 }

@@ -1,12 +1,13 @@
 """Worlds: one for most tests, and databases for those that need one of their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from gateway.domain import clocks
 from gateway.storage.server.embedded import EmbeddedPostgres
 from sandbox.keys import prepare_keys
 from tests.e2e.processes import Crowd, gateway_processes
@@ -14,6 +15,14 @@ from tests.e2e.world import World, new_world
 
 _numbers = count(1)
 NewDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def proof_waits_no_longer_than_its_rule() -> Iterator[None]:
+    """The margin for clocks that differ is cut short: here all have one clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clocks, "PROOF_MARGIN_S", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

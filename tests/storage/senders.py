@@ -25,6 +25,7 @@ import asyncpg
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Verb
@@ -138,7 +139,7 @@ DUE_AFTER_S = max(terms.answer_timeout_s for terms in (TERMS, AUTHENTICATION_TER
 """After so long without a word, workers take up whatever was opened."""
 ASKED = max(TERMS.poll_gaps_s) + 1
 """After so long without a final word, workers ask again."""
-PROVED_LOST_AFTER, PROVED_LOST_AFTER_S = LOST.answers, LOST.over_s
+PROVED_LOST_AFTER, PROVED_LOST_AFTER_S = LOST.answers, LOST.over_s + PROOF_MARGIN_S
 """So many answers of "not found" over so long prove that a payment never came."""
 LOOKS = AUTHENTICATION_TERMS.late_looks
 """So often workers look again at a binding that was given up."""

@@ -107,9 +107,9 @@ def intent_in(about: Given) -> Intent:
 async def given_up(process: Process, noun: str) -> GivenUp:
     if noun == "payment":
         opened = await process.open_one()
-        for seconds in (0, 150, 300):
+        for seconds in (0, 150, 310):
             recorded = await process.heard(opened, NOT_FOUND, at=later(seconds=seconds))
-        return GivenUp(process, payment_in(recorded), later(seconds=300), "payments")
+        return GivenUp(process, payment_in(recorded), later(seconds=310), "payments")
     if noun == "authentication":
         process.catalogue = OPENS
         recorded = await process.heard_of_card(await process.open_one(), LOST, Source.POLL, later(seconds=30))
@@ -118,11 +118,11 @@ async def given_up(process: Process, noun: str) -> GivenUp:
     paid = await process.open_one()
     await process.heard(paid, Succeeded(1000))
     refund = (await process.refund(paid, 1000)).refund
-    for seconds in (0, 600):
+    for seconds in (0, 610):
         observation = Observation(key_of(refund), Source.POLL, NOT_FOUND, later(seconds=seconds), uuid4())
         recorded = await process.books.record(observation)
     assert isinstance(recorded.object, Refund)
-    return GivenUp(process, recorded.object, later(seconds=600), "refunds")
+    return GivenUp(process, recorded.object, later(seconds=610), "refunds")
 
 
 @pytest.fixture(params=NOUNS)
@@ -222,11 +222,11 @@ async def test_what_the_psp_itself_refused_is_not_looked_at(process: Process) ->
 async def test_what_was_closed_because_its_user_never_acted_is_looked_at_too(process: Process) -> None:
     opened = await process.open_one()
     await process.rows("UPDATE payments SET status = 'requires_action' RETURNING 1")
-    for seconds in (0, 150, 300):
+    for seconds in (0, 150, 310):
         closed = payment_in(await process.heard(opened, NOT_FOUND, at=later(seconds=seconds)))
-    assert (closed.status, closed.due_at) == (Status.CLOSED, later(seconds=3900))
-    assert await process.due.claim(MERCHANT_ID, later(seconds=3900), 10, later(days=1)) == [closed]
-    late = payment_in(await process.heard(opened, Succeeded(1000), at=later(seconds=3901)))
+    assert (closed.status, closed.due_at) == (Status.CLOSED, later(seconds=3910))
+    assert await process.due.claim(MERCHANT_ID, later(seconds=3910), 10, later(days=1)) == [closed]
+    late = payment_in(await process.heard(opened, Succeeded(1000), at=later(seconds=3911)))
     assert (late.status, late.fee, late.due_at) == (Status.CLOSED, 10, None)
     assert await events(process) == ["payment.closed", "payment.anomaly"]
 

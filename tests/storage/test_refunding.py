@@ -233,7 +233,7 @@ async def test_a_refund_that_never_arrived_frees_what_it_took_once_that_is_prove
         waits = await hears(process, refund, NotFound("34"), at=later(seconds=seconds))
         assert waits.status is Status.PROCESSING
     assert await outflow(process) == (1000, 600, 0)
-    failed = await hears(process, refund, NotFound("34"), at=later(seconds=661))
+    failed = await hears(process, refund, NotFound("34"), at=later(seconds=671))
     assert (failed.status, failed.intent.state) == (Status.FAILED, IntentState.NOT_RECEIVED)
     assert await outflow(process) == (1000, 0, 0)
 

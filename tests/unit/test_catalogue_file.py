@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.account import account_settings
+from adapters.registry import offer_of
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
@@ -341,6 +342,16 @@ merchants:
             '{ env = "NOPE" }',
             "merchants[0].accounts[0].secrets.user_pass: the environment variable NOPE is not set",
         ),
+        (
+            'name = "Web"',
+            'name = "We\\u202eb"',
+            "merchants[0].apps[0].name: has a hidden or look-alike character (U+202E): leave it out",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-01T04:00:00+08:00\nnote = "a\\u3164"',
+            "merchants[0].windows[0].note: has a hidden or look-alike character (U+3164): leave it out",
+        ),
         # meaning
         ('app = "web"', 'app = "wep"', "merchants[0].endpoints[0].app: there is no app wep; there are web"),
         (
@@ -480,6 +491,15 @@ def test_a_bank_that_the_channel_cannot_authenticate_is_a_warning(read: Read) ->
     assert read(GOOD.replace('"*" = "none"', 'ICBC = "none"')).warnings == (
         "merchants[0].rules[0].banks: tl has no authentication for ABC: never chosen",
     )
+
+
+def test_rows_of_banks_that_the_provider_does_not_know_are_a_warning(read: Read) -> None:
+    assert read(GOOD.replace('"ICBC", "ABC"', '"ICBC", "BJBANK", "SHBANK"')).warnings == (
+        "merchants[0].rules[0].banks: allinpay does not know BJBANK, SHBANK: 2 rows can never pay",
+    )
+    (warning,) = read(GOOD.replace('["ICBC", "ABC"]', '"all"')).warnings
+    never = len(bank_names()) - len(offer_of("allinpay").declaration.carries.banks or ())
+    assert warning.endswith(f"more: {never} rows can never pay")
 
 
 def around(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ Not tested here: which rows are sealed, found and rewrapped (tests/storage).
 import base64
 import hmac
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.cards import CardElements
+from gateway.domain.identities import IdType
 from gateway.storage.keys import DecryptionError, KeyRing, KeyRingError, OrderKey, UnknownKeyError, standing_back
 from gateway.storage.keys.boxes import CardBox
 from gateway.storage.keys.ring import version_of
@@ -145,9 +147,27 @@ def test_prints_and_hashes_do_not_depend_on_the_ring() -> None:
     assert other.request_hash(b"body", 1) is None
 
 
+def test_an_id_number_of_15_digits_has_the_prints_of_its_18() -> None:
+    old, new = (replace(ELEMENTS, id_no=number) for number in ("110101900307777", "110101199003077774"))
+    assert keys(1).order.prints(MERCHANT, old) == keys(1).order.prints(MERCHANT, new)
+    assert keys(1).order.prints(MERCHANT, old) != keys(1).order.prints(MERCHANT, ELEMENTS)
+
+
+@pytest.mark.parametrize("id_type", [each for each in IdType if each is not IdType.ID_CARD])
+def test_the_same_number_of_another_paper_is_another_card_and_opens_as_what_it_was(id_type: IdType) -> None:
+    paper = replace(ELEMENTS, id_type=id_type)
+    before, after = (keys(1).order.prints(MERCHANT, card) for card in (ELEMENTS, paper))
+    assert (before.card != after.card, before.id_no != after.id_no) == (True, True)
+    assert (before.number, before.phone) == (after.number, after.phone)
+    box, _ = keys(1).new_box(MERCHANT, CARD)
+    assert box.open_elements(box.seal_elements(paper)) == paper
+    assert box.open_elements(box.seal_elements(ELEMENTS)) == ELEMENTS
+
+
 @pytest.mark.parametrize("field", ["card_no", "holder_name", "id_no", "phone"])
 def test_every_element_tells_cards_apart(field: str) -> None:
-    changed = replace(ELEMENTS, **{field: "other"})
+    others: dict[str, Any] = {field: "other"}
+    changed = replace(ELEMENTS, **others)
     before, after = (keys(1).order.prints(MERCHANT, card) for card in (ELEMENTS, changed))
     assert before.card != after.card
     alone = {"card_no": "number", "phone": "phone", "id_no": "id_no"}

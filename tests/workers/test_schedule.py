@@ -1,10 +1,11 @@
 """The clockwork's own part: a tick that raises, and how long ago each job came through.
 
-Ticks are driven by hand. Not tested here: that they come in time, and never twice at once (APScheduler's part).
+Ticks are driven by hand, but for those that meet a time of day that steps.
 """
 
+import asyncio
+import time
 from types import SimpleNamespace
-from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
@@ -33,7 +34,7 @@ class Clockwork:
         self.now_s = 1000.0
         self.poll, self.deliver = Job(), Job()
         self.ticked: list[str] = []
-        self.schedule = Schedule({"poll": self.poll, "deliver": self.deliver}, ZoneInfo("UTC"), self.ticked.append)
+        self.schedule = Schedule({"poll": self.poll, "deliver": self.deliver}, self.ticked.append)
 
     async def tick(self, name: str) -> None:
         await self.schedule._run(name, getattr(self, name))
@@ -98,3 +99,45 @@ async def test_a_clockwork_starts_and_stops_and_may_be_stopped_twice(clockwork: 
 
 def test_a_clockwork_that_never_started_may_be_stopped(clockwork: Clockwork) -> None:
     clockwork.schedule.stop()
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0], ids=["back", "forward"])
+async def test_a_time_of_day_that_steps_neither_stops_nor_floods_the_ticks(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    interval_s, ticks = 0.02, asyncio.Semaphore(0)
+    real = time.time
+
+    async def job() -> None:
+        monkeypatch.setattr(time, "time", lambda: real() + step_s)
+        ticks.release()
+
+    started = asyncio.get_running_loop().time()
+    made = Schedule({"job": job}, lambda _: None, interval_s)
+    made.start()
+    try:
+        for _ in range(5):
+            await asyncio.wait_for(ticks.acquire(), 10)
+    finally:
+        made.stop()
+    assert asyncio.get_running_loop().time() - started >= 4 * interval_s * 0.9
+
+
+async def test_a_job_that_takes_longer_than_the_interval_is_never_run_twice_at_once() -> None:
+    at_once = most = runs = 0
+    enough = asyncio.Event()
+
+    async def job() -> None:
+        nonlocal at_once, most, runs
+        at_once += 1
+        most, runs = max(most, at_once), runs + 1
+        await asyncio.sleep(0.03)
+        at_once -= 1
+        if runs == 4:
+            enough.set()
+
+    made = Schedule({"job": job}, lambda _: None, 0.001)
+    made.start()
+    await asyncio.wait_for(enough.wait(), 10)
+    made.stop()
+    assert most == 1

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonS
 
 from gateway.api.admin.fields import MAX_NAME, MAX_NOTE
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
-from gateway.api.http.fields import PAGE, PageSize, QueryModel, RequestModel, id_field, wrong
+from gateway.api.http.fields import PAGE, Lines, OneLine, PageSize, QueryModel, RequestModel, id_field, wrong
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
@@ -71,9 +71,9 @@ class AnomalySearch(QueryModel):
 class Resolution(RequestModel):
     """What an operator made of an anomaly, for those who come later. It stays as it is."""
 
-    note: Annotated[str, Field(min_length=1, max_length=MAX_NOTE), AfterValidator(says_something)]
+    note: Annotated[Lines, Field(min_length=1, max_length=MAX_NOTE), AfterValidator(says_something)]
     by: Annotated[
-        str, Field(min_length=1, max_length=MAX_NAME, description="who says so"), AfterValidator(says_something)
+        OneLine, Field(min_length=1, max_length=MAX_NAME, description="who says so"), AfterValidator(says_something)
     ]
 
 

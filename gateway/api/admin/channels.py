@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from gateway.api.admin.changes import BY, CHANNEL, Snapshots, catalogue_route, channel_of
 from gateway.api.admin.fields import MAX_NAME
 from gateway.api.admin.paths import MERCHANT, merchant_of
-from gateway.api.http.fields import Code, Fen, RequestModel
+from gateway.api.http.fields import Code, Fen, OneLine, RequestModel
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
@@ -25,7 +25,7 @@ __all__ = ["ChannelAnswer", "ChannelCalls", "Channels"]
 
 MAX_BANKS = 1000
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Name = Annotated[OneLine, Field(min_length=1, max_length=MAX_NAME)]
 Mode = Annotated[AuthenticationMode, Field(strict=False)]
 
 

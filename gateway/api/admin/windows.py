@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue_route, channel_of
 from gateway.api.admin.fields import MAX_NOTE
-from gateway.api.http.fields import Code, Moment, RequestModel, wrong
+from gateway.api.http.fields import Code, Lines, Moment, RequestModel, wrong
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import MaintenanceWindow
 from gateway.domain.catalogue_content import NotInCatalogueError
@@ -35,7 +35,7 @@ class NewWindow(RequestModel):
 
     starts_at: Moment
     ends_at: Moment
-    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    note: Annotated[Lines, Field(max_length=MAX_NOTE)] = ""
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:

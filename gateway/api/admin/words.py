@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, PlainValidator, WithJsonS
 from gateway.api.admin.anomalies import says_something
 from gateway.api.admin.fields import MAX_NAME, MAX_NOTE
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
-from gateway.api.http.fields import Amount, RequestModel, wrong
+from gateway.api.http.fields import Amount, Lines, OneLine, RequestModel, wrong
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.authentications import Authentication
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     ObjectId: TypeAlias = tuple[ObjectKind, UUID]
 else:
     ObjectId = Annotated[tuple[ObjectKind, UUID], PlainValidator(_object), WithJsonSchema({"type": "string"})]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(says_something)]
+Text = Annotated[OneLine, Field(min_length=1, max_length=MAX_NAME), AfterValidator(says_something)]
 
 
 class WordRequest(RequestModel):
@@ -73,7 +73,7 @@ class WordRequest(RequestModel):
     channel_code: Text | None = None
     by: Annotated[Text, Field(description="who says so")]
     note: Annotated[
-        str,
+        Lines,
         Field(min_length=1, max_length=MAX_NOTE, description="where it stands: a letter, a mail, a statement"),
         AfterValidator(says_something),
     ]

@@ -9,9 +9,10 @@ from gateway.api.app.requests import CardFields, PaymentRequest
 from gateway.api.http.needs import CardsByUser
 from gateway.api.http.problems import FieldError, Problem, bad_fields
 from gateway.api.http.routing import Caller
-from gateway.domain.cards import CardElements, bank_of
+from gateway.domain.cards import CardElements, bank_of, odd_about
+from gateway.domain.identities import IdType
 from gateway.domain.ids import CARD, show
-from gateway.domain.one_form import one_form
+from gateway.domain.one_form import as_compared, one_form
 from gateway.domain.orders import Order
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
@@ -49,6 +50,8 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
     typed = elements_as_typed(request.card)
     elements = stored.elements if stored else one_form(typed) if typed else None
     as_typed = canonical_body(request)
+    compared = as_compared(elements) if elements else None
+    same = typed is None or typed is compared
     # Where a named card is gone, an order that was taken before still has its payment.
     gone = request.card_id is not None and stored is None
     return Order(
@@ -69,8 +72,9 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
         metadata=request.metadata,
         return_url=request.return_url,
         expires_in_s=request.expires_in_s,
-        body=as_typed if typed is elements or typed is None else canonical_body(request, elements),
-        body_as_typed=None if typed is elements or typed is None else as_typed,
+        body=as_typed if same else canonical_body(request, compared),
+        notes=odd_about(elements) if elements else (),
+        body_as_typed=None if same else as_typed,
     )
 
 
@@ -91,7 +95,9 @@ def no_such_card() -> Problem:
 
 def elements_as_typed(card: CardFields | None) -> CardElements | None:
     """The four elements of a request as they were typed; `one_form` is what is compared, stored and sent."""
-    return CardElements(card.card_no, card.holder_name, card.id_no, card.phone) if card else None
+    if card is None:
+        return None
+    return CardElements(card.card_no, card.holder_name, card.id_no, card.phone, card.id_type)
 
 
 def payer_bank(asked: str | None, stored: StoredCard | None, elements: CardElements | None) -> str:
@@ -124,6 +130,8 @@ def canonical_body(request: PaymentRequest, card: CardElements | None = None) ->
         said["customer_present"] = request.customer_present
     if card is not None:
         said["card"] = {name: getattr(card, name) for name in CardElements.__slots__}
+        if card.id_type is IdType.ID_CARD:
+            del said["card"]["id_type"]
     if request.card_id is not None:
         said["card_id"] = show(CARD, request.card_id)
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)

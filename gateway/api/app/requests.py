@@ -5,16 +5,13 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from gateway.api.http.card_fields import CardFields
 from gateway.api.http.fields import (
     Amount,
     BankCode,
-    CardNumber,
     Description,
-    HolderName,
-    IdNumber,
     Metadata,
     OrderNumber,
-    Phone,
     RequestModel,
     ReturnUrl,
     SceneName,
@@ -33,20 +30,6 @@ if TYPE_CHECKING:
     CardId: TypeAlias = UUID
 else:
     CardId = id_field(CARD)
-
-
-class CardFields(RequestModel):
-    """The four elements of a card (四要素)."""
-
-    card_no: CardNumber
-    holder_name: HolderName
-    id_no: IdNumber
-    phone: Phone
-
-    def __repr__(self) -> str:
-        return "CardFields(…)"
-
-    __str__ = __repr__
 
 
 class PaymentRequest(RequestModel):

@@ -25,6 +25,7 @@ from gateway.api.http.fields import (
 from gateway.api.http.needs import CardsByUser
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
@@ -159,6 +160,7 @@ class RouteCalls:
     cards: CardsByUser
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
+    carries_of: CarriesOf = carries_all
 
     def routes(self) -> list[Route]:
         """The route of dry runs."""
@@ -185,7 +187,9 @@ class RouteCalls:
         elements = stored.elements if stored else one_form(typed) if typed else None
         bank = payer_bank(question.bank, stored, elements)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
-        candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
+        candidates = candidates_for(
+            catalogue, merchant_id, question.scene, bank, facts.agreements, now, elements, self.carries_of
+        )
         return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 
     async def _decide_if(self, call: Call, question: RouteQuestion, given: WhatIf) -> Decision:

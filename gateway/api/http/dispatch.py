@@ -19,6 +19,7 @@ from gateway.api.http.needs import Api
 from gateway.api.http.problems import (
     CONTENT_TYPE,
     Problem,
+    clock_off,
     compressed,
     internal_error,
     of_status,
@@ -31,7 +32,7 @@ from gateway.api.http.problems import (
 from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.api.http.routing import JSON, Call, Reply, Route
 from gateway.logs import get
-from gateway.ports import OverloadedError
+from gateway.ports import ClockOffError, OverloadedError
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -126,6 +127,8 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler, request
         return await handler(request)
     except Problem as problem:
         return _problem_response(problem, request_id)
+    except ClockOffError as error:
+        return _problem_response(clock_off(error.retry_after_s), request_id)
     except OverloadedError as error:
         return _problem_response(overloaded(error.retry_after_s), request_id)
     except web.HTTPException as error:

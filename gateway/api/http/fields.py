@@ -1,23 +1,19 @@
 """Fields of requests: what each one may be, said once. Everything is strict: "100" is no number, true is no number."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
-from stdnum import luhn
-from stdnum.cn import ric
-from stdnum.exceptions import ValidationError as StdnumError
 
 from gateway.api.http.fee_field import FeeField
 from gateway.api.http.refusals import wrong
 from gateway.domain.cards import bank_names
 from gateway.domain.ids import IdError, read
 from gateway.domain.money import MAX_AMOUNT
-from gateway.domain.one_form import id_in_one_form, number_in_one_form
 from gateway.domain.scenes import Scene
+from gateway.domain.texts import odd_in_name, odd_in_text
 from router.fees import MAX_FEN
 
 __all__ = [
@@ -27,19 +23,17 @@ __all__ = [
     "Amount",
     "AnyBank",
     "BankCode",
-    "CardNumber",
     "Code",
     "Description",
     "FeeField",
     "Fen",
-    "HolderName",
-    "IdNumber",
+    "Lines",
     "Metadata",
     "Moment",
     "NoQuery",
+    "OneLine",
     "OrderNumber",
     "PageSize",
-    "Phone",
     "QueryModel",
     "RequestModel",
     "ReturnUrl",
@@ -47,6 +41,7 @@ __all__ = [
     "UserId",
     "id_field",
     "query_integer",
+    "without",
     "wrong",
 ]
 
@@ -78,34 +73,38 @@ class NoQuery(QueryModel):
 # Patterns are for machines; what a refusal says is for people.
 _ORDER_NUMBER = r"^[!-~]{1,64}$"
 _CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-# Digits may be full-width, as Chinese input methods type them, and groups of them may be parted by a blank.
-_DIGIT, _BLANK = "[0-9\uff10-\uff19]", "[ \u00a0\u3000]"
-_PHONE = f"^[1\uff11](?:{_BLANK}?{_DIGIT}){{10}}$"
-_CARD_NUMBER = f"^{_DIGIT}(?:{_BLANK}?{_DIGIT}){{11,18}}$"
-_ID_NUMBER = f"^[1-9\uff11-\uff19]{_DIGIT}{{16}}[0-9Xx\uff10-\uff19\uff38\uff58]$"
 _BANK = r"^[A-Z0-9]{2,20}$"
 _WEB_ADDRESS = r"^https?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?(\?[!-~]*)?$"
 PATTERN_MEANS: dict[str, str] = {
     _ORDER_NUMBER: "must be 1 to 64 printable ASCII characters without spaces",
     _CODE: "must be a code of letters, digits, _ . and -, at most 64",
-    _PHONE: "must be the 11 digits of a Chinese mobile number",
-    _CARD_NUMBER: "must be 12 to 19 digits",
-    _ID_NUMBER: "must be an 18-character Chinese resident ID number",
     _BANK: "must be a bank code such as ICBC, ABC, CCB",
     _WEB_ADDRESS: "must be an http or https address",
 }
 
 
 def _one_line(value: str) -> str:
-    if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
-        raise wrong("text", "must be one line without control characters or spaces at its ends")
-    return value
+    if value != value.strip():
+        raise wrong("text", "must be one line without spaces at its ends")
+    return without(odd_in_text(value), value)
+
+
+def _lines(value: str) -> str:
+    return without(odd_in_text(value, lines=True), value)
 
 
 def _printable(value: str) -> str:
-    # Names and keys must not hold what nobody sees (zero-width and direction marks): two would look the same.
-    if value != value.strip() or any(unicodedata.category(character) in {"Cc", "Cf"} for character in value):
-        raise wrong("text", "must not have hidden or control characters, or spaces at its ends")
+    # Ids and keys must not hold what nobody sees: two would look the same.
+    if value != value.strip():
+        raise wrong("text", "must not have spaces at its ends")
+    return without(odd_in_name(value), value)
+
+
+def without(odd: str | None, value: str) -> str:
+    """The text, unless something odd was found in it. Raises the refusal of a field."""
+    if odd is not None:
+        place = f"U+{ord(odd):04X}"
+        raise wrong("text", f"has a hidden or look-alike character ({place}): leave it out")
     return value
 
 
@@ -120,44 +119,6 @@ UserId = Annotated[
 ]
 Code = Annotated[str, Field(pattern=_CODE)]
 """A merchant's, app's, account's or channel's code."""
-# What is checked is the one form (`gateway.domain.one_form`); what is kept is what was typed, since orders of the first
-# version are compared by it.
-HolderName = Annotated[
-    str, Field(min_length=1, max_length=64, description="as the bank knows it"), AfterValidator(_printable)
-]
-Phone = Annotated[str, Field(pattern=_PHONE, description="11 digits of a Chinese mobile number")]
-
-
-def _card_number(value: str) -> str:
-    if not luhn.is_valid(number_in_one_form(value)):
-        raise wrong("card_no", "is not a card number: its last digit does not fit the others (Luhn)")
-    return value
-
-
-CardNumber = Annotated[
-    str,
-    Field(pattern=_CARD_NUMBER, description="12 to 19 digits with a valid Luhn digit"),
-    AfterValidator(_card_number),
-]
-
-
-def _id_number(value: str) -> str:
-    # Not ric.validate: its list of places does not have every place that old cards were issued in.
-    number = id_in_one_form(value)
-    try:
-        born = ric.get_birth_date(number)
-    except StdnumError:
-        born = None
-    if born is None or ric.calc_check_digit(number) != number[-1]:
-        raise wrong("id_no", "is not a Chinese resident ID number: 18 characters, the last of which checks the others")
-    return value.upper()
-
-
-IdNumber = Annotated[
-    str,
-    Field(pattern=_ID_NUMBER, description="18-character Chinese resident ID number"),
-    AfterValidator(_id_number),
-]
 
 
 def _known_bank(value: str) -> str:
@@ -174,6 +135,10 @@ BankCode = Annotated[
 AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
 """A bank code that need not be known."""
 Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
+OneLine = Annotated[str, AfterValidator(_one_line)]
+"""A text on one line; its length is said beside it."""
+Lines = Annotated[str, AfterValidator(_lines)]
+"""A text that may have several lines; its length is said beside it."""
 ReturnUrl = Annotated[
     str,
     Field(
@@ -255,6 +220,7 @@ def _metadata(value: object) -> dict[str, str | int | bool | None]:
     for key, held in value.items():
         if not 1 <= len(key) <= MAX_METADATA_KEY_CHARACTERS:
             raise wrong("key", f"may have keys of 1 to {MAX_METADATA_KEY_CHARACTERS} characters")
+        without(odd_in_name(key), key)
         _check_metadata_value(held)
     return dict(sorted(value.items()))
 
@@ -269,6 +235,7 @@ def _check_metadata_value(held: object) -> None:
         case str():
             if len(held) > MAX_METADATA_TEXT_CHARACTERS:
                 raise wrong("too_long", f"may hold texts of at most {MAX_METADATA_TEXT_CHARACTERS} characters")
+            _lines(held)
         case _:
             raise wrong("type", "may hold texts, whole numbers, true, false and null; write others as text")
 

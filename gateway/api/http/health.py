@@ -21,6 +21,14 @@ class Health(AnswerModel):
     status: Literal["ok"]
 
 
+class ClockAnswer(AnswerModel):
+    """The process's clock against the database's: seconds ahead of it (null: never measured), and how old that is."""
+
+    right: bool
+    offset_s: float | None
+    measured_s_ago: float | None
+
+
 class ReadinessAnswer(AnswerModel):
     """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
 
@@ -28,6 +36,7 @@ class ReadinessAnswer(AnswerModel):
     database: bool
     migrations: bool
     ticks: dict[str, float | None]
+    clock: ClockAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,18 @@ class HealthCalls:
             "ready": now.ready,
             "database": now.database,
             "migrations": now.migrations,
-            "ticks": {name: None if age_s is None else round(age_s, 3) for name, age_s in now.ticks.items()},
+            "ticks": {name: _rounded(age_s) for name, age_s in now.ticks.items()},
+            "clock": {
+                "right": now.clock.is_right,
+                "offset_s": _rounded(now.clock.offset_s),
+                "measured_s_ago": _rounded(now.clock.age_s),
+            },
         }
         return Reply(body, status=200 if now.ready else 503)
 
     async def counted(self, _call: Call) -> Reply:
         return Reply(self.metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
 from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
@@ -57,6 +59,7 @@ class Readiness:
     database: bool
     migrations: bool
     ticks: Mapping[str, float | None] = field(default_factory=dict)
+    clock: Verdict = field(default_factory=lambda: Verdict(is_right=True))
 
 
 def _never(_: Exception) -> bool:
@@ -88,3 +91,5 @@ class Api:
     """Told of every answer: method, the route's path (not the address), status, seconds."""
     comes_back: Callable[[Exception], bool] = _never
     """Whether an error means that the database is away or busy: the same request may be sent again."""
+    carries_of: CarriesOf = carries_all
+    """What the provider of an account can carry."""

@@ -9,6 +9,7 @@ __all__ = [
     "FieldError",
     "Problem",
     "bad_fields",
+    "clock_off",
     "compressed",
     "conflict",
     "internal_error",
@@ -139,6 +140,14 @@ def too_slow(within_s: float) -> Problem:
 def overloaded(retry_after_s: int) -> Problem:
     detail = f"Too much is waiting. Send the same request again in {retry_after_s} s: an order is never taken twice."
     return Problem(503, "overloaded", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+def clock_off(retry_after_s: int) -> Problem:
+    detail = (
+        "The clock of this process is not known to be right, so it takes no orders, and nothing was recorded. "
+        f"Send the same request again in {retry_after_s} s: another process may take it."
+    )
+    return Problem(503, "clock_off", detail, headers={"Retry-After": str(retry_after_s)})
 
 
 def internal_error() -> Problem:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.api.http.fields import PATTERN_MEANS
 from gateway.api.http.problems import FieldError, Problem, bad_fields, malformed_json
+from gateway.domain.money import WrittenFloat
 
 __all__ = ["checked", "checked_query", "read_object"]
 
@@ -89,7 +90,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer, parse_float=WrittenFloat
+)
 
 
 def _unstorable(value: object, path: str = "") -> list[str]:

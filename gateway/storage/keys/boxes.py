@@ -13,6 +13,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.cards import CardElements
+from gateway.domain.identities import IdType
 from gateway.storage.keys.order_key import ORDER_KEY_VERSION, OrderKey
 from gateway.storage.keys.ring import (
     KEY_BYTES,
@@ -52,16 +53,17 @@ class CardBox:
         return OWN_KEY if self._own_key is not None else self._ring.primary
 
     def seal_elements(self, card: CardElements) -> bytes:
-        """The four elements as one blob."""
-        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone))
+        """The four elements as one blob, and the kind of paper where it is no ID card."""
+        paper = () if card.id_type is IdType.ID_CARD else (card.id_type,)
+        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone, *paper))
         return self._seal(text.encode(), self._elements_context())
 
     def open_elements(self, blob: bytes) -> CardElements:
         """The four elements of a blob. Raises DecryptionError."""
         # The first version bound them to the card's id alone.
         context = self._elements_context() if version_of(blob) == OWN_KEY else self._card_id.bytes
-        card_no, holder_name, id_no, phone = self._open(blob, context).decode().split(SEPARATOR)
-        return CardElements(card_no, holder_name, id_no, phone)
+        card_no, holder_name, id_no, phone, *paper = self._open(blob, context).decode().split(SEPARATOR)
+        return CardElements(card_no, holder_name, id_no, phone, *map(IdType, paper))
 
     def seal_agreement(self, account: str, agreement_no: str) -> bytes:
         """The number of the card's agreement with an account."""

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.domain.cards import CardElements
+from gateway.domain.identities import IdType
+from gateway.domain.one_form import as_compared
 from gateway.storage.keys.ring import SEPARATOR, derived, secret_of
 
 __all__ = ["MAKE_ORDER_KEY", "ORDER_KEY_VERSION", "OrderKey", "Prints"]
@@ -53,7 +55,8 @@ class OrderKey:
 
     def print_of_card(self, merchant_id: UUID, card: CardElements) -> bytes:
         """The print of the four elements, which are in one form."""
-        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone))
+        card = as_compared(card)
+        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone, *_other_paper(card)))
         return self._print(b"card", merchant_id, text)
 
     def print_of_number(self, merchant_id: UUID, card_no: str) -> bytes:
@@ -66,11 +69,16 @@ class OrderKey:
             self.print_of_card(merchant_id, card),
             self.print_of_number(merchant_id, card.card_no),
             self._print(b"phone", merchant_id, card.phone),
-            self._print(b"id_no", merchant_id, card.id_no),
+            self._print(b"id_no", merchant_id, SEPARATOR.join((as_compared(card).id_no, *_other_paper(card)))),
         )
 
     def _print(self, what: bytes, merchant_id: UUID, text: str) -> bytes:
         return _hashed(self.prints_key, b"%s:%s:%s" % (what, merchant_id.bytes, text.encode()))
+
+
+def _other_paper(card: CardElements) -> tuple[str, ...]:
+    # Of ID cards the prints are those of the time when there was nothing else.
+    return () if card.id_type is IdType.ID_CARD else (card.id_type,)
 
 
 def _hashed(key: HMAC, text: bytes) -> bytes:

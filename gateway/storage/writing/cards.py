@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.domain.cards import CardElements, mask_card_no
-from gateway.domain.one_form import one_form
+from gateway.domain.one_form import as_compared, one_form
 from gateway.storage.keys import CardBox, Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.statement import Row
@@ -57,7 +57,7 @@ class KnownCards:
             return by_print
         # There is no print yet. The same number under the same user is most likely the same card; what was typed tells.
         # One that does not open here may be it: a second row would be a second authentication.
-        found = [card_id for card_id in old if self._was_typed(merchant_id, card_id, keys) == card]
+        found = [card_id for card_id in old if self._was_typed(merchant_id, card_id, keys) == as_compared(card)]
         if by_print is not None:
             found.append(by_print)
         return min(found, key=self._preference, default=None)
@@ -78,7 +78,7 @@ class KnownCards:
     def _was_typed(self, merchant_id: UUID, card_id: UUID, keys: Keys) -> CardElements:
         elements = self.rows[card_id].first_version
         assert elements is not None
-        return one_form(self.box(merchant_id, card_id, keys).open_elements(elements))
+        return as_compared(one_form(self.box(merchant_id, card_id, keys).open_elements(elements)))
 
     def _preference(self, card_id: UUID) -> tuple[bool, datetime, UUID]:
         return preference(bool(self.agreements.get(card_id)), self.rows[card_id].created_at, card_id)

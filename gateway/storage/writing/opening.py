@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.cards import mask_card_no
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Counted
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
@@ -86,6 +87,7 @@ class OpeningStore:
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
         busy: BusyUsers | None = None,
+        carries_of: CarriesOf = carries_all,
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
@@ -96,6 +98,7 @@ class OpeningStore:
         self._timezone = timezone
         self._hand_over = hand_over
         self._clock = clock
+        self._carries_of = carries_of
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings.
@@ -195,7 +198,9 @@ class OpeningStore:
         if card_id is not None and number_print is not None:
             flush.number_prints[card_id] = number_print
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
-        opened = open_payment(opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone)
+        opened = open_payment(
+            opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, self._carries_of
+        )
         flush.opened.append(opened)
         payment = opened.payment
         if payment.channel is not None and payment.account is not None:

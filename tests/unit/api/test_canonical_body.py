@@ -91,6 +91,34 @@ async def test_an_order_has_both_forms_and_they_are_one_object_where_nothing_cha
     assert typed.body_in(AS_TYPED) == canonical_body(request) != plain.body
 
 
+async def test_an_id_number_of_15_digits_is_the_same_order_as_its_18_and_is_sent_as_typed() -> None:
+    def asked(id_no: str) -> WithholdRequest:
+        return checked(WithholdRequest, ORDER | {"bank": "ICBC", "card": CARD | {"id_no": id_no}})
+
+    old, new = [
+        await order_of(asked(number), Kind.WITHHOLD, CALLER, FakeCards())
+        for number in ("110101900307777", "110101199003077774")
+    ]
+    assert (old.body, old.card and old.card.id_no) == (new.body, "110101900307777")
+    assert old.body_in(AS_TYPED) == canonical_body(asked("110101900307777"))
+
+
+async def test_another_paper_is_another_order_and_an_id_card_goes_without_saying() -> None:
+    assert body(card=CARD | {"id_type": "id_card"}) == body()
+    assert body(card=CARD | {"id_type": "passport"}) != body()
+
+
+async def test_what_is_odd_about_a_card_is_noted_and_not_refused() -> None:
+    odd = CARD | {"card_no": "60142800000000000", "id_no": "110101199003077775"}
+    order = await order_of(
+        checked(WithholdRequest, ORDER | {"bank": "COMM", "card": odd}), Kind.WITHHOLD, CALLER, FakeCards()
+    )
+    assert order.notes == (
+        "the card number's last digit does not fit the others (Luhn)",
+        "the ID number's last character does not fit the others",
+    )
+
+
 def test_the_body_is_written_down_once_for_all() -> None:
     # Stored hashes are of exactly these bytes: a change here turns every repeat into a conflict.
     assert (

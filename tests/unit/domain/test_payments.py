@@ -126,9 +126,9 @@ def test_a_payment_that_nobody_paid_in_time_closes_when_its_channel_is_proved_to
     for minutes in (1, 3):
         waiting = hears(waiting, Source.POLL, NotFound(), later(minutes=minutes))
         assert (waiting.status, waiting.until_at) == (Status.REQUIRES_ACTION, later(minutes=15))
-    closed = hears(waiting, Source.POLL, NotFound(), later(minutes=6))
+    closed = hears(waiting, Source.POLL, NotFound(), later(minutes=7))
     assert (closed.status, closed.failure, closed.until_at) == (Status.CLOSED, None, None)
-    assert closed.due_at == later(minutes=66)  # what ended without the PSP's word is looked at again
+    assert closed.due_at == later(minutes=67)  # what ended without the PSP's word is looked at again
 
 
 def test_where_not_found_is_never_proof_a_payment_that_waits_for_the_user_is_not_closed_by_it() -> None:

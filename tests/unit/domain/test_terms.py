@@ -62,7 +62,8 @@ def test_late_looks_are_none_to_three(late_looks: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "waited_s", "proves"), [(3, 60.0, True), (2, 60.0, False), (3, 59.999, False), (9, 600.0, True)]
+    ("answers", "waited_s", "proves"),
+    [(3, 70.0, True), (2, 70.0, False), (3, 69.999, False), (3, 60.0, False), (9, 600.0, True)],
 )
 def test_a_rule_wants_enough_answers_over_enough_time(answers: int, waited_s: float, proves: bool) -> None:
     assert PROVIDERS.proves_lost(answers, waited_s) is proves

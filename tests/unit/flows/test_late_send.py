@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import AnomalyKind, Source
 from gateway.domain.outcomes import Declined, NotFound, NotSent, Outcome, Processing, Succeeded, Unknown
@@ -56,7 +57,7 @@ class Sleeper:
 
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
-            self.world.pass_time(LOST.over_s)
+            self.world.pass_time(LOST.over_s + PROOF_MARGIN_S)
             await self.world.record(self.world.observations.of(key_of(self.world.only_payment()), Source.POLL, outcome))
 
     @property

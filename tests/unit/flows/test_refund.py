@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.failures import Blame, FailureCode
 from gateway.domain.hearing import AnomalyKind, Source
 from gateway.domain.ids import number_of
@@ -422,7 +423,7 @@ class Sleeper:
 
     async def _sleep(self) -> None:
         for outcome in self.meanwhile:
-            self.world.pass_time(600)
+            self.world.pass_time(600 + PROOF_MARGIN_S)
             heard = self.world.observations.of(key_of(self.world.only_refund()), Source.POLL, outcome)
             await self.world.record(heard)
 

@@ -57,7 +57,7 @@ def naive_decide(
     available = []
     for code in rules:
         rule = rules[code]
-        if rule.enabled and rule.channel_on and not rule.in_maintenance:
+        if rule.enabled and rule.channel_on and not rule.in_maintenance and rule.unfit is None:
             if rule.signing == "ready":
                 available.append(code)
             else:
@@ -67,8 +67,10 @@ def naive_decide(
             answer.removed[code] = (1, "rule_disabled")
         elif not rule.channel_on:
             answer.removed[code] = (1, "channel_off")
-        else:
+        elif rule.in_maintenance:
             answer.removed[code] = (1, "in_maintenance")
+        else:
+            answer.removed[code] = (1, str(rule.unfit))
     if len(available) == 0:
         answer.step = 1
         answer.refusal = "no_channel_available"

@@ -28,6 +28,9 @@ HIDING: list[tuple[dict[str, Any], str]] = [
     ({"enabled": False}, "rule_disabled"),
     ({"channel_on": False}, "channel_off"),
     ({"in_maintenance": True}, "in_maintenance"),
+    ({"unfit": "bank_unsupported"}, "bank_unsupported"),
+    ({"unfit": "name_unwritable"}, "name_unwritable"),
+    ({"unfit": "id_type_unsupported", "signing": "needs_signing"}, "id_type_unsupported"),
     ({"signing": "needs_signing"}, "needs_signing"),
     ({"signing": "signing_in_progress"}, "signing_in_progress"),
 ]

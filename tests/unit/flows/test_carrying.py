@@ -1,0 +1,63 @@
+"""What a channel can never carry is hidden before it is chosen: banks, names, papers, by what each adapter declares.
+
+Not tested here: that a gateway does so (tests/e2e/test_what_channels_carry.py).
+"""
+
+import base64
+from dataclasses import replace
+
+import pytest
+
+from adapters.allinpay.codes import ID_TYPES
+from adapters.registry import offer_of
+from adapters.unionpay.letter import PAPERS, card_fields
+from gateway.domain.carrying import Carries
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.identities import IdType
+from gateway.domain.scenes import Scene
+from gateway.flows.route import candidates_for
+from tests.unit.domain.samples import BANK, MERCHANT_ID, NOW, card_elements, catalogue, channel, rule
+
+ALLINPAY, UNIONPAY = (offer_of(name).declaration.carries for name in ("allinpay", "unionpay"))
+
+
+@pytest.mark.parametrize("name", ["㛃", "王㛃", "张䶮", "\U00020000", "Ñandú", "김"])
+def test_a_name_that_gbk_cannot_write_is_not_for_allinpay_and_is_for_unionpay(name: str) -> None:
+    card = replace(card_elements(), holder_name=name)
+    assert ALLINPAY.why_not("ICBC", card) == "name_unwritable"
+    assert UNIONPAY.why_not("ICBC", card) is None
+
+
+@pytest.mark.parametrize("name", ["张三", "买买提·阿卜杜拉", "朱镕基", "O'Neil J."])
+def test_an_ordinary_name_is_for_both(name: str) -> None:
+    card = replace(card_elements(), holder_name=name)
+    assert (ALLINPAY.why_not("ICBC", card), UNIONPAY.why_not("ICBC", card)) == (None, None)
+
+
+def test_a_bank_that_a_provider_has_no_code_of_is_not_for_it() -> None:
+    assert ALLINPAY.why_not("BJBANK", card_elements()) == ALLINPAY.why_not("BJBANK", None) == "bank_unsupported"
+    assert UNIONPAY.why_not("BJBANK", card_elements()) is None
+
+
+@pytest.mark.parametrize("id_type", list(IdType))
+def test_a_paper_is_for_those_that_declare_it(id_type: IdType) -> None:
+    card = replace(card_elements(), id_type=id_type)
+    assert (ALLINPAY.why_not("ICBC", card), UNIONPAY.why_not("ICBC", card)) == (None, None)
+    why = None if id_type is IdType.ID_CARD else "id_type_unsupported"
+    assert Carries().why_not("ICBC", card) == why
+
+
+@pytest.mark.parametrize("agreements", [(), ("up-1",)])
+def test_a_bank_without_a_mode_is_unsupported_and_needs_no_signing(agreements: tuple[str, ...]) -> None:
+    up = replace(channel("up", AuthenticationMode.SILENT), authentication={"EGBANK": AuthenticationMode.SMS})
+    place = catalogue((up,), (rule("up", 10),))
+    (hidden,) = candidates_for(place, MERCHANT_ID, Scene.WITHHOLD, BANK, agreements, NOW)
+    assert hidden.unfit == "bank_unsupported"
+
+
+def test_each_paper_has_the_code_that_its_psp_knows() -> None:
+    assert [ID_TYPES[each] for each in IdType] == ["0", "2", "5", "6", "8"]
+    assert [PAPERS[each] for each in IdType] == ["01", "03", "04", "05", "99"]
+    for id_type, code in PAPERS.items():
+        told = card_fields(replace(card_elements(), id_type=id_type))["customerInfo"]
+        assert base64.b64decode(told).startswith(f"{{certifTp={code}&certifId=".encode())
