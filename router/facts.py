@@ -54,7 +54,8 @@ class Candidate:
     """One route rule (channel, scene, bank) with what is known of its channel now, and the limits of both.
 
     `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
-    that may sign by SMS, or by an SMS at each payment while the customer is present.
+    that may sign by SMS, or by an SMS at each payment while the customer is present. `account_usable`: the settings
+    of its account can be used. `full`: it carries as many calls as it can; only charges are told.
     """
 
     channel: str
@@ -64,7 +65,9 @@ class Candidate:
     enabled: bool = True
     channel_on: bool = True
     in_maintenance: bool = False
+    account_usable: bool = True
     signing: Signing = "ready"
+    full: bool = False
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
     channel_limits: ChannelLimits = NO_CHANNEL_LIMITS

@@ -23,8 +23,10 @@ class Hidden(StrEnum):
     RULE_DISABLED = "rule_disabled"
     CHANNEL_OFF = "channel_off"
     IN_MAINTENANCE = "in_maintenance"
+    ACCOUNT_UNUSABLE = "account_unusable"
     NEEDS_SIGNING = "needs_signing"
     SIGNING_IN_PROGRESS = "signing_in_progress"
+    CHANNEL_FULL = "channel_full"
 
 
 def yuan(fen: int | None) -> str:

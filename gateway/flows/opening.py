@@ -17,12 +17,14 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
-from gateway.flows.route import candidates_for, needs_authentication
+from gateway.flows.route import ABLE, Unable, candidates_for, needs_authentication
 from gateway.objects.events import event_of
-from gateway.ports import TermsOf, UserFacts
+from gateway.ports import OverloadedError, TermsOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest
 from router.record import to_record
+
+FULL_RETRY_AFTER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Opened:
     """The card is authenticated first, by this payment. A payment may also wait for one that is in flight."""
     event: Event | None
 
+    @property
+    def sends(self) -> str | None:
+        """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
+        return self.payment.channel if self.payment.attempt or self.authentication else None
+
 
 def open_payment(
     opening: Opening,
@@ -59,10 +66,16 @@ def open_payment(
     catalogue: Catalogue,
     terms_of: TermsOf,
     timezone: ZoneInfo,
+    unable: Unable = ABLE,
 ) -> Opened:
-    """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known."""
+    """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known.
+
+    Raises OverloadedError where all that is left are channels that are full just now: nothing is recorded of it.
+    """
     order, now = opening.order, opening.now
-    decision = _decide(order, facts, catalogue, now)
+    decision = _decide(order, facts, catalogue, now, unable)
+    if decision.wants_room:
+        raise OverloadedError(FULL_RETRY_AFTER_S)
     record: dict[str, Any] = dict(to_record(decision))
     if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
         record["notes"] = [f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins"]
@@ -135,7 +148,7 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
     )
 
 
-def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime) -> Decision:
+def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, unable: Unable) -> Decision:
     request = RouteRequest(
         user_id=order.user_id,
         scene=order.scene,
@@ -145,7 +158,7 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime)
         customer_present=order.customer_present,
         last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
     )
-    candidates = candidates_for(catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now)
+    candidates = candidates_for(catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, unable)
     return decide(request, candidates, facts.channels, catalogue.version)
 
 

@@ -1,4 +1,4 @@
-"""What the flows need from outside: PSPs (`commands`, `providers`), the wire (`wire`), the books (`books`)."""
+"""What the flows need from outside: PSPs (`commands`, `providers`), the wire, the books, and room (`rooms`)."""
 
 from gateway.ports.books import (
     AmountExceedsRestError,
@@ -48,6 +48,7 @@ from gateway.ports.providers import (
     TermsOf,
     UnusableAccountError,
 )
+from gateway.ports.rooms import ChannelFullError, Rooms
 from gateway.ports.wire import (
     AnswerLostError,
     NotSentError,
@@ -71,6 +72,7 @@ __all__ = [
     "CallbackRequest",
     "Calls",
     "CardNotFoundError",
+    "ChannelFullError",
     "Command",
     "Commands",
     "Declaration",
@@ -93,6 +95,7 @@ __all__ = [
     "Recording",
     "Refund",
     "RefundResult",
+    "Rooms",
     "StoredCard",
     "Table",
     "TermsOf",

@@ -21,18 +21,21 @@ from adapters.registry import offer_of
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
+from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow
+from gateway.flows.route import Unable
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
+from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -162,16 +165,29 @@ async def system(
         deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
+        rooms = ProcessRooms(
+            settings.max_waiting, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel)
+        )
         books = Books(
-            OpeningStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, utc_now),
+            OpeningStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                utc_now,
+                rooms,
+                providers.unusable,
+            ),
             RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over),
-            RefundingStore(database, keys, providers.terms, timezone, utc_now),
+            RefundingStore(database, keys, providers.terms, timezone, utc_now, rooms),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
         observations = ObservationMaker(utc_now, uuid7)
-        calls = ProviderCalls(providers, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel))
+        calls = ProviderCalls(providers, rooms)
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
@@ -194,10 +210,15 @@ async def system(
 
         app: web.Application | None = None
         if api:
-            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting)
+            pay = PayFlow(books, submission, tasks, utc_now, uuid7, settings.answer_within_s, rooms)
             refunds = RefundFlow(
-                books, due, providers, submission, tasks, utc_now, uuid7, settings.answer_within_s, settings.max_waiting
+                books, due, providers, submission, tasks, utc_now, uuid7, settings.answer_within_s, rooms
             )
+
+            def unable(merchant_id: UUID, scene: Scene) -> Unable:
+                full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
+                return Unable(providers.unusable(merchant_id), full)
+
             needs = Api(
                 settings=settings,
                 payments=pay,
@@ -206,10 +227,11 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=lambda: _readiness(engine, schedule),
+                readiness=lambda: _readiness(engine, schedule, providers),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
+                unable=unable,
                 comes_back=lambda error: is_away(error) or is_busy(error),
             )
             operators = Operators(
@@ -243,7 +265,7 @@ def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Hist
     return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
 
 
-async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readiness:
+async def _readiness(engine: AsyncEngine, schedule: Schedule | None, providers: AdapterProviders) -> Readiness:
     """Whether the database answers with the right schema and the workers' ticks are fresh."""
     ages = schedule.ages_s() if schedule else {}
     try:
@@ -253,4 +275,4 @@ async def _readiness(engine: AsyncEngine, schedule: Schedule | None) -> Readines
     except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
         database, migrated = False, False
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
-    return Readiness(database and migrated and fresh, database, migrated, ages)
+    return Readiness(database and migrated and fresh, database, migrated, ages, providers.cannot_be_built())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -28,7 +29,8 @@ from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
-from gateway.flows.route import candidates_for
+from gateway.domain.scenes import Scene
+from gateway.flows.route import Unable, candidates_for
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
@@ -55,7 +57,9 @@ class GivenRule(RequestModel):
     in_maintenance: bool = False
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
     channel_on: bool = True
+    account_usable: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
+    full: bool = False
 
     @property
     def limits(self) -> RuleLimits:
@@ -153,12 +157,13 @@ class RouteAnswer(AnswerModel):
 
 @dataclass(frozen=True, slots=True)
 class RouteCalls:
-    """The call of dry runs. `catalogue`: the one in force."""
+    """The call of dry runs. `catalogue`: the one in force. `unable`: what this process cannot do now, of a merchant."""
 
     reading: Reading
     cards: CardsByUser
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
+    unable: Callable[[UUID, Scene], Unable]
 
     def routes(self) -> list[Route]:
         """The route of dry runs."""
@@ -185,7 +190,8 @@ class RouteCalls:
         elements = stored.elements if stored else one_form(typed) if typed else None
         bank = payer_bank(question.bank, stored, elements)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
-        candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now)
+        unable = self.unable(merchant_id, question.scene)
+        candidates = candidates_for(catalogue, merchant_id, question.scene, bank, facts.agreements, now, unable)
         return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 
     async def _decide_if(self, call: Call, question: RouteQuestion, given: WhatIf) -> Decision:
@@ -220,7 +226,9 @@ def _candidate(rule: GivenRule) -> Candidate:
         enabled=rule.enabled,
         channel_on=rule.channel_on,
         in_maintenance=rule.in_maintenance,
+        account_usable=rule.account_usable,
         signing=rule.signing,
+        full=rule.full,
         priority=rule.priority,
         limits=rule.limits,
         channel_limits=rule.channel_limits,

@@ -22,12 +22,17 @@ class Health(AnswerModel):
 
 
 class ReadinessAnswer(AnswerModel):
-    """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
+    """Whether the process can take payments now.
+
+    `ticks`: how many seconds ago each job last ran. `unusable_accounts`: `merchant.account`, whose settings cannot be
+    used; nothing is sent there, and the other channels go on.
+    """
 
     ready: bool
     database: bool
     migrations: bool
     ticks: dict[str, float | None]
+    unusable_accounts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class HealthCalls:
             "database": now.database,
             "migrations": now.migrations,
             "ticks": {name: None if age_s is None else round(age_s, 3) for name, age_s in now.ticks.items()},
+            "unusable_accounts": list(now.unusable_accounts),
         }
         return Reply(body, status=200 if now.ready else 503)
 

@@ -99,6 +99,8 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "enabled": mostly(True, False),
         "channel_on": mostly(True, False),
         "in_maintenance": mostly(False, True),
+        "account_usable": mostly(True, False),
+        "full": mostly(False, True),
         "signing": mostly("ready", "needs_signing", "signing_in_progress"),
         "priority": st.integers(-1, 2),
         "limits": limits(RuleLimits),
