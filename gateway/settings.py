@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     """`auto`: readable lines on a terminal, else JSON."""
     pool_size: int = Field(8, ge=2, le=200)
     max_waiting: int = Field(2000, ge=1)
-    """Orders in the hands of one process, waiting for the books or for a PSP. The next one is answered 503."""
+    """Orders in the hands of one process, waiting for the books or for a PSP. One channel has only a part of it."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
 

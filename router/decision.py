@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from router.facts import Candidate, ChannelFacts, RouteRequest
-from router.reasons import Refusal
+from router.reasons import Hidden, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class Decision:
     def ranked(self) -> list[Seen]:
         """The channels that survived step 5, best first."""
         return sorted((seen for seen in self.trace if seen.rank is not None), key=lambda seen: seen.rank or 0)
+
+    @property
+    def wants_room(self) -> bool:
+        """Refused because all that is left are channels that are full just now: the same order may come again."""
+        return self.refused_by_step == 1 and any(seen.reason == Hidden.CHANNEL_FULL for seen in self.trace)
 
     @property
     def fee(self) -> int | None:

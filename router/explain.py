@@ -9,11 +9,13 @@ _HIDDEN = {
     Hidden.RULE_DISABLED: "its rule is disabled",
     Hidden.CHANNEL_OFF: "the channel is switched off",
     Hidden.IN_MAINTENANCE: "the channel is in maintenance",
+    Hidden.ACCOUNT_UNUSABLE: "the settings of its account cannot be used",
     Hidden.BANK_UNSUPPORTED: "the channel does not take cards of this bank",
     Hidden.NAME_UNWRITABLE: "the channel cannot write the holder's name",
     Hidden.ID_TYPE_UNSUPPORTED: "the channel does not take this kind of ID",
     Hidden.NEEDS_SIGNING: "the card is not signed there and cannot be signed there now",
     Hidden.SIGNING_IN_PROGRESS: "the card is just being signed by another payment",
+    Hidden.CHANNEL_FULL: "it carries as many calls as it can",
 }
 
 
@@ -40,6 +42,8 @@ def _step_1(decision: Decision) -> str:
     left_out = "; ".join(f"{seen.channel}, {_HIDDEN[Hidden(str(seen.reason))]}" for seen in hidden)
     if decision.refused_by_step != 1:
         return f"Step 1: left out {left_out}."
+    if decision.wants_room:
+        return f"Step 1: refused, what is left is full just now. Left out {left_out}."
     if decision.refusal == Refusal.SIGNING_IN_PROGRESS:
         return f"Step 1: refused, the card is just being signed. Left out {left_out}."
     if decision.refusal == Refusal.CARD_NEEDS_SIGNING:

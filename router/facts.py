@@ -57,7 +57,8 @@ class Candidate:
 
     `unfit` says why the channel can never carry this card: its bank, its holder's name or its kind of ID.
     `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
-    that may sign by SMS, or by an SMS at each payment while the customer is present.
+    that may sign by SMS, or by an SMS at each payment while the customer is present. `account_usable`: the settings
+    of its account can be used. `full`: it carries as many calls as it can; only charges are told.
     """
 
     channel: str
@@ -67,8 +68,10 @@ class Candidate:
     enabled: bool = True
     channel_on: bool = True
     in_maintenance: bool = False
+    account_usable: bool = True
     unfit: Unfit | None = None
     signing: Signing = "ready"
+    full: bool = False
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
     channel_limits: ChannelLimits = NO_CHANNEL_LIMITS

@@ -23,11 +23,13 @@ class Hidden(StrEnum):
     RULE_DISABLED = "rule_disabled"
     CHANNEL_OFF = "channel_off"
     IN_MAINTENANCE = "in_maintenance"
+    ACCOUNT_UNUSABLE = "account_unusable"
     BANK_UNSUPPORTED = "bank_unsupported"
     NAME_UNWRITABLE = "name_unwritable"
     ID_TYPE_UNSUPPORTED = "id_type_unsupported"
     NEEDS_SIGNING = "needs_signing"
     SIGNING_IN_PROGRESS = "signing_in_progress"
+    CHANNEL_FULL = "channel_full"
 
 
 def yuan(fen: int | None) -> str:

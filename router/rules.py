@@ -23,24 +23,34 @@ class Offer:
 
 
 def step_1_hides(candidate: Candidate) -> Hidden | None:
-    """Available are the rules that are enabled, whose channel is on and not in maintenance, and that can carry this
-    card and authenticate it now."""
+    """Available are the rules that are enabled, whose channel is on, not in maintenance, and can carry this card and
+    authenticate it now.
+
+    The settings of its account must be usable, and a charge needs room there.
+    """
     if not candidate.enabled:
         return Hidden.RULE_DISABLED
     if not candidate.channel_on:
         return Hidden.CHANNEL_OFF
     if candidate.in_maintenance:
         return Hidden.IN_MAINTENANCE
+    if not candidate.account_usable:
+        return Hidden.ACCOUNT_UNUSABLE
     if candidate.unfit is not None:
         return Hidden(candidate.unfit)
-    return None if candidate.signing == "ready" else Hidden(candidate.signing)
+    if candidate.signing != "ready":
+        return Hidden(candidate.signing)
+    return Hidden.CHANNEL_FULL if candidate.full else None
 
 
 def step_1_refuses(hidden: Sequence[Hidden]) -> Refusal:
     """None is available; a signing in progress, else a signing that is needed, is told if it alone hides some channel.
 
-    Signing is the last reason of step 1: a channel that has it has no other.
+    Signing and want of room are the last reasons of step 1: a channel that has one has none before it. A channel that
+    is only full is no refusal for good, so nothing is said of signing then (`Decision.wants_room`).
     """
+    if Hidden.CHANNEL_FULL in hidden:
+        return Refusal.NO_CHANNEL_AVAILABLE
     if Hidden.SIGNING_IN_PROGRESS in hidden:
         return Refusal.SIGNING_IN_PROGRESS
     if Hidden.NEEDS_SIGNING in hidden:

@@ -26,7 +26,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *PaymentCalls(api.payments, api.reading, api.cards).routes(),
         *HistoryCalls(api.reading).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
-        *RouteCalls(api.reading, api.cards, api.catalogue, api.clock, api.carries_of).routes(),
+        *RouteCalls(api.reading, api.cards, api.catalogue, api.clock, api.unable, api.carries_of).routes(),
         *EventCalls(api.reading, api.clock).routes(),
         *more,
         *CallbackCalls(api.callbacks).routes(),

@@ -18,12 +18,14 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
-from gateway.flows.route import candidates_for, needs_authentication
+from gateway.flows.route import ABLE, Unable, candidates_for, needs_authentication
 from gateway.objects.events import event_of
-from gateway.ports import TermsOf, UserFacts
+from gateway.ports import OverloadedError, TermsOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest
 from router.record import to_record
+
+FULL_RETRY_AFTER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Opened:
     """The card is authenticated first, by this payment. A payment may also wait for one that is in flight."""
     event: Event | None
 
+    @property
+    def sends(self) -> str | None:
+        """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
+        return self.payment.channel if self.payment.attempt or self.authentication else None
+
 
 def open_payment(
     opening: Opening,
@@ -60,11 +67,17 @@ def open_payment(
     catalogue: Catalogue,
     terms_of: TermsOf,
     timezone: ZoneInfo,
+    unable: Unable = ABLE,
     carries_of: CarriesOf = carries_all,
 ) -> Opened:
-    """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known."""
+    """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known.
+
+    Raises OverloadedError where all that is left are channels that are full just now: nothing is recorded of it.
+    """
     order, now = opening.order, opening.now
-    decision = _decide(order, facts, catalogue, now, carries_of)
+    decision = _decide(order, facts, catalogue, now, unable, carries_of)
+    if decision.wants_room:
+        raise OverloadedError(FULL_RETRY_AFTER_S)
     record: dict[str, Any] = dict(to_record(decision))
     notes = list(order.notes)
     if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
@@ -140,7 +153,9 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
     )
 
 
-def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, carries_of: CarriesOf) -> Decision:
+def _decide(
+    order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, unable: Unable, carries_of: CarriesOf
+) -> Decision:
     request = RouteRequest(
         user_id=order.user_id,
         scene=order.scene,
@@ -151,7 +166,7 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime,
         last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
     )
     candidates = candidates_for(
-        catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, order.card, carries_of
+        catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, unable, order.card, carries_of
     )
     return decide(request, candidates, facts.channels, catalogue.version)
 

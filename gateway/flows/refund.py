@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,20 +15,19 @@ from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Terms
+from gateway.flows.in_hand import Tasks, carried_out
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.submit import Submission
 from gateway.ports import (
-    OverloadedError,
     PaymentNotRefundableError,
     Providers,
     RefundResult,
+    Rooms,
     UnusableAccountError,
 )
 from gateway.ports import Refund as RefundCommand
 
 __all__ = ["RefundFlow", "RefundOpening", "new_refund", "refuse_unless_refundable"]
-
-RETRY_AFTER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,6 @@ class PaymentReading(Protocol):
     async def payment(self, merchant_id: UUID, payment_id: UUID) -> Payment | None: ...
 
 
-class Tasks(Protocol):
-    """Runs what must go on when the caller goes away."""
-
-    @property
-    def running(self) -> int: ...
-
-    def start(self, work: Coroutine[Any, Any, Refund]) -> "asyncio.Task[Refund]": ...
-
-
 @dataclass(slots=True)
 class RefundFlow:
     """Refunds. `answer_within_s`: how long an answer waits for the PSP; then it goes on by itself."""
@@ -126,8 +116,7 @@ class RefundFlow:
     clock: Clock
     new_id: NewId
     answer_within_s: float
-    max_running: int
-    _opening: int = field(default=0, init=False)
+    rooms: Rooms
 
     async def open(self, order: RefundOrder) -> RefundResult | None:
         """Record and submit an order; None: there is no such payment of this app.
@@ -135,27 +124,34 @@ class RefundFlow:
         Raises OrderConflictError, OverloadedError, PaymentNotRefundableError, AmountExceedsRestError, with nothing
         recorded.
         """
-        if self._opening + self.tasks.running >= self.max_running:
-            raise OverloadedError(RETRY_AFTER_S)
-        self._opening += 1
-        try:
-            opened = await self._record(order)
-        finally:
-            self._opening -= 1
-        if opened is None or opened.replayed or opened.payment is None:
+        refund_id, intent_id = self.new_id(), self.new_id()
+
+        def submit(opened: RefundResult | None) -> Coroutine[Any, Any, Refund] | None:
+            if opened is None or opened.replayed or opened.payment is None:
+                return None
+            return self.submission.refund(opened.refund, opened.payment)
+
+        opened, task = await carried_out(
+            self.rooms,
+            self.tasks,
+            order.merchant_id,
+            refund_id,
+            lambda: self._record(order, refund_id, intent_id),
+            submit,
+        )
+        if opened is None or task is None:
             return opened
-        task = self.tasks.start(self.submission.refund(opened.refund, opened.payment))
         done, _ = await asyncio.wait({task}, timeout=self.answer_within_s)
         if done and not task.cancelled() and task.exception() is None:
             return RefundResult(task.result(), replayed=False)
         return RefundResult(opened.refund, replayed=False)
 
-    async def _record(self, order: RefundOrder) -> RefundResult | None:
+    async def _record(self, order: RefundOrder, refund_id: UUID, intent_id: UUID) -> RefundResult | None:
         payment = await self.payments.payment(order.merchant_id, order.payment_id)
         if payment is None or payment.app != order.app:
             return None
         refusal = self._refusal(payment)
-        opening = RefundOpening(order, payment.user_id, self.new_id(), self.new_id(), self.clock(), refusal)
+        opening = RefundOpening(order, payment.user_id, refund_id, intent_id, self.clock(), refusal)
         return await self.books.open_refund(opening)
 
     def _refusal(self, payment: Payment) -> str | None:

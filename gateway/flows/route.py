@@ -1,7 +1,9 @@
 """Ask the router: what the catalogue and the user's facts mean for one payment. Pure."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from gateway.domain.cards import CardElements
@@ -11,6 +13,19 @@ from gateway.domain.scenes import CARD_SCENES, Scene
 from router.facts import Candidate, Signing, Unfit
 
 
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """What this process cannot do now, of one merchant."""
+
+    accounts: Collection[str] = ()
+    """Accounts whose settings cannot be used."""
+    full: Collection[str] = ()
+    """Channels without a free place. Only charges look for another then; a withhold waits."""
+
+
+ABLE: Final = Unable()
+
+
 def candidates_for(
     catalogue: Catalogue,
     merchant_id: UUID,
@@ -18,6 +33,7 @@ def candidates_for(
     bank: str,
     agreements: Collection[str],
     now: datetime,
+    unable: Unable = ABLE,
     card: CardElements | None = None,
     carries_of: CarriesOf = carries_all,
 ) -> list[Candidate]:
@@ -38,8 +54,10 @@ def candidates_for(
                 enabled=rule.enabled,
                 channel_on=channel.on,
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, now),
+                account_usable=channel.account not in unable.accounts,
                 unfit=_unfit(channel, scene, bank, card, carries_of),
                 signing=_signing(channel, scene, bank, agreements),
+                full=rule.channel in unable.full,
                 priority=rule.priority,
                 limits=rule.limits,
                 channel_limits=channel.limits,

@@ -86,7 +86,7 @@ class Submission:
             card=card,
             notify_url=self.providers.notify_url(authentication.merchant_id, intent.account),
         )
-        outcome = await self._send(authentication.merchant_id, intent, command)
+        outcome = await self._send(authentication.merchant_id, intent, command, authentication.payment_id)
         if isinstance(outcome, Unknown):
             return await self.resume(authentication, card)
         heard = self.observations.of(key_of(authentication), Source.ANSWER, outcome)
@@ -122,7 +122,7 @@ class Submission:
             description=payment.description or payment.merchant_order_no,
             notify_url=self.providers.notify_url(payment.merchant_id, intent.account),
         )
-        outcome = await self._send(payment.merchant_id, intent, command)
+        outcome = await self._send(payment.merchant_id, intent, command, payment.payment_id)
         recorded = await self.books.record(self.observations.of(key_of(payment), Source.ANSWER, outcome))
         assert isinstance(recorded.object, Payment)
         return await self._unless_given_up(recorded.object, outcome, self.ask)
@@ -153,7 +153,7 @@ class Submission:
             notify_url=self.providers.notify_url(refund.merchant_id, intent.account),
             reason=refund.reason or "",
         )
-        outcome = await self._send(refund.merchant_id, intent, command)
+        outcome = await self._send(refund.merchant_id, intent, command, refund.refund_id)
         recorded = await self.books.record(self.observations.of(key_of(refund), Source.ANSWER, outcome))
         assert isinstance(recorded.object, Refund)
         return await self._unless_given_up(recorded.object, outcome, self.ask_refund)
@@ -169,8 +169,13 @@ class Submission:
 
     # The wire
 
-    async def _send(self, merchant_id: UUID, intent: Intent, command: Command[O]) -> O | NotSent | Unknown:
-        """Send an intent that is young enough; an answer that comes too late is none."""
+    async def _send(
+        self, merchant_id: UUID, intent: Intent, command: Command[O], holder: UUID | None
+    ) -> O | NotSent | Unknown:
+        """Send an intent that is young enough; an answer that comes too late is none.
+
+        `holder`: the object that may have a place of its channel already.
+        """
         # A clock that was set back would give it hours: it was recorded before now, whatever the clock says.
         age_s = max((self.observations.clock() - intent.recorded_at).total_seconds(), 0.0)
         if age_s > SEND_WITHIN_S:
@@ -180,7 +185,8 @@ class Submission:
         try:
             # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
             async with asyncio.timeout(timeout_s + ANSWER_MARGIN_S - age_s):
-                return await self.calls(merchant_id, intent.channel, intent.account, command, SEND_WITHIN_S - age_s)
+                within_s = SEND_WITHIN_S - age_s
+                return await self.calls(merchant_id, intent.channel, intent.account, command, within_s, holder)
         except TimeoutError:
             return Unknown("no answer before it was due")
 

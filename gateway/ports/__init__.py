@@ -1,4 +1,4 @@
-"""What the flows need from outside: PSPs (`commands`, `providers`), the wire (`wire`), the books (`books`)."""
+"""What the flows need from outside: PSPs (`commands`, `providers`), the wire, the books, and room (`rooms`)."""
 
 from gateway.ports.books import (
     AmountExceedsRestError,
@@ -51,6 +51,7 @@ from gateway.ports.providers import (
     TermsOf,
     UnusableAccountError,
 )
+from gateway.ports.rooms import ChannelFullError, Rooms
 from gateway.ports.wire import (
     AnswerLostError,
     NotSentError,
@@ -74,6 +75,7 @@ __all__ = [
     "CallbackRequest",
     "Calls",
     "CardNotFoundError",
+    "ChannelFullError",
     "ClockOffError",
     "Command",
     "Commands",
@@ -99,6 +101,7 @@ __all__ = [
     "Reference",
     "Refund",
     "RefundResult",
+    "Rooms",
     "StoredCard",
     "Table",
     "TermsOf",

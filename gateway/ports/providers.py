@@ -234,11 +234,18 @@ class Calls(Protocol):
     """The one place that calls providers: it measures, keeps each channel's places, and guards the requests."""
 
     async def __call__(
-        self, merchant_id: UUID, channel: str, account: str, command: Command[O], within_s: float = PLACE_WITHIN_S
+        self,
+        merchant_id: UUID,
+        channel: str,
+        account: str,
+        command: Command[O],
+        within_s: float = PLACE_WITHIN_S,
+        holder: UUID | None = None,
     ) -> O:
         """Give the command to the account's adapter and answer with its outcome.
 
-        A full channel lets it wait for its place no longer than `within_s`; then it is `NotSent(ours=True)`.
+        A full channel lets it wait for its place no longer than `within_s`; then it is `NotSent(ours=True)`. What
+        `holder` has a place for needs no other (`ports.Rooms`); questions have places of their own.
         An adapter that raises or sends too often is `Unknown`. Raises UnusableAccountError, NoSuchCommandError.
         """
         ...

@@ -16,7 +16,7 @@ from gateway.domain.outcomes import AuthenticationOutcome, NotSent, Outcome, Unk
 from gateway.logs import get
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
 from gateway.ports import PLACE_WITHIN_S, Command, NoSuchCommandError, NotSentError, Providers, Transport, command_name
-from gateway.run.places import Places
+from gateway.run.rooms import ProcessRooms
 
 __all__ = ["OneTooManyError", "ProviderCalls", "guarded"]
 
@@ -65,25 +65,29 @@ def guarded(transport: Transport) -> Transport:
 
 
 class ProviderCalls:
-    """Implements `ports.Calls`. `calls_at_once`: a channel's limit, None for none; it holds in each process alone."""
+    """Implements `ports.Calls`, within the places of each channel."""
 
-    def __init__(self, providers: Providers, calls_at_once: Callable[[UUID, str], int | None]) -> None:
+    def __init__(self, providers: Providers, rooms: ProcessRooms) -> None:
         self._providers = providers
-        self._calls_at_once = calls_at_once
-        self._places: dict[tuple[UUID, str], Places] = {}
+        self._rooms = rooms
 
     async def __call__(
-        self, merchant_id: UUID, channel: str, account: str, command: Command[O], within_s: float = PLACE_WITHIN_S
+        self,
+        merchant_id: UUID,
+        channel: str,
+        account: str,
+        command: Command[O],
+        within_s: float = PLACE_WITHIN_S,
+        holder: UUID | None = None,
     ) -> O:
         """Call the account's adapter; see `ports.Calls`."""
         provider = self._providers.provider(merchant_id, account)
         function = provider.commands.get(type(command))
         if function is None:
             raise NoSuchCommandError(account, provider.declaration.provider, type(command))
-        limit = self._calls_at_once(merchant_id, channel)
-        if limit is None:
+        if not command.asks and self._rooms.holds(holder, merchant_id, channel):
             return await _measured(account, command, function)
-        room = self._places_of(merchant_id, channel, limit).room(asks=command.asks)
+        room = self._rooms.places(merchant_id, channel).room(asks=command.asks)
         if not await room.take(within_s):
             _metrics(account, command_name(type(command)), NotSent.__name__)[1].inc()
             return cast("O", NotSent(f"not sent: {channel} had no place within {within_s:.1f} s", ours=True))
@@ -91,13 +95,6 @@ class ProviderCalls:
             return await _measured(account, command, function)
         finally:
             room.leave()
-
-    def _places_of(self, merchant_id: UUID, channel: str, limit: int) -> Places:
-        places = self._places.get((merchant_id, channel))
-        if places is None:
-            places = self._places[merchant_id, channel] = Places(limit)
-        places.resize(limit)
-        return places
 
 
 async def _measured(account: str, command: Command[O], function: Callable[[Any], Awaitable[Any]]) -> O:

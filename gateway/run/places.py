@@ -6,6 +6,7 @@ PSP must not keep us from asking about them. A question never takes the others' 
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 __all__ = ["KEPT_FOR_QUESTIONS", "Places", "Room"]
@@ -14,11 +15,18 @@ KEPT_FOR_QUESTIONS: Final = 5
 """One place in so many."""
 
 
-class Places:
-    """Of one channel: `limit` calls at once. It may be changed at any time; calls under way are let be."""
+def _always(_: int) -> bool:
+    return True
 
-    def __init__(self, limit: int) -> None:
-        self._for_questions, self._for_the_rest = Room(), Room()
+
+class Places:
+    """Of one channel: `limit` calls at once. It may be changed at any time; calls under way are let be.
+
+    `has_share` tells whether one more may be taken beside so many that are not questions.
+    """
+
+    def __init__(self, limit: int, has_share: Callable[[int], bool] = _always) -> None:
+        self._for_questions, self._for_the_rest = Room(), Room(has_share)
         self._limit = 0
         self.resize(limit)
 
@@ -39,19 +47,42 @@ class Places:
 class Room:
     """So many places, and a queue before them. What waits is bounded by those who call, who all wait a bounded time."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_share: Callable[[int], bool] = _always) -> None:
         self._size = self._taken = 0
+        self._has_share = has_share
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        """How many places there are."""
+        return self._size
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._waiting)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether somebody who comes now has a place at once."""
+        return not self._waiting and self._has_place
 
     def resize(self, size: int) -> None:
         """Have so many places from now on."""
         self._size = size
         self._let_in()
 
+    def take_now(self) -> bool:
+        """Take a place if one is free."""
+        self._let_in()  # its share may have grown since one was given back
+        if not self.is_free:
+            return False
+        self._taken += 1
+        return True
+
     async def take(self, within_s: float) -> bool:
         """Wait for a place. False: there was none in time."""
-        if self._taken < self._size and not self._waiting:
-            self._taken += 1
+        if self.take_now():
             return True
         if within_s <= 0:
             return False
@@ -74,8 +105,12 @@ class Room:
         self._taken -= 1
         self._let_in()
 
+    @property
+    def _has_place(self) -> bool:
+        return self._taken < self._size and self._has_share(self._taken)
+
     def _let_in(self) -> None:
-        while self._waiting and self._taken < self._size:
+        while self._waiting and self._has_place:
             place, _ = self._waiting.popitem(last=False)
             if not place.done():
                 self._taken += 1

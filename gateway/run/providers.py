@@ -1,6 +1,8 @@
 """The accounts of the catalogue in force, each with its adapter; rebuilt when the catalogue changes."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
+from typing import Final
 from uuid import UUID
 
 from adapters.account import account_settings
@@ -15,36 +17,82 @@ log = get(__name__)
 
 Build = Callable[[AccountSettings, Transport], Provider]
 
+TRY_AGAIN_S: Final = 10.0
+"""An account that cannot be used is tried again by whoever needs it: a certificate may have become valid meanwhile."""
+
 
 class AdapterProviders:
-    """Implements `ports.Providers` and `ports.TermsOf` over one transport."""
+    """Implements `ports.Providers` and `ports.TermsOf` over one transport. `clock` tells seconds."""
 
-    def __init__(self, transport: Transport, callback_base: str, build_provider: Build = build) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        callback_base: str,
+        build_provider: Build = build,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._transport = transport
         self._callback_base = callback_base
         self._build = build_provider
+        self._clock = clock
         self._built: dict[tuple[UUID, str], tuple[Account, Provider]] = {}
+        self._refused: dict[tuple[UUID, str], tuple[Account, str]] = {}
+        """Accounts as they stand in the catalogue that cannot be built, and why."""
+        self._unusable: dict[UUID, frozenset[str]] = {}
+        self._tried_at = 0.0
         self._merchant_codes: dict[UUID, str] = {}
-        self._place_within_s = 0.0
 
     def take(self, catalogue: Catalogue) -> None:
         """Build the adapters of new and changed accounts. One that cannot be built keeps its old adapter."""
         self._merchant_codes = {merchant.merchant_id: merchant.code for merchant in catalogue.merchants.values()}
-        limits = (channel.limits.calls_at_once for channel in catalogue.channels.values())
-        self._place_within_s = PLACE_WITHIN_S if any(limits) else 0.0
+        before, self._refused = self._refused, {}
         for key, account in catalogue.accounts.items():
             known = self._built.get(key)
-            if known is not None and known[0] == account:
-                continue
-            try:
-                provider = self._build(account_settings(account), self._transport)
-            except AccountError as error:
-                log.error("account cannot be used", account=account.code, reason=str(error))
-            except Exception:
-                # Whatever it is, the accounts after it are not to go without an adapter.
-                log.exception("account cannot be used", account=account.code)
-            else:
-                self._built[key] = (account, provider)
+            if known is None or known[0] != account:
+                self._try(key, account, before.get(key))
+        self._count()
+
+    def unusable(self, merchant_id: UUID) -> Collection[str]:
+        """The merchant's accounts without an adapter: nothing can be sent there now."""
+        if self._refused:
+            self._try_again()
+        return self._unusable.get(merchant_id, ())
+
+    def cannot_be_built(self) -> list[str]:
+        """As `merchant.account`: accounts whose settings cannot be used, with those that go on by their old ones."""
+        self._try_again()
+        return sorted(f"{self._merchant_codes[merchant_id]}.{code}" for merchant_id, code in self._refused)
+
+    def _try_again(self) -> None:
+        if self._refused and self._clock() - self._tried_at >= TRY_AGAIN_S:
+            before, self._refused = self._refused, {}
+            for key, (account, why) in before.items():
+                self._try(key, account, (account, why))
+            self._count()
+
+    def _try(self, key: tuple[UUID, str], account: Account, before: tuple[Account, str] | None) -> None:
+        """Build its adapter. What stands in the way is said once."""
+        try:
+            self._built[key] = (account, self._build(account_settings(account), self._transport))
+        except AccountError as error:
+            why, bug = str(error), None
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the accounts after it are not to go without an adapter
+            why, bug = type(error).__name__, error
+        else:
+            if before is not None:
+                log.info("account can be used again", account=account.code)
+            return
+        self._refused[key] = (account, why)
+        if before != (account, why):
+            log.error("account cannot be used", account=account.code, reason=why, exc_info=bug)
+
+    def _count(self) -> None:
+        self._tried_at = self._clock()
+        missing = [key for key in self._refused if key not in self._built]
+        self._unusable = {
+            merchant_id: frozenset(code for merchant, code in missing if merchant == merchant_id)
+            for merchant_id, _ in missing
+        }
 
     def provider(self, merchant_id: UUID, account: str) -> Provider:
         """The adapter bound to an account. Raises UnusableAccountError when its settings could never be used."""
@@ -65,7 +113,7 @@ class AdapterProviders:
     def longest_call_s(self) -> float:
         """The longest that one call to any PSP may take, the wait for its place on a full channel included."""
         terms = (terms for _, provider in self._built.values() for terms in provider.declaration.terms.values())
-        return max((each.answer_timeout_s for each in terms), default=0.0) + self._place_within_s
+        return max((each.answer_timeout_s for each in terms), default=0.0) + PLACE_WITHIN_S
 
     def notify_url(self, merchant_id: UUID, account: str) -> str:
         """Where the account's PSP sends its callbacks: the address carries the merchant."""

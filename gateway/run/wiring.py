@@ -21,12 +21,14 @@ from adapters.registry import offer_of
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
+from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow
+from gateway.flows.route import Unable
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
@@ -34,6 +36,7 @@ from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
+from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -171,6 +174,9 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
+        rooms = ProcessRooms(
+            settings.max_waiting, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel)
+        )
         books = Books(
             OpeningStore(
                 database,
@@ -180,17 +186,19 @@ async def system(
                 timezone,
                 hand_over,
                 clock.right_now,
+                rooms,
+                providers.unusable,
                 busy,
                 providers.carries,
             ),
             RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, busy),
-            RefundingStore(database, keys, providers.terms, timezone, clock.right_now, busy),
+            RefundingStore(database, keys, providers.terms, timezone, clock.right_now, rooms, busy),
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
         observations = ObservationMaker(clock.now, uuid7, clock.is_right)
-        calls = ProviderCalls(providers, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel))
+        calls = ProviderCalls(providers, rooms)
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
@@ -214,10 +222,13 @@ async def system(
         app: web.Application | None = None
         if api:
             now = clock.right_now
-            pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, settings.max_waiting)
-            refunds = RefundFlow(
-                books, due, providers, submission, tasks, now, uuid7, settings.answer_within_s, settings.max_waiting
-            )
+            pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, rooms)
+            refunds = RefundFlow(books, due, providers, submission, tasks, now, uuid7, settings.answer_within_s, rooms)
+
+            def unable(merchant_id: UUID, scene: Scene) -> Unable:
+                full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
+                return Unable(providers.unusable(merchant_id), full)
+
             needs = Api(
                 settings=settings,
                 payments=pay,
@@ -226,10 +237,11 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=lambda: _readiness(engine, schedule, clock),
+                readiness=lambda: _readiness(engine, schedule, clock, providers),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
+                unable=unable,
                 comes_back=lambda error: is_away(error) or is_busy(error),
                 carries_of=providers.carries,
             )
@@ -265,7 +277,9 @@ def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Hist
     return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
 
 
-async def _readiness(engine: AsyncEngine, schedule: Schedule | None, clock: Clock) -> Readiness:
+async def _readiness(
+    engine: AsyncEngine, schedule: Schedule | None, clock: Clock, providers: AdapterProviders
+) -> Readiness:
     """Whether the database answers with the right schema, the workers' ticks are fresh and the clock is right."""
     ages = schedule.ages_s() if schedule else {}
     try:
@@ -277,4 +291,4 @@ async def _readiness(engine: AsyncEngine, schedule: Schedule | None, clock: Cloc
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
     of_clock = clock.verdict()
     ready = database and migrated and fresh and of_clock.is_right
-    return Readiness(ready, database, migrated, ages, of_clock)
+    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built())

@@ -312,7 +312,13 @@ class FakeGateway:
         )
 
     async def _readiness(self) -> Readiness:
-        return Readiness(self.ready, database=self.ready, migrations=True, ticks={"poll": 0.5, "notify": None})
+        return Readiness(
+            self.ready,
+            database=self.ready,
+            migrations=True,
+            ticks={"poll": 0.5, "notify": None},
+            unusable_accounts=["acme.up-1"],
+        )
 
 
 def payment_of(order: Order) -> Payment:

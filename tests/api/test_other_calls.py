@@ -80,6 +80,7 @@ async def test_health_says_whether_it_lives_and_is_ready(client: Client, gateway
     assert (await client.get("/healthz", key=None)).json == {"status": "ok"}
     ready = await client.get("/readyz", key=None)
     assert (ready.status, ready.json["ticks"]) == (200, {"poll": 0.5, "notify": None})
+    assert ready.json["unusable_accounts"] == ["acme.up-1"]
     gateway.ready = False
     not_ready = await client.get("/readyz", key=None)
     assert (not_ready.status, not_ready.json["database"]) == (503, False)

@@ -256,12 +256,21 @@ def new_key() -> str:
 
 @contextlib.asynccontextmanager
 async def new_world(
-    database_url: str, keys: Path, terms: Mapping[str, Any] = QUICK_TERMS, *, workers: bool = True, ring: str = ""
+    database_url: str,
+    keys: Path,
+    terms: Mapping[str, Any] = QUICK_TERMS,
+    *,
+    workers: bool = True,
+    ring: str = "",
+    bounds: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """Sandbox, receiver and the sample catalogue on a migrated database, with one gateway in this process."""
+    """Sandbox, receiver and the sample catalogue on a migrated database, with one gateway in this process.
+
+    `bounds`: more settings of that gateway.
+    """
     async with contextlib.AsyncExitStack() as stack:
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
-        connector = aiohttp.TCPConnector(limit=256)
+        connector = aiohttp.TCPConnector(limit=1024)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
         sandbox = await stack.enter_async_context(served(build_sandbox(replace(QUICK_SANDBOX, keys_dir=keys))))
         receiver = Receiver(new_secret())
@@ -279,6 +288,7 @@ async def new_world(
             admin_token=SecretStr(SAMPLE_ADMIN_TOKEN),
             card_keys=SecretStr(ring or f"1:{new_key()}"),
             order_key=SecretStr(new_key()),
+            **(bounds or {}),
         )
         sample = read_catalogue(sample_catalogue(), environment)
         merchants = {

@@ -1,7 +1,7 @@
 """One gateway process as the database sees it: its own pool, stores and queues. Two of them make a race."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
 from gateway.flows.refund import RefundOpening
 from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
+from gateway.run.rooms import ProcessRooms
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
@@ -55,8 +56,13 @@ class Process:
     """How many COMMITs succeed while their answer is lost."""
     now: datetime = NOW
     """What its clock says when it opens payments."""
+    unusable: Collection[str] = ()
+    """Accounts whose settings cannot be used."""
+    calls_at_once: int = 1000
+    """Of every channel. Nothing here gives a place back by itself."""
 
     def __post_init__(self) -> None:
+        self.rooms = ProcessRooms(100_000, lambda merchant_id, channel: self.calls_at_once)
         self._speak_to(database_on(self.engine))
         if self.lost_commits:
             self._speak_to(LostCommitDatabase(self.database, self.lost_commits))
@@ -70,12 +76,23 @@ class Process:
         self.database = database
         busy = BusyUsers(self.database)
         self.opening = OpeningStore(
-            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, lambda: self.now, busy
+            self.database,
+            self.keys,
+            lambda: self.catalogue,
+            terms_of,
+            TIMEZONE,
+            hand_over,
+            lambda: self.now,
+            self.rooms,
+            lambda merchant_id: self.unusable,
+            busy,
         )
         self.recording = RecordingStore(
             self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, busy
         )
-        self.refunding = RefundingStore(self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, busy)
+        self.refunding = RefundingStore(
+            self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, self.rooms, busy
+        )
         self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting)
         self.due = DueStore(self.database, self.keys)
 

@@ -39,6 +39,7 @@ from gateway.ports import (
     Pay,
 )
 from gateway.ports import Refund as RefundCommand
+from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
@@ -184,20 +185,27 @@ class Gateway:
         self.seams, self._psp, self._clock = seams, psp, clock
         database = SeamDatabase(database_on(engine), seams)
         self._due = DueStore(database, keys)
+        rooms = ProcessRooms(100, lambda merchant_id, channel: None)
         books = Books(
-            OpeningStore(database, keys, lambda: PLACE, terms_of, TIMEZONE, None, clock),
+            OpeningStore(database, keys, lambda: PLACE, terms_of, TIMEZONE, None, clock, rooms, lambda merchant_id: ()),
             RecordingStore(database, keys, lambda: PLACE, terms_of, TIMEZONE, None),
-            RefundingStore(database, keys, terms_of, TIMEZONE, clock),
+            RefundingStore(database, keys, terms_of, TIMEZONE, clock, rooms),
             100,
         )
         submission = Submission(OneProvider(), self._call, books, ObservationMaker(clock, uuid7))
         tasks = RunningTasks()
-        self._payments = PayFlow(books, submission, tasks, clock, uuid7, 60.0, 100)
-        self._refunds = RefundFlow(books, self._due, OneProvider(), submission, tasks, clock, uuid7, 60.0, 100)
+        self._payments = PayFlow(books, submission, tasks, clock, uuid7, 60.0, rooms)
+        self._refunds = RefundFlow(books, self._due, OneProvider(), submission, tasks, clock, uuid7, 60.0, rooms)
         self._follow_up = FollowUp(submission, self._due)
 
     async def _call(
-        self, merchant_id: UUID, channel: str, account: str, command: Command[Any], within_s: float = 5.0
+        self,
+        merchant_id: UUID,
+        channel: str,
+        account: str,
+        command: Command[Any],
+        within_s: float = 5.0,
+        holder: UUID | None = None,
     ) -> Any:
         name = type(command).__name__
         await self.seams.at(f"before {name} is sent")

@@ -64,6 +64,7 @@ from gateway.ports import (
     Pay,
 )
 from gateway.run.calls import ProviderCalls
+from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.server.embedded import EmbeddedPostgres
@@ -454,8 +455,8 @@ def _says(payment: Payment) -> str:
 class Gateway:
     """One process with queues, stores and flows of its own.
 
-    `ahead_s`: how far its clock is before the others'. `answer_within_s`, `max_running`: those of `PayFlow`;
-    `max_waiting`: that of `Books`.
+    `ahead_s`: how far its clock is before the others'. `answer_within_s`: that of `PayFlow`;
+    `max_running`: orders in hand; `max_waiting`: that of `Books`.
     """
 
     def __init__(
@@ -470,22 +471,29 @@ class Gateway:
         self._town, self.database = town, database
         self._ahead = timedelta(seconds=ahead_s)
         self._transactions = {flush: _Transactions(database, town) for flush in Flush}
+        rooms = ProcessRooms(max_running, lambda merchant_id, channel: None)
         opening = OpeningStore(
-            self._transactions[Flush.OPENING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None, self._clock
+            self._transactions[Flush.OPENING],
+            town.keys,
+            lambda: town.catalogue,
+            terms_of,
+            TIMEZONE,
+            None,
+            self._clock,
+            rooms,
+            lambda merchant_id: (),
         )
         recording = RecordingStore(
             self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None
         )
-        refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock)
+        refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock, rooms)
         self._books = Books(opening, recording, refunding, max_waiting)
         self._due = DueStore(database, town.keys)
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()
-        submission = Submission(town.psp, ProviderCalls(town.psp, _unlimited), self._books, self._observations)
+        submission = Submission(town.psp, ProviderCalls(town.psp, rooms), self._books, self._observations)
         self._follow_up = FollowUp(submission, self._due)
-        self._flow = PayFlow(
-            self._books, submission, self._tasks, self._clock, uuid4, answer_within_s, max_running=max_running
-        )
+        self._flow = PayFlow(self._books, submission, self._tasks, self._clock, uuid4, answer_within_s, rooms)
 
     # --- what it does ---
 
@@ -634,10 +642,6 @@ class _Transactions(Database):
 def _connection_died() -> Exception:
     died: Exception = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
     return died
-
-
-def _unlimited(merchant_id: UUID, channel: str) -> None:
-    return None
 
 
 def _order(order_no: str, route: Route, known: dict[str, Any]) -> Order:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.account import AccountError, declared
+from adapters.account import AccountError, account_settings, declared
 from gateway.domain.catalogue import Account, Catalogue, Merchant
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
@@ -21,8 +21,8 @@ from gateway.ports import (
     Transport,
     UnusableAccountError,
 )
-from gateway.run.providers import AdapterProviders
-from tests.unit.domain.samples import MERCHANT_ID, channel
+from gateway.run.providers import TRY_AGAIN_S, AdapterProviders
+from tests.unit.domain.samples import MERCHANT_ID
 from tests.unit.flows.ports_in_memory import FakeProvider
 
 OTHER_ID = UUID(int=0xB)
@@ -40,9 +40,12 @@ class Builder:
 
     def __init__(self) -> None:
         self.built: list[FakeProvider] = []
+        self.fails: Exception | None = None
 
     def __call__(self, account: AccountSettings, transport: Transport) -> Provider:
         assert transport is no_wire
+        if self.fails is not None:
+            raise self.fails
         if "broken" in account.settings:
             raise AccountError(account, "mer_id", "is missing")
         provider = FakeProvider()
@@ -55,8 +58,8 @@ class World:
     """Providers over a builder, and the catalogues that they take."""
 
     def __init__(self) -> None:
-        self.builder, self.version = Builder(), 0
-        self.accounts = AdapterProviders(no_wire, BASE, self.builder)
+        self.builder, self.version, self.now = Builder(), 0, 0.0
+        self.accounts = AdapterProviders(no_wire, BASE, self.builder, lambda: self.now)
 
     def take(self, *accounts: Account) -> Catalogue:
         self.version += 1
@@ -156,6 +159,53 @@ def test_an_account_that_cannot_be_built_holds_up_no_other(world: World) -> None
         world.accounts.provider(MERCHANT_ID, "bad")
 
 
+# --- what cannot be used ---
+
+BROKEN = replace(UP, code="bad", settings={"broken": True})
+
+
+def test_an_account_without_an_adapter_is_named_for_its_merchant_and_no_other(world: World) -> None:
+    with capture_logs():
+        world.take(BROKEN, UP)
+    assert world.accounts.unusable(MERCHANT_ID) == {"bad"}
+    assert not world.accounts.unusable(OTHER_ID)
+    assert world.accounts.cannot_be_built() == ["acme.bad"]
+
+
+def test_an_account_that_goes_on_by_its_old_settings_is_used_and_said(world: World) -> None:
+    world.take(UP)
+    with capture_logs():
+        world.take(replace(UP, settings={"broken": True}))
+    assert not world.accounts.unusable(MERCHANT_ID)
+    assert world.accounts.cannot_be_built() == ["acme.up-1"]
+
+
+def test_an_account_that_was_put_right_or_taken_away_is_named_no_more(world: World) -> None:
+    other = replace(BROKEN, code="worse")
+    with capture_logs():
+        world.take(BROKEN, other)
+        assert world.accounts.unusable(MERCHANT_ID) == {"bad", "worse"}
+        world.take(replace(BROKEN, settings={}))
+    assert not world.accounts.unusable(MERCHANT_ID)
+    assert world.accounts.cannot_be_built() == []
+
+
+@pytest.mark.parametrize("error", [AccountError(account_settings(BROKEN), "key", "is expired"), OSError("no file")])
+def test_what_stands_in_the_way_for_a_while_is_tried_again_and_said_once(world: World, error: Exception) -> None:
+    with capture_logs() as said:
+        world.builder.fails = error
+        world.take(UP)
+        for _ in range(5):
+            world.now += TRY_AGAIN_S
+            assert world.accounts.unusable(MERCHANT_ID) == {"up-1"}
+        world.builder.fails = None
+        assert world.accounts.unusable(MERCHANT_ID) == {"up-1"}
+        world.now += TRY_AGAIN_S
+        assert not world.accounts.unusable(MERCHANT_ID)
+    assert world.up().declaration.provider == "mock"
+    assert [line["event"] for line in said] == ["account cannot be used", "account can be used again"]
+
+
 # --- what the contract says ---
 
 
@@ -192,19 +242,11 @@ def test_a_contract_may_say_a_not_found_rule_where_the_provider_has_none(world: 
     assert world.accounts.terms(MERCHANT_ID, "up-1", Product.AUTHENTICATION).not_found == RULE
 
 
-def test_the_longest_call_is_the_longest_of_all_accounts_and_products_and_follows_them(world: World) -> None:
-    assert world.accounts.longest_call_s() == 0.0
+def test_the_longest_call_is_the_longest_of_all_accounts_and_products_with_the_wait_for_a_place(world: World) -> None:
     slow = replace(UP, code="slow", terms=_said(Product.AUTHENTICATION, answer_timeout_s=90.0))
     world.take(UP, slow)
-    assert world.accounts.longest_call_s() == 90.0
+    assert world.accounts.longest_call_s() == 90.0 + PLACE_WITHIN_S
     world.take(UP, replace(slow, terms=_said(answer_timeout_s=5.0)))
-    assert world.accounts.longest_call_s() == 30.0
-
-
-def test_a_channel_with_places_makes_the_longest_call_longer_by_the_wait_for_one(world: World) -> None:
-    world.take(UP)
-    channels = (channel("up"), channel("tl", calls_at_once=3))
-    world.accounts.take(Catalogue(2, accounts=(UP,), channels=channels))
     assert world.accounts.longest_call_s() == 30.0 + PLACE_WITHIN_S
 
 

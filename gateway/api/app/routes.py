@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -29,7 +30,8 @@ from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
-from gateway.flows.route import candidates_for
+from gateway.domain.scenes import Scene
+from gateway.flows.route import Unable, candidates_for
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
@@ -56,7 +58,9 @@ class GivenRule(RequestModel):
     in_maintenance: bool = False
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
     channel_on: bool = True
+    account_usable: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
+    full: bool = False
 
     @property
     def limits(self) -> RuleLimits:
@@ -154,12 +158,13 @@ class RouteAnswer(AnswerModel):
 
 @dataclass(frozen=True, slots=True)
 class RouteCalls:
-    """The call of dry runs. `catalogue`: the one in force."""
+    """The call of dry runs. `catalogue`: the one in force. `unable`: what this process cannot do now, of a merchant."""
 
     reading: Reading
     cards: CardsByUser
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
+    unable: Callable[[UUID, Scene], Unable]
     carries_of: CarriesOf = carries_all
 
     def routes(self) -> list[Route]:
@@ -187,8 +192,9 @@ class RouteCalls:
         elements = stored.elements if stored else one_form(typed) if typed else None
         bank = payer_bank(question.bank, stored, elements)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
+        unable = self.unable(merchant_id, question.scene)
         candidates = candidates_for(
-            catalogue, merchant_id, question.scene, bank, facts.agreements, now, elements, self.carries_of
+            catalogue, merchant_id, question.scene, bank, facts.agreements, now, unable, elements, self.carries_of
         )
         return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
 
@@ -224,7 +230,9 @@ def _candidate(rule: GivenRule) -> Candidate:
         enabled=rule.enabled,
         channel_on=rule.channel_on,
         in_maintenance=rule.in_maintenance,
+        account_usable=rule.account_usable,
         signing=rule.signing,
+        full=rule.full,
         priority=rule.priority,
         limits=rule.limits,
         channel_limits=rule.channel_limits,

@@ -30,13 +30,18 @@ class ClockAnswer(AnswerModel):
 
 
 class ReadinessAnswer(AnswerModel):
-    """Whether the process can take payments now. `ticks`: how many seconds ago each job last ran."""
+    """Whether the process can take payments now.
+
+    `ticks`: how many seconds ago each job last ran. `unusable_accounts`: `merchant.account`, whose settings cannot be
+    used; nothing is sent there, and the other channels go on.
+    """
 
     ready: bool
     database: bool
     migrations: bool
     ticks: dict[str, float | None]
     clock: ClockAnswer
+    unusable_accounts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class HealthCalls:
                 "offset_s": _rounded(now.clock.offset_s),
                 "measured_s_ago": _rounded(now.clock.age_s),
             },
+            "unusable_accounts": list(now.unusable_accounts),
         }
         return Reply(body, status=200 if now.ready else 503)
 

@@ -1,6 +1,6 @@
 """What the API needs from the rest of the gateway; `gateway.run.wiring` fills it in."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,8 @@ from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
+from gateway.domain.scenes import Scene
+from gateway.flows.route import ABLE, Unable
 from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
 
@@ -60,6 +62,8 @@ class Readiness:
     migrations: bool
     ticks: Mapping[str, float | None] = field(default_factory=dict)
     clock: Verdict = field(default_factory=lambda: Verdict(is_right=True))
+    unusable_accounts: Sequence[str] = ()
+    """As `merchant.account`: their settings cannot be used. That is no reason not to be ready for the others."""
 
 
 def _never(_: Exception) -> bool:
@@ -89,6 +93,8 @@ class Api:
     clock: Callable[[], datetime]
     observe: Callable[[str, str, int, float], None] = _observe_nothing
     """Told of every answer: method, the route's path (not the address), status, seconds."""
+    unable: Callable[[UUID, Scene], Unable] = lambda *_: ABLE
+    """What this process cannot do now, of a merchant, for a payment of this scene."""
     comes_back: Callable[[Exception], bool] = _never
     """Whether an error means that the database is away or busy: the same request may be sent again."""
     carries_of: CarriesOf = carries_all

@@ -5,7 +5,7 @@ reservations of those before it; (4) insert everything with one statement, chain
 inserted: the order number is the arbiter, whoever comes second reads the first one's payment.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -17,9 +17,19 @@ from gateway.domain.catalogue import Catalogue, Counted
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Payment
+from gateway.domain.scenes import Kind
 from gateway.flows.notify import DueDelivery
 from gateway.flows.opening import Opened, Opening, open_payment
-from gateway.ports import CardNotFoundError, OpenResult, OrderConflictError, TermsOf
+from gateway.flows.route import Unable
+from gateway.ports import (
+    CardNotFoundError,
+    ChannelFullError,
+    OpenResult,
+    OrderConflictError,
+    OverloadedError,
+    Rooms,
+    TermsOf,
+)
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
@@ -75,7 +85,11 @@ class _Flush:
 
 
 class OpeningStore:
-    """Records orders as payments; `flush` is what a Batcher calls."""
+    """Records orders as payments; `flush` is what a Batcher calls.
+
+    What is to be sent has a place of its channel before it is recorded: whoever opens it gives it back (`ports.Rooms`).
+    `unusable`: a merchant's accounts whose settings cannot be used.
+    """
 
     def __init__(
         self,
@@ -86,6 +100,8 @@ class OpeningStore:
         timezone: ZoneInfo,
         hand_over: HandOver | None,
         clock: Callable[[], datetime],
+        rooms: Rooms,
+        unusable: Callable[[UUID], Collection[str]],
         busy: BusyUsers | None = None,
         carries_of: CarriesOf = carries_all,
     ) -> None:
@@ -98,6 +114,8 @@ class OpeningStore:
         self._timezone = timezone
         self._hand_over = hand_over
         self._clock = clock
+        self._rooms = rooms
+        self._unusable = unusable
         self._carries_of = carries_of
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
@@ -138,7 +156,7 @@ class OpeningStore:
                         self._open_one(flush, opening)
                     except DecryptionError as error:
                         flush.refused[_order_key(opening.order)] = stand_back(error)
-                    except CardNotFoundError as error:
+                    except (CardNotFoundError, OverloadedError) as error:
                         flush.refused[_order_key(opening.order)] = error
             for opening in openings:
                 if taken_by := known.get(_order_key(opening.order)):
@@ -198,9 +216,13 @@ class OpeningStore:
         if card_id is not None and number_print is not None:
             flush.number_prints[card_id] = number_print
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
+        full = self._rooms.full(flush.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
+        unable = Unable(self._unusable(flush.merchant_id), full)
         opened = open_payment(
-            opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, self._carries_of
+            opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, unable, self._carries_of
         )
+        if opened.sends and not self._rooms.take(opening.payment_id, flush.merchant_id, opened.sends):
+            raise ChannelFullError(opened.sends)
         flush.opened.append(opened)
         payment = opened.payment
         if payment.channel is not None and payment.account is not None:
@@ -244,8 +266,10 @@ class OpeningStore:
         started = [opened.authentication for opened in flush.opened if opened.authentication]
         intents = [(payment.payment_id, payment.attempt) for payment in routed if payment.attempt]
         intents += [(each.payment_id, each.intent) for each in started if each.payment_id]
+        paid_with = {opened.payment.card.card_id for opened in flush.opened if opened.payment.card}
         write = Write(flush.merchant_id)
-        write.insert(cards, list(flush.new_cards.values()))
+        # Not those of orders that found no room: nothing is recorded of them.
+        write.insert(cards, [row for card_id, row in flush.new_cards.items() if card_id in paid_with])
         insert_orders(write, [self._order_row(opened) for opened in flush.opened], "payment_id")
         insert_payments(write, [(o.opening.order, o.payment) for o in flush.opened], only=NEW_ORDERS)
         insert_decisions(write, [(o.payment.payment_id, o.decision) for o in flush.opened], only=NEW_ORDERS)

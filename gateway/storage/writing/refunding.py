@@ -19,9 +19,11 @@ from gateway.flows.observations import Clock
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.ports import (
     AmountExceedsRestError,
+    ChannelFullError,
     OrderConflictError,
     PaymentNotRefundableError,
     RefundResult,
+    Rooms,
     TermsOf,
 )
 from gateway.storage.keys import Keys
@@ -71,7 +73,10 @@ class _Flush:
 
 
 class RefundingStore:
-    """Records orders as refunds; `flush` is what a Batcher calls."""
+    """Records orders as refunds; `flush` is what a Batcher calls.
+
+    A refund has a place of its channel before it is recorded: whoever opens it gives it back (`ports.Rooms`).
+    """
 
     def __init__(
         self,
@@ -80,8 +85,10 @@ class RefundingStore:
         terms_of: TermsOf,
         timezone: ZoneInfo,
         clock: Clock,
+        rooms: Rooms,
         busy: BusyUsers | None = None,
     ) -> None:
+        self.rooms = rooms
         self.database, self.keys, self.terms_of, self.timezone, self.clock = database, keys, terms_of, timezone, clock
         self._busy = busy or BusyUsers(database)
 
@@ -122,8 +129,12 @@ class RefundingStore:
         if amount > left:
             flush.refused[opening.refund_id] = AmountExceedsRestError(left)
             return
-        flush.left[payment.payment_id] = left - amount
         assert payment.account is not None
+        assert payment.channel is not None
+        if not self.rooms.take(opening.refund_id, payment.merchant_id, payment.channel):
+            flush.refused[opening.refund_id] = ChannelFullError(payment.channel)
+            return
+        flush.left[payment.payment_id] = left - amount
         terms = self.terms_of(payment.merchant_id, payment.account, Product.REFUND)
         refund = new_refund(replace(opening, now=now), payment, terms, self.timezone)
         flush.opened[_key(opening)] = (opening, refund)

@@ -51,6 +51,7 @@ from gateway.ports import (
     UserFacts,
 )
 from gateway.ports import Refund as RefundCommand
+from gateway.run.rooms import ProcessRooms
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     NOW,
@@ -162,7 +163,8 @@ class World:
     def __post_init__(self) -> None:
         self.observations = ObservationMaker(lambda: self.now, self.new_id)
         self.submission = Submission(self, self.call, self, self.observations)
-        bounds = (self.answer_within_s, self.max_running)
+        self.rooms = ProcessRooms(self.max_running, lambda merchant_id, channel: None)
+        bounds = (self.answer_within_s, self.rooms)
         self.flow = PayFlow(self, self.submission, self, lambda: self.now, self.new_id, *bounds)
         self.refund_flow = RefundFlow(self, self, self, self.submission, self, lambda: self.now, self.new_id, *bounds)
 
@@ -194,7 +196,13 @@ class World:
     # --- Calls ---
 
     async def call(
-        self, merchant_id: UUID, channel: str, account: str, command: Command[O], within_s: float = PLACE_WITHIN_S
+        self,
+        merchant_id: UUID,
+        channel: str,
+        account: str,
+        command: Command[O],
+        within_s: float = PLACE_WITHIN_S,
+        holder: UUID | None = None,
     ) -> O:
         return cast("O", await self.provider_.commands[type(command)](command))
 

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.domain.outcomes import Succeeded
 from gateway.domain.payments import Status
-from gateway.flows.pay import RETRY_AFTER_S
 from gateway.ports import OverloadedError, Pay
+from gateway.run.rooms import RETRY_AFTER_S
 from tests.unit.domain.samples import order
 from tests.unit.flows.ports_in_memory import World
 

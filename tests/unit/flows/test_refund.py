@@ -35,7 +35,6 @@ from gateway.domain.statuses import Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
 from gateway.flows import submit
 from gateway.flows.observations import key_of
-from gateway.flows.refund import RETRY_AFTER_S
 from gateway.flows.submit import SEND_WITHIN_S
 from gateway.ports import (
     AmountExceedsRestError,
@@ -48,6 +47,7 @@ from gateway.ports import (
     RefundResult,
 )
 from gateway.ports import Refund as RefundCommand
+from gateway.run.rooms import RETRY_AFTER_S
 from tests.unit.domain.samples import (
     MERCHANT_ID,
     NOW,

@@ -18,6 +18,7 @@ class NaiveAnswer:
     refusal: str | None = None
     step: int = 0
     max_single_limit: int | None = None
+    wants_room: bool = False
     removed: dict[str, tuple[int, str]] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
     ranking: list[str] = field(default_factory=list)
@@ -57,9 +58,12 @@ def naive_decide(
     available = []
     for code in rules:
         rule = rules[code]
-        if rule.enabled and rule.channel_on and not rule.in_maintenance and rule.unfit is None:
-            if rule.signing == "ready":
+        if rule.enabled and rule.channel_on and not rule.in_maintenance and rule.account_usable and rule.unfit is None:
+            if rule.signing == "ready" and not rule.full:
                 available.append(code)
+            elif rule.signing == "ready":
+                answer.removed[code] = (1, "channel_full")
+                answer.wants_room = True
             else:
                 signing_alone.add(rule.signing)
                 answer.removed[code] = (1, rule.signing)
@@ -69,11 +73,17 @@ def naive_decide(
             answer.removed[code] = (1, "channel_off")
         elif rule.in_maintenance:
             answer.removed[code] = (1, "in_maintenance")
+        elif not rule.account_usable:
+            answer.removed[code] = (1, "account_unusable")
         else:
             answer.removed[code] = (1, str(rule.unfit))
+    if len(available) != 0:
+        answer.wants_room = False
     if len(available) == 0:
         answer.step = 1
         answer.refusal = "no_channel_available"
+        if answer.wants_room:
+            return answer
         if "needs_signing" in signing_alone:
             answer.refusal = "card_needs_signing"
         if "signing_in_progress" in signing_alone:

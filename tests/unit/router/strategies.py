@@ -100,6 +100,8 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "channel_on": mostly(True, False),
         "in_maintenance": mostly(False, True),
         "unfit": mostly(None, "bank_unsupported", "name_unwritable", "id_type_unsupported"),
+        "account_usable": mostly(True, False),
+        "full": mostly(False, True),
         "signing": mostly("ready", "needs_signing", "signing_in_progress"),
         "priority": st.integers(-1, 2),
         "limits": limits(RuleLimits),

@@ -43,6 +43,7 @@ def test_both_routers_answer_the_same(case: Case) -> None:
     assert (decision.chosen, decision.refusal) == (naive.chosen, naive.refusal)
     assert decision.chosen_by_step == (None if naive.chosen is None else naive.step)
     assert decision.refused_by_step == (naive.step if naive.chosen is None else None)
+    assert decision.wants_room == naive.wants_room
     assert decision.max_single_limit == naive.max_single_limit
     assert removed(decision) == naive.removed
     assert [seen.channel for seen in decision.ranked] == naive.ranking

@@ -112,6 +112,15 @@ RANKED = "Step 6: ranked by fee: allinpay 1.00 yuan, unionpay 1.20 yuan."
             ],
         ),
         (
+            route(rule("a", full=True), rule("b", account_usable=False)),
+            [
+                (
+                    "Step 1: refused, what is left is full just now. Left out a, it carries as many calls as it can; "
+                    "b, the settings of its account cannot be used."
+                )
+            ],
+        ),
+        (
             route(rule("a", signing="signing_in_progress"), rule("b", signing="needs_signing")),
             [
                 (

@@ -5,7 +5,7 @@ Not tested here: that every decision survives the round trip (test_against_naive
 
 import json
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -91,6 +91,19 @@ def test_a_record_holds_all_that_is_needed_to_decide_again() -> None:
         "fee": 12,
         "saved_against_next": -2,
     }
+
+
+def test_a_record_from_before_rooms_and_unusable_accounts_were_known_is_replayed_as_it_was() -> None:
+    record = to_record(route(rule("a", 1), rule("b", 2)))
+    assert not {"full", "account_usable"} & {name for told in cast("Any", record["candidates"]) for name in told}
+    assert replay(record) == from_record(record)
+
+
+def test_that_a_channel_was_full_or_its_account_unusable_is_kept_and_decides_again() -> None:
+    record = to_record(route(rule("a", 1, full=True), rule("b", 2, account_usable=False), rule("c", 3)))
+    candidates = cast("Any", record["candidates"])
+    assert [candidates[0]["full"], candidates[1]["account_usable"]] == [True, False]
+    assert replay(json.loads(json.dumps(record))).chosen == "c"
 
 
 def test_a_record_is_plain_json_for_every_encoder() -> None:

@@ -28,11 +28,13 @@ HIDING: list[tuple[dict[str, Any], str]] = [
     ({"enabled": False}, "rule_disabled"),
     ({"channel_on": False}, "channel_off"),
     ({"in_maintenance": True}, "in_maintenance"),
+    ({"account_usable": False}, "account_unusable"),
     ({"unfit": "bank_unsupported"}, "bank_unsupported"),
     ({"unfit": "name_unwritable"}, "name_unwritable"),
     ({"unfit": "id_type_unsupported", "signing": "needs_signing"}, "id_type_unsupported"),
     ({"signing": "needs_signing"}, "needs_signing"),
     ({"signing": "signing_in_progress"}, "signing_in_progress"),
+    ({"full": True}, "channel_full"),
 ]
 
 LIMITS: list[tuple[dict[str, Any], ChannelFacts, int, Refusal]] = [
@@ -84,6 +86,22 @@ class TestStep1:
         decision = route(rule("a", channel_on=False, signing="needs_signing"))
         assert decision.refusal is Refusal.NO_CHANNEL_AVAILABLE
         assert removed(decision) == {"a": (1, "channel_off")}
+
+    def test_a_channel_that_is_only_full_is_told_before_a_signing(self) -> None:
+        decision = route(rule("a", full=True), rule("b", signing="needs_signing"))
+        assert decision.wants_room
+        assert decision.refusal is Refusal.NO_CHANNEL_AVAILABLE
+
+    @pytest.mark.parametrize("state", [state for state, _ in HIDING if "full" not in state], ids=str)
+    def test_room_would_not_help_a_channel_that_something_else_hides(self, state: dict[str, Any]) -> None:
+        decision = route(rule("a", full=True, **state))
+        assert not decision.wants_room
+        assert removed(decision)["a"][1] != "channel_full"
+
+    def test_a_full_channel_beside_one_that_has_room_is_left_out_and_no_more(self) -> None:
+        decision = route(rule("a", fee=1, full=True), rule("b", fee=2))
+        assert decision.chosen == "b"
+        assert not decision.wants_room
 
     def test_the_first_reason_in_the_order_of_the_step_is_told(self) -> None:
         everything = {name: value for state, _ in HIDING for name, value in state.items()}

@@ -1,0 +1,127 @@
+"""What this process has in its hands: over all, of each merchant, and on each channel.
+
+A PSP that hangs keeps whatever is sent to it, and a merchant that floods keeps whatever is taken from it. So nobody is
+given a fixed part, of which enough of them would make the whole: a channel may have a quarter of what is still free
+over all, a merchant three times as much as is free. The more of them hang the less each of them gets, and something is
+left for the others.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from gateway.ports import OverloadedError
+from gateway.run.places import Places, Room
+
+__all__ = ["AT_LEAST", "CALLS_AT_ONCE", "RETRY_AFTER_S", "ProcessRooms"]
+
+CALLS_AT_ONCE: Final = 200
+"""Of a channel for which the catalogue says nothing."""
+CHANNEL_SHARE: Final = 0.25
+MERCHANT_SHARE: Final = 3.0
+WAITING_SHARE: Final = 1.0
+"""Times what is free over all: so a channel alone has a fifth of the whole at most, a merchant three quarters."""
+AT_LEAST: Final = 4
+"""So much a channel or a merchant may have in hand while there is any room, however little that is."""
+RETRY_AFTER_S: Final = 2
+
+
+class ProcessRooms:
+    """Implements `ports.Rooms`. `most`: orders in hand over all; as many again may wait for a place.
+
+    `calls_at_once`: a channel's limit, None where nothing is said. It holds in each process alone.
+    """
+
+    def __init__(self, most: int, calls_at_once: Callable[[UUID, str], int | None]) -> None:
+        self._most, self._calls_at_once = most, calls_at_once
+        self._in_hand = self._waiting = 0
+        self._of_merchant: Counter[UUID] = Counter()
+        self._places: defaultdict[UUID, dict[str, Places]] = defaultdict(dict)
+        self._held: dict[UUID, Room] = {}
+
+    def enter(self, merchant_id: UUID) -> None:
+        """Take an order into hand. Raises OverloadedError."""
+        free = self._most - self._in_hand
+        if free <= 0 or not _has_share(self._of_merchant[merchant_id], MERCHANT_SHARE * free):
+            raise OverloadedError(RETRY_AFTER_S)
+        self._enter(merchant_id)
+
+    def exit(self, merchant_id: UUID) -> None:
+        """An order is out of hand."""
+        self._in_hand -= 1
+        self._of_merchant[merchant_id] -= 1
+        if not self._of_merchant[merchant_id]:
+            del self._of_merchant[merchant_id]
+
+    def full(self, merchant_id: UUID, holder: UUID | None = None) -> list[str]:
+        """The merchant's channels that have no place free, nor one that `holder` has already."""
+        if merchant_id not in self._places:
+            return []
+        held = self._held.get(holder) if holder else None
+        rooms = ((channel, self._room(merchant_id, channel)) for channel in self._places[merchant_id])
+        return [channel for channel, room in rooms if not room.is_free and room is not held]
+
+    def take(self, holder: UUID, merchant_id: UUID, channel: str) -> bool:
+        """Have a place of this channel and no other, at once. False: there is none; what was held is held on."""
+        room = self._room(merchant_id, channel)
+        if self._held.get(holder) is room:
+            return True
+        if not room.take_now():
+            return False
+        self._hold(holder, room)
+        return True
+
+    async def wait(self, holder: UUID, merchant_id: UUID, channel: str, within_s: float) -> bool:
+        """Wait for a place, first come, first served. False: none in time, or too many wait. Meanwhile out of hand."""
+        room = self._room(merchant_id, channel)
+        if not _has_share(room.waiting, WAITING_SHARE * (self._most - self._waiting)):
+            return False
+        self.exit(merchant_id)
+        self._waiting += 1
+        try:
+            if not await room.take(within_s):
+                return False
+            self._hold(holder, room)
+            return True
+        finally:
+            self._waiting -= 1
+            self._enter(merchant_id)
+
+    def leave(self, holder: UUID) -> None:
+        """Give the place back, if there is one."""
+        room = self._held.pop(holder, None)
+        if room is not None:
+            room.leave()
+
+    def holds(self, holder: UUID | None, merchant_id: UUID, channel: str) -> bool:
+        """Whether it has a place of this channel."""
+        return holder is not None and self._held.get(holder) is self._room(merchant_id, channel)
+
+    def places(self, merchant_id: UUID, channel: str) -> Places:
+        """The places of a channel, as many as the catalogue in force says."""
+        limit = self._calls_at_once(merchant_id, channel) or CALLS_AT_ONCE
+        places = self._places[merchant_id].get(channel)
+        if places is None:
+            places = self._places[merchant_id][channel] = Places(limit, self._channel_has_share)
+        places.resize(limit)
+        return places
+
+    def _room(self, merchant_id: UUID, channel: str) -> Room:
+        """Where what is to be sent has its place."""
+        return self.places(merchant_id, channel).room(asks=False)
+
+    def _channel_has_share(self, taken: int) -> bool:
+        return _has_share(taken, CHANNEL_SHARE * (self._most - len(self._held)))
+
+    def _enter(self, merchant_id: UUID) -> None:
+        self._in_hand += 1
+        self._of_merchant[merchant_id] += 1
+
+    def _hold(self, holder: UUID, room: Room) -> None:
+        self.leave(holder)
+        self._held[holder] = room
+
+
+def _has_share(taken: int, share: float) -> bool:
+    return taken < AT_LEAST or taken < share
