@@ -43,6 +43,7 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     from gateway.catalogue_file import CatalogueFileError
     from gateway.domain.catalogue_content import CatalogueBusyError, CatalogueRefusedError
     from gateway.domain.ids import IdError
+    from gateway.refused_rows import forget_row
     from gateway.run.local import LocalError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
     from gateway.storage.keys import DecryptionError, KeyRingError
@@ -63,6 +64,7 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     except (*refusals, *unusable) as error:
         _fail(str(error))
     except DBAPIError as error:
+        forget_row(error)
         _fail(f"the database says: {error.orig}")
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
