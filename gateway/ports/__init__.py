@@ -3,6 +3,7 @@
 from gateway.ports.books import (
     AmountExceedsRestError,
     CardNotFoundError,
+    DatabaseAwayError,
     GoOn,
     IntentKey,
     Observation,
@@ -73,6 +74,7 @@ __all__ = [
     "CardNotFoundError",
     "Command",
     "Commands",
+    "DatabaseAwayError",
     "Declaration",
     "GoOn",
     "IntentKey",

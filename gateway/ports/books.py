@@ -4,7 +4,8 @@ CardNotFoundError         the card that a new order names is not a card of its u
 OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
 AmountExceedsRestError    more was to leave a payment than it has left
-OverloadedError           too much is waiting, or the database is away
+OverloadedError           too much is waiting
+└── DatabaseAwayError     the database is away, or lets everybody wait too long
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from router.facts import ChannelFacts
 __all__ = [
     "AmountExceedsRestError",
     "CardNotFoundError",
+    "DatabaseAwayError",
     "GoOn",
     "IntentKey",
     "Observation",
@@ -158,14 +160,15 @@ class AmountExceedsRestError(Exception):
 
 
 class OverloadedError(Exception):
-    """Too much is waiting, or the database is away. `retry_after_s` tells when to come back, with the same order.
-
-    Where too much waited nothing was recorded; where the database went away, the same order finds out.
-    """
+    """Too much is waiting. `retry_after_s` tells when to come back, with the same order; nothing was recorded."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"overloaded, retry after {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class DatabaseAwayError(OverloadedError):
+    """The database is away or busy. Whether an order was recorded is not known: sent again, it finds out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ from gateway.storage.reading.reader import Reader
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
-from gateway.storage.server.troubles import is_away, is_busy
+from gateway.storage.server.sessions import end_idle
+from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.deliveries import DeliveryStore
@@ -130,10 +131,15 @@ async def system(
     async with contextlib.AsyncExitStack() as stack:
         engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
         stack.push_async_callback(engine.dispose)
-        database = Database(settings.database_url, settings.pool_size)
-        stack.push_async_callback(database.close)
         reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
         stack.push_async_callback(reads.dispose)
+
+        def lost() -> None:
+            end_idle(engine)
+            end_idle(reads)
+
+        database = Database(settings.database_url, settings.pool_size, lost=lost)
+        stack.push_async_callback(database.close)
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
@@ -211,6 +217,7 @@ async def system(
                 clock=utc_now,
                 observe=_observe_request,
                 comes_back=lambda error: is_away(error) or is_busy(error),
+                connection_lost=condemns,
             )
             operators = Operators(
                 changes=catalogue_store,

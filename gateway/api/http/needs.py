@@ -60,7 +60,7 @@ class Readiness:
 
 
 def _never(_: Exception) -> bool:
-    """The default of `comes_back`."""
+    """The default of `comes_back` and `connection_lost`."""
     return False
 
 
@@ -88,3 +88,5 @@ class Api:
     """Told of every answer: method, the route's path (not the address), status, seconds."""
     comes_back: Callable[[Exception], bool] = _never
     """Whether an error means that the database is away or busy: the same request may be sent again."""
+    connection_lost: Callable[[Exception], bool] = _never
+    """Whether an error means that a connection to the database was lost: another one may well work."""

@@ -11,6 +11,7 @@ __all__ = [
     "bad_fields",
     "compressed",
     "conflict",
+    "database_unavailable",
     "internal_error",
     "malformed_json",
     "no_key",
@@ -139,6 +140,14 @@ def too_slow(within_s: float) -> Problem:
 def overloaded(retry_after_s: int) -> Problem:
     detail = f"Too much is waiting. Send the same request again in {retry_after_s} s: an order is never taken twice."
     return Problem(503, "overloaded", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+def database_unavailable(retry_after_s: int) -> Problem:
+    detail = (
+        "The database does not answer now. "
+        f"Send the same request again in {retry_after_s} s: an order is never taken twice."
+    )
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)})
 
 
 def internal_error() -> Problem:
