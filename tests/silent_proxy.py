@@ -1,4 +1,6 @@
-"""A TCP proxy before PostgreSQL whose connections can fall silent: what is sent is swallowed, nothing is reset."""
+"""A TCP proxy before PostgreSQL that can be cut, or whose connections can fall silent: what is sent is swallowed,
+nothing is reset.
+"""
 
 import asyncio
 import contextlib
@@ -21,6 +23,21 @@ class SilentProxy:
     silent: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     """Silent ones to which something was sent all the same."""
+
+    is_cut: bool = False
+    refused: int = 0
+    """Connections that were tried while it was cut."""
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def cut(self) -> None:
+        """The server is away: its connections are reset, and it takes no new ones."""
+        self.is_cut = True
+        while self._writers:
+            self._writers.pop().transport.abort()
+
+    def mend(self) -> None:
+        """The server is there again."""
+        self.is_cut = False
 
     def fall_silent(self) -> None:
         """From now on the connections that are open are dead, and do not say so. New ones work."""
@@ -51,6 +68,11 @@ async def silent_proxy(url: str) -> AsyncIterator[SilentProxy]:
             sink.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if proxy.is_cut:
+            proxy.refused += 1
+            writer.transport.abort()
+            return
+        proxy._writers.append(writer)
         proxy.opened += 1
         number = proxy.opened
         server_reader, server_writer = await asyncio.open_unix_connection(target)

@@ -66,6 +66,7 @@ HTTP_FAILURE = 400
 CONNECTIONS_BESIDE = 256
 """Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
 CATALOGUE_POOL_SIZE = 2
+CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
 """Reads have connections of their own, so that a search never stands in the way of money."""
@@ -129,7 +130,7 @@ async def system(
     timezone = ZoneInfo(settings.business_timezone)
     keys = keys_of(settings)
     async with contextlib.AsyncExitStack() as stack:
-        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
+        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE, statement_timeout_ms=CATALOGUE_TIMEOUT_MS)
         stack.push_async_callback(engine.dispose)
         reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
         stack.push_async_callback(reads.dispose)
