@@ -29,6 +29,8 @@ AWAY: list[Exception] = [
     asyncpg.CrashShutdownError("crashed"),  # 57P02
     asyncpg.CannotConnectNowError("starting up"),  # 57P03
     asyncpg.ReadOnlySQLTransactionError("a standby"),  # 25006
+    asyncpg.InvalidPasswordError("not let in"),  # 28P01
+    asyncpg.InvalidCatalogNameError("no such database"),  # 3D000
 ]
 SHORT: list[Exception] = [
     asyncpg.OutOfMemoryError("out of memory"),  # 53200

@@ -35,6 +35,8 @@ class Trouble(StrEnum):
 
 TROUBLE_OF_STATE: dict[str, Trouble] = {
     "08": Trouble.AWAY,  # the connection
+    "28": Trouble.AWAY,  # nobody is let in, perhaps not yet: a server that is only being made
+    "3D": Trouble.AWAY,  # a server without this database: not ours, or not yet
     "57P": Trouble.AWAY,  # the server stops, has crashed, starts, or has ended this session
     "25006": Trouble.AWAY,  # only reading: this server is not, or no longer, the primary
     "53": Trouble.SHORT,  # memory, disk, connections
