@@ -16,6 +16,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway.refused_rows import forget_row, without_row
+
 __all__ = ["SERVICE", "configure", "get"]
 
 SERVICE = "sluice"
@@ -51,7 +53,6 @@ ECS_NAMES: Mapping[str, str] = {
 Time, level and message are every line's first, in this order, as the specification of ECS logging asks.
 """
 
-_DETAIL = re.compile(r"^DETAIL:.*$", re.MULTILINE)
 _LONG_NUMBER = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{3}[\dXx])(?!\d)")
 """Card numbers (16 to 19 digits) and ID numbers (18, the last perhaps an X); the ends stay, to tell them apart by."""
 SMALLEST_LONG_NUMBER = 10**15
@@ -125,7 +126,9 @@ def _is_exception_triple(value: Any) -> bool:
 
 
 def clean(text: str) -> str:
-    """The text with long numbers masked, and cut at its greatest length."""
+    """The text with long numbers masked, nothing that PostgreSQL quoted, and cut at its greatest length."""
+    if "DETAIL: " in text or "CONTEXT: " in text:
+        text = without_row(text)
     if len(text) > MAX_VALUE_CHARS:
         text = text[:MAX_VALUE_CHARS] + "…"
     return _LONG_NUMBER.sub(r"\1******\2", text) if len(text) >= 16 else text
@@ -152,12 +155,14 @@ def _ecs() -> list[Processor]:
 
 def _error_of(event: EventDict) -> BaseException | None:
     given = event.pop("exc_info", None)
+    error: BaseException | None = sys.exc_info()[1] if given else None
     if isinstance(given, BaseException):
-        return given
-    if _is_exception_triple(given):
-        error: BaseException = given[1]
-        return error
-    return sys.exc_info()[1] if given else None
+        error = given
+    elif _is_exception_triple(given):
+        error = given[1]
+    if error is not None:
+        forget_row(error)
+    return error
 
 
 def _error_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -177,8 +182,7 @@ def _error_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _stack(error: BaseException) -> str:
-    # PostgreSQL's DETAIL quotes the row that it refused.
-    return clean(_DETAIL.sub("DETAIL: …", "".join(traceback.format_exception(error))))
+    return clean("".join(traceback.format_exception(error)))
 
 
 def _ecs_text(_: WrappedLogger, __: str, event: EventDict) -> str:

@@ -16,7 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 __all__ = [
     "ANOMALIES",
@@ -39,6 +39,7 @@ __all__ = [
     "PSP_CALLS",
     "PSP_SECONDS",
     "QUEUE_LENGTH",
+    "forget_process",
     "render",
 ]
 
@@ -96,3 +97,8 @@ def render() -> bytes:
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together)
+
+
+def forget_process(pid: int, folder: str) -> None:
+    """Leave what a process that has ended said of its own state out; what it counted stays."""
+    mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]

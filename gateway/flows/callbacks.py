@@ -1,5 +1,6 @@
 """Observe callbacks: verify who speaks, find the intent, record what is said, answer as that PSP expects."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,22 @@ from gateway.domain.hearing import Source
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Outcome
 from gateway.flows.observations import ObservationMaker, readable
-from gateway.ports import CallbackAnswer, CallbackRejectedError, CallbackRequest, IntentKey, Providers, Recording
+from gateway.ports import (
+    Callback,
+    CallbackAnswer,
+    CallbackRejectedError,
+    CallbackRequest,
+    DatabaseAwayError,
+    IntentKey,
+    Providers,
+    Recording,
+)
 
 log = structlog.get_logger(__name__)
+
+COMMIT_WITHIN_S = 10.0
+"""A callback that is not recorded by then is refused, which loses nothing: the PSP sends it again, and is asked."""
+RETRY_AFTER_S = 5
 
 
 class IntentReading(Protocol):
@@ -41,9 +55,10 @@ class Callbacks:
     async def receive(self, account_name: str, request: CallbackRequest) -> CallbackAnswer | None:
         """One callback to `merchant.account`; None when there is no such account, or its PSP sends none.
 
-        It is acknowledged only after what it says is committed. What is truly the PSP's word about an order that
-        nobody here asked for is kept. A refund may have been made by hand at the PSP: it is acknowledged. A payment
-        always stands in the books before it is sent: one that does not was meant for somebody else.
+        It is acknowledged only after what it says is committed; raises DatabaseAwayError when that takes too long.
+        What is truly the PSP's word about an order that nobody here asked for is kept. A refund may have been made by
+        hand at the PSP: it is acknowledged. A payment always stands in the books before it is sent: one that does not
+        was meant for somebody else.
         """
         account = self.catalogue().account_of_callback(account_name)
         if account is None:
@@ -56,11 +71,21 @@ class Callbacks:
         except CallbackRejectedError as error:
             log.warning("callback rejected", account=account.code, reason=str(error))
             return reader.answer(accepted=False)
-        place = (account.merchant_id, account.code, callback.number, callback.verb)
+        try:
+            async with asyncio.timeout(COMMIT_WITHIN_S):
+                accepted = await self._record(account.merchant_id, account.code, callback)
+        except TimeoutError:
+            log.warning("callback not recorded in time, and refused", account=account.code)
+            raise DatabaseAwayError(RETRY_AFTER_S) from None
+        return reader.answer(accepted=accepted)
+
+    async def _record(self, merchant_id: UUID, account: str, callback: Callback) -> bool:
+        """Record what a callback says; whether it is acknowledged."""
+        place = (merchant_id, account, callback.number, callback.verb)
         intent = await self.intents.intent_of_number(*place)
         if intent is None:
-            log.warning("callback about an order that nobody here asked for", account=account.code, verb=callback.verb)
+            log.warning("callback about an order that nobody here asked for", account=account, verb=callback.verb)
             await self.intents.keep_stray(*place, readable(callback.outcome), self.observations.clock())
-            return reader.answer(accepted=callback.verb is not Verb.PAY)
+            return callback.verb is not Verb.PAY
         await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
-        return reader.answer(accepted=True)
+        return True

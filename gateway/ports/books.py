@@ -4,8 +4,9 @@ CardNotFoundError         the card that a new order names is not a card of its u
 OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
 AmountExceedsRestError    more was to leave a payment than it has left
-OverloadedError           too much is waiting, or the database is away
-ClockOffError             an OverloadedError: this process does not know that its clock is right
+OverloadedError           too much is waiting
+├── ClockOffError         this process does not know that its clock is right
+└── DatabaseAwayError     the database is away, or lets everybody wait too long
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ __all__ = [
     "AmountExceedsRestError",
     "CardNotFoundError",
     "ClockOffError",
+    "DatabaseAwayError",
     "Found",
     "GoOn",
     "IntentKey",
@@ -165,10 +167,7 @@ class AmountExceedsRestError(Exception):
 
 
 class OverloadedError(Exception):
-    """Too much is waiting, or the database is away. `retry_after_s` tells when to come back, with the same order.
-
-    Where too much waited nothing was recorded; where the database went away, the same order finds out.
-    """
+    """Too much is waiting. `retry_after_s` tells when to come back, with the same order; nothing was recorded."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"overloaded, retry after {retry_after_s} s")
@@ -177,6 +176,10 @@ class OverloadedError(Exception):
 
 class ClockOffError(OverloadedError):
     """This process does not know that its clock is right, so it takes nothing. Nothing was recorded."""
+
+
+class DatabaseAwayError(OverloadedError):
+    """The database is away or busy. Whether an order was recorded is not known: sent again, it finds out."""
 
 
 @dataclass(frozen=True, slots=True)

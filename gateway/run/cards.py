@@ -17,7 +17,7 @@ from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.keys import KeyRing
 from gateway.storage.reading.key_use import KeyUse, key_use, require_order_key
 from gateway.storage.server.database import Database
-from gateway.storage.server.engine import create_engine
+from gateway.storage.server.engine import STATEMENT_TIMEOUT_MS, create_engine
 from gateway.storage.server.migrate import require_current
 from gateway.storage.writing.erasing import CardInUseError, erase_card
 from gateway.storage.writing.rewrap import Rewrap
@@ -92,7 +92,7 @@ async def rewrap(url: str, settings: Settings, progress: Callable[[int, int], No
     """Rewrap everything that is not under the primary. `progress` is told how many cards are done, and of how many."""
     keys = keys_of(settings)
     engine = create_engine(url, POOL_SIZE, application_name=APPLICATION)
-    database = Database(url, POOL_SIZE, application_name=APPLICATION)
+    database = Database(url, POOL_SIZE, application_name=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
     try:
         await require_current(engine)
         await require_order_key(engine, keys)
@@ -137,7 +137,7 @@ async def erase(url: str, settings: Settings, merchant: str, shown_card: str) ->
     """Erase a card of a merchant; what to tell an operator. Raises IdError, LocalError."""
     card_id = read(CARD, shown_card)
     engine = create_engine(url, POOL_SIZE, application_name=APPLICATION)
-    database = Database(url, POOL_SIZE, application_name=APPLICATION)
+    database = Database(url, POOL_SIZE, application_name=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
     try:
         await require_current(engine)
         codes = await CatalogueStore(engine, keys_of(settings).ring).merchant_ids()

@@ -32,10 +32,11 @@ app.add_typer(cards, name="cards")
 
 
 @contextmanager
-def _plainly(*, interrupted: int = 0) -> Iterator[None]:
+def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Iterator[None]:
     """End as a program should: what an operator can mend is a sentence, not a traceback.
 
-    `interrupted` is the exit status after a signal to end: 0 where that is how the command ends.
+    `interrupted` is the exit status after a signal to end: 0 where that is how the command ends; `unreachable` the one
+    when the database does not answer.
     """
     from pydantic import ValidationError
     from sqlalchemy.exc import DBAPIError
@@ -43,7 +44,8 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     from gateway.catalogue_file import CatalogueFileError
     from gateway.domain.catalogue_content import CatalogueBusyError, CatalogueRefusedError
     from gateway.domain.ids import IdError
-    from gateway.run.local import LocalError
+    from gateway.refused_rows import forget_row
+    from gateway.run.local import LocalError, UnreachableError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
     from gateway.storage.keys import DecryptionError, KeyRingError
     from gateway.storage.server.data_folder import DataFolderError
@@ -58,15 +60,18 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
         raise typer.Exit(interrupted) from None
     except ChildEndedError as error:
         _fail(str(error), 1)
+    except UnreachableError as error:
+        _fail(str(error), unreachable)
     except ValidationError as error:
         _fail("\n".join(_setting(problem) for problem in error.errors(include_url=False, include_input=False)))
     except (*refusals, *unusable) as error:
         _fail(str(error))
     except DBAPIError as error:
-        _fail(f"the database says: {error.orig}")
+        forget_row(error)
+        _fail(f"the database says: {error.orig}", unreachable)
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
-        _fail(f"{where}: {error.strerror or error}")
+        _fail(f"{where}: {error.strerror or error}", EXIT_UNUSABLE if error.filename else unreachable)
 
 
 def _setting(problem: Any) -> str:
@@ -146,7 +151,7 @@ def serve(
     child: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the API on SLUICE_HOST:SLUICE_PORT."""
-    with _plainly():
+    with _plainly(unreachable=os.EX_TEMPFAIL if child else EXIT_UNUSABLE):
         from gateway.run.local import owned_database, with_local_secrets
         from gateway.run.serving import run_processes, run_server
         from gateway.storage.server.migrate import upgrade

@@ -12,8 +12,17 @@ from pydantic import SecretStr
 
 from gateway.settings import Settings
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, has_cluster, running_url
+from gateway.storage.server.keeping import kept
 
-__all__ = ["LocalError", "database", "has_samples", "owned_database", "sample_environment", "with_local_secrets"]
+__all__ = [
+    "LocalError",
+    "UnreachableError",
+    "database",
+    "has_samples",
+    "owned_database",
+    "sample_environment",
+    "with_local_secrets",
+]
 
 CARD_KEYS, ORDER_KEY, RECEIVER_SECRET = "card.keys", "order.key", "receiver.secret"
 KEY_BYTES, SECRET_BYTES = 32, 24
@@ -25,17 +34,21 @@ class LocalError(Exception):
     """Something on this machine is in the way. The message says what to do."""
 
 
+class UnreachableError(LocalError):
+    """The database of SLUICE_DATABASE_URL cannot be reached now."""
+
+
 @contextlib.contextmanager
 def owned_database(settings: Settings) -> Iterator[str]:
     """The URL of the named server, or of one of our own that runs as long as the context.
 
-    Raises LocalError when the named server cannot be reached.
+    Raises UnreachableError when the named server cannot be reached, DataFolderError when our own is not to be had.
     """
     if settings.database_url is not None:
         with _reached(settings.database_url):
             yield settings.database_url
         return
-    with EmbeddedPostgres(settings.data_dir) as server:
+    with EmbeddedPostgres(settings.data_dir) as server, kept(server):
         yield server.url
 
 
@@ -71,7 +84,7 @@ def _reached(url: str) -> Iterator[None]:
         parts = urlsplit(url)
         known = error.errno is not None and error.errno > 0
         reason = os.strerror(error.errno or 0) if known else error.strerror or str(error) or "no answer"
-        raise LocalError(
+        raise UnreachableError(
             f"the database of SLUICE_DATABASE_URL cannot be reached at {parts.hostname or 'localhost'}, "
             f"port {parts.port or DEFAULT_PG_PORT} ({reason}): is the server up?"
         ) from error

@@ -51,7 +51,8 @@ def run_worker(settings: Settings, metrics_port: int | None) -> None:
 def run_processes(settings: Settings, count: int, *, workers: bool) -> None:
     """Serve in `count` processes that share the port, until a signal ends this one.
 
-    Raises ChildEndedError, and KeyRingError for keys that cannot be used.
+    One that ends by itself is started again, and the others go on. Raises ChildEndedError when that does not help, and
+    KeyRingError for keys that cannot be used.
 
     Their metrics go through files, so that whichever process is asked answers for all.
     """
@@ -64,7 +65,7 @@ def run_processes(settings: Settings, count: int, *, workers: bool) -> None:
         env |= key_environment(settings)
         for number in range(1, count + 1):
             family.start_python(f"serve {number}", words, env)
-        family.watch()
+        family.keep(lambda pid: metrics.forget_process(pid, folder))
 
 
 def _pass_on(_: str, line: str) -> None:

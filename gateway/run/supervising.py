@@ -1,4 +1,4 @@
-"""Programs that run together: started one by one, watched, and ended together whatever happens."""
+"""Programs that run together: started one by one, watched or started again, and ended together whatever happens."""
 
 import contextlib
 import errno
@@ -16,13 +16,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 
 from gateway.lifeline import tied
+from gateway.logs import get
 
 __all__ = ["ChildEndedError", "Family", "Interrupted", "PortInUseError", "free_port", "interruptible", "require_port"]
+
+log = get(__name__)
 
 LAST_LINES = 20
 LOOK_EVERY_S = 0.05
 HEALTHY_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 2.0
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Before each start of a child that ends again and again; after the last one all of them end."""
+STEADY_S = 30.0
+"""A child that ran so long did not end at once: its next end is the first again."""
+UNUSABLE, DATABASE_AWAY = 2, os.EX_TEMPFAIL
+"""Statuses of a child that an operator must help, and of one that found no database, which is no fault of its own."""
 END_WITHIN_S = 60.0
 """How long a child may take after SIGTERM before it is killed; running requests are finished in that time."""
 
@@ -96,6 +105,13 @@ class Child:
         self, name: str, command: Sequence[str], env: Mapping[str, str], say: Callable[[str, str], None]
     ) -> None:
         self.name = name
+        self.started = time.monotonic()
+        self.is_first = True
+        self.ends = 0
+        """How often it has ended at once, one time after the other."""
+        self.again_at: float | None = None
+        """When it is to be started again, once it has ended."""
+        self._command, self._env = command, env
         self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._say = say
         self.process = subprocess.Popen(  # noqa: S603 -- our own programs
@@ -118,6 +134,12 @@ class Child:
             for line in lines:
                 self.last_lines.append(line.rstrip())
                 self._say(self.name, line.rstrip())
+
+    def again(self) -> "Child":
+        """The same program, started once more."""
+        child = Child(self.name, self._command, self._env, self._say)
+        child.is_first, child.ends = False, self.ends
+        return child
 
     def require_alive(self) -> None:
         status = self.process.poll()
@@ -181,6 +203,39 @@ class Family:
             if time.monotonic() > give_up_at:
                 raise ChildEndedError(f"{url} does not answer after {HEALTHY_WITHIN_S:.0f} s: {why_not(url)}")
             time.sleep(LOOK_EVERY_S)
+
+    def keep(self, ended: Callable[[int], None]) -> None:
+        """Wait for ever, and start a program again that ends, while the others go on. `ended` is told its process.
+
+        Raises ChildEndedError when one ends at once again and again, when one cannot even begin, and in place of
+        Interrupted while one is not running.
+        """
+        try:
+            while True:
+                for place, child in enumerate(self._children):
+                    if child.process.poll() is not None:
+                        self._children[place] = self._started_again(child, ended)
+                time.sleep(LOOK_EVERY_S * 4)
+        except Interrupted:
+            self.check()
+            raise
+
+    def _started_again(self, child: Child, ended: Callable[[int], None]) -> Child:
+        now, status = time.monotonic(), child.process.returncode
+        if child.again_at is None:
+            ended(child.process.pid)
+            if now - child.started >= STEADY_S:
+                child.ends = 0
+            elif child.is_first and status in {UNUSABLE, DATABASE_AWAY}:
+                child.require_alive()
+            if status != DATABASE_AWAY:
+                child.ends += 1
+            if child.ends > len(PAUSES_S):
+                child.require_alive()
+            pause_s = PAUSES_S[max(child.ends, 1) - 1]
+            child.again_at = now + pause_s
+            log.error("a process ended, and is started again", name=child.name, status=status, pause_s=pause_s)
+        return child.again() if now >= child.again_at else child
 
     def watch(self) -> None:
         """Wait for ever; raises ChildEndedError when a program ends."""

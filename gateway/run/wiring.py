@@ -49,7 +49,8 @@ from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
-from gateway.storage.server.troubles import is_away, is_busy
+from gateway.storage.server.sessions import end_idle
+from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.deliveries import DeliveryStore
@@ -72,6 +73,7 @@ HTTP_FAILURE = 400
 CONNECTIONS_BESIDE = 256
 """Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
 CATALOGUE_POOL_SIZE = 2
+CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
 """Reads have connections of their own, so that a search never stands in the way of money."""
@@ -135,12 +137,17 @@ async def system(
     timezone = ZoneInfo(settings.business_timezone)
     keys = keys_of(settings)
     async with contextlib.AsyncExitStack() as stack:
-        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE)
+        engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE, statement_timeout_ms=CATALOGUE_TIMEOUT_MS)
         stack.push_async_callback(engine.dispose)
-        database = Database(settings.database_url, settings.pool_size)
-        stack.push_async_callback(database.close)
         reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
         stack.push_async_callback(reads.dispose)
+
+        def lost() -> None:
+            end_idle(engine)
+            end_idle(reads)
+
+        database = Database(settings.database_url, settings.pool_size, lost=lost)
+        stack.push_async_callback(database.close)
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
@@ -244,6 +251,7 @@ async def system(
                 unable=unable,
                 comes_back=lambda error: is_away(error) or is_busy(error),
                 carries_of=providers.carries,
+                connection_lost=condemns,
             )
             operators = Operators(
                 changes=catalogue_store,

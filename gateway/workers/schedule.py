@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.logs import get
+from gateway.refused_rows import said_by
 
 log = get(__name__)
 
@@ -58,7 +59,7 @@ class Schedule:
         try:
             await job()
         except Exception as error:  # noqa: BLE001 -- the next tick tries again, whatever it was
-            log.warning("tick failed", job=name, error_type=type(error).__name__, reason=str(error)[:200])
+            log.warning("tick failed", job=name, error_type=type(error).__name__, reason=said_by(error))
         else:
             self._last[name] = time.monotonic()
             self._ticked(name)

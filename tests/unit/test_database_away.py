@@ -9,8 +9,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import exc
 
-from gateway.storage.server.troubles import is_away, is_busy
+from gateway.storage.server.troubles import Trouble, comes_again, condemns, is_away, is_busy, trouble_of
 from gateway.storage.writing.batching import Batcher
 
 AWAY: list[Exception] = [
@@ -20,29 +21,66 @@ AWAY: list[Exception] = [
     FileNotFoundError("no such socket"),
     TimeoutError("no free connection"),
     asyncpg.InterfaceError("connection is closed"),
+    asyncpg.InternalClientError("got result for unknown protocol state 3"),
     asyncpg.PostgresConnectionError("lost"),  # 08000
     asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"),  # 08003
     asyncpg.ConnectionFailureError("lost"),  # 08006
-    asyncpg.OutOfMemoryError("out of memory"),  # 53200
-    asyncpg.DiskFullError("disk full"),  # 53100
-    asyncpg.TooManyConnectionsError("too many clients"),  # 53300
     asyncpg.AdminShutdownError("terminated"),  # 57P01
     asyncpg.CrashShutdownError("crashed"),  # 57P02
     asyncpg.CannotConnectNowError("starting up"),  # 57P03
+    asyncpg.ReadOnlySQLTransactionError("a standby"),  # 25006
+    asyncpg.InvalidPasswordError("not let in"),  # 28P01
+    asyncpg.InvalidCatalogNameError("no such database"),  # 3D000
 ]
-HERE: list[Exception] = [
-    asyncpg.UniqueViolationError("duplicate"),  # 23505
-    asyncpg.CheckViolationError("check"),  # 23514
-    asyncpg.DataError("invalid input for query argument"),  # 22000, also when asyncpg refuses a value by itself
-    asyncpg.CharacterNotInRepertoireError("0x00"),  # 22021
+SHORT: list[Exception] = [
+    asyncpg.OutOfMemoryError("out of memory"),  # 53200
+    asyncpg.DiskFullError("disk full"),  # 53100
+    asyncpg.TooManyConnectionsError("too many clients"),  # 53300
+    asyncpg.PostgresIOError("the disk"),  # 58030
+    asyncpg.UndefinedFileError("no such file"),  # 58P01
+]
+BUSY: list[Exception] = [
     asyncpg.LockNotAvailableError("lock timeout"),  # 55P03
-    asyncpg.QueryCanceledError("statement timeout"),  # 57014
+    asyncpg.ObjectInUseError("in use"),  # 55006
     asyncpg.DeadlockDetectedError("deadlock"),  # 40P01
     asyncpg.SerializationError("serialization"),  # 40001
+    asyncpg.StatementCompletionUnknownError("who knows"),  # 40003
+    asyncpg.IdleInTransactionSessionTimeoutError("idle"),  # 25P03
+]
+TIME_RAN_OUT = asyncpg.QueryCanceledError("statement timeout")  # 57014
+STALE: list[Exception] = [
+    asyncpg.FeatureNotSupportedError("cached plan must not change result type"),  # 0A000
+    asyncpg.exceptions.InvalidCachedStatementError("cached plan"),  # what asyncpg makes of it
+    asyncpg.InvalidSQLStatementNameError("no such prepared statement"),  # 26000
+]
+ODD: list[Exception] = [
     asyncpg.UndefinedTableError("no such table"),  # 42P01
+    asyncpg.InsufficientPrivilegeError("not allowed"),  # 42501
+    asyncpg.DataCorruptedError("a broken page"),  # XX001
+]
+REFUSED: list[Exception] = [
+    asyncpg.UniqueViolationError("duplicate"),  # 23505
+    asyncpg.CheckViolationError("check"),  # 23514
+    asyncpg.ForeignKeyViolationError("no such row"),  # 23503
+    asyncpg.DataError("invalid input for query argument"),  # 22000, also when asyncpg refuses a value by itself
+    asyncpg.CharacterNotInRepertoireError("0x00"),  # 22021
+    asyncpg.CardinalityViolationError("twice"),  # 21000
+    asyncpg.ProgramLimitExceededError("index row too large"),  # 54000
+    asyncpg.exceptions._base.DataError("invalid input"),  # an InterfaceError that is about a value
     RuntimeError("a bug"),
     KeyError("53300"),
     ValueError("08006"),
+]
+GONE = AWAY + SHORT
+HELD_UP = GONE + BUSY + STALE
+HERE = ODD + REFUSED
+KINDS = [
+    *((each, Trouble.AWAY) for each in AWAY),
+    *((each, Trouble.SHORT) for each in SHORT),
+    *((each, Trouble.BUSY) for each in [*BUSY, TIME_RAN_OUT]),
+    *((each, Trouble.STALE) for each in STALE),
+    *((each, Trouble.ODD) for each in ODD),
+    *((each, Trouble.REFUSED) for each in REFUSED),
 ]
 
 
@@ -58,14 +96,20 @@ class StateError(Exception):
         self.sqlstate = sqlstate
 
 
-@pytest.mark.parametrize("error", AWAY, ids=name_of)
-def test_a_database_that_cannot_be_reached_or_stops_is_away(error: Exception) -> None:
-    assert is_away(error)
+@pytest.mark.parametrize(("error", "kind"), KINDS, ids=name_of)
+def test_each_error_is_of_one_kind(error: Exception, kind: Trouble) -> None:
+    assert trouble_of(error) is kind
+    assert is_away(error) is (kind in {Trouble.AWAY, Trouble.SHORT})
+    assert is_busy(error) is (kind in {Trouble.BUSY, Trouble.STALE})
+    assert condemns(error) is (kind is Trouble.AWAY)
+    assert comes_again(error) is (kind is not Trouble.REFUSED)
 
 
-@pytest.mark.parametrize("error", HERE, ids=name_of)
-def test_a_database_that_refuses_what_it_is_told_is_there(error: Exception) -> None:
-    assert not is_away(error)
+@pytest.mark.parametrize(("error", "kind"), KINDS, ids=name_of)
+def test_an_error_means_the_same_when_sqlalchemy_wraps_it(error: Exception, kind: Trouble) -> None:
+    adapted = StateError(getattr(error, "sqlstate", None))
+    adapted.__cause__ = error
+    assert trouble_of(exc.DBAPIError("SELECT 1", {}, adapted)) is kind or kind is Trouble.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -73,6 +117,11 @@ def test_a_database_that_refuses_what_it_is_told_is_there(error: Exception) -> N
     [
         ("08006", True),
         ("53300", True),
+        ("08P01", True),
+        ("57P05", True),
+        ("58000", True),
+        ("25006", True),
+        ("25P02", False),
         ("57P01", True),
         ("23505", False),
         ("55P03", False),
@@ -111,14 +160,14 @@ async def heard_by(flushes: Flushes, items: int = 4) -> list[Any]:
 WHOLE = [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("error", AWAY, ids=name_of)
+@pytest.mark.parametrize("error", HELD_UP, ids=name_of)
 async def test_a_batch_is_tried_once_more_as_a_whole_when_the_database_comes_back(error: Exception) -> None:
     flushes = Flushes(error)
     assert await heard_by(flushes) == [0, 10, 20, 30]
     assert flushes.batches == [WHOLE, WHOLE]
 
 
-@pytest.mark.parametrize("error", AWAY, ids=name_of)
+@pytest.mark.parametrize("error", HELD_UP, ids=name_of)
 async def test_a_batch_fails_for_all_at_once_when_the_database_stays_away(error: Exception) -> None:
     flushes = Flushes(error, error)
     assert await heard_by(flushes) == [error] * 4
@@ -145,6 +194,39 @@ async def test_a_half_during_which_the_database_goes_away_fails_and_takes_nothin
     assert flushes.batches == [WHOLE, [0, 1], [2, 3]]
 
 
+async def test_a_batch_whose_time_ran_out_does_not_wait_as_long_again() -> None:
+    flushes = Flushes(TIME_RAN_OUT)
+    assert await heard_by(flushes) == [TIME_RAN_OUT] * 4
+    assert flushes.batches == [WHOLE]
+
+
+@pytest.mark.parametrize("error", [*HELD_UP, TIME_RAN_OUT], ids=name_of)
+async def test_those_who_waited_while_a_batch_failed_do_not_wait_in_turn(error: Exception) -> None:
+    flushes = Flushes(*[error] * 2)
+    batcher: Batcher[int, int] = Batcher(flushes, max_batch=2, max_waiting=100)
+    heard = await asyncio.gather(*(batcher.submit(item) for item in range(20)), return_exceptions=True)
+    assert heard == [error] * 20
+    assert all(batch == [0, 1] for batch in flushes.batches)
+    flushes.faults.clear()
+    assert await batcher.submit(7) == 70
+
+
+async def test_those_who_came_while_a_batch_failed_are_tried() -> None:
+    flushes, late = Flushes(OSError("away"), OSError("away")), asyncio.Event()
+
+    async def flush(items: list[int]) -> Sequence[int | Exception]:
+        late.set()
+        await asyncio.sleep(0)
+        return await flushes(items)
+
+    batcher: Batcher[int, int] = Batcher(flush, max_batch=2, max_waiting=100)
+    first = asyncio.create_task(batcher.submit(1))
+    await late.wait()
+    assert await batcher.submit(2) == 20
+    with pytest.raises(OSError, match="away"):
+        await first
+
+
 async def test_an_item_alone_is_tried_as_often_as_a_batch() -> None:
     away = OSError("away")
     flushes = Flushes(away, away)
@@ -159,25 +241,3 @@ async def test_what_comes_after_a_failed_batch_is_flushed() -> None:
         await batcher.submit(1)
     assert await batcher.submit(2) == 20
     assert flushes.batches == [[1], [1], [2]]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        asyncpg.LockNotAvailableError("lock timeout"),
-        asyncpg.QueryCanceledError("statement timeout"),
-        asyncpg.DeadlockDetectedError("deadlock"),
-        asyncpg.SerializationError("serialization"),
-    ],
-    ids=name_of,
-)
-def test_a_wait_that_was_cut_is_busy_and_not_away(error: Exception) -> None:
-    assert is_busy(error)
-    assert not is_away(error)
-
-
-@pytest.mark.parametrize(
-    "error", [*AWAY, asyncpg.UniqueViolationError("duplicate"), RuntimeError("a bug")], ids=name_of
-)
-def test_what_is_away_or_refused_is_not_busy(error: Exception) -> None:
-    assert not is_busy(error)

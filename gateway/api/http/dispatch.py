@@ -21,6 +21,7 @@ from gateway.api.http.problems import (
     Problem,
     clock_off,
     compressed,
+    database_unavailable,
     internal_error,
     of_status,
     overloaded,
@@ -32,7 +33,7 @@ from gateway.api.http.problems import (
 from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.api.http.routing import JSON, Call, Reply, Route
 from gateway.logs import get
-from gateway.ports import ClockOffError, OverloadedError
+from gateway.ports import ClockOffError, DatabaseAwayError, OverloadedError
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -59,6 +60,8 @@ CAREFUL_HEADERS: Mapping[str, str] = {
 """On every answer that does not say otherwise itself."""
 REQUEST_ID = "X-Request-Id"
 RETRY_AFTER_S = 5
+READ_AGAIN_WITHIN_S = 5.5
+"""A read that lost its connection within this time is done once more: longer than one silence is waited for."""
 
 _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _REQUEST_ID_KEY = web.RequestKey("request_id", str)
@@ -86,7 +89,17 @@ def endpoint(api: Api, route: Route) -> WebHandler:
             language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
             authenticated=caller,
         )
-        return _render(await route.handler(call))
+        return _render(await (_read(call) if route.method == "GET" else route.handler(call)))
+
+    async def _read(call: Call) -> Reply:
+        """A read may be done twice: the first one after a cut met a connection of which nobody knew that it is lost."""
+        began = time.monotonic()
+        try:
+            return await route.handler(call)
+        except Exception as error:
+            if not api.connection_lost(error) or time.monotonic() - began > READ_AGAIN_WITHIN_S:
+                raise
+        return await route.handler(call)
 
     async def _read_body(request: web.Request) -> bytes:
         if route.body is not None and not _is_json(request):
@@ -129,6 +142,8 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler, request
         return _problem_response(problem, request_id)
     except ClockOffError as error:
         return _problem_response(clock_off(error.retry_after_s), request_id)
+    except DatabaseAwayError as error:
+        return _problem_response(database_unavailable(error.retry_after_s), request_id)
     except OverloadedError as error:
         return _problem_response(overloaded(error.retry_after_s), request_id)
     except web.HTTPException as error:
@@ -138,7 +153,7 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler, request
     except Exception as error:  # noqa: BLE001 -- the last line of defence
         if api.comes_back(error):
             _log.warning("database away or busy", route=request.get(_ROUTE_KEY, ""), error_type=type(error).__name__)
-            return _problem_response(overloaded(RETRY_AFTER_S), request_id)
+            return _problem_response(database_unavailable(RETRY_AFTER_S), request_id)
         # The one place where the unexpected ends: told to the log, and to the client only that it happened.
         _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
         return _problem_response(internal_error(), request_id)

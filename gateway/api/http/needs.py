@@ -67,7 +67,7 @@ class Readiness:
 
 
 def _never(_: Exception) -> bool:
-    """The default of `comes_back`."""
+    """The default of `comes_back` and `connection_lost`."""
     return False
 
 
@@ -99,3 +99,5 @@ class Api:
     """Whether an error means that the database is away or busy: the same request may be sent again."""
     carries_of: CarriesOf = carries_all
     """What the provider of an account can carry."""
+    connection_lost: Callable[[Exception], bool] = _never
+    """Whether an error means that a connection to the database was lost: another one may well work."""

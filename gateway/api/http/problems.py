@@ -12,6 +12,7 @@ __all__ = [
     "clock_off",
     "compressed",
     "conflict",
+    "database_unavailable",
     "internal_error",
     "malformed_json",
     "no_key",
@@ -148,6 +149,14 @@ def clock_off(retry_after_s: int) -> Problem:
         f"Send the same request again in {retry_after_s} s: another process may take it."
     )
     return Problem(503, "clock_off", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+def database_unavailable(retry_after_s: int) -> Problem:
+    detail = (
+        "The database does not answer now. "
+        f"Send the same request again in {retry_after_s} s: an order is never taken twice."
+    )
+    return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)})
 
 
 def internal_error() -> Problem:

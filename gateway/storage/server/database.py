@@ -5,38 +5,59 @@ tables, their names and types are SQLAlchemy's all the same, and so is everythin
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
+from gateway.refused_rows import forget_row
 from gateway.storage.server.engine import (
     CACHED_STATEMENTS,
-    CONNECT_WITHIN_S,
     POOL_NAME,
-    STATEMENT_TIMEOUT_MS,
-    WAIT_FOR_CONNECTION_S,
     command_timeout_s,
     server_settings,
 )
+from gateway.storage.server.sessions import end_when_silent
+from gateway.storage.server.troubles import condemns
 
 __all__ = ["Connection", "Database"]
 
 IDLE_CONNECTION_S = 300.0
 CLOSE_WITHIN_S = 5.0
+HOT_STATEMENT_TIMEOUT_MS = 4_000
+"""Money waits for these statements: a server that says nothing is given up within seconds, and another one is found."""
+HOT_CONNECT_WITHIN_S = 4.0
+HOT_WAIT_FOR_CONNECTION_S = 6.0
 
 Connection = Any
 """An asyncpg connection (of a pool), which has no types of its own."""
 
 
-class Database:
-    """Connections to one database, opened when first used. Must be closed."""
+def _tell_nobody() -> None:
+    """The default of `lost`."""
 
-    def __init__(self, url: str, pool_size: int, *, application_name: str = POOL_NAME) -> None:
+
+class Database:
+    """Connections to one database, opened when first used. Must be closed.
+
+    `lost` is called when one of them turned out to be dead, for those who have others to the same server.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        pool_size: int,
+        *,
+        application_name: str = POOL_NAME,
+        statement_timeout_ms: int = HOT_STATEMENT_TIMEOUT_MS,
+        lost: Callable[[], None] = _tell_nobody,
+    ) -> None:
         self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._pool_size = pool_size
         self._application_name = application_name
+        self._statement_timeout_ms = statement_timeout_ms
+        self._lost = lost
         self._pool: Any = None
         self._closed = False
         self._opening = asyncio.Lock()
@@ -45,14 +66,43 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which each statement is a transaction of its own."""
         pool = self._pool or await self._open()
-        async with pool.acquire(timeout=WAIT_FOR_CONNECTION_S) as connection:
-            yield connection
+        async with pool.acquire(timeout=HOT_WAIT_FOR_CONNECTION_S) as connection:
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                connection.terminate()  # giving it back would wait for an answer that may never come
+                raise
+            except Exception as error:
+                forget_row(error)
+                if condemns(error):
+                    await self._end(pool, connection)
+                raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction: committed at the end, rolled back by an exception."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except Exception as error:
+                if not condemns(error):  # a dead connection would not answer to ROLLBACK, either
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+
+    async def _end(self, pool: Any, connection: Connection) -> None:
+        """End a connection that is of no use any more, and all that are idle: the next try must not take one of them.
+
+        Those that others use now are ended when they give them back.
+        """
+        connection.terminate()  # closing it in good order would wait for its answer
+        for holder in pool._holders:
+            if holder.is_idle():
+                holder.terminate()
+        await pool.expire_connections()
+        self._lost()
 
     async def close(self) -> None:
         """Close every connection; those that are busy are given a bounded time. Nothing opens it again."""
@@ -74,13 +124,18 @@ class Database:
                     max_size=self._pool_size,
                     max_inactive_connection_lifetime=IDLE_CONNECTION_S,
                     reset=_leave_as_it_is,
-                    timeout=CONNECT_WITHIN_S,
-                    command_timeout=command_timeout_s(STATEMENT_TIMEOUT_MS),
+                    init=_end_when_silent,
+                    timeout=HOT_CONNECT_WITHIN_S,
+                    command_timeout=command_timeout_s(self._statement_timeout_ms),
                     statement_cache_size=CACHED_STATEMENTS,
-                    server_settings=server_settings(self._application_name, STATEMENT_TIMEOUT_MS),
+                    server_settings=server_settings(self._application_name, self._statement_timeout_ms),
                 )
             return self._pool
 
 
 async def _leave_as_it_is(_: Connection) -> None:
     """Nothing here changes a session's state, so there is nothing to reset, and no round trip for it."""
+
+
+async def _end_when_silent(connection: Connection) -> None:
+    end_when_silent(connection)

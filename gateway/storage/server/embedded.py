@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,7 @@ SOCKET_PATH_LIMIT = 103
 SOCKET_NAME = ".s.PGSQL.5432"
 TELL_EVERY_S = 5.0
 LOOK_EVERY_S = 0.02
+LOOK_ENDED_EVERY_S = 0.1
 ORPHANS_GONE_WITHIN_S = 20.0
 LOG_BYTES_KEPT = 16 * 1024 * 1024
 TAIL_BYTES = 4096
@@ -87,6 +89,7 @@ class EmbeddedPostgres:
         self._programs = Path()
         self._socket_folder = self.folder / "socket"
         self._server: subprocess.Popen[bytes] | None = None
+        self._given_up = threading.Event()
 
     @property
     def url(self) -> str:
@@ -103,11 +106,17 @@ class EmbeddedPostgres:
         """The server's process, while it runs."""
         return self._server.pid if self._server is not None and self._server.poll() is None else None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        return self.pid is not None and is_ready(self.cluster, self.pid)
+
     def start(self) -> str:
         """Start the server, made new if there is none, and wait until it answers. Raises DataFolderError."""
         self._account = server_account()
         prepare(self.folder, self._account, self.cluster)
         self._ownership.take()
+        self._given_up.clear()
         atexit.register(self.stop)
         try:
             self._start_owned()
@@ -142,15 +151,34 @@ class EmbeddedPostgres:
             self._make_cluster()
         self._end_left_over()
         self._socket_folder = self._choose_socket_folder()
+        self._start_server()
+        url_file = self.folder / "postgres.url"
+        url_file.write_text(self.url + "\n")
+        url_file.chmod(0o600)
+
+    def start_again(self) -> None:
+        """Start the server, which has ended by itself, at the same address. Raises DataFolderError."""
+        self._end_left_over()
+        self._start_server()
+
+    def wait_ended(self, unless: threading.Event) -> int | None:
+        """Wait until the server has ended by itself: its status; None as soon as `unless` is set."""
+        while not unless.wait(LOOK_ENDED_EVERY_S):
+            if self._server is not None and (status := self._server.poll()) is not None:
+                return status
+        return None
+
+    def give_up_starting(self) -> None:
+        """Have a start that is under way in another thread return; `stop` ends what it started."""
+        self._given_up.set()
+
+    def _start_server(self) -> None:
         give_up_at = time.monotonic() + ORPHANS_GONE_WITHIN_S
         while not self._try_start():
             # Children of a killed server keep its shared memory until they notice.
             if "pre-existing shared memory block" not in self._log_tail() or time.monotonic() > give_up_at:
                 raise DataFolderError(_explain(self._log_tail(), self.folder))
             time.sleep(0.2)
-        url_file = self.folder / "postgres.url"
-        url_file.write_text(self.url + "\n")
-        url_file.chmod(0o600)
 
     def _check_cluster(self) -> None:
         if not self.cluster.exists():
@@ -228,7 +256,7 @@ class EmbeddedPostgres:
             )
         started = told = time.monotonic()
         while self._server.poll() is None:
-            if is_ready(self.cluster, self._server.pid):
+            if is_ready(self.cluster, self._server.pid) or self._given_up.is_set():
                 return True
             time.sleep(LOOK_EVERY_S)
             if time.monotonic() - told >= TELL_EVERY_S:

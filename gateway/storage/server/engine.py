@@ -5,7 +5,9 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-__all__ = ["AsyncEngine", "create_engine", "with_driver"]
+from gateway.storage.server.sessions import watch
+
+__all__ = ["STATEMENT_TIMEOUT_MS", "AsyncEngine", "create_engine", "with_driver"]
 
 POOL_NAME = "sluice"
 """The `application_name` of every connection of a process that serves or works."""
@@ -13,7 +15,7 @@ STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 1_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 CONNECT_WITHIN_S = 10.0
-ANSWER_MARGIN_S = 2.0
+ANSWER_MARGIN_S = 1.0
 WAIT_FOR_CONNECTION_S = 10.0
 CACHED_STATEMENTS = 256
 
@@ -26,21 +28,23 @@ def create_engine(
     url: str, pool_size: int, *, application_name: str = POOL_NAME, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> AsyncEngine:
     """An engine for a `postgresql+asyncpg://` URL (plain `postgresql://` is taken as that)."""
-    return create_async_engine(
-        with_driver(url),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=WAIT_FOR_CONNECTION_S,
-        pool_pre_ping=False,
-        json_serializer=_to_json,
-        json_deserializer=orjson.loads,
-        hide_parameters=True,  # a statement that fails must not print what it was given
-        connect_args={
-            "timeout": CONNECT_WITHIN_S,
-            "command_timeout": command_timeout_s(statement_timeout_ms),
-            "prepared_statement_cache_size": CACHED_STATEMENTS,
-            "server_settings": server_settings(application_name, statement_timeout_ms),
-        },
+    return watch(
+        create_async_engine(
+            with_driver(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=WAIT_FOR_CONNECTION_S,
+            pool_pre_ping=False,  # `watch` looks without asking the server
+            json_serializer=_to_json,
+            json_deserializer=orjson.loads,
+            hide_parameters=True,  # a statement that fails must not print what it was given
+            connect_args={
+                "timeout": CONNECT_WITHIN_S,
+                "command_timeout": command_timeout_s(statement_timeout_ms),
+                "prepared_statement_cache_size": CACHED_STATEMENTS,
+                "server_settings": server_settings(application_name, statement_timeout_ms),
+            },
+        )
     )
 
 

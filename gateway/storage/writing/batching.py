@@ -1,7 +1,8 @@
 """Natural batching: items that arrive while a flush is under way wait for the next one.
 
 There is no timer, so an idle system adds no delay, and a busy one shares each transaction among many. A failed
-flush is bisected, so that one poisoned item fails alone.
+flush is bisected where one item may have caused it, so that a poisoned one fails alone. What stops a whole flush, such
+as a database that is away or a table that is locked, is waited for once, and not by each part in turn.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.ports import OverloadedError
-from gateway.storage.server.troubles import is_away
+from gateway.storage.server.troubles import may_be_one_rows, not_again
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,10 +25,11 @@ class Batcher(Generic[T, R]):
     """Collects items and flushes them together, one flush at a time.
 
     `flush` gets at most `max_batch` items in their order of arrival and returns one result for each, in that order; a
-    result that is an exception is raised for its item alone. If `flush` itself raises, the batch is halved and tried
-    again until the culprit stands alone; an item that came alone is tried once more, and so is a whole batch when it
-    was the database that went away. So a failed flush must have left
-    nothing behind, or know its own work again: what failed may have been the answer to its COMMIT.
+    result that is an exception is raised for its item alone. If `flush` itself raises what one item may have caused
+    (`halves`), the batch is halved and tried again until the culprit stands alone; an item that came alone is tried
+    once more. What no item can have caused fails the whole batch after one more try (none, where it would only wait as
+    long again), and with it what waited longer than that batch was tried. So a failed flush must have left nothing
+    behind, or know its own work again: what failed may have been the answer to its COMMIT.
 
     `flushed` is told of each flush that went through: how many items, how many seconds.
     """
@@ -39,11 +41,13 @@ class Batcher(Generic[T, R]):
         max_batch: int,
         max_waiting: int,
         flushed: Callable[[int, float], None] | None = None,
+        halves: Callable[[BaseException], bool] = may_be_one_rows,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._flushed = flushed
+        self._halves = halves
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -71,33 +75,44 @@ class Batcher(Generic[T, R]):
         try:
             while self._waiting:
                 size = min(self._max_batch, len(self._waiting))
-                await self._settle([self._waiting.popleft() for _ in range(size)], first=True)
+                batch = [self._waiting.popleft() for _ in range(size)]
+                older = len(self._waiting)
+                stopped_by = await self._settle(batch, first=True)
+                if stopped_by is not None:
+                    # Whoever waits for the next try, and the one after, would wait as long as this batch each time.
+                    for _ in range(older):
+                        _resolve(self._waiting.popleft()[1], stopped_by)
         finally:
             self._runner = None
 
-    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]], *, first: bool) -> None:
+    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]], *, first: bool) -> Exception | None:
+        """Flush a batch, by parts if need be, and tell each item; the error that stopped all of it, if one did."""
         started = time.perf_counter()
         try:
             results = await self._flush([item for item, _ in batch])
             assert len(results) == len(batch), "a flush gives one result for each item"
         except Exception as error:  # noqa: BLE001 -- whatever it is, each item's caller must hear of it
-            await self._settle_failed(batch, error, first)
-            return
+            return await self._settle_failed(batch, error, first)
         if self._flushed is not None:
             self._flushed(len(batch), time.perf_counter() - started)
         for (_, future), result in zip(batch, results, strict=True):
             _resolve(future, result)
+        return None
 
-    async def _settle_failed(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, first: bool) -> None:
-        whole = len(batch) == 1 or is_away(error)  # halving finds no culprit where the database itself is
-        if whole and not first:
-            for _, future in batch:
-                _resolve(future, error)
-            return
-        middle = 0 if whole else len(batch) // 2
-        for part in (batch[:middle], batch[middle:]):
-            if part:
+    async def _settle_failed(
+        self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception, first: bool
+    ) -> Exception | None:
+        halves = self._halves(error)
+        if halves and len(batch) > 1:
+            middle = len(batch) // 2
+            for part in (batch[:middle], batch[middle:]):
                 await self._settle(part, first=False)
+            return None
+        if first and not not_again(error):
+            return await self._settle(batch, first=False)
+        for _, future in batch:
+            _resolve(future, error)
+        return None if halves else error
 
 
 def _resolve(future: "asyncio.Future[R]", result: R | Exception) -> None:

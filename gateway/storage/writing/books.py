@@ -7,12 +7,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from gateway.domain.hearing import Source
 from gateway.flows.opening import Opening
 from gateway.flows.refund import RefundOpening
 from gateway.logs import get
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
-from gateway.ports import GoOn, Observation, OpenResult, OverloadedError, Recorded, RefundResult
-from gateway.storage.server.troubles import is_away, is_busy
+from gateway.ports import (
+    DatabaseAwayError,
+    GoOn,
+    Observation,
+    OpenResult,
+    OverloadedError,
+    Recorded,
+    RefundResult,
+)
+from gateway.refused_rows import said_by
+from gateway.storage.server.troubles import comes_again, is_away, is_busy, may_be_one_rows
 from gateway.storage.writing.batching import Batcher
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
@@ -26,10 +36,10 @@ R = TypeVar("R")
 MAX_BATCH = 64
 """Orders or observations in one transaction: larger ones hold their locks longer than they save round trips."""
 AWAY_RETRY_AFTER_S = 5
-OBSERVATION_TRIES = 20
+COMES_AGAIN_AFTER_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Waits between the tries of an observation; the last one again and again, until it is recorded."""
 SAY_EVERY_S = 5.0
 """Between two lines of the log that tell of the same trouble."""
-REASON_MAX = 200
 DRAIN_WITHIN_S = 10.0
 MAX_OBSERVATIONS_WAITING = 1_000_000
 """Observations refuse nobody: they come from calls that were admitted before, whose limits bound their number."""
@@ -43,16 +53,18 @@ class Books:
     ) -> None:
         self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
         self._refunds: _Queues[RefundOpening, RefundResult] = _Queues("refund", refunding.flush, max_waiting)
-        self._said_at = -SAY_EVERY_S
+        self._said_at: dict[str, float] = {}
         self._observations: _Queues[Observation | GoOn, Recorded] = _Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING
         )
+        # What was cut by a lock comes again apart, and is halved: a row that somebody holds keeps up no other's word.
+        self._held_up: _Queues[Observation | GoOn, Recorded] = _Queues(
+            "record", recording.flush, MAX_OBSERVATIONS_WAITING, lambda error: may_be_one_rows(error) or is_busy(error)
+        )
 
     async def open(self, opening: Opening) -> OpenResult:
-        """Record an order as a payment. Raises OrderConflictError or OverloadedError.
-
-        A database that is away is an overload, too: the order can be sent again, whether it was committed or not.
-        """
+        """Record an order as a payment. Raises OrderConflictError, OverloadedError, or DatabaseAwayError where the
+        database is away or busy: the order can be sent again, whether it was committed or not."""
         return await self._recorded(self._orders.of(opening.order.merchant_id).submit(opening))
 
     async def open_refund(self, opening: RefundOpening) -> RefundResult:
@@ -66,24 +78,41 @@ class Books:
         except Exception as error:
             if not (is_away(error) or is_busy(error)):
                 raise
-            self._say(error)
-            raise OverloadedError(AWAY_RETRY_AFTER_S) from error
+            self._say("orders are refused", error)
+            raise DatabaseAwayError(AWAY_RETRY_AFTER_S) from error
 
-    def _say(self, error: Exception) -> None:
+    def _say(self, what: str, error: Exception) -> None:
         now = time.monotonic()
-        if now - self._said_at >= SAY_EVERY_S:
-            self._said_at = now
-            log.error("orders are refused", reason=f"{type(error).__name__}: {error}"[:REASON_MAX])
+        if now - self._said_at.get(what, -SAY_EVERY_S) >= SAY_EVERY_S:
+            self._said_at[what] = now
+            log.error(what, reason=said_by(error))
 
     async def record(self, observation: Observation) -> Recorded:
-        """Record an observation. Money may have moved by now, so where its user is held by somebody it comes again."""
-        queue = self._observations.of(observation.intent.merchant_id)
-        for _ in range(OBSERVATION_TRIES - 1):
-            try:
-                return await queue.submit(observation)
-            except OverloadedError as error:
-                await asyncio.sleep(error.retry_after_s)
-        return await queue.submit(observation)
+        """Record an observation. Money may have moved by now, so it comes again until it is recorded, whatever the
+        database says but that it refuses this very one; how many do so is bounded by the calls that are in progress.
+
+        A process that ends cancels it, and says what was not recorded.
+        """
+        merchant_id = observation.intent.merchant_id
+        waits_s, queues = iter(COMES_AGAIN_AFTER_S), self._observations
+        wait_s = COMES_AGAIN_AFTER_S[-1]
+        try:
+            while True:
+                try:
+                    return await queues.of(merchant_id).submit(observation)
+                except OverloadedError as error:
+                    wait_s = error.retry_after_s
+                except Exception as error:
+                    if not comes_again(error):
+                        raise
+                    self._say("what PSPs said cannot be recorded, and comes again", error)
+                    queues = self._held_up if is_busy(error) else self._observations
+                    wait_s = next(waits_s, COMES_AGAIN_AFTER_S[-1])
+                await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            if observation.source is not Source.CALLBACK:  # a PSP sends it again
+                log.error("ended before it was recorded: the PSP is asked again", **_named(observation))
+            raise
 
     async def go_on(self, waiting: GoOn) -> Recorded:
         """Let a payment go on that waited for an authentication. Raises OverloadedError; it stays due then."""
@@ -96,18 +125,26 @@ class Books:
                 await self._orders.drain()
                 await self._refunds.drain()
                 await self._observations.drain()
+                await self._held_up.drain()
 
     @property
     def waiting(self) -> int:
         """Orders, refunds and observations that wait for a flush."""
-        return self._orders.waiting + self._refunds.waiting + self._observations.waiting
+        return sum(q.waiting for q in (self._orders, self._refunds, self._observations, self._held_up))
 
 
 class _Queues(Generic[T, R]):
     """The queues of one kind, by merchant, measured."""
 
-    def __init__(self, name: str, flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]], most: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
+        most: int,
+        halves: Callable[[BaseException], bool] = may_be_one_rows,
+    ) -> None:
         self._flush = flush
+        self._halves = halves
         self._most = most
         self._by_merchant: dict[UUID, Batcher[T, R]] = {}
         self._sizes, self._seconds = FLUSH_SIZE.labels(name), FLUSH_SECONDS.labels(name)
@@ -116,7 +153,13 @@ class _Queues(Generic[T, R]):
     def of(self, merchant_id: UUID) -> Batcher[T, R]:
         queue = self._by_merchant.get(merchant_id)
         if queue is None:
-            queue = Batcher(self._flush, max_batch=MAX_BATCH, max_waiting=self._most, flushed=self._flushed)
+            queue = Batcher(
+                self._flush,
+                max_batch=MAX_BATCH,
+                max_waiting=self._most,
+                flushed=self._flushed,
+                halves=self._halves,
+            )
             self._by_merchant[merchant_id] = queue
         return queue
 
@@ -132,3 +175,13 @@ class _Queues(Generic[T, R]):
         self._sizes.observe(size)
         self._seconds.observe(seconds)
         self._length.set(self.waiting)
+
+
+def _named(observation: Observation) -> dict[str, str]:
+    intent = observation.intent
+    return {
+        "object_id": str(intent.object_id),
+        "verb": intent.verb,
+        "source": observation.source,
+        "said": type(observation.outcome).__name__,
+    }

@@ -32,6 +32,7 @@ def test_a_problem_has_the_members_of_rfc_9457_and_ours() -> None:
         (problems.unsupported_media_type(), 415, None),
         (problems.internal_error(), 500, None),
         (problems.overloaded(7), 503, "Retry-After"),
+        (problems.database_unavailable(7), 503, "Retry-After"),
         (problems.of_status(418), 418, None),
         (problems.of_status(599), 599, None),
     ],

@@ -3,6 +3,7 @@
 Over fakes of the ports. Not tested here: claiming and leases (tests/storage), verifying signatures (tests/adapters).
 """
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from gateway.ports import (
     AskRefund,
     Callback,
     CallbackRequest,
+    DatabaseAwayError,
     GoOn,
     IntentKey,
     OverloadedError,
@@ -368,6 +370,24 @@ async def test_a_callback_that_cannot_be_recorded_is_not_acknowledged(
     monkeypatch.setattr(world, "record", broken)
     with pytest.raises(ConnectionError):
         await callbacks(world).receive(ACCOUNT, REQUEST)
+
+
+async def test_a_callback_that_cannot_be_recorded_in_time_is_refused_and_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits_for_ever(observation: object) -> None:
+        await asyncio.Event().wait()
+
+    kept(world, payment())
+    world.provider_.callback = Callback(PAID, Verb.PAY, Succeeded(1000))
+    monkeypatch.setattr("gateway.flows.callbacks.COMMIT_WITHIN_S", 0.01)
+    with monkeypatch.context() as away:
+        away.setattr(world, "record", waits_for_ever)
+        with pytest.raises(DatabaseAwayError):
+            await callbacks(world).receive(ACCOUNT, REQUEST)
+    assert world.payments[PAYMENT_ID].status is not Status.SUCCEEDED
+    assert await status_of(world) == 200
+    assert world.payments[PAYMENT_ID].status is Status.SUCCEEDED
 
 
 async def test_a_forged_callback_is_rejected_and_nothing_is_recorded(world: World) -> None:
