@@ -34,6 +34,7 @@ from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
+from gateway.storage.writing.held import HeldStore
 from tests.databases import database_on
 from tests.keys import new_keys
 from tests.storage.delivery_rows import PAYMENT as THE_PAYMENT
@@ -84,7 +85,7 @@ class Operator:
         document = await (await self.http.get("/openapi.json")).json()
         parts = path.split("/")
         if len(parts) == 4:
-            parts[2] = "{id}"
+            parts[2] = "{endpoint}" if parts[1] == "endpoints" else "{id}"
         described = document["paths"][BASE + "/".join(parts)][method]["responses"][str(status)]
         (content,) = described["content"].values()
         schema = {**content["schema"], "components": document["components"]}
@@ -115,10 +116,11 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     )
     database = database_on(engine)
     operators = Operators(
-        changes=nothing,
-        snapshots=nothing,
+        changes=catalogue,
+        snapshots=watch,
         offer_of=nothing,
         deliveries=DeliveryStore(database),
+        held=HeldStore(database),
         anomalies=AnomalyStore(database),
         words=nothing,
         catalogue=lambda: watch.current,
@@ -197,15 +199,17 @@ async def test_an_event_is_sent_again_to_every_endpoint(operator: Operator) -> N
     await delivery(
         operator.engine, 1, UNKNOWN, operator.shop, status="delivered", tries=1, due_at=None, delivered_at=NOW
     )
-    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 2}
-    due = await DeliveryStore(database_on(operator.engine)).claim(operator.shop, NOW, 10, NOW)
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 2, "held": 0}
+    due = await DeliveryStore(database_on(operator.engine)).claim(
+        operator.shop, NOW, {operator.endpoint: 10, UUID(int=UNKNOWN): 10}, NOW
+    )
     assert {(one.event_id.int, one.tries) for one in due} == {(1, 0)}
     assert [letter["event"] for letter in (await operator.get("/dead_letters"))["data"]] == [evt(2)]
 
 
 async def test_an_event_that_was_for_no_endpoint_is_there_with_no_delivery(operator: Operator) -> None:
     await event(operator.engine, 1, NOW, operator.shop)
-    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 0}
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 0, "held": 0}
 
 
 # --- anomalies ---

@@ -11,6 +11,7 @@ __all__ = [
     "bad_fields",
     "compressed",
     "conflict",
+    "endpoints_stopped",
     "internal_error",
     "malformed_json",
     "no_key",
@@ -116,6 +117,14 @@ def not_found(what: str) -> Problem:
 
 def conflict(code: str, detail: str, **more: int) -> Problem:
     return Problem(409, code, detail, more=more)
+
+
+def endpoints_stopped(held: int) -> Problem:
+    return conflict(
+        "endpoints_stopped",
+        "Every endpoint of this event is stopped. What is held is sent when its endpoint is started.",
+        held=held,
+    )
 
 
 def too_large(limit_bytes: int) -> Problem:
