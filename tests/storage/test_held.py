@@ -1,6 +1,6 @@
 """What is held for stopped endpoints, in a real PostgreSQL: held, released in order of creation, or discarded.
 
-Two stores stand for two processes. Not tested here: the calls of operators (test_admin_endpoints.py), and who stops and
+Two stores stand for two processes. Not tested here: the calls of operators (test_admin_books.py), and who stops and
 starts an endpoint (test_endpoints.py).
 """
 
