@@ -15,7 +15,8 @@ ROOM_PER_ENDPOINT = 512
 ROOM_UNANSWERED = 8
 """Up to how many in hand more are claimed for an endpoint whose last try had no answer."""
 ROOM = 16_384
-"""The same over all endpoints. No merchant has more in hand than there is room left: the next one finds some."""
+"""The same over all endpoints. No merchant has more in hand than there is room left: the next one finds some. Beyond it
+each endpoint has as many as it may send at once, so that none is shut out by others."""
 
 
 class Lane:
@@ -51,20 +52,24 @@ class Lanes:
 
     def has_room(self, merchant_id: UUID, endpoint_id: UUID) -> bool:
         """Whether one more delivery of this endpoint may be in hand."""
-        lane = self._lanes.get(endpoint_id)
-        return (lane is None or lane.in_hand < ROOM_PER_ENDPOINT) and self.room_of(merchant_id) > 0
+        in_hand, _ = self._stands(endpoint_id)
+        return in_hand < ROOM_PER_ENDPOINT and (in_hand < SENDS_PER_ENDPOINT or self.room_of(merchant_id) > 0)
 
     def rooms(self, merchant_id: UUID, endpoints: Iterable[UUID], share: int) -> dict[UUID, int]:
         """How many deliveries of each endpoint to claim, each at most `share`; those without room are left out."""
         rooms, left = {}, self.room_of(merchant_id)
         for endpoint_id in endpoints:
-            lane = self._lanes.get(endpoint_id)
-            room = ROOM_PER_ENDPOINT if lane is None or not lane.unanswered else ROOM_UNANSWERED
-            room = min(share, left, room - (lane.in_hand if lane else 0))
+            in_hand, unanswered = self._stands(endpoint_id)
+            room = (ROOM_UNANSWERED if unanswered else ROOM_PER_ENDPOINT) - in_hand
+            room = min(share, room, max(left, SENDS_PER_ENDPOINT - in_hand))
             if room > 0:
                 rooms[endpoint_id] = room
                 left -= room
         return rooms
+
+    def _stands(self, endpoint_id: UUID) -> tuple[int, bool]:
+        lane = self._lanes.get(endpoint_id)
+        return (lane.in_hand, lane.unanswered) if lane else (0, False)
 
     def enter(self, merchant_id: UUID, endpoint_id: UUID) -> Lane:
         """Take one more delivery in hand."""
