@@ -26,8 +26,10 @@ __all__ = [
     "CLOCK_RIGHT",
     "CONTENT_TYPE",
     "DELIVERIES",
+    "DELIVERIES_HELD",
     "DELIVERY_SECONDS",
     "EMBEDDED_DATABASE",
+    "ENDPOINTS_STOPPED",
     "EVENTS",
     "FLUSH_SECONDS",
     "FLUSH_SIZE",
@@ -67,7 +69,19 @@ POLLS_CLAIMED = Counter("sluice_polls_claimed", "Payments taken up because somet
 
 EVENTS = Counter("sluice_events", "Events recorded", ["type"])
 DELIVERIES = Counter("sluice_deliveries", "Tries to deliver a notification", ["result"])
-"""`result`: delivered, retry, dead, stopped."""
+"""`result`: delivered, retry, dead, stopped (answered 410), held (its endpoint was stopped before), discarded."""
+ENDPOINTS_STOPPED = Gauge(
+    "sluice_endpoint_stopped",
+    "1 while an endpoint is stopped and its events are held",
+    ["merchant", "endpoint"],
+    multiprocess_mode="livemax",
+)
+DELIVERIES_HELD = Gauge(
+    "sluice_deliveries_held",
+    "Notifications that are held because their endpoint is stopped, counted up to 100000",
+    ["merchant", "endpoint"],
+    multiprocess_mode="livemostrecent",
+)
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 

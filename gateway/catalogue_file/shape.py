@@ -84,10 +84,11 @@ def _without(odd: str | None, value: str) -> str:
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        right = parts.scheme in {"http", "https"} and parts.port != 0 and (parts.hostname or "").encode("idna")
     except ValueError:
         right = False
-    if not right or parts.username is not None or parts.fragment or " " in value or odd_in_name(value):
+    bad = not right or parts.username is not None or "#" in value or re.search(r"[\s\x00-\x20\x7f]", value)
+    if bad or odd_in_name(value):
         raise _problem("must be an http(s) address without user name and fragment")
     return value
 

@@ -68,13 +68,19 @@ class Endpoint:
     allow_private: bool
     """Whether private and loopback addresses are allowed; metadata addresses never are."""
     stopped: bool
-    """It answered 410, or an operator stopped it."""
+    """It answered 410, an operator stopped it, or it left the catalogue: its events are held."""
     secrets: tuple[str, ...] = field(repr=False)
+    code: str = ""
+    """Its name in the catalogue file."""
+    removed: bool = False
+    """It left the catalogue: it gets no new events."""
+    stopped_at: datetime | None = None
+    stopped_because: str | None = None
 
     def wants(self, app: str | None, event_type: str) -> bool:
-        """Whether an event of this app and type goes here."""
+        """Whether an event of this app and type is for it. While it is stopped, it is held for it."""
         return (
-            not self.stopped
+            not self.removed
             and (self.app is None or self.app == app)
             and (self.event_types is None or event_type in self.event_types)
         )
@@ -223,7 +229,7 @@ class Catalogue:
         return found.limits.calls_at_once if found else None
 
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
-        """The endpoints that an event of this app and type goes to."""
+        """The endpoints that an event of this app and type goes to; at those that are stopped it is held."""
         return [e for e in self.endpoints.get(merchant_id, ()) if e.wants(app, event_type)]
 
     def account_of_callback(self, name: str) -> Account | None:

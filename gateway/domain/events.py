@@ -70,6 +70,31 @@ class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
+    HELD = "held"
+    """Its endpoint is stopped: it waits, for as long as that takes, and then has its whole schedule before it."""
+    DISCARDED = "discarded"
+    """It was held, and an operator said that it is not to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivered:
+    """What became of sending an event again: to how many endpoints it goes now, and at how many it is held.
+
+    When no endpoint of the event `runs` nothing was changed. One that was for no endpoint counts as running.
+    """
+
+    deliveries: int
+    held: int
+    runs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointBacklog:
+    """What has not reached an endpoint: deliveries that wait for their next try, are held, or were given up."""
+
+    pending: int = 0
+    held: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class DueDelivery:
 
     Without a lease it is nobody's, and waits to be claimed. `tries` and `lease_until` are as they stand in the row:
     together they prove, when the result is recorded, that nobody else has had the delivery since.
+    `held`: its endpoint is stopped, so it is written and not sent.
     """
 
     merchant_id: UUID
@@ -63,6 +64,7 @@ class DueDelivery:
     tries: int
     body: bytes = field(repr=False)
     lease_until: datetime | None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +120,23 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class StopEndpoint:
-    """The endpoint answered 410 Gone: nothing is to be sent to it any more."""
+    """The endpoint answered 410 Gone: nothing is to be sent to it until an operator or a new URL starts it."""
 
 
 Verdict = Delivered | RetryAt | Dead | StopEndpoint
 
 
-def verdict(reply: Reply, tries: int, now: datetime, jitter: float) -> Verdict:
+def verdict(reply: Reply, tries: int, now: datetime, jitter: float, *, stale: bool = False) -> Verdict:
     """What follows from the reply to try number `tries` (the first is 1); `jitter` is in [0, 1).
 
     Redirects are failures, as every status but 2xx is. Retry-After is honoured on any failure, when it asks for later
     than the schedule: an endpoint may slow us down, not speed us up. It is cut at 24 hours, and jitter comes on top.
+    `stale`: the endpoint has another URL by now, or was started since; then 410 is a failure like others.
     """
     if isinstance(reply, Answer):
         if FIRST_SUCCESS <= reply.status < FIRST_FAILURE:
             return Delivered()
-        if reply.status == GONE:
+        if reply.status == GONE and not stale:
             return StopEndpoint()
     if tries >= TRIES_MAX:
         return Dead()
@@ -170,14 +173,14 @@ def result_of(due: DueDelivery, reply: Reply, decided: Verdict, now: datetime) -
             return DeliveryResult(due, DeliveryStatus.DEAD, tries, None, None, status, error or f"answered {status}")
         case StopEndpoint():
             reason = f"answered {GONE}: the endpoint is stopped"
-            return DeliveryResult(due, DeliveryStatus.DEAD, tries, None, None, status, reason)
+            return DeliveryResult(due, DeliveryStatus.HELD, tries, None, None, status, reason)
         case never:
             assert_never(never)
 
 
-def undeliverable(due: DueDelivery, reason: str) -> DeliveryResult:
-    """What to write when there is nowhere to send it: dead at once, and no try is counted."""
-    return DeliveryResult(due, DeliveryStatus.DEAD, due.tries, None, None, None, reason)
+def on_hold(due: DueDelivery, reason: str) -> DeliveryResult:
+    """What to write when its endpoint is stopped before it is sent: it is held, and no try is counted."""
+    return DeliveryResult(due, DeliveryStatus.HELD, due.tries, None, None, None, reason)
 
 
 # --- signing ---

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
+from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.objects.times import timestamp
 from router.fees import fee_to_json
 
-__all__ = ["catalogue_object", "channel_object", "merchant_object", "rule_object", "window_object"]
+__all__ = ["catalogue_object", "channel_object", "endpoint_object", "merchant_object", "rule_object", "window_object"]
 
 Shown = dict[str, Any]
 
@@ -68,6 +69,23 @@ def rule_object(rule: RouteRule) -> Shown:
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
         **rule.limits.shown(),
+    }
+
+
+def endpoint_object(endpoint: Endpoint, backlog: EndpointBacklog) -> Shown:
+    """An endpoint, and what has not reached it."""
+    return {
+        "object": "endpoint",
+        "id": show(ENDPOINT, endpoint.endpoint_id),
+        "code": endpoint.code,
+        "app": endpoint.app,
+        "url": endpoint.url,
+        "state": "removed" if endpoint.removed else "stopped" if endpoint.stopped else "running",
+        "stopped_at": timestamp(endpoint.stopped_at),
+        "stopped_because": endpoint.stopped_because,
+        "pending": backlog.pending,
+        "held": backlog.held,
+        "dead": backlog.dead,
     }
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
-from gateway.domain.events import RecordedEvent
+from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
@@ -269,8 +269,9 @@ class Reading(Protocol):
         """Events of the app (`of`: of one object), newest first, each with the state of its deliveries."""
         ...
 
-    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
-        """Make every delivery of an event due now, whatever its state; how many, or None: no such event."""
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> Redelivered | None:
+        """Make every delivery of an event due now, whatever its state; at a stopped endpoint it is held. None: no such
+        event."""
         ...
 
     async def facts(

@@ -21,6 +21,7 @@ from adapters.registry import offer_of
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
+from gateway.domain.catalogue import Endpoint
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
@@ -55,6 +56,7 @@ from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
+from gateway.storage.writing.held import HeldStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
@@ -62,6 +64,7 @@ from gateway.storage.writing.users import BusyUsers
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
+from gateway.workers.hold import Holder
 from gateway.workers.schedule import Schedule
 
 log = get(__name__)
@@ -170,14 +173,16 @@ async def system(
         await require_order_key(engine, keys)
         stack.push_async_callback(watch.stop)
 
-        async def stop_endpoint(merchant_id: UUID, endpoint_id: UUID, because: str) -> None:
-            await catalogue_store.stop_endpoint(merchant_id, endpoint_id, because, utc_now())
+        async def endpoint_gone(endpoint: Endpoint, sent_at: datetime) -> bool:
+            return await catalogue_store.endpoint_gone(
+                endpoint.merchant_id, endpoint.endpoint_id, url=endpoint.url, sent_at=sent_at, now=utc_now()
+            )
 
         egress = Egress()
         stack.push_async_callback(egress.close)
-        deliveries = DeliveryStore(database)
+        deliveries, held = DeliveryStore(database), HeldStore(database)
         stack.push_async_callback(deliveries.drain)
-        deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
+        deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, endpoint_gone)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
@@ -221,8 +226,9 @@ async def system(
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
-            jobs = {"follow_up": clock.when_right(follower.tick), "deliver": clock.when_right(deliverer.tick)}
-            schedule = Schedule(jobs, _ticked)
+            holder = Holder(held, lambda: watch.current, utc_now)
+            ticks = {"follow_up": follower.tick, "deliver": deliverer.tick, "hold": holder.tick}
+            schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
 
@@ -258,6 +264,7 @@ async def system(
                 snapshots=watch,
                 offer_of=offer_of,
                 deliveries=deliveries,
+                held=held,
                 anomalies=AnomalyStore(database),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),

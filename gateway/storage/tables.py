@@ -110,6 +110,8 @@ endpoints = Table(
     Column("secrets", LargeBinary, nullable=False, comment="JSON list of whsec_ texts, encrypted"),
     moment("stopped_at", nullable=True),
     Column("stopped_because", Text),
+    moment("started_at", nullable=True),
+    moment("removed_at", nullable=True),
     PrimaryKeyConstraint("merchant_id", "endpoint_id", name="endpoints_pkey"),
     UniqueConstraint("merchant_id", "code", name="endpoints_code_key"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="endpoints_merchant_fkey"),
@@ -667,9 +669,18 @@ deliveries = Table(
     ForeignKeyConstraint(
         ["merchant_id", "event_id"], ["events.merchant_id", "events.event_id"], name="deliveries_event_fkey"
     ),
-    CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="deliveries_status_check"),
+    CheckConstraint("status IN ('pending', 'delivered', 'dead', 'held', 'discarded')", name="deliveries_status_check"),
     CheckConstraint("(status = 'pending') = (due_at IS NOT NULL)", name="deliveries_due_check"),
     CheckConstraint("(status = 'delivered') = (delivered_at IS NOT NULL)", name="deliveries_delivered_check"),
     Index("deliveries_dead_idx", "merchant_id", "event_id", postgresql_where=text("status = 'dead'")),
     Index("deliveries_due_idx", "merchant_id", "due_at", postgresql_where=text("status = 'pending'")),
+    # Each endpoint's own line: a long one stands before nobody else's.
+    Index(
+        "deliveries_endpoint_idx",
+        "merchant_id",
+        "endpoint_id",
+        "due_at",
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index("deliveries_held_idx", "merchant_id", "endpoint_id", "event_id", postgresql_where=text("status = 'held'")),
 )

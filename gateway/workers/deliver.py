@@ -2,13 +2,15 @@
 
 Each delivery in hand is one task that waits for its endpoint's turn, sends, and records. An endpoint has its own turns
 and its own room, so a slow one fills its room and nothing else. What finds no room, or waits longer than its lease,
-stays in the database, where it is claimed again: nothing here needs to be remembered.
+stays in the database, where it is claimed again: nothing here needs to be remembered. What is claimed is shared by
+turns: each merchant, and each of its endpoints, gets some before one with a backlog gets more.
 Events of one object may arrive out of order; their `sequence` tells.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -25,24 +27,23 @@ from gateway.flows.notify import (
     RetryAt,
     SecretError,
     StopEndpoint,
+    on_hold,
     result_of,
     signed_headers,
-    undeliverable,
     verdict,
 )
 from gateway.logs import get
 from gateway.metrics import DELIVERIES, DELIVERY_SECONDS
 from gateway.ports import OverloadedError
+from gateway.workers.lanes import Lane, Lanes
 
-SENDS_PER_ENDPOINT = 16
-ROOM_PER_ENDPOINT = 512
-"""Deliveries of one endpoint in hand: waiting, being sent, or being recorded."""
-ROOM = 16_384
-"""The same over all endpoints."""
-CLAIM_BATCH = 128
-"""How many are claimed at once; an endpoint with less room than this is left out of the claim."""
-CLAIMS_PER_TICK = 32
-"""Claims for one merchant in one tick, so that one merchant's backlog does not hold up the next merchant."""
+CLAIMED_PER_TICK = 512
+"""Deliveries that are claimed in one tick, over all merchants."""
+CLAIMED_PER_TICK_AT_LEAST = 64
+FRESH_COUNTS = 2
+"""Each delivery that is handed over makes room for so many fewer: a backlog is worked off beside payments."""
+ROUNDS = 4
+"""Of sharing them out: what some do not need goes to those who need more."""
 LEASE_NEEDED = timedelta(seconds=15)
 """A send begins only with this much left: the longest send, and the time to record it."""
 CLOSE_WITHIN_S = 12.0
@@ -50,6 +51,7 @@ CLOSE_WITHIN_S = 12.0
 log = get(__name__)
 
 DELIVERED, RETRIED, DIED, STOPPED = (DELIVERIES.labels(result) for result in ("delivered", "retry", "dead", "stopped"))
+HELD = DELIVERIES.labels("held")
 COUNTED = {Delivered: DELIVERED, RetryAt: RETRIED, Dead: DIED, StopEndpoint: STOPPED}
 
 
@@ -59,7 +61,7 @@ class Deliveries(Protocol):
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 
     async def claim(
-        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
+        self, merchant_id: UUID, now: datetime, rooms: Mapping[UUID, int], lease_until: datetime
     ) -> list[DueDelivery]: ...
 
     async def settle(self, result: DeliveryResult) -> bool: ...
@@ -71,21 +73,12 @@ class Sender(Protocol):
     async def send(self, url: str, headers: dict[str, str], body: bytes, *, allow_private: bool) -> Reply: ...
 
 
-class _Lane:
-    """One endpoint's turns and room."""
-
-    __slots__ = ("in_hand", "turns")
-
-    def __init__(self) -> None:
-        self.in_hand = 0
-        self.turns = asyncio.Semaphore(SENDS_PER_ENDPOINT)
+EndpointGone = Callable[[Endpoint, datetime], Awaitable[bool]]
+"""Writes into the catalogue that an endpoint answered 410 to what was sent then; whether it is stopped now."""
 
 
 class Deliverer:
-    """Sends what is due. `clock` tells aware times, `jitter` gives values in [0, 1).
-
-    `stop_endpoint(merchant_id, endpoint_id, reason)` writes into the catalogue that an endpoint answered 410.
-    """
+    """Sends what is due. `clock` tells aware times, `jitter` gives values in [0, 1)."""
 
     def __init__(
         self,
@@ -94,17 +87,19 @@ class Deliverer:
         catalogue: Callable[[], Catalogue],
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
-        stop_endpoint: Callable[[UUID, UUID, str], Awaitable[None]],
+        endpoint_gone: EndpointGone,
     ) -> None:
         self._store = store
         self._egress = egress
         self._catalogue = catalogue
         self._clock = clock
         self._jitter = jitter
-        self._stop_endpoint = stop_endpoint
-        self._lanes: dict[UUID, _Lane] = {}
+        self._endpoint_gone = endpoint_gone
+        self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._turn = 0
+        self._fresh = 0
 
     @property
     def in_hand(self) -> int:
@@ -114,21 +109,35 @@ class Deliverer:
     def hand_over(self, due: Sequence[DueDelivery]) -> None:
         """Take the deliveries that there is room for, of those this process holds the lease of.
 
-        The others need nothing: they are claimed when their lease runs out.
+        The others need nothing: they are claimed when their lease runs out. What is held is not sent.
         """
         for delivery in due:
-            self._take(delivery)
+            if delivery.held:
+                continue
+            self._fresh += 1
+            if self._lanes.has_room(delivery.merchant_id, delivery.endpoint_id):
+                self._take(delivery)
 
     async def tick(self) -> int:
         """Claim and begin to send what is due, of every merchant; how many were begun."""
-        merchants = await self._store.merchants_due(self._catalogue().merchants.keys(), self._clock())
-        taken = 0
-        for merchant_id in merchants:
-            try:
-                taken += await self._claim(merchant_id)
-            except Exception:
-                # One merchant's shard being away must not hold up the others; the next tick tries again.
-                log.exception("deliveries not claimed", merchant_id=str(merchant_id))
+        catalogue = self._catalogue()
+        merchants = await self._store.merchants_due(catalogue.merchants.keys(), self._clock())
+        left = max(CLAIMED_PER_TICK_AT_LEAST, CLAIMED_PER_TICK - FRESH_COUNTS * self._fresh)
+        self._fresh, taken = 0, 0
+        self._turn += 1
+        hungry = {merchant_id: _running(catalogue, merchant_id) for merchant_id in _by_turns(merchants, self._turn)}
+        for _ in range(ROUNDS):
+            hungry = {merchant_id: wanting for merchant_id, wanting in hungry.items() if wanting}
+            if left <= 0 or not hungry:
+                break
+            share = left // len(hungry)
+            for merchant_id, wanting in hungry.items():
+                each = max(1, share // len(wanting))
+                rooms = self._lanes.rooms(merchant_id, _by_turns(wanting, self._turn), each)
+                got = await self._claim(merchant_id, rooms)
+                hungry[merchant_id] = [endpoint_id for endpoint_id, room in rooms.items() if got[endpoint_id] >= room]
+                taken += got.total()
+                left -= got.total()
         return taken
 
     async def idle(self) -> None:
@@ -145,38 +154,37 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _take(self, due: DueDelivery) -> bool:
-        lane = self._lanes.get(due.endpoint_id) or self._lanes.setdefault(due.endpoint_id, _Lane())
-        if self._closing or lane.in_hand >= ROOM_PER_ENDPOINT or len(self._tasks) >= ROOM:
-            self._forget(due.endpoint_id, lane)
-            return False
-        lane.in_hand += 1
+    def _take(self, due: DueDelivery) -> None:
+        if self._closing:
+            return
+        lane = self._lanes.enter(due.merchant_id, due.endpoint_id)
         task = asyncio.create_task(self._deliver(due, lane))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return True
 
-    def _forget(self, endpoint_id: UUID, lane: _Lane) -> None:
-        if lane.in_hand == 0:
-            self._lanes.pop(endpoint_id, None)
+    async def _claim(self, merchant_id: UUID, rooms: Mapping[UUID, int]) -> Counter[UUID]:
+        """Claim for one merchant and begin to send; how many of each endpoint."""
+        if not rooms or self._closing:
+            return Counter()
+        now = self._clock()
+        try:
+            due = await self._store.claim(merchant_id, now, rooms, now + LEASE)
+        except Exception:
+            # One merchant's shard being away must not hold up the others; the next tick tries again.
+            log.exception("deliveries not claimed", merchant_id=str(merchant_id))
+            return Counter()
+        for delivery in due:
+            self._take(delivery)
+        return Counter(delivery.endpoint_id for delivery in due)
 
-    async def _claim(self, merchant_id: UUID) -> int:
-        taken = 0
-        for _ in range(CLAIMS_PER_TICK):
-            if self._closing or ROOM - len(self._tasks) < CLAIM_BATCH:
-                break
-            now = self._clock()
-            full = [key for key, lane in self._lanes.items() if ROOM_PER_ENDPOINT - lane.in_hand < CLAIM_BATCH]
-            due = await self._store.claim(merchant_id, now, CLAIM_BATCH, now + LEASE, full)
-            taken += sum(self._take(delivery) for delivery in due)
-            if len(due) < CLAIM_BATCH:
-                break
-        return taken
-
-    async def _deliver(self, due: DueDelivery, lane: _Lane) -> None:
+    async def _deliver(self, due: DueDelivery, lane: Lane) -> None:
         try:
             async with lane.turns:
-                result = await self._try(due)
+                if lane.unanswered:
+                    async with lane.few_turns:
+                        result = await self._try(due, lane)
+                else:
+                    result = await self._try(due, lane)
             # Recorded outside the turn: what a flush takes is not the endpoint's to wait for.
             if result is not None:
                 await self._store.settle(result)
@@ -185,30 +193,43 @@ class Deliverer:
         except Exception:
             log.exception("delivery failed here, its lease runs out", event_id=str(due.event_id))
         finally:
-            lane.in_hand -= 1
-            self._forget(due.endpoint_id, lane)
+            self._lanes.leave(due.merchant_id, due.endpoint_id, lane)
 
-    async def _try(self, due: DueDelivery) -> DeliveryResult | None:
+    async def _try(self, due: DueDelivery, lane: Lane) -> DeliveryResult | None:
         """Send once, if it is still ours to send; None: it is not, somebody will claim it."""
         if self._closing or due.lease_until is None or due.lease_until - self._clock() < LEASE_NEEDED:
             return None
-        endpoint = self._endpoint(due)
+        catalogue = self._catalogue()
+        endpoint = _endpoint(catalogue, due)
         if endpoint is None:
             # Endpoints are never deleted, so this snapshot is older than the endpoint: the lease brings the event back.
             return None
-        if endpoint.stopped:
-            DIED.inc()
-            return undeliverable(due, "the endpoint is stopped")
-        began = time.perf_counter()
+        if endpoint.stopped or lane.gone_in == catalogue.version:
+            HELD.inc()
+            return on_hold(due, "the endpoint is stopped")
+        began, sent_at = time.perf_counter(), self._clock()
         reply = await self._send(endpoint, due)
         DELIVERY_SECONDS.observe(time.perf_counter() - began)
+        lane.unanswered = isinstance(reply, NoAnswer)
         now = self._clock()
         decided = verdict(reply, due.tries + 1, now, self._jitter())
+        # Before the delivery is recorded: if this fails, the lease brings the delivery, and the 410, again.
+        if isinstance(decided, StopEndpoint) and not await self._stop(endpoint, sent_at, lane, catalogue.version):
+            decided = verdict(reply, due.tries + 1, now, self._jitter(), stale=True)
         COUNTED[type(decided)].inc()
-        if isinstance(decided, StopEndpoint):
-            # Before the delivery is recorded: if this fails, the lease brings the delivery, and the 410, again.
-            await self._stop_endpoint(due.merchant_id, due.endpoint_id, "it answered 410")
         return result_of(due, reply, decided, now)
+
+    async def _stop(self, endpoint: Endpoint, sent_at: datetime, lane: Lane, version: int) -> bool:
+        """Stop an endpoint that answered 410; whether it is stopped: not if that is not what it says of itself now.
+
+        `version`: of the catalogue, as it was when this was sent.
+        """
+        async with lane.stopping:
+            if lane.gone_in != version:
+                if not await self._endpoint_gone(endpoint, sent_at):
+                    return False
+                lane.gone_in = version
+        return True
 
     async def _send(self, endpoint: Endpoint, due: DueDelivery) -> Reply:
         try:
@@ -217,6 +238,17 @@ class Deliverer:
             return NoAnswer(f"nothing was sent: {error}")
         return await self._egress.send(endpoint.url, headers, due.body, allow_private=endpoint.allow_private)
 
-    def _endpoint(self, due: DueDelivery) -> Endpoint | None:
-        endpoints = self._catalogue().endpoints.get(due.merchant_id, ())
-        return next((endpoint for endpoint in endpoints if endpoint.endpoint_id == due.endpoint_id), None)
+
+def _endpoint(catalogue: Catalogue, due: DueDelivery) -> Endpoint | None:
+    endpoints = catalogue.endpoints.get(due.merchant_id, ())
+    return next((endpoint for endpoint in endpoints if endpoint.endpoint_id == due.endpoint_id), None)
+
+
+def _running(catalogue: Catalogue, merchant_id: UUID) -> list[UUID]:
+    return [endpoint.endpoint_id for endpoint in catalogue.endpoints.get(merchant_id, ()) if not endpoint.stopped]
+
+
+def _by_turns(of: Sequence[UUID], turn: int) -> list[UUID]:
+    """The same with another one first each time."""
+    first = turn % len(of) if of else 0
+    return [*of[first:], *of[:first]]

@@ -9,9 +9,11 @@ import asyncio
 import os
 import re
 import socket
+import string
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -38,6 +40,7 @@ LOOKUP_THREADS = 32
 URLS_REMEMBERED = 1024
 
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
+_PARTS = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a name, as text. Raises OSError when there are none."""
@@ -53,22 +56,29 @@ class UrlRefusedError(ValueError):
 
 @lru_cache(URLS_REMEMBERED)
 def read_url(text: str) -> URL:
-    """An endpoint's URL, sent byte for byte: http or https, a host, no user or password. Raises UrlRefusedError."""
+    """An endpoint's URL, sent byte for byte: http or https, a host, no user or password. Raises UrlRefusedError.
+
+    Only what is not ASCII is encoded for the wire: in the host as punycode, elsewhere as the percent-escapes of UTF-8.
+    """
     if _BLANK.search(text):
         raise UrlRefusedError("blanks or control characters")
+    parts = _PARTS.match(text)
+    if parts is None:
+        raise UrlRefusedError("only http and https")
+    scheme, authority, target = parts[1].lower(), parts[2], parts[3]
+    if "@" in authority:
+        raise UrlRefusedError("no credentials in the URL")
+    target = quote(target if target.startswith("/") else f"/{target}", safe=string.punctuation)
     try:
-        # What is ASCII goes out as it is written; only other characters must be encoded for the wire.
-        url = URL(text, encoded=text.isascii())
+        host = URL(f"{scheme}://{authority}/", encoded=authority.isascii())
+        # The query stands in the path: as a query it would lose a "?" with nothing behind it.
+        url = URL.build(scheme=scheme, authority=host.raw_authority, path=target, encoded=True)
         port = url.port
     except ValueError:
         raise UrlRefusedError("not a URL") from None
-    if url.scheme not in {"http", "https"}:
-        raise UrlRefusedError("only http and https")
     if not url.raw_host or port == 0:
         raise UrlRefusedError("no host or no port")
-    if url.raw_user is not None or url.raw_password is not None:
-        raise UrlRefusedError("no credentials in the URL")
-    return url.with_fragment(None)
+    return url
 
 
 class Egress:

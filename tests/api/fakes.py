@@ -24,7 +24,7 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
 )
-from gateway.domain.events import EVENTS_OF, RecordedEvent
+from gateway.domain.events import EVENTS_OF, RecordedEvent, Redelivered
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, IntentState, Verb
@@ -121,6 +121,8 @@ class FakeBooks:
     told: list[tuple[UUID, str | None, RecordedEvent]] = field(default_factory=list)
     cut_at: UUID | None = None
     """How far searches come."""
+    redelivered: Redelivered = field(default_factory=lambda: Redelivered(2, 1))
+    """What comes of sending any event again."""
 
     async def open(self, order: Order) -> OpenResult:
         self.entered.set()
@@ -209,9 +211,9 @@ class FakeBooks:
         found = [e for e in newest_first if of in (None, (e.object, e.object_id)) and event_type in (None, e.type)]
         return Found([e for e in found if before is None or e.event_id < before][:limit], self.cut_at)
 
-    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> Redelivered | None:
         known = {(m, a, e.event_id) for m, a, e in self.told}
-        return 2 if (merchant_id, app, event_id) in known else None
+        return self.redelivered if (merchant_id, app, event_id) in known else None
 
     async def facts(
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime

@@ -23,7 +23,7 @@ async def test_events_are_listed_read_and_sent_again_by_their_own_app(client: Cl
         read = await client.get(f"/v1/events/{event['id']}")
         assert read.json == event
         again = await client.send("POST", f"/v1/events/{event['id']}/redeliver")
-        assert (again.status, again.json) == (202, {"deliveries": 2})
+        assert (again.status, again.json) == (202, {"deliveries": 2, "held": 1})
         assert (await client.get(f"/v1/events/{event['id']}", key=OTHER_APP_KEY)).problem["code"] == "not_found"
         refused_to = await client.send("POST", f"/v1/events/{event['id']}/redeliver", key=OTHER_APP_KEY)
         assert refused_to.problem["code"] == "not_found"

@@ -1,11 +1,11 @@
-"""The admin calls of dead letters and anomalies over HTTP, on a real PostgreSQL.
+"""The admin calls of dead letters, endpoints and anomalies over HTTP, on a real PostgreSQL.
 
 Not here: keys and limits around every call (gateway.api's own tests), and the statements (test_deliveries.py,
-test_anomalies.py).
+test_held.py, test_endpoints.py, test_anomalies.py).
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.api.admin import endpoints as endpoints_module
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue_content import (
@@ -34,6 +35,7 @@ from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
+from gateway.storage.writing.held import HeldStore
 from tests.databases import database_on
 from tests.keys import new_keys
 from tests.storage.delivery_rows import PAYMENT as THE_PAYMENT
@@ -84,7 +86,7 @@ class Operator:
         document = await (await self.http.get("/openapi.json")).json()
         parts = path.split("/")
         if len(parts) == 4:
-            parts[2] = "{id}"
+            parts[2] = "{endpoint}" if parts[1] == "endpoints" else "{id}"
         described = document["paths"][BASE + "/".join(parts)][method]["responses"][str(status)]
         (content,) = described["content"].values()
         schema = {**content["schema"], "components": document["components"]}
@@ -115,10 +117,11 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     )
     database = database_on(engine)
     operators = Operators(
-        changes=nothing,
-        snapshots=nothing,
+        changes=catalogue,
+        snapshots=watch,
         offer_of=nothing,
         deliveries=DeliveryStore(database),
+        held=HeldStore(database),
         anomalies=AnomalyStore(database),
         words=nothing,
         payments=nothing,
@@ -198,15 +201,116 @@ async def test_an_event_is_sent_again_to_every_endpoint(operator: Operator) -> N
     await delivery(
         operator.engine, 1, UNKNOWN, operator.shop, status="delivered", tries=1, due_at=None, delivered_at=NOW
     )
-    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 2}
-    due = await DeliveryStore(database_on(operator.engine)).claim(operator.shop, NOW, 10, NOW)
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 2, "held": 0}
+    due = await DeliveryStore(database_on(operator.engine)).claim(
+        operator.shop, NOW, {operator.endpoint: 10, UUID(int=UNKNOWN): 10}, NOW
+    )
     assert {(one.event_id.int, one.tries) for one in due} == {(1, 0)}
     assert [letter["event"] for letter in (await operator.get("/dead_letters"))["data"]] == [evt(2)]
 
 
 async def test_an_event_that_was_for_no_endpoint_is_there_with_no_delivery(operator: Operator) -> None:
     await event(operator.engine, 1, NOW, operator.shop)
-    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 0}
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 0, "held": 0}
+
+
+# --- endpoints ---
+
+
+async def held(operator: Operator, *numbers: int) -> None:
+    for number in numbers:
+        await event(operator.engine, number, NOW, operator.shop)
+        await delivery(operator.engine, number, operator.endpoint.int, operator.shop, status="held", due_at=None)
+
+
+async def test_endpoints_are_listed_with_what_has_not_reached_them(operator: Operator) -> None:
+    running = {
+        "object": "endpoint",
+        "id": show(ENDPOINT, operator.endpoint),
+        "code": "main",
+        "app": "shop",
+        "url": "https://shop.example.com/a",
+        "state": "running",
+        "stopped_at": None,
+        "stopped_because": None,
+        "pending": 0,
+        "held": 0,
+        "dead": 0,
+    }
+    assert await operator.get("/endpoints") == {"data": [running]}
+    await dead_letters(operator, 2)
+    await held(operator, 3)
+    await operator.post("/endpoints/main/stop", WORD)
+    assert await operator.get("/endpoints") == {
+        "data": [
+            running
+            | {
+                "state": "stopped",
+                "stopped_at": "2026-03-01T08:00:00.000Z",
+                "stopped_because": "li: refunded by hand, ticket 17",
+                "held": 1,
+                "dead": 2,
+            }
+        ]
+    }
+
+
+async def test_an_endpoint_is_stopped_and_started_and_the_history_says_who_wanted_it(operator: Operator) -> None:
+    stopped = await operator.post("/endpoints/main/stop", WORD)
+    assert (await operator.post("/endpoints/main/stop", WORD | {"by": "wang"})) == stopped
+    assert (stopped["state"], stopped["stopped_because"]) == ("stopped", "li: refunded by hand, ticket 17")
+    started = await operator.post("/endpoints/main/start", WORD | {"note": "they are back"})
+    assert (started["state"], started["stopped_at"], started["stopped_because"]) == ("running", None, None)
+    history = await CatalogueStore(operator.engine, new_keys().ring).history(2)
+    assert [(change.changed_by, change.note) for change in history] == [
+        ("li", "endpoint started: they are back"),
+        ("li", "endpoint stopped: li: refunded by hand, ticket 17"),
+    ]
+
+
+async def test_what_is_held_is_discarded_in_steps_and_the_answer_says_what_is_left(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints_module, "DISCARDED_AT_ONCE", 2)
+    monkeypatch.setattr(endpoints_module, "DISCARDS_PER_CALL", 2)
+    await held(operator, 1, 2, 3, 4, 5)
+    assert await operator.post("/endpoints/main/discard", WORD) == {"discarded": 4, "held": 1}
+    assert await operator.post("/endpoints/main/discard", WORD) == {"discarded": 1, "held": 0}
+    assert await operator.post("/endpoints/main/discard", WORD) == {"discarded": 0, "held": 0}
+
+
+async def test_an_endpoint_that_left_the_file_is_not_started(operator: Operator) -> None:
+    await CatalogueStore(operator.engine, new_keys().ring).apply(
+        CatalogueFile((replace(SHOP, endpoints=()),)), "test", "without it", NOW
+    )
+    assert [one["state"] for one in (await operator.get("/endpoints"))["data"]] == ["removed"]
+    problem = await operator.post("/endpoints/main/start", WORD, 409)
+    assert (problem["code"], "put it back there" in problem["detail"]) == ("catalogue_refused", True)
+
+
+async def test_an_event_is_sent_again_where_it_can_be_and_held_where_it_cannot(operator: Operator) -> None:
+    await dead_letters(operator, 1)
+    await delivery(operator.engine, 1, UNKNOWN, operator.shop, **DEAD)
+    await operator.post("/endpoints/main/stop", WORD)
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 1, "held": 1}
+
+
+async def test_an_event_is_not_sent_again_when_no_endpoint_of_it_runs(operator: Operator) -> None:
+    await held(operator, 1)
+    await operator.post("/endpoints/main/stop", WORD)
+    problem = await operator.post(f"/events/{evt(1)}/redeliver", status=409)
+    assert (problem["code"], problem["held"]) == ("endpoints_stopped", 1)
+    await operator.post("/endpoints/main/start", WORD)
+    assert await operator.post(f"/events/{evt(1)}/redeliver", status=202) == {"deliveries": 1, "held": 0}
+
+
+@pytest.mark.parametrize("call", ["stop", "start", "discard"])
+@pytest.mark.parametrize(("change", "field"), [({"note": " "}, "note"), ({"by": None}, "by"), ({"at": 1}, "at")])
+async def test_a_word_about_an_endpoint_says_who_and_why(
+    operator: Operator, call: str, change: dict[str, Any], field: str
+) -> None:
+    problem = await operator.post(f"/endpoints/main/{call}", WORD | change, 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
 
 
 # --- anomalies ---
@@ -315,6 +419,9 @@ async def test_a_search_that_cannot_be_is_refused(operator: Operator, query: str
         ("/events/%00/redeliver", None),
         (f"/anomalies/{ano(9)}/resolve", WORD),
         ("/anomalies/1/resolve", WORD),
+        ("/endpoints/other/stop", WORD),
+        ("/endpoints/other/start", WORD),
+        ("/endpoints/%00/discard", WORD),
     ],
 )
 async def test_what_is_not_there_is_a_404(operator: Operator, path: str, body: object) -> None:
@@ -336,6 +443,10 @@ async def test_another_merchants_books_stay_its_own(operator: Operator) -> None:
     [
         ("GET", "/dead_letters", None),
         ("POST", f"/events/{evt(1)}/redeliver", None),
+        ("GET", "/endpoints", None),
+        ("POST", "/endpoints/main/stop", WORD),
+        ("POST", "/endpoints/main/start", WORD),
+        ("POST", "/endpoints/main/discard", WORD),
         ("GET", "/anomalies", None),
         ("POST", f"/anomalies/{ano(1)}/resolve", WORD),
     ],

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.domain.events import DeliveryStatus
+from gateway.domain.events import DeliveryStatus, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.flows.notify import (
     LEASE,
@@ -22,8 +22,8 @@ from gateway.flows.notify import (
     DueDelivery,
     NoAnswer,
     Reply,
+    on_hold,
     result_of,
-    undeliverable,
     verdict,
 )
 from gateway.storage.writing.deliveries import DeliveryStore
@@ -34,6 +34,8 @@ NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 UNTIL = NOW + LEASE
 SECOND = timedelta(seconds=1)
 WITHIN_S = 10.0
+EVERY = {UUID(int=number): 10 for number in range(1, 9)}
+"""Room for every endpoint of these tests."""
 
 
 async def one_due(engine: AsyncEngine, *, tries: int = 0) -> DeliveryStore:
@@ -43,7 +45,7 @@ async def one_due(engine: AsyncEngine, *, tries: int = 0) -> DeliveryStore:
 
 
 async def claim(store: DeliveryStore, now: datetime = NOW) -> list[DueDelivery]:
-    return await store.claim(MERCHANT, now, 10, now + LEASE)
+    return await store.claim(MERCHANT, now, EVERY, now + LEASE)
 
 
 def after(reply: Reply, due: DueDelivery, now: datetime = NOW) -> DeliveryResult:
@@ -83,7 +85,7 @@ async def test_the_longest_due_come_first_and_no_more_than_asked_for(engine: Asy
     for number in range(1, 6):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW - number * SECOND)
-    taken = await store.claim(MERCHANT, NOW, 2, UNTIL)
+    taken = await store.claim(MERCHANT, NOW, {UUID(int=1): 2}, UNTIL)
     assert {due.event_id.int for due in taken} == {4, 5}
 
 
@@ -92,7 +94,7 @@ async def test_endpoints_without_room_are_left_out(engine: AsyncEngine) -> None:
     await event(engine, 1, NOW)
     for endpoint_no in (1, 2, 3):
         await delivery(engine, 1, endpoint_no, due_at=NOW)
-    taken = await store.claim(MERCHANT, NOW, 10, UNTIL, [UUID(int=1), UUID(int=3)])
+    taken = await store.claim(MERCHANT, NOW, {UUID(int=2): 10}, UNTIL)
     assert [due.endpoint_id.int for due in taken] == [2]
 
 
@@ -110,10 +112,10 @@ async def test_workers_that_claim_at_once_never_get_the_same_delivery(engine: As
     for number in range(1, 61):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
-    claims = await asyncio.gather(*(store.claim(MERCHANT, NOW, 10, UNTIL) for _ in range(8)))
+    claims = await asyncio.gather(*(store.claim(MERCHANT, NOW, {UUID(int=1): 10}, UNTIL) for _ in range(8)))
     taken = [due.event_id for claimed in claims for due in claimed]
     assert len(taken) == len(set(taken))
-    taken += [due.event_id for due in await store.claim(MERCHANT, NOW, 60, UNTIL)]
+    taken += [due.event_id for due in await store.claim(MERCHANT, NOW, {UUID(int=1): 60}, UNTIL)]
     assert sorted(event_id.int for event_id in taken) == list(range(1, 61))
 
 
@@ -138,7 +140,7 @@ async def test_results_of_every_kind_are_written_at_once(engine: AsyncEngine) ->
         after(Answer(200), due[1]),
         after(NoAnswer("no answer within 10 s"), due[2]),
         after(Answer(500), due[3]),
-        undeliverable(due[4], "the endpoint is gone"),
+        on_hold(due[4], "the endpoint is stopped"),
     ]
     assert await store.record(MERCHANT, results) == [True] * 4
     rows = [await read_row(engine, 1, endpoint_no) for endpoint_no in (1, 2, 3, 4)]
@@ -146,7 +148,7 @@ async def test_results_of_every_kind_are_written_at_once(engine: AsyncEngine) ->
         ("delivered", 1, None, NOW, 200, None),
         ("pending", 2, NOW + 30 * SECOND, None, None, "no answer within 10 s"),
         ("dead", TRIES_MAX, None, None, 500, "answered 500"),
-        ("dead", 5, None, None, None, "the endpoint is gone"),
+        ("held", 5, None, None, None, "the endpoint is stopped"),
     ]
     assert {row.lease_until for row in rows} == {None}
 
@@ -156,7 +158,7 @@ async def test_results_submitted_one_by_one_are_all_written(engine: AsyncEngine)
     for number in range(1, 41):
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
-    due = await store.claim(MERCHANT, NOW, 40, UNTIL)
+    due = await store.claim(MERCHANT, NOW, {UUID(int=1): 60}, UNTIL)
     told = await asyncio.gather(*(store.settle(after(Answer(200), claimed)) for claimed in due))
     assert told == [True] * 40
     await store.drain()
@@ -217,7 +219,7 @@ async def test_flushes_that_overlap_do_not_deadlock(engine: AsyncEngine) -> None
         await event(engine, number, NOW)
         await delivery(engine, number, 1, due_at=NOW)
         await delivery(engine, number, 2, due_at=NOW)
-    due = await store.claim(MERCHANT, NOW, 100, UNTIL)
+    due = await store.claim(MERCHANT, NOW, dict.fromkeys(EVERY, 100), UNTIL)
     results = [after(Answer(200), claimed) for claimed in due]
     flushes = [store.record(MERCHANT, results), store.record(MERCHANT, results[::-1])]
     flushes_and_redeliveries = [*flushes, *(store.redeliver(MERCHANT, UUID(int=n), NOW) for n in range(1, 31))]
@@ -239,7 +241,7 @@ async def test_redelivery_makes_every_delivery_of_the_event_due_and_no_other(eng
     await delivery(engine, 1, 2, status="delivered", tries=1, due_at=None, delivered_at=NOW)
     await delivery(engine, 1, 3, tries=4, due_at=NOW + timedelta(hours=8))
     later = NOW + timedelta(hours=1)
-    assert await store.redeliver(MERCHANT, UUID(int=1), later) == 3
+    assert await store.redeliver(MERCHANT, UUID(int=1), later) == Redelivered(3, 0)
     taken = await claim(store, later)
     assert {(due.event_id.int, due.endpoint_id.int, due.tries) for due in taken} == {(1, 1, 0), (1, 2, 0), (1, 3, 0)}
     assert (await read_row(engine, 1, 1)).last_error == "answered 500"
@@ -249,7 +251,7 @@ async def test_redelivery_makes_every_delivery_of_the_event_due_and_no_other(eng
 async def test_redelivery_creates_no_delivery(engine: AsyncEngine) -> None:
     store = DeliveryStore(database_on(engine))
     await event(engine, 1, NOW)
-    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == 0
+    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == Redelivered(0, 0)
     assert await store.redeliver(OTHER_MERCHANT, UUID(int=1), NOW) is None
     assert await store.redeliver(MERCHANT, UUID(int=2), NOW) is None
     assert await claim(store) == []
@@ -258,7 +260,7 @@ async def test_redelivery_creates_no_delivery(engine: AsyncEngine) -> None:
 async def test_a_redelivery_while_a_send_is_under_way_is_not_lost(engine: AsyncEngine) -> None:
     store = await one_due(engine)
     [running] = await claim(store)
-    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == 1
+    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == Redelivered(1, 0)
     assert await store.record(MERCHANT, [after(Answer(200), running)]) == [False]
     assert len(await claim(store)) == 1
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from gateway.domain.cards import Card, CardElements, mask_card_no
-from gateway.domain.events import DeliveryStatus, RecordedEvent
+from gateway.domain.events import DeliveryStatus, RecordedEvent, Redelivered
 from gateway.domain.failures import Advice, Blame, Failure, FailureCode
 from gateway.domain.ids import PAYMENT, REFUND, ObjectKind, show
 from gateway.domain.intents import IntentState, Verb
@@ -457,7 +457,7 @@ async def test_an_event_is_sent_again_for_its_own_app_only(engine: AsyncEngine, 
     event_id = id_at(at(6), 1)
     assert await reader.redeliver(MERCHANT, "books", event_id, at(10)) is None
     assert await reader.redeliver(OTHER, "shop", event_id, at(10)) is None
-    assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == 1
+    assert await reader.redeliver(MERCHANT, "shop", event_id, at(10)) == Redelivered(1, 0)
     (event,) = (await reader.events(MERCHANT, "shop", of=None, event_type=None, before=None, limit=1)).page
     (again,) = event.deliveries
     assert (again.status, again.tries, again.delivered_at) == (DeliveryStatus.PENDING, 0, None)

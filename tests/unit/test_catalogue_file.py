@@ -296,6 +296,16 @@ merchants:
             "merchants[0].endpoints[0].url: must be an http(s) address without user name and fragment",
         ),
         (
+            "https://shop.example.com/hook",
+            "https://shop.example.com/hook?#",
+            "merchants[0].endpoints[0].url: must be an http(s) address without user name and fragment",
+        ),
+        (
+            "https://shop.example.com/hook",
+            f"https://{'ü' * 70}.example.com/hook",
+            "merchants[0].endpoints[0].url: must be an http(s) address without user name and fragment",
+        ),
+        (
             '"${HOOK_SECRET}"',
             '"whsec_c2hvcnQ="',
             "merchants[0].endpoints[0].secrets[0]: must be whsec_ and the base64 of 24 to 64 bytes",

@@ -31,11 +31,11 @@ from gateway.flows.notify import (
     StopEndpoint,
     Verdict,
     new_secret,
+    on_hold,
     read_retry_after,
     read_secret,
     result_of,
     signed_headers,
-    undeliverable,
     verdict,
 )
 
@@ -138,7 +138,7 @@ def due(tries: int = 0) -> DueDelivery:
         (Answer(200), 0, DeliveryStatus.DELIVERED, None),
         (Answer(500), 0, DeliveryStatus.PENDING, "answered 500"),
         (Answer(500), TRIES_MAX - 1, DeliveryStatus.DEAD, "answered 500"),
-        (Answer(410), 0, DeliveryStatus.DEAD, "answered 410: the endpoint is stopped"),
+        (Answer(410), 0, DeliveryStatus.HELD, "answered 410: the endpoint is stopped"),
         (NoAnswer("no answer within 10 s"), 0, DeliveryStatus.PENDING, "no answer within 10 s"),
     ],
 )
@@ -152,9 +152,9 @@ def test_a_result_counts_the_try_and_says_how_it_ended(
     assert (result.delivered_at is not None) == (status is DeliveryStatus.DELIVERED)
 
 
-def test_what_has_nowhere_to_go_is_dead_and_no_try_is_counted() -> None:
-    result = undeliverable(due(3), "the endpoint is gone")
-    assert (result.status, result.tries, result.last_error) == (DeliveryStatus.DEAD, 3, "the endpoint is gone")
+def test_what_is_for_a_stopped_endpoint_is_held_and_no_try_is_counted() -> None:
+    result = on_hold(due(3), "the endpoint is stopped")
+    assert (result.status, result.tries, result.last_error) == (DeliveryStatus.HELD, 3, "the endpoint is stopped")
 
 
 # --- signing, verified by the public library (which reads the wall clock, so these sign as of now) ---

@@ -6,7 +6,8 @@ Not tested here: claims and guards (tests/storage), verdicts (tests/unit), and a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -21,7 +22,7 @@ from gateway.domain.events import DeliveryStatus
 from gateway.flows.notify import LEASE, SCHEDULE, DeliveryResult, DueDelivery, new_secret
 from gateway.ports import OverloadedError
 from gateway.storage.writing.deliveries import DeliveryStore
-from gateway.workers import deliver
+from gateway.workers import deliver, lanes
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from tests.databases import database_on
@@ -30,6 +31,7 @@ from tests.workers.receiver import Receiver, answering, receiving
 
 SECRET, OLD_SECRET = new_secret(bytes(32)), new_secret(bytes([1]) * 32)
 DEAD, DELIVERED, PENDING = DeliveryStatus.DEAD, DeliveryStatus.DELIVERED, DeliveryStatus.PENDING
+HELD = DeliveryStatus.HELD
 WITHIN_S = 10.0
 
 
@@ -49,7 +51,7 @@ class Books:
 
     due: dict[UUID, list[DueDelivery]] = field(default_factory=dict)
     results: list[DeliveryResult] = field(default_factory=list)
-    claims: list[set[UUID]] = field(default_factory=list)
+    claims: list[dict[UUID, int]] = field(default_factory=list)
     fault: Exception | None = None
     recorded: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
@@ -57,14 +59,18 @@ class Books:
         return [merchant for merchant, due in self.due.items() if due]
 
     async def claim(
-        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
+        self, merchant_id: UUID, now: datetime, rooms: Mapping[UUID, int], lease_until: datetime
     ) -> list[DueDelivery]:
         if merchant_id == BROKEN:
             raise ConnectionError("this merchant's shard is away")
-        self.claims.append(set(full))
-        due = self.due[merchant_id]
-        taken = [delivery for delivery in due if delivery.endpoint_id not in full][:limit]
-        self.due[merchant_id] = [delivery for delivery in due if delivery not in taken]
+        self.claims.append(dict(rooms))
+        left = Counter(rooms)
+        taken: list[DueDelivery] = []
+        rest: list[DueDelivery] = []
+        for due in self.due[merchant_id]:
+            (taken if left[due.endpoint_id] > 0 else rest).append(due)
+            left[due.endpoint_id] -= 1
+        self.due[merchant_id] = rest
         return [replace(delivery, lease_until=lease_until) for delivery in taken]
 
     async def settle(self, result: DeliveryResult) -> bool:
@@ -93,13 +99,16 @@ class Scene:
         self.books = Books()
         self.clock = Clock()
         self.catalogue = Catalogue(1)
-        self.stops: list[tuple[UUID, UUID, str]] = []
+        self.stops: list[UUID] = []
+        self.stale = False
+        """Whether what an endpoint says of itself is too old to stop it."""
         self.deliverer = Deliverer(
-            self.books, egress, lambda: self.catalogue, self.clock, lambda: 0.0, self.stop_endpoint
+            self.books, egress, lambda: self.catalogue, self.clock, lambda: 0.0, self.endpoint_gone
         )
 
-    async def stop_endpoint(self, merchant_id: UUID, endpoint_id: UUID, reason: str) -> None:
-        self.stops.append((merchant_id, endpoint_id, reason))
+    async def endpoint_gone(self, endpoint: Endpoint, sent_at: datetime) -> bool:
+        self.stops.append(endpoint.endpoint_id)
+        return not self.stale
 
     def endpoints(self, *endpoints: Endpoint) -> None:
         self.catalogue = Catalogue(self.catalogue.version + 1, endpoints=endpoints)
@@ -188,7 +197,7 @@ async def test_while_secrets_are_rotated_either_one_verifies(scene: Scene, recei
         (302, 0, (PENDING, 1, "answered 302")),
         (500, 3, (PENDING, 4, "answered 500")),
         (500, 12, (DEAD, 13, "answered 500")),
-        (410, 0, (DEAD, 1, "answered 410: the endpoint is stopped")),
+        (410, 0, (HELD, 1, "answered 410: the endpoint is stopped")),
     ],
 )
 async def test_a_failure_is_recorded_with_its_next_try_or_none(
@@ -212,23 +221,57 @@ async def test_retry_after_moves_the_next_try(scene: Scene) -> None:
 
 
 async def test_410_stops_the_endpoint_before_the_delivery_is_recorded(scene: Scene) -> None:
-    async def broken(merchant_id: UUID, endpoint_id: UUID, reason: str) -> None:
+    async def broken(endpoint: Endpoint, sent_at: datetime) -> bool:
         raise ConnectionError("the catalogue is away")
 
     async with receiving(answering(410)) as receiver:
         scene.endpoints(endpoint(1, receiver.url()))
         await scene.delivered(scene.due())
-        assert scene.stops == [(MERCHANT, UUID(int=1), "it answered 410")]
-        scene.deliverer._stop_endpoint = broken
+        assert scene.stops == [UUID(int=1)]
+        scene.deliverer._endpoint_gone = broken
         await scene.delivered(scene.due(event_no=2))
     assert len(scene.books.results) == 1
 
 
-async def test_an_endpoint_that_is_stopped_gets_nothing(scene: Scene, receiver: Receiver) -> None:
+async def test_an_endpoint_that_is_stopped_gets_nothing_and_what_was_for_it_is_held(
+    scene: Scene, receiver: Receiver
+) -> None:
     scene.endpoints(endpoint(1, receiver.url(), stopped=True))
     await scene.delivered(scene.due(tries=2))
     assert receiver.seen == []
-    assert scene.books.states() == [(DEAD, 2, "the endpoint is stopped")]
+    assert scene.books.states() == [(HELD, 2, "the endpoint is stopped")]
+
+
+async def test_a_410_of_what_was_sent_before_the_endpoint_changed_is_a_failure_like_others(scene: Scene) -> None:
+    scene.stale = True
+    async with receiving(answering(410)) as receiver:
+        scene.endpoints(endpoint(1, receiver.url()))
+        await scene.delivered(scene.due())
+    assert scene.books.states() == [(PENDING, 1, "answered 410")]
+
+
+async def test_one_410_holds_all_that_is_in_hand_without_asking_again(scene: Scene) -> None:
+    async with receiving(answering(410)) as receiver:
+        scene.endpoints(endpoint(1, receiver.url()))
+        await scene.delivered(*(scene.due(event_no=number) for number in range(100)))
+        assert len(receiver.seen) <= lanes.SENDS_PER_ENDPOINT
+    assert scene.stops == [UUID(int=1)]
+    assert [status for status, _, _ in scene.books.states()] == [HELD] * 100
+
+
+async def test_what_was_held_in_hand_before_a_start_is_sent_after_it(scene: Scene) -> None:
+    async with receiving(answering(410, 200)) as receiver:
+        scene.endpoints(endpoint(1, receiver.url()))
+        await scene.delivered(scene.due())
+        scene.endpoints(endpoint(1, receiver.url()))
+        await scene.delivered(scene.due(event_no=2))
+    assert [status for status, _, _ in scene.books.states()] == [HELD, DELIVERED]
+
+
+async def test_what_is_written_for_a_stopped_endpoint_is_not_taken_in_hand(scene: Scene, receiver: Receiver) -> None:
+    scene.endpoints(endpoint(1, receiver.url()))
+    await scene.delivered(replace(scene.due(), held=True, lease_until=None))
+    assert (receiver.seen, scene.books.results) == ([], [])
 
 
 async def test_a_delivery_to_an_endpoint_that_this_snapshot_does_not_know_yet_is_left_to_its_lease(
@@ -282,22 +325,22 @@ async def test_an_endpoint_that_hangs_delays_no_other(scene: Scene, receiver: Re
         scene.deliverer.hand_over([scene.due(2, number) for number in range(100)])
         await scene.books.wait_for(100)
         assert {result.due.endpoint_id for result in scene.books.results} == {UUID(int=2)}
-        assert slow.most_at_once <= deliver.SENDS_PER_ENDPOINT
+        assert slow.most_at_once <= lanes.SENDS_PER_ENDPOINT
         slow.released.set()
         await asyncio.wait_for(scene.deliverer.idle(), WITHIN_S)
     assert len(scene.books.results) == 200
-    assert slow.most_at_once == deliver.SENDS_PER_ENDPOINT
+    assert slow.most_at_once == lanes.SENDS_PER_ENDPOINT
 
 
 async def test_what_finds_no_room_is_left_to_its_lease(scene: Scene) -> None:
     async with hanging() as (slow, receiver):
         scene.endpoints(endpoint(1, receiver.url()))
-        scene.deliverer.hand_over([scene.due(1, number) for number in range(deliver.ROOM_PER_ENDPOINT + 50)])
-        assert scene.deliverer.in_hand == deliver.ROOM_PER_ENDPOINT
+        scene.deliverer.hand_over([scene.due(1, number) for number in range(lanes.ROOM_PER_ENDPOINT + 50)])
+        assert scene.deliverer.in_hand == lanes.ROOM_PER_ENDPOINT
         slow.released.set()
         await asyncio.wait_for(scene.deliverer.idle(), WITHIN_S)
-    assert len(scene.books.results) == deliver.ROOM_PER_ENDPOINT
-    assert scene.deliverer._lanes == {}
+    assert len(scene.books.results) == lanes.ROOM_PER_ENDPOINT
+    assert len(scene.deliverer._lanes) == 0
 
 
 async def test_a_backlog_of_an_endpoint_that_hangs_does_not_stand_before_others(
@@ -309,8 +352,11 @@ async def test_a_backlog_of_an_endpoint_that_hangs_does_not_stand_before_others(
         scene.books.due = {MERCHANT: [*backlog, scene.due(2)]}
         await scene.deliverer.tick()
         await scene.books.wait_for(1)
-        assert scene.books.claims[-1] == {UUID(int=1)}
         assert len(scene.books.due[MERCHANT]) > 1000
+        for _ in range(5):
+            await scene.deliverer.tick()
+        assert scene.books.claims[-1] == {UUID(int=2): deliver.CLAIMED_PER_TICK // 2}
+        assert len(scene.books.due[MERCHANT]) == 2000 - lanes.ROOM_PER_ENDPOINT
         await scene.deliverer.close(within_s=0)
         slow.released.set()
 
@@ -318,6 +364,7 @@ async def test_a_backlog_of_an_endpoint_that_hangs_does_not_stand_before_others(
 async def test_a_merchant_whose_claim_fails_does_not_hold_up_the_next(scene: Scene, receiver: Receiver) -> None:
     scene.endpoints(endpoint(1, receiver.url()))
     scene.books.due = {BROKEN: [scene.due()], MERCHANT: [scene.due()]}
+    scene.catalogue.endpoints[BROKEN] = [endpoint(2, receiver.url())]
     assert await scene.deliverer.tick() == 1
     await asyncio.wait_for(scene.deliverer.idle(), WITHIN_S)
     assert scene.books.states() == [(DELIVERED, 1, None)]
@@ -330,7 +377,7 @@ async def test_closing_lets_running_sends_end_and_leaves_the_waiting_to_their_le
     async with hanging() as (slow, receiver):
         scene.endpoints(endpoint(1, receiver.url()))
         scene.deliverer.hand_over([scene.due(1, number) for number in range(40)])
-        for _ in range(deliver.SENDS_PER_ENDPOINT):
+        for _ in range(lanes.SENDS_PER_ENDPOINT):
             await asyncio.wait_for(slow.arrived.acquire(), WITHIN_S)
         closing = asyncio.create_task(scene.deliverer.close())
         await asyncio.sleep(0)
@@ -339,8 +386,8 @@ async def test_closing_lets_running_sends_end_and_leaves_the_waiting_to_their_le
         assert await scene.deliverer.tick() == 0
         slow.released.set()
         await asyncio.wait_for(closing, WITHIN_S)
-        assert len(receiver.seen) == deliver.SENDS_PER_ENDPOINT
-    assert [result.status for result in scene.books.results] == [DELIVERED] * deliver.SENDS_PER_ENDPOINT
+        assert len(receiver.seen) == lanes.SENDS_PER_ENDPOINT
+    assert [result.status for result in scene.books.results] == [DELIVERED] * lanes.SENDS_PER_ENDPOINT
 
 
 async def test_closing_does_not_wait_for_ever(scene: Scene) -> None:
@@ -365,7 +412,7 @@ async def test_failures_and_then_success_send_the_same_bytes_under_the_same_id(
     await delivery(engine, 1, 1, due_at=clock())
     async with receiving(answering(500, 503, 200)) as receiver:
         catalogue = Catalogue(1, (Merchant(MERCHANT, "m", "M"),), endpoints=(endpoint(1, receiver.url()),))
-        deliverer = Deliverer(store, egress, lambda: catalogue, clock, lambda: 0.0, Scene(egress).stop_endpoint)
+        deliverer = Deliverer(store, egress, lambda: catalogue, clock, lambda: 0.0, Scene(egress).endpoint_gone)
         assert await deliverer.tick() == 1
         await asyncio.wait_for(deliverer.idle(), WITHIN_S)
         assert await deliverer.tick() == 0  # not before its time
@@ -390,11 +437,11 @@ async def test_a_worker_that_was_too_slow_does_not_overwrite_the_one_after_it(
     await delivery(engine, 1, 1, due_at=clock())
     async with hanging() as (slow, receiver):
         catalogue = Catalogue(1, (Merchant(MERCHANT, "m", "M"),), endpoints=(endpoint(1, receiver.url()),))
-        deliverer = Deliverer(store, egress, lambda: catalogue, clock, lambda: 0.0, Scene(egress).stop_endpoint)
+        deliverer = Deliverer(store, egress, lambda: catalogue, clock, lambda: 0.0, Scene(egress).endpoint_gone)
         await deliverer.tick()
         await asyncio.wait_for(slow.arrived.acquire(), WITHIN_S)
         later = clock() + LEASE
-        [taken_over] = await store.claim(MERCHANT, later, 10, later + LEASE)
+        [taken_over] = await store.claim(MERCHANT, later, {UUID(int=1): 10}, later + LEASE)
         slow.released.set()
         await asyncio.wait_for(deliverer.idle(), WITHIN_S)
     row = await read_row(engine, 1, 1)

@@ -66,7 +66,22 @@ async def test_the_status_is_the_answer(egress: Egress, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/x?sp=%2Fa", "/x?a=%e4%b8%ad&b=1+2&c=~%7E", "/a//b/%2e%2E/c;d=1", "/x?q='*()!$,/:@"]
+    "target",
+    [
+        "/x?sp=%2Fa",
+        "/x?a=%e4%b8%ad&b=1+2&c=~%7E",
+        "/a//b/%2e%2E/c;d=1",
+        "/x?q='*()!$,/:@",
+        "/x?",
+        "/x??",
+        "/x?a=b?",
+        "/a/../b/./c?d=../e",
+        "/x?&&=&",
+        "/%zz%",
+        "/x|y^z{}?[]=<>`",
+        "//h/x",
+        "/",
+    ],
 )
 async def test_an_address_goes_out_byte_for_byte(egress: Egress, target: str) -> None:
     lines: list[bytes] = []
@@ -82,6 +97,23 @@ async def test_an_address_goes_out_byte_for_byte(egress: Egress, target: str) ->
         port = server.sockets[0].getsockname()[1]
         assert await post(egress, f"http://127.0.0.1:{port}{target}") == Answer(204)
     assert lines == [f"POST {target} HTTP/1.1\r\n".encode()]
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://shop.example", "http://shop.example/"),
+        ("http://shop.example?a=%2f", "http://shop.example/?a=%2f"),
+        ("HTTP://Shop.Example:80/X", "http://Shop.Example/X"),
+        ("http://shop.example/路?sp=%2F&to=中&x=%e4?", "http://shop.example/%E8%B7%AF?sp=%2F&to=%E4%B8%AD&x=%e4?"),
+        ("http://bücher.example:81/x?sp=%2Fa", "http://xn--bcher-kva.example:81/x?sp=%2Fa"),
+        ("http://[2001:db8::1]:81/?", "http://[2001:db8::1]:81/?"),
+        ("http://shop.example/x?#part", "http://shop.example/x?"),
+    ],
+)
+def test_only_what_is_not_ascii_is_encoded_for_the_wire(url: str, sent: str) -> None:
+    asked = read_url(url)
+    assert f"{asked.scheme}://{asked.host_port_subcomponent}{asked.raw_path_qs}" == sent
 
 
 async def test_an_endpoint_that_sends_interim_answers_without_end_is_given_up(egress: Egress) -> None:
@@ -352,6 +384,9 @@ def test_where_an_address_leads(address: str, place: Place) -> None:
         "http://shop.example:0/",
         "http://shop.example:99999/",
         "http://user@shop.example/",
+        "http://@shop.example/",
+        "http://shop.example\\@127.0.0.1/",
+        f"http://{'ü' * 70}.example/",
         "http://user:password@shop.example/",
         "http://[::1/",
         "http://shop.example/a b",

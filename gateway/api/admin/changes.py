@@ -17,6 +17,7 @@ RETRY_AFTER_S = 1
 CHANNEL = f"{MERCHANT}/channels/{{channel}}"
 ABOUT = MERCHANT_ABOUT | {
     "channel": "the channel's code",
+    "endpoint": "the endpoint's code",
     "window": "the window's id, mw_…",
     "scene": "the payment scene",
     "bank": "the bank code",
@@ -47,16 +48,20 @@ def catalogue_route(
     handler: Handler,
     summary: str,
     answer: Answer,
+    status: int | None = None,
     **more: Any,
 ) -> Route:
-    """The route of a call of the catalogue, with the problems that every change of it may have."""
+    """The route of a call of the catalogue, with the problems that every change of it may have.
+
+    `status`: of the answer; by itself 201 for POST, otherwise 200.
+    """
     return Route(
         method,
         path,
         _problems_told(handler),
         summary,
         TAGS,
-        {201 if method == "POST" else 200: answer},
+        {status or (201 if method == "POST" else 200): answer},
         scope="admin",
         problems=() if method == "GET" else (409, 503),
         path_about={name: text for name, text in ABOUT.items() if f"{{{name}}}" in path},

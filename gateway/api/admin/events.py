@@ -9,8 +9,10 @@ from uuid import UUID
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
 from gateway.api.http.answers import Redelivery
 from gateway.api.http.problems import not_found
+from gateway.api.http.resending import redelivered
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.events import Redelivered
 from gateway.domain.ids import EVENT, IdError, read
 
 __all__ = ["OperatorEventCalls", "Redelivering"]
@@ -19,8 +21,8 @@ __all__ = ["OperatorEventCalls", "Redelivering"]
 class Redelivering(Protocol):
     """Who sends events again: a `DeliveryStore`."""
 
-    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int | None:
-        """Make every delivery of an event due now; how many, or None: no such event."""
+    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> Redelivered | None:
+        """Make every delivery of an event due now, or hold it; None: no such event."""
         ...
 
 
@@ -43,6 +45,7 @@ class OperatorEventCalls:
                 TAGS,
                 {202: Answer(Redelivery, "due now, whatever became of it before")},
                 scope="admin",
+                problems=(409,),
                 path_about=MERCHANT_ABOUT | {"id": "the event's id, evt_…"},
             )
         ]
@@ -53,7 +56,4 @@ class OperatorEventCalls:
             event_id = read(EVENT, call.path["id"])
         except IdError:
             raise not_found("event") from None
-        count = await self.store.redeliver(merchant.merchant_id, event_id, self.clock())
-        if count is None:
-            raise not_found("event")
-        return Reply({"deliveries": count}, 202)
+        return redelivered(await self.store.redeliver(merchant.merchant_id, event_id, self.clock()))

@@ -11,6 +11,7 @@ from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
 from gateway.api.admin.channels import ChannelCalls, Channels
 from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
+from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
@@ -24,7 +25,7 @@ from gateway.ports import Offer
 __all__ = ["Operators", "operator_routes"]
 
 
-class CatalogueChanges(History, Channels, Windows, Rules, Protocol):
+class CatalogueChanges(History, Channels, Windows, Rules, Endpoints, Protocol):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
 
@@ -41,6 +42,7 @@ class Operators:
     offer_of: Callable[[str], Offer]
     """What a provider can do, by its name."""
     deliveries: Deliveries
+    held: Backlogs
     anomalies: Anomalies
     words: Words
     payments: Payments
@@ -58,6 +60,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
+        *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),

@@ -11,6 +11,7 @@ from pydantic import Field
 from gateway.api.http.answers import AnswerModel, Redelivery, Time, shown_id
 from gateway.api.http.fields import PAGE, PageSize, QueryModel, id_field
 from gateway.api.http.problems import not_found
+from gateway.api.http.resending import redelivered
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.api.http.searching import CutPage, search_page
 from gateway.domain.ids import ENDPOINT, EVENT, IdError, read, read_object
@@ -43,7 +44,7 @@ class DeliveryAnswer(AnswerModel):
     """How an event reached one endpoint."""
 
     endpoint: Annotated[str, shown_id(ENDPOINT)]
-    status: Literal["pending", "delivered", "dead"]
+    status: Literal["pending", "delivered", "dead", "held", "discarded"]
     tries: int
     due_at: Time | None
     last_status: int | None
@@ -86,7 +87,8 @@ class EventCalls:
             Route("GET", "/v1/events/{id}", self.event, "Read an event", TAGS,
                   {200: Answer(EventAnswer, "The event with its deliveries.")}, path_about=EVENT_ABOUT),
             Route("POST", "/v1/events/{id}/redeliver", self.redeliver, "Send an event again", TAGS,
-                  {202: Answer(Redelivery, "Due now, whatever became of it before.")}, path_about=EVENT_ABOUT),
+                  {202: Answer(Redelivery, "Due now, whatever became of it before.")}, problems=(409,),
+                  path_about=EVENT_ABOUT),
         ]  # fmt: skip
 
     async def search(self, call: Call) -> Reply:
@@ -124,10 +126,9 @@ class EventCalls:
 
     async def redeliver(self, call: Call) -> Reply:
         caller = call.caller
-        count = await self.reading.redeliver(caller.merchant_id, caller.app, event_id_of(call), self.clock())
-        if count is None:
-            raise not_found("event")
-        return Reply({"deliveries": count}, status=202)
+        return redelivered(
+            await self.reading.redeliver(caller.merchant_id, caller.app, event_id_of(call), self.clock())
+        )
 
 
 def event_id_of(call: Call) -> UUID:

@@ -41,7 +41,7 @@ class FieldProblem(AnswerModel):
 class ProblemAnswer(AnswerModel):
     """An error (RFC 9457). `code` is stable; `title` and `detail` are for people."""
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `left` is said where it is known
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # what is known is said
 
     type: str
     title: str
@@ -50,10 +50,12 @@ class ProblemAnswer(AnswerModel):
     detail: str
     errors: list[FieldProblem]
     left: Annotated[int | None, Field(description="of amount_exceeds_rest: what the payment has left, in fen")] = None
+    held: Annotated[int | None, Field(description="of endpoints_stopped: notifications of it that are held")] = None
     request_id: str
 
 
 class Redelivery(AnswerModel):
-    """How many deliveries were made due now."""
+    """How many deliveries were made due now, and how many are held."""
 
     deliveries: int
+    held: Annotated[int, Field(description="for endpoints that are stopped: they are sent when those start again")]

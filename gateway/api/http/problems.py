@@ -13,6 +13,7 @@ __all__ = [
     "compressed",
     "conflict",
     "database_unavailable",
+    "endpoints_stopped",
     "internal_error",
     "malformed_json",
     "no_key",
@@ -118,6 +119,14 @@ def not_found(what: str) -> Problem:
 
 def conflict(code: str, detail: str, **more: int) -> Problem:
     return Problem(409, code, detail, more=more)
+
+
+def endpoints_stopped(held: int) -> Problem:
+    return conflict(
+        "endpoints_stopped",
+        "Every endpoint of this event is stopped. What is held is sent when its endpoint is started.",
+        held=held,
+    )
 
 
 def too_large(limit_bytes: int) -> Problem:

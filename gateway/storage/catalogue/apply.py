@@ -24,6 +24,7 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.domain.terms import terms_to_json
+from gateway.storage.catalogue.endpoints import left, listed
 from gateway.storage.catalogue.rows import account_context, endpoint_context, resealed, rule_row
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
@@ -36,8 +37,6 @@ from gateway.storage.tables import (
     merchants,
     route_rules,
 )
-
-LEFT_THE_FILE = "not in the catalogue file"
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -121,10 +120,10 @@ class Applier:
         rows = [self._endpoint_row(merchant_id, code, content, found.get((content.code,))) for content in wanted]
         kept = {content.code for content in wanted}
         for row in found.values():
-            if row["code"] not in kept and row["stopped_at"] is None:
+            if row["code"] not in kept and (change := left(row, self._now)):
                 identity = {"merchant_id": merchant_id, "endpoint_id": row["endpoint_id"]}
-                await self._change(endpoints, identity, stopped_at=self._now, stopped_because=LEFT_THE_FILE)
-                self.counts["endpoints stopped"] += 1
+                await self._change(endpoints, identity, **change)
+                self.counts["endpoints removed"] += 1
         await self._put("endpoints", endpoints, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
     def _endpoint_row(self, merchant_id: UUID, code: str, content: EndpointContent, existing: Row | None) -> Row:
@@ -138,18 +137,12 @@ class Applier:
             "event_types": None if content.event_types is None else list(content.event_types),
             "allow_private": content.allow_private,
             "secrets": resealed(self._ring, list(content.secrets), context, existing["secrets"] if existing else None),
-            "stopped_at": None,
-            "stopped_because": None,
+            **listed(existing, content.url, self._now),
         }
-        if existing and existing["stopped_at"] is not None and existing["stopped_because"] != LEFT_THE_FILE:
-            # It answered 410, or somebody stopped it: only another address can be meant to start it again.
-            if existing["url"] == content.url:
-                row |= {"stopped_at": existing["stopped_at"], "stopped_because": existing["stopped_because"]}
-                self.warnings.append(
-                    f"the endpoint {content.code} of {code} stays stopped: {existing['stopped_because']}"
-                )
-            else:
-                self.counts["endpoints started again"] += 1
+        if row["stopped_at"] is not None:
+            self.warnings.append(f"the endpoint {content.code} of {code} stays stopped: {row['stopped_because']}")
+        elif existing and existing["stopped_at"] is not None:
+            self.counts["endpoints started again"] += 1
         return row
 
     async def _accounts(self, merchant_id: UUID, code: str, wanted: tuple[AccountContent, ...]) -> None:

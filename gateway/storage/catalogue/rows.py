@@ -22,6 +22,7 @@ from gateway.domain.catalogue import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
+from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
@@ -151,6 +152,10 @@ def _endpoint(row: RowMapping, codes: Mapping[UUID, str], ring: KeyRing) -> Endp
         allow_private=row["allow_private"],
         stopped=row["stopped_at"] is not None,
         secrets=tuple(unseal(ring, row["secrets"], context)),
+        code=row["code"],
+        removed=is_removed(row),
+        stopped_at=row["stopped_at"],
+        stopped_because=row["stopped_because"],
     )
 
 

@@ -6,6 +6,7 @@ waits, then meets the first one's row, and tries again from what is there now.
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,9 @@ from gateway.domain.catalogue_content import (
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
+from gateway.logs import get
 from gateway.storage.catalogue.apply import Applier
+from gateway.storage.catalogue.endpoints import ANSWERED_410, started, stopped, stopped_as_gone
 from gateway.storage.catalogue.rows import (
     current_version,
     endpoint_context,
@@ -55,8 +58,12 @@ UNIQUE_VIOLATION, LOCK_NOT_AVAILABLE = "23505", "55P03"
 VERSION_KEY, KEY_HASH_KEY = "catalogue_versions_pkey", "api_keys_hash_key"
 
 
+log = get(__name__)
+
 Work = Callable[[AsyncConnection], Awaitable[bool]]
 """A change; it answers whether it changed anything."""
+EndpointChange = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""An endpoint's row → what to change in it."""
 
 
 def new_id() -> UUID:
@@ -197,17 +204,44 @@ class CatalogueStore:
     async def stop_endpoint(
         self, merchant_id: UUID, endpoint_id: UUID, because: str, now: datetime, by: str = "sluice"
     ) -> int:
-        """Stop sending to an endpoint, as when it answers 410. One that is stopped already keeps its reason."""
+        """Stop sending to an endpoint: its events are held. One that is stopped already keeps its reason."""
+        about, work = f"endpoint stopped: {because}", partial(stopped, because=because, now=now)
+        return (await self._endpoint(merchant_id, endpoint_id, by, about, now, work))[1]
+
+    async def endpoint_gone(
+        self, merchant_id: UUID, endpoint_id: UUID, *, url: str, sent_at: datetime, now: datetime
+    ) -> bool:
+        """Stop an endpoint that answered 410 to what was sent to this URL then; whether it is stopped now.
+
+        One that has another URL by now, or was started since, is not.
+        """
+        about, work = f"endpoint stopped: {ANSWERED_410}", partial(stopped_as_gone, url=url, sent_at=sent_at, now=now)
+        row, _ = await self._endpoint(merchant_id, endpoint_id, "sluice", about, now, work)
+        return row["stopped_at"] is not None
+
+    async def start_endpoint(self, merchant_id: UUID, endpoint_id: UUID, *, by: str, note: str, now: datetime) -> int:
+        """Send to an endpoint again: what is held for it becomes due. One that runs goes on."""
+        about, work = f"endpoint started: {note}", partial(started, now=now)
+        return (await self._endpoint(merchant_id, endpoint_id, by, about, now, work))[1]
+
+    async def _endpoint(
+        self, merchant_id: UUID, endpoint_id: UUID, by: str, about: str, now: datetime, change: EndpointChange
+    ) -> tuple[Mapping[str, Any], int]:
+        """Its row after a change, and the version. What was changed is logged, since a person must know."""
         identity = {"merchant_id": merchant_id, "endpoint_id": endpoint_id}
+        after: Mapping[str, Any] = {}
 
         async def work(connection: AsyncConnection) -> bool:
+            nonlocal after
             row = await _require(connection, endpoints, identity, "endpoint")
-            if row["stopped_at"] is not None:
-                return False
-            stopped = {"stopped_at": now, "stopped_because": because}
-            return await _updating(endpoints, identity, stopped, "endpoint")(connection)
+            values = change(row)
+            after = {**row, **values}
+            return bool(values) and await _updating(endpoints, identity, values, "endpoint")(connection)
 
-        return await self._small(by, f"endpoint stopped: {because}", now, work)
+        version, changed = await self._changed(by, about, now, work)
+        if changed:
+            log.warning(about, merchant_id=str(merchant_id), endpoint=after["code"], by=by, catalogue_version=version)
+        return after, version
 
     async def rotate_endpoint_secret(
         self, merchant_id: UUID, endpoint_id: UUID, secret: str, *, by: str, now: datetime

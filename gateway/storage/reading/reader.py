@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.cards import CardElements, mask_card_no
-from gateway.domain.events import RecordedEvent
+from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
@@ -27,7 +27,7 @@ from gateway.storage.reading.search import Place, find_events, find_payments, or
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
 from gateway.storage.tables import decisions, deliveries, events, payments, refunds
-from gateway.storage.writing.deliveries import REDELIVER, recorded_delivery
+from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.payments import payment_of, payment_select
 from gateway.storage.writing.refunds import refund_of, refund_select
@@ -136,14 +136,14 @@ class Reader:
             by_event = await _deliveries(connection, merchant_id, [row.event_id for row in found])
         return Found([_event(row, by_event[row.event_id]) for row in found], cut_at)
 
-    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> int | None:
-        """Make every delivery of an event of this app due now; how many, or None: no such event."""
+    async def redeliver(self, merchant_id: UUID, app: str, event_id: UUID, now: datetime) -> Redelivered | None:
+        """Make every delivery of an event of this app due now, or hold it; None: no such event."""
         mine = select(_e.event_id).where(_e.merchant_id == merchant_id, _e.event_id == event_id, _e.app == app)
         async with self.engine.connect() as connection:
             if (await connection.execute(mine)).first() is None:
                 return None
         async with self.database.connection() as connection:
-            return len(await connection.fetch(REDELIVER, merchant_id, event_id, now))
+            return await redeliver(connection, merchant_id, event_id, now)
 
     async def facts(
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime

@@ -1,21 +1,22 @@
 """Deliveries: one row per event and endpoint, claimed by leases and recorded many at once.
 
-pending → delivered (2xx) | dead (410, no tries left, or no endpoint); any → pending again by an operator's word.
+pending → delivered (2xx) | dead (no tries left) | held (its endpoint is stopped; `held` says what comes then);
+any → pending or held again by an operator's word.
 Each statement is a transaction of its own. Rows are locked in key order, whoever locks them, so nobody deadlocks.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from gateway.domain.events import DeadLetter, DeliveryStatus, RecordedDelivery
+from gateway.domain.events import DeadLetter, DeliveryStatus, RecordedDelivery, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
-from gateway.storage.server.database import Database
+from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.batching import Batcher
 
 RESULTS_PER_FLUSH = 256
@@ -30,13 +31,17 @@ SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
 )
 """
 
+# Each endpoint by its own index: what waits for one that is slow is not looked at when others are claimed.
 CLAIM = """
 WITH due AS (
-    SELECT event_id, endpoint_id, $4::timestamptz AS lease_until FROM deliveries
-    WHERE merchant_id = $1 AND status = 'pending' AND due_at <= $2
-        AND (lease_until IS NULL OR lease_until <= $2) AND endpoint_id <> ALL ($5::uuid[])
-    ORDER BY due_at LIMIT $3
-    FOR UPDATE SKIP LOCKED
+    SELECT d.event_id, d.endpoint_id, $3::timestamptz AS lease_until
+    FROM unnest($4::uuid[], $5::integer[]) AS r (endpoint_id, room) CROSS JOIN LATERAL (
+        SELECT event_id, endpoint_id FROM deliveries
+        WHERE merchant_id = $1 AND endpoint_id = r.endpoint_id AND status = 'pending' AND due_at <= $2
+            AND (lease_until IS NULL OR lease_until <= $2)
+        ORDER BY due_at LIMIT r.room
+        FOR UPDATE SKIP LOCKED
+    ) AS d
 )
 UPDATE deliveries d SET lease_until = due.lease_until
 FROM due JOIN events e ON e.merchant_id = $1 AND e.event_id = due.event_id
@@ -71,22 +76,29 @@ WHERE d.merchant_id = $1 AND d.event_id = t.event_id AND d.endpoint_id = t.endpo
 RETURNING d.event_id, d.endpoint_id
 """
 
-# The last status and error stay: they tell what the tries before came to.
+# The last status and error stay: they tell what the tries before came to. Where no endpoint runs nothing changes, and
+# what was for one that left the catalogue stays as it is.
 REDELIVER = """
 WITH again AS (
-    SELECT event_id, endpoint_id, $3::timestamptz AS due_at FROM deliveries
-    WHERE merchant_id = $1 AND event_id = $2
-    ORDER BY event_id, endpoint_id
-    FOR UPDATE
+    SELECT d.event_id, d.endpoint_id, $3::timestamptz AS now, p.stopped_at IS NULL AS runs FROM deliveries d
+    LEFT JOIN endpoints p ON p.merchant_id = $1 AND p.endpoint_id = d.endpoint_id
+    WHERE d.merchant_id = $1 AND d.event_id = $2 AND (p.stopped_at IS NULL OR p.removed_at IS NULL)
+    ORDER BY d.event_id, d.endpoint_id
+    FOR UPDATE OF d
 )
 UPDATE deliveries d
-SET status = 'pending', tries = 0, due_at = again.due_at, lease_until = NULL, delivered_at = NULL
+SET status = CASE WHEN again.runs THEN 'pending' ELSE 'held' END, tries = 0,
+    due_at = CASE WHEN again.runs THEN again.now END, lease_until = NULL, delivered_at = NULL
 FROM again
 WHERE d.merchant_id = $1 AND d.event_id = again.event_id AND d.endpoint_id = again.endpoint_id
-RETURNING d.endpoint_id
+    AND EXISTS (SELECT 1 FROM again WHERE runs)
+RETURNING d.status
 """
-
-EVENT_EXISTS = "SELECT 1 FROM events WHERE merchant_id = $1 AND event_id = $2"
+# With one row of nulls for an event that was for no endpoint.
+DELIVERIES_OF_EVENT = """
+SELECT d.status FROM events e LEFT JOIN deliveries d ON d.merchant_id = $1 AND d.event_id = e.event_id
+WHERE e.merchant_id = $1 AND e.event_id = $2
+"""
 
 DEAD_LETTERS = """
 SELECT d.event_id, d.endpoint_id, p.code AS endpoint_code, e.app, e.type, e.object, e.object_id, e.sequence,
@@ -113,14 +125,14 @@ class DeliveryStore:
             return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
 
     async def claim(
-        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
+        self, merchant_id: UUID, now: datetime, rooms: Mapping[UUID, int], lease_until: datetime
     ) -> list[DueDelivery]:
-        """Take up to `limit` due deliveries, the longest due first, and keep others off them until `lease_until`.
+        """Take due deliveries, the longest due first, and keep others off them until `lease_until`.
 
-        Endpoints in `full` are left out: their sender has no room, and they must not stand before others.
+        `rooms`: the endpoints whose deliveries are wanted, and how many of each at most.
         """
         async with self._database.connection() as connection:
-            rows = await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))
+            rows = await connection.fetch(CLAIM, merchant_id, now, lease_until, list(rooms), list(rooms.values()))
             return [
                 DueDelivery(merchant_id, event_id, endpoint_id, tries, body, held_until)
                 for event_id, endpoint_id, tries, held_until, body in rows
@@ -156,15 +168,13 @@ class DeliveryStore:
         for batcher in list(self._batchers.values()):
             await batcher.drain()
 
-    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> int | None:
-        """Make every delivery of an event due now with all its tries before it; how many, or None: no such event.
+    async def redeliver(self, merchant_id: UUID, event_id: UUID, now: datetime) -> Redelivered | None:
+        """Make every delivery of an event due now with all its tries before it; None: no such event.
 
-        It creates none: an event that was for no endpoint has 0.
+        At endpoints that are stopped it is held. It creates none: an event that was for no endpoint has none.
         """
         async with self._database.connection() as connection:
-            if again := await connection.fetch(REDELIVER, merchant_id, event_id, now):
-                return len(again)
-            return None if await connection.fetchval(EVENT_EXISTS, merchant_id, event_id) is None else 0
+            return await redeliver(connection, merchant_id, event_id, now)
 
     async def dead_letters(
         self, merchant_id: UUID, limit: int = 50, before: tuple[UUID, UUID] | None = None
@@ -175,6 +185,16 @@ class DeliveryStore:
         async with self._database.connection() as connection:
             rows = await connection.fetch(DEAD_LETTERS, merchant_id, event_id, endpoint_id, limit)
             return [DeadLetter(**{**row, "object": ObjectKind(row["object"])}) for row in rows]
+
+
+async def redeliver(connection: Connection, merchant_id: UUID, event_id: UUID, now: datetime) -> Redelivered | None:
+    """Send an event again, as `DeliveryStore.redeliver`."""
+    again = [row["status"] for row in await connection.fetch(REDELIVER, merchant_id, event_id, now)]
+    found = [row["status"] for row in await connection.fetch(DELIVERIES_OF_EVENT, merchant_id, event_id)]
+    if not found:
+        return None
+    runs = bool(again) or found == [None]
+    return Redelivered(again.count(DeliveryStatus.PENDING), found.count(DeliveryStatus.HELD), runs)
 
 
 def _row(result: DeliveryResult) -> tuple[object, ...]:

@@ -16,9 +16,18 @@ HandOver = Callable[[list[DueDelivery]], None]
 
 
 def deliveries_of(told: Iterable[Event], catalogue: Catalogue, now: datetime) -> list[DueDelivery]:
-    """One delivery for each endpoint that wants each event, leased to the process that writes it."""
+    """One delivery for each endpoint that wants each event, leased to the process that writes it, or held."""
+    lease = now + LEASE
     return [
-        DueDelivery(event.merchant_id, event.event_id, endpoint.endpoint_id, 0, event.body, now + LEASE)
+        DueDelivery(
+            event.merchant_id,
+            event.event_id,
+            endpoint.endpoint_id,
+            0,
+            event.body,
+            None if endpoint.stopped else lease,
+            endpoint.stopped,
+        )
         for event in told
         for endpoint in catalogue.endpoints_for(event.merchant_id, event.app, event.type)
     ]
@@ -65,9 +74,9 @@ def write_events(
             {
                 "event_id": delivery.event_id,
                 "endpoint_id": delivery.endpoint_id,
-                "status": "pending",
+                "status": "held" if delivery.held else "pending",
                 "tries": 0,
-                "due_at": created_at[delivery.event_id],
+                "due_at": None if delivery.held else created_at[delivery.event_id],
                 "lease_until": delivery.lease_until if leased else None,
             }
             for delivery in due
