@@ -4,6 +4,8 @@ aiohttp reads interim answers (1xx) for as long as a server sends them; one that
 busy for ever. Here a server has a few of them.
 """
 
+import os
+import ssl
 from functools import partial
 from typing import Any, Final
 
@@ -12,9 +14,34 @@ from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-__all__ = ["INTERIM_ANSWERS", "BoundedConnector"]
+__all__ = ["INTERIM_ANSWERS", "BoundedConnector", "words_of"]
 
 INTERIM_ANSWERS: Final = 16
+
+
+def words_of(error: BaseException) -> str:
+    """What went wrong on the wire, for people: no class name, no URL, no address."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    match cause, error:
+        case _, aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
+        case TimeoutError(), _:
+            return "no answer in time"
+        case _, aiohttp.ClientConnectorDNSError():
+            return "the name does not resolve"
+        case _, aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return "TLS failed"
+        case ssl.SSLError(), _:
+            return "TLS failed"
+        case OSError(errno=int(number)), _ if number > 0:
+            return os.strerror(number)
+        case _, aiohttp.ServerDisconnectedError():
+            return "the server hung up"
+        case _, aiohttp.ClientPayloadError():
+            return "the answer was cut, or cannot be decoded"
+        case _, aiohttp.ClientResponseError():
+            return "the answer is not readable as HTTP"
+    return "the connection failed"
 
 
 class BoundedConnector(aiohttp.TCPConnector):

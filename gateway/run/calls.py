@@ -124,7 +124,7 @@ async def _guarded(account: str, operation: str, command: Command[O], function: 
     except Exception as error:  # noqa: BLE001 -- whatever it is, the request may have been sent
         if not requests.refused:
             log.error("adapter failed", account=account, operation=operation, **_told_of(error))
-            return cast("O", Unknown(f"the adapter failed: {type(error).__name__}"))
+            return cast("O", Unknown("the adapter failed: see the log"))
     else:
         if not requests.refused:
             return cast("O", outcome)
