@@ -59,7 +59,9 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     except ChildEndedError as error:
         _fail(str(error), 1)
     except ValidationError as error:
-        _fail("\n".join(_setting(problem) for problem in error.errors(include_url=False, include_input=False)))
+        from gateway.settings import setting_problem
+
+        _fail("\n".join(setting_problem(problem) for problem in error.errors(include_url=False, include_input=False)))
     except (*refusals, *unusable) as error:
         _fail(str(error))
     except DBAPIError as error:
@@ -67,12 +69,6 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
         _fail(f"{where}: {error.strerror or error}")
-
-
-def _setting(problem: Any) -> str:
-    name = "_".join(str(part) for part in problem["loc"]).upper()
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"SLUICE_{name}: {said}" if name else said
 
 
 def _fail(message: str, status: int = EXIT_UNUSABLE) -> None:
@@ -86,11 +82,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def _settings() -> Any:
     from gateway import logs
-    from gateway.settings import Settings
+    from gateway.settings import Settings, unknown_variables
 
     settings = Settings()
     console = {"auto": None, "console": True, "json": False}[settings.log_format]
     logs.configure(settings.log_level, console=console)
+    for name in unknown_variables(os.environ):
+        logs.get(__name__).warning("this variable is no setting", variable=name)
     return settings
 
 
