@@ -57,9 +57,13 @@ FLUSH_SIZE = Histogram("sluice_flush_size", "Requests written by one transaction
 FLUSH_SECONDS = Histogram("sluice_flush_seconds", "Time of one transaction", ["flush"], buckets=SECONDS)
 QUEUE_LENGTH = Gauge("sluice_queue_length", "Requests that wait for a flush", ["queue"], multiprocess_mode="livesum")
 
-PSP_CALLS = Counter("sluice_psp_calls", "Calls to PSPs by what they told", ["account", "operation", "outcome"])
-PSP_SECONDS = Histogram("sluice_psp_call_seconds", "Time of a call to a PSP", ["account", "operation"], buckets=SECONDS)
-CALLBACKS = Counter("sluice_callbacks", "Callbacks of PSPs", ["account", "result"])
+PSP_CALLS = Counter(
+    "sluice_psp_calls", "Calls to PSPs by what they told", ["merchant", "account", "operation", "outcome"]
+)
+PSP_SECONDS = Histogram(
+    "sluice_psp_call_seconds", "Time of a call to a PSP", ["merchant", "account", "operation"], buckets=SECONDS
+)
+CALLBACKS = Counter("sluice_callbacks", "Callbacks of PSPs", ["merchant", "account", "result"])
 POLLS_CLAIMED = Counter("sluice_polls_claimed", "Payments taken up because something was due", ["kind"])
 
 EVENTS = Counter("sluice_events", "Events recorded", ["type"])

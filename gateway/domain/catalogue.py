@@ -171,6 +171,11 @@ class Catalogue:
         self._with_totals = {c.merchant_id for c in channels if c.limits.any_shared}
         self._with_totals |= {r.merchant_id for r in rules if r.limits.any_shared}
 
+    def code_of(self, merchant_id: UUID) -> str:
+        """The merchant's code; of one that this snapshot does not have, its id."""
+        merchant = self.merchants.get(merchant_id)
+        return merchant.code if merchant else str(merchant_id)
+
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
         return self.rules.get((merchant_id, scene, bank), [])

@@ -102,7 +102,8 @@ class _CountedCallbacks:
         answer = await self.callbacks.receive(account_name, request)
         if answer is not None:
             believed = "accepted" if answer.status < HTTP_FAILURE else "rejected"
-            metrics.CALLBACKS.labels(account_name, believed).inc()
+            merchant, _, account = account_name.partition(".")
+            metrics.CALLBACKS.labels(merchant, account, believed).inc()
         return answer
 
 
@@ -171,7 +172,11 @@ async def system(
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
         observations = ObservationMaker(utc_now, uuid7)
-        calls = ProviderCalls(providers, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel))
+        calls = ProviderCalls(
+            providers,
+            lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
+            lambda merchant_id: watch.current.code_of(merchant_id),
+        )
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)

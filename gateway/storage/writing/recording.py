@@ -18,7 +18,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF
 from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
-from gateway.domain.ids import ObjectKind, caused_id
+from gateway.domain.ids import ObjectKind, caused_id, show_object
 from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
 from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, begun
@@ -26,6 +26,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
 from gateway.flows.opening import intent_to_pay
+from gateway.logs import get
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
 from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountError
@@ -37,6 +38,8 @@ from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.users import BusyUsers, lock_users
+
+log = get(__name__)
 
 Item = Observation | GoOn
 
@@ -101,6 +104,8 @@ class RecordingStore:
         count_events(page.events)
         for anomaly in page.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
+            shown = show_object(anomaly["object"], anomaly["object_id"])
+            log.warning("an anomaly waits for a person", kind=str(anomaly["kind"]), object_id=shown)
         return results
 
     def _apply(self, page: Page, item: Item) -> Recorded | Exception:
