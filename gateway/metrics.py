@@ -33,6 +33,9 @@ __all__ = [
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAST_TICK",
+    "OLDEST_OPEN_SECONDS",
+    "OPEN_PAYMENTS",
+    "PAYMENTS_ENDED",
     "POLLS_CLAIMED",
     "PSP_CALLS",
     "PSP_SECONDS",
@@ -71,6 +74,20 @@ DELIVERIES = Counter("sluice_deliveries", "Tries to deliver a notification", ["r
 """`result`: delivered, retry, dead, stopped."""
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
+
+PAYMENTS_ENDED = Counter(
+    "sluice_payments_ended", "Payments that ended", ["merchant", "channel", "scene", "status", "failure_code"]
+)
+"""`channel` is empty where the router chose none, `failure_code` where it did not fail."""
+OPEN_PAYMENTS = Gauge(
+    "sluice_open_payments", "Payments that are open", ["merchant", "channel"], multiprocess_mode="livemostrecent"
+)
+OLDEST_OPEN_SECONDS = Gauge(
+    "sluice_oldest_open_payment_seconds",
+    "Age of the oldest open payment, 0 without any",
+    ["merchant", "channel"],
+    multiprocess_mode="livemostrecent",
+)
 
 LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"

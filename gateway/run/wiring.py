@@ -39,6 +39,7 @@ from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
+from gateway.storage.reading.open_payments import open_payments
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
@@ -54,6 +55,7 @@ from gateway.storage.writing.refunding import RefundingStore
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
+from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 
 log = get(__name__)
@@ -196,6 +198,9 @@ async def system(
             schedule = Schedule(jobs, timezone, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
+            counted = OpenPaymentsWatch(lambda merchant: open_payments(reads, merchant), lambda: watch.current, utc_now)
+            counted.start()
+            stack.push_async_callback(counted.stop)
 
         app: web.Application | None = None
         if api:

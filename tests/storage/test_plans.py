@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
+from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.reading.reader import _search
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import authentications, due, facts, orders, payments, reading_pages, refunding, refunds
@@ -107,6 +108,11 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         facts.READ_FACTS,
         (M, "ARRAY['u1']", "current_date", "ARRAY['u1'::bytea]", IDS, "ARRAY['shop']", "ARRAY['o-1']", "ARRAY['6']"),
         {"orders_pkey", "cards_print_key", "authentications_open_key"},
+    ),
+    "OPEN_PAYMENTS": (
+        OPEN_PAYMENTS.replace(":merchant_id", "$1").replace(":most", "$2"),
+        (M, "10000"),
+        {"payments_due_idx"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),

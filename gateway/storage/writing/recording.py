@@ -33,7 +33,7 @@ from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountE
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.observations import anomaly_row, read_known_observations
-from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.outbox import HandOver, count_ended, count_events, deliveries_of, write_events
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
@@ -102,6 +102,7 @@ class RecordingStore:
         if self._hand_over and due:
             self._hand_over(due)
         count_events(page.events)
+        count_ended(catalogue, page.ended)
         for anomaly in page.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
             shown = show_object(anomaly["object"], anomaly["object_id"])
@@ -316,6 +317,8 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
 
 
 def _tell_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> None:
+    if after.is_final:
+        page.ended.append(after)
     event_type = EVENTS_OF[ObjectKind.PAYMENT][after.status]
     page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, after.status), at))
 
