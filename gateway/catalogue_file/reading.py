@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.catalogue_file.checks import account_content, banks_of, hash_of, problems_of, warnings_of
+from gateway.catalogue_file.checks import ALL_BANKS, account_content, banks_of, hash_of, problems_of, warnings_of
 from gateway.catalogue_file.references import Resolver, joined
-from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape
+from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape, WindowShape
 from gateway.catalogue_file.syntax import UnreadableFileError, parsed
 from gateway.domain.catalogue_content import (
     AppContent,
@@ -120,8 +120,20 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
             )
             for channel in shape.channels
         ),
-        windows=tuple(WindowContent(w.channel, w.starts_at, w.ends_at, w.note) for w in shape.windows),
+        windows=tuple(_window(window) for window in shape.windows),
         rules=tuple(row for rule in shape.rules for row in _rows(rule)),
+    )
+
+
+def _window(shape: WindowShape) -> WindowContent:
+    return WindowContent(
+        channel=shape.channel,
+        starts_at=shape.starts_at,
+        ends_at=shape.ends_at,
+        note=shape.note,
+        repeats=shape.repeats,
+        banks=None if shape.banks in (None, [ALL_BANKS]) else tuple(sorted(shape.banks or ())),
+        scenes=None if shape.scenes is None else tuple(sorted(shape.scenes)),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.windows import Repeats
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -82,12 +83,15 @@ class ChannelContent:
 
 @dataclass(frozen=True, slots=True)
 class WindowContent:
-    """A time in which a channel takes nothing."""
+    """A time in which a channel takes nothing; `banks` and `scenes` are sorted, None where all are meant."""
 
     channel: str
     starts_at: datetime
     ends_at: datetime
     note: str = ""
+    repeats: Repeats | None = None
+    banks: tuple[str, ...] | None = None
+    scenes: tuple[Scene, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def candidates_for(
                 fee=rule.fee,
                 enabled=rule.enabled,
                 channel_on=channel.on,
-                in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, now),
+                in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, scene, bank, now),
                 signing=_signing(channel, scene, bank, agreements),
                 priority=rule.priority,
                 limits=rule.limits,

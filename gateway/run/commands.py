@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from gateway.catalogue_file import CatalogueFile, read_catalogue
 from gateway.domain.catalogue import Catalogue
@@ -38,7 +39,7 @@ async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
-    return CatalogueStore(engine, keys_of(settings).ring)
+    return CatalogueStore(engine, keys_of(settings).ring, zone=ZoneInfo(settings.business_timezone))
 
 
 async def diagnose(url: str) -> list[str]:

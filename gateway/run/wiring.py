@@ -140,7 +140,7 @@ async def system(
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
-        catalogue_store = CatalogueStore(engine, keys.ring)
+        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base

@@ -5,6 +5,7 @@ What payments may refer to is never deleted: merchants, apps, accounts, channels
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.domain.catalogue import RouteRule
+from gateway.domain.catalogue import MaintenanceWindow, RouteRule
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
@@ -24,7 +25,14 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.domain.terms import terms_to_json
-from gateway.storage.catalogue.rows import account_context, endpoint_context, resealed, rule_row
+from gateway.storage.catalogue.rows import (
+    account_context,
+    endpoint_context,
+    resealed,
+    rule_row,
+    window_content,
+    window_row,
+)
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     accounts,
@@ -197,14 +205,12 @@ class Applier:
 
     async def _windows(self, merchant_id: UUID, wanted: tuple[WindowContent, ...]) -> None:
         """Windows have no name in the file: one that is there already, with the same content, keeps its id."""
-        content = ("channel", "starts_at", "ends_at", "note")
         found = await self._rows(maintenance_windows, ("window_id",), maintenance_windows.c.merchant_id == merchant_id)
-        ids: dict[Key, UUID] = {tuple(row[name] for name in content): row["window_id"] for row in found.values()}
+        ids = {window_content(row): row["window_id"] for row in found.values()}
         kept: dict[UUID, Row] = {}
-        for window in dict.fromkeys(wanted):
-            values = {name: getattr(window, name) for name in content}
-            window_id = ids.get(tuple(values.values())) or self._new_id()
-            kept[window_id] = {"merchant_id": merchant_id, "window_id": window_id, **values}
+        for content in dict.fromkeys(wanted):
+            window_id = ids.get(content) or self._new_id()
+            kept[window_id] = window_row(MaintenanceWindow(merchant_id, window_id, *astuple(content)))
         await self._drop("windows", maintenance_windows, [row for key, row in found.items() if key[0] not in kept])
         await self._put("windows", maintenance_windows, ("window_id",), found, list(kept.values()))
 

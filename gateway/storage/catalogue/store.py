@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typeid import TypeID
 
-from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
+from gateway.domain.catalogue import BUSINESS_ZONE, ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
 from gateway.domain.catalogue_content import (
     MAX_LIVE_SECRETS,
     ApplyReport,
@@ -25,6 +26,7 @@ from gateway.domain.catalogue_content import (
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.windows import why_not
 from gateway.storage.catalogue.apply import Applier
 from gateway.storage.catalogue.rows import (
     current_version,
@@ -34,6 +36,7 @@ from gateway.storage.catalogue.rows import (
     rule_row,
     seal,
     unseal,
+    window_row,
 )
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
@@ -71,8 +74,14 @@ class CatalogueStore:
     happen at once; nothing was changed then. One that changes nothing makes no version.
     """
 
-    def __init__(self, engine: AsyncEngine, ring: KeyRing, new_id: Callable[[], UUID] = new_id) -> None:
-        self._engine, self._ring, self._new_id = engine, ring, new_id
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        ring: KeyRing,
+        new_id: Callable[[], UUID] = new_id,
+        zone: ZoneInfo = BUSINESS_ZONE,
+    ) -> None:
+        self._engine, self._ring, self._new_id, self._zone = engine, ring, new_id, zone
 
     # Reading
 
@@ -85,7 +94,7 @@ class CatalogueStore:
         """The whole catalogue as of one moment. Raises DecryptionError when the key ring lacks a key."""
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return await read_catalogue_rows(connection, self._ring)
+            return await read_catalogue_rows(connection, self._ring, self._zone)
 
     async def history(self, limit: int) -> list[CatalogueChange]:
         """The newest changes, newest first."""
@@ -155,9 +164,9 @@ class CatalogueStore:
 
     async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int:
         """Add a maintenance window; its id is the caller's (`new_id`)."""
-        if window.starts_at >= window.ends_at:
-            raise CatalogueRefusedError("a maintenance window ends after it starts")
-        row = {name: getattr(window, name) for name in maintenance_windows.columns.keys()}  # noqa: SIM118
+        if why := why_not(window.starts_at, window.ends_at, window.repeats):
+            raise CatalogueRefusedError(f"the end of a maintenance window {why}")
+        row = window_row(window)
 
         async def work(connection: AsyncConnection) -> bool:
             await _require_channel(connection, window.merchant_id, window.channel)
