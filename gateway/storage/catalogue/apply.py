@@ -14,6 +14,7 @@ from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import MaintenanceWindow, RouteRule
+from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
@@ -26,6 +27,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.terms import terms_to_json
 from gateway.storage.catalogue.rows import (
+    LEFT_THE_FILE,
     account_context,
     endpoint_context,
     resealed,
@@ -45,10 +47,20 @@ from gateway.storage.tables import (
     route_rules,
 )
 
-LEFT_THE_FILE = "not in the catalogue file"
-
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+
+
+_WHAT = {
+    merchants: "merchant",
+    apps: "app",
+    api_keys: "key",
+    endpoints: "endpoint",
+    accounts: "account",
+    channels: "channel",
+    maintenance_windows: "window",
+    route_rules: "rule",
+}
 
 
 class Applier:
@@ -56,11 +68,14 @@ class Applier:
 
     def __init__(self, connection: AsyncConnection, ring: KeyRing, now: datetime, new_id: Callable[[], UUID]) -> None:
         self._connection, self._ring, self._now, self._new_id = connection, ring, now, new_id
+        self._merchant_code = ""
         self.counts: Counter[str] = Counter()
+        self.changes: list[RowChange] = []
         self.warnings: list[str] = []
 
     async def apply(self, content: MerchantContent) -> None:
         """Make everything of this merchant what the file says. Raises CatalogueRefusedError."""
+        self._merchant_code = content.code
         merchant_id = await self._merchant(content)
         await self._apps(merchant_id, content.apps)
         await self._keys(merchant_id, content)
@@ -110,9 +125,7 @@ class Applier:
             )
         for row in found.values():
             if row["revoked_at"] is None and row["key_hash"] not in wanted:
-                await self._change(
-                    api_keys, {"merchant_id": merchant_id, "key_id": row["key_id"]}, revoked_at=self._now
-                )
+                await self._change(api_keys, row, revoked_at=self._now)
                 self.counts["keys revoked"] += 1
         await self._put("keys", api_keys, ("key_hash",), found, rows)
 
@@ -130,8 +143,7 @@ class Applier:
         kept = {content.code for content in wanted}
         for row in found.values():
             if row["code"] not in kept and row["stopped_at"] is None:
-                identity = {"merchant_id": merchant_id, "endpoint_id": row["endpoint_id"]}
-                await self._change(endpoints, identity, stopped_at=self._now, stopped_because=LEFT_THE_FILE)
+                await self._change(endpoints, row, stopped_at=self._now, stopped_because=LEFT_THE_FILE)
                 self.counts["endpoints stopped"] += 1
         await self._put("endpoints", endpoints, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
@@ -199,7 +211,7 @@ class Applier:
         kept = {content.code for content in wanted}
         for row in found.values():
             if row["code"] not in kept and row["is_on"]:
-                await self._change(channels, {"merchant_id": merchant_id, "code": row["code"]}, is_on=False)
+                await self._change(channels, row, is_on=False)
                 self.counts["channels switched off"] += 1
         await self._put("channels", channels, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
@@ -236,20 +248,24 @@ class Applier:
         if added:
             await self._connection.execute(insert(table), added)
             self.counts[f"{what} added"] += len(added)
+            self.changes += [RowChange(_WHAT[table], self._merchant_code, None, row) for row in added]
         for row in rows:
             existing = found.get(tuple(row[name] for name in key))
             if existing is not None and any(existing[name] != value for name, value in row.items()):
-                identity = {column.name: existing[column.name] for column in table.primary_key.columns}
-                await self._change(table, identity, **{k: v for k, v in row.items() if k not in identity})
+                await self._change(table, existing, **row)
                 self.counts[f"{what} changed"] += 1
 
-    async def _change(self, table: Table, identity: Row, **values: Any) -> None:
-        await self._connection.execute(update(table).where(*_is(table, identity)).values(**values))
+    async def _change(self, table: Table, existing: Row, **values: Any) -> None:
+        identity = {column.name: existing[column.name] for column in table.primary_key.columns}
+        changed = {name: value for name, value in values.items() if name not in identity}
+        await self._connection.execute(update(table).where(*_is(table, identity)).values(**changed))
+        self.changes.append(RowChange(_WHAT[table], self._merchant_code, existing, existing | changed))
 
     async def _drop(self, what: str, table: Table, rows: list[Row]) -> None:
         for row in rows:
             identity = {column.name: row[column.name] for column in table.primary_key.columns}
             await self._connection.execute(delete(table).where(*_is(table, identity)))
+            self.changes.append(RowChange(_WHAT[table], self._merchant_code, row, None))
         if rows:
             self.counts[f"{what} removed"] += len(rows)
 

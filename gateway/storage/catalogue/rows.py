@@ -41,6 +41,9 @@ from gateway.storage.tables import (
 from router.fees import fee_to_json, parse_fee
 from router.limits import ChannelLimits, RuleLimits
 
+LEFT_THE_FILE = "not in the catalogue file"
+"""Why an endpoint is stopped that starts again when it comes back into the file."""
+
 
 def account_context(merchant_code: str, account_code: str) -> bytes:
     """What an account's secrets are bound to: a blob that is copied to another row opens nowhere."""

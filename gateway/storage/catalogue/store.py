@@ -23,11 +23,13 @@ from gateway.domain.catalogue_content import (
     CatalogueChange,
     CatalogueFile,
     CatalogueRefusedError,
+    MerchantContent,
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.windows import why_not
 from gateway.storage.catalogue.apply import Applier
+from gateway.storage.catalogue.content import read_content
 from gateway.storage.catalogue.rows import (
     current_version,
     endpoint_context,
@@ -96,6 +98,20 @@ class CatalogueStore:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return await read_catalogue_rows(connection, self._ring, self._zone)
 
+    async def content(self, *, whole: bool = True) -> list[MerchantContent]:
+        """What is in force, as a catalogue file would say it. Raises DecryptionError unless `whole` is false."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await read_content(connection, self._ring, whole=whole)
+
+    async def last_change_by(self, by: str) -> CatalogueChange | None:
+        """The newest change that somebody made."""
+        theirs = catalogue_versions.select().where(catalogue_versions.c.changed_by == by)
+        newest = theirs.order_by(catalogue_versions.c.version.desc()).limit(1)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(newest)).mappings().first()
+            return None if row is None else CatalogueChange(**row)
+
     async def history(self, limit: int) -> list[CatalogueChange]:
         """The newest changes, newest first."""
         newest = catalogue_versions.select().order_by(catalogue_versions.c.version.desc()).limit(limit)
@@ -116,20 +132,36 @@ class CatalogueStore:
 
     # A whole file
 
-    async def apply(self, content: CatalogueFile, by: str, note: str, now: datetime) -> ApplyReport:
-        """Put a file in force: what it names becomes what it says, all of it or nothing."""
+    async def apply(
+        self,
+        content: CatalogueFile,
+        by: str,
+        note: str,
+        now: datetime,
+        *,
+        only_at: int | None = None,
+        dry: bool = False,
+    ) -> ApplyReport:
+        """Put a file in force: what it names becomes what it says, all of it or nothing.
+
+        `dry`: nothing, only the report of what it would do. `only_at`: the version that must be in force; raises
+        CatalogueBusyError if it is another one.
+        """
         appliers: list[Applier] = []
 
         async def work(connection: AsyncConnection) -> bool:
+            if only_at is not None and await current_version(connection) != only_at + 1:
+                raise CatalogueBusyError("others changed the catalogue meanwhile: apply the file again")
             applier = Applier(connection, self._ring, now, self._new_id)
             appliers.append(applier)
             for merchant in content.merchants:
                 await applier.apply(merchant)
             return bool(applier.counts)
 
-        version, changed = await self._changed(by, note, now, work)
+        version, changed = await self._changed(by, note, now, work, dry=dry)
         done = appliers[-1]
-        return ApplyReport(version, changed, dict(done.counts), (*content.warnings, *done.warnings))
+        warnings = (*content.warnings, *done.warnings)
+        return ApplyReport(version, changed, dict(done.counts), warnings, tuple(done.changes))
 
     # Small changes
 
@@ -283,7 +315,7 @@ class CatalogueStore:
     async def _small(self, by: str, note: str, now: datetime, work: Work) -> int:
         return (await self._changed(by, note, now, work))[0]
 
-    async def _changed(self, by: str, note: str, now: datetime, work: Work) -> tuple[int, bool]:
+    async def _changed(self, by: str, note: str, now: datetime, work: Work, *, dry: bool = False) -> tuple[int, bool]:
         for _ in range(MAX_TRIES):
             try:
                 async with self._engine.connect() as connection, connection.begin() as transaction:
@@ -291,10 +323,11 @@ class CatalogueStore:
                     change = CatalogueChange(before + 1, now, by, note)
                     await connection.execute(insert(catalogue_versions), _version_row(change))
                     # Now nobody else changes the catalogue until this transaction ends.
-                    if await work(connection):
+                    changes = await work(connection)
+                    if changes and not dry:
                         return change.version, True
                     await transaction.rollback()
-                    return before, False
+                    return before, changes
             except DBAPIError as error:
                 if not _met_another(error):
                     raise
