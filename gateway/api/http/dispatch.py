@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler as WebHandler
 from aiohttp.typedefs import Middleware
 
 from gateway.api.http.auth import authenticate
+from gateway.api.http.chinese import in_chinese
 from gateway.api.http.fields import NoQuery
 from gateway.api.http.language import preferred_language
 from gateway.api.http.needs import Api
@@ -188,6 +189,8 @@ def _of_server(error: web.HTTPException) -> Problem:
 
 def _problem_response(problem: Problem, request: web.Request) -> web.Response:
     request[CODE] = problem.code
+    if preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")) == "zh":
+        problem = in_chinese(problem)
     body = orjson.dumps(problem_body(problem, request[REQUEST_ID_KEY]))
     return web.Response(status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers)
 
