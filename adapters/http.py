@@ -17,7 +17,7 @@ from aiohttp.connector import Connection
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed, wait_random
 from yarl import URL
 
-from gateway.connector import BoundedConnector
+from gateway.connector import BoundedConnector, words_of
 from gateway.ports import AnswerLostError, NotSentError, Transport, TransportError
 
 __all__ = ["MAX_BODY_BYTES", "AiohttpTransport", "retry_not_sent"]
@@ -77,7 +77,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except TransportError:
             raise
         except Exception as error:
-            raise AnswerLostError(f"no answer: {type(error).__name__}") from error
+            raise AnswerLostError(f"no answer: {words_of(error)}") from error
         headers = [
             (name, value) for name, value in answer.raw_headers if name.decode("latin-1").lower() not in _DECODED
         ]
@@ -141,8 +141,8 @@ async def _once(
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         assert isinstance(request, _Request)
         if request.is_begun:
-            raise AnswerLostError(f"no answer: {type(error).__name__}") from error
-        raise NotSentError(f"not connected: {type(error).__name__}") from error
+            raise AnswerLostError(f"no answer: {words_of(error)}") from error
+        raise NotSentError(f"not connected: {words_of(error)}") from error
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:

@@ -5,6 +5,8 @@ looks at the first; one that sends nothing else would keep a core busy. Here wha
 in number and in bytes, and read in small slices. Its time is bounded by the request's own timeouts.
 """
 
+import os
+import ssl
 from functools import partial
 from typing import Any, Final
 
@@ -13,13 +15,38 @@ from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-__all__ = ["HEADS_MAX_BYTES", "INTERIM_ANSWERS", "BoundedConnector"]
+__all__ = ["HEADS_MAX_BYTES", "INTERIM_ANSWERS", "BoundedConnector", "words_of"]
 
 INTERIM_ANSWERS: Final = 16
 HEADS_MAX_BYTES: Final = 64 * 1024
 """Of all heads before the body, the final one included."""
 SLICE_BYTES: Final = 2048
 """So much is parsed before the bounds are looked at; most heads are shorter."""
+
+
+def words_of(error: BaseException) -> str:
+    """What went wrong on the wire, for people: no class name, no URL, no address."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    match cause, error:
+        case _, aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
+        case TimeoutError(), _:
+            return "no answer in time"
+        case _, aiohttp.ClientConnectorDNSError():
+            return "the name does not resolve"
+        case _, aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return "TLS failed"
+        case ssl.SSLError(), _:
+            return "TLS failed"
+        case OSError(errno=int(number)), _ if number > 0:
+            return os.strerror(number)
+        case _, aiohttp.ServerDisconnectedError():
+            return "the server hung up"
+        case _, aiohttp.ClientPayloadError():
+            return "the answer was cut, or cannot be decoded"
+        case _, aiohttp.ClientResponseError():
+            return "the answer is not readable as HTTP"
+    return "the connection failed"
 
 
 class BoundedConnector(aiohttp.TCPConnector):

@@ -37,6 +37,9 @@ __all__ = [
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAST_TICK",
+    "OLDEST_OPEN_SECONDS",
+    "OPEN_PAYMENTS",
+    "PAYMENTS_ENDED",
     "POLLS_CLAIMED",
     "PSP_CALLS",
     "PSP_SECONDS",
@@ -62,9 +65,13 @@ FLUSH_SIZE = Histogram("sluice_flush_size", "Requests written by one transaction
 FLUSH_SECONDS = Histogram("sluice_flush_seconds", "Time of one transaction", ["flush"], buckets=SECONDS)
 QUEUE_LENGTH = Gauge("sluice_queue_length", "Requests that wait for a flush", ["queue"], multiprocess_mode="livesum")
 
-PSP_CALLS = Counter("sluice_psp_calls", "Calls to PSPs by what they told", ["account", "operation", "outcome"])
-PSP_SECONDS = Histogram("sluice_psp_call_seconds", "Time of a call to a PSP", ["account", "operation"], buckets=SECONDS)
-CALLBACKS = Counter("sluice_callbacks", "Callbacks of PSPs", ["account", "result"])
+PSP_CALLS = Counter(
+    "sluice_psp_calls", "Calls to PSPs by what they told", ["merchant", "account", "operation", "outcome"]
+)
+PSP_SECONDS = Histogram(
+    "sluice_psp_call_seconds", "Time of a call to a PSP", ["merchant", "account", "operation"], buckets=SECONDS
+)
+CALLBACKS = Counter("sluice_callbacks", "Callbacks of PSPs", ["merchant", "account", "result"])
 POLLS_CLAIMED = Counter("sluice_polls_claimed", "Payments taken up because something was due", ["kind"])
 
 EVENTS = Counter("sluice_events", "Events recorded", ["type"])
@@ -84,6 +91,20 @@ DELIVERIES_HELD = Gauge(
 )
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
+
+PAYMENTS_ENDED = Counter(
+    "sluice_payments_ended", "Payments that ended", ["merchant", "channel", "scene", "status", "failure_code"]
+)
+"""`channel` is empty where the router chose none, `failure_code` where it did not fail."""
+OPEN_PAYMENTS = Gauge(
+    "sluice_open_payments", "Payments that are open", ["merchant", "channel"], multiprocess_mode="livemostrecent"
+)
+OLDEST_OPEN_SECONDS = Gauge(
+    "sluice_oldest_open_payment_seconds",
+    "Age of the oldest open payment, 0 without any",
+    ["merchant", "channel"],
+    multiprocess_mode="livemostrecent",
+)
 
 LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"

@@ -1,7 +1,10 @@
 """Settings from the environment (`SLUICE_…`), checked at start; nothing is read from the environment elsewhere."""
 
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -17,6 +20,14 @@ ADMIN_TOKEN_MIN = 32
 MAKE_TOKEN = "head -c 32 /dev/urandom | base64 | tr -d '=+/'"  # noqa: S105 -- a command, not a token
 
 MAKE_KEY = "head -c 32 /dev/urandom | base64"
+
+PREFIX = "SLUICE_"
+BESIDE_SETTINGS = frozenset({"SLUICE_METRICS_PORT", "SLUICE_SANDBOX_KEYS", "SLUICE_RECEIVER_SECRET"})
+"""Variables of one command, of the sample catalogue and of the sandbox."""
+OF_TOOLS = ("SLUICE_TEST_", "SLUICE_BENCH_", "SLUICE_HUNT_", "SLUICE_WRITE_")
+"""How variables of the tests and of the benchmarks begin."""
+ALIKE = 0.6
+"""How alike two names are (0 to 1, difflib's ratio) when one is taken for a misspelling of the other."""
 
 
 class Settings(BaseSettings):
@@ -50,6 +61,14 @@ class Settings(BaseSettings):
     """Orders in the hands of one process, waiting for the books or for a PSP. One channel has only a part of it."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_name_is_misspelt(cls, given: Any) -> Any:
+        wrong = [name for name, meant in unknown_variables(os.environ).items() if meant is not None]
+        if wrong:
+            raise ValueError("\n".join(f"{name}: there is no such setting; is {_meant(name)} meant?" for name in wrong))
+        return given
 
     @field_validator("card_primary", mode="before")
     @classmethod
@@ -108,6 +127,52 @@ class Settings(BaseSettings):
     def callback_base(self) -> str:
         """The address before `/callbacks/...`, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def unknown_variables(environ: Iterable[str]) -> dict[str, str | None]:
+    """Variables that begin as settings do and are none → the one that is probably meant.
+
+    None: it is like no setting, so it may be a variable of a catalogue file.
+    """
+    known = _known()
+    found = sorted(n for n in environ if n.upper().startswith(PREFIX) and n.upper() not in known)
+    return {name: _meant(name) for name in found if not name.upper().startswith(OF_TOOLS)}
+
+
+def setting_problem(problem: Mapping[str, Any]) -> str:
+    """A problem of pydantic's with a setting: the variable, and what it must be."""
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    template = _MUST.get(problem["type"])
+    if template is None:
+        said = problem["msg"].removeprefix("Value error, ")
+    else:
+        said = template.format_map(problem.get("ctx", {})) + "; docs/operations.md has a table of the settings"
+    return f"{PREFIX}{name}: {said}" if name else said
+
+
+_MUST: Mapping[str, str] = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number that is not endless",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+}
+
+
+def _known() -> frozenset[str]:
+    return BESIDE_SETTINGS | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+
+
+def _meant(name: str) -> str | None:
+    """The known variable that is spelt most alike; where blanks stand does not count."""
+    by_letters = {known.removeprefix(PREFIX).replace("_", ""): known for known in sorted(_known())}
+    letters = name.upper().removeprefix(PREFIX).replace("_", "")
+    alike = get_close_matches(letters, by_letters, n=1, cutoff=ALIKE)
+    return by_letters[alike[0]] if alike else None
 
 
 def _is_web_address(value: str) -> bool:

@@ -13,6 +13,7 @@ from gateway.domain.catalogue import ANY_BANK
 from gateway.domain.catalogue_content import AccountContent, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.windows import why_not
 from gateway.ports import Declaration, NotSentError
 from gateway.settings import SAMPLE_KEYS
 
@@ -191,8 +192,10 @@ def _window_problems(path: str, merchant: MerchantShape) -> Problems:
         here = f"{path}.windows[{number}]"
         if window.channel not in channels:
             yield f"{here}.channel: {_unknown(window.channel, 'channel', channels)}"
-        if window.starts_at >= window.ends_at:
-            yield f"{here}.ends_at: must be after starts_at"
+        if why := why_not(window.starts_at, window.ends_at, window.repeats):
+            yield f"{here}.ends_at: {why}"
+        yield from _bank_problems(f"{here}.banks", window.banks or [])
+        yield from _twice(f"{here}.scenes", window.scenes or [])
 
 
 def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
@@ -206,16 +209,20 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
             yield f"{here}.channel: {_unknown(rule.channel, 'channel', channels)}"
         else:
             yield from _scene_problems(here, rule, channel, accounts)
-        for position, bank in enumerate(rule.banks):
-            if bank not in bank_names() and rule.banks != [ALL_BANKS]:
-                yield f"{here}.banks[{position}]: {bank} is not a bank code"
+        yield from _bank_problems(f"{here}.banks", rule.banks)
         for scene in rule.scenes:
             for bank in banks_of(rule):
                 other = first.setdefault((rule.channel, scene, bank), here)
                 if other != here:
                     yield f"{here}: {scene} of {bank} on {rule.channel} is already in {other}"
-        yield from _twice(f"{here}.banks", rule.banks)
         yield from _twice(f"{here}.scenes", rule.scenes)
+
+
+def _bank_problems(path: str, banks: list[str]) -> Problems:
+    for position, bank in enumerate(banks):
+        if bank not in bank_names() and banks != [ALL_BANKS]:
+            yield f"{path}[{position}]: {bank} is not a bank code"
+    yield from _twice(path, banks)
 
 
 def _twice(path: str, values: Iterable[str]) -> Problems:

@@ -1,14 +1,15 @@
 """Reading a catalogue file, from its path to its checked content."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.catalogue_file.checks import account_content, banks_of, hash_of, problems_of, warnings_of
+from gateway.catalogue_file.checks import ALL_BANKS, account_content, banks_of, hash_of, problems_of, warnings_of
+from gateway.catalogue_file.kept import Keeper
 from gateway.catalogue_file.references import Resolver, joined
-from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape
+from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape, WindowShape
 from gateway.catalogue_file.syntax import UnreadableFileError, parsed
 from gateway.domain.catalogue_content import (
     AppContent,
@@ -34,22 +35,28 @@ class CatalogueFileError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def read_catalogue(path: Path, environ: Mapping[str, str]) -> CatalogueFile:
-    """Read and check a file; `environ` is for `${…}`, `{env=…}` and `SLUICE_ENV`. Raises CatalogueFileError."""
+def read_catalogue(path: Path, environ: Mapping[str, str], in_force: Iterable[MerchantContent] = ()) -> CatalogueFile:
+    """Read and check a file; `environ` is for `${…}`, `{env=…}` and `SLUICE_ENV`. Raises CatalogueFileError.
+
+    `in_force` is for `{kept=true}`: the secrets that stay.
+    """
     try:
         raw = parsed(path)
     except UnreadableFileError as error:
         raise CatalogueFileError([str(error)]) from None
-    merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ).merchants
+    keeper = Keeper(in_force)
+    merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ, keeper).merchants
     problems = list(problems_of(merchants, production=environ.get("SLUICE_ENV") == "production"))
     if problems:
         raise CatalogueFileError(problems)
-    return CatalogueFile(tuple(_merchant(merchant) for merchant in merchants), tuple(warnings_of(merchants)))
+    contents = tuple(_merchant(merchant) for merchant in merchants)
+    return CatalogueFile(contents, tuple(warnings_of(merchants)), keeper.keeps)
 
 
-def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str]) -> FileShape:
+def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str], keeper: Keeper) -> FileShape:
     resolved = resolver.resolve(raw)
-    unresolved = resolver.problems
+    keeper.fill(resolved)
+    unresolved = resolver.problems | keeper.problems
     problems = [f"{path}: {problem}" for path, problem in unresolved.items()]
     try:
         shape = FileShape.model_validate(resolved, context=environ)
@@ -120,8 +127,20 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
             )
             for channel in shape.channels
         ),
-        windows=tuple(WindowContent(w.channel, w.starts_at, w.ends_at, w.note) for w in shape.windows),
+        windows=tuple(_window(window) for window in shape.windows),
         rules=tuple(row for rule in shape.rules for row in _rows(rule)),
+    )
+
+
+def _window(shape: WindowShape) -> WindowContent:
+    return WindowContent(
+        channel=shape.channel,
+        starts_at=shape.starts_at,
+        ends_at=shape.ends_at,
+        note=shape.note,
+        repeats=shape.repeats,
+        banks=None if shape.banks in (None, [ALL_BANKS]) else tuple(sorted(shape.banks or ())),
+        scenes=None if shape.scenes is None else tuple(sorted(shape.scenes)),
     )
 
 

@@ -26,6 +26,7 @@ from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PR
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
+from gateway.domain.windows import Repeats
 from gateway.limit_fields import given, with_limits
 from router.fees import MAX_FEN, Fee, FeeError, parse_fee
 from router.limits import ChannelLimits, RuleLimits
@@ -265,6 +266,10 @@ class ChannelShape(Shape):
         return given(ChannelLimits, self)
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class WindowShape(Shape):
     """`[[merchants.windows]]`."""
 
@@ -272,10 +277,9 @@ class WindowShape(Shape):
     starts_at: AwareDatetime
     ends_at: AwareDatetime
     note: Annotated[str, Field(max_length=MAX_NOTE), AfterValidator(_lines)] = ""
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    repeats: Annotated[Repeats, Field(strict=False)] | None = None
+    banks: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    scenes: Annotated[list[SceneName], BeforeValidator(_listed), Field(min_length=1)] | None = None
 
 
 @with_limits(RuleLimits, Field(gt=0))

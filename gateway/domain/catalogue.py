@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.windows import Repeats, is_open
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -120,7 +122,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """A time in which a channel takes nothing: from `starts_at` until before `ends_at`."""
+    """A time in which a channel takes nothing: from `starts_at` until before `ends_at`, and again where it repeats."""
 
     merchant_id: UUID
     window_id: UUID
@@ -128,6 +130,16 @@ class MaintenanceWindow:
     starts_at: datetime
     ends_at: datetime
     note: str = ""
+    repeats: Repeats | None = None
+    """None: once."""
+    banks: tuple[str, ...] | None = None
+    """Of which banks nothing is taken; None: of none."""
+    scenes: tuple[Scene, ...] | None = None
+    """In which scenes nothing is taken; None: in none."""
+
+    def closes(self, scene: Scene, bank: str) -> bool:
+        """Whether payments of this scene and bank are among those that it stops."""
+        return (self.scenes is None or scene in self.scenes) and (self.banks is None or bank in self.banks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,9 @@ class RouteRule:
     fee: Fee
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
+
+
+BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +180,10 @@ NOTHING_COUNTED = Counted()
 
 
 class Catalogue:
-    """A snapshot of everything configured, with the lookups that the hot path needs."""
+    """A snapshot of everything configured, with the lookups that the hot path needs.
+
+    `zone`: whose clock on the wall windows that repeat go by.
+    """
 
     def __init__(
         self,
@@ -177,8 +195,11 @@ class Catalogue:
         channels: tuple[Channel, ...] = (),
         windows: tuple[MaintenanceWindow, ...] = (),
         rules: tuple[RouteRule, ...] = (),
+        *,
+        zone: ZoneInfo = BUSINESS_ZONE,
     ) -> None:
         self.version = version
+        self.zone = zone
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
         self.merchants_by_code = {merchant.code: merchant for merchant in merchants}
         self.keys = {key.key_hash: key for key in keys}
@@ -206,14 +227,27 @@ class Catalogue:
             for merchant_id in of_channels.keys() | of_cards.keys()
         }
 
+    def code_of(self, merchant_id: UUID) -> str:
+        """The merchant's code; of one that this snapshot does not have, its id."""
+        merchant = self.merchants.get(merchant_id)
+        return merchant.code if merchant else str(merchant_id)
+
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
         return self.rules.get((merchant_id, scene, bank), [])
 
-    def in_maintenance(self, merchant_id: UUID, channel: str, now: datetime) -> bool:
-        """Whether a maintenance window of the channel is open now."""
+    def in_maintenance(self, merchant_id: UUID, channel: str, scene: Scene, bank: str, now: datetime) -> bool:
+        """Whether a maintenance window of the channel stops payments of this scene and bank now."""
+        windows = self.windows.get((merchant_id, channel))
+        return windows is not None and any(w.closes(scene, bank) and self._is_open(w, now) for w in windows)
+
+    def rests(self, merchant_id: UUID, channel: str, now: datetime) -> bool:
+        """Whether a maintenance window of the whole channel is open now, whatever scene and bank."""
         windows = self.windows.get((merchant_id, channel), ())
-        return any(window.starts_at <= now < window.ends_at for window in windows)
+        return any(w.scenes is None and w.banks is None and self._is_open(w, now) for w in windows)
+
+    def _is_open(self, window: MaintenanceWindow, now: datetime) -> bool:
+        return is_open(window.starts_at, window.ends_at, window.repeats, self.zone, now)
 
     def has_totals(self, merchant_id: UUID) -> bool:
         """Whether a limit is configured that counts what others did too (per channel over all users, per card)."""

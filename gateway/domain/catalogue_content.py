@@ -10,8 +10,10 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.windows import Repeats
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -82,12 +84,15 @@ class ChannelContent:
 
 @dataclass(frozen=True, slots=True)
 class WindowContent:
-    """A time in which a channel takes nothing."""
+    """A time in which a channel takes nothing; `banks` and `scenes` are sorted, None where all are meant."""
 
     channel: str
     starts_at: datetime
     ends_at: datetime
     note: str = ""
+    repeats: Repeats | None = None
+    banks: tuple[str, ...] | None = None
+    scenes: tuple[Scene, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class CatalogueFile:
     merchants: tuple[MerchantContent, ...]
     warnings: tuple[str, ...] = ()
     """What is allowed and probably a mistake."""
+    keeps: bool = False
+    """Secrets in it are those that were in force when it was read."""
 
 
 class CatalogueRefusedError(Exception):
@@ -162,6 +169,7 @@ class ApplyReport:
     changed: bool
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    changes: tuple[RowChange, ...] = field(default=(), repr=False)
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -169,3 +177,12 @@ class ApplyReport:
             return [f"nothing changed: catalogue version {self.version} stays in force"]
         done = [f"{count} {what}" for what, count in self.counts.items()]
         return [f"catalogue version {self.version} is in force", *done, *(f"warning: {w}" for w in self.warnings)]
+
+    def plan(self) -> list[str]:
+        """What it would do, for people, where nothing was done."""
+        warnings = [f"warning: {w}" for w in self.warnings]
+        if not self.changed:
+            return [*warnings, f"it changes nothing of catalogue version {self.version}"]
+        rows = [line for change in self.changes for line in change.lines()]
+        done = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return [*rows, *warnings, f"catalogue version {self.version} stays in force until the file is applied: {done}"]

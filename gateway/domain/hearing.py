@@ -115,7 +115,7 @@ def hear(
 ) -> Heard:
     """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
     if isinstance(outcome, _NO_WORDS_OF[intent.verb]):
-        outcome = Unknown(f"no word of {intent.verb}: {type(outcome).__name__}", received=True)
+        outcome = Unknown(f"what the payment company said is no word of {intent.verb}", received=True)
     match outcome:
         case Authenticated():
             return _bound(intent, outcome, now)

@@ -53,7 +53,7 @@ def candidates_for(
                 fee=rule.fee,
                 enabled=rule.enabled,
                 channel_on=channel.on,
-                in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, now),
+                in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, scene, bank, now),
                 account_usable=channel.account not in unable.accounts,
                 unfit=_unfit(channel, scene, bank, card, carries_of),
                 signing=_signing(channel, scene, bank, agreements),

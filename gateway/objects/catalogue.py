@@ -39,7 +39,7 @@ def channel_object(catalogue: Catalogue, channel: Channel, now: datetime) -> Sho
         "provider": catalogue.accounts[channel.merchant_id, channel.account].provider,
         "name": channel.name,
         "on": channel.on,
-        "in_maintenance": catalogue.in_maintenance(channel.merchant_id, channel.code, now),
+        "in_maintenance": catalogue.rests(channel.merchant_id, channel.code, now),
         "authentication": dict(channel.authentication),
         "authentication_fee": channel.authentication_fee,
         **channel.limits.shown(),
@@ -54,6 +54,9 @@ def window_object(window: MaintenanceWindow) -> Shown:
         "channel": window.channel,
         "starts_at": timestamp(window.starts_at),
         "ends_at": timestamp(window.ends_at),
+        "repeats": window.repeats,
+        "banks": None if window.banks is None else list(window.banks),
+        "scenes": None if window.scenes is None else list(window.scenes),
         "note": window.note,
     }
 

@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 from uuid import UUID
 
 import httpx
+import structlog
 from prometheus_client import Counter, Histogram
 
-from gateway.domain.outcomes import AuthenticationOutcome, NotSent, Outcome, Unknown
-from gateway.logs import get
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import AuthenticationOutcome, Declined, NotSent, Outcome, Unknown
+from gateway.logs import clean, get, write
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
 from gateway.ports import PLACE_WITHIN_S, Command, NoSuchCommandError, NotSentError, Providers, Transport, command_name
 from gateway.run.rooms import ProcessRooms
@@ -24,6 +26,7 @@ log = get(__name__)
 
 O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
 
+CODE_SHOWN_MAX: Final = 64
 FRAMES_TOLD: Final = 4
 """Of a failure in an adapter. Its message is not told: it may quote a card."""
 
@@ -65,11 +68,15 @@ def guarded(transport: Transport) -> Transport:
 
 
 class ProviderCalls:
-    """Implements `ports.Calls`, within the places of each channel."""
+    """Implements `ports.Calls`, within the places of each channel.
 
-    def __init__(self, providers: Providers, rooms: ProcessRooms) -> None:
+    `merchant`: a merchant's code, for metrics and the log.
+    """
+
+    def __init__(self, providers: Providers, rooms: ProcessRooms, merchant: Callable[[UUID], str] = str) -> None:
         self._providers = providers
         self._rooms = rooms
+        self._merchant = merchant
 
     async def __call__(
         self,
@@ -85,31 +92,83 @@ class ProviderCalls:
         function = provider.commands.get(type(command))
         if function is None:
             raise NoSuchCommandError(account, provider.declaration.provider, type(command))
+        where = _Where(self._merchant(merchant_id), account, channel)
         if not command.asks and self._rooms.holds(holder, merchant_id, channel):
-            return await _measured(account, command, function)
+            return await _measured(where, command, function)
         room = self._rooms.places(merchant_id, channel).room(asks=command.asks)
         if not await room.take(within_s):
-            _metrics(account, command_name(type(command)), NotSent.__name__)[1].inc()
-            return cast("O", NotSent(f"not sent: {channel} had no place within {within_s:.1f} s", ours=True))
+            no_place = NotSent(f"not sent: {channel} had no place within {within_s:.1f} s", ours=True)
+            _metrics(where.merchant, account, command_name(type(command)), NotSent.__name__)[1].inc()
+            _say(where, command, no_place, within_s)
+            return cast("O", no_place)
         try:
-            return await _measured(account, command, function)
+            return await _measured(where, command, function)
         finally:
             room.leave()
 
 
-async def _measured(account: str, command: Command[O], function: Callable[[Any], Awaitable[Any]]) -> O:
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Whom a call goes to, by codes."""
+
+    merchant: str
+    account: str
+    channel: str
+
+
+async def _measured(where: _Where, command: Command[O], function: Callable[[Any], Awaitable[Any]]) -> O:
     """The outcome, counted and timed by what it told."""
     operation = command_name(type(command))
     started = time.perf_counter()
-    told = "cancelled"
+    outcome: O | None = None
     try:
-        outcome = await _guarded(account, operation, command, function)
-        told = type(outcome).__name__
+        outcome = await _guarded(where.account, operation, command, function)
         return outcome
     finally:
-        timed, counted = _metrics(account, operation, told)
-        timed.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        told = "cancelled" if outcome is None else type(outcome).__name__
+        timed, counted = _metrics(where.merchant, where.account, operation, told)
+        timed.observe(seconds)
         counted.inc()
+        if isinstance(outcome, _TOLD) or outcome is None:
+            _say(where, command, outcome, seconds)
+
+
+_TOLD: Final = (Declined, Unknown, NotSent)
+"""Refused, not answered or not believed, not sent: what has a line in the log."""
+
+
+def _say(where: _Where, command: Command[Any], outcome: object, seconds: float) -> None:
+    """One line: whom was called, by which command and number, and what came of it. Never the PSP's own words."""
+    fields: dict[str, Any] = {
+        "event.action": command_name(type(command)),
+        "event.outcome": "failure" if isinstance(outcome, Declined | NotSent) else "unknown",
+        "event.duration": int(seconds * 1e9),
+        "sluice.ms": round(seconds * 1e3, 1),
+        "sluice.merchant": where.merchant,
+        "sluice.account": where.account,
+        "sluice.channel": where.channel,
+        "sluice.number": command.number,
+    }
+    request_id = structlog.contextvars.get_contextvars().get("request_id")  # None for what a worker does
+    if request_id is not None:
+        fields["http.request.id"] = request_id
+    level: Literal["info", "warning"] = "info"
+    match outcome:
+        case Declined():
+            what, fields["event.reason"] = "refused", outcome.code.value
+            # Our signature, format or permission: every payment of the account may be refused until somebody looks.
+            level = "warning" if outcome.code is FailureCode.CHANNEL_REFUSED else "info"
+        case NotSent():
+            what, fields["event.reason"] = "not sent", clean(outcome.reason)
+        case Unknown():
+            what, fields["event.reason"] = "not answered, or not believed", clean(outcome.reason)
+        case _:
+            what, fields["event.reason"] = "given up", "no answer before it was due"
+    code = getattr(outcome, "channel_code", None)
+    if code is not None:
+        fields["sluice.channel_code"] = clean(code)[:CODE_SHOWN_MAX]
+    write(__name__, level, f"call to the payment company: {what}", fields)
 
 
 async def _guarded(account: str, operation: str, command: Command[O], function: Callable[[Any], Awaitable[Any]]) -> O:
@@ -121,7 +180,7 @@ async def _guarded(account: str, operation: str, command: Command[O], function: 
     except Exception as error:  # noqa: BLE001 -- whatever it is, the request may have been sent
         if not requests.refused:
             log.error("adapter failed", account=account, operation=operation, **_told_of(error))
-            return cast("O", Unknown(f"the adapter failed: {type(error).__name__}"))
+            return cast("O", Unknown("the adapter failed: see the log"))
     else:
         if not requests.refused:
             return cast("O", outcome)
@@ -140,5 +199,6 @@ def _told_of(error: Exception) -> dict[str, object]:
 
 
 @cache
-def _metrics(account: str, operation: str, outcome: str) -> tuple[Histogram, Counter]:
-    return PSP_SECONDS.labels(account, operation), PSP_CALLS.labels(account, operation, outcome.lower())
+def _metrics(merchant: str, account: str, operation: str, outcome: str) -> tuple[Histogram, Counter]:
+    timed, counted = PSP_SECONDS.labels(merchant, account, operation), PSP_CALLS
+    return timed, counted.labels(merchant, account, operation, outcome.lower())

@@ -63,7 +63,9 @@ def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Itera
     except UnreachableError as error:
         _fail(str(error), unreachable)
     except ValidationError as error:
-        _fail("\n".join(_setting(problem) for problem in error.errors(include_url=False, include_input=False)))
+        from gateway.settings import setting_problem
+
+        _fail("\n".join(setting_problem(problem) for problem in error.errors(include_url=False, include_input=False)))
     except (*refusals, *unusable) as error:
         _fail(str(error))
     except DBAPIError as error:
@@ -72,12 +74,6 @@ def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Itera
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
         _fail(f"{where}: {error.strerror or error}", EXIT_UNUSABLE if error.filename else unreachable)
-
-
-def _setting(problem: Any) -> str:
-    name = "_".join(str(part) for part in problem["loc"]).upper()
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"SLUICE_{name}: {said}" if name else said
 
 
 def _fail(message: str, status: int = EXIT_UNUSABLE) -> None:
@@ -91,11 +87,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 def _settings() -> Any:
     from gateway import logs
-    from gateway.settings import Settings
+    from gateway.settings import Settings, unknown_variables
 
     settings = Settings()
     console = {"auto": None, "console": True, "json": False}[settings.log_format]
     logs.configure(settings.log_level, console=console)
+    for name in unknown_variables(os.environ):
+        logs.get(__name__).warning("this variable is no setting", variable=name)
     return settings
 
 
@@ -244,44 +242,65 @@ def explain(
 @catalogue.command("apply")
 def apply(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TOML or YAML: docs/catalogue.md")],
-    dry_run: Annotated[bool, typer.Option(help="Only check the file; the database is not touched.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Check the file, say what it would change; change nothing.")] = False,
 ) -> None:
     """Check a catalogue file whole, then put it in force, all of it or nothing."""
     with _plainly():
         from gateway.catalogue_file import read_catalogue
         from gateway.run.commands import apply_file
         from gateway.run.development import environment_of
-        from gateway.run.local import database, with_local_secrets
+        from gateway.run.local import LocalError, database, with_local_secrets
+        from gateway.storage.server.migrate import MigrationsPendingError
 
         settings = _settings()
         environ = environment_of(settings)
-        if dry_run:
-            content = read_catalogue(file, environ)
-            for warning in content.warnings:
-                typer.echo(f"warning: {warning}")
-            typer.echo(f"{file}: no problems, {len(content.merchants)} merchants")
-            return
-        with database(settings) as url:
-            report = _run(apply_file(url, with_local_secrets(settings), file, environ))
-    for line in report.lines():
+        if not dry_run:
+            with database(settings) as url:
+                lines = _run(apply_file(url, with_local_secrets(settings), file, environ)).lines()
+        else:
+            try:
+                with database(settings, make=False) as url:
+                    plan = _run(apply_file(url, with_local_secrets(settings), file, environ, dry=True)).plan()
+                lines = [f"{file}: no problems", *plan]
+            except (LocalError, MigrationsPendingError) as error:
+                content = read_catalogue(file, environ)
+                warned = [f"warning: {warning}" for warning in content.warnings]
+                lines = [*warned, f"{file}: no problems, {len(content.merchants)} merchants", f"no plan: {error}"]
+    for line in lines:
         typer.echo(line)
 
 
 @catalogue.command("show")
-def show() -> None:
-    """The channels and rules in force."""
+def show(
+    as_json: Annotated[bool, typer.Option("--json", help="As the API shows it, for programs.")] = False,
+) -> None:
+    """Everything that is in force: merchants, apps, endpoints, accounts, channels, windows and rules. No secrets."""
     with _plainly():
-        from rich.console import Console
+        import orjson
 
-        from gateway.run.commands import load_catalogue
+        from gateway.run.commands import shown_catalogue
         from gateway.run.local import database, with_local_secrets
-        from gateway.run.show import catalogue_tables
+        from gateway.run.show import catalogue_lines
 
         settings = _settings()
         with database(settings, make=False) as url:
-            loaded = _run(load_catalogue(url, with_local_secrets(settings)))
-        for table in catalogue_tables(loaded):
-            Console().print(table)
+            shown = _run(shown_catalogue(url, with_local_secrets(settings)))
+        lines = [orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode()] if as_json else catalogue_lines(shown)
+        for line in lines:
+            typer.echo(line)
+
+
+@catalogue.command("export")
+def export() -> None:
+    """Write what is in force as a catalogue file (TOML). In the place of secrets it says that they are kept."""
+    with _plainly():
+        from gateway.run.commands import exported_catalogue
+        from gateway.run.local import database, with_local_secrets
+
+        settings = _settings()
+        with database(settings, make=False) as url:
+            text = _run(exported_catalogue(url, with_local_secrets(settings)))
+        typer.echo(text, nl=False)
 
 
 @cards.command("rewrap")

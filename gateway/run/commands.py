@@ -5,17 +5,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.catalogue_file import CatalogueFile, read_catalogue
-from gateway.domain.catalogue import Catalogue
+from gateway.catalogue_file import CatalogueFile, read_catalogue, written
 from gateway.domain.catalogue_content import ApplyReport
 from gateway.domain.ids import CARD, PAYMENT, IdError, show
 from gateway.domain.payments import Payment
 from gateway.domain.references import read_reference
+from gateway.objects.catalogue import catalogue_object
 from gateway.ports import Reference
 from gateway.run.keys import keys_of
 from gateway.run.local import LocalError
+from gateway.run.sample import Sample, put_sample
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.reading.doctor import examine
@@ -27,10 +29,18 @@ from router.decide import replay
 from router.explain import explain
 from router.record import from_record
 
-__all__ = ["apply_catalogue", "apply_file", "diagnose", "explain_payment", "load_catalogue"]
+__all__ = [
+    "apply_file",
+    "apply_sample",
+    "diagnose",
+    "explain_payment",
+    "exported_catalogue",
+    "shown_catalogue",
+]
 
 POOL_SIZE = 2
 SHOWN_MAX = 10
+HISTORY_SHOWN = 50
 
 
 @asynccontextmanager
@@ -44,7 +54,7 @@ async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
-    return CatalogueStore(engine, keys_of(settings).ring)
+    return CatalogueStore(engine, keys_of(settings).ring, zone=ZoneInfo(settings.business_timezone))
 
 
 async def diagnose(url: str) -> list[str]:
@@ -99,19 +109,38 @@ def _references(named: str) -> list[Reference]:
     return [Reference(object_id=(prefix, given))]
 
 
-async def apply_file(url: str, settings: Settings, path: Path, environ: Mapping[str, str]) -> ApplyReport:
-    """Read a catalogue file and put it in force. Raises CatalogueFileError, CatalogueRefusedError."""
-    return await apply_catalogue(url, settings, read_catalogue(path, environ), f"file {path.name}")
+async def apply_file(
+    url: str, settings: Settings, path: Path, environ: Mapping[str, str], *, dry: bool = False
+) -> ApplyReport:
+    """Read a catalogue file and put it in force. Raises CatalogueFileError, CatalogueRefusedError.
 
-
-async def apply_catalogue(url: str, settings: Settings, content: CatalogueFile, note: str) -> ApplyReport:
-    """Put a checked catalogue in force."""
+    `dry`: it only tells what it would do.
+    """
     async with _engine(url) as engine:
+        store = _store(engine, settings)
+        # In this order: what the file keeps was in force at this version, or there is another one by now.
+        version = await store.version()
+        content = read_catalogue(path, environ, await store.content(whole=False))
         by = f"sluice catalogue apply ({os.environ.get('USER') or os.getuid()})"
-        return await _store(engine, settings).apply(content, by, note, datetime.now(UTC))
+        only_at = version if content.keeps else None
+        return await store.apply(content, by, f"file {path.name}", datetime.now(UTC), only_at=only_at, dry=dry)
 
 
-async def load_catalogue(url: str, settings: Settings) -> Catalogue:
-    """The catalogue in force."""
+async def apply_sample(url: str, settings: Settings, content: CatalogueFile) -> Sample:
+    """Put the sample in force, unless somebody changed what is there."""
     async with _engine(url) as engine:
-        return await _store(engine, settings).load()
+        return await put_sample(_store(engine, settings), content)
+
+
+async def shown_catalogue(url: str, settings: Settings) -> dict[str, Any]:
+    """The catalogue in force, as the API shows it: without secrets."""
+    async with _engine(url) as engine:
+        store = _store(engine, settings)
+        catalogue, apps, history = await store.load(), await store.app_names(), await store.history(HISTORY_SHOWN)
+        return catalogue_object(catalogue, apps, history, datetime.now(UTC))
+
+
+async def exported_catalogue(url: str, settings: Settings) -> str:
+    """The catalogue in force as the text of a file that can be applied. Raises DecryptionError."""
+    async with _engine(url) as engine:
+        return written(await _store(engine, settings).content(), ZoneInfo(settings.business_timezone))

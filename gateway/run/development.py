@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import secrets
@@ -18,9 +17,10 @@ from rich.console import Console
 from rich.panel import Panel
 
 from gateway.catalogue_file import read_catalogue
-from gateway.run.commands import apply_catalogue
+from gateway.run.commands import apply_sample
 from gateway.run.keys import key_environment
 from gateway.run.local import LocalError, has_samples, owned_database, sample_environment, with_local_secrets
+from gateway.run.sample import Sample
 from gateway.run.supervising import Family, console, free_port, require_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
 from gateway.storage.server.migrate import upgrade
@@ -37,7 +37,6 @@ __all__ = [
 
 PORTS = ("port", "sandbox_port", "receiver_port")
 ADDRESSES_FILE = "run.json"
-APPLIED_FILE = "catalogue.applied"
 SAMPLE_CARD = {
     "card_no": "6222020000000001230",
     "holder_name": "张三",
@@ -135,15 +134,19 @@ def _start_around(family: Family, folder: Path, addresses: Addresses, environmen
 
 
 def _apply_sample(settings: Settings, url: str, environment: Mapping[str, str]) -> None:
-    """Put the sample in force, unless just that was done before: what an operator changed since then stays."""
+    """Put the sample in force, unless somebody changed what is there; what was done is said in a line."""
     path = sample_catalogue()
-    content = read_catalogue(path, environment)
-    print_of = hashlib.sha256(path.read_bytes() + json.dumps(dict(environment), sort_keys=True).encode()).hexdigest()
-    applied = settings.data_dir.expanduser().resolve() / APPLIED_FILE
-    if applied.exists() and applied.read_text() == print_of:
-        return
-    asyncio.run(apply_catalogue(url, settings, content, "the sample catalogue"))
-    applied.write_text(print_of)
+    done = asyncio.run(apply_sample(url, settings, read_catalogue(path, environment)))
+    if done is Sample.APPLIED:
+        console("sluice", "the sample catalogue is in force")
+    elif done is Sample.LEFT:
+        ports = " ".join(f"{name}={environment[name]}" for name in ("SLUICE_SANDBOX_PORT", "SLUICE_RECEIVER_PORT"))
+        folder = f"SLUICE_DATA_DIR={settings.data_dir.expanduser().resolve()}"
+        console(
+            "sluice",
+            "the catalogue was changed since its sample was put in force, so it stays as it is, with its ports. "
+            f"The sample again: {folder} {ports} sluice catalogue apply {path}",
+        )
 
 
 def reachable_host(host: str) -> str:

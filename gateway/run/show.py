@@ -1,42 +1,142 @@
-"""The catalogue as tables for a terminal."""
+"""The catalogue in force as text for a terminal of 80 columns: everything in it, and no secret."""
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-import orjson
-from rich.table import Table
+from rich.cells import cell_len
 
-from gateway.domain.catalogue import Catalogue, RouteRule
-from router.fees import fee_to_json
-from router.limits import Limits
+from router.limits import ChannelLimits, RuleLimits
 
-__all__ = ["catalogue_tables"]
+__all__ = ["COLUMNS", "catalogue_lines"]
 
-
-def catalogue_tables(catalogue: Catalogue) -> list[Table]:
-    """Channels, then rules, with those that differ only in the bank on one line."""
-    codes = {merchant_id: merchant.code for merchant_id, merchant in catalogue.merchants.items()}
-    channels = Table(
-        "merchant", "channel", "account", "on", "authentication", "limits", title=f"version {catalogue.version}"
-    )
-    for channel in catalogue.channels.values():
-        modes = ", ".join(f"{bank} {mode}" for bank, mode in channel.authentication.items())
-        on = "yes" if channel.on else "no"
-        channels.add_row(codes[channel.merchant_id], channel.code, channel.account, on, modes, _limits(channel.limits))
-    rules = Table("merchant", "channel", "scene", "fee", "limits", "priority", "banks", title="rules, in fen")
-    banks: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for same_bank in catalogue.rules.values():
-        for rule in same_bank:
-            banks[codes[rule.merchant_id], *_row(rule)].append(rule.bank)
-    for row, names in banks.items():
-        rules.add_row(*row, " ".join(sorted(names)))
-    return [channels, rules]
+COLUMNS: Final = 80
+Shown = Mapping[str, Any]
 
 
-def _row(rule: RouteRule) -> tuple[str, ...]:
-    fee = orjson.dumps(fee_to_json(rule.fee)).decode()
-    scene = f"{rule.scene}{'' if rule.enabled else ' (off)'}"
-    return (rule.channel, scene, fee, _limits(rule.limits), str(rule.priority))
+def catalogue_lines(catalogue: Shown) -> Iterator[str]:
+    """The lines of a catalogue as the API shows it (`gateway.objects.catalogue`); none is wider than `COLUMNS`."""
+    merchants = catalogue["merchants"]
+    yield f"catalogue version {catalogue['version']}"
+    for merchant in merchants:
+        yield ""
+        yield from _line(0, f"{merchant['code']}  {merchant['name']}")
+        if merchant["last_attempt_max_age_s"] is not None:
+            yield from _line(1, f"last_attempt_max_age_s {merchant['last_attempt_max_age_s']}")
+        yield from _part("apps", merchant["apps"], _app)
+        yield from _part("endpoints", merchant["endpoints"], _endpoint)
+        yield from _part("accounts", merchant["accounts"], _account)
+        yield from _part("channels", merchant["channels"], _channel)
+        yield from _part("maintenance windows", merchant["maintenance_windows"], _window)
+        yield from _part("rules (amounts in fen)", _together(merchant["rules"]), _rule)
 
 
-def _limits(limits: Limits) -> str:
-    return "\n".join(f"{name} {limit}" for name, limit in limits.to_json().items()) or "-"
+def _part(title: str, shown: Iterable[Shown], lines: Any) -> Iterator[str]:
+    """A title and what stands below it; nothing where there is nothing."""
+    for number, one in enumerate(shown):
+        if number == 0:
+            yield from _line(1, title)
+        first, *more = lines(one)
+        yield from _line(2, first)
+        for line in more:
+            yield from _line(3, line)
+
+
+def _app(app: Shown) -> Iterator[str]:
+    yield f"{app['code']}  {app['name']}"
+    for key in app["keys"]:
+        yield f"key {key['label']}  {key['id']}"
+
+
+def _endpoint(endpoint: Shown) -> Iterator[str]:
+    of = f"app {endpoint['app']}" if endpoint["app"] else "every app"
+    yield f"{endpoint['id']}  {of}{'  STOPPED' if endpoint['stopped'] else ''}"
+    yield endpoint["url"]
+    types = endpoint["event_types"]
+    yield f"events {'all' if types is None else ' '.join(types)}"
+    private = ", private addresses allowed" if endpoint["allow_private"] else ""
+    yield f"live secrets {endpoint['secrets']}{private}"
+
+
+def _account(account: Shown) -> Iterator[str]:
+    yield f"{account['code']}  provider {account['provider']}"
+    for name, value in account["settings"].items():
+        yield f"{name} {value if isinstance(value, str) else _json(value)}"
+    if account["secrets"]:
+        yield f"secrets {' '.join(account['secrets'])}"
+    for product, terms in account["terms"].items():
+        yield f"terms of {product}: {_fields(terms)}"
+
+
+def _channel(channel: Shown) -> Iterator[str]:
+    resting = ", in maintenance now" if channel["in_maintenance"] else ""
+    yield f"{channel['code']}  {channel['name']}  {'on' if channel['on'] else 'OFF'}{resting}"
+    yield f"account {channel['account']} ({channel['provider']})"
+    yield f"authentication {_fields(channel['authentication'])}; its fee {channel['authentication_fee']} fen"
+    yield from _limits(channel, ChannelLimits)
+
+
+def _window(window: Shown) -> Iterator[str]:
+    again = f"  {window['repeats']}" if window["repeats"] else ""
+    yield f"{window['channel']}{again}  {window['id']}"
+    yield f"from {window['starts_at']} to {window['ends_at']}"
+    for name in ("banks", "scenes"):
+        if window[name] is not None:
+            yield f"{name} {' '.join(window[name])}"
+    if window["note"]:
+        yield f"note {window['note']}"
+
+
+def _rule(rule: Shown) -> Iterator[str]:
+    off = "" if rule["enabled"] else "  OFF"
+    yield f"{rule['channel']}  {rule['scene']}{off}  priority {rule['priority']}"
+    yield f"fee {_fields(rule['fee'])}"
+    yield from _limits(rule, RuleLimits)
+    yield f"banks {' '.join(rule['banks'])}"
+
+
+def _together(rules: Iterable[Shown]) -> list[Shown]:
+    """Rules that differ in the bank alone stand on one line."""
+    alike: dict[str, list[Shown]] = defaultdict(list)
+    for rule in rules:
+        alike[_json({name: value for name, value in rule.items() if name != "bank"})].append(rule)
+    return [{**same[0], "banks": sorted(rule["bank"] for rule in same)} for same in alike.values()]
+
+
+def _limits(shown: Shown, kind: type[RuleLimits] | type[ChannelLimits]) -> Iterator[str]:
+    told = [f"{about.name} {shown[about.name]}" for about in kind.each() if shown[about.name] is not None]
+    if told:
+        yield ", ".join(told)
+
+
+def _fields(values: Shown) -> str:
+    return ", ".join(f"{name} {value if isinstance(value, str) else _json(value)}" for name, value in values.items())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _line(depth: int, text: str) -> Iterator[str]:
+    """The text in as many lines as it needs; those after the first are indented more."""
+    indent, line = "  " * depth, ""
+    for word in text.split(" "):
+        for part in _pieces(word, COLUMNS - 2 * depth - 4):
+            longer = f"{line} {part}" if line else part
+            if line and cell_len(indent + longer) > COLUMNS:
+                yield indent + line
+                indent, longer = "  " * depth + "    ", part
+            line = longer
+    yield indent + line
+
+
+def _pieces(word: str, most: int) -> Iterator[str]:
+    """A word in pieces of at most so many columns: an address may be longer than a line."""
+    piece = ""
+    for character in word:
+        if cell_len(piece + character) > most:
+            yield piece
+            piece = ""
+        piece += character
+    yield piece

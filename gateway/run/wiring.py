@@ -44,6 +44,7 @@ from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
+from gateway.storage.reading.open_payments import open_payments
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.server.clock import read_clock
@@ -65,6 +66,7 @@ from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
+from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 
 log = get(__name__)
@@ -114,7 +116,8 @@ class _CountedCallbacks:
         answer = await self.callbacks.receive(account_name, request)
         if answer is not None:
             believed = "accepted" if answer.status < HTTP_FAILURE else "rejected"
-            metrics.CALLBACKS.labels(account_name, believed).inc()
+            merchant, _, account = account_name.partition(".")
+            metrics.CALLBACKS.labels(merchant, account, believed).inc()
         return answer
 
 
@@ -158,7 +161,7 @@ async def system(
         await clock.start()
         stack.push_async_callback(clock.stop)
 
-        catalogue_store = CatalogueStore(engine, keys.ring)
+        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base
@@ -210,7 +213,7 @@ async def system(
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys)
         observations = ObservationMaker(clock.now, uuid7, clock.is_right)
-        calls = ProviderCalls(providers, rooms)
+        calls = ProviderCalls(providers, rooms, lambda merchant_id: watch.current.code_of(merchant_id))
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
@@ -231,6 +234,9 @@ async def system(
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
+            counted = OpenPaymentsWatch(lambda merchant: open_payments(reads, merchant), lambda: watch.current, utc_now)
+            counted.start()
+            stack.push_async_callback(counted.stop)
 
         app: web.Application | None = None
         if api:

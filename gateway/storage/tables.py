@@ -158,11 +158,25 @@ maintenance_windows = Table(
     moment("starts_at"),
     moment("ends_at"),
     Column("note", Text, nullable=False),
+    Column("repeats", Text, comment="daily, weekly or monthly; none: once"),
+    Column("banks", ARRAY(Text), comment="none: all of them"),
+    Column("scenes", ARRAY(Text), comment="none: all of them"),
     PrimaryKeyConstraint("merchant_id", "window_id", name="maintenance_windows_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="maintenance_windows_channel_fkey"
     ),
     CheckConstraint("starts_at < ends_at", name="maintenance_windows_order_check"),
+    # It has ended when it begins again.
+    CheckConstraint(
+        "CASE repeats WHEN 'daily' THEN ends_at - starts_at < interval '24 hours' "
+        "WHEN 'weekly' THEN ends_at - starts_at < interval '168 hours' "
+        "WHEN 'monthly' THEN ends_at - starts_at < interval '672 hours' ELSE repeats IS NULL END",
+        name="maintenance_windows_repeats_check",
+    ),
+    CheckConstraint(
+        "cardinality(banks) IS DISTINCT FROM 0 AND cardinality(scenes) IS DISTINCT FROM 0",
+        name="maintenance_windows_limited_check",
+    ),
 )
 
 route_rules = Table(

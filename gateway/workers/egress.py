@@ -6,7 +6,6 @@ written into the URL and never resolved. A connection goes to the address that w
 """
 
 import asyncio
-import os
 import re
 import socket
 import string
@@ -20,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType
 from yarl import URL
 
-from gateway.connector import BoundedConnector
+from gateway.connector import BoundedConnector, words_of
 from gateway.flows.notify import Answer, NoAnswer, Reply
 from gateway.workers.addresses import is_allowed
 
@@ -215,6 +214,6 @@ def _reason(error: Exception) -> str:
         case _, aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return "nothing was sent: TLS failed"
         case OSError(), aiohttp.ClientConnectorError():
-            return f"no connection: {os.strerror(cause.errno) if cause.errno else type(cause).__name__}"
+            return f"no connection: {words_of(error)}"
         case _:
-            return f"no readable answer: {type(error).__name__}"
+            return f"no readable answer: {words_of(error)}"

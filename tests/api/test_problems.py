@@ -161,7 +161,7 @@ async def test_the_unexpected_says_nothing_of_itself(
     got = await client.post("/v1/withholds", order())
     assert (got.status, got.problem["code"]) == (500, "internal_error")
     assert b"secret-of-the-house" not in got.body
-    (logged,) = log_output.entries
+    logged, _finished = log_output.entries
     assert (logged["log_level"], logged["route"]) == ("error", "/v1/withholds")
     assert CARD_NO not in str(logged)
 

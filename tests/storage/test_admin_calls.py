@@ -212,6 +212,30 @@ async def test_a_maintenance_window_opens_shows_and_is_removed(client: Client) -
     await answered(await client.delete(f"{WINDOWS}/{window['id']}"), 404)
 
 
+async def test_a_window_may_repeat_for_some_banks_and_scenes(client: Client) -> None:
+    limited = {"repeats": "weekly", "banks": ["ICBC", "ABC", "ICBC"], "scenes": ["withhold"]}
+    window = await answered(await client.post(WINDOWS, json=WINDOW | limited), 201)
+    assert (window["repeats"], window["banks"], window["scenes"]) == ("weekly", ["ABC", "ICBC"], ["withhold"])
+    assert (await answered(await client.get(WINDOWS)))["data"] == [window]
+    channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
+    assert not channels["data"][0]["in_maintenance"]
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "code"),
+    [
+        ({"repeats": "daily", "ends_at": "2026-03-02T15:00:00+08:00"}, "ends_at", "out_of_range"),
+        ({"repeats": "yearly"}, "repeats", "not_one_of"),
+        ({"banks": []}, "banks", "too_few"),
+        ({"banks": ["NOBANK"]}, "banks.0", "bank"),
+        ({"scenes": ["gambling"]}, "scenes.0", "not_one_of"),
+    ],
+)
+async def test_a_window_that_cannot_be_is_refused(client: Client, said: dict[str, Any], field: str, code: str) -> None:
+    problem = await answered(await client.post(WINDOWS, json=WINDOW | said), 422)
+    assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
+
+
 async def test_a_window_that_ends_before_it_starts_is_refused(client: Client) -> None:
     problem = await answered(await client.post(WINDOWS, json=WINDOW | {"ends_at": WINDOW["starts_at"]}), 422)
     assert problem["errors"][0] == {"field": "ends_at", "code": "order", "message": "must be after starts_at"}

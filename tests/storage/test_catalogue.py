@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, text
@@ -31,6 +32,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
+from gateway.domain.windows import Repeats
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.keys import DecryptionError, KeyRing
@@ -101,7 +103,7 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     assert (channel.account, channel.name, channel.on) == ("tl", "通联", True)
     assert (channel.authentication_fee, channel.limits) == (100, ChannelLimits(5_000))
     assert channel.mode("ICBC") is AuthenticationMode.NONE
-    assert catalogue.in_maintenance(mine, "tl", NOW)
+    assert catalogue.rests(mine, "tl", NOW)
     (rule,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ICBC")
     assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
     assert isinstance(rule.fee, PercentFee)
@@ -169,6 +171,33 @@ async def test_a_rule_that_differs_is_changed_and_the_others_are_not(store: Cata
     )
     report = await store.apply(CatalogueFile((changed,)), "test", "rules", NOW)
     assert report.counts == {"rules added": 1, "rules changed": 1}
+
+
+async def test_windows_that_repeat_or_are_limited_come_back_as_they_were_put(store: CatalogueStore) -> None:
+    nightly = replace(WINDOW, repeats=Repeats.DAILY, banks=("ABC", "ICBC"), scenes=(Scene.WITHHOLD,))
+    await put(store, replace(SHOP, windows=(WINDOW, nightly)))
+    before = await store.load()
+    report = await store.apply(CatalogueFile((replace(SHOP, windows=(nightly, WINDOW)),)), by="test", note="", now=NOW)
+    assert not report.changed
+    ((mine, _),) = before.windows
+    tomorrow = NOW + timedelta(days=1, minutes=1)
+    closed = [before.in_maintenance(mine, "tl", Scene.WITHHOLD, bank, tomorrow) for bank in ("ICBC", "CMB")]
+    assert closed == [True, False]
+    assert not before.in_maintenance(mine, "tl", Scene.QUICK_CHARGE, "ICBC", tomorrow)
+    assert (before.rests(mine, "tl", NOW), before.rests(mine, "tl", tomorrow)) == (True, False)
+
+
+async def test_a_repeating_window_goes_by_the_clock_of_the_business_zone(engine: AsyncEngine) -> None:
+    night = datetime(2026, 3, 1, 23, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    window = replace(WINDOW, starts_at=night, ends_at=night + timedelta(hours=1), repeats=Repeats.WEEKLY)
+    store = CatalogueStore(engine, ring(), zone=ZoneInfo("Europe/Berlin"))
+    await put(store, replace(SHOP, windows=(window,)))
+    catalogue = await store.load()
+    ((mine, _),) = catalogue.windows
+    # In summer the same time on the wall is another one in UTC.
+    summer = datetime(2026, 7, 5, 23, 45, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert catalogue.rests(mine, "tl", summer)
+    assert not catalogue.rests(mine, "tl", summer + timedelta(hours=1))
 
 
 async def test_a_window_keeps_its_id_while_it_stays_the_same(store: CatalogueStore) -> None:

@@ -237,6 +237,13 @@ GIVEN_UP: Row = {"state": "unknown", "ended_at": NOW}
 REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "channels_fee_check": [{"authentication_fee": -1}],
     "maintenance_windows_order_check": [{"ends_at": NOW}],
+    "maintenance_windows_repeats_check": [
+        {"repeats": "yearly"},
+        {"repeats": "daily", "ends_at": later(days=1)},
+        {"repeats": "weekly", "ends_at": later(days=7)},
+        {"repeats": "monthly", "ends_at": later(days=28)},
+    ],
+    "maintenance_windows_limited_check": [{"banks": []}, {"scenes": []}],
     "cards_elements_check": [{"elements": None}, {"erased_at": NOW, "data_key": None, "print": None}],
     "cards_erased_check": [
         {"erased_at": NOW, "elements": None},

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading import references, search
+from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import (
     authentications,
@@ -189,6 +190,11 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         totals.READ_TOTALS,
         (M, "current_date", LATE, LATE, "ARRAY['n1', 'n2']::bytea[]"),
         {"channel_totals_pkey", "card_totals_pkey"},
+    ),
+    "OPEN_PAYMENTS": (
+        OPEN_PAYMENTS.replace(":merchant_id", "$1").replace(":most", "$2"),
+        (M, "10000"),
+        {"payments_due_idx"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from asyncpg import PostgresError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
@@ -260,8 +261,13 @@ async def test_a_fact_that_waited_for_its_user_is_applied_to_what_was_recorded_m
 async def test_a_late_success_counts_once_is_told_once_and_changes_no_state(process: Process) -> None:
     opened = await process.open_one()
     failed = await process.heard(opened, INSUFFICIENT)
-    for _ in range(3):
-        late = await process.heard(opened, Succeeded(1000), at=later(days=1))
+    with capture_logs() as told:
+        for _ in range(3):
+            late = await process.heard(opened, Succeeded(1000), at=later(days=1))
+    (warned,) = told
+    assert (warned["log_level"], warned["event"]) == ("warning", "an anomaly waits for a person")
+    shown = show(PAYMENT, payment_in(failed).payment_id)
+    assert (warned["kind"], warned["object_id"]) == ("late_success", shown)
     assert payment_in(late).status is Status.FAILED
     assert payment_in(late).finished_at == payment_in(failed).finished_at
     assert await process.usage() == (0, 1000, 1)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -70,10 +71,11 @@ class World:
 
     provider_: FakeProvider = field(default_factory=FakeProvider)
     at_once: int | None = None
+    merchant: str = "acme"
 
     def __post_init__(self) -> None:
         rooms = ProcessRooms(1000, lambda merchant_id, channel: self.at_once)
-        self.calls = ProviderCalls(self, rooms)
+        self.calls = ProviderCalls(self, rooms, lambda merchant_id: self.merchant)
 
     def provider(self, merchant_id: UUID, account: str) -> Any:
         if account != "up-1":
@@ -108,12 +110,68 @@ def doing(function: Doing) -> World:
     return World(provider)
 
 
-# What is counted
+# What is counted, and what is told
 
 
-def counted(operation: str, outcome: str) -> tuple[float, float]:
+async def test_accounts_of_the_same_name_are_counted_by_merchant(world: World) -> None:
+    world.merchant = "merchant-with-calls-of-its-own"
+    world.provider_.says[Pay] = Succeeded(1000)
+    before = counted("pay", "succeeded")
+    await world.call(PAY)
+    assert counted("pay", "succeeded", world.merchant) == (1.0, 1.0)
+    assert counted("pay", "succeeded") == before
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level", "what", "reason"),
+    [
+        (Declined(FailureCode.INSUFFICIENT_BALANCE, "51", "no money"), "info", "refused", "insufficient_balance"),
+        (Declined(FailureCode.CHANNEL_REFUSED, "51", CARD_NO), "warning", "refused", "channel_refused"),
+        (NotSent(f"not connected: {CARD_NO}"), "info", "not sent", "not connected: "),
+        (Unknown("no answer: the server hung up"), "info", "not answered, or not believed", "no answer: the server"),
+        (Unknown("the signature is wrong", "51", CARD_NO), "info", "not answered, or not believed", "the signature"),
+    ],
+    ids=str,
+)
+async def test_a_call_that_was_refused_or_not_answered_leaves_one_line(
+    world: World, outcome: Outcome, level: str, what: str, reason: str
+) -> None:
+    world.provider_.says[Pay] = outcome
+    with capture_logs() as told, structlog.contextvars.bound_contextvars(request_id="req_1"):
+        await world.call(PAY)
+    (line,) = told
+    assert (line["log_level"], line["event"]) == (level, f"call to the payment company: {what}")
+    assert line["event.reason"].startswith(reason)
+    named = ("sluice.merchant", "sluice.account", "sluice.channel", "event.action", "sluice.number", "http.request.id")
+    assert [line[name] for name in named] == ["acme", "up-1", "up", "pay", NUMBER, "req_1"]
+    assert line["event.duration"] > 0
+    assert line["sluice.ms"] >= 0
+    for secret in (CARD_NO, "no money", card_elements().holder_name, card_elements().phone):
+        assert secret not in str(line)
+
+
+@pytest.mark.parametrize("outcome", [Succeeded(1000), Processing()], ids=str)
+async def test_a_call_that_was_answered_leaves_no_line(world: World, outcome: Outcome) -> None:
+    world.provider_.says[Pay] = outcome
+    with capture_logs() as told:
+        await world.call(PAY)
+    assert not told
+
+
+async def test_a_call_that_was_given_up_leaves_a_line() -> None:
+    async def never(_: Pay) -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with capture_logs() as told, pytest.raises(TimeoutError):
+        async with asyncio.timeout(SOON_S):
+            await doing(never).call(PAY)
+    assert [line["event"] for line in told] == ["call to the payment company: given up"]
+
+
+def counted(operation: str, outcome: str, merchant: str = "acme") -> tuple[float, float]:
     """Calls counted with this outcome, and calls timed."""
-    labels = {"account": "up-1", "operation": operation}
+    labels = {"merchant": merchant, "account": "up-1", "operation": operation}
     calls = REGISTRY.get_sample_value("sluice_psp_calls_total", labels | {"outcome": outcome})
     timed = REGISTRY.get_sample_value("sluice_psp_call_seconds_count", labels)
     return calls or 0.0, timed or 0.0
@@ -185,8 +243,8 @@ async def test_an_adapter_that_raises_is_unknown_and_told_once_without_what_it_s
     calls, _ = counted("pay", "unknown")
     with capture_logs() as said:
         outcome = await world.call(PAY)
-    assert outcome == Unknown("the adapter failed: ValueError")
-    (line,) = said
+    assert outcome == Unknown("the adapter failed: see the log")
+    line, _unknown = said
     assert (line["log_level"], line["account"], line["operation"], line["error"]) == (
         "error",
         "up-1",
@@ -194,8 +252,8 @@ async def test_an_adapter_that_raises_is_unknown_and_told_once_without_what_it_s
         "ValueError",
     )
     assert "test_calls.py" in line["where"][-1]
-    assert CARD_NO not in str(line)
-    assert card_elements().holder_name not in str(line)
+    assert CARD_NO not in str(said)
+    assert card_elements().holder_name not in str(said)
     assert counted("pay", "unknown")[0] == calls + 1
 
 
@@ -261,7 +319,8 @@ async def test_a_second_request_is_refused_and_the_outcome_is_unknown(told: Exce
         outcome = await world.call(PAY)
     assert isinstance(outcome, Unknown)
     assert len(wire) == 1
-    assert [(line["log_level"], line["operation"], line["allowed"]) for line in said] == [("error", "pay", 1)]
+    errors = [line for line in said if line["log_level"] == "error"]
+    assert [(line["operation"], line["allowed"]) for line in errors] == [("pay", 1)]
 
 
 async def test_a_second_request_after_one_that_was_never_sent_is_refused_too_and_nothing_was_sent() -> None:
@@ -270,7 +329,8 @@ async def test_a_second_request_after_one_that_was_never_sent_is_refused_too_and
         outcome = await world.call(PAY)
     assert isinstance(outcome, NotSent)
     assert outcome.ours
-    assert (len(wire), len(said)) == (1, 1)
+    assert [line["log_level"] for line in said] == ["error", "info"]
+    assert len(wire) == 1
 
 
 async def test_an_adapter_that_hides_the_refusal_is_found_out() -> None:

@@ -18,6 +18,7 @@ from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import key_hash_of
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
+from gateway.domain.windows import Repeats
 from router.fees import PercentFee, TieredFee, fee_for
 from router.limits import RuleLimits
 from sandbox.keys import prepare_keys
@@ -103,6 +104,23 @@ def problems(read: Read, text: str, name: str = "catalogue.toml", **environ: str
     with pytest.raises(CatalogueFileError) as caught:
         read(text, name, **environ)
     return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("said", "repeats", "banks", "scenes"),
+    [
+        ("", None, None, None),
+        ('repeats = "monthly"', Repeats.MONTHLY, None, None),
+        ('banks = "all"\nscenes = "withhold"', None, None, (Scene.WITHHOLD,)),
+        ('banks = ["ICBC", "ABC"]', None, ("ABC", "ICBC"), None),
+    ],
+)
+def test_a_window_may_repeat_and_be_of_some_banks_and_scenes(
+    read: Read, said: str, repeats: Repeats | None, banks: object, scenes: object
+) -> None:
+    ends = "ends_at = 2026-10-01T04:00:00+08:00"
+    (window,) = read(GOOD.replace(ends, f"{ends}\n{said}")).merchants[0].windows
+    assert (window.repeats, window.banks, window.scenes) == (repeats, banks, scenes)
 
 
 def test_a_good_file_is_read_whole(read: Read) -> None:
@@ -402,6 +420,26 @@ merchants:
             "ends_at = 2026-10-01T04:00:00+08:00",
             "ends_at = 2026-10-01T02:00:00+08:00",
             "merchants[0].windows[0].ends_at: must be after starts_at",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-02T02:00:00+08:00\nrepeats = "daily"',
+            "merchants[0].windows[0].ends_at: must be less than 24 hours after starts_at, since it repeats daily",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-01T04:00:00+08:00\nrepeats = "yearly"',
+            "merchants[0].windows[0].repeats: must be 'daily', 'weekly' or 'monthly'",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-01T04:00:00+08:00\nbanks = ["ICBC", "NO"]',
+            "merchants[0].windows[0].banks[1]: NO is not a bank code",
+        ),
+        (
+            "ends_at = 2026-10-01T04:00:00+08:00",
+            'ends_at = 2026-10-01T04:00:00+08:00\nscenes = ["withhold", "withhold"]',
+            "merchants[0].windows[0].scenes[1]: withhold is given twice",
         ),
         ('user_name = "u"', "", "merchants[0].accounts[0].user_name: is missing"),
         (

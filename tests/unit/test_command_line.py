@@ -23,6 +23,14 @@ def test_a_setting_is_refused_in_one_line_that_names_it(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, f"sluice: {said}\n")
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["serve"], ["run"], ["catalogue", "show"], ["worker"], ["migrate"]])
+def test_every_command_refuses_a_misspelt_setting_with_the_right_one(tmp_path: Path, words: list[str]) -> None:
+    done = sluice(tmp_path, *words, SLUICE_DATABASE_ULR="postgresql://user:hidden@host/sluice")
+    said = "SLUICE_DATABASE_ULR: there is no such setting; is SLUICE_DATABASE_URL meant?"
+    assert (done.returncode, done.stderr) == (2, f"sluice: {said}\n")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "words", [["doctor"], ["route", "explain", "pay_01m820mbjqedrsap9we2fhgr3z"], ["catalogue", "show"], ["worker"]]
 )

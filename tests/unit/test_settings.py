@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 from gateway.run.development import with_ports
 from gateway.run.keys import key_environment, keys_of
 from gateway.run.local import LocalError, with_local_secrets
-from gateway.settings import ADMIN_TOKEN_MIN, SAMPLE_ADMIN_TOKEN, Settings
+from gateway.settings import ADMIN_TOKEN_MIN, SAMPLE_ADMIN_TOKEN, Settings, setting_problem, unknown_variables
 from gateway.storage.keys import KeyRingError
 
 RING = "1:" + base64.b64encode(bytes(32)).decode()
@@ -21,6 +21,71 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **given: str) -> str:
     with pytest.raises(ValidationError) as refused:
         Settings()
     return str(refused.value.errors(include_url=False, include_input=False)[0]["msg"])
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("SLUICE_DATABSE_URL", "SLUICE_DATABASE_URL"),
+        ("SLUICE_DB_URL", "SLUICE_DATABASE_URL"),
+        ("SLUICE_DATABASEURL", "SLUICE_DATABASE_URL"),
+        ("sluice_prot", "SLUICE_PORT"),
+        ("SLUICE_POOLSIZE", "SLUICE_POOL_SIZE"),
+        ("SLUICE_LOGLEVEL", "SLUICE_LOG_LEVEL"),
+        ("SLUICE_TIMEZONE", "SLUICE_BUSINESS_TIMEZONE"),
+        ("SLUICE_CARD_KEY", "SLUICE_CARD_KEYS"),
+        ("SLUICE_ORDER_KEYS", "SLUICE_ORDER_KEY"),
+        ("SLUICE_ADMIN_TOKEN_", "SLUICE_ADMIN_TOKEN"),
+        ("SLUICE_MAX_WAIT", "SLUICE_MAX_WAITING"),
+        ("SLUICE_ANSWER_WITHIN", "SLUICE_ANSWER_WITHIN_S"),
+        ("SLUICE_METRIC_PORT", "SLUICE_METRICS_PORT"),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_right_one(
+    monkeypatch: pytest.MonkeyPatch, misspelt: str, meant: str
+) -> None:
+    said = refusal(monkeypatch, **{misspelt.upper().removeprefix("SLUICE_"): "hidden"})
+    assert said.endswith(f"{misspelt.upper()}: there is no such setting; is {meant} meant?")
+    assert "hidden" not in said
+    assert unknown_variables([misspelt]) == {misspelt: meant}
+
+
+@pytest.mark.parametrize("known", ["SLUICE_PORT", "sluice_port", "SLUICE_METRICS_PORT", "SLUICE_SANDBOX_KEYS"])
+def test_a_name_that_some_command_knows_is_taken(known: str) -> None:
+    assert not unknown_variables([known, "SLUICE_HUNT_KILLS", "SLUICE_WRITE_SQL", "SLUICE_BENCH_PSP_KEY", "HOME"])
+
+
+def test_a_variable_of_a_catalogue_file_may_begin_as_settings_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_UNIONPAY_CERTIFICATE", "x")
+    assert Settings()
+    assert unknown_variables(["SLUICE_UNIONPAY_CERTIFICATE"]) == {"SLUICE_UNIONPAY_CERTIFICATE": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "abc", "SLUICE_PORT: must be a whole number; docs/operations.md has"),
+        ("PORT", "70000", "SLUICE_PORT: must be at most 65535; docs/operations.md has"),
+        ("PORT", "1.5", "SLUICE_PORT: must be a whole number; docs/operations.md has"),
+        ("POOL_SIZE", "1", "SLUICE_POOL_SIZE: must be at least 2; docs/operations.md has"),
+        ("ANSWER_WITHIN_S", "soon", "SLUICE_ANSWER_WITHIN_S: must be a number; docs/operations.md has"),
+        ("ANSWER_WITHIN_S", "0", "SLUICE_ANSWER_WITHIN_S: must be above 0; docs/operations.md has"),
+        (
+            "LOG_LEVEL",
+            "loud",
+            "SLUICE_LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error'; docs/operations.md has",
+        ),
+        ("ENV", "prod", "SLUICE_ENV: must be 'development' or 'production'; docs/operations.md has"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_variable_and_what_it_must_be(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"SLUICE_{name}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    (problem,) = refused.value.errors(include_url=False, include_input=False)
+    assert setting_problem(problem).startswith(says)
 
 
 @pytest.mark.parametrize("zone", ["Mars", "Asia", "../etc", "/etc/hosts", ""])

@@ -43,7 +43,7 @@ class Anomalies(Protocol):
 def _flag(value: object) -> bool:
     if value in ("true", "false"):
         return value == "true"
-    raise wrong("flag", "must be true or false")
+    raise wrong("wrong_type", "must be true or false")
 
 
 def says_something(value: str) -> str:

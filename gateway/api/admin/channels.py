@@ -69,7 +69,7 @@ class ChannelChanges(RequestModel):
 
 @with_limits(ChannelLimits, None)
 class ChannelAnswer(BaseModel):
-    """A channel. `in_maintenance`: a window is open now."""
+    """A channel. `in_maintenance`: a window of all its banks and scenes is open now."""
 
     object: Literal["channel"]
     merchant: Code

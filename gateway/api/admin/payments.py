@@ -55,14 +55,14 @@ def _read_id(value: object) -> tuple[str, UUID]:
 def _read_card_ends(value: object) -> tuple[str, str]:
     ends = re.fullmatch(_CARD_ENDS, str(value), re.ASCII)
     if ends is None:
-        raise wrong("card", "must be the first six and the last four digits of the card, such as 622202*1234")
+        raise wrong("wrong_format", "must be the first six and the last four digits of the card, such as 622202*1234")
     return ends[1], ends[2]
 
 
 def _read_number(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(_NUMBER, value, re.ASCII):
         return value
-    raise wrong("number", f"must be 1 to {MAX_NUMBER} printable ASCII characters without spaces")
+    raise wrong("wrong_format", f"must be 1 to {MAX_NUMBER} printable ASCII characters without spaces")
 
 
 def _read_day(value: object) -> date:
@@ -71,7 +71,7 @@ def _read_day(value: object) -> date:
             return date.fromisoformat(str(value))
     except ValueError:
         pass
-    raise wrong("day", "must be a business day such as 2026-01-31")
+    raise wrong("wrong_format", "must be a business day such as 2026-01-31")
 
 
 if TYPE_CHECKING:

@@ -10,16 +10,19 @@ from pydantic import BaseModel, Field, model_validator
 
 from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue_route, channel_of
 from gateway.api.admin.fields import MAX_NOTE
-from gateway.api.http.fields import Code, Lines, Moment, RequestModel, wrong
+from gateway.api.http.fields import BankCode, Code, Lines, Moment, RequestModel, SceneName, wrong
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import MaintenanceWindow
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.ids import WINDOW, IdError, read
+from gateway.domain.scenes import Scene
+from gateway.domain.windows import Repeats, why_not
 from gateway.objects.catalogue import window_object
 
 __all__ = ["WindowAnswer", "WindowCalls", "Windows"]
 
 WINDOWS = f"{CHANNEL}/maintenance_windows"
+MAX_BANKS = 1_000
 
 
 class Windows(Protocol):
@@ -31,16 +34,24 @@ class Windows(Protocol):
 
 
 class NewWindow(RequestModel):
-    """A time in which a channel takes nothing: from `starts_at` until before `ends_at`."""
+    """A time in which a channel takes nothing: from `starts_at` until before `ends_at`.
+
+    `repeats`: it comes again every day, week or month, at the same time on the clock of the business zone, until it is
+    removed. `banks`, `scenes`: only payments of these are not taken; absent: none is.
+    """
 
     starts_at: Moment
     ends_at: Moment
     note: Annotated[Lines, Field(max_length=MAX_NOTE)] = ""
+    repeats: Annotated[Repeats, Field(strict=False)] | None = None
+    banks: Annotated[list[BankCode], Field(min_length=1, max_length=MAX_BANKS)] | None = None
+    scenes: Annotated[list[SceneName], Field(min_length=1, max_length=len(Scene))] | None = None
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
-        if self.starts_at >= self.ends_at:
-            raise wrong("order", "must be after starts_at", field="ends_at")
+        why = why_not(self.starts_at, self.ends_at, self.repeats)
+        if why is not None:
+            raise wrong("order" if self.starts_at >= self.ends_at else "out_of_range", why, field="ends_at")
         return self
 
 
@@ -52,6 +63,9 @@ class WindowAnswer(BaseModel):
     channel: Code
     starts_at: str
     ends_at: str
+    repeats: Repeats | None
+    banks: list[str] | None
+    scenes: list[Scene] | None
     note: str
 
 
@@ -89,7 +103,15 @@ class WindowCalls:
     async def add_window(self, call: Call) -> Reply:
         channel, body = channel_of(await self.snapshots.refresh_now(), call), call.body
         window = MaintenanceWindow(
-            channel.merchant_id, self.new_id(), channel.code, body.starts_at, body.ends_at, body.note
+            channel.merchant_id,
+            self.new_id(),
+            channel.code,
+            body.starts_at,
+            body.ends_at,
+            body.note,
+            body.repeats,
+            None if body.banks is None else tuple(sorted(set(body.banks))),
+            None if body.scenes is None else tuple(sorted(set(body.scenes))),
         )
         await self.store.add_window(window, by=BY, now=self.clock())
         await self.snapshots.refresh_now()

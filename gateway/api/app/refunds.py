@@ -1,7 +1,7 @@
 """Refunds: open one, read it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 from uuid import UUID
 
 import orjson
@@ -11,7 +11,7 @@ from gateway.api.app.payments import REPLAYED, FailureAnswer, ShownPaymentId
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import Amount, Description, Metadata, OrderNumber, RequestModel, id_field
 from gateway.api.http.needs import RefundsFlow
-from gateway.api.http.problems import FieldError, Problem, bad_fields, conflict, not_found
+from gateway.api.http.problems import FieldError, Problem, ProblemCode, bad_fields, conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.ids import PAYMENT, REFUND, IdError, read, show
 from gateway.domain.orders import RefundOrder
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 else:
     PaymentId = id_field(PAYMENT)
 
-_DETAILS = {
+_NO_REFUNDS = "The payment company of this payment has no refunds."
+_DETAILS: dict[ProblemCode, str] = {
     "payment_not_succeeded": "Nothing of this payment can go back: it has not succeeded.",
     "payment_has_anomaly": "This payment or a refund of it has an open anomaly: an operator resolves it first.",
     "account_unusable": "The account that took this payment cannot be used now: an operator looks at /readyz.",
-    "refunds_not_supported": "The payment company of this payment has no refunds.",
 }
 
 
@@ -166,5 +166,6 @@ def _exceeds(left: int) -> Problem:
 
 def _not_refundable(code: str) -> Problem:
     if code == "refunds_not_supported":
-        return bad_fields([FieldError("payment", code, _DETAILS[code])])
-    return conflict(code, _DETAILS[code])
+        return bad_fields([FieldError("payment", "refunds_not_supported", _NO_REFUNDS)])
+    known = cast("ProblemCode", code)
+    return conflict(known, _DETAILS[known])

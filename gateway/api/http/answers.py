@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.api.http.field_codes import FieldCode
+from gateway.api.http.problems import ProblemCode
+
 __all__ = [
     "AnswerModel",
     "FieldProblem",
@@ -34,7 +37,7 @@ class FieldProblem(AnswerModel):
     """One field that is not right."""
 
     field: str
-    code: str
+    code: FieldCode
     message: str
 
 
@@ -46,7 +49,7 @@ class ProblemAnswer(AnswerModel):
     type: str
     title: str
     status: int
-    code: str
+    code: ProblemCode
     detail: str
     errors: list[FieldProblem]
     left: Annotated[int | None, Field(description="of amount_exceeds_rest: what the payment has left, in fen")] = None

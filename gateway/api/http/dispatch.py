@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler as WebHandler
 from aiohttp.typedefs import Middleware
 
 from gateway.api.http.auth import authenticate
+from gateway.api.http.chinese import in_chinese
 from gateway.api.http.fields import NoQuery
 from gateway.api.http.language import preferred_language
 from gateway.api.http.needs import Api
@@ -31,8 +32,9 @@ from gateway.api.http.problems import (
     unsupported_media_type,
 )
 from gateway.api.http.reading_json import checked, checked_query, read_object
+from gateway.api.http.request_log import CALLER, CODE, OBJECT_ID, REQUEST_ID_KEY, ROUTE, say_finished
 from gateway.api.http.routing import JSON, Call, Reply, Route
-from gateway.logs import get
+from gateway.logs import clean, get
 from gateway.ports import ClockOffError, DatabaseAwayError, OverloadedError
 
 __all__ = [
@@ -64,8 +66,6 @@ READ_AGAIN_WITHIN_S = 5.5
 """A read that lost its connection within this time is done once more: longer than one silence is waited for."""
 
 _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
-_REQUEST_ID_KEY = web.RequestKey("request_id", str)
-_ROUTE_KEY = web.RequestKey("route_path", str)
 
 _log = get(__name__)
 
@@ -74,9 +74,11 @@ def endpoint(api: Api, route: Route) -> WebHandler:
     """The aiohttp handler of a route. A client that goes away cancels nothing: see `gateway.api.http.runner`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request[_ROUTE_KEY] = route.path
+        request[ROUTE] = route.path
         # First who it is: nobody's body is read before that.
         caller = authenticate(api, route.scope, request)
+        if caller is not None:
+            request[CALLER] = caller
         query = checked_query(route.query or NoQuery, request.query.items()) if route.scope != "none" else None
         raw = await _read_body(request) if route.body is not None or route.raw_body else b""
         body = checked(route.body, read_object(raw)) if route.body is not None else None
@@ -89,7 +91,10 @@ def endpoint(api: Api, route: Route) -> WebHandler:
             language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
             authenticated=caller,
         )
-        return _render(await (_read(call) if route.method == "GET" else route.handler(call)))
+        reply = await (_read(call) if route.method == "GET" else route.handler(call))
+        if isinstance(reply.body, dict) and isinstance(shown := reply.body.get("id"), str):
+            request[OBJECT_ID] = shown
+        return _render(reply)
 
     async def _read(call: Call) -> Reply:
         """A read may be done twice: the first one after a cut met a connection of which nobody knew that it is lost."""
@@ -125,38 +130,40 @@ def middleware(api: Api) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: WebHandler) -> web.StreamResponse:
         started = time.perf_counter()
-        request_id = request[_REQUEST_ID_KEY] = _request_id(request)
+        request_id = request[REQUEST_ID_KEY] = _request_id(request)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = await _answered(api, request, handler, request_id)
+            response = await _answered(api, request, handler)
         response.headers[REQUEST_ID] = request_id
-        api.observe(request.method, request.get(_ROUTE_KEY, ""), response.status, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        api.observe(request.method, request.get(ROUTE, ""), response.status, seconds)
+        say_finished(api.catalogue().code_of, request, request_id, response.status, seconds)
         return response
 
     return answer
 
 
-async def _answered(api: Api, request: web.Request, handler: WebHandler, request_id: str) -> web.StreamResponse:
+async def _answered(api: Api, request: web.Request, handler: WebHandler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Problem as problem:
-        return _problem_response(problem, request_id)
+        return _problem_response(problem, request)
     except ClockOffError as error:
-        return _problem_response(clock_off(error.retry_after_s), request_id)
+        return _problem_response(clock_off(error.retry_after_s), request)
     except DatabaseAwayError as error:
-        return _problem_response(database_unavailable(error.retry_after_s), request_id)
+        return _problem_response(database_unavailable(error.retry_after_s), request)
     except OverloadedError as error:
-        return _problem_response(overloaded(error.retry_after_s), request_id)
+        return _problem_response(overloaded(error.retry_after_s), request)
     except web.HTTPException as error:
-        return _problem_response(_of_server(error), request_id)
+        return _problem_response(_of_server(error), request)
     except web.RequestPayloadError:
-        return _problem_response(of_status(400, "The body was cut off or badly encoded."), request_id)
+        return _problem_response(of_status(400, "The body was cut off or badly encoded."), request)
     except Exception as error:  # noqa: BLE001 -- the last line of defence
         if api.comes_back(error):
-            _log.warning("database away or busy", route=request.get(_ROUTE_KEY, ""), error_type=type(error).__name__)
-            return _problem_response(database_unavailable(RETRY_AFTER_S), request_id)
+            _log.warning("database away or busy", route=request.get(ROUTE, ""), error_type=type(error).__name__)
+            return _problem_response(database_unavailable(RETRY_AFTER_S), request)
         # The one place where the unexpected ends: told to the log, and to the client only that it happened.
-        _log.exception("unexpected error", method=request.method, route=request.get(_ROUTE_KEY, ""))
-        return _problem_response(internal_error(), request_id)
+        _log.exception("unexpected error", method=request.method, route=request.get(ROUTE, ""))
+        return _problem_response(internal_error(), request)
 
 
 async def add_careful_headers(_: web.Request, response: web.StreamResponse) -> None:
@@ -171,8 +178,11 @@ async def replace_server_errors(request: web.Request, response: web.StreamRespon
     """An `on_response_prepare` signal, for errors that aiohttp answers outside of the middlewares."""
     if not isinstance(response, web.HTTPException) or response.status < 400:
         return
-    request_id = request.get(_REQUEST_ID_KEY) or _request_id(request)
+    request_id = request.get(REQUEST_ID_KEY)
     problem = _of_server(response)
+    if request_id is None:
+        request_id, request[CODE] = _request_id(request), problem.code
+        say_finished(str, request, request_id, problem.status, 0.0)
     response.body = body = orjson.dumps(problem_body(problem, request_id))
     # The headers are already those of the body that is replaced here.
     response.headers[hdrs.CONTENT_TYPE] = CONTENT_TYPE
@@ -195,8 +205,11 @@ def _of_server(error: web.HTTPException) -> Problem:
     return of_status(error.status, detail, kept)
 
 
-def _problem_response(problem: Problem, request_id: str) -> web.Response:
-    body = orjson.dumps(problem_body(problem, request_id))
+def _problem_response(problem: Problem, request: web.Request) -> web.Response:
+    request[CODE] = problem.code
+    if preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")) == "zh":
+        problem = in_chinese(problem)
+    body = orjson.dumps(problem_body(problem, request[REQUEST_ID_KEY]))
     return web.Response(status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
@@ -212,7 +225,8 @@ def _is_json(request: web.Request) -> bool:
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID, "")
-    return given if _GIVEN_REQUEST_ID.fullmatch(given) else new_request_id()
+    # It stands in the log: one that may be a card's number is not kept.
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) and clean(given) == given else new_request_id()
 
 
 def new_request_id() -> str:

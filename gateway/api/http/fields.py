@@ -162,7 +162,7 @@ def query_integer(low: int, high: int) -> Any:
             number = int(value)
             if low <= number <= high:
                 return number
-        raise wrong("range", f"must be a whole number from {low} to {high}")
+        raise wrong("out_of_range", f"must be a whole number from {low} to {high}")
 
     schema = WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
     return Annotated[int, PlainValidator(read_text), schema]
@@ -214,7 +214,7 @@ Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema({"type": "s
 
 def _metadata(value: object) -> dict[str, str | int | bool | None]:
     if not isinstance(value, dict):
-        raise wrong("object", "must be a flat JSON object")
+        raise wrong("wrong_type", "must be a flat JSON object")
     if len(value) > MAX_METADATA_KEYS:
         raise wrong("too_many", f"may have at most {MAX_METADATA_KEYS} keys")
     for key, held in value.items():
@@ -231,13 +231,13 @@ def _check_metadata_value(held: object) -> None:
             pass
         case int():
             if abs(held) > MAX_EXACT_INTEGER:
-                raise wrong("range", "may hold whole numbers up to 2^53 - 1; write greater ones as text")
+                raise wrong("out_of_range", "may hold whole numbers up to 2^53 - 1; write greater ones as text")
         case str():
             if len(held) > MAX_METADATA_TEXT_CHARACTERS:
                 raise wrong("too_long", f"may hold texts of at most {MAX_METADATA_TEXT_CHARACTERS} characters")
             _lines(held)
         case _:
-            raise wrong("type", "may hold texts, whole numbers, true, false and null; write others as text")
+            raise wrong("wrong_type", "may hold texts, whole numbers, true, false and null; write others as text")
 
 
 Metadata = Annotated[

@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final, Literal, get_args
+
+from gateway.api.http.field_codes import FieldCode
 
 __all__ = [
     "CONTENT_TYPE",
+    "PROBLEM_CODES",
     "FieldError",
     "Problem",
+    "ProblemCode",
     "bad_fields",
     "clock_off",
     "compressed",
@@ -30,7 +35,37 @@ __all__ = [
 
 CONTENT_TYPE = "application/problem+json"
 
-CODE_OF_STATUS: dict[int, str] = {
+ProblemCode = Literal[
+    "account_unusable",
+    "already_resolved",
+    "amount_exceeds_rest",
+    "bad_request",
+    "body_too_large",
+    "catalogue_refused",
+    "clock_off",
+    "conflict",
+    "database_unavailable",
+    "endpoints_stopped",
+    "expectation_failed",
+    "forbidden",
+    "internal_error",
+    "invalid_request",
+    "malformed_json",
+    "method_not_allowed",
+    "not_found",
+    "nothing_sent",
+    "order_conflict",
+    "overloaded",
+    "payment_has_anomaly",
+    "payment_not_succeeded",
+    "request_timeout",
+    "unauthorized",
+    "unsupported_media_type",
+]
+"""Codes may be added; none is ever taken away or changed in meaning. docs/api.md says each."""
+PROBLEM_CODES: Final[frozenset[ProblemCode]] = frozenset(get_args(ProblemCode))
+
+CODE_OF_STATUS: dict[int, ProblemCode] = {
     400: "bad_request",
     401: "unauthorized",
     403: "forbidden",
@@ -40,6 +75,7 @@ CODE_OF_STATUS: dict[int, str] = {
     409: "conflict",
     413: "body_too_large",
     415: "unsupported_media_type",
+    417: "expectation_failed",
     422: "invalid_request",
     500: "internal_error",
     503: "overloaded",
@@ -51,7 +87,7 @@ class FieldError:
     """One field that is not right: `field` is its path (`card.card_no`), `message` says the cure, never the value."""
 
     field: str
-    code: str
+    code: FieldCode
     message: str
 
 
@@ -60,7 +96,7 @@ class Problem(Exception):  # noqa: N818 -- the word of RFC 9457
     """An answer that is an error. `title` is that of the status unless said otherwise."""
 
     status: int
-    code: str
+    code: ProblemCode
     detail: str
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +153,7 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"There is no such {what}.")
 
 
-def conflict(code: str, detail: str, **more: int) -> Problem:
+def conflict(code: ProblemCode, detail: str, **more: int) -> Problem:
     return Problem(409, code, detail, more=more)
 
 
@@ -174,7 +210,7 @@ def internal_error() -> Problem:
 
 def of_status(status: int, detail: str = "", headers: Mapping[str, str] | None = None) -> Problem:
     """The problem of an error answer that was made elsewhere (the HTTP server's own)."""
-    code = CODE_OF_STATUS.get(status) or _phrase(status).lower().replace(" ", "_")
+    code = CODE_OF_STATUS.get(status) or ("bad_request" if status < 500 else "internal_error")
     return Problem(status, code, detail or f"{_phrase(status)}.", headers=headers or {})
 
 

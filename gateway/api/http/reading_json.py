@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.api.http.field_codes import FieldCode, code_of
 from gateway.api.http.fields import PATTERN_MEANS
 from gateway.api.http.problems import FieldError, Problem, bad_fields, malformed_json
 from gateway.domain.money import WrittenFloat
@@ -122,7 +123,7 @@ def _as_problem(error: ValidationError) -> Problem:
     errors = [
         FieldError(
             _joined(_path(one["loc"]), one.get("ctx", {}).get("field", "")),
-            one["type"],
+            _code(one["type"], one.get("ctx", {})),
             _message(one["type"], one.get("ctx", {}), one["msg"]),
         )
         for one in found[:MAX_ERRORS]
@@ -132,6 +133,11 @@ def _as_problem(error: ValidationError) -> Problem:
 
 def _path(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) if isinstance(part, int) else _shown(part) for part in loc)
+
+
+def _code(kind: str, context: Mapping[str, Any]) -> FieldCode:
+    # Our own refusals are marked by their field (`refusals.wrong`); a name of ours may also be one of pydantic's.
+    return cast("FieldCode", kind) if "field" in context else code_of(kind)
 
 
 _MESSAGES: dict[str, str] = {
@@ -144,6 +150,10 @@ _MESSAGES: dict[str, str] = {
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "list_type": "must be a list",
+    "int_from_float": "must be a whole number (not text, not a fraction)",
+    "finite_number": "must be a number that is not endless",
+    "greater_than": "must be above {gt}",
+    "less_than": "must be below {lt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must have at least {min_length} characters",
@@ -160,4 +170,6 @@ def _message(kind: str, context: Mapping[str, Any], text: str) -> str:
         return PATTERN_MEANS.get(context["pattern"], f"must match {context['pattern']}")
     # Our own refusals name their field or have their own words; pydantic's get ours.
     template = None if "field" in context else _MESSAGES.get(kind)
-    return _ENUM_MEMBER.sub(r"\1", template.format_map(context)) if template else text
+    if template:
+        return _ENUM_MEMBER.sub(r"\1", template.format_map(context))
+    return text if "field" in context else "is not what the document at /openapi.json says of this field"

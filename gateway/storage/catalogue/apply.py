@@ -5,6 +5,7 @@ What payments may refer to is never deleted: merchants, apps, accounts, channels
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Table, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.domain.catalogue import RouteRule
+from gateway.domain.catalogue import MaintenanceWindow, RouteRule
+from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
@@ -25,7 +27,14 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.terms import terms_to_json
 from gateway.storage.catalogue.endpoints import left, listed
-from gateway.storage.catalogue.rows import account_context, endpoint_context, resealed, rule_row
+from gateway.storage.catalogue.rows import (
+    account_context,
+    endpoint_context,
+    resealed,
+    rule_row,
+    window_content,
+    window_row,
+)
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
     accounts,
@@ -42,16 +51,31 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
+_WHAT = {
+    merchants: "merchant",
+    apps: "app",
+    api_keys: "key",
+    endpoints: "endpoint",
+    accounts: "account",
+    channels: "channel",
+    maintenance_windows: "window",
+    route_rules: "rule",
+}
+
+
 class Applier:
     """Applies merchants one after the other in one transaction, and counts what changed."""
 
     def __init__(self, connection: AsyncConnection, ring: KeyRing, now: datetime, new_id: Callable[[], UUID]) -> None:
         self._connection, self._ring, self._now, self._new_id = connection, ring, now, new_id
+        self._merchant_code = ""
         self.counts: Counter[str] = Counter()
+        self.changes: list[RowChange] = []
         self.warnings: list[str] = []
 
     async def apply(self, content: MerchantContent) -> None:
         """Make everything of this merchant what the file says. Raises CatalogueRefusedError."""
+        self._merchant_code = content.code
         merchant_id = await self._merchant(content)
         await self._apps(merchant_id, content.apps)
         await self._keys(merchant_id, content)
@@ -101,9 +125,7 @@ class Applier:
             )
         for row in found.values():
             if row["revoked_at"] is None and row["key_hash"] not in wanted:
-                await self._change(
-                    api_keys, {"merchant_id": merchant_id, "key_id": row["key_id"]}, revoked_at=self._now
-                )
+                await self._change(api_keys, row, revoked_at=self._now)
                 self.counts["keys revoked"] += 1
         await self._put("keys", api_keys, ("key_hash",), found, rows)
 
@@ -121,8 +143,7 @@ class Applier:
         kept = {content.code for content in wanted}
         for row in found.values():
             if row["code"] not in kept and (change := left(row, self._now)):
-                identity = {"merchant_id": merchant_id, "endpoint_id": row["endpoint_id"]}
-                await self._change(endpoints, identity, **change)
+                await self._change(endpoints, row, **change)
                 self.counts["endpoints removed"] += 1
         await self._put("endpoints", endpoints, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
@@ -184,20 +205,18 @@ class Applier:
         kept = {content.code for content in wanted}
         for row in found.values():
             if row["code"] not in kept and row["is_on"]:
-                await self._change(channels, {"merchant_id": merchant_id, "code": row["code"]}, is_on=False)
+                await self._change(channels, row, is_on=False)
                 self.counts["channels switched off"] += 1
         await self._put("channels", channels, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
     async def _windows(self, merchant_id: UUID, wanted: tuple[WindowContent, ...]) -> None:
         """Windows have no name in the file: one that is there already, with the same content, keeps its id."""
-        content = ("channel", "starts_at", "ends_at", "note")
         found = await self._rows(maintenance_windows, ("window_id",), maintenance_windows.c.merchant_id == merchant_id)
-        ids: dict[Key, UUID] = {tuple(row[name] for name in content): row["window_id"] for row in found.values()}
+        ids = {window_content(row): row["window_id"] for row in found.values()}
         kept: dict[UUID, Row] = {}
-        for window in dict.fromkeys(wanted):
-            values = {name: getattr(window, name) for name in content}
-            window_id = ids.get(tuple(values.values())) or self._new_id()
-            kept[window_id] = {"merchant_id": merchant_id, "window_id": window_id, **values}
+        for content in dict.fromkeys(wanted):
+            window_id = ids.get(content) or self._new_id()
+            kept[window_id] = window_row(MaintenanceWindow(merchant_id, window_id, *astuple(content)))
         await self._drop("windows", maintenance_windows, [row for key, row in found.items() if key[0] not in kept])
         await self._put("windows", maintenance_windows, ("window_id",), found, list(kept.values()))
 
@@ -223,20 +242,24 @@ class Applier:
         if added:
             await self._connection.execute(insert(table), added)
             self.counts[f"{what} added"] += len(added)
+            self.changes += [RowChange(_WHAT[table], self._merchant_code, None, row) for row in added]
         for row in rows:
             existing = found.get(tuple(row[name] for name in key))
             if existing is not None and any(existing[name] != value for name, value in row.items()):
-                identity = {column.name: existing[column.name] for column in table.primary_key.columns}
-                await self._change(table, identity, **{k: v for k, v in row.items() if k not in identity})
+                await self._change(table, existing, **row)
                 self.counts[f"{what} changed"] += 1
 
-    async def _change(self, table: Table, identity: Row, **values: Any) -> None:
-        await self._connection.execute(update(table).where(*_is(table, identity)).values(**values))
+    async def _change(self, table: Table, existing: Row, **values: Any) -> None:
+        identity = {column.name: existing[column.name] for column in table.primary_key.columns}
+        changed = {name: value for name, value in values.items() if name not in identity}
+        await self._connection.execute(update(table).where(*_is(table, identity)).values(**changed))
+        self.changes.append(RowChange(_WHAT[table], self._merchant_code, existing, existing | changed))
 
     async def _drop(self, what: str, table: Table, rows: list[Row]) -> None:
         for row in rows:
             identity = {column.name: row[column.name] for column in table.primary_key.columns}
             await self._connection.execute(delete(table).where(*_is(table, identity)))
+            self.changes.append(RowChange(_WHAT[table], self._merchant_code, row, None))
         if rows:
             self.counts[f"{what} removed"] += len(rows)
 

@@ -1,9 +1,11 @@
 """Rows of the catalogue tables as values of the domain, and the encrypted parts of them."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import RowMapping, func, select, update
@@ -20,8 +22,10 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
 )
+from gateway.domain.catalogue_content import WindowContent
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
+from gateway.domain.windows import Repeats
 from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.keys.ring import version_of
@@ -110,7 +114,7 @@ async def current_version(connection: AsyncConnection) -> int:
     return await connection.scalar(select(func.max(catalogue_versions.c.version))) or 0
 
 
-async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing) -> Catalogue:
+async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: ZoneInfo) -> Catalogue:
     """The whole catalogue. The transaction must be repeatable read, or its parts may not fit each other."""
 
     async def rows(statement: Any) -> list[RowMapping]:
@@ -128,6 +132,7 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing) -> Cat
         tuple(map(_channel, await rows(select(channels).order_by(channels.c.code)))),
         tuple(_window(row) for row in await rows(select(maintenance_windows).order_by("starts_at", "window_id"))),
         tuple(map(_rule, await rows(select(route_rules).order_by("channel", "scene", "bank")))),
+        zone=zone,
     )
 
 
@@ -184,9 +189,36 @@ def _channel(row: RowMapping) -> Channel:
 
 
 def _window(row: RowMapping) -> MaintenanceWindow:
-    return MaintenanceWindow(
-        row["merchant_id"], row["window_id"], row["channel"], row["starts_at"], row["ends_at"], row["note"]
+    return MaintenanceWindow(row["merchant_id"], row["window_id"], *astuple(window_content(dict(row))))
+
+
+def window_content(row: Mapping[str, Any]) -> WindowContent:
+    """What a maintenance window's row says."""
+    scenes, banks = row["scenes"], row["banks"]
+    return WindowContent(
+        channel=row["channel"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        note=row["note"],
+        repeats=Repeats(row["repeats"]) if row["repeats"] else None,
+        banks=None if banks is None else tuple(banks),
+        scenes=None if scenes is None else tuple(map(Scene, scenes)),
     )
+
+
+def window_row(window: MaintenanceWindow) -> dict[str, Any]:
+    """A maintenance window as a row."""
+    return {
+        "merchant_id": window.merchant_id,
+        "window_id": window.window_id,
+        "channel": window.channel,
+        "starts_at": window.starts_at,
+        "ends_at": window.ends_at,
+        "note": window.note,
+        "repeats": window.repeats.value if window.repeats else None,
+        "banks": None if window.banks is None else list(window.banks),
+        "scenes": None if window.scenes is None else [scene.value for scene in window.scenes],
+    }
 
 
 def _rule(row: RowMapping) -> RouteRule:

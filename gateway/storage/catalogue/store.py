@@ -9,13 +9,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typeid import TypeID
 
-from gateway.domain.catalogue import ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
+from gateway.domain.catalogue import BUSINESS_ZONE, ApiKey, AuthenticationMode, Catalogue, MaintenanceWindow, RouteRule
 from gateway.domain.catalogue_content import (
     MAX_LIVE_SECRETS,
     ApplyReport,
@@ -23,11 +24,14 @@ from gateway.domain.catalogue_content import (
     CatalogueChange,
     CatalogueFile,
     CatalogueRefusedError,
+    MerchantContent,
     NotInCatalogueError,
 )
 from gateway.domain.scenes import Scene
+from gateway.domain.windows import why_not
 from gateway.logs import get
 from gateway.storage.catalogue.apply import Applier
+from gateway.storage.catalogue.content import read_content
 from gateway.storage.catalogue.endpoints import ANSWERED_410, started, stopped, stopped_as_gone
 from gateway.storage.catalogue.rows import (
     current_version,
@@ -37,6 +41,7 @@ from gateway.storage.catalogue.rows import (
     rule_row,
     seal,
     unseal,
+    window_row,
 )
 from gateway.storage.keys import KeyRing
 from gateway.storage.tables import (
@@ -78,8 +83,14 @@ class CatalogueStore:
     happen at once; nothing was changed then. One that changes nothing makes no version.
     """
 
-    def __init__(self, engine: AsyncEngine, ring: KeyRing, new_id: Callable[[], UUID] = new_id) -> None:
-        self._engine, self._ring, self._new_id = engine, ring, new_id
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        ring: KeyRing,
+        new_id: Callable[[], UUID] = new_id,
+        zone: ZoneInfo = BUSINESS_ZONE,
+    ) -> None:
+        self._engine, self._ring, self._new_id, self._zone = engine, ring, new_id, zone
 
     # Reading
 
@@ -92,7 +103,21 @@ class CatalogueStore:
         """The whole catalogue as of one moment. Raises DecryptionError when the key ring lacks a key."""
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return await read_catalogue_rows(connection, self._ring)
+            return await read_catalogue_rows(connection, self._ring, self._zone)
+
+    async def content(self, *, whole: bool = True) -> list[MerchantContent]:
+        """What is in force, as a catalogue file would say it. Raises DecryptionError unless `whole` is false."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await read_content(connection, self._ring, whole=whole)
+
+    async def last_change_by(self, by: str) -> CatalogueChange | None:
+        """The newest change that somebody made."""
+        theirs = catalogue_versions.select().where(catalogue_versions.c.changed_by == by)
+        newest = theirs.order_by(catalogue_versions.c.version.desc()).limit(1)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(newest)).mappings().first()
+            return None if row is None else CatalogueChange(**row)
 
     async def history(self, limit: int) -> list[CatalogueChange]:
         """The newest changes, newest first."""
@@ -114,20 +139,36 @@ class CatalogueStore:
 
     # A whole file
 
-    async def apply(self, content: CatalogueFile, by: str, note: str, now: datetime) -> ApplyReport:
-        """Put a file in force: what it names becomes what it says, all of it or nothing."""
+    async def apply(
+        self,
+        content: CatalogueFile,
+        by: str,
+        note: str,
+        now: datetime,
+        *,
+        only_at: int | None = None,
+        dry: bool = False,
+    ) -> ApplyReport:
+        """Put a file in force: what it names becomes what it says, all of it or nothing.
+
+        `dry`: nothing, only the report of what it would do. `only_at`: the version that must be in force; raises
+        CatalogueBusyError if it is another one.
+        """
         appliers: list[Applier] = []
 
         async def work(connection: AsyncConnection) -> bool:
+            if only_at is not None and await current_version(connection) != only_at + 1:
+                raise CatalogueBusyError("others changed the catalogue meanwhile: apply the file again")
             applier = Applier(connection, self._ring, now, self._new_id)
             appliers.append(applier)
             for merchant in content.merchants:
                 await applier.apply(merchant)
             return bool(applier.counts)
 
-        version, changed = await self._changed(by, note, now, work)
+        version, changed = await self._changed(by, note, now, work, dry=dry)
         done = appliers[-1]
-        return ApplyReport(version, changed, dict(done.counts), (*content.warnings, *done.warnings))
+        warnings = (*content.warnings, *done.warnings)
+        return ApplyReport(version, changed, dict(done.counts), warnings, tuple(done.changes))
 
     # Small changes
 
@@ -162,9 +203,9 @@ class CatalogueStore:
 
     async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int:
         """Add a maintenance window; its id is the caller's (`new_id`)."""
-        if window.starts_at >= window.ends_at:
-            raise CatalogueRefusedError("a maintenance window ends after it starts")
-        row = {name: getattr(window, name) for name in maintenance_windows.columns.keys()}  # noqa: SIM118
+        if why := why_not(window.starts_at, window.ends_at, window.repeats):
+            raise CatalogueRefusedError(f"the end of a maintenance window {why}")
+        row = window_row(window)
 
         async def work(connection: AsyncConnection) -> bool:
             await _require_channel(connection, window.merchant_id, window.channel)
@@ -308,7 +349,7 @@ class CatalogueStore:
     async def _small(self, by: str, note: str, now: datetime, work: Work) -> int:
         return (await self._changed(by, note, now, work))[0]
 
-    async def _changed(self, by: str, note: str, now: datetime, work: Work) -> tuple[int, bool]:
+    async def _changed(self, by: str, note: str, now: datetime, work: Work, *, dry: bool = False) -> tuple[int, bool]:
         for _ in range(MAX_TRIES):
             try:
                 async with self._engine.connect() as connection, connection.begin() as transaction:
@@ -316,10 +357,11 @@ class CatalogueStore:
                     change = CatalogueChange(before + 1, now, by, note)
                     await connection.execute(insert(catalogue_versions), _version_row(change))
                     # Now nobody else changes the catalogue until this transaction ends.
-                    if await work(connection):
+                    changes = await work(connection)
+                    if changes and not dry:
                         return change.version, True
                     await transaction.rollback()
-                    return before, False
+                    return before, changes
             except DBAPIError as error:
                 if not _met_another(error):
                     raise

@@ -46,7 +46,7 @@ from gateway.storage.writing.orders import (
     read_orders,
     same_content,
 )
-from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.outbox import HandOver, count_ended, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import insert_decisions, insert_payments, payments_by_id
 from gateway.storage.writing.statement import Row, Write
 from gateway.storage.writing.totals import Totals, count_reservations, print_numbers
@@ -170,6 +170,9 @@ class OpeningStore:
         if self._hand_over and due:
             self._hand_over(due)
         count_events(o.event for o in flush.opened if o.event and o.payment.payment_id in inserted)
+        count_ended(
+            catalogue, (o.payment for o in flush.opened if o.payment.is_final and o.payment.payment_id in inserted)
+        )
         fresh = {_order_key(o.opening.order): o for o in flush.opened if o.payment.payment_id in inserted}
         return [self._result(opening, fresh, known, flush) for opening in openings]
 

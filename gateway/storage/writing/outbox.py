@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
+
+from prometheus_client import Counter as Counted
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import Event
+from gateway.domain.payments import Payment
 from gateway.flows.notify import LEASE, DueDelivery
-from gateway.metrics import EVENTS
+from gateway.metrics import EVENTS, PAYMENTS_ENDED
 from gateway.storage.tables import deliveries, events
 from gateway.storage.writing.statement import Write
 
@@ -37,6 +41,20 @@ def count_events(told: Iterable[Event]) -> None:
     """Count events that were committed."""
     for event in told:
         EVENTS.labels(event.type).inc()
+
+
+def count_ended(catalogue: Catalogue, ended: Iterable[Payment]) -> None:
+    """Count payments whose end was committed."""
+    for payment in ended:
+        code = payment.failure.code if payment.failure else ""
+        merchant = catalogue.code_of(payment.merchant_id)
+        _ended(merchant, payment.channel or "", payment.scene, payment.status, code).inc()
+
+
+@cache
+def _ended(*labels: str) -> Counted:
+    """Each label is of the catalogue or of a short list, so these are few."""
+    return PAYMENTS_ENDED.labels(*labels)
 
 
 def write_events(

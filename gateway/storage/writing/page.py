@@ -44,6 +44,7 @@ class Page:
     observations: Told = field(default_factory=Told)
     anomalies: list[Row] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    ended: list[Payment] = field(default_factory=list)
     agreements: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     void: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     """Agreements that a PSP calls void, with the time they were used."""

@@ -18,7 +18,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF
 from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
-from gateway.domain.ids import ObjectKind, caused_id
+from gateway.domain.ids import ObjectKind, caused_id, show_object
 from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
 from gateway.domain.outcomes import Authenticated, Succeeded
 from gateway.domain.payments import Payment, begun
@@ -27,18 +27,21 @@ from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
 from gateway.flows.opening import intent_to_pay
+from gateway.logs import get
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
 from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.observations import COUNTED_BEFORE, anomaly_row, read_known_observations
-from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.outbox import HandOver, count_ended, count_events, deliveries_of, write_events
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.reading_pages import read_page
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals, count_changes
 from gateway.storage.writing.users import BusyUsers, lock_users
+
+log = get(__name__)
 
 Item = Observation | GoOn
 
@@ -111,8 +114,11 @@ class RecordingStore:
         if self._hand_over and due:
             self._hand_over(due)
         count_events(page.events)
+        count_ended(catalogue, page.ended)
         for anomaly in page.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
+            shown = show_object(anomaly["object"], anomaly["object_id"])
+            log.warning("an anomaly waits for a person", kind=str(anomaly["kind"]), object_id=shown)
         return results
 
     def _apply(self, page: Page, item: Item) -> Recorded | Exception:
@@ -326,6 +332,8 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
 
 
 def _tell_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> None:
+    if after.is_final:
+        page.ended.append(after)
     event_type = EVENTS_OF[ObjectKind.PAYMENT][after.status]
     page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, after.status), at))
 

@@ -33,6 +33,7 @@ from gateway.domain.ids import (
 from gateway.domain.money import yuan
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.domain.statuses import FINAL, TRANSITIONS, Status
+from gateway.flows.route import candidates_for
 from tests.unit.domain.samples import (
     ATTEMPT_ID,
     BANK,
@@ -178,8 +179,25 @@ def test_rules_are_found_by_scene_and_bank() -> None:
 def test_a_maintenance_window_includes_its_start_and_not_its_end(second: int, closed: bool) -> None:
     window = MaintenanceWindow(MERCHANT_ID, UUID(int=1), "up", NOW, later(seconds=60))
     known = Catalogue(1, windows=(window,))
-    assert known.in_maintenance(MERCHANT_ID, "up", later(seconds=second)) == closed
-    assert not known.in_maintenance(MERCHANT_ID, "tl", NOW)
+    assert known.in_maintenance(MERCHANT_ID, "up", Scene.WITHHOLD, "ICBC", later(seconds=second)) == closed
+    assert not known.in_maintenance(MERCHANT_ID, "tl", Scene.WITHHOLD, "ICBC", NOW)
+
+
+def test_a_window_of_some_banks_and_scenes_hides_the_channel_from_these_alone() -> None:
+    of_some = {"banks": ("ABC",), "scenes": (Scene.WITHHOLD,)}
+    window = MaintenanceWindow(MERCHANT_ID, UUID(int=1), "up", NOW, later(seconds=60), **of_some)  # type: ignore[arg-type]
+    scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
+    rules = [rule("up", bank=bank, scene=scene) for bank in ("ABC", BANK) for scene in scenes]
+    known = Catalogue(1, channels=(channel("up"),), windows=(window,), rules=tuple(rules))
+    hidden = {
+        (scene, bank)
+        for scene in scenes
+        for bank in ("ABC", BANK)
+        for candidate in candidates_for(known, MERCHANT_ID, scene, bank, (), NOW)
+        if candidate.in_maintenance
+    }
+    assert hidden == {(Scene.WITHHOLD, "ABC")}
+    assert not known.rests(MERCHANT_ID, "up", NOW)
 
 
 def test_a_channel_authenticates_a_bank_by_its_own_mode_or_that_of_any_bank() -> None:

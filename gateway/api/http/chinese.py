@@ -1,0 +1,79 @@
+"""Problems in Chinese, for `Accept-Language: zh`. Codes and names of fields stay: programs read those."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from gateway.api.http.field_codes import FieldCode
+from gateway.api.http.problems import FieldError, Problem, ProblemCode
+
+__all__ = ["FIELDS", "PROBLEMS", "in_chinese"]
+
+PROBLEMS: Final[Mapping[ProblemCode, str]] = {
+    "account_unusable": "收款所用的渠道账户目前不可用，请联系运营人员。",
+    "already_resolved": "该异常已经处理过，原备注保持不变。",
+    "amount_exceeds_rest": "金额超过该支付的剩余可退金额，left 为剩余金额（分）。",
+    "bad_request": "无法按 HTTP 解析该请求，请检查后重发。",
+    "body_too_large": "请求体过大，最多 64 KiB。",
+    "catalogue_refused": "该修改与现有配置冲突，未作任何改动。",
+    "clock_off": "本进程的时钟不准，暂不受理，未作任何记录。请按 Retry-After 的秒数稍后原样重发，可由其他进程受理。",
+    "conflict": "请求与现有数据冲突。",
+    "database_unavailable": "数据库暂无响应，是否已记录尚不确定。请按 Retry-After 稍后原样重发：同一订单不会重复受理。",
+    "endpoints_stopped": "该事件的接收地址均已停用。留存的通知会在地址重新启用后发送。",
+    "expectation_failed": "请去掉请求头 Expect。",
+    "forbidden": "该密钥无权调用此接口。",
+    "internal_error": "系统内部错误。请先查询状态，再决定是否重发。",
+    "invalid_request": "请检查请求内容。",
+    "malformed_json": "请求体不是 UTF-8 编码的 JSON 对象。",
+    "method_not_allowed": "该地址不支持此方法，可用方法见响应头 Allow。",
+    "not_found": "没有找到，或该密钥无权查看。",
+    "nothing_sent": "该笔从未发往支付公司，因此不会有支付公司的答复。",
+    "order_conflict": "该订单号已用于内容不同的订单，请换一个订单号。",
+    "overloaded": "系统繁忙。请按 Retry-After 的秒数稍后原样重发：同一订单不会重复受理。",
+    "payment_has_anomaly": "该支付有未处理的异常，请先由运营人员处理。",
+    "payment_not_succeeded": "该支付尚未成功，不能退款。",
+    "request_timeout": "请求体未在规定时间内到达，请原样重发。",
+    "unauthorized": "缺少密钥，或密钥不存在、已吊销。请发送 Authorization: Bearer 加密钥。",
+    "unsupported_media_type": "请发送 UTF-8 编码的 JSON（Content-Type: application/json），且不要压缩。",
+}
+
+FIELDS: Final[Mapping[FieldCode, str]] = {
+    "bank": "不是已知的银行代码",
+    "card_no": "卡号校验位不符",
+    "exclusive": "与另一字段只能填写其一",
+    "fee": "费率格式不正确",
+    "id": "不是有效的编号",
+    "id_no": "证件号校验位不符",
+    "invalid": "内容不正确",
+    "key": "键名为空或过长",
+    "missing": "必填",
+    "not_found": "不存在",
+    "not_one_of": "不是允许的取值",
+    "order": "应晚于对应的字段",
+    "out_of_range": "超出允许的范围",
+    "place": "应为上一页返回的 next",
+    "refunds_not_supported": "该渠道不支持退款",
+    "repeated": "重复",
+    "text": "含有不可见字符或控制字符，或首尾有空格",
+    "time": "应为带时区的时间（RFC 3339）",
+    "too_few": "数量过少",
+    "too_long": "过长",
+    "too_many": "数量过多",
+    "too_short": "过短",
+    "unknown": "无法由卡号判断银行，请填写银行",
+    "unknown_field": "没有这个字段，请去掉",
+    "unsupported": "服务商不支持",
+    "unwanted": "此处不应填写",
+    "wrong_format": "格式不正确",
+    "wrong_type": "类型不正确",
+}
+
+
+def in_chinese(problem: Problem) -> Problem:
+    """The problem with Chinese words. What a field must be is added as it is in English: it has the exact bounds."""
+    detail = PROBLEMS[problem.code]
+    named = "、".join(dict.fromkeys(error.field for error in problem.errors if error.field))
+    if named:
+        detail = f"请检查这些字段：{named}。"
+    errors = [FieldError(e.field, e.code, f"{FIELDS[e.code]}（{e.message}）") for e in problem.errors]
+    return replace(problem, detail=detail, errors=errors)

@@ -1,0 +1,140 @@
+"""Writing a catalogue file of what is in force: `read_catalogue` reads it again as the very same content.
+
+No secret is written: in its place stands `{ kept = true }`. An API key is its SHA-256, all that is known of it.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.catalogue_file.checks import ALL_BANKS
+from gateway.catalogue_file.kept import KEPT
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue_content import MerchantContent, RuleContent, WindowContent
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import terms_to_json
+from router.fees import fee_to_json
+
+__all__ = ["written"]
+
+
+def written(merchants: Iterable[MerchantContent], zone: ZoneInfo) -> str:
+    """The text of a TOML file; times are those of `zone`."""
+    return "\n".join(line for merchant in merchants for line in _merchant(merchant, zone)).lstrip("\n") + "\n"
+
+
+def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
+    age_s = merchant.last_attempt_max_age_s
+    yield from _table("merchants", code=merchant.code, name=merchant.name, last_attempt_max_age_s=age_s)
+    for app in merchant.apps:
+        keys = [{"label": key.label, "sha256": key.key_hash.hex()} for key in app.keys]
+        yield from _table("merchants.apps", code=app.code, name=app.name, keys=keys or None)
+    for endpoint in merchant.endpoints:
+        yield from _table(
+            "merchants.endpoints",
+            code=endpoint.code,
+            app=endpoint.app,
+            url=endpoint.url,
+            event_types=endpoint.event_types,
+            allow_private=endpoint.allow_private,
+            secrets=KEPT,
+        )
+    for account in merchant.accounts:
+        yield from _table(
+            "merchants.accounts",
+            code=account.code,
+            provider=account.provider,
+            settings=dict(account.settings),
+            secrets=dict.fromkeys(account.secrets, KEPT),
+            terms=terms_to_json(account.terms) or None,
+        )
+    for channel in merchant.channels:
+        yield from _table(
+            "merchants.channels",
+            code=channel.code,
+            account=channel.account,
+            name=channel.name,
+            on=channel.on,
+            authentication={bank: mode.value for bank, mode in channel.authentication.items()},
+            authentication_fee=channel.authentication_fee,
+            **channel.limits.to_json(),
+        )
+    for window in merchant.windows:
+        yield from _window(window, zone)
+    yield from _rules(merchant.rules)
+
+
+def _window(window: WindowContent, zone: ZoneInfo) -> Iterator[str]:
+    return _table(
+        "merchants.windows",
+        channel=window.channel,
+        starts_at=window.starts_at.astimezone(zone),
+        ends_at=window.ends_at.astimezone(zone),
+        repeats=window.repeats.value if window.repeats else None,
+        banks=window.banks,
+        scenes=None if window.scenes is None else [scene.value for scene in window.scenes],
+        note=window.note,
+    )
+
+
+def _rules(rules: Iterable[RuleContent]) -> Iterator[str]:
+    """Rows that differ only in scene and bank stand together, where they make a whole table of scenes and banks."""
+    banks: dict[tuple[str, str], dict[Scene, list[str]]] = defaultdict(lambda: defaultdict(list))
+    fields: dict[tuple[str, str], dict[str, Any]] = {}
+    for rule in rules:
+        said = {
+            "enabled": rule.enabled,
+            "fee": fee_to_json(rule.fee),
+            "priority": rule.priority,
+            **rule.limits.to_json(),
+        }
+        alike = (rule.channel, json.dumps(said, sort_keys=True))
+        fields[alike] = said
+        banks[alike][rule.scene].append(rule.bank)
+    for alike, by_scene in banks.items():
+        scenes: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for scene, names in by_scene.items():
+            scenes[tuple(sorted(names))].append(scene.value)
+        for names_, together in scenes.items():
+            all_of_them = list(names_) == sorted(bank_names())
+            yield from _table(
+                "merchants.rules",
+                channel=alike[0],
+                scenes=sorted(together),
+                banks=ALL_BANKS if all_of_them else list(names_),
+                **fields[alike],
+            )
+
+
+def _table(name: str, /, **fields: Any) -> Iterator[str]:
+    """An entry of a list of tables; what is None is absent."""
+    yield ""
+    yield f"[[{name}]]"
+    for key, value in fields.items():
+        if value is not None:
+            yield f"{key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return _text(value.replace("${", "$${"))
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            inner = ", ".join(f"{_text(key)} = {_toml(part)}" for key, part in value.items())
+            return f"{{ {inner} }}" if inner else "{}"
+        case _:
+            return f"[{', '.join(map(_toml, value))}]"
+
+
+def _text(text: str) -> str:
+    # JSON's escapes are TOML's, too; but TOML wants one more.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

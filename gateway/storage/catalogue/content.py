@@ -1,0 +1,147 @@
+"""What is in force, as a catalogue file would say it: so that it can be written down, compared, and kept."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    AppContent,
+    ChannelContent,
+    EndpointContent,
+    KeyContent,
+    MerchantContent,
+    RuleContent,
+)
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import terms_from_json
+from gateway.storage.catalogue.endpoints import is_removed
+from gateway.storage.catalogue.rows import account_context, endpoint_context, unseal, window_content
+from gateway.storage.keys import DecryptionError, KeyRing
+from gateway.storage.tables import (
+    accounts,
+    api_keys,
+    apps,
+    channels,
+    endpoints,
+    maintenance_windows,
+    merchants,
+    route_rules,
+)
+from router.fees import parse_fee
+from router.limits import ChannelLimits, RuleLimits
+
+__all__ = ["read_content"]
+
+Rows = Mapping[UUID, list[RowMapping]]
+
+
+async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: bool = True) -> list[MerchantContent]:
+    """Every merchant, by code. The transaction must be repeatable read, or the parts may not fit each other.
+
+    Applied again it changes nothing: endpoints that had left the file are left out. Where the ring lacks a key it
+    raises DecryptionError; with `whole` false such secrets are empty.
+    """
+
+    async def rows(statement: Any) -> Rows:
+        by_merchant: dict[UUID, list[RowMapping]] = defaultdict(list)
+        for row in (await connection.execute(statement)).mappings():
+            by_merchant[row["merchant_id"]].append(row)
+        return by_merchant
+
+    def opened(row: RowMapping, context: bytes, otherwise: Any) -> Any:
+        try:
+            return unseal(ring, row["secrets"], context)
+        except DecryptionError:
+            if whole:
+                raise
+            return otherwise
+
+    found = (await connection.execute(select(merchants).order_by(merchants.c.code))).mappings().all()
+    of_app = await rows(select(apps).order_by(apps.c.code))
+    of_key = await rows(select(api_keys).where(api_keys.c.revoked_at.is_(None)).order_by("created_at", "key_id"))
+    of_endpoint = await rows(select(endpoints).order_by(endpoints.c.code))
+    of_account = await rows(select(accounts).order_by(accounts.c.code))
+    of_channel = await rows(select(channels).order_by(channels.c.code))
+    of_window = await rows(select(maintenance_windows).order_by("starts_at", "window_id"))
+    of_rule = await rows(select(route_rules).order_by("channel", "scene", "bank"))
+    contents = []
+    for merchant in found:
+        mine, code = merchant["merchant_id"], merchant["code"]
+        contents.append(
+            MerchantContent(
+                code=code,
+                name=merchant["name"],
+                last_attempt_max_age_s=merchant["last_attempt_max_age_s"],
+                apps=tuple(_app(app, of_key.get(mine, ())) for app in of_app.get(mine, ())),
+                endpoints=tuple(
+                    _endpoint(row, opened(row, endpoint_context(code, row["code"]), ()))
+                    for row in of_endpoint.get(mine, ())
+                    if not is_removed(row)
+                ),
+                accounts=tuple(
+                    _account(row, opened(row, account_context(code, row["code"]), {}))
+                    for row in of_account.get(mine, ())
+                ),
+                channels=tuple(map(_channel, of_channel.get(mine, ()))),
+                windows=tuple(window_content(dict(row)) for row in of_window.get(mine, ())),
+                rules=tuple(map(_rule, of_rule.get(mine, ()))),
+            )
+        )
+    return contents
+
+
+def _app(row: RowMapping, keys: Iterable[RowMapping]) -> AppContent:
+    of_it = [KeyContent(key["label"], bytes(key["key_hash"])) for key in keys if key["app"] == row["code"]]
+    return AppContent(row["code"], row["name"], tuple(of_it))
+
+
+def _endpoint(row: RowMapping, secrets: Iterable[str]) -> EndpointContent:
+    types = row["event_types"]
+    return EndpointContent(
+        code=row["code"],
+        app=row["app"],
+        url=row["url"],
+        event_types=None if types is None else tuple(types),
+        allow_private=row["allow_private"],
+        secrets=tuple(secrets),
+    )
+
+
+def _account(row: RowMapping, secrets: Mapping[str, str]) -> AccountContent:
+    return AccountContent(
+        code=row["code"],
+        provider=row["provider"],
+        settings=row["settings"],
+        secrets=secrets,
+        terms=terms_from_json(row["terms"]),
+    )
+
+
+def _channel(row: RowMapping) -> ChannelContent:
+    return ChannelContent(
+        code=row["code"],
+        account=row["account"],
+        name=row["name"],
+        on=row["is_on"],
+        authentication={bank: AuthenticationMode(mode) for bank, mode in row["authentication"].items()},
+        authentication_fee=row["authentication_fee"],
+        limits=ChannelLimits.from_json(row["limits"]),
+    )
+
+
+def _rule(row: RowMapping) -> RuleContent:
+    return RuleContent(
+        channel=row["channel"],
+        scene=Scene(row["scene"]),
+        bank=row["bank"],
+        enabled=row["enabled"],
+        fee=parse_fee(row["fee"]),
+        priority=row["priority"],
+        limits=RuleLimits.from_json(row["limits"]),
+    )

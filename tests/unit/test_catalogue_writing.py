@@ -1,0 +1,133 @@
+"""A written catalogue file is read again as the very same content, whatever is in it.
+
+Not tested here: what the database makes of it (tests/storage/test_catalogue_in_force.py).
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.catalogue_file import read_catalogue, written
+from gateway.domain.cards import bank_names
+from gateway.domain.catalogue import BUSINESS_ZONE
+from gateway.domain.catalogue_content import KeyContent, MerchantContent, RuleContent, WindowContent
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
+from gateway.domain.windows import Repeats
+from router.limits import ChannelLimits, RuleLimits
+from sandbox.keys import prepare_keys
+from tests.unit.router.strategies import fees
+
+SECRET = "whsec_" + "A" * 32
+SOME_BANKS = sorted(bank_names())[:4]
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.sampled_from(
+    ['"', "\\", "${", "$${", "$$${X}", "a\nb", "\x7f", "'''", "#", "名字"]
+)
+FEN = st.integers(1, 10**9)
+MAYBE_FEN = st.none() | FEN
+
+
+@pytest.fixture(scope="module")
+def merchant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MerchantContent]:
+    """The first merchant of the sample, and a folder."""
+    folder = tmp_path_factory.mktemp("written")
+    prepare_keys(folder)
+    environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(folder)}
+    with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
+        return folder, read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET}).merchants[0]
+
+
+def in_any_order(content: MerchantContent) -> MerchantContent:
+    """Rules and windows as a set: their order means nothing."""
+    rules = sorted(content.rules, key=lambda rule: (rule.channel, rule.scene, rule.bank))
+    return replace(content, rules=tuple(rules), windows=tuple(sorted(content.windows, key=repr)))
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> WindowContent:
+    starts_at = FIRST + timedelta(microseconds=draw(st.integers(0, 10**14)))
+    ends_at = starts_at + timedelta(microseconds=draw(st.integers(1, 10**10)))
+    banks = draw(st.none() | st.lists(st.sampled_from(SOME_BANKS), min_size=1, unique=True))
+    scenes = draw(st.none() | st.lists(st.sampled_from(Scene), min_size=1, unique=True))
+    return WindowContent(
+        "unionpay",
+        starts_at.astimezone(BUSINESS_ZONE),
+        ends_at.astimezone(BUSINESS_ZONE),
+        draw(TEXTS),
+        draw(st.none() | st.sampled_from(Repeats)),
+        tuple(sorted(banks)) if banks else None,
+        tuple(sorted(scenes)) if scenes else None,
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
+    places = st.tuples(st.sampled_from([Scene.WITHHOLD, Scene.QUICK_CHARGE]), st.sampled_from(SOME_BANKS))
+    some = draw(st.lists(fees(), min_size=1, max_size=2))
+    limits = draw(st.lists(st.builds(RuleLimits, MAYBE_FEN, MAYBE_FEN), min_size=1, max_size=2))
+    return tuple(
+        RuleContent("unionpay", scene, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(st.integers(-2, 2)),
+                    draw(st.sampled_from(limits)))
+        for scene, bank in draw(st.lists(places, unique=True, max_size=8))
+    )  # fmt: skip
+
+
+OWN_TERMS = st.builds(
+    OwnTerms,
+    st.none() | st.lists(st.floats(0.5, 100), min_size=1, max_size=3).map(tuple),
+    st.none() | st.just(NEVER) | st.builds(NotFoundRule, st.integers(1, 9), st.floats(1, 1000)),
+    st.floats(0.5, 20),
+)
+
+
+@given(
+    TEXTS.filter(lambda text: len(text) <= 100),
+    TEXTS,
+    rules(),
+    st.lists(windows(), max_size=3, unique=True),
+    st.dictionaries(st.sampled_from(Product), OWN_TERMS),
+    st.builds(ChannelLimits, MAYBE_FEN),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_written_is_read_as_the_same(
+    merchant: tuple[Path, MerchantContent],
+    name: str,
+    label: str,
+    rules_: tuple[RuleContent, ...],
+    windows_: list[WindowContent],
+    terms: dict[Product, OwnTerms],
+    limits: ChannelLimits,
+) -> None:
+    folder, content = merchant
+    unionpay, *accounts = content.accounts
+    channel, *channels = content.channels
+    app, *apps = content.apps
+    content = replace(
+        content,
+        name=name,
+        apps=(replace(app, keys=(KeyContent(label, b"k" * 32),)), *apps),
+        accounts=(replace(unionpay, terms=terms), *accounts),
+        channels=(replace(channel, limits=limits), *channels),
+        rules=rules_,
+        windows=tuple(windows_),
+    )
+    path = folder / "written.toml"
+    path.write_text(written([content], BUSINESS_ZONE), encoding="utf-8", newline="")
+    assert in_any_order(read_catalogue(path, {}, [content]).merchants[0]) == in_any_order(content)
+
+
+def test_rules_that_are_alike_stand_together(merchant: tuple[Path, MerchantContent]) -> None:
+    _, content = merchant
+    assert written([content], BUSINESS_ZONE).count("[[merchants.rules]]") == 3
+    (first, *_) = content.rules
+    everywhere = [replace(first, scene=s, bank=b) for s in (Scene.WITHHOLD, Scene.QUICK_CHARGE) for b in bank_names()]
+    text = written([replace(content, rules=tuple(everywhere))], BUSINESS_ZONE)
+    assert text.count("[[merchants.rules]]") == 1
+    assert 'banks = "all"' in text
