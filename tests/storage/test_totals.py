@@ -139,10 +139,12 @@ async def test_what_a_process_took_before_it_knew_of_the_limit_is_made_good(proc
     assert await takes(process, 100) is None
     assert await takes(other, 600) is None, "it has not heard of the limit yet"
     soon = NOW + making_good.AGAIN_AFTER
-    assert await takes(process, 301, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
+    assert await takes(process, 1, now=soon) is None
+    await process.opening._totals.making_good.idle()
+    assert await takes(process, 300, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
     other.catalogue = process.catalogue
-    assert await takes(other, 301, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
-    assert await takes(process, 300, now=soon) is None
+    assert await takes(other, 300, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
+    assert await takes(process, 299, now=soon) is None
     assert await counted(process) == 1000
 
 

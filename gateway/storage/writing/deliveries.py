@@ -17,6 +17,7 @@ from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.server.database import Database
 from gateway.storage.writing.batching import Batcher
+from gateway.storage.writing.low_water import LowWater
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
@@ -25,15 +26,19 @@ DEAD_LETTERS_READ_MAX = 201
 
 MERCHANTS_DUE = """
 SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2
+    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2 AND due_at >= $3
         AND (lease_until IS NULL OR lease_until <= $2)
 )
+"""
+# What is done is left out: see `low_water`.
+OLDEST_DUE = """
+SELECT due_at FROM deliveries WHERE merchant_id = $1 AND status = 'pending' AND due_at >= $2 ORDER BY due_at LIMIT 1
 """
 
 CLAIM = """
 WITH due AS (
     SELECT event_id, endpoint_id, $4::timestamptz AS lease_until FROM deliveries
-    WHERE merchant_id = $1 AND status = 'pending' AND due_at <= $2
+    WHERE merchant_id = $1 AND status = 'pending' AND due_at <= $2 AND due_at >= $6
         AND (lease_until IS NULL OR lease_until <= $2) AND endpoint_id <> ALL ($5::uuid[])
     ORDER BY due_at LIMIT $3
     FOR UPDATE SKIP LOCKED
@@ -105,12 +110,17 @@ class DeliveryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._marks = LowWater(OLDEST_DUE)
         self._batchers: dict[UUID, Batcher[DeliveryResult, bool]] = {}
 
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have a delivery due that nobody holds."""
+        found: list[UUID] = []
         async with self._database.connection() as connection:
-            return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
+            await self._marks.look(connection, merchants, now)
+            for group, since in self._marks.groups(merchants, now):
+                found += [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, group, now, since)]
+        return found
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()
@@ -120,7 +130,9 @@ class DeliveryStore:
         Endpoints in `full` are left out: their sender has no room, and they must not stand before others.
         """
         async with self._database.connection() as connection:
-            rows = await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full))
+            await self._marks.look(connection, [merchant_id], now)
+            since = self._marks.of(merchant_id)
+            rows = await connection.fetch(CLAIM, merchant_id, now, limit, lease_until, list(full), since)
             return [
                 DueDelivery(merchant_id, event_id, endpoint_id, tries, body, held_until)
                 for event_id, endpoint_id, tries, held_until, body in rows

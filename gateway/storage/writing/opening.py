@@ -116,7 +116,7 @@ class OpeningStore:
         catalogue = self._catalogue()
         merchant_id = openings[0].order.merchant_id
         now = self._clock()
-        await self._totals.ready(
+        await self._totals.making_good.ready(
             merchant_id, catalogue.counted(merchant_id), now.astimezone(self._timezone).date(), now
         )
         async with self._database.transaction() as connection:
