@@ -1,7 +1,7 @@
 """What the command line does with a database, without serving: examine, explain, apply and show the catalogue."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from gateway.run.keys import keys_of
 from gateway.run.local import LocalError
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
-from gateway.storage.reading.doctor import examine
+from gateway.storage.reading import doctor
+from gateway.storage.reading.doctor import Diagnosis
 from gateway.storage.reading.reader import decision_of
 from gateway.storage.server.engine import AsyncEngine, create_engine
 from gateway.storage.server.migrate import require_current
@@ -22,7 +23,7 @@ from router.decide import replay
 from router.explain import explain
 from router.record import from_record
 
-__all__ = ["apply_catalogue", "apply_file", "diagnose", "explain_payment", "load_catalogue"]
+__all__ = ["apply_catalogue", "apply_file", "diagnose", "explain_payment", "load_catalogue", "look_over"]
 
 POOL_SIZE = 2
 
@@ -42,9 +43,14 @@ def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
 
 
 async def diagnose(url: str) -> list[str]:
-    """What `sluice doctor` finds wrong."""
+    """What is wrong in the books."""
+    return (await look_over(url)).wrong
+
+
+async def look_over(url: str, tell: Callable[[str], None] | None = None) -> Diagnosis:
+    """All that `sluice doctor` tells of the books; `tell` hears how far it is."""
     async with _engine(url) as engine:
-        return await examine(engine, datetime.now(UTC))
+        return await doctor.diagnose(engine, datetime.now(UTC), tell)
 
 
 async def explain_payment(url: str, shown_id: str) -> list[str]:

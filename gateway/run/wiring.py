@@ -40,6 +40,7 @@ from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import Reader
+from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
@@ -55,6 +56,7 @@ from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.schedule import Schedule
+from gateway.workers.snapshots import SnapshotWatch
 
 log = get(__name__)
 
@@ -187,7 +189,8 @@ async def system(
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
-            jobs = {"follow_up": follower.tick, "deliver": deliverer.tick}
+            snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
+            jobs = {"follow_up": follower.tick, "deliver": deliverer.tick, "snapshots": snapshots.tick}
             schedule = Schedule(jobs, timezone, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
