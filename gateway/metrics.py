@@ -38,6 +38,7 @@ __all__ = [
     "HTTP_SECONDS",
     "LAST_TICK",
     "OLDEST_OPEN_SECONDS",
+    "OLDEST_SNAPSHOT_SECONDS",
     "OPEN_PAYMENTS",
     "PAYMENTS_ENDED",
     "POLLS_CLAIMED",
@@ -120,6 +121,9 @@ GC_PAUSE_SECONDS = Histogram(
     "sluice_gc_pause_seconds", "Time that one look of Python's collector took", ["generation"], buckets=PAUSES
 )
 """`generation`: 0 (the youngest) to 2 (everything). Nothing else runs in that time."""
+OLDEST_SNAPSHOT_SECONDS = Gauge(
+    "sluice_oldest_snapshot_seconds", "Age of the oldest transaction that holds a snapshot", multiprocess_mode="livemax"
+)
 EMBEDDED_DATABASE = Gauge(
     "sluice_embedded_database", "1 when the database is the program's own", multiprocess_mode="livemax"
 )

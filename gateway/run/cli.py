@@ -210,17 +210,25 @@ def migrate(
 
 @app.command()
 def doctor() -> None:
-    """Prove from the books that nothing is lost: says what is wrong, with ids; exit status 1 when something is."""
+    """Prove from the books that nothing is lost: says what is wrong, with ids; exit status 1 when something is.
+
+    It also says what it looked at, and what is sound but waits for a person.
+    """
     with _plainly():
-        from gateway.run.commands import diagnose
+        from gateway.run.commands import look_over
         from gateway.run.local import database
 
         with database(_settings(), make=False) as url:
-            found = _run(diagnose(url))
-    for sentence in found:
+            told = _run(look_over(url, lambda message: typer.echo(message, err=True)))
+    for sentence in told.wrong:
         typer.echo(f"- {sentence}")
-    typer.echo("something is wrong" if found else "nothing is wrong")
-    raise typer.Exit(1 if found else 0)
+    if told.attention:
+        typer.echo("for a person to look at:")
+    for sentence in told.attention:
+        typer.echo(f"- {sentence}")
+    typer.echo("looked at " + ", ".join(f"{rows:,} {table}" for table, rows in told.looked_at.items()))
+    typer.echo("something is wrong" if told.wrong else "nothing is wrong")
+    raise typer.Exit(1 if told.wrong else 0)
 
 
 @route.command("explain")

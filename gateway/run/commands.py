@@ -1,7 +1,7 @@
 """What the command line does with a database, without serving: examine, explain, apply and show the catalogue."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from gateway.run.local import LocalError
 from gateway.run.sample import Sample, put_sample
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
-from gateway.storage.reading.doctor import examine
+from gateway.storage.reading import doctor
+from gateway.storage.reading.doctor import Diagnosis
 from gateway.storage.reading.reader import decision_of
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.server.engine import AsyncEngine, create_engine
@@ -35,6 +36,7 @@ __all__ = [
     "diagnose",
     "explain_payment",
     "exported_catalogue",
+    "look_over",
     "shown_catalogue",
 ]
 
@@ -58,9 +60,14 @@ def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
 
 
 async def diagnose(url: str) -> list[str]:
-    """What `sluice doctor` finds wrong."""
+    """What is wrong in the books."""
+    return (await look_over(url)).wrong
+
+
+async def look_over(url: str, tell: Callable[[str], None] | None = None) -> Diagnosis:
+    """All that `sluice doctor` tells of the books; `tell` hears how far it is."""
     async with _engine(url) as engine:
-        return await examine(engine, datetime.now(UTC))
+        return await doctor.diagnose(engine, datetime.now(UTC), tell)
 
 
 async def explain_payment(url: str, named: str) -> list[str]:

@@ -47,6 +47,7 @@ from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.open_payments import open_payments
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
@@ -68,6 +69,7 @@ from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
 from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
+from gateway.workers.snapshots import SnapshotWatch
 
 log = get(__name__)
 
@@ -230,7 +232,13 @@ async def system(
             )
             stack.push_async_callback(follower.close)
             holder = Holder(held, lambda: watch.current, utc_now)
-            ticks = {"follow_up": follower.tick, "deliver": deliverer.tick, "hold": holder.tick}
+            snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
+            ticks = {
+                "follow_up": follower.tick,
+                "deliver": deliverer.tick,
+                "hold": holder.tick,
+                "snapshots": snapshots.tick,
+            }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)

@@ -14,10 +14,12 @@ from sqlalchemy import delete, insert, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, PAYMENT, REFUND, show
-from gateway.storage.reading.doctor import examine
+from gateway.storage.reading import doctor, snapshots
+from gateway.storage.reading.doctor import diagnose, examine
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.tables import (
     agreements,
+    anomalies,
     authentications,
     cards,
     channel_usage,
@@ -547,3 +549,100 @@ async def test_many_findings_of_a_kind_are_counted(books: AsyncEngine) -> None:
     found = await examine(books, NOW)
     assert len(found) == 21
     assert found[-1] == "and 5 more like this"
+
+
+# --- piece by piece ---
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3])
+async def test_what_is_wrong_is_found_once_however_small_the_pieces_are(
+    books: AsyncEngine, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    whole = await plant(
+        books,
+        of(OPEN).values(due_at=None),
+        of(PAID).values(amount=101),
+        update(channel_usage).values(reserved=7),
+        update(events).where(events.c.object_id == CAME_BACK).values(sequence=events.c.sequence + 1),
+        deliveries.delete().where(deliveries.c.event_id == EVENT_IDS[PAID]),
+        insert(outflows).values(merchant_id=MERCHANT, payment_id=OPEN, amount=1, refunded=1, settled=0, excess=0),
+        orders.delete().where(orders.c.object_id == REFUSED),
+        insert(orders).values(order(payment(uuid4(), "failed", merchant_order_no="zz"), "payment")),
+        insert(cards).values(card(TWIN, **IS_THE_SAME | {"same_as": uuid4()})),
+    )
+    assert len(whole) >= 9
+    monkeypatch.setattr(doctor, "ROWS_AT_ONCE", rows_at_once)
+    assert sorted(await examine(books, NOW)) == sorted(whole)
+
+
+async def test_rows_of_a_merchant_who_is_not_there_are_looked_at(books: AsyncEngine) -> None:
+    stranger = UUID(int=77)
+    theirs = payment(uuid4(), "processing", due_at=None) | {"merchant_id": stranger}
+    found = await plant(books, insert(payments).values(theirs))
+    assert any("what is due on it does not fit that" in sentence for sentence in found)
+
+
+async def test_it_says_what_it_looked_at_and_how_far_it_is(books: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(doctor, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(doctor, "ROWS_AT_ONCE", 4)
+    told = await diagnose(books, NOW, said.append)
+    assert told.looked_at == {
+        "payments": 6, "events": 8, "users": 1, "authentications": 2, "refunds": 4, "orders": 10, "cards": 1,
+    }  # fmt: skip
+    assert [line for line in said if "payments" in line] == ["4 payments so far", "6 payments so far"]
+
+
+async def test_no_snapshot_is_held_from_one_piece_to_the_next(
+    books: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What becomes wrong while it works is found in the pieces that come after."""
+    planted = False
+    ask = doctor._ask
+
+    async def plant_then_ask(engine: AsyncEngine, check: Any, *rest: Any) -> None:
+        nonlocal planted
+        if check.walk.table == "cards" and not planted:
+            planted = True
+            async with books.begin() as connection:
+                await connection.execute(insert(cards).values(card(TWIN, **IS_THE_SAME | {"same_as": uuid4()})))
+        await ask(engine, check, *rest)
+
+    monkeypatch.setattr(doctor, "_ask", plant_then_ask)
+    assert len(await examine(books, NOW)) == 1
+
+
+# --- what waits for a person ---
+
+
+async def test_dead_letters_and_open_anomalies_wait_for_a_person_and_are_not_wrong(books: AsyncEngine) -> None:
+    anomaly = {
+        "merchant_id": MERCHANT, "anomaly_id": uuid4(), "object": "payment", "object_id": PAID, "kind": "late_success",
+        "detail": "", "source": "poll", "found_at": NOW,
+    }  # fmt: skip
+    resolved = anomaly | {"anomaly_id": uuid4(), "kind": "amount_differs", "resolved_at": NOW}
+    async with books.begin() as connection:
+        await connection.execute(update(deliveries).values(status="dead", delivered_at=None))
+        for row in (anomaly, resolved):
+            await connection.execute(insert(anomalies), row)
+    told = await diagnose(books, NOW)
+    assert told.wrong == []
+    assert told.attention == [
+        f"dead letters: 8 to endpoint {ENDPOINT} of demo (GET /v1/admin/merchants/demo/dead_letters)",
+        (
+            "open anomalies: 1 of kind late_success of demo, the oldest of 2026-10-01 12:00:00 UTC"
+            " (GET /v1/admin/merchants/demo/anomalies)"
+        ),
+    ]
+
+
+async def test_a_transaction_that_was_left_open_is_told_by_pid_application_and_age(
+    books: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "OLD_AFTER", timedelta(0))
+    async with books.connect() as reader:
+        await reader.execution_options(isolation_level="REPEATABLE READ")
+        pid = (await reader.execute(text("SELECT pg_backend_pid() FROM payments"))).scalars().first()
+        (sentence,) = (await diagnose(books, NOW)).attention
+        assert sentence.startswith(f"session {pid} (test), idle in transaction, holds an old snapshot for ")
+    assert (await diagnose(books, NOW)).attention == []

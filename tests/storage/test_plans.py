@@ -22,8 +22,10 @@ from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import (
     authentications,
+    deliveries,
     due,
     facts,
+    low_water,
     orders,
     payments,
     reading_pages,
@@ -80,6 +82,16 @@ FROM (SELECT payment_id AS object_id, 'pay' AS verb, merchant_order_no, status, 
 INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
     f"""
+INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
+SELECT $1, gen_random_uuid(), 'shop', 'payment.succeeded', 'payment', gen_random_uuid(), 1, '', 1, now()
+FROM generate_series(1, {MANY}) n""",
+    """
+INSERT INTO deliveries (merchant_id, event_id, endpoint_id, status, tries, due_at, delivered_at)
+SELECT $1, event_id, gen_random_uuid(), 'delivered', 1, NULL, now() FROM events""",
+    """
+UPDATE deliveries SET status = 'pending', due_at = now(), delivered_at = NULL
+WHERE event_id IN (SELECT event_id FROM events LIMIT 5000)""",
+    f"""
 INSERT INTO channel_totals SELECT $1, current_date, gen_random_uuid(), 'up', n FROM generate_series(1, {MANY}) n""",
     f"""
 INSERT INTO card_totals SELECT $1, current_date, convert_to('n' || n, 'UTF8'), 'up', n
@@ -93,9 +105,10 @@ SELECT $1, gen_random_uuid(), payment_id, 'pay', 'poll', 'processing', created_a
 )
 
 M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
+BEGINNING = f"'{low_water.BEGINNING.isoformat()}'"
 IDS = f"ARRAY[{ID}, {ID}]"
 LATE = f"'{UUID(int=0xFFFF << 112)}'"
-TO_CLAIM = (M, AT, "64", AT, NONE)
+TO_CLAIM = (M, AT, "64", AT, NONE, BEGINNING)
 WORD = "'x'"
 DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -157,8 +170,20 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "cards that look alike": (*asked(references._CARDS, masked="ARRAY['u7*1234', 'u8*1234']"), {"cards_masked_idx"}),
     "MERCHANTS_WITH_WORK": (
         due.MERCHANTS_WITH_WORK,
-        (f"ARRAY[{M}]::uuid[]", AT),
+        (f"ARRAY[{M}]::uuid[]", AT, BEGINNING),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+    ),
+    "OLDEST_DUE": (
+        due.OLDEST_DUE,
+        (M, BEGINNING),
+        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+    ),
+    "MERCHANTS_DUE": (deliveries.MERCHANTS_DUE, (f"ARRAY[{M}]::uuid[]", AT, BEGINNING), {"deliveries_due_idx"}),
+    "the oldest delivery": (deliveries.OLDEST_DUE, (M, BEGINNING), {"deliveries_due_idx"}),
+    "CLAIM of deliveries": (
+        deliveries.CLAIM,
+        (M, AT, AT, f"ARRAY[{ID}]", "ARRAY[64]", BEGINNING),
+        {"deliveries_endpoint_idx", "deliveries_pkey", "events_pkey"},
     ),
     "CLAIM_PAYMENTS": (due.CLAIM_PAYMENTS, TO_CLAIM, {"payments_due_idx"}),
     "CLAIM_AUTHENTICATIONS": (due.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_due_idx"}),
@@ -214,7 +239,7 @@ async def connection(postgres: EmbeddedPostgres, template: str) -> AsyncIterator
     await administrator.execute(f"CREATE DATABASE plans TEMPLATE {template} STRATEGY FILE_COPY")
     connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/plans?"))
     for statement in FILL:
-        await connection.execute(statement, MERCHANT)
+        await connection.execute(statement, *([MERCHANT] if "$1" in statement else []))
     await connection.execute("ANALYZE")
     yield connection
     await connection.close()

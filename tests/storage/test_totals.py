@@ -25,7 +25,9 @@ from gateway.storage.writing import making_good, totals
 from gateway.storage.writing.erasing import erase_card
 from router.limits import ChannelLimits
 from tests.databases import close
+from tests.keys import keys as known_keys
 from tests.keys import new_keys
+from tests.storage.first_version_rows import first_version_card
 from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements, catalogue, channel, later, order, rule
 
@@ -139,10 +141,12 @@ async def test_what_a_process_took_before_it_knew_of_the_limit_is_made_good(proc
     assert await takes(process, 100) is None
     assert await takes(other, 600) is None, "it has not heard of the limit yet"
     soon = NOW + making_good.AGAIN_AFTER
-    assert await takes(process, 301, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
+    assert await takes(process, 1, now=soon) is None
+    await process.opening._totals.making_good.idle()
+    assert await takes(process, 300, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
     other.catalogue = process.catalogue
-    assert await takes(other, 301, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
-    assert await takes(process, 300, now=soon) is None
+    assert await takes(other, 300, now=soon) is FailureCode.CHANNEL_TOTAL_EXCEEDED
+    assert await takes(process, 299, now=soon) is None
     assert await counted(process) == 1000
 
 
@@ -309,15 +313,13 @@ async def test_a_single_limit_of_a_card_number_refuses_by_its_own_code(process: 
     assert await process.count("card_totals") == 0, "nothing needs to be counted for it"
 
 
-async def test_a_card_of_the_first_version_is_counted_from_its_first_use_under_the_limit(process: Process) -> None:
+async def test_a_card_of_the_first_version_is_counted_from_its_first_use_under_the_limit(engine: AsyncEngine) -> None:
+    process = Process(engine, known_keys(1), of_card(card_daily_limit=1000))
+    card_id = await first_version_card(process, CARD)
     first = await process.open_one(user_id="u1", card=CARD)
-    async with process.database.transaction() as connection:
-        await connection.execute("UPDATE cards SET number_print = NULL")
-    process.catalogue = of_card(card_daily_limit=1000)
-    again = await process.open_one(user_id="u1", card=CARD)
-    assert (why(again), again.card) == (None, first.card)
+    assert (why(first), first.card and first.card.card_id) == (None, card_id)
     assert await takes(process, 1, "u2", OTHER_PHONE) is FailureCode.CARD_LIMIT_EXCEEDED
-    await process.heard(again, Declined(REFUSED))
+    await process.heard(first, Declined(REFUSED))
     assert await takes(process, 1000, "u2", OTHER_PHONE) is None
 
 

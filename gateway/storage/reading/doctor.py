@@ -1,10 +1,15 @@
-"""Proves from the rows that nothing is lost: what `sluice doctor` asks, each question as SQL and as words.
+"""Proves from the rows that nothing is lost: what `sluice doctor` asks, and what it tells of its work.
 
-Every check reads one snapshot and looks at whole tables: it is for operators and tests, not for the hot path. Rows that
-break a constraint cannot be; the checks ask it all the same, for a restored or repaired database.
+It reads whole books, in pieces that are each a short transaction: it never holds a snapshot for long, so it may run
+beside payments.
 """
 
-from dataclasses import dataclass
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,233 +18,48 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
+from gateway.storage.reading.attention import needs_a_person
+from gateway.storage.reading.checks import CHECKS, Check, Walk
+from gateway.storage.tables import metadata
 
-__all__ = ["OVERDUE_AFTER", "examine"]
+__all__ = ["OVERDUE_AFTER", "Diagnosis", "diagnose", "examine"]
 
 OVERDUE_AFTER = timedelta(minutes=2)
 """Something due that nobody took up for this long means that no worker runs, or none that keeps up."""
 MAX_SHOWN = 20
 """Findings told per check; the rest is counted."""
-READING_WITHIN_MS = 600_000
+ROWS_AT_ONCE = 5_000
+TELL_EVERY_S = 5.0
+LEAST = {UUID: UUID(int=0), str: ""}
+"""Below every key."""
+
+_ROWS = re.compile(r"ROWS\((\w+), ([\w, ]+)\)")
+
+Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """A query that finds what is wrong, and the sentence for one of its rows."""
+@dataclass(slots=True)
+class Diagnosis:
+    """What a doctor found."""
 
-    sql: str
-    sentence: str
+    wrong: list[str] = field(default_factory=list)
+    """What cannot be in sound books, one sentence each with the ids."""
+    attention: list[str] = field(default_factory=list)
+    """What is sound and waits for a person."""
+    looked_at: dict[str, int] = field(default_factory=dict)
+    """How many rows, by table."""
 
 
-_IN_FLIGHT = "p.status IN ('processing', 'requires_action')"
+@dataclass(slots=True)
+class _Findings:
+    """The first sentences of a check, and how many there are."""
 
-_COUNTED_EVENTS = """
-        WITH counted AS (
-            SELECT e.merchant_id, e.object, e.object_id, count(*) AS found FROM events e
-            GROUP BY e.merchant_id, e.object, e.object_id
-        ), told AS (
-            SELECT merchant_id, 'payment' AS object, payment_id AS object_id, status, sequence FROM payments
-            UNION ALL SELECT merchant_id, 'refund', refund_id, status, sequence FROM refunds
-        )"""
+    count: int = 0
+    sentences: list[str] = field(default_factory=list)
 
-_CHECKS = (
-    _Check(
-        f"""
-        SELECT p.payment_id, p.status FROM payments p
-        WHERE ({_IN_FLIGHT} AND p.due_at IS NULL AND p.until_at IS NULL)
-            OR (NOT {_IN_FLIGHT} AND p.until_at IS NOT NULL)
-        """,
-        "payment {payment_id} is {status}, and what is due on it does not fit that",
-    ),
-    _Check(
-        """
-        SELECT 'payment' AS object, p.payment_id AS object_id, least(p.due_at, p.until_at) AS due_at FROM payments p
-        WHERE least(p.due_at, p.until_at) < :overdue AND (p.lease_until IS NULL OR p.lease_until < :overdue)
-        UNION ALL
-        SELECT 'authentication', t.authentication_id, t.due_at FROM authentications t
-        WHERE t.due_at < :overdue AND (t.lease_until IS NULL OR t.lease_until < :overdue)
-        UNION ALL
-        SELECT 'refund', r.refund_id, r.due_at FROM refunds r
-        WHERE r.due_at < :overdue AND (r.lease_until IS NULL OR r.lease_until < :overdue)
-        """,
-        "{object_id} has been waiting for what is due on it since {due_at}: does a worker run?",
-    ),
-    _Check(
-        """
-        SELECT d.event_id, d.due_at FROM deliveries d
-        WHERE d.status = 'pending' AND d.due_at < :overdue AND (d.lease_until IS NULL OR d.lease_until < :overdue)
-        """,
-        "event {event_id} has been waiting for its delivery since {due_at}: does a worker run?",
-    ),
-    _Check(
-        f"""
-        WITH counted AS (
-            SELECT p.merchant_id, p.user_id, p.channel, p.business_day,
-                coalesce(sum(p.amount) FILTER (WHERE {_IN_FLIGHT}), 0) AS reserved,
-                coalesce(sum(p.amount) FILTER (WHERE p.status = 'succeeded' OR i.late_success), 0)
-                    AS succeeded,
-                count(*) FILTER (WHERE p.status = 'failed' AND p.failure_code = 'insufficient_balance') AS insufficient
-            FROM payments p
-            LEFT JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
-            WHERE p.channel IS NOT NULL
-            GROUP BY p.merchant_id, p.user_id, p.channel, p.business_day
-        )
-        SELECT coalesce(c.user_id, u.user_id) AS user_id, coalesce(c.channel, u.channel) AS channel,
-            coalesce(c.business_day, u.business_day) AS business_day,
-            coalesce(u.reserved, 0) AS has_reserved, coalesce(c.reserved, 0) AS reserved,
-            coalesce(u.succeeded, 0) AS has_succeeded, coalesce(c.succeeded, 0) AS succeeded,
-            coalesce(u.insufficient, 0) AS has_insufficient, coalesce(c.insufficient, 0) AS insufficient
-        FROM counted c
-        FULL JOIN channel_usage u ON u.merchant_id = c.merchant_id AND u.user_id = c.user_id
-            AND u.channel = c.channel AND u.business_day = c.business_day
-        WHERE coalesce(u.reserved, 0) <> coalesce(c.reserved, 0)
-            OR coalesce(u.succeeded, 0) <> coalesce(c.succeeded, 0)
-            OR coalesce(u.insufficient, 0) <> coalesce(c.insufficient, 0)
-        """,
-        "usage of user {user_id} on {channel} on {business_day} says reserved {has_reserved}, succeeded"
-        " {has_succeeded}, insufficient {has_insufficient}; the payments say {reserved}, {succeeded}, {insufficient}",
-    ),
-    _Check(
-        """
-        SELECT e.event_id, e.deliveries, count(d.endpoint_id) AS found
-        FROM events e LEFT JOIN deliveries d ON d.merchant_id = e.merchant_id AND d.event_id = e.event_id
-        GROUP BY e.merchant_id, e.event_id, e.deliveries HAVING count(d.endpoint_id) <> e.deliveries
-        """,
-        "event {event_id} was written for {deliveries} endpoints and has {found} deliveries",
-    ),
-    _Check(
-        """
-        SELECT e.object, e.object_id, min(e.sequence) AS first, max(e.sequence) AS last, count(*) AS found
-        FROM events e
-        GROUP BY e.merchant_id, e.object, e.object_id HAVING min(e.sequence) <> 1 OR max(e.sequence) <> count(*)
-        """,
-        "the {found} events of {object_id} are numbered from {first} to {last}",
-    ),
-    _Check(
-        f"""
-        {_COUNTED_EVENTS}
-        SELECT t.object, t.object_id, t.sequence, coalesce(c.found, 0) AS found
-        FROM told t LEFT JOIN counted c
-            ON c.merchant_id = t.merchant_id AND c.object = t.object AND c.object_id = t.object_id
-        WHERE coalesce(c.found, 0) <> t.sequence
-        """,
-        "{object_id} says it had {sequence} events, and there are {found}",
-    ),
-    _Check(
-        f"""
-        {_COUNTED_EVENTS}
-        SELECT t.object, t.object_id, t.status
-        FROM told t LEFT JOIN counted c
-            ON c.merchant_id = t.merchant_id AND c.object = t.object AND c.object_id = t.object_id
-        WHERE t.status <> 'processing' AND t.sequence = 0 AND c.found IS NULL
-        """,
-        "{object_id} is {status} and nobody was told: it has no event",
-    ),
-    _Check(
-        """
-        SELECT e.object, e.object_id, count(*) AS found FROM events e
-        WHERE NOT EXISTS (SELECT FROM payments p
-                WHERE e.object = 'payment' AND p.merchant_id = e.merchant_id AND p.payment_id = e.object_id)
-            AND NOT EXISTS (SELECT FROM refunds r
-                WHERE e.object = 'refund' AND r.merchant_id = e.merchant_id AND r.refund_id = e.object_id)
-        GROUP BY e.merchant_id, e.object, e.object_id
-        """,
-        "{found} events are about {object_id}, which is not there",
-    ),
-    _Check(
-        f"""
-        SELECT p.payment_id, p.status, i.state, i.channel, p.channel AS payment_channel FROM payments p
-        JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
-        WHERE p.channel IS DISTINCT FROM i.channel OR p.account IS DISTINCT FROM i.account
-            OR p.channel_order_no IS DISTINCT FROM i.number OR ({_IN_FLIGHT}) <> (i.state = 'open')
-            OR (p.status = 'succeeded') <> (i.state = 'done') OR ({_IN_FLIGHT} AND i.late_success)
-            OR i.amount IS DISTINCT FROM p.amount
-        """,
-        "payment {payment_id} is {status} on {payment_channel}, and its intent to pay is {state} on {channel}",
-    ),
-    _Check(
-        f"""
-        SELECT p.payment_id, p.status FROM payments p
-        WHERE NOT EXISTS (SELECT FROM intents i
-                WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
-            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL))
-        """,
-        "payment {payment_id} is {status} and has no intent to pay",
-    ),
-    _Check(
-        """
-        SELECT p.payment_id, t.authentication_id, t.status FROM payments p
-        JOIN authentications t ON t.merchant_id = p.merchant_id AND t.authentication_id = p.authentication_id
-        WHERE (t.status = 'failed') <> (p.status = 'failed') AND NOT EXISTS (SELECT FROM intents i
-                WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
-            AND NOT (t.status = 'succeeded' AND p.due_at IS NOT NULL)
-        """,
-        "payment {payment_id} does not know how the authentication that it waits for ended: {status}",
-    ),
-    _Check(
-        """
-        SELECT t.authentication_id, t.status, i.state FROM authentications t LEFT JOIN intents i
-            ON i.merchant_id = t.merchant_id AND i.object_id = t.authentication_id AND i.verb = 'authenticate'
-        WHERE i.state IS NULL OR (t.status = 'processing') <> (i.state = 'open')
-            OR (t.status = 'succeeded') <> (i.state = 'done')
-        """,
-        "{authentication_id} is {status}, and its intent is {state}",
-    ),
-    _Check(
-        """
-        SELECT r.refund_id, r.status, i.state FROM refunds r LEFT JOIN intents i
-            ON i.merchant_id = r.merchant_id AND i.object_id = r.refund_id AND i.verb = 'refund'
-        WHERE i.state IS NULL OR (r.status = 'processing') <> (i.state = 'open')
-            OR (r.status = 'succeeded') <> (i.state = 'done') OR (r.status = 'returned') <> (i.state = 'returned')
-            OR i.amount IS DISTINCT FROM r.amount
-        """,
-        "refund {refund_id} is {status}, and its intent is {state}",
-    ),
-    _Check(
-        """
-        WITH counted AS (
-            SELECT r.merchant_id, r.payment_id, sum(r.amount) AS refunded FROM refunds r
-            LEFT JOIN intents i ON i.merchant_id = r.merchant_id AND i.object_id = r.refund_id AND i.verb = 'refund'
-            WHERE r.status IN ('processing', 'succeeded') OR i.late_success GROUP BY r.merchant_id, r.payment_id
-        )
-        SELECT coalesce(c.payment_id, o.payment_id) AS payment_id, coalesce(c.refunded, 0) AS refunded,
-            coalesce(o.refunded + o.excess, 0) AS has_refunded
-        FROM counted c FULL JOIN outflows o ON o.merchant_id = c.merchant_id AND o.payment_id = c.payment_id
-        WHERE coalesce(c.refunded, 0) <> coalesce(o.refunded + o.excess, 0)
-        """,
-        "payment {payment_id} says that {has_refunded} fen were refunded; its refunds say {refunded}",
-    ),
-    _Check(
-        """
-        SELECT o.app, o.merchant_order_no, o.object, o.object_id FROM orders o
-        LEFT JOIN payments p ON o.object = 'payment' AND p.merchant_id = o.merchant_id AND p.payment_id = o.object_id
-        LEFT JOIN refunds r ON o.object = 'refund' AND r.merchant_id = o.merchant_id AND r.refund_id = o.object_id
-        WHERE coalesce(p.merchant_order_no, r.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
-            OR coalesce(p.app, r.app) IS DISTINCT FROM o.app
-        """,
-        "order {merchant_order_no} of {app} is {object_id}, which does not say so",
-    ),
-    _Check(
-        """
-        SELECT p.payment_id, p.merchant_order_no FROM payments p
-        WHERE NOT EXISTS (SELECT FROM orders o WHERE o.merchant_id = p.merchant_id AND o.app = p.app
-            AND o.merchant_order_no = p.merchant_order_no AND o.object_id = p.payment_id)
-            OR NOT EXISTS (SELECT FROM decisions d WHERE d.merchant_id = p.merchant_id AND d.object_id = p.payment_id)
-        """,
-        "payment {payment_id} ({merchant_order_no}) has no order, or no decision",
-    ),
-    _Check(
-        """
-        SELECT c.card_id, c.same_as FROM cards c
-        LEFT JOIN cards h ON h.merchant_id = c.merchant_id AND h.card_id = c.same_as
-        WHERE c.same_as IS NOT NULL AND (h.card_id IS NULL OR h.user_id <> c.user_id OR h.same_as IS NOT NULL
-            OR (h.erased_at IS NULL) <> (c.erased_at IS NULL) OR (h.erased_at IS NULL) <> (h.print IS NOT NULL)
-            OR EXISTS (SELECT FROM agreements a
-                WHERE a.merchant_id = c.merchant_id AND a.card_id = c.card_id AND a.status = 'active'))
-        """,
-        "card {card_id} is the same as {same_as}, which is not what is found in its place",
-    ),
-)
+    def told(self) -> list[str]:
+        more = self.count - len(self.sentences)
+        return [*self.sentences, f"and {more} more like this"] if more else self.sentences
 
 
 _PREFIXES = {
@@ -253,21 +73,100 @@ _PREFIXES = {
 
 async def examine(engine: AsyncEngine, now: datetime) -> list[str]:
     """What is wrong, one sentence each with the ids; empty when nothing is."""
+    return (await diagnose(engine, now)).wrong
+
+
+async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None) -> Diagnosis:
+    """Look at everything. On large books `tell` hears every few seconds how far it is."""
+    looked_at: Counter[str] = Counter()
+    findings: defaultdict[Check, _Findings] = defaultdict(_Findings)
+    said_at = time.monotonic()
+    for walk in dict.fromkeys(check.walk for check in CHECKS):
+        looked_at[walk.table] = 0
+        async for piece, rows in _pieces(engine, walk):
+            for check in CHECKS:
+                if check.walk is walk:
+                    await _ask(engine, check, piece, now - OVERDUE_AFTER, findings[check])
+            looked_at[walk.table] += rows
+            if tell is not None and time.monotonic() - said_at >= TELL_EVERY_S:
+                said_at = time.monotonic()
+                tell(f"{looked_at[walk.table]:,} {walk.table} so far")
+    async with _short(engine) as connection:
+        attention = await needs_a_person(connection)
+    wrong = [sentence for check in CHECKS for sentence in findings[check].told()]
+    return Diagnosis(wrong, attention, dict(looked_at))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The rows of one merchant behind one key and up to another; without it, to the end."""
+
+    merchant_id: UUID
+    after: tuple[Any, ...]
+    upto: tuple[Any, ...] | None
+
+    def sql(self, asked: str) -> str:
+        """The question about this piece."""
+        return _ROWS.sub(lambda found: self._between(found[1], found[2].split(", ")), asked)
+
+    def values(self) -> dict[str, Any]:
+        """The values of its parameters."""
+        given = {f"after_{n}": value for n, value in enumerate(self.after)}
+        given |= {f"upto_{n}": value for n, value in enumerate(self.upto or ())}
+        return {"merchant": self.merchant_id, **given}
+
+    def _between(self, table: str, columns: list[str]) -> str:
+        key = ", ".join(f"{table}.{column}" for column in columns)
+        after, upto = (", ".join(f":{end}_{n}" for n in range(len(columns))) for end in ("after", "upto"))
+        above = f"{table}.merchant_id = :merchant AND ({key}) > ({after})"
+        return above if self.upto is None else f"{above} AND ({key}) <= ({upto})"
+
+
+async def _pieces(engine: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece, int]]:
+    """All pieces of a table, each with how many of its rows are in it. Together they leave no key out."""
+    names = ", ".join(walk.key)
+    columns = metadata.tables[walk.table].c
+    least = tuple(LEAST[columns[name].type.python_type] for name in walk.key)
+    for merchant_id in await _merchants(engine, walk):
+        after: tuple[Any, ...] | None = least
+        while after is not None:
+            begin = _Piece(merchant_id, after, None)
+            keys = f"SELECT {names} FROM {walk.table} t WHERE ROWS(t, {names}) ORDER BY {names} LIMIT :rows"
+            async with _short(engine) as connection:
+                rows = (await connection.execute(text(begin.sql(keys)), begin.values() | {"rows": ROWS_AT_ONCE})).all()
+            upto = tuple(rows[-1]) if len(rows) == ROWS_AT_ONCE else None
+            yield _Piece(merchant_id, after, upto), len(rows)
+            after = upto
+
+
+async def _merchants(engine: AsyncEngine, walk: Walk) -> list[UUID]:
+    """All merchants, and those that only have rows in this table."""
+    async with _short(engine) as connection:
+        known = set((await connection.execute(text("SELECT merchant_id FROM merchants"))).scalars())
+        following = f"SELECT merchant_id FROM {walk.table} WHERE merchant_id > :last ORDER BY merchant_id LIMIT 1"
+        last: UUID | None = UUID(int=0)
+        while last is not None:
+            known.add(last)
+            last = (await connection.execute(text(following), {"last": last})).scalar_one_or_none()
+    return sorted(known - {UUID(int=0)})
+
+
+async def _ask(engine: AsyncEngine, check: Check, piece: _Piece, overdue: datetime, findings: _Findings) -> None:
+    given = piece.values() | ({"overdue": overdue} if ":overdue" in check.sql else {})
+    async with _short(engine) as connection:
+        rows = (await connection.execute(text(piece.sql(check.sql)), given)).mappings().all()
+    findings.count += len(rows)
+    for row in rows[: MAX_SHOWN - len(findings.sentences)]:
+        told = {name: _shown(name, value, row) for name, value in row.items()}
+        findings.sentences.append(check.sentence.format(**told))
+
+
+@asynccontextmanager
+async def _short(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only reads, and ends soon: the engine's limit of statements holds for it."""
     async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        await connection.execute(text(f"SET LOCAL statement_timeout = {READING_WITHIN_MS}"))
-        found: list[str] = []
-        for check in _CHECKS:
-            found += _limited(await _ask(connection, check, now - OVERDUE_AFTER))
-        await connection.rollback()
-        return found
-
-
-async def _ask(connection: AsyncConnection, check: _Check, overdue: datetime) -> list[str]:
-    given = {"overdue": overdue} if ":overdue" in check.sql else {}
-    result = await connection.execute(text(check.sql), given)
-    rows = ({name: _shown(name, value, row) for name, value in row.items()} for row in result.mappings())
-    return [check.sentence.format(**row) for row in rows]
+        await connection.execution_options(postgresql_readonly=True)
+        yield connection
 
 
 def _shown(name: str, value: Any, row: RowMapping) -> Any:
@@ -278,8 +177,3 @@ def _shown(name: str, value: Any, row: RowMapping) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
     return "nothing" if value is None else value
-
-
-def _limited(sentences: list[str]) -> list[str]:
-    more = len(sentences) - MAX_SHOWN
-    return [*sentences[:MAX_SHOWN], f"and {more} more like this"] if more > 0 else sentences

@@ -18,6 +18,7 @@ from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.batching import Batcher
+from gateway.storage.writing.low_water import LowWater
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
@@ -26,9 +27,13 @@ DEAD_LETTERS_READ_MAX = 201
 
 MERCHANTS_DUE = """
 SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2
+    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2 AND due_at >= $3
         AND (lease_until IS NULL OR lease_until <= $2)
 )
+"""
+# What is done is left out: see `low_water`.
+OLDEST_DUE = """
+SELECT due_at FROM deliveries WHERE merchant_id = $1 AND status = 'pending' AND due_at >= $2 ORDER BY due_at LIMIT 1
 """
 
 # Each endpoint by its own index: what waits for one that is slow is not looked at when others are claimed.
@@ -37,7 +42,7 @@ WITH due AS (
     SELECT d.event_id, d.endpoint_id, $3::timestamptz AS lease_until
     FROM unnest($4::uuid[], $5::integer[]) AS r (endpoint_id, room) CROSS JOIN LATERAL (
         SELECT event_id, endpoint_id FROM deliveries
-        WHERE merchant_id = $1 AND endpoint_id = r.endpoint_id AND status = 'pending' AND due_at <= $2
+        WHERE merchant_id = $1 AND endpoint_id = r.endpoint_id AND status = 'pending' AND due_at <= $2 AND due_at >= $6
             AND (lease_until IS NULL OR lease_until <= $2)
         ORDER BY due_at LIMIT r.room
         FOR UPDATE SKIP LOCKED
@@ -117,12 +122,17 @@ class DeliveryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._marks = LowWater(OLDEST_DUE)
         self._batchers: dict[UUID, Batcher[DeliveryResult, bool]] = {}
 
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have a delivery due that nobody holds."""
+        found: list[UUID] = []
         async with self._database.connection() as connection:
-            return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
+            await self._marks.look(connection, merchants, now)
+            for group, since in self._marks.groups(merchants, now):
+                found += [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, group, now, since)]
+        return found
 
     async def claim(
         self, merchant_id: UUID, now: datetime, rooms: Mapping[UUID, int], lease_until: datetime
@@ -132,7 +142,9 @@ class DeliveryStore:
         `rooms`: the endpoints whose deliveries are wanted, and how many of each at most.
         """
         async with self._database.connection() as connection:
-            rows = await connection.fetch(CLAIM, merchant_id, now, lease_until, list(rooms), list(rooms.values()))
+            await self._marks.look(connection, [merchant_id], now)
+            since, wanted = self._marks.of(merchant_id), list(rooms.values())
+            rows = await connection.fetch(CLAIM, merchant_id, now, lease_until, list(rooms), wanted, since)
             return [
                 DueDelivery(merchant_id, event_id, endpoint_id, tries, body, held_until)
                 for event_id, endpoint_id, tries, held_until, body in rows

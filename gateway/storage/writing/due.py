@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -19,22 +19,34 @@ from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.low_water import LowWater
 from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
 
 # `IS NOT NULL` beside `<=` tells the planner how few rows have something due: without it a plan for any values takes it
-# for a third of the table, and reads that from its start.
+# for a third of the table, and reads that from its start. `>=` leaves out what is done: see `low_water`.
 MERCHANTS_WITH_WORK = """
 SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
     SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
-    AND least(due_at, until_at) <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+    AND least(due_at, until_at) <= $2 AND least(due_at, until_at) >= $3 AND (lease_until IS NULL OR lease_until <= $2)
 ) OR EXISTS (
-    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
+    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
     AND (lease_until IS NULL OR lease_until <= $2)
 ) OR EXISTS (
-    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
+    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
     AND (lease_until IS NULL OR lease_until <= $2)
+)
+"""
+OLDEST_DUE = """
+SELECT least(
+    (SELECT least(due_at, until_at) FROM payments
+     WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND least(due_at, until_at) >= $2
+     ORDER BY least(due_at, until_at) LIMIT 1),
+    (SELECT due_at FROM authentications WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
+     ORDER BY due_at LIMIT 1),
+    (SELECT due_at FROM refunds WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
+     ORDER BY due_at LIMIT 1)
 )
 """
 
@@ -42,7 +54,7 @@ CLAIM_PAYMENTS = """
 WITH due AS (
     SELECT payment_id, $4::timestamptz AS lease_until FROM payments
     WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND least(due_at, until_at) <= $2
-    AND (lease_until IS NULL OR lease_until <= $2) AND channel <> ALL ($5::text[])
+    AND least(due_at, until_at) >= $6 AND (lease_until IS NULL OR lease_until <= $2) AND channel <> ALL ($5::text[])
     ORDER BY least(due_at, until_at) LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE payments p SET lease_until = due.lease_until FROM due
@@ -52,7 +64,7 @@ CLAIM_AUTHENTICATIONS = """
 WITH due AS (
     SELECT authentication_id, $4::timestamptz AS lease_until FROM authentications
     WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
-    AND channel <> ALL ($5::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    AND due_at >= $6 AND channel <> ALL ($5::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 UPDATE authentications t SET lease_until = due.lease_until FROM due
 WHERE t.merchant_id = $1 AND t.authentication_id = due.authentication_id RETURNING t.authentication_id
@@ -61,7 +73,7 @@ CLAIM_REFUNDS = """
 WITH due AS (
     SELECT r.refund_id, $4::timestamptz AS lease_until FROM refunds r
     JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
-    WHERE r.merchant_id = $1 AND r.due_at IS NOT NULL AND r.due_at <= $2
+    WHERE r.merchant_id = $1 AND r.due_at IS NOT NULL AND r.due_at <= $2 AND r.due_at >= $6
     AND (r.lease_until IS NULL OR r.lease_until <= $2) AND i.channel <> ALL ($5::text[])
     ORDER BY r.due_at LIMIT $3 FOR UPDATE OF r SKIP LOCKED
 )
@@ -111,11 +123,16 @@ class DueStore:
 
     database: Database
     keys: Keys
+    marks: LowWater = field(default_factory=lambda: LowWater(OLDEST_DUE))
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have something due now."""
+        found: list[UUID] = []
         async with self.database.connection() as connection:
-            return [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, list(merchants), now)]
+            await self.marks.look(connection, merchants, now)
+            for group, since in self.marks.groups(merchants, now):
+                found += [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, group, now, since)]
+        return found
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
@@ -126,12 +143,14 @@ class DueStore:
         """
         claimed: list[Payment | Authentication | Refund] = []
         async with self.database.transaction() as connection:
+            await self.marks.look(connection, [merchant_id], now)
+            since = self.marks.of(merchant_id)
 
             async def take(statement: str, most: int) -> list[UUID]:
                 room = min(limit - len(claimed), most)
                 if room <= 0:
                     return []
-                rows = await connection.fetch(statement, merchant_id, now, room, lease_until, list(full))
+                rows = await connection.fetch(statement, merchant_id, now, room, lease_until, list(full), since)
                 return [row[0] for row in rows]
 
             # What payments wait for comes first. Of nothing there may be so much that the rest stands still.

@@ -17,7 +17,8 @@ from gateway.storage.server.database import Database
 
 __all__ = ["HeldStore"]
 
-CLOCKS_DIFFER = timedelta(seconds=2)
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""Two processes take things as long as each is within 2 s of the database (`domain.clocks`)."""
 COUNTED_MAX = 100_000
 """What is counted again and again is counted so far: nobody waits longer for more."""
 

@@ -1,8 +1,8 @@
 """What was not counted in the totals is made good, when a process begins to look at a limit.
 
 Whoever counted before, or did not: the difference between totals and usage is found in one snapshot and added. Later
-changes are counted on both sides, so it may be added later. It is done beside the flushes, which wait for it a moment
-at most, and holds no user's lock.
+changes are counted on both sides, so it may be added later. It is done beside the flushes, which wait a moment at most
+for the first time, and holds no user's lock.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class MakingGood:
         self._one_at_a_time = asyncio.Lock()
 
     async def ready(self, merchant_id: UUID, counted: Counted, day: date, now: datetime) -> None:
-        """Make good what was not counted of these channels, where that is new here. Waits a moment at most."""
+        """Make good what was not counted of these channels, where they are new here. Waits a moment at most."""
         before = self._done.get(merchant_id, NOTHING_COUNTED)
         if not counted and not before:
             return
@@ -94,9 +94,15 @@ class MakingGood:
                 self._again[merchant_id] = now + AGAIN_AFTER, new
             work = asyncio.create_task(self._make_good(merchant_id, new | missed, day, now))
             self._running[merchant_id] = work
-            await asyncio.wait({work}, timeout=WAITED_FOR_S)
+            if new:
+                await asyncio.wait({work}, timeout=WAITED_FOR_S)
         elif new:
             self._again[merchant_id] = now, missed | new
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running:
+            await asyncio.wait(self._running.values())
 
     async def _make_good(self, merchant_id: UUID, missing: Counted, day: date, now: datetime) -> None:
         try:

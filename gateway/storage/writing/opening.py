@@ -138,7 +138,7 @@ class OpeningStore:
         catalogue = self._catalogue()
         merchant_id = openings[0].order.merchant_id
         now = self._clock()
-        await self._totals.ready(
+        await self._totals.making_good.ready(
             merchant_id, catalogue.counted(merchant_id), now.astimezone(self._timezone).date(), now
         )
         async with self._database.transaction() as connection:
@@ -282,7 +282,8 @@ class OpeningStore:
             count_reservations(
                 write, routed, flush.counted, self._totals.part(now), flush.number_prints, only=NEW_ORDERS
             )
-            print_numbers(write, {k: v for k, v in flush.number_prints.items() if k not in flush.new_cards})
+            first_version = {key for key, row in flush.facts.cards.rows.items() if row.data_key is None}
+            print_numbers(write, {key: flush.number_prints[key] for key in first_version & flush.number_prints.keys()})
         insert_authentications(write, started, only=NEW_ORDERS)
         write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS)
         ids = {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}

@@ -63,7 +63,7 @@ class Totals:
     """One store's view of the totals: the part that it counts into, and what it remembers."""
 
     def __init__(self, database: Database) -> None:
-        self.ready = MakingGood(database).ready
+        self.making_good = MakingGood(database)
         self._part: tuple[datetime, UUID] | None = None
         self._ended: dict[UUID, _Ended] = {}
 

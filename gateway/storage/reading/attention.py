@@ -1,0 +1,61 @@
+"""What is sound in the books and waits for a person all the same, as `sluice doctor` tells it, and where to go.
+
+Each is found by an index of its own, so it costs nothing however much lies in the tables.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.storage.reading.snapshots import held_snapshots
+
+__all__ = ["needs_a_person"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """A query for what waits, counted, and the sentence for one of its rows."""
+
+    sql: str
+    sentence: str
+
+
+# What else waits for a person gets its notice here: endpoints that were stopped, deliveries that are held for them.
+_NOTICES = (
+    _Notice(
+        """
+        SELECT coalesce(m.code, d.merchant_id::text) AS merchant, coalesce(p.code, d.endpoint_id::text) AS endpoint,
+            count(*) AS found
+        FROM deliveries d
+        LEFT JOIN merchants m ON m.merchant_id = d.merchant_id
+        LEFT JOIN endpoints p ON p.merchant_id = d.merchant_id AND p.endpoint_id = d.endpoint_id
+        WHERE d.status = 'dead' GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        "dead letters: {found} to endpoint {endpoint} of {merchant} (GET /v1/admin/merchants/{merchant}/dead_letters)",
+    ),
+    _Notice(
+        """
+        SELECT coalesce(m.code, a.merchant_id::text) AS merchant, a.kind, count(*) AS found, min(a.found_at) AS since
+        FROM anomalies a LEFT JOIN merchants m ON m.merchant_id = a.merchant_id
+        WHERE a.resolved_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        "open anomalies: {found} of kind {kind} of {merchant}, the oldest of {since}"
+        " (GET /v1/admin/merchants/{merchant}/anomalies)",
+    ),
+)
+
+
+async def needs_a_person(connection: AsyncConnection) -> list[str]:
+    """One sentence each."""
+    told: list[str] = []
+    for notice in _NOTICES:
+        rows = (await connection.execute(text(notice.sql))).mappings()
+        told += [notice.sentence.format(**{name: _shown(value) for name, value in row.items()}) for row in rows]
+    return told + [str(snapshot) for snapshot in await held_snapshots(connection) if snapshot.is_old]
+
+
+def _shown(value: Any) -> Any:
+    return value.strftime("%Y-%m-%d %H:%M:%S UTC") if isinstance(value, datetime) else value
