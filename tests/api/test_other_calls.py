@@ -6,6 +6,7 @@ import pytest
 
 from gateway.api.app.events import EventAnswer
 from gateway.api.http.dispatch import MAX_BODY_BYTES
+from gateway.domain.events import Redelivered
 from gateway.domain.ids import EVENT, PAYMENT, show
 from tests.api.client import Client
 from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
@@ -27,6 +28,15 @@ async def test_events_are_listed_read_and_sent_again_by_their_own_app(client: Cl
         assert (await client.get(f"/v1/events/{event['id']}", key=OTHER_APP_KEY)).problem["code"] == "not_found"
         refused_to = await client.send("POST", f"/v1/events/{event['id']}/redeliver", key=OTHER_APP_KEY)
         assert refused_to.problem["code"] == "not_found"
+
+
+async def test_an_event_whose_endpoints_are_all_stopped_is_not_sent_again(client: Client, gateway: FakeGateway) -> None:
+    gateway.books.becomes = refused
+    gateway.books.redelivered = Redelivered(0, 3, runs=False)
+    await client.post("/v1/withholds", order())
+    [event] = (await client.get("/v1/events")).json["data"]
+    problem = (await client.send("POST", f"/v1/events/{event['id']}/redeliver")).problem_with("held")
+    assert (problem["status"], problem["code"], problem["held"]) == (409, "endpoints_stopped", 3)
 
 
 async def test_events_are_found_by_the_object_that_they_are_about(client: Client, gateway: FakeGateway) -> None:

@@ -143,21 +143,51 @@ async def test_only_2xx_is_success(world: World, hook: Hook, status: int) -> Non
     assert failed["last_status"] == status
 
 
-async def test_410_stops_the_endpoint(world: World, hook: Hook) -> None:
-    app = await world.merchant(told_at(endpoint_at(hook.address, hook.secret)))
+async def test_410_stops_the_endpoint_and_what_is_for_it_is_held_until_somebody_starts_it(
+    world: World, hook: Hook
+) -> None:
+    app = await world.merchant(told_at(endpoint_at(hook.address, hook.secret, code="hook")))
+    of_endpoint = f"/merchants/{await world.code_of(app)}/endpoints"
+    word = {"by": "li", "note": "their server is back"}
     hook.status = 410
-    dead = await delivery_of(app, await app.pay(world.order()), "dead")
-    assert (dead["tries"], dead["last_status"]) == (1, 410)
+    payments = [await app.pay(world.order())]
+    held = await delivery_of(app, payments[0], "held")
+    assert (held["tries"], held["last_status"], held["due_at"]) == (1, 410, None)
+    [state] = (await world.admin("GET", of_endpoint)).body["data"]
+    assert (state["state"], state["stopped_because"]) == ("stopped", "it answered 410")
 
-    async def nothing_more_is_written() -> bool | None:
-        payment = await app.pay(world.order())
-        [event] = await app.events(payment["id"])
-        return event["deliveries"] == [] or None
-
-    await until(nothing_more_is_written, "end of the endpoint")
     arrived = len(hook.arrived)
-    await app.pay(world.order())
+    payments += [await app.pay(world.order()) for _ in range(2)]
+    for payment in payments:
+        await delivery_of(app, payment, "held")
     assert len(hook.arrived) == arrived
+    again = await app.call("POST", f"/v1/events/{held['event']}/redeliver")
+    assert (again.status, again.body["code"], again.body["held"]) == (409, "endpoints_stopped", 1)
+
+    hook.status = 200
+    started = await world.admin("POST", f"{of_endpoint}/hook/start", word)
+    assert (started.status, started.body["state"]) == (200, "running")
+    for payment in payments:
+        delivered = await delivery_of(app, payment, "delivered")
+        assert delivered["tries"] == 1
+
+
+async def test_what_is_held_goes_to_the_url_that_the_endpoint_has_next(
+    world: World, hook: Hook, other_hook: Hook
+) -> None:
+    merchants: list[MerchantContent] = []
+
+    def change(merchant: MerchantContent) -> MerchantContent:
+        merchants.append(replace(merchant, endpoints=(endpoint_at(hook.address, hook.secret),)))
+        return merchants[0]
+
+    app = await world.merchant(change)
+    hook.status = 410
+    payment = await app.pay(world.order())
+    await delivery_of(app, payment, "held")
+    await world.apply(replace(merchants[0], endpoints=(endpoint_at(other_hook.address, other_hook.secret),)))
+    await delivery_of(app, payment, "delivered")
+    assert other_hook.types() == ["payment.succeeded"]
 
 
 async def test_a_dead_letter_is_seen_and_can_be_sent_again(world: World, hook: Hook) -> None:
@@ -169,7 +199,7 @@ async def test_a_dead_letter_is_seen_and_can_be_sent_again(world: World, hook: H
     dead = await delivery_of(app, payment, "dead")
     assert (dead["tries"], dead["last_status"], dead["due_at"]) == (TRIES_MAX, 500, None)
     hook.status = 200
-    assert (await app.call("POST", f"/v1/events/{dead['event']}/redeliver")).body == {"deliveries": 1}
+    assert (await app.call("POST", f"/v1/events/{dead['event']}/redeliver")).body == {"deliveries": 1, "held": 0}
     await delivery_of(app, payment, "delivered")
 
 

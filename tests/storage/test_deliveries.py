@@ -28,7 +28,7 @@ from gateway.flows.notify import (
 )
 from gateway.storage.writing.deliveries import DeliveryStore
 from tests.databases import database_on
-from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, PAYMENT, delivery, event, read_row
+from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, PAYMENT, delivery, endpoint, event, read_row
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 UNTIL = NOW + LEASE
@@ -246,6 +246,33 @@ async def test_redelivery_makes_every_delivery_of_the_event_due_and_no_other(eng
     assert {(due.event_id.int, due.endpoint_id.int, due.tries) for due in taken} == {(1, 1, 0), (1, 2, 0), (1, 3, 0)}
     assert (await read_row(engine, 1, 1)).last_error == "answered 500"
     assert (await read_row(engine, 2, 1)).status == "dead"
+
+
+async def test_a_redelivery_goes_to_the_endpoints_that_run_and_is_held_at_those_that_are_stopped(
+    engine: AsyncEngine,
+) -> None:
+    store = DeliveryStore(database_on(engine))
+    await event(engine, 1, NOW)
+    await endpoint(engine, 1)
+    await endpoint(engine, 2, stopped_at=NOW, stopped_because="it answered 410")
+    await endpoint(engine, 3, stopped_at=NOW, stopped_because="not in the catalogue file", removed_at=NOW)
+    for number in (1, 2, 3):
+        await delivery(engine, 1, number, status="delivered", tries=3, due_at=None, delivered_at=NOW)
+    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == Redelivered(1, 1)
+    rows = [await read_row(engine, 1, number) for number in (1, 2, 3)]
+    assert [(row.status, row.tries) for row in rows] == [("pending", 0), ("held", 0), ("delivered", 3)]
+
+
+async def test_where_no_endpoint_runs_nothing_is_changed_and_what_is_held_is_counted(engine: AsyncEngine) -> None:
+    store = DeliveryStore(database_on(engine))
+    await event(engine, 1, NOW)
+    for number in (1, 2):
+        await endpoint(engine, number, stopped_at=NOW)
+    await delivery(engine, 1, 1, status="held", tries=2, due_at=None)
+    await delivery(engine, 1, 2, status="dead", tries=13, due_at=None)
+    assert await store.redeliver(MERCHANT, UUID(int=1), NOW) == Redelivered(0, 1, runs=False)
+    rows = [await read_row(engine, 1, number) for number in (1, 2)]
+    assert [(row.status, row.tries) for row in rows] == [("held", 2), ("dead", 13)]
 
 
 async def test_redelivery_creates_no_delivery(engine: AsyncEngine) -> None:

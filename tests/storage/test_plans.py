@@ -25,6 +25,7 @@ from gateway.storage.writing import (
     deliveries,
     due,
     facts,
+    held,
     low_water,
     orders,
     payments,
@@ -78,6 +79,17 @@ SELECT $1, object_id, verb, 1, object_id, 'up', 'up-1', merchant_order_no, creat
 FROM (SELECT payment_id AS object_id, 'pay' AS verb, merchant_order_no, status, created_at, finished_at FROM payments
     UNION ALL SELECT refund_id, 'refund', merchant_order_no, status, created_at, finished_at FROM refunds)
     AS objects""",
+    f"""
+INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
+SELECT $1, lpad(to_hex(n), 32, '0')::uuid, 'shop', 'payment.succeeded', 'payment', lpad(to_hex(n), 32, '0')::uuid, 1,
+    '', 1, now() FROM generate_series(1, {MANY}) n""",
+    """
+INSERT INTO deliveries (merchant_id, event_id, endpoint_id, status, tries, due_at, delivered_at)
+SELECT merchant_id, event_id, lpad(to_hex(n % 4), 32, '0')::uuid, status, 1,
+    CASE WHEN status = 'pending' THEN now() END, CASE WHEN status = 'delivered' THEN now() END
+FROM (SELECT merchant_id, event_id, row_number() OVER (ORDER BY event_id) AS n,
+    CASE row_number() OVER (ORDER BY event_id) % 50 WHEN 0 THEN 'pending' WHEN 1 THEN 'held' WHEN 2 THEN 'dead'
+        ELSE 'delivered' END AS status FROM events WHERE merchant_id = $1) AS e""",
     """
 INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
@@ -107,6 +119,7 @@ SELECT $1, gen_random_uuid(), payment_id, 'pay', 'poll', 'processing', created_a
 M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
 BEGINNING = f"'{low_water.BEGINNING.isoformat()}'"
 IDS = f"ARRAY[{ID}, {ID}]"
+ENDPOINT = f"'{UUID(int=1)}'::uuid"
 LATE = f"'{UUID(int=0xFFFF << 112)}'"
 TO_CLAIM = (M, AT, "64", AT, NONE, BEGINNING)
 WORD = "'x'"
@@ -182,7 +195,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "the oldest delivery": (deliveries.OLDEST_DUE, (M, BEGINNING), {"deliveries_due_idx"}),
     "CLAIM of deliveries": (
         deliveries.CLAIM,
-        (M, AT, AT, f"ARRAY[{ID}]", "ARRAY[64]", BEGINNING),
+        (M, AT, AT, f"ARRAY[{ENDPOINT}]", "ARRAY[64]", BEGINNING),
         {"deliveries_endpoint_idx", "deliveries_pkey", "events_pkey"},
     ),
     "CLAIM_PAYMENTS": (due.CLAIM_PAYMENTS, TO_CLAIM, {"payments_due_idx"}),
@@ -224,11 +237,17 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
     "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
+    "REDELIVER": (deliveries.REDELIVER, (M, ENDPOINT, AT), {"deliveries_pkey"}),
+    "MISPLACED": (held.MISPLACED, (M, AT), {"deliveries_held_idx", "deliveries_endpoint_idx"}),
+    "HOLD": (held.HOLD, (M, ENDPOINT, AT, "100"), {"deliveries_endpoint_idx"}),
+    "RELEASE": (held.RELEASE, (M, ENDPOINT, AT, "100", AT), {"deliveries_held_idx"}),
+    "DISCARD": (held.DISCARD, (M, ENDPOINT, "'old'", "100"), {"deliveries_held_idx"}),
+    "HELD": (held.HELD, (M, f"ARRAY[{ENDPOINT}]", "100"), {"deliveries_held_idx"}),
     "READ_ANOMALIES": (READ_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
 }
 """The text, values for it, and the indexes that it must use."""
 
-SMALL = {"agreements", "channel_usage", "last_attempts", "apps", "accounts"}
+SMALL = {"agreements", "channel_usage", "endpoints", "last_attempts", "apps", "accounts"}
 """They are empty or short here, so how they are read says nothing."""
 
 

@@ -26,7 +26,7 @@ from gateway.workers import deliver, lanes
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from tests.databases import database_on
-from tests.storage.delivery_rows import BODY, MERCHANT, delivery, event, read_row
+from tests.storage.delivery_rows import BODY, MERCHANT, OTHER_MERCHANT, delivery, event, read_row
 from tests.workers.receiver import Receiver, answering, receiving
 
 SECRET, OLD_SECRET = new_secret(bytes(32)), new_secret(bytes([1]) * 32)
@@ -116,6 +116,12 @@ class Scene:
     def due(self, endpoint_id: int = 1, event_no: int = 1, tries: int = 0) -> DueDelivery:
         lease = self.clock() + LEASE
         return DueDelivery(MERCHANT, UUID(int=event_no), UUID(int=endpoint_id), tries, BODY, lease)
+
+    async def deliverer_sends(self, *due: DueDelivery) -> None:
+        """One after the other, while others may hang."""
+        for one in due:
+            self.deliverer.hand_over([one])
+            await self.books.wait_for(1)
 
     async def delivered(self, *due: DueDelivery) -> None:
         self.deliverer.hand_over(due)
@@ -259,6 +265,25 @@ async def test_one_410_holds_all_that_is_in_hand_without_asking_again(scene: Sce
     assert [status for status, _, _ in scene.books.states()] == [HELD] * 100
 
 
+async def test_a_snapshot_that_came_while_a_410_was_written_down_is_believed(scene: Scene) -> None:
+    """The endpoint was stopped by it and started again, all before this process looked."""
+
+    async def stop_and_start(endpoint: Endpoint, sent_at: datetime) -> bool:
+        scene.endpoints(endpoint)
+        return True
+
+    async with receiving(answering(410, 200)) as receiver, hanging() as (slow, slow_receiver):
+        scene.deliverer._endpoint_gone = stop_and_start
+        scene.endpoints(endpoint(1, slow_receiver.url()))
+        scene.deliverer.hand_over([scene.due()])
+        await asyncio.wait_for(slow.arrived.acquire(), WITHIN_S)
+        scene.endpoints(endpoint(1, receiver.url()))
+        await scene.deliverer_sends(scene.due(event_no=2), scene.due(event_no=3))
+        slow.released.set()
+        await asyncio.wait_for(scene.deliverer.idle(), WITHIN_S)
+    assert sorted(status for status, _, _ in scene.books.states()) == [DELIVERED, DELIVERED, HELD]
+
+
 async def test_what_was_held_in_hand_before_a_start_is_sent_after_it(scene: Scene) -> None:
     async with receiving(answering(410, 200)) as receiver:
         scene.endpoints(endpoint(1, receiver.url()))
@@ -359,6 +384,23 @@ async def test_a_backlog_of_an_endpoint_that_hangs_does_not_stand_before_others(
         assert len(scene.books.due[MERCHANT]) == 2000 - lanes.ROOM_PER_ENDPOINT
         await scene.deliverer.close(within_s=0)
         slow.released.set()
+
+
+async def test_merchants_share_what_is_claimed_and_so_do_the_endpoints_of_each(
+    scene: Scene, receiver: Receiver
+) -> None:
+    many = [endpoint(number, receiver.url()) for number in range(10, 14)]
+    one = replace(endpoint(1, receiver.url()), merchant_id=OTHER_MERCHANT)
+    scene.endpoints(*many, one)
+    scene.books.due = {
+        MERCHANT: [scene.due(each.endpoint_id.int, number) for each in many for number in range(600)],
+        OTHER_MERCHANT: [replace(scene.due(1, number), merchant_id=OTHER_MERCHANT) for number in range(600)],
+    }
+    await scene.deliverer.tick()
+    half = deliver.CLAIMED_PER_TICK // 2
+    asked = {endpoint_id.int: room for rooms in scene.books.claims for endpoint_id, room in rooms.items()}
+    assert asked == {1: half, **dict.fromkeys(range(10, 14), half // 4)}
+    await asyncio.wait_for(scene.deliverer.idle(), WITHIN_S)
 
 
 async def test_a_merchant_whose_claim_fails_does_not_hold_up_the_next(scene: Scene, receiver: Receiver) -> None:
