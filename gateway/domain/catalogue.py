@@ -4,7 +4,7 @@ One immutable snapshot with its version. Storage builds a new one when the versi
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -138,6 +138,23 @@ class RouteRule:
     limits: RuleLimits = NO_RULE_LIMITS
 
 
+class RulesByPlace:
+    """Route rules by merchant, scene and bank. There may be many thousands: they are gathered a part at a time."""
+
+    def __init__(self, rules: Iterable[RouteRule] = ()) -> None:
+        self.by_place: dict[tuple[UUID, Scene, str], list[RouteRule]] = defaultdict(list)
+        self.with_totals: set[UUID] = set()
+        """Merchants that have a rule with a limit over what others did too."""
+        self.add(rules)
+
+    def add(self, rules: Iterable[RouteRule]) -> None:
+        """Take in some more."""
+        for rule in rules:
+            self.by_place[rule.merchant_id, rule.scene, rule.bank].append(rule)
+            if rule.limits.any_shared:
+                self.with_totals.add(rule.merchant_id)
+
+
 class Catalogue:
     """A snapshot of everything configured, with the lookups that the hot path needs."""
 
@@ -150,7 +167,7 @@ class Catalogue:
         accounts: tuple[Account, ...] = (),
         channels: tuple[Channel, ...] = (),
         windows: tuple[MaintenanceWindow, ...] = (),
-        rules: tuple[RouteRule, ...] = (),
+        rules: Iterable[RouteRule] | RulesByPlace = (),
     ) -> None:
         self.version = version
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
@@ -164,12 +181,10 @@ class Catalogue:
         self.windows: dict[tuple[UUID, str], list[MaintenanceWindow]] = defaultdict(list)
         for window in windows:
             self.windows[window.merchant_id, window.channel].append(window)
-        self.rules: dict[tuple[UUID, Scene, str], list[RouteRule]] = defaultdict(list)
-        for rule in rules:
-            self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
+        gathered = rules if isinstance(rules, RulesByPlace) else RulesByPlace(rules)
+        self.rules = gathered.by_place
 
-        self._with_totals = {c.merchant_id for c in channels if c.limits.any_shared}
-        self._with_totals |= {r.merchant_id for r in rules if r.limits.any_shared}
+        self._with_totals = {c.merchant_id for c in channels if c.limits.any_shared} | gathered.with_totals
 
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""

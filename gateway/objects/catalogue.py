@@ -12,7 +12,14 @@ from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.objects.times import timestamp
 from router.fees import fee_to_json
 
-__all__ = ["catalogue_object", "channel_object", "merchant_object", "rule_object", "window_object"]
+__all__ = [
+    "change_object",
+    "channel_object",
+    "merchant_object",
+    "rule_object",
+    "whole_merchant_object",
+    "window_object",
+]
 
 Shown = dict[str, Any]
 
@@ -71,33 +78,22 @@ def rule_object(rule: RouteRule) -> Shown:
     }
 
 
-def catalogue_object(
-    catalogue: Catalogue, apps: Mapping[tuple[UUID, str], str], history: list[CatalogueChange], now: datetime
-) -> Shown:
-    """Everything; `apps` is (merchant id, app code) → name."""
-    merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)
+def change_object(change: CatalogueChange) -> Shown:
+    """A change of the catalogue."""
     return {
-        "object": "catalogue",
-        "version": catalogue.version,
-        "merchants": [_whole_merchant(catalogue, merchant, apps, now) for merchant in merchants],
-        "history": [
-            {
-                "version": change.version,
-                "changed_at": timestamp(change.changed_at),
-                "changed_by": change.changed_by,
-                "note": change.note,
-            }
-            for change in history
-        ],
+        "version": change.version,
+        "changed_at": timestamp(change.changed_at),
+        "changed_by": change.changed_by,
+        "note": change.note,
     }
 
 
-def _whole_merchant(
+def whole_merchant_object(
     catalogue: Catalogue, merchant: Merchant, apps: Mapping[tuple[UUID, str], str], now: datetime
 ) -> Shown:
+    """A merchant with everything but its rules, of which there are many; `apps` is (merchant id, app code) → name."""
     mine = merchant.merchant_id
     windows = [window for (owner, _), found in catalogue.windows.items() if owner == mine for window in found]
-    rules = [rule for (owner, _, _), found in catalogue.rules.items() if owner == mine for rule in found]
     return merchant_object(merchant) | {
         "apps": [_app(catalogue, mine, code, name) for (owner, code), name in apps.items() if owner == mine],
         "endpoints": [_endpoint(endpoint) for endpoint in catalogue.endpoints.get(mine, ())],
@@ -106,7 +102,6 @@ def _whole_merchant(
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
         "maintenance_windows": [window_object(window) for window in windows],
-        "rules": [rule_object(rule) for rule in rules],
     }
 
 

@@ -33,6 +33,7 @@ from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
+from gateway.run.remembering import Remembered
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -62,6 +63,8 @@ log = get(__name__)
 FINISH_WITHIN_S = 20.0
 """How long running submissions may take when the process ends; what is left is followed up by others."""
 READY_TICK_AGE_S = 15.0
+READY_FOR_S = 1.0
+"""Load balancers of every kind ask /readyz; the database is asked once in a second."""
 HTTP_FAILURE = 400
 CONNECTIONS_BESIDE = 256
 """Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
@@ -207,7 +210,7 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=lambda: _readiness(engine, schedule),
+                readiness=Remembered(lambda: _readiness(engine, schedule), READY_FOR_S),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
