@@ -138,6 +138,7 @@ async def system(
         stack.push_async_callback(database.close)
         reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
         stack.push_async_callback(reads.dispose)
+        reads = reads.execution_options(isolation_level="AUTOCOMMIT")  # each is one statement: no BEGIN, no ROLLBACK
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 

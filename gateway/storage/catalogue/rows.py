@@ -1,14 +1,14 @@
 """Rows of the catalogue tables as values of the domain, and the encrypted parts of them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, RowMapping, Text, cast, func, select, update
+from sqlalchemy import RowMapping, Text, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import (
@@ -204,7 +204,7 @@ def _window(row: RowMapping) -> MaintenanceWindow:
     )
 
 
-def _rule(row: Row[tuple[Any, ...]]) -> RouteRule:
+def _rule(row: Sequence[Any]) -> RouteRule:
     merchant_id, channel, scene, bank, enabled, priority, fee, limits = row
     return RouteRule(
         merchant_id=merchant_id,
