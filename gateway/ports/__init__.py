@@ -17,6 +17,7 @@ from gateway.ports.books import (
     Recording,
     Reference,
     RefundResult,
+    SearchCutError,
     StoredCard,
     UserFacts,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "Reference",
     "Refund",
     "RefundResult",
+    "SearchCutError",
     "StoredCard",
     "Table",
     "TermsOf",

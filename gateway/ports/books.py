@@ -5,6 +5,7 @@ OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
 AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting, or the database is away
+SearchCutError            a search took longer than it may
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ __all__ = [
     "Recording",
     "Reference",
     "RefundResult",
+    "SearchCutError",
     "StoredCard",
     "UserFacts",
 ]
@@ -171,6 +173,10 @@ class OverloadedError(Exception):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"overloaded, retry after {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class SearchCutError(Exception):
+    """A search took longer than it may: it must be narrowed, or asked for again at a quieter time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from gateway.api.http.problems import (
     of_status,
     overloaded,
     problem_body,
+    search_cut,
     too_large,
     too_slow,
     unsupported_media_type,
@@ -31,7 +32,7 @@ from gateway.api.http.problems import (
 from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.api.http.routing import JSON, Call, Reply, Route
 from gateway.logs import get
-from gateway.ports import OverloadedError
+from gateway.ports import OverloadedError, SearchCutError
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -128,6 +129,8 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler, request
         return _problem_response(problem, request_id)
     except OverloadedError as error:
         return _problem_response(overloaded(error.retry_after_s), request_id)
+    except SearchCutError:
+        return _problem_response(search_cut(RETRY_AFTER_S), request_id)
     except web.HTTPException as error:
         return _problem_response(_of_server(error), request_id)
     except web.RequestPayloadError:

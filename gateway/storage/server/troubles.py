@@ -3,10 +3,11 @@
 from asyncpg import InterfaceError
 from sqlalchemy import exc
 
-__all__ = ["is_away", "is_busy"]
+__all__ = ["is_away", "is_busy", "is_cut"]
 
 AWAY_STATES = ("08", "53", "57P")
 """SQLSTATEs of a lost connection, of missing resources, and of a server that stops or starts."""
+CUT_STATE = "57014"
 BUSY_STATES = ("55P03", "57014", "40P01", "40001", "25P03")
 """Waits that were cut: for a lock, for a statement, by a deadlock or a conflict, or of an idle transaction."""
 
@@ -20,6 +21,11 @@ def is_away(error: BaseException) -> bool:
 def is_busy(error: BaseException) -> bool:
     """Whether the database cut a wait short: the same again later may well go through."""
     return _state_of(error) in BUSY_STATES
+
+
+def is_cut(error: BaseException) -> bool:
+    """Whether a statement took longer than it may."""
+    return _state_of(error) == CUT_STATE
 
 
 def _state_of(error: BaseException) -> str:
