@@ -4,7 +4,7 @@ One immutable snapshot with its version. Storage builds a new one when the versi
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -179,6 +179,23 @@ class Counted:
 NOTHING_COUNTED = Counted()
 
 
+class RulesByPlace:
+    """Route rules by merchant, scene and bank. There may be many thousands: they are gathered a part at a time."""
+
+    def __init__(self, rules: Iterable[RouteRule] = ()) -> None:
+        self.by_place: dict[tuple[UUID, Scene, str], list[RouteRule]] = defaultdict(list)
+        self.of_cards: dict[UUID, set[str]] = defaultdict(set)
+        """By merchant: channels with a limit over what all who use a card number did."""
+        self.add(rules)
+
+    def add(self, rules: Iterable[RouteRule]) -> None:
+        """Take in some more."""
+        for rule in rules:
+            self.by_place[rule.merchant_id, rule.scene, rule.bank].append(rule)
+            if rule.limits.any_shared:
+                self.of_cards[rule.merchant_id].add(rule.channel)
+
+
 class Catalogue:
     """A snapshot of everything configured, with the lookups that the hot path needs.
 
@@ -194,7 +211,7 @@ class Catalogue:
         accounts: tuple[Account, ...] = (),
         channels: tuple[Channel, ...] = (),
         windows: tuple[MaintenanceWindow, ...] = (),
-        rules: tuple[RouteRule, ...] = (),
+        rules: Iterable[RouteRule] | RulesByPlace = (),
         *,
         zone: ZoneInfo = BUSINESS_ZONE,
     ) -> None:
@@ -211,19 +228,15 @@ class Catalogue:
         self.windows: dict[tuple[UUID, str], list[MaintenanceWindow]] = defaultdict(list)
         for window in windows:
             self.windows[window.merchant_id, window.channel].append(window)
-        self.rules: dict[tuple[UUID, Scene, str], list[RouteRule]] = defaultdict(list)
-        for rule in rules:
-            self.rules[rule.merchant_id, rule.scene, rule.bank].append(rule)
+        gathered = rules if isinstance(rules, RulesByPlace) else RulesByPlace(rules)
+        self.rules = gathered.by_place
 
-        of_channels, of_cards = defaultdict(set), defaultdict(set)
+        of_channels, of_cards = defaultdict(set), gathered.of_cards
         for channel in channels:
             if channel.limits.any_shared:
                 of_channels[channel.merchant_id].add(channel.code)
-        for rule in rules:
-            if rule.limits.any_shared:
-                of_cards[rule.merchant_id].add(rule.channel)
         self._counted = {
-            merchant_id: Counted(frozenset(of_channels[merchant_id]), frozenset(of_cards[merchant_id]))
+            merchant_id: Counted(frozenset(of_channels.get(merchant_id, ())), frozenset(of_cards.get(merchant_id, ())))
             for merchant_id in of_channels.keys() | of_cards.keys()
         }
 

@@ -1,6 +1,6 @@
 """How the catalogue is shown to operators: never a secret, never a hash of a key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,16 @@ from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.objects.times import timestamp
 from router.fees import fee_to_json
 
-__all__ = ["catalogue_object", "channel_object", "endpoint_object", "merchant_object", "rule_object", "window_object"]
+__all__ = [
+    "catalogue_object",
+    "change_object",
+    "channel_object",
+    "endpoint_object",
+    "merchant_object",
+    "rule_object",
+    "whole_merchant_object",
+    "window_object",
+]
 
 Shown = dict[str, Any]
 
@@ -93,32 +102,39 @@ def endpoint_object(endpoint: Endpoint, backlog: EndpointBacklog) -> Shown:
 
 
 def catalogue_object(
-    catalogue: Catalogue, apps: Mapping[tuple[UUID, str], str], history: list[CatalogueChange], now: datetime
+    catalogue: Catalogue, apps: Mapping[tuple[UUID, str], str], history: Sequence[CatalogueChange], now: datetime
 ) -> Shown:
-    """Everything; `apps` is (merchant id, app code) → name."""
+    """Everything at once, for those whom nobody waits for; `apps` is (merchant id, app code) → name."""
+
+    def whole(merchant: Merchant) -> Shown:
+        mine = [r for (owner, _, _), found in catalogue.rules.items() if owner == merchant.merchant_id for r in found]
+        return whole_merchant_object(catalogue, merchant, apps, now) | {"rules": [rule_object(rule) for rule in mine]}
+
     merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)
     return {
         "object": "catalogue",
         "version": catalogue.version,
-        "merchants": [_whole_merchant(catalogue, merchant, apps, now) for merchant in merchants],
-        "history": [
-            {
-                "version": change.version,
-                "changed_at": timestamp(change.changed_at),
-                "changed_by": change.changed_by,
-                "note": change.note,
-            }
-            for change in history
-        ],
+        "merchants": [whole(merchant) for merchant in merchants],
+        "history": [change_object(change) for change in history],
     }
 
 
-def _whole_merchant(
+def change_object(change: CatalogueChange) -> Shown:
+    """A change of the catalogue."""
+    return {
+        "version": change.version,
+        "changed_at": timestamp(change.changed_at),
+        "changed_by": change.changed_by,
+        "note": change.note,
+    }
+
+
+def whole_merchant_object(
     catalogue: Catalogue, merchant: Merchant, apps: Mapping[tuple[UUID, str], str], now: datetime
 ) -> Shown:
+    """A merchant with everything but its rules, of which there are many; `apps` is (merchant id, app code) → name."""
     mine = merchant.merchant_id
     windows = [window for (owner, _), found in catalogue.windows.items() if owner == mine for window in found]
-    rules = [rule for (owner, _, _), found in catalogue.rules.items() if owner == mine for rule in found]
     return merchant_object(merchant) | {
         "apps": [_app(catalogue, mine, code, name) for (owner, code), name in apps.items() if owner == mine],
         "endpoints": [_endpoint(endpoint) for endpoint in catalogue.endpoints.get(mine, ())],
@@ -127,7 +143,6 @@ def _whole_merchant(
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
         "maintenance_windows": [window_object(window) for window in windows],
-        "rules": [rule_object(rule) for rule in rules],
     }
 
 

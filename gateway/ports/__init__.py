@@ -19,6 +19,7 @@ from gateway.ports.books import (
     Recording,
     Reference,
     RefundResult,
+    SearchCutError,
     StoredCard,
     UserFacts,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "Refund",
     "RefundResult",
     "Rooms",
+    "SearchCutError",
     "StoredCard",
     "Table",
     "TermsOf",

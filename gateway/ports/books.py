@@ -7,6 +7,7 @@ AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting
 ├── ClockOffError         this process does not know that its clock is right
 └── DatabaseAwayError     the database is away, or lets everybody wait too long
+SearchCutError            a search took longer than it may
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ __all__ = [
     "Recording",
     "Reference",
     "RefundResult",
+    "SearchCutError",
     "StoredCard",
     "UserFacts",
 ]
@@ -180,6 +182,10 @@ class ClockOffError(OverloadedError):
 
 class DatabaseAwayError(OverloadedError):
     """The database is away or busy. Whether an order was recorded is not known: sent again, it finds out."""
+
+
+class SearchCutError(Exception):
+    """A search took longer than it may: it must be narrowed, or asked for again at a quieter time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
 from gateway.run.providers import AdapterProviders, Build
+from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
@@ -76,6 +77,8 @@ log = get(__name__)
 FINISH_WITHIN_S = 20.0
 """How long running submissions may take when the process ends; what is left is followed up by others."""
 READY_TICK_AGE_S = 15.0
+READY_FOR_S = 1.0
+"""Load balancers of every kind ask /readyz; the database is asked once in a second."""
 HTTP_FAILURE = 400
 CONNECTIONS_BESIDE = 256
 """Connections to PSPs beyond those of running submissions: for polls. Nothing ever waits for a connection."""
@@ -147,15 +150,17 @@ async def system(
     async with contextlib.AsyncExitStack() as stack:
         engine = create_engine(settings.database_url, CATALOGUE_POOL_SIZE, statement_timeout_ms=CATALOGUE_TIMEOUT_MS)
         stack.push_async_callback(engine.dispose)
-        reads = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
-        stack.push_async_callback(reads.dispose)
+        reading_pool = create_engine(settings.database_url, READ_POOL_SIZE, statement_timeout_ms=READ_TIMEOUT_MS)
+        stack.push_async_callback(reading_pool.dispose)
 
         def lost() -> None:
             end_idle(engine)
-            end_idle(reads)
+            end_idle(reading_pool)
 
         database = Database(settings.database_url, settings.pool_size, lost=lost)
         stack.push_async_callback(database.close)
+        # Each read is one statement: no BEGIN, no ROLLBACK.
+        reads = reading_pool.execution_options(isolation_level="AUTOCOMMIT")
         transport = AiohttpTransport(connections=settings.max_waiting + CONNECTIONS_BESIDE)
         stack.push_async_callback(transport.aclose)
 
@@ -264,7 +269,7 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=lambda: _readiness(engine, schedule, clock, providers),
+                readiness=Remembered(lambda: _readiness(engine, schedule, clock, providers), READY_FOR_S),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,

@@ -8,8 +8,9 @@ from gateway.api.app.events import EventAnswer
 from gateway.api.http.dispatch import MAX_BODY_BYTES
 from gateway.domain.events import Redelivered
 from gateway.domain.ids import EVENT, PAYMENT, show
+from gateway.ports import SearchCutError
 from tests.api.client import Client
-from tests.api.fakes import OTHER_APP_KEY, FakeGateway, order, refused
+from tests.api.fakes import OTHER_APP_KEY, FakeBooks, FakeGateway, order, refused
 
 
 async def test_events_are_listed_read_and_sent_again_by_their_own_app(client: Client, gateway: FakeGateway) -> None:
@@ -125,3 +126,15 @@ async def test_a_search_that_is_cut_says_how_to_narrow_it_and_where_it_goes_on(
         assert (got.json["data"], got.json["cut"]) == ([], True)
         assert got.json["next"] == show(prefix, UUID(int=7))
         assert words in got.json["narrow"]
+
+
+async def test_a_search_that_took_too_long_says_so_and_is_no_overload(
+    client: Client, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def takes_too_long(*_: object, **__: object) -> None:
+        raise SearchCutError
+
+    monkeypatch.setattr(FakeBooks, "payments", takes_too_long)
+    got = await client.get("/v1/payments?status=closed")
+    assert (got.status, got.problem["code"], got.headers["Retry-After"]) == (503, "search_cut", "5")
+    assert "Narrow it" in got.problem["detail"]

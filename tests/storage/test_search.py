@@ -10,20 +10,21 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import PAYMENT, show
 from gateway.domain.outcomes import Succeeded
 from gateway.domain.statuses import Status
-from gateway.ports import Found, PaymentFilter, Reference
+from gateway.ports import Found, PaymentFilter, Reference, SearchCutError
 from gateway.run.commands import explain_payment
 from gateway.run.local import LocalError
 from gateway.storage.reading import search
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.server.engine import create_engine
 from gateway.storage.tables import accounts, apps, cards, events, merchants
-from tests.databases import database_on
+from tests.databases import close, database_on
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
 from tests.storage.test_reading import (
@@ -125,6 +126,7 @@ KNOWN: list[dict[str, Any]] = [
     {"card_id": UUID(int=3)},
     {"card_ends": ("622202", "1234")},
     {"merchant_order_no": "A-0", "channel_transaction_no": "T-10", "channel_order_no": "n-0"},
+    {"merchant_order_no": "A-0", "card_ends": ("622202", "1234"), "card_id": UUID(int=3)},
 ]
 
 
@@ -165,6 +167,9 @@ async def test_a_payment_is_found_by_any_reference(
         {"card_id": UUID(int=99)},
         {"card_ends": ("622202", "9999")},
         {"merchant_order_no": "A-0", "channel_transaction_no": "T-99"},
+        {"merchant_order_no": "A-0", "card_ends": ("622202", "9999")},
+        {"merchant_order_no": "A-1", "card_id": UUID(int=3)},
+        {"card_id": UUID(int=3), "card_ends": ("622202", "9999")},
     ],
     ids=str,
 )
@@ -257,6 +262,23 @@ async def test_events_of_a_rare_type_are_looked_for_by_pages(engine: AsyncEngine
     third = await reader.events(MERCHANT, "shop", before=second.cut_at, **asked)
     assert [each.event_id for each in third.page] == [id_at(at(2), 2)]
     assert third.cut_at is None
+
+
+async def test_a_search_that_takes_too_long_is_cut_and_is_no_database_that_is_away(
+    engine: AsyncEngine, database_url: str, payment_id: UUID
+) -> None:
+    slow = create_engine(database_url, 1, statement_timeout_ms=50)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("LOCK TABLE payments, events, orders"))
+            with pytest.raises(SearchCutError):
+                await Reader(slow, database_on(engine), KEYS, ZONE).payments(MERCHANT, "shop", PaymentFilter())
+            with pytest.raises(SearchCutError):
+                await OperatorSearch(slow, ZONE).find(
+                    MERCHANT, Reference(merchant_order_no="A-0"), PaymentFilter(), NOW
+                )
+    finally:
+        await close(slow)
 
 
 async def test_a_decision_is_explained_by_any_id_or_number(

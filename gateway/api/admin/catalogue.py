@@ -1,11 +1,13 @@
 """The catalogue, whole: everything configured, without secrets, and its newest changes."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel
 
 from gateway.api.admin.changes import Snapshots, catalogue_route
@@ -14,10 +16,12 @@ from gateway.api.admin.merchants import MerchantAnswer
 from gateway.api.admin.rules import RuleAnswer
 from gateway.api.admin.windows import WindowAnswer
 from gateway.api.http.fields import Code
+from gateway.api.http.long_lists import json_list
 from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.catalogue import RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.terms import Never, Product
-from gateway.objects.catalogue import catalogue_object
+from gateway.objects.catalogue import change_object, rule_object, whole_merchant_object
 
 __all__ = ["CatalogueCalls", "History"]
 
@@ -138,4 +142,14 @@ class CatalogueCalls:
     async def catalogue(self, _call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
         apps, history = await self.store.app_names(), await self.store.history(MAX_HISTORY)
-        return Reply(catalogue_object(snapshot, apps, history, self.clock()))
+        rules: dict[UUID, list[RouteRule]] = defaultdict(list)
+        for (owner, _, _), found in snapshot.rules.items():
+            rules[owner] += found
+        parts = [b'{"object":"catalogue","version":%d,"merchants":[' % snapshot.version]
+        for number, merchant in enumerate(sorted(snapshot.merchants.values(), key=lambda merchant: merchant.code)):
+            beside = orjson.dumps(whole_merchant_object(snapshot, merchant, apps, self.clock()))
+            parts += (b"," if number else b"", beside[:-1], b',"rules":')
+            parts += await json_list(rules[merchant.merchant_id], rule_object)
+            parts.append(b"}")
+        parts += (b'],"history":', orjson.dumps([change_object(change) for change in history]), b"}")
+        return Reply(b"".join(parts))

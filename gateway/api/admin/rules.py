@@ -12,6 +12,7 @@ from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue
 from gateway.api.admin.fields import MAX_INT32
 from gateway.api.http.fee_field import FeeField
 from gateway.api.http.fields import Code, QueryModel, RequestModel, SceneName
+from gateway.api.http.long_lists import json_list
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
@@ -99,15 +100,17 @@ class RuleCalls:
     async def rules(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
         channel, wanted = channel_of(snapshot, call), call.query
-        found = [
-            rule
-            for (owner, scene, bank), rules in snapshot.rules.items()
-            for rule in rules
-            if (owner, rule.channel) == (channel.merchant_id, channel.code)
-            and wanted.scene in (None, scene)
-            and wanted.bank in (None, bank)
-        ]
-        return Reply({"data": [rule_object(rule) for rule in found]})
+
+        def shown(rule: RouteRule) -> dict[str, Any] | None:
+            fits = (
+                (rule.merchant_id, rule.channel) == (channel.merchant_id, channel.code)
+                and wanted.scene in (None, rule.scene)
+                and wanted.bank in (None, rule.bank)
+            )
+            return rule_object(rule) if fits else None
+
+        every = (rule for rules in snapshot.rules.values() for rule in rules)
+        return Reply(b"".join([b'{"data":', *await json_list(every, shown), b"}"]))
 
     async def put_rule(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()

@@ -33,6 +33,7 @@ PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "payment_has_anomaly": "该支付有未处理的异常，请先由运营人员处理。",
     "payment_not_succeeded": "该支付尚未成功，不能退款。",
     "request_timeout": "请求体未在规定时间内到达，请原样重发。",
+    "search_cut": "查询耗时过长，已中止。请缩小范围（编号、用户或更短的时间），或稍后再查。",
     "unauthorized": "缺少密钥，或密钥不存在、已吊销。请发送 Authorization: Bearer 加密钥。",
     "unsupported_media_type": "请发送 UTF-8 编码的 JSON（Content-Type: application/json），且不要压缩。",
 }

@@ -27,6 +27,7 @@ from gateway.api.http.problems import (
     of_status,
     overloaded,
     problem_body,
+    search_cut,
     too_large,
     too_slow,
     unsupported_media_type,
@@ -35,7 +36,7 @@ from gateway.api.http.reading_json import checked, checked_query, read_object
 from gateway.api.http.request_log import CALLER, CODE, OBJECT_ID, REQUEST_ID_KEY, ROUTE, say_finished
 from gateway.api.http.routing import JSON, Call, Reply, Route
 from gateway.logs import clean, get
-from gateway.ports import ClockOffError, DatabaseAwayError, OverloadedError
+from gateway.ports import ClockOffError, DatabaseAwayError, OverloadedError, SearchCutError
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -153,6 +154,8 @@ async def _answered(api: Api, request: web.Request, handler: WebHandler) -> web.
         return _problem_response(database_unavailable(error.retry_after_s), request)
     except OverloadedError as error:
         return _problem_response(overloaded(error.retry_after_s), request)
+    except SearchCutError:
+        return _problem_response(search_cut(RETRY_AFTER_S), request)
     except web.HTTPException as error:
         return _problem_response(_of_server(error), request)
     except web.RequestPayloadError:

@@ -26,6 +26,7 @@ __all__ = [
     "of_status",
     "overloaded",
     "problem_body",
+    "search_cut",
     "too_large",
     "too_slow",
     "unsupported_media_type",
@@ -59,6 +60,7 @@ ProblemCode = Literal[
     "payment_has_anomaly",
     "payment_not_succeeded",
     "request_timeout",
+    "search_cut",
     "unauthorized",
     "unsupported_media_type",
 ]
@@ -202,6 +204,15 @@ def database_unavailable(retry_after_s: int) -> Problem:
         f"Send the same request again in {retry_after_s} s: an order is never taken twice."
     )
     return Problem(503, "database_unavailable", detail, headers={"Retry-After": str(retry_after_s)})
+
+
+def search_cut(retry_after_s: int) -> Problem:
+    """Nothing waits because of it, and what was asked for is not lost: it must be asked for otherwise."""
+    detail = (
+        "The search took too long and was cut. Narrow it, by a number, a user or a shorter time,"
+        f" or ask again in {retry_after_s} s."
+    )
+    return Problem(503, "search_cut", detail, headers={"Retry-After": str(retry_after_s)})
 
 
 def internal_error() -> Problem:

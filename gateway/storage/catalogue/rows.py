@@ -1,14 +1,16 @@
 """Rows of the catalogue tables as values of the domain, and the encrypted parts of them."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, Text, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import (
@@ -21,6 +23,7 @@ from gateway.domain.catalogue import (
     MaintenanceWindow,
     Merchant,
     RouteRule,
+    RulesByPlace,
 )
 from gateway.domain.catalogue_content import WindowContent
 from gateway.domain.scenes import Scene
@@ -39,7 +42,7 @@ from gateway.storage.tables import (
     merchants,
     route_rules,
 )
-from router.fees import fee_to_json, parse_fee
+from router.fees import Fee, fee_to_json, parse_fee
 from router.limits import ChannelLimits, RuleLimits
 
 
@@ -114,6 +117,12 @@ async def current_version(connection: AsyncConnection) -> int:
     return await connection.scalar(select(func.max(catalogue_versions.c.version))) or 0
 
 
+RULES_FETCHED, RULES_AT_ONCE = 1_000, 100
+"""Rules that come in one round trip, and those that are built before others have their turn: some milliseconds each."""
+PARSED = 4_096
+"""Fees and limits that are remembered by their text: most rules have those of many others."""
+
+
 async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: ZoneInfo) -> Catalogue:
     """The whole catalogue. The transaction must be repeatable read, or its parts may not fit each other."""
 
@@ -131,9 +140,20 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
         tuple(_account(row, codes, ring) for row in await rows(select(accounts).order_by(accounts.c.code))),
         tuple(map(_channel, await rows(select(channels).order_by(channels.c.code)))),
         tuple(_window(row) for row in await rows(select(maintenance_windows).order_by("starts_at", "window_id"))),
-        tuple(map(_rule, await rows(select(route_rules).order_by("channel", "scene", "bank")))),
+        await _read_rules(connection),
         zone=zone,
     )
+
+
+async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
+    r, found = route_rules.c, RulesByPlace()
+    whole = (r.merchant_id, r.channel, r.scene, r.bank, r.enabled, r.priority)
+    every = select(*whole, cast(r.fee, Text), cast(r.limits, Text)).order_by(r.channel, r.scene, r.bank)
+    async with connection.stream(every, execution_options={"yield_per": RULES_FETCHED}) as result:
+        async for part in result.partitions(RULES_AT_ONCE):
+            found.add(map(_rule, part))
+            await asyncio.sleep(0)  # most parts are here already: nothing else lets others in
+    return found
 
 
 def _merchant(row: RowMapping) -> Merchant:
@@ -221,14 +241,25 @@ def window_row(window: MaintenanceWindow) -> dict[str, Any]:
     }
 
 
-def _rule(row: RowMapping) -> RouteRule:
+def _rule(row: Sequence[Any]) -> RouteRule:
+    merchant_id, channel, scene, bank, enabled, priority, fee, limits = row
     return RouteRule(
-        merchant_id=row["merchant_id"],
-        channel=row["channel"],
-        scene=Scene(row["scene"]),
-        bank=row["bank"],
-        enabled=row["enabled"],
-        fee=parse_fee(row["fee"]),
-        priority=row["priority"],
-        limits=RuleLimits.from_json(row["limits"]),
+        merchant_id=merchant_id,
+        channel=channel,
+        scene=Scene(scene),
+        bank=bank,
+        enabled=enabled,
+        fee=_fee(fee),
+        priority=priority,
+        limits=_limits(limits),
     )
+
+
+@lru_cache(PARSED)
+def _fee(text: str) -> Fee:
+    return parse_fee(orjson.loads(text))
+
+
+@lru_cache(PARSED)
+def _limits(text: str) -> RuleLimits:
+    return RuleLimits.from_json(orjson.loads(text))

@@ -23,7 +23,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.timeline import TimelinePage, TimelinePosition
 from gateway.ports import Found, PaymentFilter, UserFacts
 from gateway.storage.keys import DecryptionError, Keys, stand_back
-from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments
+from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments, searching
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
 from gateway.storage.tables import decisions, deliveries, events, payments, refunds
@@ -75,7 +75,7 @@ class Reader:
     async def payments(self, merchant_id: UUID, app: str, wanted: PaymentFilter) -> Found[Payment]:
         """Payments of this app, newest first."""
         wanted = replace(wanted, app=app)
-        async with self.engine.connect() as connection:
+        async with searching(self.engine) as connection:
             if wanted.merchant_order_no is not None:
                 named = await order_payments(connection, merchant_id, app, wanted.merchant_order_no)
                 return Found(await read_payments(connection, merchant_id, named, wanted))
@@ -122,7 +122,7 @@ class Reader:
     ) -> Found[RecordedEvent]:
         """Events of this app, newest first, with the state of their deliveries."""
         statement, cut_at = select(events).where(_e.merchant_id == merchant_id, _e.app == app), None
-        async with self.engine.connect() as connection:
+        async with searching(self.engine) as connection:
             if of is not None:
                 kind, object_id = of
                 statement = statement.where(_e.object == kind, _e.object_id == object_id)

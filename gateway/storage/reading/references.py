@@ -22,7 +22,7 @@ from gateway.domain.ids import (
 from gateway.domain.intents import OBJECT_OF, Verb
 from gateway.domain.payments import Payment
 from gateway.ports import Found, PaymentFilter, Reference
-from gateway.storage.reading.search import Place, find_payments, read_payments
+from gateway.storage.reading.search import Place, find_payments, read_payments, searching
 
 __all__ = ["OperatorSearch"]
 
@@ -64,7 +64,7 @@ WHERE merchant_id = :merchant AND authentication_id = ANY(CAST(:ids AS uuid[])) 
 }
 _NEVER_SENT = """
 SELECT payment_id FROM payments WHERE merchant_id = :merchant AND payment_id = :id AND channel_order_no = :given"""
-_CARD = "SELECT user_id, card_id FROM cards WHERE merchant_id = :merchant AND card_id = :given"
+_CARD = "SELECT user_id, card_id, masked FROM cards WHERE merchant_id = :merchant AND card_id = :given"
 _CARDS = f"""
 SELECT user_id, card_id FROM cards WHERE merchant_id = :merchant AND masked = ANY(CAST(:masked AS text[]))
     AND (CAST(:user AS text) IS NULL OR user_id = :user)
@@ -83,10 +83,11 @@ class OperatorSearch:
 
         Where it is nothing but filters, those of the last 24 hours.
         """
-        async with self.engine.connect() as connection:
+        async with searching(self.engine) as connection:
             named = await _named(connection, merchant_id, by)
             if named is not None:
-                return Found(await read_payments(connection, merchant_id, named, wanted))
+                found = await read_payments(connection, merchant_id, named, replace(wanted, limit=len(named)))
+                return Found([each for each in found if _has_card(each, by)][: wanted.limit])
             places, all_of_them = await _places(connection, merchant_id, by, wanted)
             if by.card_ends is None and by.card_id is None and wanted.user_id is None and not _has_time(wanted):
                 wanted = replace(wanted, created_from=now - NEWEST)
@@ -102,6 +103,17 @@ class OperatorSearch:
                 named = await _named(connection, merchant_id, by)
                 found += await read_payments(connection, merchant_id, named or [])
         return found
+
+
+def _has_card(payment: Payment, by: Reference) -> bool:
+    if by.card_id is None and by.card_ends is None:
+        return True
+    card = payment.card
+    return (
+        card is not None
+        and by.card_id in (None, card.card_id)
+        and (by.card_ends is None or card.masked in _masked(*by.card_ends))
+    )
 
 
 def _has_time(wanted: PaymentFilter) -> bool:
@@ -154,7 +166,8 @@ async def _places(
     """Where to look, and whether that is everywhere."""
     if by.card_id is not None:
         rows = await connection.execute(text(_CARD), {"merchant": merchant_id, "given": by.card_id})
-        return [Place(row.user_id, card_id=row.card_id) for row in rows], True
+        fits = [row for row in rows if by.card_ends is None or row.masked in _masked(*by.card_ends)]
+        return [Place(row.user_id, card_id=row.card_id) for row in fits], True
     if by.card_ends is not None:
         asked: dict[str, Any] = {"merchant": merchant_id, "masked": _masked(*by.card_ends), "user": wanted.user_id}
         cards = (await connection.execute(text(_CARDS), asked)).all()

@@ -4,7 +4,8 @@ A search looks somewhere: at the payments of a user, of an app, of a merchant, n
 one of time. What else is asked for filters what it sees. After LOOKED_AT_MAX rows it is cut, and says how far it came.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -13,10 +14,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Uuid, any_, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.payments import Payment
-from gateway.ports import PaymentFilter
+from gateway.ports import PaymentFilter, SearchCutError
+from gateway.storage.server.troubles import is_cut
 from gateway.storage.tables import payments
 from gateway.storage.writing.payments import payment_of, payment_select
 
@@ -29,6 +32,7 @@ __all__ = [
     "ids_between",
     "order_payments",
     "read_payments",
+    "searching",
 ]
 
 LOOKED_AT_MAX = 20_000
@@ -82,6 +86,18 @@ class Place:
     user_id: str | None = None
     app: str | None = None
     card_id: UUID | None = None
+
+
+@asynccontextmanager
+async def searching(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection to search by. Raises SearchCutError when a statement takes longer than it may."""
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        if is_cut(error):
+            raise SearchCutError from error
+        raise
 
 
 async def find_payments(

@@ -58,6 +58,8 @@ LOCK_TRIES = 30
 PAUSE_S = 1.0
 LOCK_NOT_AVAILABLE = "55P03"
 
+HAS_REVISIONS = "SELECT to_regclass('alembic_version')::text"
+READ_REVISION = "SELECT version_num FROM alembic_version"
 READ_TOLERATED = "SELECT tolerates FROM schema_versions WHERE revision = :revision"
 READ_RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name"
 READ_HOLDERS = """
@@ -110,10 +112,18 @@ async def applied(engine: AsyncEngine) -> str | None:
 
 
 async def is_current(engine: AsyncEngine) -> bool:
-    """Whether this program may run on the database: its revision is ours, or a newer one that tolerates us."""
+    """Whether this program may run on the database: its revision is ours, or a newer one that tolerates us.
+
+    It is asked again and again, so without Alembic's own reading, which takes longer than a payment.
+    """
     async with engine.connect() as connection:
-        found = await connection.run_sync(_revision)
-        return found == head() or (found is not None and await connection.run_sync(_tolerates_us, found))
+        if await connection.scalar(sa.text(HAS_REVISIONS)) is None:
+            return False
+        found: str | None = await connection.scalar(sa.text(READ_REVISION))
+        known = await asyncio.to_thread(_tolerated)  # the first time it reads every migration
+        if found in known:
+            return found == head()  # else older than this program, which needs what comes after it
+        return await connection.scalar(sa.text(READ_TOLERATED), {"revision": found}) in known
 
 
 def _tolerates_us(connection: sa.Connection, found: str) -> bool:

@@ -19,7 +19,17 @@ from enum import StrEnum
 from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import exc
 
-__all__ = ["Trouble", "comes_again", "condemns", "is_away", "is_busy", "may_be_one_rows", "not_again", "trouble_of"]
+__all__ = [
+    "Trouble",
+    "comes_again",
+    "condemns",
+    "is_away",
+    "is_busy",
+    "is_cut",
+    "may_be_one_rows",
+    "not_again",
+    "trouble_of",
+]
 
 
 class Trouble(StrEnum):
@@ -93,9 +103,14 @@ def may_be_one_rows(error: BaseException) -> bool:
     return trouble_of(error) in {Trouble.REFUSED, Trouble.ODD}
 
 
+def is_cut(error: BaseException) -> bool:
+    """Whether a statement took longer than it may."""
+    return str(getattr(_drivers(error), "sqlstate", None) or "") == TIME_RAN_OUT
+
+
 def not_again(error: BaseException) -> bool:
     """Whether trying once more at once would only wait as long again."""
-    return str(getattr(_drivers(error), "sqlstate", None) or "") == TIME_RAN_OUT
+    return is_cut(error)
 
 
 def comes_again(error: BaseException) -> bool:
