@@ -8,7 +8,7 @@ from typing import Any, Final
 from router import record_1, rules
 from router.decision import Decision, Seen
 from router.facts import Candidate, ChannelFacts, RouteRequest
-from router.fees import fee_for
+from router.fees import compared_fee, fee_for
 from router.reasons import Hidden, Refusal
 from router.record import from_record
 from router.rules import Offer
@@ -47,7 +47,7 @@ def decide(
     used = {c.channel: facts.get(c.channel, _NO_FACTS) for c in of_request}
     if len(used) != len(of_request):
         raise ValueError("a channel has more than one rule for this scene and bank")
-    offers = [Offer(c, used[c.channel], fee_for(c.fee, request.amount)) for c in of_request]
+    offers = [_offer(c, used[c.channel], request) for c in of_request]
     verdict = _follow_the_steps(request, offers, step_1_refuses)
     return Decision(
         chosen=verdict.chosen,
@@ -60,6 +60,16 @@ def decide(
         request=request,
         candidates=tuple(of_request),
         facts=used,
+    )
+
+
+def _offer(candidate: Candidate, facts: ChannelFacts, request: RouteRequest) -> Offer:
+    fee = fee_for(candidate.fee, request.amount)
+    spread = request.authentication_spread
+    if spread is None or facts.bound or not candidate.authentication_fee:
+        return Offer(candidate, facts, fee, fee)
+    return Offer(
+        candidate, facts, fee, compared_fee(candidate.fee, request.amount, candidate.authentication_fee, spread)
     )
 
 
@@ -131,5 +141,5 @@ def _trace(offers: Sequence[Offer], verdict: _Verdict) -> tuple[Seen, ...]:
     for offer in offers:
         channel = offer.candidate.channel
         step, reason = verdict.removed.get(channel, (None, None))
-        seen.append(Seen(channel, step, reason, offer.fee, ranks.get(channel)))
+        seen.append(Seen(channel, step, reason, offer.fee, ranks.get(channel), offer.compared))
     return tuple(seen)

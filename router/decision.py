@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from router.facts import Candidate, ChannelFacts, RouteRequest
 from router.reasons import Hidden, Refusal
@@ -9,13 +10,17 @@ from router.reasons import Hidden, Refusal
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One channel in the trace: the step that removed it and why, its fee in fen, its rank among the eligible."""
+    """One channel in the trace: the step that removed it and why, its fee in fen, its rank among the eligible.
+
+    `compared`: the fee that it was ranked by, with its share of an authentication's fee.
+    """
 
     channel: str
     removed_by_step: int | None
     reason: str | None
     fee: int
     rank: int | None
+    compared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,30 @@ class Decision:
 
     @property
     def saved_against_next(self) -> int | None:
-        """What the other of the two best would have charged more, in fen; None when there was no other.
+        """What the other of the two best would have cost more, in fen; None when there was no other.
 
-        Zero or negative when the second best was chosen: that is what avoiding the best one cost.
+        What is to be paid now counts: the fee, and the whole fee of an authentication where this card needs one,
+        however the two were compared. Negative where the chosen one costs more: to avoid the best one, or to bind a new
+        card.
         """
         ranked = self.ranked
         if self.chosen is None or len(ranked) < 2:
             return None
         best, second = ranked[:2]
-        return second.fee - best.fee if best.channel == self.chosen else best.fee - second.fee
+        saved = self.cost(second) - self.cost(best)
+        return saved if best.channel == self.chosen else -saved
+
+    def cost(self, seen: Seen) -> int:
+        """What a payment there costs now, in fen: its fee, and an authentication where this card needs one."""
+        return seen.fee + self.to_authenticate(seen.channel)
+
+    def to_authenticate(self, channel: str) -> int:
+        """What authenticating this card there would cost, in fen; 0 where it is bound or needs none."""
+        if self.facts[channel].bound:
+            return 0
+        return next(c.authentication_fee for c in self.candidates if c.channel == channel)
+
+    def share(self, channel: str) -> Fraction:
+        """The share of an authentication's fee that step 6 added, exact; 0 where none was."""
+        spread = self.request.authentication_spread
+        return Fraction(self.to_authenticate(channel), spread) if spread is not None else Fraction(0)

@@ -76,7 +76,17 @@ def _step_5(decision: Decision) -> str:
 
 
 def _step_6(decision: Decision) -> str:
-    return "Step 6: ranked by fee: " + ", ".join(f"{seen.channel} {yuan(seen.fee)}" for seen in decision.ranked) + "."
+    return "Step 6: ranked by fee: " + ", ".join(_ranked(decision, seen) for seen in decision.ranked) + "."
+
+
+def _ranked(decision: Decision, seen: Seen) -> str:
+    to_bind = decision.to_authenticate(seen.channel)
+    if seen.compared != seen.fee:
+        spread = decision.request.authentication_spread
+        return f"{seen.channel} {yuan(seen.compared)} (its fee {yuan(seen.fee)} and 1/{spread} of {yuan(to_bind)})"
+    if to_bind and decision.request.authentication_spread is None:
+        return f"{seen.channel} {yuan(seen.fee)} (authenticating the card, {yuan(to_bind)}, is not compared)"
+    return f"{seen.channel} {yuan(seen.fee)}"
 
 
 def _step_7_to_9(decision: Decision) -> str:
@@ -109,7 +119,7 @@ def _limits_failed(decision: Decision, step: int | None) -> str:
 
 
 def _limit(seen: Seen, rule: Candidate, decision: Decision) -> str:
-    offer = Offer(rule, decision.facts[seen.channel], seen.fee)
+    offer = Offer(rule, decision.facts[seen.channel], seen.fee, seen.compared)
     # Limits may share a refusal: the one that is exceeded is told.
     of_refusal = [limit for limit in LIMITS if limit.refusal == seen.reason]
     exceeded = [limit for limit in of_refusal if not limit.fits(offer, decision.request.amount)]

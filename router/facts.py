@@ -49,6 +49,8 @@ class ChannelFacts:
     last_attempt: LastAttempt | None = None
     channel_used_today: int = 0
     card_used_today: int = 0
+    bound: bool = False
+    """This card is authenticated there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Candidate:
     signing: Signing = "ready"
     full: bool = False
     priority: int = 0
+    authentication_fee: int = 0
+    """What authenticating a card once costs, in fen; 0 where nothing is bound, or each payment sends its own SMS."""
     limits: RuleLimits = NO_RULE_LIMITS
     channel_limits: ChannelLimits = NO_CHANNEL_LIMITS
 
@@ -81,7 +85,8 @@ class Candidate:
 class RouteRequest:
     """What is to be paid. `last_attempt_max_age`: an older last attempt counts as none; None keeps them for ever.
 
-    Raises ValueError for an amount that is not positive and for a naive `now`.
+    `authentication_spread`: over how many payments the fee of an authentication is spread where channels are compared;
+    None: payment fees alone are. Raises ValueError for an amount or a spread that is not positive, and a naive `now`.
     """
 
     user_id: str
@@ -91,8 +96,11 @@ class RouteRequest:
     now: datetime
     customer_present: bool = False
     last_attempt_max_age: timedelta | None = None
+    authentication_spread: int | None = None
 
     def __post_init__(self) -> None:
+        if self.authentication_spread is not None and self.authentication_spread <= 0:
+            raise ValueError("the fee of an authentication is spread over a positive number of payments")
         if self.amount <= 0:
             raise ValueError("the amount of a route request is a positive number of fen")
         if self.now.tzinfo is None:

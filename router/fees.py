@@ -66,6 +66,15 @@ class PercentFee:
         object.__setattr__(self, "_numerator", numerator)
         object.__setattr__(self, "_denominator", denominator)
 
+    def exact(self, amount: int) -> tuple[int, int]:
+        """Within its bounds and not rounded: a numerator and a denominator."""
+        exact = amount * self._numerator
+        if self.min is not None and exact < self.min * self._denominator:
+            return self.min, 1
+        if self.max is not None and exact > self.max * self._denominator:
+            return self.max, 1
+        return exact, self._denominator
+
     def of(self, amount: int) -> int:
         """Rounded half up once. The bounds are integers, so it is the same to apply them after rounding."""
         fee = (2 * amount * self._numerator + self._denominator) // (2 * self._denominator)
@@ -121,6 +130,14 @@ def fee_for(fee: Fee, amount: int) -> int:
     """The fee in fen for a payment of `amount` fen."""
     flat = fee.at(amount) if isinstance(fee, TieredFee) else fee
     return flat.amount if isinstance(flat, FixedFee) else flat.of(amount)
+
+
+def compared_fee(fee: Fee, amount: int, authentication_fee: int, spread: int) -> int:
+    """The fee for a payment with 1/`spread` of the fee of an authentication: added exactly, rounded half up once."""
+    flat = fee.at(amount) if isinstance(fee, TieredFee) else fee
+    exact, parts = (flat.amount, 1) if isinstance(flat, FixedFee) else flat.exact(amount)
+    exact, parts = exact * spread + authentication_fee * parts, parts * spread
+    return (2 * exact + parts) // (2 * parts)
 
 
 def parse_fee(value: object, path: str = "fee") -> Fee:

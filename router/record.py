@@ -7,6 +7,7 @@ New records are of format 2; those of format 1 are read by `router.record_1`.
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, Final
 
 from router import record_1
@@ -87,6 +88,8 @@ def to_answer(decision: Decision) -> dict[str, object]:
                 "removed_by_step": seen.removed_by_step,
                 "reason": None if seen.reason is None else str(seen.reason),
                 "fee": seen.fee,
+                "authentication_share": _share_to_json(decision.share(seen.channel)),
+                "compared": seen.compared,
                 "rank": seen.rank,
             }
             for seen in decision.trace
@@ -109,6 +112,8 @@ def _request_to_json(request: RouteRequest) -> dict[str, object]:
     }
     if request.customer_present:
         told["customer_present"] = True
+    if request.authentication_spread is not None:
+        told["authentication_spread"] = request.authentication_spread
     if request.last_attempt_max_age is not None:
         told["last_attempt_max_age_us"] = request.last_attempt_max_age // _MICROSECOND
     return told
@@ -147,7 +152,14 @@ def _seen_to_json(seen: Seen) -> dict[str, object]:
         told["reason"] = str(seen.reason)
     if seen.rank is not None:
         told["rank"] = seen.rank
+    if seen.compared != seen.fee:
+        told["compared"] = seen.compared
     return told
+
+
+def _share_to_json(share: Fraction) -> int | str:
+    """Whole fen as a number; what is not whole stays exact, as a fraction in text (`100/3`)."""
+    return int(share) if share.denominator == 1 else str(share)
 
 
 def _time_to_json(time: datetime) -> str:
@@ -165,7 +177,7 @@ def _decision_from_json(record: Mapping[str, Any], candidate_from_json: _Candida
         chosen_by_step=record.get("chosen_by_step"),
         refused_by_step=record.get("refused_by_step"),
         max_single_limit=record.get("max_single_limit"),
-        trace=tuple(Seen(**{**dict(_SEEN_DEFAULTS), **told}) for told in record["trace"]),
+        trace=tuple(Seen(**{**dict(_SEEN_DEFAULTS), "compared": told["fee"], **told}) for told in record["trace"]),
         config_version=record["config_version"],
         request=request,
         candidates=candidates,
@@ -183,6 +195,7 @@ def _request_from_json(told: Mapping[str, Any]) -> RouteRequest:
         now=datetime.fromisoformat(told["now"]),
         customer_present=told.get("customer_present", False),
         last_attempt_max_age=None if max_age_us is None else max_age_us * _MICROSECOND,
+        authentication_spread=told.get("authentication_spread"),
     )
 
 

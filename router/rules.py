@@ -15,11 +15,15 @@ from router.reasons import Hidden, Refusal, yuan
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A channel's offer to carry this payment: its rule, what the user did there, and its fee in fen."""
+    """A channel's offer to carry this payment: its rule, what the user did there, and its fee in fen.
+
+    `compared`: the fee with its share of an authentication's, which step 6 ranks by.
+    """
 
     candidate: Candidate
     facts: ChannelFacts
     fee: int
+    compared: int
 
 
 def step_1_hides(candidate: Candidate) -> Hidden | None:
@@ -95,7 +99,8 @@ def step_5_drops(offer: Offer, amount: int) -> Refusal | None:
 
 
 def step_6_ranks(eligible: Sequence[Offer]) -> list[Offer]:
-    """Lowest fee first; same fee: larger priority first; same again: channel code."""
+    """Lowest fee first, with the share of an authentication's where the merchant spreads it; same fee: larger priority
+    first; same again: channel code."""
     return sorted(eligible, key=_fee_then_priority_then_code)
 
 
@@ -134,7 +139,7 @@ def counted_last_attempt(facts: ChannelFacts, request: RouteRequest) -> LastAtte
 
 
 def _fee_then_priority_then_code(offer: Offer) -> tuple[int, int, str]:
-    return offer.fee, -offer.candidate.priority, offer.candidate.channel
+    return offer.compared, -offer.candidate.priority, offer.candidate.channel
 
 
 # The limits: first whether an offer keeps each one for this amount, then the table.

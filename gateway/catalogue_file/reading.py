@@ -99,6 +99,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         code=shape.code,
         name=shape.name,
         last_attempt_max_age_s=shape.last_attempt_max_age_s,
+        authentication_spread=shape.authentication_spread,
         apps=tuple(
             AppContent(app.code, app.name, tuple(KeyContent(key.label, hash_of(key)) for key in app.keys))
             for app in shape.apps

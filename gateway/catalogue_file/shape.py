@@ -308,6 +308,7 @@ class MerchantShape(Shape):
     code: Code
     name: Name
     last_attempt_max_age_s: Count | None = None
+    authentication_spread: Count | None = None
     apps: list[AppShape] = Field(default=[], max_length=MAX_OF_EACH)
     endpoints: list[EndpointShape] = Field(default=[], max_length=MAX_OF_EACH)
     accounts: list[AccountShape] = Field(default=[], max_length=MAX_OF_EACH)

@@ -41,6 +41,8 @@ class Merchant:
     name: str
     last_attempt_max_age: timedelta | None = None
     """Router steps 7-9 forget attempts older than this; None: never."""
+    authentication_spread: int | None = None
+    """Over how many payments router step 6 spreads the fee of an authentication; None: it compares without it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ class MerchantContent:
     code: str
     name: str
     last_attempt_max_age_s: int | None = None
+    authentication_spread: int | None = None
     apps: tuple[AppContent, ...] = ()
     endpoints: tuple[EndpointContent, ...] = ()
     accounts: tuple[AccountContent, ...] = ()

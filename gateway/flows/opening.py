@@ -18,7 +18,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
-from gateway.flows.route import ABLE, Unable, candidates_for, needs_authentication
+from gateway.flows.route import ABLE, Unable, candidates_for, needs_authentication, with_bound
 from gateway.objects.events import event_of
 from gateway.ports import OverloadedError, TermsOf, UserFacts
 from router.decide import Decision, decide
@@ -156,6 +156,7 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
 def _decide(
     order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, unable: Unable, carries_of: CarriesOf
 ) -> Decision:
+    merchant = catalogue.merchants[order.merchant_id]
     request = RouteRequest(
         user_id=order.user_id,
         scene=order.scene,
@@ -163,12 +164,14 @@ def _decide(
         amount=order.amount,
         now=now,
         customer_present=order.customer_present,
-        last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
+        last_attempt_max_age=merchant.last_attempt_max_age,
+        authentication_spread=merchant.authentication_spread,
     )
     candidates = candidates_for(
         catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, unable, order.card, carries_of
     )
-    return decide(request, candidates, facts.channels, catalogue.version)
+    channels = with_bound(facts.channels, catalogue, order.merchant_id, candidates, facts.agreements)
+    return decide(request, candidates, channels, catalogue.version)
 
 
 def _payment(

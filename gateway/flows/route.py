@@ -1,7 +1,7 @@
 """Ask the router: what the catalogue and the user's facts mean for one payment. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,9 @@ from gateway.domain.cards import CardElements
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
 from gateway.domain.scenes import CARD_SCENES, Scene
-from router.facts import Candidate, Signing, Unfit
+from router.facts import Candidate, ChannelFacts, Signing, Unfit
+
+_NO_FACTS: Final = ChannelFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,36 @@ def candidates_for(
                 signing=_signing(channel, scene, bank, agreements),
                 full=rule.channel in unable.full,
                 priority=rule.priority,
+                authentication_fee=_authentication_fee(channel, scene, bank),
                 limits=rule.limits,
                 channel_limits=channel.limits,
             )
         )
     return candidates
+
+
+def with_bound(
+    facts: Mapping[str, ChannelFacts],
+    catalogue: Catalogue,
+    merchant_id: UUID,
+    candidates: Sequence[Candidate],
+    agreements: Collection[str],
+) -> Mapping[str, ChannelFacts]:
+    """The facts, with where this card is bound already: it costs no authentication there."""
+    if not agreements:
+        return facts
+    bound = {
+        each.channel: replace(facts.get(each.channel, _NO_FACTS), bound=True)
+        for each in candidates
+        if each.authentication_fee and catalogue.channels[merchant_id, each.channel].account in agreements
+    }
+    return {**facts, **bound} if bound else facts
+
+
+def _authentication_fee(channel: Channel, scene: Scene, bank: str) -> int:
+    """What binding a card costs once; with an SMS at each payment, or none at all, nothing is bound."""
+    binds = scene in CARD_SCENES and channel.mode(bank) in {AuthenticationMode.SILENT, AuthenticationMode.SMS}
+    return channel.authentication_fee if binds else 0
 
 
 def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries_of: CarriesOf) -> Unfit | None:

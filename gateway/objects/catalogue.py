@@ -35,6 +35,7 @@ def merchant_object(merchant: Merchant) -> Shown:
         "code": merchant.code,
         "name": merchant.name,
         "last_attempt_max_age_s": None if age is None else int(age.total_seconds()),
+        "authentication_spread": merchant.authentication_spread,
     }
 
 

@@ -68,6 +68,7 @@ merchants = Table(
     Column("code", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("last_attempt_max_age_s", BigInteger),
+    Column("authentication_spread", BigInteger),
     PrimaryKeyConstraint("merchant_id", name="merchants_pkey"),
     UniqueConstraint("code", name="merchants_code_key"),
 )

@@ -5,7 +5,8 @@ contract's (test_contract.py).
 """
 
 import asyncio
-from urllib.parse import quote_from_bytes, urlencode
+from typing import Any, get_args
+from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
 import httpx
 import pytest
@@ -14,11 +15,22 @@ from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
-from gateway.domain.outcomes import Outcome, Unknown
-from gateway.ports import CallbackRejectedError, CallbackRequest, Pay, Provider
+from gateway.domain.outcomes import AuthenticationOutcome, Outcome, Unknown
+from gateway.domain.scenes import Scene
+from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Command, Pay, Provider
 from tests.adapters.allinpay_case import PSP, AllinpayCase
-from tests.adapters.contract import Case, a_payment, callbacks_of, do
-from tests.adapters.unionpay_case import UnionPayCase
+from tests.adapters.contract import (
+    Case,
+    a_payment,
+    a_refund,
+    a_refunds_question,
+    an_authentication,
+    an_authentications_question,
+    callbacks_of,
+    do,
+    its_question,
+)
+from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
 
 MANY = settings(max_examples=300, deadline=None)
 FORM_BYTES = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=40)), max_size=8)
@@ -122,3 +134,111 @@ def test_any_signed_text_is_xml_or_unreadable(inside: str) -> None:
         opened(content, PSP.key.public_key(), "1")
     except UnreadableError:
         return
+
+
+# A PSP's own signature says who speaks, and nothing of what the fields hold.
+
+SOME = settings(max_examples=100, deadline=None)
+ODD = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
+    [
+        "",
+        "0",
+        "-1",
+        "1e3",
+        "00",
+        "99991231235959",
+        "٣",
+        "\u0661\u0662",
+        "{token=}",
+        "{",
+        "}",
+        "[",
+        "9" * 400,
+        "\u3164",
+        "\x00",
+    ]
+)
+COMMANDS: dict[type[Command[Any]], Command[Any]] = {
+    type(command): command
+    for command in (
+        a_payment(Scene.WITHHOLD),
+        its_question(Scene.WITHHOLD),
+        a_refund(Scene.WITHHOLD),
+        a_refunds_question(Scene.WITHHOLD),
+        an_authentication(),
+        an_authentications_question(),
+    )
+}
+NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "tokenPayData", "accNo", "x"])
+
+
+@SOME
+@given(odd=st.dictionaries(NOTICE_FIELDS, ODD, min_size=1, max_size=4))
+def test_a_signed_callback_with_odd_fields_is_read_or_rejected(unionpay: Provider, odd: dict[str, str]) -> None:
+    try:
+        read = callbacks_of(unionpay).read(notification(a_notice() | odd))
+    except CallbackRejectedError:
+        return
+    assert isinstance(read, Callback)
+
+
+@SOME
+@given(data=st.data())
+def test_a_signed_callback_with_an_altered_certificate_is_rejected(unionpay: Provider, data: st.DataObject) -> None:
+    fields = signed(a_notice())
+    pem = bytearray(fields["signPubKeyCert"].encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        pem[data.draw(st.integers(0, len(pem) - 1))] = data.draw(st.integers(0, 127))
+    altered = pem.decode()
+    body = urlencode(fields | {"signPubKeyCert": altered}).encode()
+    try:
+        read = callbacks_of(unionpay).read(CallbackRequest("POST", "", {}, body))
+    except CallbackRejectedError:
+        return
+    assert isinstance(read, Callback)  # what is no part of a certificate may change, such as a line's end
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_signed_answer_with_odd_fields_is_an_outcome(kind: type[Command[Any]]) -> None:
+    case = UnionPayCase()
+    odd_fields: list[dict[str, str]] = [{}]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asked = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
+        echoed = {name: asked[name] for name in ("version", "encoding", "txnType", "merId", "orderId")}
+        return text_of(signed({**echoed, "respCode": "00", "respMsg": "x", **odd_fields[-1]}))
+
+    provider = case.build(case.account(), answer)
+    command = COMMANDS[kind]
+
+    @SOME
+    @given(odd=st.dictionaries(NOTICE_FIELDS | st.just("respCode"), ODD, max_size=4))
+    def any_answer(odd: dict[str, str]) -> None:
+        odd_fields.append({name: value for name, value in odd.items() if name not in {"merId", "orderId"}})
+        assert isinstance(asyncio.run(do(provider, command)), (*get_args(Outcome), *get_args(AuthenticationOutcome)))
+
+    any_answer()
+
+
+@pytest.mark.parametrize("kind", [Pay, AskPayment])
+def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[Any]]) -> None:
+    case, inside = AllinpayCase(), [""]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return case.said(request, "0000", inside[-1])
+
+    provider = case.build(case.account(), answer)
+    command = COMMANDS[kind]
+    tags = st.sampled_from(["RET_CODE", "AMOUNT", "BATCHID", "FINTIME", "ERR_MSG", "SN", "X"])
+    texts = st.text(st.characters(codec="gbk", exclude_characters="<>&@", min_codepoint=32), max_size=20)
+    known = st.sampled_from(["0000", "1002", "3008", "2000", "4000", command.number, "20260302003015", "1e3", "-1", ""])
+
+    @SOME
+    @given(lines=st.lists(st.dictionaries(tags, texts | known, max_size=5), max_size=3))
+    def any_answer(lines: list[dict[str, str]]) -> None:
+        parts = ["".join(f"<{tag}>{text}</{tag}>" for tag, text in line.items()) for line in lines]
+        details = "".join(f"<QTDETAIL>{part}</QTDETAIL>" for part in parts)
+        inside.append(f"<QTRANSRSP>{details}</QTRANSRSP>" + "".join(f"<TRANSRET>{part}</TRANSRET>" for part in parts))
+        assert isinstance(asyncio.run(do(provider, command)), get_args(Outcome))
+
+    any_answer()

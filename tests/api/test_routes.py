@@ -43,6 +43,36 @@ async def test_a_refusal_is_an_answer(client: Client) -> None:
     assert got.json["max_single_limit"] == 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("given", "bound", "chosen"),
+    [({}, False, "a"), ({"authentication_spread": 1}, False, "b"), ({"authentication_spread": 1}, True, "a")],
+)
+async def test_the_fee_of_an_authentication_may_be_given_and_spread(
+    client: Client, given: dict[str, int], bound: bool, chosen: str
+) -> None:
+    facts = {"a": {"bound": bound}}
+    what_if = {"rules": [rule("a", 100, authentication_fee=100), rule("b", 120)], "facts": facts, **given}
+    got = await client.post("/v1/routes", QUESTION | {"what_if": what_if})
+    assert got.json["chosen"] == chosen
+    share = 100 if given and not bound else 0
+    assert [(c["fee"], c["authentication_share"], c["compared"]) for c in got.json["candidates"]] == [
+        (100, share, 100 + share),
+        (120, 0, 120),
+    ]
+
+
+@pytest.mark.parametrize(("age_s", "chosen"), [(None, "b"), (3600, "b"), (3599, "a")])
+async def test_how_long_last_attempts_count_may_be_given(client: Client, age_s: int | None, chosen: str) -> None:
+    last = {"status": "failed", "blame": "channel", "finished_at": "2026-03-01T11:00:00+08:00"}
+    what_if = {
+        "now": "2026-03-01T12:00:00+08:00",
+        "last_attempt_max_age_s": age_s,
+        "rules": [rule("a", 10), rule("b", 20)],
+        "facts": {"a": {"last_attempt": last}},
+    }
+    assert (await client.post("/v1/routes", QUESTION | {"what_if": what_if})).json["chosen"] == chosen
+
+
 async def test_given_rules_and_facts_are_the_only_ones(client: Client) -> None:
     what_if = {
         "now": "2026-03-01T12:00:00+08:00",

@@ -52,6 +52,7 @@ SHOP = MerchantContent(
     code="shop",
     name="商店",
     last_attempt_max_age_s=86_400,
+    authentication_spread=12,
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", ("payment.failed",), False, SECRETS),),
     accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
@@ -87,6 +88,7 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     mine = shop.merchant_id
     assert mine.version == 7
     assert (catalogue.version, shop.name, shop.last_attempt_max_age) == (1, "商店", timedelta(days=1))
+    assert shop.authentication_spread == 12
     key = catalogue.keys[key_hash_of("sk_first")]
     assert (key.merchant_id, key.app, key.label) == (mine, "web", "first")
     (endpoint,) = catalogue.endpoints[mine]

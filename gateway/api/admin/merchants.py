@@ -20,6 +20,7 @@ class MerchantAnswer(BaseModel):
     code: Code
     name: str
     last_attempt_max_age_s: int | None
+    authentication_spread: int | None
 
 
 class MerchantList(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
 from gateway.domain.scenes import Scene
-from gateway.flows.route import Unable, candidates_for
+from gateway.flows.route import Unable, candidates_for, with_bound
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
@@ -57,6 +57,7 @@ class GivenRule(RequestModel):
     enabled: bool = True
     in_maintenance: bool = False
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
+    authentication_fee: Fen = 0
     channel_on: bool = True
     account_usable: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
@@ -85,6 +86,9 @@ class GivenFacts(RequestModel):
     used_today: Fen = 0
     insufficient_today: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] = 0
     last_attempt: GivenLastAttempt | None = None
+    bound: Annotated[bool, Field(description="the card is authenticated there: no authentication is to be paid")] = (
+        False
+    )
     channel_used_today: Fen = 0
     card_used_today: Fen = 0
 
@@ -93,6 +97,13 @@ class WhatIf(RequestModel):
     """Decide on these rules and facts and no others. Banks and channels need not exist."""
 
     now: Moment | None = None
+    authentication_spread: Annotated[
+        int | None,
+        Field(ge=1, le=MAX_PRIORITY, description="over how many payments step 6 spreads an authentication's fee"),
+    ] = None
+    last_attempt_max_age_s: Annotated[
+        int | None, Field(ge=1, le=MAX_PRIORITY, description="steps 7 to 9 forget older last attempts")
+    ] = None
     rules: Annotated[list[GivenRule], Field(max_length=MAX_RULES)] = Field(default_factory=list)
     facts: dict[Code, GivenFacts] = Field(default_factory=dict)
 
@@ -135,12 +146,18 @@ class RouteQuestion(RequestModel):
 
 
 class SeenChannel(AnswerModel):
-    """One channel in a decision: the step that removed it and why, its fee in fen, its rank."""
+    """One channel in a decision: the step that removed it and why, its fee in fen, its rank.
+
+    `compared` is what step 6 ranks by: the fee, with `authentication_share` where the merchant spreads the fee of an
+    authentication. The share is exact: whole fen, or a fraction as text such as `100/3`.
+    """
 
     channel: str
     removed_by_step: int | None
     reason: str | None
     fee: int
+    authentication_share: int | str
+    compared: int
     rank: int | None
 
 
@@ -196,7 +213,10 @@ class RouteCalls:
         candidates = candidates_for(
             catalogue, merchant_id, question.scene, bank, facts.agreements, now, unable, elements, self.carries_of
         )
-        return decide(_request(call, question, catalogue, bank, now), candidates, facts.channels, catalogue.version)
+        merchant = catalogue.merchants[merchant_id]
+        request = _request(question, bank, now, merchant.last_attempt_max_age, merchant.authentication_spread)
+        channels = with_bound(facts.channels, catalogue, merchant_id, candidates, facts.agreements)
+        return decide(request, candidates, channels, catalogue.version)
 
     async def _decide_if(self, call: Call, question: RouteQuestion, given: WhatIf) -> Decision:
         catalogue = self.catalogue()
@@ -204,12 +224,16 @@ class RouteCalls:
         stored = await known_card(self.cards, call.caller, question) if question.bank is None else None
         typed = elements_as_typed(question.card)
         bank = payer_bank(question.bank, stored, one_form(typed) if typed else None)
-        request = _request(call, question, catalogue, bank, given.now or self.clock())
+        age_s = given.last_attempt_max_age_s
+        max_age = None if age_s is None else timedelta(seconds=age_s)
+        request = _request(question, bank, given.now or self.clock(), max_age, given.authentication_spread)
         facts = {channel: _facts(known) for channel, known in given.facts.items()}
         return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)
 
 
-def _request(call: Call, question: RouteQuestion, catalogue: Catalogue, bank: str, now: datetime) -> RouteRequest:
+def _request(
+    question: RouteQuestion, bank: str, now: datetime, max_age: timedelta | None, spread: int | None
+) -> RouteRequest:
     return RouteRequest(
         user_id=question.user_id,
         scene=question.scene,
@@ -217,7 +241,8 @@ def _request(call: Call, question: RouteQuestion, catalogue: Catalogue, bank: st
         amount=question.amount,
         now=now,
         customer_present=customer_present(question),
-        last_attempt_max_age=catalogue.merchants[call.caller.merchant_id].last_attempt_max_age,
+        last_attempt_max_age=max_age,
+        authentication_spread=spread,
     )
 
 
@@ -234,6 +259,7 @@ def _candidate(rule: GivenRule) -> Candidate:
         signing=rule.signing,
         full=rule.full,
         priority=rule.priority,
+        authentication_fee=rule.authentication_fee,
         limits=rule.limits,
         channel_limits=rule.channel_limits,
     )
@@ -245,6 +271,7 @@ def _facts(given: GivenFacts) -> ChannelFacts:
         used_today=given.used_today,
         insufficient_today=given.insufficient_today,
         last_attempt=LastAttempt(last.status, last.blame, last.finished_at) if last else None,
+        bound=given.bound,
         channel_used_today=given.channel_used_today,
         card_used_today=given.card_used_today,
     )

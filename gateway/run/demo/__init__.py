@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from gateway.domain.money import yuan
 from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
 from gateway.run.demo.orders import make_orders
 from gateway.run.development import Addresses, reachable_host, refuse_production, running_system
@@ -113,8 +114,13 @@ def _table(drive: Drive, count: int) -> Table:
             if (payment["channel"], payment["scene"], payment["status"]) == (channel, scene, "succeeded")
         ]
         counts = (str(groups[channel, scene, status]) for status in ("processing", "succeeded", "failed"))
-        amounts = (f"{sum(payment[name] or 0 for payment in paid):,}" for name in ("amount", "fee"))
-        table.add_row(channel, scene, *counts, *amounts)
+        # Authentications cost their fee whatever became of their payments.
+        fees = sum(payment["fee"] or 0 for payment in paid) + sum(
+            payment["authentication_fee"] or 0
+            for payment in drive.payments.values()
+            if (str(payment["channel"] or "(refused)"), payment["scene"]) == (channel, scene)
+        )
+        table.add_row(channel, scene, *counts, f"{sum(payment['amount'] for payment in paid):,}", f"{fees:,}")
     return table
 
 
@@ -122,6 +128,12 @@ def _summarise(drive: Drive, theirs: int, differences: int, seconds: float, wron
     codes = Counter(p["failure"]["code"] for p in drive.payments.values() if p["failure"])
     if codes:
         out.print("failures: " + ", ".join(f"{times} × {code}" for code, times in codes.most_common()))
+    opened = [payment["authentication_fee"] for payment in drive.payments.values() if payment["authentication_fee"]]
+    owed = sum(payment["fee"] or 0 for payment in drive.payments.values())
+    out.print(
+        f"fees: {yuan(owed)} yuan for payments and {yuan(sum(opened))} yuan for {len(opened)} authentications of cards",
+        highlight=False,
+    )
     out.print(
         f"{len(drive.payments)} payments in {seconds:.1f} s; the sandbox has {theirs} of them, "
         f"{differences} differently; the business system booked {len(drive.bookings)}",

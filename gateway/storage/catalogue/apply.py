@@ -94,6 +94,7 @@ class Applier:
             "code": content.code,
             "name": content.name,
             "last_attempt_max_age_s": content.last_attempt_max_age_s,
+            "authentication_spread": content.authentication_spread,
         }
         await self._put("merchants", merchants, ("code",), found, [row])
         return merchant_id

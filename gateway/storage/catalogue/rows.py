@@ -159,7 +159,7 @@ async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
 def _merchant(row: RowMapping) -> Merchant:
     age_s = row["last_attempt_max_age_s"]
     age = None if age_s is None else timedelta(seconds=age_s)
-    return Merchant(row["merchant_id"], row["code"], row["name"], age)
+    return Merchant(row["merchant_id"], row["code"], row["name"], age, row["authentication_spread"])
 
 
 def _key(row: RowMapping) -> ApiKey:

@@ -21,6 +21,7 @@ class NaiveAnswer:
     wants_room: bool = False
     removed: dict[str, tuple[int, str]] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
+    compared: dict[str, int] = field(default_factory=dict)
     ranking: list[str] = field(default_factory=list)
 
 
@@ -41,6 +42,19 @@ def naive_fee(fee: FixedFee | PercentFee | TieredFee, amount: int) -> int:
     return floor(exact + Fraction(1, 2))
 
 
+def naive_exact(fee: FixedFee | PercentFee | TieredFee, amount: int) -> Fraction:
+    if isinstance(fee, TieredFee):
+        for tier in fee.tiers:
+            if tier.up_to is None or tier.up_to >= amount:
+                return naive_exact(tier.fee, amount)
+        return naive_exact(fee.tiers[-1].fee, amount)
+    if isinstance(fee, FixedFee):
+        return Fraction(fee.amount)
+    exact = Fraction(str(fee.rate)) * amount
+    exact = exact if fee.min is None else max(exact, Fraction(fee.min))
+    return exact if fee.max is None else min(exact, Fraction(fee.max))
+
+
 def naive_decide(
     request: RouteRequest, candidates: Sequence[Candidate], facts: Mapping[str, ChannelFacts]
 ) -> NaiveAnswer:
@@ -52,6 +66,10 @@ def naive_decide(
             rules[candidate.channel] = candidate
             known[candidate.channel] = facts[candidate.channel] if candidate.channel in facts else ChannelFacts()
             answer.fees[candidate.channel] = naive_fee(candidate.fee, request.amount)
+            exact = naive_exact(candidate.fee, request.amount)
+            if request.authentication_spread is not None and not known[candidate.channel].bound:
+                exact += Fraction(candidate.authentication_fee, request.authentication_spread)
+            answer.compared[candidate.channel] = floor(exact + Fraction(1, 2))
 
     # 1
     signing_alone = set()
@@ -143,7 +161,7 @@ def naive_decide(
     # 6: three stable sorts, the least important first.
     left = sorted(left)
     left = sorted(left, key=lambda code: rules[code].priority, reverse=True)
-    left = sorted(left, key=lambda code: answer.fees[code])
+    left = sorted(left, key=lambda code: answer.compared[code])
     answer.ranking = left
 
     # 7, 8, 9

@@ -104,6 +104,7 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "full": mostly(False, True),
         "signing": mostly("ready", "needs_signing", "signing_in_progress"),
         "priority": st.integers(-1, 2),
+        "authentication_fee": st.sampled_from([0, 0, 1, 100, 101]),
         "limits": limits(RuleLimits),
         "channel_limits": limits(ChannelLimits),
     }
@@ -115,7 +116,10 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
 def open_candidates(draw: st.DrawFn, channel: str) -> Candidate:
     """Without anything that steps 1 to 5 could remove, so that steps 6 to 9 are reached often."""
     fee = FixedFee(draw(st.integers(0, 3)))
-    return Candidate(channel, "withhold", "ICBC", fee, priority=draw(st.integers(0, 1)))
+    authentication_fee = draw(st.integers(0, 5))
+    return Candidate(
+        channel, "withhold", "ICBC", fee, priority=draw(st.integers(0, 1)), authentication_fee=authentication_fee
+    )
 
 
 @st.composite
@@ -128,6 +132,7 @@ def cases(draw: st.DrawFn) -> Case:
         now=NOW,
         customer_present=draw(st.booleans()),
         last_attempt_max_age=draw(st.none() | st.sampled_from([0, 60, 1440]).map(lambda m: timedelta(minutes=m))),
+        authentication_spread=draw(st.none() | st.integers(1, 12)),
     )
     if draw(st.booleans()):
         codes = draw(st.lists(st.sampled_from(CHANNELS), unique=True, min_size=2, max_size=4))

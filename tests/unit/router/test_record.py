@@ -156,6 +156,9 @@ def test_a_damaged_record_is_refused_by_name(damage: dict[str, object]) -> None:
 
 
 def test_the_answer_has_every_field() -> None:
+    def no_share(fee: int) -> dict[str, object]:
+        return {"authentication_share": 0, "compared": fee}
+
     assert to_answer(route(rule("a", 10), rule("b", 12), rule("c", enabled=False))) == {
         "chosen": "a",
         "refusal": None,
@@ -163,9 +166,9 @@ def test_the_answer_has_every_field() -> None:
         "refused_by_step": None,
         "max_single_limit": None,
         "candidates": [
-            {"channel": "a", "removed_by_step": None, "reason": None, "fee": 10, "rank": 1},
-            {"channel": "b", "removed_by_step": None, "reason": None, "fee": 12, "rank": 2},
-            {"channel": "c", "removed_by_step": 1, "reason": "rule_disabled", "fee": 100, "rank": None},
+            {"channel": "a", "removed_by_step": None, "reason": None, "fee": 10, "rank": 1} | no_share(10),
+            {"channel": "b", "removed_by_step": None, "reason": None, "fee": 12, "rank": 2} | no_share(12),
+            {"channel": "c", "removed_by_step": 1, "reason": "rule_disabled", "fee": 100, "rank": None} | no_share(100),
         ],
         "config_version": 7,
     }

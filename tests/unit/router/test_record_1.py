@@ -25,8 +25,8 @@ def _name(record: dict[str, Any]) -> str:
 def test_it_is_read_as_it_was_written(record: dict[str, Any]) -> None:
     answer = to_answer(from_record(record))
     assert {name: answer[name] for name in OUTCOME} == {name: record.get(name) for name in OUTCOME}
-    unset = {"removed_by_step": None, "reason": None, "rank": None}
-    assert answer["candidates"] == [{**unset, **seen} for seen in record["trace"]]
+    unset = {"removed_by_step": None, "reason": None, "rank": None, "authentication_share": 0}
+    assert answer["candidates"] == [{**unset, "compared": seen["fee"], **seen} for seen in record["trace"]]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=_name)
