@@ -189,6 +189,16 @@ class Catalogue:
         found = self.channels.get((merchant_id, channel))
         return found.limits.calls_at_once if found else None
 
+    def account_of_channel(self, merchant_id: UUID, channel: str) -> str | None:
+        """The code of the account that a channel belongs to now."""
+        found = self.channels.get((merchant_id, channel))
+        return found.account if found else None
+
+    def provider_of(self, merchant_id: UUID, channel: str) -> str:
+        """The provider that a channel belongs to; empty for a channel that is not there."""
+        account = self.accounts.get((merchant_id, self.account_of_channel(merchant_id, channel) or ""))
+        return account.provider if account else ""
+
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
         """The endpoints that an event of this app and type goes to."""
         return [e for e in self.endpoints.get(merchant_id, ()) if e.wants(app, event_type)]

@@ -165,8 +165,19 @@ async def system(
         deliverer = Deliverer(deliveries, egress, lambda: watch.current, utc_now, random.random, stop_endpoint)
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
+
+        def provider_of(merchant_id: UUID, channel: str) -> str:
+            return watch.current.provider_of(merchant_id, channel)
+
+        def questions_at_once(merchant_id: UUID, channel: str) -> int:
+            if watch.current.account_of_channel(merchant_id, channel) in providers.unusable(merchant_id):
+                return 0
+            return rooms.places(merchant_id, channel).for_questions
+
         rooms = ProcessRooms(
-            settings.max_waiting, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel)
+            settings.max_waiting,
+            lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
+            provider_of,
         )
         books = Books(
             OpeningStore(
@@ -199,6 +210,8 @@ async def system(
                 FollowUp(submission, due),
                 lambda: watch.current.merchants.keys(),
                 providers.longest_call_s,
+                questions_at_once,
+                provider_of,
                 utc_now,
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )

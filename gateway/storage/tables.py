@@ -332,8 +332,9 @@ payments = Table(
     # What a PSP is owed is known where the money has moved; a failed one may have a late success.
     CheckConstraint("status IN ('succeeded', 'failed', 'closed') OR fee IS NULL", name="payments_fee_check"),
     Index(
-        "payments_due_idx",
+        "payments_channel_due_idx",
         "merchant_id",
+        "channel",
         text("least(due_at, until_at)"),
         postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
     ),
@@ -440,7 +441,13 @@ authentications = Table(
         unique=True,
         postgresql_where=text(f"status IN {OPEN}"),
     ),
-    Index("authentications_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "authentications_channel_due_idx",
+        "merchant_id",
+        "channel",
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 refunds = Table(
@@ -469,6 +476,7 @@ refunds = Table(
     moment("created_at"),
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
+    Column("channel", Text, comment="of its intent; null in refunds of before"),
     PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
@@ -482,7 +490,13 @@ refunds = Table(
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="refunds_blame_check"),
     CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
-    Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "refunds_channel_due_idx",
+        "merchant_id",
+        text("coalesce(channel, '')"),
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 outflows = Table(

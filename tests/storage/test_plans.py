@@ -18,7 +18,17 @@ from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading.reader import _search
 from gateway.storage.server.embedded import EmbeddedPostgres
-from gateway.storage.writing import authentications, due, facts, orders, payments, reading_pages, refunding, refunds
+from gateway.storage.writing import (
+    authentications,
+    claims,
+    due,
+    facts,
+    orders,
+    payments,
+    reading_pages,
+    refunding,
+    refunds,
+)
 from gateway.storage.writing.observations import READ_ANOMALIES
 
 MERCHANT = UUID(int=0xA)
@@ -63,9 +73,9 @@ INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail,
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
 )
 
-M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
+M, ID, AT = f"'{MERCHANT}'", "gen_random_uuid()", "now()"
 IDS = f"ARRAY[{ID}, {ID}]"
-TO_CLAIM = (M, AT, "64", AT, NONE)
+TO_CLAIM = (M, AT, AT, "ARRAY['up', 'tl']", "ARRAY[64, 32]")
 BY_ORDER = _search(MERCHANT, "shop", PaymentFilter(merchant_order_no="o-77")).compile(
     dialect=asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 )
@@ -78,13 +88,18 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"orders_pkey", "payments_pkey"},
     ),
     "MERCHANTS_WITH_WORK": (
-        due.MERCHANTS_WITH_WORK,
+        claims.MERCHANTS_WITH_WORK,
         (f"ARRAY[{M}]::uuid[]", AT),
-        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+        {"payments_channel_due_idx", "authentications_channel_due_idx", "refunds_channel_due_idx"},
     ),
-    "CLAIM_PAYMENTS": (due.CLAIM_PAYMENTS, TO_CLAIM, {"payments_due_idx"}),
-    "CLAIM_AUTHENTICATIONS": (due.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_due_idx"}),
-    "CLAIM_REFUNDS": (due.CLAIM_REFUNDS, TO_CLAIM, {"refunds_due_idx", "intents_pkey"}),
+    "DUE_CHANNELS": (
+        claims.DUE_CHANNELS,
+        (M, AT),
+        {"payments_channel_due_idx", "authentications_channel_due_idx", "refunds_channel_due_idx"},
+    ),
+    "CLAIM_PAYMENTS": (claims.CLAIM_PAYMENTS, TO_CLAIM, {"payments_channel_due_idx"}),
+    "CLAIM_AUTHENTICATIONS": (claims.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_channel_due_idx"}),
+    "CLAIM_REFUNDS": (claims.CLAIM_REFUNDS, TO_CLAIM, {"refunds_channel_due_idx"}),
     "FIND_INTENT": (
         due.FIND_INTENT,
         (M, "'up-1'", "'o-77'", "'pay'"),

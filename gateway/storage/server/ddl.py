@@ -20,7 +20,7 @@ WHERE c.relname = :name AND c.relnamespace = current_schema()::regnamespace
 
 
 def create_index(
-    name: str, table: str, columns: Sequence[str], *, unique: bool = False, where: str | None = None
+    name: str, table: str, columns: Sequence[str | sa.TextClause], *, unique: bool = False, where: str | None = None
 ) -> None:
     """Build an index while the table is written; it waits for transactions that are older, and nobody waits for it.
 
