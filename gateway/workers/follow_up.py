@@ -124,7 +124,7 @@ class Follower:
             if self._free <= 0 or self._closing:
                 self._after = in_turn[place - 1]
                 break
-            room = min(math.ceil(self._free / (len(merchants) - place)), self._room_of_merchant(merchant_id))
+            room = min(math.ceil(self._free / (len(in_turn) - place)), self._room_of_merchant(merchant_id))
             if room <= 0:
                 continue
             try:

@@ -107,6 +107,14 @@ async def test_a_merchant_with_a_million_due_rows_leaves_the_others_their_turn()
     await books.follower.close()
 
 
+async def test_merchants_that_come_to_their_end_one_after_another_are_all_done_between_two_ticks() -> None:
+    due = {(UUID(int=number), "up"): 40 * number for number in range(1, 9)}
+    books = Books(dict(due))
+    await books.work(turns=2000)
+    assert books.done == due
+    await books.follower.close()
+
+
 async def test_no_more_is_asked_of_a_channel_than_it_has_places_for_questions() -> None:
     books = Books({(A, "hangs"): MILLION}, hanging={"hangs"}, questions_at_once=3)
     await books.work(ticks=3)
