@@ -4,7 +4,7 @@ One immutable snapshot with its version. Storage builds a new one when the versi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -233,6 +233,9 @@ class Catalogue:
         gathered = rules if isinstance(rules, RulesByPlace) else RulesByPlace(rules)
         self.rules = gathered.by_place
 
+        self._channel_codes: dict[UUID, list[str]] = defaultdict(list)
+        for channel in channels:
+            self._channel_codes[channel.merchant_id].append(channel.code)
         of_channels, of_cards = defaultdict(set), gathered.of_cards
         for channel in channels:
             if channel.limits.any_shared:
@@ -276,6 +279,20 @@ class Catalogue:
         """How many calls a channel carries at once; None: no limit, also for a channel that is not there."""
         found = self.channels.get((merchant_id, channel))
         return found.limits.calls_at_once if found else None
+
+    def channel_codes(self, merchant_id: UUID) -> Collection[str]:
+        """The codes of a merchant's channels, those that are off, too."""
+        return self._channel_codes.get(merchant_id, ())
+
+    def account_of_channel(self, merchant_id: UUID, channel: str) -> str | None:
+        """The code of the account that a channel belongs to now."""
+        found = self.channels.get((merchant_id, channel))
+        return found.account if found else None
+
+    def provider_of(self, merchant_id: UUID, channel: str) -> str:
+        """The provider that a channel belongs to; empty for a channel that is not there."""
+        account = self.accounts.get((merchant_id, self.account_of_channel(merchant_id, channel) or ""))
+        return account.provider if account else ""
 
     def endpoints_for(self, merchant_id: UUID, app: str | None, event_type: str) -> list[Endpoint]:
         """The endpoints that an event of this app and type goes to; at those that are stopped it is held."""

@@ -10,10 +10,15 @@ from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.flows.submit import Submission
 
-__all__ = ["CardReading", "Due", "FollowUp"]
+__all__ = ["CardReading", "Due", "FollowUp", "channel_of"]
 
 Due = Payment | Authentication | Refund
 """What can have something due."""
+
+
+def channel_of(due: Due) -> str:
+    """The channel whose PSP is asked."""
+    return (due.intent.channel if isinstance(due, Refund) else due.channel) or ""
 
 
 class CardReading(Protocol):

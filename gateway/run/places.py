@@ -30,6 +30,11 @@ class Places:
         self._limit = 0
         self.resize(limit)
 
+    @property
+    def for_questions(self) -> int:
+        """How many questions it carries at once."""
+        return self._for_questions.size
+
     def resize(self, limit: int) -> None:
         """Keep another limit from now on; does nothing when it is the same."""
         if limit == self._limit:

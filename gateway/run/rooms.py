@@ -2,12 +2,13 @@
 
 A PSP that hangs keeps whatever is sent to it, and a merchant that floods keeps whatever is taken from it. So nobody is
 given a fixed part, of which enough of them would make the whole: a channel may have a quarter of what is still free
-over all, a merchant three times as much as is free. The more of them hang the less each of them gets, and something is
-left for the others.
+over all, a provider over all merchants as much as is free, a merchant three times as much. The more of them hang the
+less each of them gets, and something is left for the others.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -19,26 +20,40 @@ __all__ = ["AT_LEAST", "CALLS_AT_ONCE", "RETRY_AFTER_S", "ProcessRooms"]
 CALLS_AT_ONCE: Final = 200
 """Of a channel for which the catalogue says nothing."""
 CHANNEL_SHARE: Final = 0.25
+PROVIDER_SHARE: Final = 1.0
 MERCHANT_SHARE: Final = 3.0
 WAITING_SHARE: Final = 1.0
-"""Times what is free over all: so a channel alone has a fifth of the whole at most, a merchant three quarters."""
+"""Times what is free: so a channel alone has a fifth of the whole, a provider half, a merchant three quarters."""
 AT_LEAST: Final = 4
-"""So much a channel or a merchant may have in hand while there is any room, however little that is."""
+"""So much a channel or a merchant may have while there is any room, and its provider has a share."""
 RETRY_AFTER_S: Final = 2
+
+
+def _of_its_own(merchant_id: UUID, channel: str) -> str:
+    """The default of `provider_of`: every channel has one of its own."""
+    return f"{merchant_id} {channel}"
 
 
 class ProcessRooms:
     """Implements `ports.Rooms`. `most`: orders in hand over all; as many again may wait for a place.
 
-    `calls_at_once`: a channel's limit, None where nothing is said. It holds in each process alone.
+    `calls_at_once`: a channel's limit, None where nothing is said. It holds in each process alone. `provider_of`: the
+    PSP that a channel belongs to.
     """
 
-    def __init__(self, most: int, calls_at_once: Callable[[UUID, str], int | None]) -> None:
-        self._most, self._calls_at_once = most, calls_at_once
+    def __init__(
+        self,
+        most: int,
+        calls_at_once: Callable[[UUID, str], int | None],
+        provider_of: Callable[[UUID, str], str] = _of_its_own,
+    ) -> None:
+        self._most, self._calls_at_once, self._provider_of = most, calls_at_once, provider_of
         self._in_hand = self._waiting = 0
         self._of_merchant: Counter[UUID] = Counter()
         self._places: defaultdict[UUID, dict[str, Places]] = defaultdict(dict)
-        self._held: dict[UUID, Room] = {}
+        self._held: dict[UUID, tuple[Room, str]] = {}
+        """By holder: where it has its place, and the provider of that channel."""
+        self._of_provider: Counter[str] = Counter()
 
     def enter(self, merchant_id: UUID) -> None:
         """Take an order into hand. Raises OverloadedError."""
@@ -58,18 +73,18 @@ class ProcessRooms:
         """The merchant's channels that have no place free, nor one that `holder` has already."""
         if merchant_id not in self._places:
             return []
-        held = self._held.get(holder) if holder else None
+        held = self._room_of(holder)
         rooms = ((channel, self._room(merchant_id, channel)) for channel in self._places[merchant_id])
         return [channel for channel, room in rooms if not room.is_free and room is not held]
 
     def take(self, holder: UUID, merchant_id: UUID, channel: str) -> bool:
         """Have a place of this channel and no other, at once. False: there is none; what was held is held on."""
         room = self._room(merchant_id, channel)
-        if self._held.get(holder) is room:
+        if self._room_of(holder) is room:
             return True
         if not room.take_now():
             return False
-        self._hold(holder, room)
+        self._hold(holder, room, merchant_id, channel)
         return True
 
     async def wait(self, holder: UUID, merchant_id: UUID, channel: str, within_s: float) -> bool:
@@ -82,7 +97,7 @@ class ProcessRooms:
         try:
             if not await room.take(within_s):
                 return False
-            self._hold(holder, room)
+            self._hold(holder, room, merchant_id, channel)
             return True
         finally:
             self._waiting -= 1
@@ -90,20 +105,23 @@ class ProcessRooms:
 
     def leave(self, holder: UUID) -> None:
         """Give the place back, if there is one."""
-        room = self._held.pop(holder, None)
-        if room is not None:
-            room.leave()
+        held = self._held.pop(holder, None)
+        if held is not None:
+            self._of_provider[held[1]] -= 1
+            held[0].leave()
 
     def holds(self, holder: UUID | None, merchant_id: UUID, channel: str) -> bool:
         """Whether it has a place of this channel."""
-        return holder is not None and self._held.get(holder) is self._room(merchant_id, channel)
+        return holder in self._held and self._room_of(holder) is self._room(merchant_id, channel)
 
     def places(self, merchant_id: UUID, channel: str) -> Places:
         """The places of a channel, as many as the catalogue in force says."""
         limit = self._calls_at_once(merchant_id, channel) or CALLS_AT_ONCE
         places = self._places[merchant_id].get(channel)
         if places is None:
-            places = self._places[merchant_id][channel] = Places(limit, self._channel_has_share)
+            places = self._places[merchant_id][channel] = Places(
+                limit, partial(self._channel_has_share, merchant_id, channel)
+            )
         places.resize(limit)
         return places
 
@@ -111,16 +129,24 @@ class ProcessRooms:
         """Where what is to be sent has its place."""
         return self.places(merchant_id, channel).room(asks=False)
 
-    def _channel_has_share(self, taken: int) -> bool:
-        return _has_share(taken, CHANNEL_SHARE * (self._most - len(self._held)))
+    def _room_of(self, holder: UUID | None) -> Room | None:
+        held = self._held.get(holder) if holder else None
+        return held[0] if held else None
+
+    def _channel_has_share(self, merchant_id: UUID, channel: str, taken: int) -> bool:
+        free = self._most - len(self._held)
+        provider = self._of_provider[self._provider_of(merchant_id, channel)]
+        return provider < PROVIDER_SHARE * free and _has_share(taken, CHANNEL_SHARE * free)
 
     def _enter(self, merchant_id: UUID) -> None:
         self._in_hand += 1
         self._of_merchant[merchant_id] += 1
 
-    def _hold(self, holder: UUID, room: Room) -> None:
+    def _hold(self, holder: UUID, room: Room, merchant_id: UUID, channel: str) -> None:
         self.leave(holder)
-        self._held[holder] = room
+        provider = self._provider_of(merchant_id, channel)
+        self._held[holder] = room, provider
+        self._of_provider[provider] += 1
 
 
 def _has_share(taken: int, share: float) -> bool:

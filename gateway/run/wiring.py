@@ -57,6 +57,7 @@ from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.books import Books
+from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
@@ -196,8 +197,19 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
+
+        def provider_of(merchant_id: UUID, channel: str) -> str:
+            return watch.current.provider_of(merchant_id, channel)
+
+        def questions_at_once(merchant_id: UUID, channel: str) -> int:
+            if watch.current.account_of_channel(merchant_id, channel) in providers.unusable(merchant_id):
+                return 0
+            return rooms.places(merchant_id, channel).for_questions
+
         rooms = ProcessRooms(
-            settings.max_waiting, lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel)
+            settings.max_waiting,
+            lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
+            provider_of,
         )
         books = Books(
             OpeningStore(
@@ -218,7 +230,7 @@ async def system(
             settings.max_waiting,
         )
         stack.push_async_callback(books.drain)
-        due = DueStore(database, keys)
+        due = DueStore(database, keys, KnownChannels(lambda merchant_id: watch.current.channel_codes(merchant_id)))
         observations = ObservationMaker(clock.now, uuid7, clock.is_right)
         calls = ProviderCalls(providers, rooms, lambda merchant_id: watch.current.code_of(merchant_id))
         submission = Submission(providers, calls, books, observations)
@@ -232,6 +244,8 @@ async def system(
                 FollowUp(submission, due),
                 lambda: watch.current.merchants.keys() if clock.is_right() else (),
                 providers.longest_call_s,
+                questions_at_once,
+                provider_of,
                 utc_now,
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )

@@ -355,6 +355,13 @@ payments = Table(
         text("least(due_at, until_at)"),
         postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
     ),
+    Index(
+        "payments_channel_due_idx",
+        "merchant_id",
+        "channel",
+        text("least(due_at, until_at)"),
+        postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
+    ),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
     Index("payments_app_idx", "merchant_id", "app", "payment_id"),
     Index(
@@ -464,6 +471,13 @@ authentications = Table(
         postgresql_where=text(f"status IN {OPEN}"),
     ),
     Index("authentications_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "authentications_channel_due_idx",
+        "merchant_id",
+        "channel",
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 refunds = Table(
@@ -492,6 +506,7 @@ refunds = Table(
     moment("created_at"),
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
+    Column("channel", Text, comment="of its intent; null in refunds of before"),
     PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
@@ -506,6 +521,13 @@ refunds = Table(
     CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
     Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "refunds_channel_due_idx",
+        "merchant_id",
+        text("coalesce(channel, '')"),
+        "due_at",
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 outflows = Table(

@@ -28,6 +28,7 @@ from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.books import Books
+from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
@@ -94,7 +95,9 @@ class Process:
             self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, self.rooms, busy
         )
         self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting)
-        self.due = DueStore(self.database, self.keys)
+        self.due = DueStore(
+            self.database, self.keys, KnownChannels(lambda merchant: self.catalogue.channel_codes(merchant))
+        )
 
     async def opened(self, *orders: Order, now: datetime = NOW) -> list[Payment]:
         """Open these orders in one flush; all of them must be taken."""

@@ -44,6 +44,7 @@ from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from gateway.storage.writing.books import Books
+from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
@@ -184,7 +185,7 @@ class Gateway:
     def __init__(self, engine: AsyncEngine, keys: Keys, psp: Psp, clock: Clock, seams: Seams) -> None:
         self.seams, self._psp, self._clock = seams, psp, clock
         database = SeamDatabase(database_on(engine), seams)
-        self._due = DueStore(database, keys)
+        self._due = DueStore(database, keys, KnownChannels(PLACE.channel_codes))
         rooms = ProcessRooms(100, lambda merchant_id, channel: None)
         books = Books(
             OpeningStore(database, keys, lambda: PLACE, terms_of, TIMEZONE, None, clock, rooms, lambda merchant_id: ()),

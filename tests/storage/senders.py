@@ -69,6 +69,7 @@ from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing.books import Books
+from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
@@ -488,7 +489,7 @@ class Gateway:
         )
         refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock, rooms)
         self._books = Books(opening, recording, refunding, max_waiting)
-        self._due = DueStore(database, town.keys)
+        self._due = DueStore(database, town.keys, KnownChannels(lambda merchant_id: ()))
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()
         submission = Submission(town.psp, ProviderCalls(town.psp, rooms), self._books, self._observations)

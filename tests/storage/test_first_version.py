@@ -31,6 +31,7 @@ from gateway.run.wiring import System, system
 from gateway.settings import Settings
 from gateway.storage.server import migrate
 from gateway.storage.server.database import Database
+from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from tests.api.client import Client, Got
 from tests.e2e.waiting import until
@@ -112,7 +113,8 @@ class World:
     async def cards(self, card_keys: str = "", primary: int | None = None) -> AsyncIterator[DueStore]:
         database = Database(self.url, 2)
         try:
-            yield DueStore(database, keys_of(self.settings(card_keys or told()["card_keys"], primary)))
+            keys = keys_of(self.settings(card_keys or told()["card_keys"], primary))
+            yield DueStore(database, keys, KnownChannels(lambda merchant_id: ()))
         finally:
             await database.close()
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.storage.server.database import Database
-from gateway.storage.writing import deliveries, due
+from gateway.storage.writing import claims, deliveries
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.low_water import BEGINNING, LOOK_BELOW_EVERY
 from tests.databases import database_on
@@ -158,16 +158,17 @@ async def test_claims_of_follow_ups_cost_the_same_after_many_looks_that_an_old_s
     merchant_id, database = samples.MERCHANT_ID, process.database
     opened = await process.opened(*(samples.order(f"o{n}", user_id=f"u{n}") for n in range(60)))
     now = later(hours=1)
-    rest: tuple[Any, ...] = (merchant_id, now, 64, later(hours=2), [])
+    rest: tuple[Any, ...] = (merchant_id, now, later(hours=2), ["up"], [64])
     async with old_snapshot(engine):
         async with database.connection() as connection:
             await connection.execute(ASKED_AGAIN_AND_AGAIN)
-        walked = await pages(database, due.CLAIM_PAYMENTS, *rest, BEGINNING)
+        walked = await pages(database, claims.CLAIM_PAYMENTS, *rest, BEGINNING)
         assert await process.due.merchants_with_work([merchant_id], now) == []
         since = process.due.marks.of(merchant_id)
-        assert 5 * await pages(database, due.CLAIM_PAYMENTS, *rest, since) < walked
-        assert 5 * await pages(database, due.MERCHANTS_WITH_WORK, [merchant_id], now, since) < walked
-        assert 5 * await pages(database, due.OLDEST_DUE, merchant_id, since) < walked
+        assert 5 * await pages(database, claims.CLAIM_PAYMENTS, *rest, since) < walked
+        assert 5 * await pages(database, claims.MERCHANTS_WITH_WORK, [merchant_id], now, since) < walked
+        assert 5 * await pages(database, claims.DUE_CHANNELS, merchant_id, now, since, ["up"]) < walked
+        assert 5 * await pages(database, claims.OLDEST_DUE, merchant_id, since) < walked
         at = later(hours=2)
         assert await process.due.merchants_with_work([merchant_id], at) == [merchant_id]
         assert len(await process.due.claim(merchant_id, at, 100, later(hours=3))) == len(opened)

@@ -22,6 +22,7 @@ from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import (
     authentications,
+    claims,
     deliveries,
     due,
     facts,
@@ -116,12 +117,12 @@ INSERT INTO observations (merchant_id, observation_id, object_id, verb, source, 
 SELECT $1, gen_random_uuid(), payment_id, 'pay', 'poll', 'processing', created_at FROM payments""",
 )
 
-M, ID, AT, NONE = f"'{MERCHANT}'", "gen_random_uuid()", "now()", "ARRAY[]::text[]"
+M, ID, AT = f"'{MERCHANT}'", "gen_random_uuid()", "now()"
 BEGINNING = f"'{low_water.BEGINNING.isoformat()}'"
 IDS = f"ARRAY[{ID}, {ID}]"
 ENDPOINT = f"'{UUID(int=1)}'::uuid"
 LATE = f"'{UUID(int=0xFFFF << 112)}'"
-TO_CLAIM = (M, AT, "64", AT, NONE, BEGINNING)
+TO_CLAIM = (M, AT, AT, "ARRAY['up', 'tl']", "ARRAY[64, 32]", BEGINNING)
 WORD = "'x'"
 DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
@@ -182,12 +183,12 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "a card": (*asked(references._CARD, given=ID), {"cards_pkey"}),
     "cards that look alike": (*asked(references._CARDS, masked="ARRAY['u7*1234', 'u8*1234']"), {"cards_masked_idx"}),
     "MERCHANTS_WITH_WORK": (
-        due.MERCHANTS_WITH_WORK,
+        claims.MERCHANTS_WITH_WORK,
         (f"ARRAY[{M}]::uuid[]", AT, BEGINNING),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
     ),
     "OLDEST_DUE": (
-        due.OLDEST_DUE,
+        claims.OLDEST_DUE,
         (M, BEGINNING),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
     ),
@@ -198,9 +199,14 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         (M, AT, AT, f"ARRAY[{ENDPOINT}]", "ARRAY[64]", BEGINNING),
         {"deliveries_endpoint_idx", "deliveries_pkey", "events_pkey"},
     ),
-    "CLAIM_PAYMENTS": (due.CLAIM_PAYMENTS, TO_CLAIM, {"payments_due_idx"}),
-    "CLAIM_AUTHENTICATIONS": (due.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_due_idx"}),
-    "CLAIM_REFUNDS": (due.CLAIM_REFUNDS, TO_CLAIM, {"refunds_due_idx", "intents_pkey"}),
+    "DUE_CHANNELS": (
+        claims.DUE_CHANNELS,
+        (M, AT, BEGINNING, "ARRAY['up', 'tl']"),
+        {"payments_channel_due_idx", "authentications_channel_due_idx", "refunds_channel_due_idx"},
+    ),
+    "CLAIM_PAYMENTS": (claims.CLAIM_PAYMENTS, TO_CLAIM, {"payments_channel_due_idx"}),
+    "CLAIM_AUTHENTICATIONS": (claims.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_channel_due_idx"}),
+    "CLAIM_REFUNDS": (claims.CLAIM_REFUNDS, TO_CLAIM, {"refunds_channel_due_idx"}),
     "FIND_INTENT": (
         due.FIND_INTENT,
         (M, "'up-1'", "'o-77'", "'pay'"),

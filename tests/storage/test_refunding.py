@@ -657,7 +657,7 @@ async def test_a_refund_is_claimed_when_it_is_due_and_its_lease_is_freed_by_what
     until = at + timedelta(seconds=30)
     assert await process.due.claim(MERCHANT_ID, at - timedelta(microseconds=1), 10, until) == []
     assert await process.due.merchants_with_work([MERCHANT_ID], at) == [MERCHANT_ID]
-    assert await process.due.claim(MERCHANT_ID, at, 10, until, full=["up"]) == []
+    assert await process.due.claim(MERCHANT_ID, at, 10, until, lambda channel: 0) == []
     claims = await asyncio.gather(*(each.due.claim(MERCHANT_ID, at, 10, until) for each in (process, other)))
     assert sorted(claims, key=len) == [[], [refund]]
     await hears(process, refund, Processing(), Source.CALLBACK, at)

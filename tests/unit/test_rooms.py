@@ -99,6 +99,14 @@ def test_who_goes_to_another_channel_gives_the_place_back() -> None:
     assert room.full(A) == []
 
 
+def test_a_provider_that_hangs_for_many_merchants_leaves_half_of_the_whole() -> None:
+    room = ProcessRooms(200, lambda merchant_id, channel: None, lambda merchant_id, channel: channel)
+    taken = [len(fill(room, UUID(int=number + 1), "hangs")) for number in range(50)]
+    assert sum(taken) == 100
+    assert room.full(UUID(int=1)) == ["hangs"]
+    assert len(fill(room, UUID(int=1), "up")) == 20
+
+
 # --- a merchant, and all of them ---
 
 

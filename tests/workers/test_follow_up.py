@@ -5,8 +5,10 @@ Over claims in memory. Not tested here: the claims' SQL and their leases (tests/
 """
 
 import asyncio
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,12 +16,11 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.domain.intents import Verb
-from gateway.flows.follow_up import Due
+from gateway.flows.follow_up import Due, channel_of
 from gateway.flows.observations import key_of
 from gateway.workers import follow_up
 from gateway.workers.follow_up import AT_ONCE, LEASE_MARGIN_S, Follower
-from tests.unit.domain.samples import NOW, authentication, intent, payment, refund
+from tests.unit.domain.samples import NOW, authentication, payment, refund
 
 HUGE = 100_000
 Make = Callable[[UUID], Due]
@@ -29,9 +30,11 @@ A, B, C = (UUID(int=number) for number in (1, 2, 3))
 
 
 @pytest.fixture(autouse=True)
-def one_channel_may_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything here is of one channel; the bound of a channel has its own test."""
-    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", AT_ONCE)
+def one_may_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One channel, and one merchant. Their shares have tests of their own (test_follow_up_shares.py)."""
+    monkeypatch.setattr(follow_up, "CHANNEL_SHARE", math.inf)
+    monkeypatch.setattr(follow_up, "PROVIDER_SHARE", math.inf)
+    monkeypatch.setattr(follow_up, "MERCHANT_SHARE", math.inf)
 
 
 @dataclass
@@ -42,7 +45,7 @@ class World:
     claims: list[tuple[UUID, int, int]] = field(default_factory=list)
     """(merchant, asked for, got), in their order."""
     leases: list[timedelta] = field(default_factory=list)
-    left_out: list[list[str]] = field(default_factory=list)
+    questions_at_once: int = HUGE
     counted: list[int] = field(default_factory=list)
     begun: list[Due] = field(default_factory=list)
     ended: list[Due] = field(default_factory=list)
@@ -56,23 +59,35 @@ class World:
 
     def __post_init__(self) -> None:
         self.follower = Follower(
-            self, self._follow_up, self.due.keys, lambda: self.call_limit_s, lambda: NOW, self.counted.append
+            self,
+            self._follow_up,
+            self.due.keys,
+            lambda: self.call_limit_s,
+            lambda merchant_id, channel: self.questions_at_once,
+            lambda merchant_id, channel: channel,
+            lambda: NOW,
+            self.counted.append,
         )
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         return [merchant for merchant in merchants if self.due[merchant]]
 
     async def claim(
-        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, room: Callable[[str], int]
     ) -> list[Due]:
         if self.while_claiming is not None:
             await self.while_claiming()
-        count = min(limit, self.due[merchant_id])
-        self.due[merchant_id] -= count
+        found: list[Due] = []
+        while self.due[merchant_id] and len(found) < limit:
+            due = self.make(merchant_id)
+            if sum(channel_of(each) == channel_of(due) for each in found) >= room(channel_of(due)):
+                break
+            found.append(due)
+            self.due[merchant_id] -= 1
+        count = len(found)
         self.claims.append((merchant_id, limit, count))
         self.leases.append(lease_until - now)
-        self.left_out.append(list(full))
-        return [self.make(merchant_id) for _ in range(count)]
+        return found
 
     async def _follow_up(self, due: Due) -> None:
         self.begun.append(due)
@@ -90,7 +105,10 @@ class World:
         before = len(self.claims)
         await self.follower.tick()
         await turns()
-        return {merchant: got for merchant, _, got in self.claims[before:]}
+        taken = dict.fromkeys((merchant for merchant, _, _ in self.claims[before:]), 0)
+        for merchant, _, got in self.claims[before:]:
+            taken[merchant] += got
+        return taken
 
     async def release(self, count: int) -> None:
         """Let so many follow-ups end, the oldest first."""
@@ -133,37 +151,37 @@ async def test_merchants_with_as_much_to_do_share_the_whole_room_evenly(merchant
 
 
 async def test_another_merchant_is_first_in_every_tick() -> None:
-    world = World({A: HUGE, B: HUGE, C: HUGE})
+    world = World({A: 1, B: 1, C: 1})
     firsts = []
     for _ in range(6):
         before = len(world.claims)
         await world.tick()
         firsts.append(world.claims[before][0])
-        await world.release(AT_ONCE)
+        world.due |= {A: 1, B: 1, C: 1}
     assert set(firsts[:3]) == {A, B, C}
     assert firsts[3:] == firsts[:3]
     await world.follower.close()
 
 
-async def test_one_free_place_goes_round_and_nobody_is_left_out() -> None:
+async def test_a_place_that_becomes_free_is_filled_at_once_and_goes_round() -> None:
     world = World({A: HUGE, B: HUGE, C: HUGE})
     await world.tick()
-    turns_of = []
-    for _ in range(3):
+    before = len(world.claims)
+    for _ in range(9):
         await world.release(1)
-        turns_of.append(next(iter(await world.tick())))
-    assert set(turns_of) == {A, B, C}
+    taken = Counter(merchant for merchant, _, got in world.claims[before:] if got)
+    assert taken == {A: 3, B: 3, C: 3}
+    assert len(world.begun) == AT_ONCE + 9
     await world.follower.close()
 
 
 async def test_with_more_merchants_than_room_everyone_has_a_turn_in_bounded_time() -> None:
     merchants = [UUID(int=number) for number in range(1, AT_ONCE + 37)]
     world = World(dict.fromkeys(merchants, HUGE))
-    served: set[UUID] = set()
-    for _ in range(37):
-        served |= {merchant for merchant, got in (await world.tick()).items() if got}
+    await world.tick()
+    for _ in range(2):
         await world.release(AT_ONCE)
-    assert served == set(merchants)
+    assert {due.merchant_id for due in world.begun} == set(merchants)
     await world.follower.close()
 
 
@@ -176,9 +194,18 @@ async def test_no_more_is_in_hand_than_there_is_room_for_and_nothing_is_claimed_
     assert await world.tick() == {}
     assert len(world.begun) == AT_ONCE
     await world.release(3)
-    assert await world.tick() == {A: 3}
-    assert world.claims == [(A, AT_ONCE, AT_ONCE), (A, 3, 3)]
-    assert world.counted == [AT_ONCE, 3]
+    assert len(world.begun) == AT_ONCE + 3
+    assert await world.tick() == {}
+    assert sum(world.counted) == sum(got for _, _, got in world.claims) == AT_ONCE + 3
+    await world.follower.close()
+
+
+async def test_what_ends_while_nothing_more_is_due_claims_nothing() -> None:
+    world = World({A: 5})
+    await world.tick()
+    claims = len(world.claims)
+    await world.release(5)
+    assert len(world.claims) == claims
     await world.follower.close()
 
 
@@ -203,7 +230,7 @@ async def test_a_follow_up_that_raises_is_told_of_and_frees_its_room(make: Make)
         assert (await world.tick())[B] == 1
         await world.release(AT_ONCE)
         assert len(world.ended) == AT_ONCE - 1
-        assert await world.tick() == {A: AT_ONCE}
+        assert len(world.begun) == 2 * AT_ONCE
         await world.follower.close()
     (failed,) = [due for due in world.begun if due.merchant_id == B]
     lines: list[Any] = [line for line in said if line["event"] == "follow-up failed"]
@@ -272,38 +299,6 @@ async def test_a_tick_that_is_under_way_when_it_is_closed_claims_for_no_further_
     assert sum((await world.tick()).values()) == 1
     await asyncio.gather(*closing)
     await world.release(1)
-
-
-@each_noun
-async def test_a_channel_that_hangs_takes_a_part_of_the_room_and_is_left_out_then(
-    monkeypatch: pytest.MonkeyPatch, make: Make
-) -> None:
-    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", 4)
-    world = World({A: HUGE}, make=make)
-    assert await world.tick() == {A: 4}
-    await asyncio.sleep(0)
-    await world.tick()
-    assert world.left_out == [[], ["up"]]
-    await world.release(4)
-    await world.tick()
-    await world.follower.close()
-
-
-async def test_what_is_in_hand_of_a_channel_is_counted_over_all_that_is_asked_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(follow_up, "AT_ONCE_PER_CHANNEL", 3)
-    elsewhere = refund(intent=intent(Verb.REFUND, channel="tl"))
-    due: list[Due] = [payment(), authentication(), refund()]
-    due += [elsewhere, payment(channel="tl"), authentication(channel="tl")]
-    world = World({A: len(due)}, make=lambda merchant_id: replace(due.pop(0), merchant_id=merchant_id))
-    for _ in range(2):
-        assert await world.tick() == {A: 3}
-    due.append(payment())
-    world.due[A] = 1
-    await world.tick()
-    assert world.left_out == [[], ["up"], ["up", "tl"]]
-    await world.follower.close()
 
 
 async def test_a_merchant_whose_claim_fails_does_not_hold_up_the_others() -> None:

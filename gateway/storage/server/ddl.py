@@ -22,7 +22,7 @@ WHERE c.relname = :name AND c.relnamespace = current_schema()::regnamespace
 def create_index(
     name: str,
     table: str,
-    columns: Sequence[str],
+    columns: Sequence[str | sa.TextClause],
     *,
     unique: bool = False,
     where: str | None = None,

@@ -1,7 +1,8 @@
 """What is due: claimed by lease, per merchant and noun, without waiting for anybody (SKIP LOCKED)."""
 
 import math
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -14,72 +15,26 @@ from gateway.domain.one_form import one_form
 from gateway.domain.outcomes import Outcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.flows.follow_up import channel_of
 from gateway.flows.operator_word import NothingSentError
 from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.claims import (
+    CLAIM_AUTHENTICATIONS,
+    CLAIM_PAYMENTS,
+    CLAIM_REFUNDS,
+    DUE_CHANNELS,
+    MERCHANTS_WITH_WORK,
+    OLDEST_DUE,
+    KnownChannels,
+    shares,
+)
 from gateway.storage.writing.low_water import LowWater
 from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
-
-# `IS NOT NULL` beside `<=` tells the planner how few rows have something due: without it a plan for any values takes it
-# for a third of the table, and reads that from its start. `>=` leaves out what is done: see `low_water`.
-MERCHANTS_WITH_WORK = """
-SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
-    AND least(due_at, until_at) <= $2 AND least(due_at, until_at) >= $3 AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
-    AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
-    AND (lease_until IS NULL OR lease_until <= $2)
-)
-"""
-OLDEST_DUE = """
-SELECT least(
-    (SELECT least(due_at, until_at) FROM payments
-     WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND least(due_at, until_at) >= $2
-     ORDER BY least(due_at, until_at) LIMIT 1),
-    (SELECT due_at FROM authentications WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
-     ORDER BY due_at LIMIT 1),
-    (SELECT due_at FROM refunds WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
-     ORDER BY due_at LIMIT 1)
-)
-"""
-
-CLAIM_PAYMENTS = """
-WITH due AS (
-    SELECT payment_id, $4::timestamptz AS lease_until FROM payments
-    WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND least(due_at, until_at) <= $2
-    AND least(due_at, until_at) >= $6 AND (lease_until IS NULL OR lease_until <= $2) AND channel <> ALL ($5::text[])
-    ORDER BY least(due_at, until_at) LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-UPDATE payments p SET lease_until = due.lease_until FROM due
-WHERE p.merchant_id = $1 AND p.payment_id = due.payment_id RETURNING p.payment_id
-"""
-CLAIM_AUTHENTICATIONS = """
-WITH due AS (
-    SELECT authentication_id, $4::timestamptz AS lease_until FROM authentications
-    WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
-    AND due_at >= $6 AND channel <> ALL ($5::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-UPDATE authentications t SET lease_until = due.lease_until FROM due
-WHERE t.merchant_id = $1 AND t.authentication_id = due.authentication_id RETURNING t.authentication_id
-"""
-CLAIM_REFUNDS = """
-WITH due AS (
-    SELECT r.refund_id, $4::timestamptz AS lease_until FROM refunds r
-    JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
-    WHERE r.merchant_id = $1 AND r.due_at IS NOT NULL AND r.due_at <= $2 AND r.due_at >= $6
-    AND (r.lease_until IS NULL OR r.lease_until <= $2) AND i.channel <> ALL ($5::text[])
-    ORDER BY r.due_at LIMIT $3 FOR UPDATE OF r SKIP LOCKED
-)
-UPDATE refunds r SET lease_until = due.lease_until FROM due
-WHERE r.merchant_id = $1 AND r.refund_id = due.refund_id RETURNING r.refund_id
-"""
 
 READ_CARD = "SELECT elements, data_key FROM cards WHERE merchant_id = $1 AND card_id = $2"
 READ_AGREEMENT = """
@@ -117,12 +72,22 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING
 """
 
 
+Room = Callable[[str], int]
+"""How many of a channel may be taken."""
+UNBOUNDED = 1_000_000
+
+
+def _unbounded(_: str) -> int:
+    return UNBOUNDED
+
+
 @dataclass(frozen=True, slots=True)
 class DueStore:
     """Claims objects with something due, and reads what the next step on one of them needs."""
 
     database: Database
     keys: Keys
+    channels: KnownChannels
     marks: LowWater = field(default_factory=lambda: LowWater(OLDEST_DUE))
 
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
@@ -135,30 +100,39 @@ class DueStore:
         return found
 
     async def claim(
-        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
+        self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, room: Room = _unbounded
     ) -> list[Payment | Authentication | Refund]:
         """Take up to `limit` objects that are due until `lease_until`: nobody else gets them before that.
 
-        Channels in `full` are left out: whoever claims has as many of theirs in hand as it should.
+        Of each channel as many as `room` tells, and no channel more than its part while others have something due.
         """
         claimed: list[Payment | Authentication | Refund] = []
+        counted: Counter[str] = Counter()
         async with self.database.transaction() as connection:
             await self.marks.look(connection, [merchant_id], now)
             since = self.marks.of(merchant_id)
+            known = await self.channels.look(connection, merchant_id, now)
+            channels = defaultdict(list)
+            for table, channel in await connection.fetch(DUE_CHANNELS, merchant_id, now, since, known):
+                channels[table].append(channel)
 
-            async def take(statement: str, most: int) -> list[UUID]:
-                room = min(limit - len(claimed), most)
-                if room <= 0:
+            async def take(table: str, statement: str, most: int) -> list[UUID]:
+                most = min(limit - len(claimed), most)
+                parts = shares(channels[table], most, lambda channel: room(channel) - counted[channel])
+                if not parts:
                     return []
-                rows = await connection.fetch(statement, merchant_id, now, room, lease_until, list(full), since)
-                return [row[0] for row in rows]
+                values = (lease_until, list(parts), list(parts.values()), since)
+                return [row[0] for row in await connection.fetch(statement, merchant_id, now, *values)]
 
             # What payments wait for comes first. Of nothing there may be so much that the rest stands still.
-            if ids := await take(CLAIM_AUTHENTICATIONS, math.ceil(limit / 2)):
+            if ids := await take("authentications", CLAIM_AUTHENTICATIONS, math.ceil(limit / 2)):
                 claimed += (await authentications_by_id(connection, merchant_id, ids)).values()
-            if ids := await take(CLAIM_REFUNDS, math.ceil(limit / 4)):
-                claimed += (await refunds_by_id(connection, merchant_id, ids)).values()
-            if ids := await take(CLAIM_PAYMENTS, limit):
+                counted.update(channel_of(each) for each in claimed)
+            if ids := await take("refunds", CLAIM_REFUNDS, math.ceil(limit / 4)):
+                refunds = (await refunds_by_id(connection, merchant_id, ids)).values()
+                claimed += refunds
+                counted.update(channel_of(each) for each in refunds)
+            if ids := await take("payments", CLAIM_PAYMENTS, limit):
                 claimed += await payments_by_id(connection, merchant_id, ids)
         return claimed
 

@@ -167,6 +167,7 @@ def _row(refund: Refund) -> Row:
         "due_at": refund.due_at,
         "created_at": refund.created_at,
         "business_day": refund.business_day,
+        "channel": refund.intent.channel,
     }
 
 
