@@ -311,6 +311,8 @@ class FakeGateway:
             metrics=lambda: b"sluice_up 1\n",
             clock=lambda: NOW,
             observe=lambda method, path, status, seconds: self.observed.append((method, path, status)),
+            comes_back=lambda error: isinstance(error, ConnectionError),
+            connection_lost=lambda error: isinstance(error, ConnectionError),
         )
 
     async def _readiness(self) -> Readiness:

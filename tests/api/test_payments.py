@@ -5,6 +5,7 @@ Not tested here: each field's rule (tests/unit/api), problems of the wire (test_
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -174,6 +175,42 @@ async def test_overload_says_when_to_come_back(client: Client, gateway: FakeGate
     gateway.books.becomes = overloaded
     got = await client.post("/v1/withholds", order())
     assert (got.status, got.problem["code"], got.headers["Retry-After"]) == (503, "overloaded", "3")
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+async def test_a_read_that_loses_its_connection_is_done_once_more(
+    client: Client, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, cuts: int
+) -> None:
+    path = f"/v1/payments/{(await client.post('/v1/withholds', order())).json['id']}"
+    read, asked = gateway.books.payment, []
+
+    async def lost_at_first(*about: Any) -> Any:
+        asked.append(about)
+        if len(asked) <= cuts:
+            raise ConnectionResetError
+        return await read(*about)
+
+    monkeypatch.setattr(gateway.books, "payment", lost_at_first)
+    got = await client.get(path)
+    assert len(asked) == 2
+    if cuts == 1:
+        assert got.status == 200
+    else:
+        assert (got.status, got.problem["code"]) == (503, "database_unavailable")
+        assert int(got.headers["Retry-After"]) > 0
+
+
+async def test_an_order_that_loses_its_connection_is_left_to_its_sender(client: Client, gateway: FakeGateway) -> None:
+    asked = []
+
+    def lost(payment: Payment) -> Payment:
+        asked.append(payment)
+        raise ConnectionResetError
+
+    gateway.books.becomes = lost
+    got = await client.post("/v1/withholds", order())
+    assert (got.status, got.problem["code"]) == (503, "database_unavailable")
+    assert len(asked) == 1
 
 
 async def test_a_payment_is_read_by_its_own_app_only(client: Client) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run.supervising import free_port
+from gateway.run.supervising import DATABASE_AWAY, free_port
 
 
 def sluice(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +55,13 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path
     assert f"cannot be reached at 127.0.0.1, port {port} (Connection refused): is the server up?" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hidden" not in done.stderr
+
+
+def test_a_process_of_several_that_finds_no_database_ends_with_a_status_of_its_own(tmp_path: Path) -> None:
+    url = f"postgresql://user:hidden@127.0.0.1:{free_port()}/sluice"
+    done = sluice(tmp_path, "serve", "--child", SLUICE_DATABASE_URL=url, SLUICE_PORT="0")
+    assert done.returncode == DATABASE_AWAY
+    assert "cannot be reached" in done.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
