@@ -6,12 +6,15 @@ Why not `ecs-logging`: docs/adr/0013-libraries-and-what-stays-by-hand.md.
 
 import contextlib
 import logging
+import os
 import re
+import select
+import stat
 import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -57,6 +60,7 @@ Time, level and message are every line's first, in this order, as the specificat
 _LONG_NUMBER = re.compile(r"(?<!\d)(\d{4})\d{8,11}(\d{3}[\dXx])(?!\d)")
 """Card numbers (16 to 19 digits) and ID numbers (18, the last perhaps an X); the ends stay, to tell them apart by."""
 SMALLEST_LONG_NUMBER = 10**15
+LOST = "lines of the log were lost: nobody read it"
 
 
 def configure(level: str = "info", *, console: bool | None = None, stream: TextIO | None = None) -> None:
@@ -64,15 +68,16 @@ def configure(level: str = "info", *, console: bool | None = None, stream: TextI
 
     `level` is debug, info, warning or error; `console` None means readable lines when the stream is a terminal.
     """
-    stream = stream or sys.stderr
-    readable = stream.isatty() if console is None else console
+    given = stream or sys.stderr
+    readable = given.isatty() if console is None else console
+    stream = given if readable else cast("TextIO", _Unblocked(given))
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         redact,
     ]
-    last = _readable(colours=stream.isatty()) if readable else _ecs()
+    last = _readable(colours=given.isatty()) if readable else _ecs()
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -98,7 +103,38 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
-class _Lines(structlog.PrintLoggerFactory):
+class _Unblocked:
+    """A stream of lines that never holds the process up: where it is a pipe that is full, a line is lost, and counted.
+
+    Whoever reads the log may stand still; payments must not. A line longer than a pipe takes at once may still wait.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+        self._room: select.poll | None = None
+        try:
+            mode = os.fstat(stream.fileno()).st_mode
+        except (OSError, ValueError):  # a stream in memory
+            return
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            self._room = select.poll()
+            self._room.register(stream.fileno(), select.POLLOUT)
+
+    def write(self, line: str) -> None:
+        if self._room is not None and not self._room.poll(0):
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            line = f"{_ecs_text(None, '', {'level': 'warning', 'event': LOST, 'lost': lost})}\n{line}"
+        self._stream.write(line)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+class _Lines(structlog.WriteLoggerFactory):
     """Where lines go that need no processor: known by its type, so it ends with the configuration that holds it."""
 
     def __init__(self, stream: TextIO, threshold: int) -> None:

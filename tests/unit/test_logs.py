@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway import logs
 
 CARD_NO = "6222021234567890128"
 ID_NO = "11010519491231002X"
+MORE_THAN_A_PIPE_HOLDS, PIPE_BYTES = 2_000, 1_000_000
 
 
 @pytest.fixture
@@ -120,3 +122,22 @@ def test_warnings_of_libraries_come_as_the_same_lines(written: io.StringIO) -> N
     (line,) = lines(written)
     assert (line["log.level"], line["log.logger"]) == ("warning", "asyncio")
     assert line["message"] == "slow callback with 6222******0128"
+
+
+def test_a_log_whose_reader_stands_still_holds_nobody_up_and_says_later_what_was_lost(
+    written: io.StringIO,
+) -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe, os.fdopen(read, "rb", buffering=0) as reader:
+        logs.configure("info", console=False, stream=pipe)
+        structlog.configure(cache_logger_on_first_use=False)
+        for number in range(MORE_THAN_A_PIPE_HOLDS):
+            logs.write("x", "info", "request finished", {"sluice.number": number})
+            logs.get("x").info("seen")
+            logging.getLogger("library").warning("seen")
+        kept = [orjson.loads(line) for line in reader.read(PIPE_BYTES).splitlines()]
+        logs.write("x", "info", "after", {})
+        told, after = [orjson.loads(line) for line in reader.read(PIPE_BYTES).splitlines()]
+    assert [line["sluice.number"] for line in kept if "sluice.number" in line][:3] == [0, 1, 2]
+    assert (told["message"], told["log.level"], after["message"]) == (logs.LOST, "warning", "after")
+    assert len(kept) + told["sluice.lost"] == 3 * MORE_THAN_A_PIPE_HOLDS
