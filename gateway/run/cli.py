@@ -46,11 +46,12 @@ def _plainly(*, interrupted: int = 0) -> Iterator[None]:
     from gateway.run.local import LocalError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
     from gateway.storage.keys import DecryptionError, KeyRingError
+    from gateway.storage.server.bounds import PoolerError
     from gateway.storage.server.data_folder import DataFolderError
     from gateway.storage.server.migrate import MigrationsPendingError
 
     refusals = (CatalogueFileError, CatalogueRefusedError, CatalogueBusyError, IdError, LocalError, KeyRingError)
-    unusable = (DataFolderError, MigrationsPendingError, PortInUseError, DecryptionError)
+    unusable = (DataFolderError, MigrationsPendingError, PoolerError, PortInUseError, DecryptionError)
     try:
         with interruptible():
             yield

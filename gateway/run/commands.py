@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import decision_of
+from gateway.storage.server.bounds import require_bounds
 from gateway.storage.server.engine import AsyncEngine, create_engine
 from gateway.storage.server.migrate import require_current
 from router.decide import replay
@@ -31,6 +32,7 @@ POOL_SIZE = 2
 async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, POOL_SIZE, application_name="sluice command")
     try:
+        await require_bounds(engine)
         await require_current(engine)
         yield engine
     finally:

@@ -10,16 +10,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading.reader import _search
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import authentications, due, facts, orders, payments, reading_pages, refunding, refunds
 from gateway.storage.writing.observations import READ_ANOMALIES
+from tests.databases import Server, connected, own_url
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
@@ -119,18 +118,15 @@ SMALL = {"agreements", "channel_usage", "last_attempts"}
 
 
 @pytest.fixture(scope="module")
-async def connection(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Any]:
+async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
     """A connection to a database of this module with many objects."""
-    administrator = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    await administrator.execute(f"CREATE DATABASE plans TEMPLATE {template} STRATEGY FILE_COPY")
-    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/plans?"))
-    for statement in FILL:
-        await connection.execute(statement, MERCHANT)
-    await connection.execute("ANALYZE")
-    yield connection
-    await connection.close()
-    await administrator.execute("DROP DATABASE plans WITH (FORCE)")
-    await administrator.close()
+    async with own_url(postgres, template) as url:
+        connection = await connected(url)
+        for statement in FILL:
+            await connection.execute(statement, MERCHANT)
+        await connection.execute("ANALYZE")
+        yield connection
+        await connection.close()
 
 
 @pytest.mark.parametrize("plan_for", ["custom", "generic"])

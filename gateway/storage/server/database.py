@@ -11,9 +11,9 @@ from typing import Any
 
 import asyncpg
 
+from gateway.storage.server.connect import Connect
 from gateway.storage.server.engine import (
     CACHED_STATEMENTS,
-    CONNECT_WITHIN_S,
     POOL_NAME,
     STATEMENT_TIMEOUT_MS,
     WAIT_FOR_CONNECTION_S,
@@ -34,7 +34,7 @@ class Database:
     """Connections to one database, opened when first used. Must be closed."""
 
     def __init__(self, url: str, pool_size: int, *, application_name: str = POOL_NAME) -> None:
-        self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._connect = Connect(url)
         self._pool_size = pool_size
         self._application_name = application_name
         self._pool: Any = None
@@ -69,12 +69,11 @@ class Database:
                 raise asyncpg.InterfaceError("the database is closed")
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn,
+                    connect=self._connect,
                     min_size=0,
                     max_size=self._pool_size,
                     max_inactive_connection_lifetime=IDLE_CONNECTION_S,
                     reset=_leave_as_it_is,
-                    timeout=CONNECT_WITHIN_S,
                     command_timeout=command_timeout_s(STATEMENT_TIMEOUT_MS),
                     statement_cache_size=CACHED_STATEMENTS,
                     server_settings=server_settings(self._application_name, STATEMENT_TIMEOUT_MS),
