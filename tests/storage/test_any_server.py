@@ -18,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.database_url import with_database, with_driver
-from gateway.storage.server.bounds import PoolerError, refuse_pooler, require_bounds
+from gateway.storage.server.bounds import BOUNDS, PoolerError, refuse_pooler, require_bounds
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import differences
 from tests.databases import Server, administer, drop, new_database, url_name
 
-BOUNDS = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+READ = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
 NOBODY = 1
 """A port on which nobody listens."""
 
@@ -54,7 +54,7 @@ async def read_bounds(url: str) -> list[tuple[str, ...]]:
     database, engine = Database(url, 1), create_engine(url, 1)
     try:
         async with database.connection() as connection, engine.connect() as other:
-            return [tuple(await connection.fetchrow(BOUNDS)), tuple((await other.execute(text(BOUNDS))).one())]
+            return [tuple(await connection.fetchrow(READ)), tuple((await other.execute(text(READ))).one())]
     finally:
         await database.close()
         await engine.dispose()
@@ -99,7 +99,7 @@ async def test_a_wrong_database_is_told_at_once_and_not_asked_of_the_next_host(d
 @pytest.fixture
 async def unbound(database_url: str) -> AsyncIterator[AsyncEngine]:
     """Connections that were told nothing, as those that a pooler keeps."""
-    creator = Connect(database_url).for_engine()
+    creator = Connect(database_url).for_engine(server_settings=dict.fromkeys(BOUNDS, "0"))
     engine = create_async_engine(
         with_driver(database_url), poolclass=NullPool, connect_args={"async_creator_fn": creator}
     )
