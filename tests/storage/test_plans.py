@@ -5,8 +5,10 @@ one for any values, which it keeps once a statement has been prepared and run a 
 statements return.
 """
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +18,24 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading.reader import _search
-from gateway.storage.writing import authentications, due, facts, orders, payments, reading_pages, refunding, refunds
+from gateway.storage.writing import (
+    authentications,
+    deliveries,
+    due,
+    facts,
+    orders,
+    payments,
+    reading_pages,
+    refunding,
+    refunds,
+    with_work,
+)
 from gateway.storage.writing.observations import READ_ANOMALIES
 from tests.databases import Server, connected, own_url
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 FILL = (
     "INSERT INTO users SELECT $1, 'u' || n, now() FROM generate_series(0, 999) n",
     """
@@ -58,6 +72,14 @@ FROM (SELECT payment_id AS object_id, 'pay' AS verb, merchant_order_no, status, 
     UNION ALL SELECT refund_id, 'refund', merchant_order_no, status, created_at, finished_at FROM refunds)
     AS objects""",
     """
+INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
+SELECT $1, payment_id, 'shop', 'payment.succeeded', 'payment', payment_id, 1, '', 1, created_at
+FROM payments""",
+    """
+INSERT INTO deliveries (merchant_id, event_id, endpoint_id, status, tries, due_at, delivered_at)
+SELECT $1, payment_id, gen_random_uuid(), CASE WHEN due_at IS NULL THEN 'delivered' ELSE 'pending' END, 0, due_at,
+    CASE WHEN due_at IS NULL THEN created_at END FROM payments""",
+    """
 INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
 )
@@ -76,11 +98,12 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         tuple(str(value) if isinstance(value, int) else f"'{value}'" for value in GIVEN),
         {"orders_pkey", "payments_pkey"},
     ),
-    "MERCHANTS_WITH_WORK": (
-        due.MERCHANTS_WITH_WORK,
-        (f"ARRAY[{M}]::uuid[]", AT),
+    "WITH_WORK": (
+        with_work.statement(due.WITH_WORK, 8),
+        (AT, *[M] * 8),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
     ),
+    "WITH_WORK, deliveries": (with_work.statement(deliveries.WITH_WORK, 8), (AT, *[M] * 8), {"deliveries_due_idx"}),
     "CLAIM_PAYMENTS": (due.CLAIM_PAYMENTS, TO_CLAIM, {"payments_due_idx"}),
     "CLAIM_AUTHENTICATIONS": (due.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_due_idx"}),
     "CLAIM_REFUNDS": (due.CLAIM_REFUNDS, TO_CLAIM, {"refunds_due_idx", "intents_pkey"}),
@@ -128,6 +151,33 @@ async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
         await connection.execute("ANALYZE")
         yield connection
         await connection.close()
+
+
+@pytest.mark.parametrize("looks", [due.WITH_WORK, deliveries.WITH_WORK])
+@pytest.mark.parametrize("plan_for", ["custom", "generic"])
+async def test_a_look_for_work_reads_one_row_however_much_is_due(
+    connection: Any, looks: tuple[str, ...], plan_for: str
+) -> None:
+    others = [UUID(int=0xB + n) for n in range(15)]
+    await connection.execute(f"SET plan_cache_mode = force_{plan_for}_plan")
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {with_work.statement(looks, 16)}"
+    plan = json.loads(await connection.fetchval(explain, LATER, MERCHANT, *others))[0]["Plan"]
+    reads = [node for node in nodes(plan) if "Relation Name" in node]
+    assert len(reads) == 16 * len(looks)
+    assert sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in reads) == len(looks)
+    assert await with_work.merchants_with_work(connection, looks, [*others, *others, MERCHANT], LATER) == [MERCHANT]
+
+
+def nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+@pytest.mark.parametrize("size", with_work.SIZES)
+def test_a_list_of_work_stays_prepared(size: int) -> None:
+    """asyncpg throws away what is longer than its `max_cacheable_statement_size`."""
+    assert max(len(with_work.statement(looks, size)) for looks in (due.WITH_WORK, deliveries.WITH_WORK)) < 15 * 1024
 
 
 @pytest.mark.parametrize("plan_for", ["custom", "generic"])

@@ -17,18 +17,17 @@ from gateway.flows.notify import DeliveryResult, DueDelivery
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.server.database import Database
 from gateway.storage.writing.batching import Batcher
+from gateway.storage.writing.with_work import merchants_with_work
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
 DEAD_LETTERS_READ_MAX = 201
 """The API's longest page, and the one more that tells whether there is a next."""
 
-MERCHANTS_DUE = """
-SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2
-        AND (lease_until IS NULL OR lease_until <= $2)
+WITH_WORK = (
+    """deliveries WHERE merchant_id = {merchant} AND status = 'pending' AND due_at <= $1
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
 )
-"""
 
 CLAIM = """
 WITH due AS (
@@ -110,7 +109,7 @@ class DeliveryStore:
     async def merchants_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have a delivery due that nobody holds."""
         async with self._database.connection() as connection:
-            return [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, list(merchants), now)]
+            return await merchants_with_work(connection, WITH_WORK, merchants, now)
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[UUID] = ()

@@ -22,21 +22,19 @@ from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
+from gateway.storage.writing.with_work import merchants_with_work
 
 # `IS NOT NULL` beside `<=` tells the planner how few rows have something due: without it a plan for any values takes it
 # for a third of the table, and reads that from its start.
-MERCHANTS_WITH_WORK = """
-SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
-    AND least(due_at, until_at) <= $2 AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
-    AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2
-    AND (lease_until IS NULL OR lease_until <= $2)
+WITH_WORK = (
+    """payments WHERE merchant_id = {merchant} AND (due_at IS NOT NULL OR until_at IS NOT NULL)
+    AND least(due_at, until_at) <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+    ORDER BY least(due_at, until_at)""",
+    """authentications WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
+    """refunds WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
 )
-"""
 
 CLAIM_PAYMENTS = """
 WITH due AS (
@@ -115,7 +113,7 @@ class DueStore:
     async def merchants_with_work(self, merchants: Collection[UUID], now: datetime) -> list[UUID]:
         """Which of these merchants have something due now."""
         async with self.database.connection() as connection:
-            return [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, list(merchants), now)]
+            return await merchants_with_work(connection, WITH_WORK, merchants, now)
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, full: Collection[str] = ()
