@@ -22,7 +22,7 @@ from gateway.storage.server.bounds import BOUNDS, PoolerError, refuse_pooler, re
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
-from gateway.storage.server.migrate import differences
+from gateway.storage.server.migrate import _alone, differences
 from tests.databases import Server, administer, drop, new_database, url_name
 
 READ = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
@@ -124,8 +124,6 @@ async def test_our_own_connections_have_their_limits_and_no_pooler(engine: Async
 
 async def test_a_migration_is_not_cut_by_a_limit_of_its_role(empty_database_url: str, postgres: Server) -> None:
     """The cure for poolers gives the role limits; building an index takes what it takes."""
-    from gateway.storage.server.migrate import _alone
-
     await administer(postgres, f"ALTER DATABASE \"{url_name(empty_database_url)}\" SET statement_timeout = '7s'")
     async with _alone(empty_database_url) as connection:
         assert (await connection.execute(text("SHOW statement_timeout"))).scalar_one() == "0"
