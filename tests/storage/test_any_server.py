@@ -17,13 +17,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from benchmarks import server as benchmark
 from gateway.database_url import with_database, with_driver
 from gateway.storage.server.bounds import BOUNDS, PoolerError, refuse_pooler, require_bounds
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import _alone, differences
-from tests.databases import Server, administer, drop, new_database, url_name
+from tests.databases import ADMINISTRATION, Server, administer, connected, drop, named, new_database, url_name
 
 READ = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
 NOBODY = 1
@@ -127,6 +128,20 @@ async def test_a_migration_is_not_cut_by_a_limit_of_its_role(empty_database_url:
     await administer(postgres, f"ALTER DATABASE \"{url_name(empty_database_url)}\" SET statement_timeout = '7s'")
     async with _alone(empty_database_url) as connection:
         assert (await connection.execute(text("SHOW statement_timeout"))).scalar_one() == "0"
+
+
+async def test_a_benchmark_on_a_given_server_drops_its_own_databases_and_no_others(postgres: Server) -> None:
+    server = benchmark.GivenServer(named(postgres.url, ADMINISTRATION))
+    kept = await new_database(postgres, "kept")
+    await benchmark.new_database(server, "one")
+    connection = await connected(benchmark.named(server, "one"))
+    assert str(await connection.fetchval("SELECT current_database()")).startswith("sluice_bench_")
+    await connection.close()
+    await benchmark.drop_all(server)
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await connected(benchmark.named(server, "one"))
+    await (await connected(kept)).close()
+    await drop(postgres, kept)
 
 
 def test_the_cure_that_is_told_is_the_one_that_is_written_down() -> None:
