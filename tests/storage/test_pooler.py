@@ -22,7 +22,10 @@ from gateway.domain.outcomes import Succeeded
 from gateway.domain.statuses import Status
 from gateway.lifeline import tied
 from gateway.ports import OverloadedError
+from gateway.run.commands import diagnose
+from gateway.run.serving import serve
 from gateway.run.supervising import free_port
+from gateway.settings import Settings
 from gateway.storage.server.bounds import PoolerError, require_bounds
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.data_folder import server_account
@@ -138,6 +141,14 @@ async def test_one_that_forgets_what_sessions_are_told_is_refused_with_the_cure(
     async with pooled(direct, folder, IGNORE) as engine:
         with pytest.raises(PoolerError, match=f"ALTER ROLE {ROLE} SET statement_timeout = '15s'"):
             await require_bounds(engine)
+
+
+async def test_neither_a_command_nor_a_process_starts_without_limits_of_waits(direct: str, folder: Path) -> None:
+    async with pgbouncer(direct, folder, IGNORE) as url:
+        with pytest.raises(PoolerError, match="RECONNECT"):
+            await diagnose(url)
+        with pytest.raises(PoolerError, match="RECONNECT"):
+            await serve(Settings(database_url=url), workers=False, reuse_port=False)
 
 
 async def test_one_that_loses_prepared_statements_is_refused(direct: str, folder: Path, cured: None) -> None:
