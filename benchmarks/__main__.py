@@ -15,6 +15,8 @@ from rich.console import Console
 from benchmarks.measure import PARTS, Plan, measure
 from benchmarks.pgbench import PgbenchError
 from benchmarks.report import Results, show
+from benchmarks.server import GivenServer, Server, drop_all
+from gateway.database_url import DatabaseUrlError, where
 from gateway.run.supervising import ChildEndedError, Interrupted, interruptible
 from gateway.storage.server.data_folder import DataFolderError
 from gateway.storage.server.embedded import SETTINGS, EmbeddedPostgres
@@ -43,7 +45,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="for the database: empty or new, removed at the end"
     )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="a server that runs, instead of one of our own: in databases of its own, dropped at the end",
+    )
     return parser
+
+
+@contextmanager
+def _server(given: str | None, folder: Path) -> Iterator[Server]:
+    """The server that is measured. Raises DatabaseUrlError, DataFolderError."""
+    if given is None:
+        with EmbeddedPostgres(folder / "postgres") as embedded:
+            yield embedded
+        return
+    server = GivenServer(given)
+    try:
+        yield server
+    finally:
+        asyncio.run(drop_all(server))
 
 
 @contextmanager
@@ -76,11 +97,16 @@ def main() -> int:
     SETTINGS["max_connections"] = str(max(plan.concurrencies) + SPARE_CONNECTIONS)
     results, out = Results(plan.seconds, plan.processes), Console()
     try:
-        with interruptible(), _folder(chosen.data_dir) as folder, EmbeddedPostgres(folder / "postgres") as server:
+        with interruptible(), _folder(chosen.data_dir) as folder, _server(chosen.database, folder) as server:
             profile = asyncio.run(measure(plan, server, folder, results, Console(stderr=True)))
     except Interrupted:
         return EXIT_FAILED
-    except (DataFolderError, ChildEndedError, PgbenchError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        if chosen.database is None:
+            raise
+        sys.stderr.write(f"benchmarks: the server at {where(chosen.database)} cannot be reached: {error}\n")
+        return EXIT_UNUSABLE
+    except (DatabaseUrlError, DataFolderError, ChildEndedError, PgbenchError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return EXIT_UNUSABLE
     for line in profile:

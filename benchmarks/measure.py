@@ -13,9 +13,9 @@ from benchmarks.figures import LoadFigures, Overhead, Pgbench, percentile
 from benchmarks.proof import get_json
 from benchmarks.report import Results
 from benchmarks.sampling import top_lines
-from benchmarks.stage import Psp, Stage, named, new_database, staged
+from benchmarks.server import Server, named, new_database
+from benchmarks.stage import Psp, Stage, staged
 from gateway.run.supervising import ChildEndedError
-from gateway.storage.server.embedded import EmbeddedPostgres
 
 __all__ = ["PARTS", "Plan", "measure"]
 
@@ -45,13 +45,13 @@ class Plan:
     """Without the ANALYZE between the points: how the planner fares on a database that is minutes old."""
 
 
-async def measure(plan: Plan, server: EmbeddedPostgres, folder: Path, results: Results, tell: Console) -> list[str]:
+async def measure(plan: Plan, server: Server, folder: Path, results: Results, tell: Console) -> list[str]:
     """Fill `results`; the lines of the profile, where one was asked for."""
     profile: list[str] = []
     if "pgbench" in plan.parts:
         await new_database(server, PGBENCH_DATABASE)
-        await pgbench.prepare(named(server.dsn, PGBENCH_DATABASE))
-        before = _pgbench(plan, server, folder, tell)
+        new_id = await pgbench.prepare(named(server, PGBENCH_DATABASE))
+        before = _pgbench(plan, server, folder, new_id, tell)
     if {"hmac", "overhead"} & set(plan.parts):
         async with staged(server, folder, "hmac", processes=plan.processes, profile=plan.profile) as stage:
             if "hmac" in plan.parts:
@@ -64,16 +64,16 @@ async def measure(plan: Plan, server: EmbeddedPostgres, folder: Path, results: R
             profile += await _loads(plan, stage, results, tell)
     if "pgbench" in plan.parts:
         # Others may use the machine: what it gave before and after tells how far the ratios can be trusted.
-        after = _pgbench(plan, server, folder, tell)
+        after = _pgbench(plan, server, folder, new_id, tell)
         results.pgbench = [Pgbench(n, (before[n], after[n])) for n in plan.concurrencies]
     return profile
 
 
-def _pgbench(plan: Plan, server: EmbeddedPostgres, folder: Path, tell: Console) -> dict[int, float]:
+def _pgbench(plan: Plan, server: Server, folder: Path, new_id: str, tell: Console) -> dict[int, float]:
     found = {}
     for clients in plan.concurrencies:
         tell.print(f"pgbench, {clients} clients", highlight=False)
-        found[clients] = pgbench.run(named(server.dsn, PGBENCH_DATABASE), folder, clients, plan.seconds)
+        found[clients] = pgbench.run(named(server, PGBENCH_DATABASE), folder, clients, plan.seconds, new_id)
     return found
 
 

@@ -1,4 +1,4 @@
-"""One gateway with everything around it, each in its own process, on a fresh database of the one embedded server."""
+"""One gateway with everything around it, each in its own process, on a fresh database of the one server."""
 
 import base64
 import contextlib
@@ -22,36 +22,22 @@ from benchmarks.catalogues import catalogue, hmac_account, unionpay_account
 from benchmarks.counterparts import PSP_KEY_VARIABLE, WEBHOOK_SECRET_VARIABLE
 from benchmarks.load import Task
 from benchmarks.proof import Expected, prove
+from benchmarks.server import Server, named, new_database
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.metrics import DIRECTORY_VARIABLE
 from gateway.run.supervising import Family, free_port
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.keys import KeyRing
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
 
-__all__ = ["HOST", "Psp", "Stage", "apply", "named", "new_database", "staged"]
+__all__ = ["HOST", "Psp", "Stage", "apply", "staged"]
 
 HOST: Final = "127.0.0.1"
 LOAD_ENDS_WITHIN_S: Final = 120.0
 PROFILE_WITHIN_S: Final = 20.0
 Psp = Literal["hmac", "unionpay"]
-
-
-def named(url: str, database: str) -> str:
-    """The same server's other database."""
-    return url.replace("@/sluice?", f"@/{database}?")
-
-
-async def new_database(server: EmbeddedPostgres, name: str) -> None:
-    """Make an empty database."""
-    connection = await asyncpg.connect(server.dsn)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
 
 
 @dataclass(slots=True)
@@ -148,7 +134,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(
-    server: EmbeddedPostgres,
+    server: Server,
     folder: Path,
     psp: Psp,
     *,
@@ -165,7 +151,7 @@ async def staged(
     """
     name = name or f"bench_{psp}"
     await new_database(server, name)
-    url, dsn = named(server.url, name), named(server.dsn, name)
+    url = dsn = named(server, name)
     await upgrade(url)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     psp_key, api_key = secrets.token_hex(32), f"sk_bench_{secrets.token_hex(16)}"

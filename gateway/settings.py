@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.database_url import one_per_host
+
 SAMPLE_API_KEY = "sk_test_sluice_demo"
 SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
 """The keys of the sample catalogue, which everybody knows: production takes none of them."""
@@ -91,10 +93,7 @@ class Settings(BaseSettings):
             return None
         if not value.startswith(("postgresql://", "postgresql+asyncpg://")):
             raise ValueError("must begin with postgresql://")
-        try:
-            _ = urlsplit(value).port
-        except ValueError:  # its words are not passed on: they may hold the password
-            raise ValueError("must be a URL such as postgresql://user:password@host:5432/database") from None
+        one_per_host(value)
         return value
 
     @field_validator("public_url")

@@ -1,5 +1,10 @@
-"""One embedded PostgreSQL per test process, and a fresh database per test, cloned from a migrated template."""
+"""One PostgreSQL per test process, and a fresh database per test, cloned from a migrated template.
 
+The server is an embedded one, or the one that `SLUICE_TEST_DATABASE_URL` names (CONTRIBUTING.md).
+"""
+
+import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -7,16 +12,28 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
-from tests.databases import EMPTY, administer, close, copy_of, named, own_database
+from tests.databases import (
+    EMPTY,
+    RUN,
+    VARIABLE,
+    GivenServer,
+    Server,
+    close,
+    connected,
+    copy_of,
+    drop,
+    drop_all,
+    new_database,
+    own_database,
+)
 
-TEMPLATE, SHARED = "template_sluice", "shared"
+TEMPLATE, SHARED = "template", "shared"
 LEFT_OVER = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
@@ -35,27 +52,31 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(short_folder: Path) -> Iterator[EmbeddedPostgres]:
-    """The server that this test process owns; nothing in it is durable."""
-    with EmbeddedPostgres(short_folder / "pg", durable=False, tell=lambda _: None) as server:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of this test process: its own, in which nothing is durable, or the one that is given."""
+    if given := os.environ.get(VARIABLE):
+        server = GivenServer(given)
         yield server
+        asyncio.run(drop_all(server))
+        return
+    folder = request.getfixturevalue("short_folder")
+    with EmbeddedPostgres(folder / "pg", durable=False, tell=lambda _: None) as embedded:
+        yield embedded
 
 
 @pytest.fixture(scope="session")
-async def template(postgres: EmbeddedPostgres) -> str:
+async def template(postgres: Server) -> str:
     """The name of a database with every migration applied."""
-    await administer(postgres, f"CREATE DATABASE {TEMPLATE}")
-    await upgrade(named(postgres.url, TEMPLATE))
-    return TEMPLATE
+    await upgrade(await new_database(postgres, TEMPLATE))
+    return f"{RUN}_{TEMPLATE}"
 
 
 @pytest.fixture
-async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+async def empty_database_url(postgres: Server) -> AsyncIterator[str]:
     """A database of the test's own with nothing in it."""
-    name = f"empty_{next(_numbers)}"
-    await administer(postgres, f"CREATE DATABASE {name}")
-    yield named(postgres.url, name)
-    await administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    url = await new_database(postgres, f"empty_{next(_numbers)}")
+    yield url
+    await drop(postgres, url)
 
 
 async def _end_others(connection: Any) -> None:
@@ -64,7 +85,7 @@ async def _end_others(connection: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-async def shared_url(postgres: EmbeddedPostgres, template: str) -> str:
+async def shared_url(postgres: Server, template: str) -> str:
     """The database that the tests of one process share, one after the other."""
     return await copy_of(postgres, template, SHARED)
 
@@ -79,11 +100,11 @@ async def shared_engine(shared_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def database_url(shared_url: str) -> str:
-    """A migrated, empty database, for `create_engine` (and for `asyncpg` without the `+asyncpg`).
+    """A migrated, empty database, for `create_engine` and `Connect`.
 
     Emptied before each test: that takes 3 ms, a database of its own would take 100.
     """
-    connection = await asyncpg.connect(shared_url.replace("+asyncpg", ""))
+    connection = await connected(shared_url)
     try:
         await _end_others(connection)
         await connection.execute(EMPTY)
@@ -99,7 +120,7 @@ async def engine(database_url: str, shared_engine: AsyncEngine) -> AsyncEngine:
 
 
 @pytest.fixture
-async def own_engine(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[AsyncEngine]:
+async def own_engine(postgres: Server, template: str) -> AsyncIterator[AsyncEngine]:
     """A pool on a database of the test's own, whose schema it may change."""
     async with own_database(postgres, template) as engine:
         yield engine

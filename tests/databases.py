@@ -1,18 +1,30 @@
-"""Databases of tests, and pools of the hot path beside their engines: one for each engine, closed with it."""
+"""Databases of tests, and pools of the hot path beside their engines: one for each engine, closed with it.
+
+The server is the embedded one, or the one of `SLUICE_TEST_DATABASE_URL`. Names of databases begin with a word that each
+test process draws for itself, so that on a given server no others are touched; all of them are dropped at the end.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any, NoReturn, Protocol
+from uuid import uuid4
 
-import asyncpg
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.database_url import one_per_host, with_database
+from gateway.storage.server.connect import Connect
 from gateway.storage.server.database import Database
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.tables import metadata
 
 POOL_SIZE = 8
+VARIABLE = "SLUICE_TEST_DATABASE_URL"
+RUN = f"sluice_test_{uuid4().hex[:12]}"
+"""What the names of this process's databases begin with."""
+ADMINISTRATION = "postgres"
+"""The database from which others are made."""
 EMPTY = "SET session_replication_role = replica; " + "; ".join(
     f"DELETE FROM {table}" for table in metadata.tables if table != "schema_versions"
 )
@@ -37,31 +49,88 @@ async def close(engine: AsyncEngine) -> None:
     await engine.dispose()
 
 
+class Server(Protocol):
+    """A server that tests may make databases on."""
+
+    @property
+    def url(self) -> str: ...
+
+
+class GivenServer:
+    """The server of `SLUICE_TEST_DATABASE_URL`. A test that wants its files or its process is skipped."""
+
+    def __init__(self, url: str) -> None:
+        one_per_host(url)
+        self.url = url
+
+    def __getattr__(self, name: str) -> NoReturn:
+        pytest.skip(f"needs the embedded server's own {name}: run it without {VARIABLE}")
+
+
 def named(url: str, database: str) -> str:
     """The address of another database of the same server."""
-    return url.replace("@/sluice?", f"@/{database}?")
+    return with_database(url, database)
 
 
-async def administer(postgres: EmbeddedPostgres, sql: str) -> None:
+def url_name(url: str) -> str:
+    """The name of the database of an address."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+async def connected(url: str) -> Any:
+    """A connection of asyncpg without our limits of waits."""
+    return await Connect(url)()
+
+
+async def administer(server: Server, sql: str) -> None:
     """Run what concerns whole databases."""
-    connection = await asyncpg.connect(named(postgres.dsn, "postgres"))
+    connection = await connected(named(server.url, ADMINISTRATION))
     try:
         await connection.execute(sql)
     finally:
         await connection.close()
 
 
-async def copy_of(postgres: EmbeddedPostgres, template: str, name: str) -> str:
+async def new_database(server: Server, name: str) -> str:
+    """A new empty database: its address."""
+    await administer(server, f"CREATE DATABASE {RUN}_{name} TEMPLATE template0")
+    return named(server.url, f"{RUN}_{name}")
+
+
+async def copy_of(server: Server, template: str, name: str) -> str:
     """A new database like the template: its address."""
-    await administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    return named(postgres.url, name)
+    await administer(server, f"CREATE DATABASE {RUN}_{name} TEMPLATE {template} STRATEGY FILE_COPY")
+    return named(server.url, f"{RUN}_{name}")
+
+
+async def drop(server: Server, url: str) -> None:
+    """Drop a database that was made here, whoever still uses it."""
+    assert url_name(url).startswith(RUN), "not a database of this process"
+    await administer(server, f"DROP DATABASE {url_name(url)} WITH (FORCE)")
+
+
+async def drop_all(server: Server) -> None:
+    """Drop every database that this process made."""
+    connection = await connected(named(server.url, ADMINISTRATION))
+    try:
+        for row in await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{RUN}_"):
+            await connection.execute(f'DROP DATABASE "{row["datname"]}" WITH (FORCE)')
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
-async def own_database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[AsyncEngine]:
+async def own_url(server: Server, template: str) -> AsyncIterator[str]:
+    """The address of a new database, which is dropped afterwards."""
+    url = await copy_of(server, template, f"own_{next(_numbers)}")
+    yield url
+    await drop(server, url)
+
+
+@asynccontextmanager
+async def own_database(server: Server, template: str) -> AsyncIterator[AsyncEngine]:
     """A pool on a new database, which is dropped afterwards."""
-    name = f"own_{next(_numbers)}"
-    engine = create_engine(await copy_of(postgres, template, name), POOL_SIZE, application_name="test")
-    yield engine
-    await close(engine)
-    await administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with own_url(server, template) as url:
+        engine = create_engine(url, POOL_SIZE, application_name="test")
+        yield engine
+        await close(engine)

@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.keys import KeyRing
 from gateway.storage.reading.key_use import KeyUse, key_use, require_order_key
+from gateway.storage.server.bounds import require_bounds
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import STATEMENT_TIMEOUT_MS, create_engine
 from gateway.storage.server.migrate import require_current
@@ -94,6 +95,7 @@ async def rewrap(url: str, settings: Settings, progress: Callable[[int, int], No
     engine = create_engine(url, POOL_SIZE, application_name=APPLICATION)
     database = Database(url, POOL_SIZE, application_name=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
     try:
+        await require_bounds(engine)
         await require_current(engine)
         await require_order_key(engine, keys)
         store = CatalogueStore(engine, keys.ring)
@@ -139,6 +141,7 @@ async def erase(url: str, settings: Settings, merchant: str, shown_card: str) ->
     engine = create_engine(url, POOL_SIZE, application_name=APPLICATION)
     database = Database(url, POOL_SIZE, application_name=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)
     try:
+        await require_bounds(engine)
         await require_current(engine)
         codes = await CatalogueStore(engine, keys_of(settings).ring).merchant_ids()
         if merchant not in codes:

@@ -48,11 +48,14 @@ def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Itera
     from gateway.run.local import LocalError, UnreachableError
     from gateway.run.supervising import ChildEndedError, Interrupted, PortInUseError, interruptible
     from gateway.storage.keys import DecryptionError, KeyRingError
+    from gateway.storage.server.bounds import PoolerError
     from gateway.storage.server.data_folder import DataFolderError
+    from gateway.storage.server.distribute import DistributionError
     from gateway.storage.server.migrate import MigrationsPendingError
 
     refusals = (CatalogueFileError, CatalogueRefusedError, CatalogueBusyError, IdError, LocalError, KeyRingError)
     unusable = (DataFolderError, MigrationsPendingError, PortInUseError, DecryptionError)
+    wrong_server = (DistributionError, PoolerError)
     try:
         with interruptible():
             yield
@@ -66,7 +69,7 @@ def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Itera
         from gateway.settings import setting_problem
 
         _fail("\n".join(setting_problem(problem) for problem in error.errors(include_url=False, include_input=False)))
-    except (*refusals, *unusable) as error:
+    except (*refusals, *unusable, *wrong_server) as error:
         _fail(str(error))
     except DBAPIError as error:
         forget_row(error)
@@ -194,18 +197,31 @@ def migrate(
     force: Annotated[
         bool, typer.Option("--force", help="Migrate though processes run that the new schema does not tolerate.")
     ] = False,
+    distributed: Annotated[
+        bool,
+        typer.Option("--distribute", help="Then spread the tables over the Citus cluster whose coordinator this is."),
+    ] = False,
 ) -> None:
     """Bring the database's schema to this version; interrupted and run again, it goes on where it ended."""
     with _plainly():
         from gateway.run.local import database
+        from gateway.storage.server.distribute import NO_CLUSTER, DistributionError, distribute, require_cluster
         from gateway.storage.server.migrate import upgrade
 
-        with database(_settings()) as url:
+        settings = _settings()
+        if distributed and settings.database_url is None:
+            raise DistributionError(NO_CLUSTER)
+        with database(settings) as url:
+            if distributed:
+                _run(require_cluster(url))
             done = _run(upgrade(url, typer.echo, force=force))
+            spread = _run(distribute(url, typer.echo)) if distributed else None
     if done.before == done.after:
         typer.echo(f"at {done.after} already")
     else:
         typer.echo(f"from {done.before or 'nothing'} to {done.after}")
+    if spread is not None:
+        typer.echo(f"{spread} tables were spread" if spread else "every table is spread already")
 
 
 @app.command()

@@ -24,6 +24,7 @@ from gateway.storage.reading import doctor
 from gateway.storage.reading.doctor import Diagnosis
 from gateway.storage.reading.reader import decision_of
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.server.bounds import require_bounds
 from gateway.storage.server.engine import AsyncEngine, create_engine
 from gateway.storage.server.migrate import require_current
 from router.decide import replay
@@ -49,6 +50,7 @@ HISTORY_SHOWN = 50
 async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(url, POOL_SIZE, application_name="sluice command")
     try:
+        await require_bounds(engine)
         await require_current(engine)
         yield engine
     finally:

@@ -6,10 +6,10 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from gateway.database_url import where
 from gateway.settings import Settings
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, has_cluster, running_url
 from gateway.storage.server.keeping import kept
@@ -26,7 +26,6 @@ __all__ = [
 
 CARD_KEYS, ORDER_KEY, RECEIVER_SECRET = "card.keys", "order.key", "receiver.secret"
 KEY_BYTES, SECRET_BYTES = 32, 24
-DEFAULT_PG_PORT = 5432
 PG_HINT = "set SLUICE_DATABASE_URL, or SLUICE_DATA_DIR to the folder of the gateway that runs"
 
 
@@ -81,12 +80,10 @@ def _reached(url: str) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        parts = urlsplit(url)
         known = error.errno is not None and error.errno > 0
         reason = os.strerror(error.errno or 0) if known else error.strerror or str(error) or "no answer"
         raise UnreachableError(
-            f"the database of SLUICE_DATABASE_URL cannot be reached at {parts.hostname or 'localhost'}, "
-            f"port {parts.port or DEFAULT_PG_PORT} ({reason}): is the server up?"
+            f"the database of SLUICE_DATABASE_URL cannot be reached at {where(url)} ({reason}): is the server up?"
         ) from error
 
 

@@ -21,6 +21,7 @@ from gateway.run.providers import Build
 from gateway.run.supervising import Family, port_error, require_port
 from gateway.run.wiring import system
 from gateway.settings import Settings
+from gateway.storage.server.bounds import require_bounds
 from gateway.storage.server.embedded import is_embedded
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import require_current
@@ -169,11 +170,15 @@ def _allow_connections() -> None:
 
 
 async def _require_current(settings: Settings) -> None:
-    """Refuse to touch a database whose schema is another program's. Raises MigrationsPendingError."""
+    """Refuse a database whose schema is another program's, or whose waits have no end.
+
+    Raises MigrationsPendingError, PoolerError.
+    """
     assert settings.database_url is not None
     metrics.EMBEDDED_DATABASE.set(is_embedded(settings.database_url))
     engine = create_engine(settings.database_url, 2)
     try:
+        await require_bounds(engine)
         await require_current(engine)
     finally:
         await engine.dispose()

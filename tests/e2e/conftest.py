@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from gateway.domain import clocks
-from gateway.storage.server.embedded import EmbeddedPostgres
 from sandbox.keys import prepare_keys
+from tests.databases import Server, copy_of
 from tests.e2e.processes import Crowd, gateway_processes
 from tests.e2e.world import World, new_world
 
@@ -34,17 +33,11 @@ def psp_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: EmbeddedPostgres, template: str) -> NewDatabase:
+def new_database(postgres: Server, template: str) -> NewDatabase:
     """Makes migrated databases that live as long as the server."""
 
     async def make() -> str:
-        name = f"e2e_{next(_numbers)}"
-        connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-        try:
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        finally:
-            await connection.close()
-        return postgres.url.replace("@/sluice?", f"@/{name}?")
+        return await copy_of(postgres, template, f"e2e_{next(_numbers)}")
 
     return make
 

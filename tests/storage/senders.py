@@ -67,7 +67,6 @@ from gateway.run.calls import ProviderCalls
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -75,6 +74,7 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from tests.databases import Server, own_url
 from tests.keys import new_keys
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
@@ -353,18 +353,12 @@ class Place:
 
 
 @asynccontextmanager
-async def own_place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+async def own_place(postgres: Server, template: str) -> AsyncIterator[Place]:
     """A place of one's own on the tests' server."""
-    name = f"town_{uuid4().hex}"
-    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        place = Place(postgres.url.replace("@/sluice?", f"@/{name}?"))
+    async with own_url(postgres, template) as url:
+        place = Place(url)
         yield place
         await place.close()
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
 
 
 class Town:

@@ -24,8 +24,8 @@ from sqlalchemy import (
     Uuid,
 )
 
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.tables import metadata
+from tests.databases import Server, connected, own_url
 from tests.unit.domain.samples import NOW, later
 
 MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT = (UUID(int=n) for n in range(1, 8))
@@ -397,18 +397,15 @@ async def insert(connection: Any, table: str, row: Row) -> None:
 
 
 @pytest.fixture(scope="module")
-async def world(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Any]:
+async def world(postgres: Server, template: str) -> AsyncIterator[Any]:
     """A connection to a database of this module in which one valid row of everything stands."""
-    administrator = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    await administrator.execute(f"CREATE DATABASE constraints TEMPLATE {template} STRATEGY FILE_COPY")
-    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/constraints?"))
-    for table in metadata.sorted_tables:
-        merchant = {"merchant_id": MERCHANT} if "merchant_id" in table.c else {}
-        await insert(connection, table.name, merchant | WORLD[table.name])
-    yield connection
-    await connection.close()
-    await administrator.execute("DROP DATABASE constraints WITH (FORCE)")
-    await administrator.close()
+    async with own_url(postgres, template) as url:
+        connection = await connected(url)
+        for table in metadata.sorted_tables:
+            merchant = {"merchant_id": MERCHANT} if "merchant_id" in table.c else {}
+            await insert(connection, table.name, merchant | WORLD[table.name])
+        yield connection
+        await connection.close()
 
 
 @pytest.mark.parametrize(("table", "row", "constraint"), violations())

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, PAYMENT, REFUND, show
 from gateway.storage.reading import doctor, snapshots
 from gateway.storage.reading.doctor import diagnose, examine
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.tables import (
     agreements,
     anomalies,
@@ -35,7 +34,7 @@ from gateway.storage.tables import (
     refunds,
     users,
 )
-from tests.databases import own_database
+from tests.databases import Server, own_database
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
 LATE = NOW - timedelta(minutes=3)
@@ -130,7 +129,7 @@ EVENT_IDS = {
 
 
 @pytest.fixture(scope="module")
-async def unprotected(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[AsyncEngine]:
+async def unprotected(postgres: Server, template: str) -> AsyncIterator[AsyncEngine]:
     """A database without constraints."""
     async with own_database(postgres, template) as engine:
         async with engine.begin() as connection:

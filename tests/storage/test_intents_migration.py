@@ -29,13 +29,12 @@ from gateway.ports import IntentKey, PaymentFilter
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server import migrate
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.cards import new_card_row
 from gateway.storage.writing.orders import TakenOrder, read_orders
 from gateway.storage.writing.payments import payments_by_id
-from tests.databases import close, database_on
+from tests.databases import Server, close, database_on, drop, new_database
 from tests.keys import keys
 from tests.storage.gateway_process import Process
 from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements, catalogue, channel, rule
@@ -315,11 +314,10 @@ class After:
 
 
 @pytest.fixture(scope="module")
-async def after(postgres: EmbeddedPostgres) -> AsyncIterator[After]:
+async def after(postgres: Server) -> AsyncIterator[After]:
     """One upgraded database for all tests that only read."""
-    administrator = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    await administrator.execute("CREATE DATABASE intents_migration")
-    engine = await upgraded(postgres.url.replace("@/sluice?", "@/intents_migration?"), EVERYTHING)
+    url = await new_database(postgres, "intents_migration")
+    engine = await upgraded(url, EVERYTHING)
     async with database_on(engine).connection() as connection:
         payments = await payments_by_id(connection, MERCHANT_ID, [case.payment_id for case in EVERYTHING])
         ids = [case.authentication_id for case in EVERYTHING if case.authentication_id]
@@ -328,8 +326,7 @@ async def after(postgres: EmbeddedPostgres) -> AsyncIterator[After]:
     assert len(authentications) == len(ids)
     yield After(engine, {payment.merchant_order_no: payment for payment in payments}, authentications)
     await close(engine)
-    await administrator.execute("DROP DATABASE intents_migration WITH (FORCE)")
-    await administrator.close()
+    await drop(postgres, url)
 
 
 def named(case: Before) -> str:

@@ -5,12 +5,13 @@ one for any values, which it keeps once a statement has been prepared and run a 
 statements return.
 """
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
@@ -19,7 +20,6 @@ from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading import references, search
 from gateway.storage.reading.open_payments import OPEN_PAYMENTS
-from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.writing import (
     authentications,
     claims,
@@ -34,11 +34,14 @@ from gateway.storage.writing import (
     refunding,
     refunds,
     totals,
+    with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
+from tests.databases import Server, connected, own_url
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 FILL = (
     "INSERT INTO merchants VALUES ($1, 'acme', 'Acme')",
     "INSERT INTO apps SELECT $1, code, code FROM unnest(ARRAY['books', 'shop']) code",
@@ -91,6 +94,14 @@ SELECT merchant_id, event_id, lpad(to_hex(n % 4), 32, '0')::uuid, status, 1,
 FROM (SELECT merchant_id, event_id, row_number() OVER (ORDER BY event_id) AS n,
     CASE row_number() OVER (ORDER BY event_id) % 50 WHEN 0 THEN 'pending' WHEN 1 THEN 'held' WHEN 2 THEN 'dead'
         ELSE 'delivered' END AS status FROM events WHERE merchant_id = $1) AS e""",
+    """
+INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
+SELECT $1, payment_id, 'shop', 'payment.succeeded', 'payment', payment_id, 1, '', 1, created_at
+FROM payments""",
+    """
+INSERT INTO deliveries (merchant_id, event_id, endpoint_id, status, tries, due_at, delivered_at)
+SELECT $1, payment_id, gen_random_uuid(), CASE WHEN due_at IS NULL THEN 'delivered' ELSE 'pending' END, 0, due_at,
+    CASE WHEN due_at IS NULL THEN created_at END FROM payments""",
     """
 INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
@@ -182,17 +193,21 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "a card": (*asked(references._CARD, given=ID), {"cards_pkey"}),
     "cards that look alike": (*asked(references._CARDS, masked="ARRAY['u7*1234', 'u8*1234']"), {"cards_masked_idx"}),
-    "MERCHANTS_WITH_WORK": (
-        claims.MERCHANTS_WITH_WORK,
-        (f"ARRAY[{M}]::uuid[]", AT, BEGINNING),
+    "WITH_WORK": (
+        with_work.statement(claims.WITH_WORK, 8),
+        (AT, BEGINNING, *[M] * 8),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+    ),
+    "WITH_WORK, deliveries": (
+        with_work.statement(deliveries.WITH_WORK, 8),
+        (AT, BEGINNING, *[M] * 8),
+        {"deliveries_due_idx"},
     ),
     "OLDEST_DUE": (
         claims.OLDEST_DUE,
         (M, BEGINNING),
         {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
     ),
-    "MERCHANTS_DUE": (deliveries.MERCHANTS_DUE, (f"ARRAY[{M}]::uuid[]", AT, BEGINNING), {"deliveries_due_idx"}),
     "the oldest delivery": (deliveries.OLDEST_DUE, (M, BEGINNING), {"deliveries_due_idx"}),
     "CLAIM of deliveries": (
         deliveries.CLAIM,
@@ -258,18 +273,44 @@ SMALL = {"agreements", "channel_usage", "endpoints", "last_attempts", "apps", "a
 
 
 @pytest.fixture(scope="module")
-async def connection(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Any]:
+async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
     """A connection to a database of this module with many objects."""
-    administrator = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/postgres?"))
-    await administrator.execute(f"CREATE DATABASE plans TEMPLATE {template} STRATEGY FILE_COPY")
-    connection = await asyncpg.connect(postgres.dsn.replace("@/sluice?", "@/plans?"))
-    for statement in FILL:
-        await connection.execute(statement, *([MERCHANT] if "$1" in statement else []))
-    await connection.execute("ANALYZE")
-    yield connection
-    await connection.close()
-    await administrator.execute("DROP DATABASE plans WITH (FORCE)")
-    await administrator.close()
+    async with own_url(postgres, template) as url:
+        connection = await connected(url)
+        await connection.execute("SET random_page_cost = 1.1")  # as on the embedded server, and on any disk of today
+        for statement in FILL:
+            await connection.execute(statement, *([MERCHANT] if "$1" in statement else []))
+        await connection.execute("ANALYZE")
+        yield connection
+        await connection.close()
+
+
+@pytest.mark.parametrize("looks", [claims.WITH_WORK, deliveries.WITH_WORK])
+@pytest.mark.parametrize("plan_for", ["custom", "generic"])
+async def test_a_look_for_work_reads_one_row_however_much_is_due(
+    connection: Any, looks: tuple[str, ...], plan_for: str
+) -> None:
+    others = [UUID(int=0xB + n) for n in range(15)]
+    await connection.execute(f"SET plan_cache_mode = force_{plan_for}_plan")
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {with_work.statement(looks, 16)}"
+    plan = json.loads(await connection.fetchval(explain, LATER, low_water.BEGINNING, MERCHANT, *others))[0]["Plan"]
+    reads = [node for node in nodes(plan) if "Relation Name" in node]
+    assert len(reads) == 16 * len(looks)
+    assert sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in reads) == len(looks)
+    everybody, begin = [*others, *others, MERCHANT], low_water.BEGINNING
+    assert await with_work.merchants_with_work(connection, looks, everybody, LATER, begin) == [MERCHANT]
+
+
+def nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+@pytest.mark.parametrize("size", with_work.SIZES)
+def test_a_list_of_work_stays_prepared(size: int) -> None:
+    """asyncpg throws away what is longer than its `max_cacheable_statement_size`."""
+    assert max(len(with_work.statement(looks, size)) for looks in (claims.WITH_WORK, deliveries.WITH_WORK)) < 15 * 1024
 
 
 @pytest.mark.parametrize("plan_for", ["custom", "generic"])

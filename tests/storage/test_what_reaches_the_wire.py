@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.storage.server.embedded import EmbeddedPostgres
+from tests.databases import Server
 from tests.storage.senders import (
     BIND_REFUSED,
     BOUND,
@@ -60,7 +60,7 @@ CARD_FROZEN = "failed: card_frozen/payer"
 
 
 @pytest.fixture(scope="module")
-async def place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+async def place(postgres: Server, template: str) -> AsyncIterator[Place]:
     async with own_place(postgres, template) as place:
         yield place
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.storage.server.embedded import EmbeddedPostgres
+from tests.databases import Server
 from tests.storage.senders import (
     ASKED,
     BOUND,
@@ -53,7 +53,7 @@ BINDING_UNKNOWN = "failed: authentication_unknown/channel"
 
 
 @pytest.fixture(scope="module")
-async def place(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Place]:
+async def place(postgres: Server, template: str) -> AsyncIterator[Place]:
     async with own_place(postgres, template) as place:
         yield place
 

@@ -64,6 +64,24 @@ def test_a_process_of_several_that_finds_no_database_ends_with_a_status_of_its_o
     assert "cannot be reached" in done.stderr
 
 
+def test_of_several_servers_that_are_not_there_each_is_named_without_the_password(tmp_path: Path) -> None:
+    one, two = free_port(), free_port()
+    url = f"postgresql://user:hidden@127.0.0.1:{one},localhost:{two}/sluice"
+    done = sluice(tmp_path, "doctor", SLUICE_DATABASE_URL=url)
+    assert done.returncode == 2
+    assert f"cannot be reached at 127.0.0.1, port {one} or localhost, port {two} (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_the_embedded_database_is_not_spread_and_none_is_made_for_it(tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    done = sluice(folder, "migrate", "--distribute")
+    assert done.returncode == 2
+    assert done.stderr.startswith("sluice: this PostgreSQL has no extension citus")
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_metrics_port_is_a_port(tmp_path: Path, port: str) -> None:
     done = sluice(tmp_path, "worker", "--metrics-port", port)

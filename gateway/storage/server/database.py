@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from gateway.refused_rows import forget_row
+from gateway.storage.server.connect import Connect
 from gateway.storage.server.engine import (
     CACHED_STATEMENTS,
     POOL_NAME,
@@ -53,7 +54,7 @@ class Database:
         statement_timeout_ms: int = HOT_STATEMENT_TIMEOUT_MS,
         lost: Callable[[], None] = _tell_nobody,
     ) -> None:
-        self._dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._connect = Connect(url, HOT_CONNECT_WITHIN_S)
         self._pool_size = pool_size
         self._application_name = application_name
         self._statement_timeout_ms = statement_timeout_ms
@@ -119,13 +120,12 @@ class Database:
                 raise asyncpg.InterfaceError("the database is closed")
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn,
+                    connect=self._connect,
                     min_size=0,
                     max_size=self._pool_size,
                     max_inactive_connection_lifetime=IDLE_CONNECTION_S,
                     reset=_leave_as_it_is,
                     init=_end_when_silent,
-                    timeout=HOT_CONNECT_WITHIN_S,
                     command_timeout=command_timeout_s(self._statement_timeout_ms),
                     statement_cache_size=CACHED_STATEMENTS,
                     server_settings=server_settings(self._application_name, self._statement_timeout_ms),

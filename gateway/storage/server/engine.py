@@ -5,16 +5,17 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from gateway.database_url import with_driver
+from gateway.storage.server.connect import Connect
 from gateway.storage.server.sessions import watch
 
-__all__ = ["STATEMENT_TIMEOUT_MS", "AsyncEngine", "create_engine", "with_driver"]
+__all__ = ["STATEMENT_TIMEOUT_MS", "AsyncEngine", "create_engine"]
 
 POOL_NAME = "sluice"
 """The `application_name` of every connection of a process that serves or works."""
 STATEMENT_TIMEOUT_MS = 15_000
 LOCK_TIMEOUT_MS = 1_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
-CONNECT_WITHIN_S = 10.0
 ANSWER_MARGIN_S = 1.0
 WAIT_FOR_CONNECTION_S = 10.0
 CACHED_STATEMENTS = 256
@@ -27,7 +28,11 @@ def _to_json(value: Any) -> str:
 def create_engine(
     url: str, pool_size: int, *, application_name: str = POOL_NAME, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
 ) -> AsyncEngine:
-    """An engine for a `postgresql+asyncpg://` URL (plain `postgresql://` is taken as that)."""
+    """An engine for a `postgresql://` URL (`postgresql+asyncpg://` is taken as that). Raises DatabaseUrlError."""
+    creator = Connect(url).for_engine(
+        command_timeout=command_timeout_s(statement_timeout_ms),
+        server_settings=server_settings(application_name, statement_timeout_ms),
+    )
     return watch(
         create_async_engine(
             with_driver(url),
@@ -38,12 +43,7 @@ def create_engine(
             json_serializer=_to_json,
             json_deserializer=orjson.loads,
             hide_parameters=True,  # a statement that fails must not print what it was given
-            connect_args={
-                "timeout": CONNECT_WITHIN_S,
-                "command_timeout": command_timeout_s(statement_timeout_ms),
-                "prepared_statement_cache_size": CACHED_STATEMENTS,
-                "server_settings": server_settings(application_name, statement_timeout_ms),
-            },
+            connect_args={"async_creator_fn": creator, "prepared_statement_cache_size": CACHED_STATEMENTS},
         )
     )
 
@@ -63,9 +63,3 @@ def server_settings(application_name: str, statement_timeout_ms: int) -> dict[st
 def command_timeout_s(statement_timeout_ms: int) -> float:
     """How long an answer is waited for: the server's own limits do not help when it is the server that is gone."""
     return statement_timeout_ms / 1000 + ANSWER_MARGIN_S
-
-
-def with_driver(url: str) -> str:
-    """The URL as SQLAlchemy's asyncpg dialect wants it."""
-    scheme, _, rest = url.partition("://")
-    return f"postgresql+asyncpg://{rest}" if scheme in {"postgres", "postgresql"} else url

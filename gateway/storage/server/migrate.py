@@ -29,7 +29,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from gateway.storage.server.engine import POOL_NAME, with_driver
+from gateway.database_url import with_driver
+from gateway.storage.server.bounds import refuse_pooler
+from gateway.storage.server.connect import Connect
+from gateway.storage.server.engine import POOL_NAME
 from gateway.storage.tables import metadata
 
 __all__ = [
@@ -55,6 +58,12 @@ LOOK_EVERY_S = 0.2
 LOCK_WITHIN_MS = 2_000
 """How long a migration waits for a table: whoever wants the table after it waits as long."""
 LOCK_TRIES = 30
+SETTINGS = {
+    "lock_timeout": str(LOCK_WITHIN_MS),
+    "statement_timeout": "0",  # the role may have one, and building an index takes what it takes
+    "application_name": "sluice migrate",
+    "timezone": "UTC",
+}
 PAUSE_S = 1.0
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -218,11 +227,10 @@ def _newer(found: str) -> str:
 @asynccontextmanager
 async def _alone(url: str) -> AsyncIterator[AsyncConnection]:
     """A connection for migrations, while no other program migrates: another connection's transaction holds the lock."""
-    settings = {"lock_timeout": str(LOCK_WITHIN_MS), "application_name": "sluice migrate", "timezone": "UTC"}
-    engine = create_async_engine(
-        with_driver(url), poolclass=NullPool, connect_args={"server_settings": settings, "statement_cache_size": 0}
-    )
+    creator = Connect(url).for_engine(server_settings=SETTINGS, statement_cache_size=0)
+    engine = create_async_engine(with_driver(url), poolclass=NullPool, connect_args={"async_creator_fn": creator})
     try:
+        await refuse_pooler(engine)
         async with engine.connect() as guard, engine.connect() as connection:
             while not (await guard.execute(sa.text(TRY_LOCK), {"key": LOCK_KEY})).scalar_one():
                 # Asked for again and again: an index that is built concurrently by the program that has the lock waits

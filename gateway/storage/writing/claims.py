@@ -17,28 +17,25 @@ __all__ = [
     "CLAIM_PAYMENTS",
     "CLAIM_REFUNDS",
     "DUE_CHANNELS",
-    "MERCHANTS_WITH_WORK",
     "NO_CHANNEL",
     "OLDEST_DUE",
     "OPEN_CHANNELS",
+    "WITH_WORK",
     "KnownChannels",
     "shares",
 ]
 
 # `IS NOT NULL` beside `<=` tells the planner how few rows have something due: without it a plan for any values takes it
 # for a third of the table, and reads that from its start. `>=` leaves out what is done: see `low_water`.
-MERCHANTS_WITH_WORK = """
-SELECT m FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM payments WHERE merchant_id = m AND (due_at IS NOT NULL OR until_at IS NOT NULL)
-    AND least(due_at, until_at) <= $2 AND least(due_at, until_at) >= $3 AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM authentications WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
-    AND (lease_until IS NULL OR lease_until <= $2)
-) OR EXISTS (
-    SELECT 1 FROM refunds WHERE merchant_id = m AND due_at IS NOT NULL AND due_at <= $2 AND due_at >= $3
-    AND (lease_until IS NULL OR lease_until <= $2)
+WITH_WORK = (
+    """payments WHERE merchant_id = {merchant} AND (due_at IS NOT NULL OR until_at IS NOT NULL)
+    AND least(due_at, until_at) <= $1 AND least(due_at, until_at) >= $2 AND (lease_until IS NULL OR lease_until <= $1)
+    ORDER BY least(due_at, until_at)""",
+    """authentications WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1 AND due_at >= $2
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
+    """refunds WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1 AND due_at >= $2
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
 )
-"""
 OLDEST_DUE = """
 SELECT least(
     (SELECT least(due_at, until_at) FROM payments

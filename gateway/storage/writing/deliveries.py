@@ -19,18 +19,17 @@ from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.batching import Batcher
 from gateway.storage.writing.low_water import LowWater
+from gateway.storage.writing.with_work import merchants_with_work
 
 RESULTS_PER_FLUSH = 256
 RESULTS_WAITING_MAX = 16_384
 DEAD_LETTERS_READ_MAX = 201
 """The API's longest page, and the one more that tells whether there is a next."""
 
-MERCHANTS_DUE = """
-SELECT m AS merchant_id FROM unnest($1::uuid[]) AS m WHERE EXISTS (
-    SELECT 1 FROM deliveries WHERE merchant_id = m AND status = 'pending' AND due_at <= $2 AND due_at >= $3
-        AND (lease_until IS NULL OR lease_until <= $2)
+WITH_WORK = (
+    """deliveries WHERE merchant_id = {merchant} AND status = 'pending' AND due_at <= $1 AND due_at >= $2
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
 )
-"""
 # What is done is left out: see `low_water`.
 OLDEST_DUE = """
 SELECT due_at FROM deliveries WHERE merchant_id = $1 AND status = 'pending' AND due_at >= $2 ORDER BY due_at LIMIT 1
@@ -131,7 +130,7 @@ class DeliveryStore:
         async with self._database.connection() as connection:
             await self._marks.look(connection, merchants, now)
             for group, since in self._marks.groups(merchants, now):
-                found += [row["merchant_id"] for row in await connection.fetch(MERCHANTS_DUE, group, now, since)]
+                found += await merchants_with_work(connection, WITH_WORK, group, now, since)
         return found
 
     async def claim(

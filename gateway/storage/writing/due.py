@@ -26,8 +26,8 @@ from gateway.storage.writing.claims import (
     CLAIM_PAYMENTS,
     CLAIM_REFUNDS,
     DUE_CHANNELS,
-    MERCHANTS_WITH_WORK,
     OLDEST_DUE,
+    WITH_WORK,
     KnownChannels,
     shares,
 )
@@ -35,6 +35,7 @@ from gateway.storage.writing.low_water import LowWater
 from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
+from gateway.storage.writing.with_work import merchants_with_work
 
 READ_CARD = "SELECT elements, data_key FROM cards WHERE merchant_id = $1 AND card_id = $2"
 READ_AGREEMENT = """
@@ -96,7 +97,7 @@ class DueStore:
         async with self.database.connection() as connection:
             await self.marks.look(connection, merchants, now)
             for group, since in self.marks.groups(merchants, now):
-                found += [row[0] for row in await connection.fetch(MERCHANTS_WITH_WORK, group, now, since)]
+                found += await merchants_with_work(connection, WITH_WORK, group, now, since)
         return found
 
     async def claim(
