@@ -17,7 +17,7 @@ from gateway.storage.server.database import Database
 
 __all__ = ["HeldStore"]
 
-CLOCKS_DIFFER = timedelta(seconds=2)
+CLOCKS_DIFFER = timedelta(seconds=5)
 COUNTED_MAX = 100_000
 """What is counted again and again is counted so far: nobody waits longer for more."""
 
