@@ -216,14 +216,15 @@ def test_an_event_goes_to_its_apps_endpoint_and_to_the_merchants_that_want_its_t
         endpoint(4, None),
         endpoint(5, "shop", stopped=True),
         endpoint(6, "shop", types),
+        replace(endpoint(7, "shop", stopped=True), removed=True),
     )
     known = catalogue((), (), endpoints)
 
     def to(app: str | None, event_type: str) -> list[int]:
         return [e.endpoint_id.int for e in known.endpoints_for(MERCHANT_ID, app, event_type)]
 
-    assert to("shop", "payment.succeeded") == [1, 4]
-    assert to("shop", "payment.failed") == [1, 3, 4, 6]
+    assert to("shop", "payment.succeeded") == [1, 4, 5]
+    assert to("shop", "payment.failed") == [1, 3, 4, 5, 6]
     assert to(None, "channel.degraded") == [4]
     assert known.endpoints_for(UUID(int=0xB), "shop", "payment.failed") == []
 
