@@ -48,6 +48,7 @@ def test_both_routers_answer_the_same(case: Case) -> None:
     assert removed(decision) == naive.removed
     assert [seen.channel for seen in decision.ranked] == naive.ranking
     assert {seen.channel: seen.fee for seen in decision.trace} == naive.fees
+    assert {seen.channel: seen.compared for seen in decision.trace} == naive.compared
 
 
 @MANY
