@@ -127,7 +127,12 @@ class _Request(aiohttp.ClientRequest):
     is_begun = False
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Called with a connection that is made; what comes from here on may have reached the server."""
+        """Called with a connection that is made; what comes from here on may have reached the server.
+
+        Nothing is written to one that is known to be gone again.
+        """
+        if conn.transport is None or conn.transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("gone before anything was written")
         self.is_begun = True
         return await super().send(conn)
 

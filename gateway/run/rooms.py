@@ -25,7 +25,7 @@ MERCHANT_SHARE: Final = 3.0
 WAITING_SHARE: Final = 1.0
 """Times what is free: so a channel alone has a fifth of the whole, a provider half, a merchant three quarters."""
 AT_LEAST: Final = 4
-"""So much a channel or a merchant may have while there is any room, and its provider has a share."""
+"""So much each of them may have in hand while there is any room, however little that is."""
 RETRY_AFTER_S: Final = 2
 
 
@@ -136,7 +136,7 @@ class ProcessRooms:
     def _channel_has_share(self, merchant_id: UUID, channel: str, taken: int) -> bool:
         free = self._most - len(self._held)
         provider = self._of_provider[self._provider_of(merchant_id, channel)]
-        return provider < PROVIDER_SHARE * free and _has_share(taken, CHANNEL_SHARE * free)
+        return _has_share(provider, PROVIDER_SHARE * free) and _has_share(taken, CHANNEL_SHARE * free)
 
     def _enter(self, merchant_id: UUID) -> None:
         self._in_hand += 1

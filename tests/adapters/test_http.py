@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
@@ -246,6 +247,64 @@ async def test_tls_that_never_answers_is_not_sent(transport: AiohttpTransport) -
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(NotSentError):
             await transport(a_request(f"https://127.0.0.1:{port}/", connect_s=SOON_S))
+
+
+async def test_tls_that_drips_is_not_sent(transport: AiohttpTransport) -> None:
+    """Something always comes, and the handshake never ends."""
+
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03"
+        )  # a record with a ServerHello, both far from whole
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"\x00")
+                await writer.drain()
+                await asyncio.sleep(SOON_S / 10)
+
+    server = await asyncio.start_server(dripping, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotSentError):
+            await transport(a_request(f"https://127.0.0.1:{port}/", connect_s=SOON_S))
+
+
+@pytest.mark.parametrize("says", [b"", b"\x16", b"\x15\x03\x03\x00\x02\x02\x28"], ids=["nothing", "half", "an alert"])
+async def test_a_server_that_hangs_up_during_the_handshake_is_not_sent(
+    transport: AiohttpTransport, says: bytes
+) -> None:
+    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(says)
+        writer.close()
+
+    server = await asyncio.start_server(hangs_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotSentError):
+            await transport(a_request(f"https://127.0.0.1:{port}/"))
+
+
+async def test_a_connection_that_is_gone_before_anything_is_written_is_not_sent(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = aiohttp.TCPConnector.connect
+
+    async def late(self: aiohttp.TCPConnector, *args: Any, **known: Any) -> Any:
+        connection = await connect(self, *args, **known)
+        assert connection.transport is not None
+        connection.transport.abort()
+        return connection
+
+    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", late)
+    server = await asyncio.start_server(hangs_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotSentError):
+            await transport(a_request(f"http://127.0.0.1:{port}/"))
 
 
 # Lost

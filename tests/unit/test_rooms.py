@@ -131,6 +131,11 @@ def test_no_more_is_in_hand_than_a_process_takes() -> None:
     room.enter(B)
 
 
+@pytest.mark.parametrize("most", range(1, 5))
+def test_a_process_that_takes_little_gives_all_of_it_to_whoever_comes(most: int) -> None:
+    assert len(fill(rooms(most=most), A, "up")) == most
+
+
 # --- waiting ---
 
 
