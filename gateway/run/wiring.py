@@ -3,7 +3,7 @@
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -275,6 +275,7 @@ async def system(
                 full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
                 return Unable(providers.unusable(merchant_id), full)
 
+            database_ready = Remembered(lambda: _database_ready(engine), READY_FOR_S)
             needs = Api(
                 settings=settings,
                 payments=pay,
@@ -283,7 +284,7 @@ async def system(
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
                 cards=due,
                 catalogue=lambda: watch.current,
-                readiness=Remembered(lambda: _readiness(engine, schedule, clock, providers), READY_FOR_S),
+                readiness=lambda: _readiness(database_ready, schedule, clock, providers),
                 metrics=metrics.render,
                 clock=utc_now,
                 observe=_observe_request,
@@ -325,17 +326,25 @@ def _request_metrics(method: str, path: str, status: int) -> tuple[Counter, Hist
     return metrics.HTTP_REQUESTS.labels(method, path, status), metrics.HTTP_SECONDS.labels(path)
 
 
-async def _readiness(
-    engine: AsyncEngine, schedule: Schedule | None, clock: Clock, providers: AdapterProviders
-) -> Readiness:
-    """Whether the database answers with the right schema, the workers' ticks are fresh and the clock is right."""
-    ages = schedule.ages_s() if schedule else {}
+async def _database_ready(engine: AsyncEngine) -> tuple[bool, bool]:
+    """Whether the database answers, and with the right schema."""
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-        database, migrated = True, await is_current(engine)
+        return True, await is_current(engine)
     except Exception:  # noqa: BLE001 -- whatever it is, this process cannot take payments
-        database, migrated = False, False
+        return False, False
+
+
+async def _readiness(
+    database_ready: Callable[[], Awaitable[tuple[bool, bool]]],
+    schedule: Schedule | None,
+    clock: Clock,
+    providers: AdapterProviders,
+) -> Readiness:
+    """Whether the database answers with the right schema, the workers' ticks are fresh and the clock is right."""
+    ages = schedule.ages_s() if schedule else {}
+    database, migrated = await database_ready()
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
     of_clock = clock.verdict()
     ready = database and migrated and fresh and of_clock.is_right

@@ -71,7 +71,9 @@ async def test_the_limits_of_rules_and_channels_are_those_of_the_columns(migrate
     found = {(r.merchant_id, r.channel, r.scene, r.bank): r.limits for rules in catalogue.rules.values() for r in rules}
     names = ("single_limit", "daily_limit", "daily_insufficient_limit", "card_daily_limit")
     assert found == {
-        (row["merchant_id"], row["channel"], row["scene"], row["bank"]): RuleLimits(*(row[name] for name in names))
+        (row["merchant_id"], row["channel"], row["scene"], row["bank"]): RuleLimits(
+            **{name: row[name] for name in names}
+        )
         for row in migrated.rules
     }
     assert any(limits.card_daily_limit for limits in found.values())

@@ -80,12 +80,13 @@ async def test_claims_cost_the_same_after_many_deliveries_that_an_old_snapshot_k
     before = await pages(database, deliveries.CLAIM, MERCHANT, *rest, BEGINNING)
     async with old_snapshot(engine):
         await many_were_delivered(database)
-        assert await pages(database, deliveries.CLAIM, MERCHANT, *rest, BEGINNING) > 20 * before, "what is walked over"
+        walked = await pages(database, deliveries.CLAIM, MERCHANT, *rest, BEGINNING)
+        assert walked > 20 * before
         assert await store.merchants_due([MERCHANT], NOW) == []
         since = store._marks.of(MERCHANT)
-        assert await pages(database, deliveries.CLAIM, MERCHANT, *rest, since) <= 2 * before
-        assert await pages(database, with_work.statement(deliveries.WITH_WORK, 1), NOW, since, MERCHANT) <= 2 * before
-        assert await pages(database, deliveries.OLDEST_DUE, MERCHANT, since) <= 2 * before
+        assert 5 * await pages(database, deliveries.CLAIM, MERCHANT, *rest, since) < walked
+        assert 5 * await pages(database, with_work.statement(deliveries.WITH_WORK, 1), NOW, since, MERCHANT) < walked
+        assert 5 * await pages(database, deliveries.OLDEST_DUE, MERCHANT, since) < walked
 
 
 async def test_what_an_old_snapshot_keeps_hides_nothing_that_is_due(engine: AsyncEngine) -> None:

@@ -18,6 +18,7 @@ from gateway.domain.catalogue import BUSINESS_ZONE
 from gateway.domain.catalogue_content import KeyContent, MerchantContent, RuleContent, WindowContent
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
+from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
 from router.limits import ChannelLimits, RuleLimits
 from sandbox.keys import prepare_keys
@@ -30,6 +31,12 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20) | st.sampled_from(
     ['"', "\\", "${", "$${", "$$${X}", "a\nb", "\x7f", "'''", "#", "名字"]
 )
+
+
+def _is_name(text: str) -> bool:
+    return odd_in_name(text) is None
+
+
 FEN = st.integers(1, 10**9)
 MAYBE_FEN = st.none() | FEN
 
@@ -60,7 +67,7 @@ def windows(draw: st.DrawFn) -> WindowContent:
         "unionpay",
         starts_at.astimezone(BUSINESS_ZONE),
         ends_at.astimezone(BUSINESS_ZONE),
-        draw(TEXTS),
+        draw(TEXTS.filter(lambda text: odd_in_text(text, lines=True) is None)),
         draw(st.none() | st.sampled_from(Repeats)),
         tuple(sorted(banks)) if banks else None,
         tuple(sorted(scenes)) if scenes else None,
@@ -88,8 +95,8 @@ OWN_TERMS = st.builds(
 
 
 @given(
-    TEXTS.filter(lambda text: len(text) <= 100),
-    TEXTS,
+    TEXTS.filter(_is_name),
+    TEXTS.filter(_is_name),
     rules(),
     st.lists(windows(), max_size=3, unique=True),
     st.dictionaries(st.sampled_from(Product), OWN_TERMS),

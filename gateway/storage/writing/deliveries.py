@@ -84,7 +84,7 @@ RETURNING d.event_id, d.endpoint_id
 # what was for one that left the catalogue stays as it is.
 REDELIVER = """
 WITH again AS (
-    SELECT d.event_id, d.endpoint_id, $3::timestamptz AS now, p.stopped_at IS NULL AS runs FROM deliveries d
+    SELECT d.event_id, d.endpoint_id, $3::timestamptz AS asked_at, p.stopped_at IS NULL AS runs FROM deliveries d
     LEFT JOIN endpoints p ON p.merchant_id = $1 AND p.endpoint_id = d.endpoint_id
     WHERE d.merchant_id = $1 AND d.event_id = $2 AND (p.stopped_at IS NULL OR p.removed_at IS NULL)
     ORDER BY d.event_id, d.endpoint_id
@@ -92,7 +92,7 @@ WITH again AS (
 )
 UPDATE deliveries d
 SET status = CASE WHEN again.runs THEN 'pending' ELSE 'held' END, tries = 0,
-    due_at = CASE WHEN again.runs THEN again.now END, lease_until = NULL, delivered_at = NULL
+    due_at = CASE WHEN again.runs THEN again.asked_at END, lease_until = NULL, delivered_at = NULL
 FROM again
 WHERE d.merchant_id = $1 AND d.event_id = again.event_id AND d.endpoint_id = again.endpoint_id
     AND EXISTS (SELECT 1 FROM again WHERE runs)
