@@ -24,6 +24,7 @@ from gateway.storage.tables import (
     channel_usage,
     decisions,
     deliveries,
+    endpoints,
     events,
     intents,
     merchants,
@@ -631,6 +632,26 @@ async def test_dead_letters_and_open_anomalies_wait_for_a_person_and_are_not_wro
         (
             "open anomalies: 1 of kind late_success of demo, the oldest of 2026-10-01 12:00:00 UTC"
             " (GET /v1/admin/merchants/demo/anomalies)"
+        ),
+    ]
+
+
+async def test_a_stopped_endpoint_waits_for_a_person_with_what_is_held_for_it(books: AsyncEngine) -> None:
+    stopped = {
+        "merchant_id": MERCHANT, "endpoint_id": ENDPOINT, "code": "shop", "url": "https://shop.example/hook",
+        "allow_private": False, "secrets": b"", "stopped_at": NOW, "stopped_because": "it answered 410",
+    }  # fmt: skip
+    gone = stopped | {"endpoint_id": uuid4(), "code": "old", "removed_at": NOW}
+    async with books.begin() as connection:
+        for row in (stopped, gone):
+            await connection.execute(insert(endpoints), row)
+        await connection.execute(update(deliveries).values(status="held", due_at=None, delivered_at=None))
+    told = await diagnose(books, NOW)
+    assert told.wrong == []
+    assert told.attention == [
+        (
+            "stopped endpoint: shop of demo since 2026-10-01 12:00:00 UTC (it answered 410), held for it: 8"
+            " (POST /v1/admin/merchants/demo/endpoints/shop/start)"
         ),
     ]
 

@@ -15,6 +15,7 @@ from gateway.storage.server.troubles import Trouble, comes_again, condemns, is_a
 from gateway.storage.writing.batching import Batcher
 
 AWAY: list[Exception] = [
+    asyncpg.IdleInTransactionSessionTimeoutError("idle"),  # 25P03
     OSError("no route to host"),
     ConnectionRefusedError("refused"),
     ConnectionResetError("reset"),
@@ -45,7 +46,6 @@ BUSY: list[Exception] = [
     asyncpg.DeadlockDetectedError("deadlock"),  # 40P01
     asyncpg.SerializationError("serialization"),  # 40001
     asyncpg.StatementCompletionUnknownError("who knows"),  # 40003
-    asyncpg.IdleInTransactionSessionTimeoutError("idle"),  # 25P03
 ]
 TIME_RAN_OUT = asyncpg.QueryCanceledError("statement timeout")  # 57014
 STALE: list[Exception] = [

@@ -14,6 +14,9 @@ from gateway.storage.reading.snapshots import held_snapshots
 
 __all__ = ["needs_a_person"]
 
+COUNTED_MAX = 100_000
+"""Held deliveries are counted so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
@@ -23,7 +26,6 @@ class _Notice:
     sentence: str
 
 
-# What else waits for a person gets its notice here: endpoints that were stopped, deliveries that are held for them.
 _NOTICES = (
     _Notice(
         """
@@ -35,6 +37,23 @@ _NOTICES = (
         WHERE d.status = 'dead' GROUP BY 1, 2 ORDER BY 1, 2
         """,
         "dead letters: {found} to endpoint {endpoint} of {merchant} (GET /v1/admin/merchants/{merchant}/dead_letters)",
+    ),
+    _Notice(
+        f"""
+        SELECT coalesce(m.code, p.merchant_id::text) AS merchant, p.code AS endpoint, p.stopped_at AS since,
+            p.stopped_because AS because, waiting.found AS held
+        FROM endpoints p
+        LEFT JOIN merchants m ON m.merchant_id = p.merchant_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS found FROM (
+                SELECT 1 FROM deliveries d WHERE d.merchant_id = p.merchant_id AND d.endpoint_id = p.endpoint_id
+                AND d.status = 'held' LIMIT {COUNTED_MAX}
+            ) AS first
+        ) AS waiting
+        WHERE p.stopped_at IS NOT NULL AND p.removed_at IS NULL ORDER BY 1, 2
+        """,
+        "stopped endpoint: {endpoint} of {merchant} since {since} ({because}), held for it: {held}"
+        " (POST /v1/admin/merchants/{merchant}/endpoints/{endpoint}/start)",
     ),
     _Notice(
         """

@@ -5,6 +5,7 @@ tables, their names and types are SQLAlchemy's all the same, and so is everythin
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,11 @@ IDLE_CONNECTION_S = 300.0
 CLOSE_WITHIN_S = 5.0
 HOT_STATEMENT_TIMEOUT_MS = 4_000
 """Money waits for these statements: a server that says nothing is given up within seconds, and another one is found."""
+HOT_IDLE_IN_TRANSACTION_MS = 5_000
+HOT_TRANSACTION_MS = 20_000
+"""A process that stands still (SIGSTOP, a machine that is paused) in a transaction holds rows no longer than this. The
+second one is for one that stopped in the middle of a statement; PostgreSQL has it from 17 on."""
+HAS_TRANSACTION_TIMEOUT = (17,)
 HOT_CONNECT_WITHIN_S = 4.0
 HOT_WAIT_FOR_CONNECTION_S = 6.0
 
@@ -71,7 +77,7 @@ class Database:
             try:
                 yield connection
             except asyncio.CancelledError:
-                connection.terminate()  # giving it back would wait for an answer that may never come
+                _terminate(connection)  # giving it back would wait for an answer that may never come
                 raise
             except Exception as error:
                 forget_row(error)
@@ -98,7 +104,7 @@ class Database:
 
         Those that others use now are ended when they give them back.
         """
-        connection.terminate()  # closing it in good order would wait for its answer
+        _terminate(connection)  # closing it in good order would wait for its answer
         for holder in pool._holders:
             if holder.is_idle():
                 holder.terminate()
@@ -125,17 +131,27 @@ class Database:
                     max_size=self._pool_size,
                     max_inactive_connection_lifetime=IDLE_CONNECTION_S,
                     reset=_leave_as_it_is,
-                    init=_end_when_silent,
+                    init=_bound,
                     command_timeout=command_timeout_s(self._statement_timeout_ms),
                     statement_cache_size=CACHED_STATEMENTS,
-                    server_settings=server_settings(self._application_name, self._statement_timeout_ms),
+                    server_settings=server_settings(
+                        self._application_name, self._statement_timeout_ms, HOT_IDLE_IN_TRANSACTION_MS
+                    ),
                 )
             return self._pool
+
+
+def _terminate(connection: Connection) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):  # the server ended it first: it is not the pool's any more
+        connection.terminate()
 
 
 async def _leave_as_it_is(_: Connection) -> None:
     """Nothing here changes a session's state, so there is nothing to reset, and no round trip for it."""
 
 
-async def _end_when_silent(connection: Connection) -> None:
+async def _bound(connection: Connection) -> None:
+    """Bound a new connection by what is no startup parameter everywhere."""
     end_when_silent(connection)
+    if connection.get_server_version() >= HAS_TRANSACTION_TIMEOUT:
+        await connection.execute(f"SET transaction_timeout = {HOT_TRANSACTION_MS}")

@@ -48,7 +48,9 @@ def create_engine(
     )
 
 
-def server_settings(application_name: str, statement_timeout_ms: int) -> dict[str, str]:
+def server_settings(
+    application_name: str, statement_timeout_ms: int, idle_in_transaction_ms: int = IDLE_IN_TRANSACTION_TIMEOUT_MS
+) -> dict[str, str]:
     """What every session of ours is told at its start."""
     return {
         "application_name": application_name,
@@ -56,7 +58,7 @@ def server_settings(application_name: str, statement_timeout_ms: int) -> dict[st
         "jit": "off",
         "statement_timeout": str(statement_timeout_ms),
         "lock_timeout": str(LOCK_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(idle_in_transaction_ms),
     }
 
 

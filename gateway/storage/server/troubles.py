@@ -55,8 +55,8 @@ TROUBLE_OF_STATE: dict[str, Trouble] = {
     "55P03": Trouble.BUSY,  # lock_timeout, NOWAIT
     "55006": Trouble.BUSY,  # an object in use
     "57": Trouble.BUSY,  # statement_timeout, or somebody canceled it
-    "25P03": Trouble.BUSY,  # idle in a transaction for too long
-    "25P04": Trouble.BUSY,  # a transaction for too long
+    "25P03": Trouble.AWAY,  # idle in a transaction for too long: this process stood still, and the session was ended
+    "25P04": Trouble.AWAY,  # a transaction for too long: likewise
     "72": Trouble.BUSY,  # its snapshot is too old
     "0A": Trouble.STALE,  # a cached plan must not change its result type
     "26": Trouble.STALE,  # no such prepared statement: a pooler gave us another session
