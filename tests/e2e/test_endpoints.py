@@ -94,7 +94,7 @@ async def the_wait_is_over(world: World, payment: Shown, **columns: Any) -> None
     """Make the delivery of the payment's event due now."""
     also = "".join(f", {name} = {value}" for name, value in columns.items())
     await world.sql(
-        f"UPDATE deliveries SET due_at = due_at - interval '1 day'{also} WHERE status = 'pending' AND event_id IN"
+        f"UPDATE deliveries SET due_at = now() - interval '1 s'{also} WHERE status = 'pending' AND event_id IN"
         " (SELECT event_id FROM events WHERE object_id = $1)",
         read(PAYMENT, payment["id"]),
     )

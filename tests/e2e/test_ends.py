@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gateway.run.supervising import answers, free_port
+from gateway.run.wiring import READY_FOR_S
 from gateway.storage.server.postmaster import postmaster_pid
 from tests.e2e.test_run import KEY, SLUICE, environment, until_gone
 
@@ -53,12 +54,13 @@ def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(short_folder: Path
         before = postmaster_pid(folder / "postgres")
         assert before is not None
         os.kill(before, signal.SIGKILL)
+        killed_at = time.monotonic()
         until(lambda: postmaster_pid(folder / "postgres") not in (None, before), log)
-        until(lambda: answers(f"{address}/readyz"), log)
+        until(lambda: time.monotonic() - killed_at > 2 * READY_FOR_S and answers(f"{address}/readyz"), log)
         assert program.poll() is None
         assert "the embedded PostgreSQL ended, and is started again" in log.read_text()
         program.terminate()
-        assert program.wait(ENDED_WITHIN_S) == 0
+        assert program.wait(ENDED_WITHIN_S) == 0, log.read_text()
     until_gone(folder)
 
 
@@ -90,4 +92,4 @@ def test_one_of_several_processes_that_dies_is_started_again_while_the_others_an
         assert all(answers(f"{address}/healthz") for _ in range(20))
         assert '"status":-9' in log.read_text().replace("sluice.status", "status")
         program.terminate()
-        assert program.wait(ENDED_WITHIN_S) == 0
+        assert program.wait(ENDED_WITHIN_S) == 0, log.read_text()

@@ -6,7 +6,7 @@ is done, and begins there.
 
 A mark stands below the oldest that is still to do, whoever has it in hand, and some seconds below now: what was due
 before its commit is found. What comes to lie below it all the same (it took long to commit, or a clock was off) is
-found by a look below the mark every half minute.
+found by a look below the mark every ten seconds.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,7 +23,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 BELOW_NOW = timedelta(seconds=5)
 """How far below now a mark stays. Commits take less, and clocks are not that far apart."""
 LOOK_EVERY = timedelta(seconds=5)
-LOOK_BELOW_EVERY = timedelta(seconds=30)
+LOOK_BELOW_EVERY = timedelta(seconds=10)
 BEHIND = timedelta(minutes=1)
 """A mark this old has work below it that waits; it is not to make the looks at other merchants longer."""
 LOOKS_AT_ONCE = 100
