@@ -74,6 +74,10 @@ def _plainly(*, interrupted: int = 0, unreachable: int = EXIT_UNUSABLE) -> Itera
     except DBAPIError as error:
         forget_row(error)
         _fail(f"the database says: {error.orig}", unreachable)
+    except BrokenPipeError:
+        # Whoever read what we print has gone (`| head`); nothing is left to flush into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except OSError as error:
         where = error.filename or "the database of SLUICE_DATABASE_URL"
         _fail(f"{where}: {error.strerror or error}", EXIT_UNUSABLE if error.filename else unreachable)

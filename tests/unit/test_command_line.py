@@ -82,6 +82,16 @@ def test_the_embedded_database_is_not_spread_and_none_is_made_for_it(tmp_path: P
     assert not folder.exists()
 
 
+def test_a_reader_that_goes_away_is_no_trouble_of_the_database() -> None:
+    program = "from gateway.run.cli import _plainly\nwith _plainly():\n    print('line\\n' * 100_000)"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert "database" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
 @pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_metrics_port_is_a_port(tmp_path: Path, port: str) -> None:
     done = sluice(tmp_path, "worker", "--metrics-port", port)
