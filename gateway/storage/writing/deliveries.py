@@ -54,7 +54,8 @@ RETURNING d.event_id, d.endpoint_id, d.tries, d.lease_until, e.body
 """
 
 # A row is the sender's as long as it has the tries and the lease that the sender took it with: a second worker changes
-# the lease, and so does a redelivery. The guard stands in both parts: a lock may be waited for while the row changes.
+# the lease, and so does a redelivery. A row that somebody holds is left out, for the others' results must not wait for it:
+# it is sent again when its lease ends.
 RECORD = """
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -69,7 +70,7 @@ held AS MATERIALIZED (
     JOIN told t ON d.event_id = t.event_id AND d.endpoint_id = t.endpoint_id
     WHERE d.merchant_id = $1 AND d.status = 'pending' AND d.tries = t.held_tries AND d.lease_until = t.held_until
     ORDER BY d.event_id, d.endpoint_id
-    FOR UPDATE OF d
+    FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE deliveries d
 SET status = t.status, tries = t.tries, due_at = t.due_at, delivered_at = t.delivered_at, lease_until = NULL,
