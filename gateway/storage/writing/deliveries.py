@@ -54,8 +54,8 @@ RETURNING d.event_id, d.endpoint_id, d.tries, d.lease_until, e.body
 """
 
 # A row is the sender's as long as it has the tries and the lease that the sender took it with: a second worker changes
-# the lease, and so does a redelivery. A row that somebody holds is left out, for the others' results must not wait for it:
-# it is sent again when its lease ends.
+# the lease, and so does a redelivery. A row that somebody holds is left out, for the others' results must not wait
+# for it: it is sent again when its lease ends.
 RECORD = """
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest(
