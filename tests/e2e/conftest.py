@@ -24,6 +24,12 @@ def proof_waits_no_longer_than_its_rule() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def a_measured_clock_is_believed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateways in this process stand still while tests run that are no coroutines, longer than its minute."""
+    monkeypatch.setattr(clocks, "MAX_AGE_S", 3600.0)
+
+
 @pytest.fixture(scope="session")
 def psp_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The keys of all sandboxes: RSA keys take long to make."""

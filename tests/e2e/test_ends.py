@@ -40,9 +40,10 @@ def serving(folder: Path, log: Path, *words: str, **more: str) -> Iterator[tuple
             program.wait(ENDED_WITHIN_S)
 
 
-def until(true: Callable[[], object], log: Path) -> None:
+def until(true: Callable[[], object], log: Path, program: "subprocess.Popen[str]") -> None:
     give_up_at = time.monotonic() + WITHIN_S
     while not true():
+        assert program.poll() is None, log.read_text()
         assert time.monotonic() < give_up_at, log.read_text()
         time.sleep(0.05)
 
@@ -50,13 +51,13 @@ def until(true: Callable[[], object], log: Path) -> None:
 def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(short_folder: Path, tmp_path: Path) -> None:
     folder, log = short_folder / "postmaster", tmp_path / "log"
     with serving(folder, log, "--processes", "2") as (program, address):
-        until(lambda: answers(f"{address}/readyz"), log)
+        until(lambda: log.read_text().count('"message":"serving"') == 2, log, program)
         before = postmaster_pid(folder / "postgres")
         assert before is not None
         os.kill(before, signal.SIGKILL)
         killed_at = time.monotonic()
-        until(lambda: postmaster_pid(folder / "postgres") not in (None, before), log)
-        until(lambda: time.monotonic() - killed_at > 2 * READY_FOR_S and answers(f"{address}/readyz"), log)
+        until(lambda: postmaster_pid(folder / "postgres") not in (None, before), log, program)
+        until(lambda: time.monotonic() - killed_at > 2 * READY_FOR_S and answers(f"{address}/readyz"), log, program)
         assert program.poll() is None
         assert "the embedded PostgreSQL ended, and is started again" in log.read_text()
         program.terminate()
@@ -67,12 +68,12 @@ def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(short_folder: Path
 def test_a_gateway_that_is_ended_while_its_postgresql_does_not_run_says_so(short_folder: Path, tmp_path: Path) -> None:
     folder, log = short_folder / "not-again", tmp_path / "log"
     with serving(folder, log) as (program, address):
-        until(lambda: answers(f"{address}/readyz"), log)
+        until(lambda: answers(f"{address}/readyz"), log, program)
         before = postmaster_pid(folder / "postgres")
         assert before is not None
         (folder / "postgres" / "global" / "pg_control").rename(folder / "lost")
         os.kill(before, signal.SIGKILL)
-        until(lambda: log.read_text().count("is started again") >= 2, log)
+        until(lambda: log.read_text().count("is started again") >= 2, log, program)
         program.terminate()
         assert program.wait(ENDED_WITHIN_S) == 2
     assert "sluice: PostgreSQL did not start" in log.read_text()
@@ -84,10 +85,10 @@ def test_one_of_several_processes_that_dies_is_started_again_while_the_others_an
 ) -> None:
     log = tmp_path / "log"
     with serving(tmp_path, log, "--processes", "2", SLUICE_DATABASE_URL=database_url) as (program, address):
-        until(lambda: log.read_text().count('"message":"serving"') == 2, log)
+        until(lambda: log.read_text().count('"message":"serving"') == 2, log, program)
         one, other = map(int, re.findall(r'"message":"serving".*?"process.pid":(\d+)', log.read_text()))
         os.kill(one, signal.SIGKILL)
-        until(lambda: log.read_text().count('"message":"serving"') == 3, log)
+        until(lambda: log.read_text().count('"message":"serving"') == 3, log, program)
         assert Path(f"/proc/{other}").exists()
         assert all(answers(f"{address}/healthz") for _ in range(20))
         assert '"status":-9' in log.read_text().replace("sluice.status", "status")
