@@ -27,7 +27,6 @@ __all__ = [
     "is_busy",
     "is_cut",
     "may_be_one_rows",
-    "not_again",
     "trouble_of",
 ]
 
@@ -104,13 +103,8 @@ def may_be_one_rows(error: BaseException) -> bool:
 
 
 def is_cut(error: BaseException) -> bool:
-    """Whether a statement took longer than it may."""
+    """Whether a statement took longer than it may: the same at once would take as long again."""
     return str(getattr(_drivers(error), "sqlstate", None) or "") == TIME_RAN_OUT
-
-
-def not_again(error: BaseException) -> bool:
-    """Whether trying once more at once would only wait as long again."""
-    return is_cut(error)
 
 
 def comes_again(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from gateway.ports import OverloadedError
-from gateway.storage.server.troubles import may_be_one_rows, not_again
+from gateway.storage.server.troubles import is_cut, may_be_one_rows
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -108,7 +108,7 @@ class Batcher(Generic[T, R]):
             for part in (batch[:middle], batch[middle:]):
                 await self._settle(part, first=False)
             return None
-        if first and not not_again(error):
+        if first and not is_cut(error):
             return await self._settle(batch, first=False)
         for _, future in batch:
             _resolve(future, error)
