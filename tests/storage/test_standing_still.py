@@ -77,3 +77,10 @@ async def test_one_that_stands_still_in_the_middle_of_a_statement_lets_go(engine
         assert await can_lock(engine) < WITHIN_S
         with contextlib.suppress(asyncpg.InterfaceError):  # it is gone already, perhaps
             connection.terminate()
+
+
+async def test_long_work_has_limits_of_its_own(still: Database) -> None:
+    async with still.long_transaction(30) as connection:
+        await connection.execute("SELECT pg_sleep(0.4)")
+        await asyncio.sleep(3 * LIMIT_MS / 1000)
+        assert await connection.fetchval("SELECT 1") == 1

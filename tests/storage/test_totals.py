@@ -15,11 +15,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.cards import CardElements
+from gateway.domain.catalogue import Counted
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Declined, NotFound, Outcome, Succeeded
 from gateway.domain.payments import Payment, Status
 from gateway.storage.keys import Keys
 from gateway.storage.reading.reader import Reader
+from gateway.storage.server import database as database_module
+from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import making_good, totals
 from gateway.storage.writing.erasing import erase_card
@@ -167,6 +170,28 @@ async def test_orders_go_on_while_what_was_missed_cannot_be_made_good(process: P
         await connection.execute(hold)
         assert await takes(process, 400) is None
     assert await takes(process, 601) is FailureCode.CHANNEL_TOTAL_EXCEEDED
+
+
+async def test_what_was_missed_may_take_longer_than_a_payment_may(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a million rows of usage it takes many seconds; here each row takes some."""
+    process.catalogue = PLAIN
+    for user_id in ("u1", "u2"):
+        assert await takes(process, 100, user_id) is None
+    monkeypatch.setattr(database_module, "HOT_TRANSACTION_MS", 500)
+    for name in ("FILL_CHANNELS", "MISSING_OF_CARDS"):
+        slow = getattr(making_good, name).replace(
+            "AS missing GROUP", "AS missing WHERE pg_sleep(0.7) IS NOT NULL GROUP"
+        )
+        monkeypatch.setattr(making_good, name, slow)
+    database = Database(database_url, 2, statement_timeout_ms=100)
+    fills, everything = making_good.MakingGood(database), Counted(frozenset({"tl"}), frozenset({"tl"}))
+    await fills.ready(MERCHANT_ID, everything, NOW.astimezone(TIMEZONE).date(), NOW)
+    await fills.idle()
+    await database.close()
+    assert await counted(process) == 200
+    assert await process.one("SELECT sum(used) FROM card_totals") == 200
 
 
 async def test_a_total_counts_the_day_and_not_the_day_before(process: Process) -> None:

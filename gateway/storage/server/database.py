@@ -99,6 +99,17 @@ class Database:
                 raise
             await transaction.commit()
 
+    @asynccontextmanager
+    async def long_transaction(self, within_s: int) -> AsyncIterator[Connection]:
+        """A transaction for work that nobody waits for: each of its statements, and each pause between two, has so many
+        seconds. Who asks for more than the pool's own limit must say so (`timeout`), too."""
+        async with self.transaction() as connection:
+            limits = {"statement_timeout": within_s, "idle_in_transaction_session_timeout": within_s}
+            if connection.get_server_version() >= HAS_TRANSACTION_TIMEOUT:
+                limits["transaction_timeout"] = 0
+            await connection.execute(";".join(f"SET LOCAL {name} = '{limit}s'" for name, limit in limits.items()))
+            yield connection
+
     async def _end(self, pool: Any, connection: Connection) -> None:
         """End a connection that is of no use any more, and all that are idle: the next try must not take one of them.
 

@@ -10,11 +10,10 @@ import secrets
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from asyncpg import PostgresError
-
 from gateway.domain.catalogue import NOTHING_COUNTED, Counted
 from gateway.logs import get
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.server.troubles import comes_again
 
 __all__ = ["FILL_CARDS", "FILL_CHANNELS", "MISSING_OF_CARDS", "MakingGood", "begins_with"]
 
@@ -108,7 +107,9 @@ class MakingGood:
         try:
             async with self._one_at_a_time:
                 await self._fill(merchant_id, missing, day, now)
-        except (PostgresError, TimeoutError, OSError) as error:
+        except Exception as error:
+            if not comes_again(error):
+                raise
             log.warning(
                 "totals not made good, tried again", merchant_id=str(merchant_id), error_type=type(error).__name__
             )
@@ -118,8 +119,7 @@ class MakingGood:
             del self._running[merchant_id]
 
     async def _fill(self, merchant_id: UUID, missing: Counted, day: date, now: datetime) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(f"SET LOCAL statement_timeout = '{WITHIN_S}s'")
+        async with self._database.long_transaction(WITHIN_S) as connection:
             await connection.execute(LOCK, merchant_id, day, THE_LOCK)
             # In later statements: their snapshots are younger than the end of the wait.
             if missing.channels:
@@ -131,7 +131,7 @@ class MakingGood:
     async def _fill_cards(self, locked: Connection, merchant_id: UUID, day: date, channels: list[str]) -> None:
         asked = (merchant_id, day, channels)
         missing = await locked.cursor(MISSING_OF_CARDS, *asked, timeout=WITHIN_S)
-        while rows := await missing.fetch(CARDS_AT_ONCE):
+        while rows := await missing.fetch(CARDS_AT_ONCE, timeout=WITHIN_S):
             # Committed by itself, so that nobody waits for long; the lock keeps others from adding the same meanwhile.
             async with self._database.connection() as connection:
                 await connection.execute(FILL_CARDS, merchant_id, day, *map(list, zip(*rows, strict=True)))
