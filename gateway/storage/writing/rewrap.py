@@ -129,8 +129,7 @@ class Rewrap:
 
     async def _read(self, sql: str, *values: object) -> Sequence[Any]:
         """Read what may look at every card; it locks nothing, so it may take its time."""
-        async with self._database.transaction() as connection:
-            await connection.execute(f"SET LOCAL statement_timeout = '{READING_WITHIN_S}s'")
+        async with self._database.long_transaction(READING_WITHIN_S) as connection:
             rows: Sequence[Any] = await connection.fetch(sql, *values, timeout=READING_WITHIN_S)
             return rows
 
