@@ -4,6 +4,8 @@ The server is an embedded one, or the one that `SLUICE_TEST_DATABASE_URL` names 
 """
 
 import asyncio
+import io
+import logging
 import os
 import shutil
 import tempfile
@@ -13,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway import logs
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
@@ -124,3 +128,16 @@ async def own_engine(postgres: Server, template: str) -> AsyncIterator[AsyncEngi
     """A pool on a database of the test's own, whose schema it may change."""
     async with own_database(postgres, template) as engine:
         yield engine
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What is logged while the test runs, as lines of JSON."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.configure("info", console=False, stream=stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

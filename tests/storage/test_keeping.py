@@ -7,15 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres
 from gateway.storage.server.keeping import kept
+from tests.storage.test_embedded import ask, until
 
 WITHIN_S = 60.0
 
@@ -46,21 +44,6 @@ def folder(short_folder: Path, request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def server(folder: Path) -> EmbeddedPostgres:
     return EmbeddedPostgres(folder, tell=lambda _: None)  # a durable one
-
-
-async def ask(server: EmbeddedPostgres, sql: str) -> object:
-    connection = await asyncpg.connect(server.dsn)
-    try:
-        return await connection.fetchval(sql)
-    finally:
-        await connection.close()
-
-
-def until(true: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
 
 
 def killed(server: EmbeddedPostgres) -> int:

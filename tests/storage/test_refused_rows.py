@@ -6,11 +6,10 @@ Not here: which fields of our own are secret (tests/unit/test_logs).
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import asyncpg
 import pytest
-import structlog
 from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -29,18 +28,6 @@ REFUSED = [
     f"SELECT '{MARK}'::timestamptz",
 ]
 HIDDEN = (MARK, NAME, "7731")
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure("info", console=False, stream=stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 async def refused(engine: AsyncEngine, sql: str) -> asyncpg.PostgresError:

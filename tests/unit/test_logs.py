@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -15,18 +14,6 @@ from gateway import logs
 CARD_NO = "6222021234567890128"
 ID_NO = "11010519491231002X"
 MORE_THAN_A_PIPE_HOLDS, PIPE_BYTES = 2_000, 1_000_000
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure("info", console=False, stream=stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def lines(written: io.StringIO) -> list[dict[str, Any]]:
