@@ -104,8 +104,9 @@ async def cut_leases_short(world: World) -> None:
 async def all_is_well(world: World, load: Load, orders: int) -> None:
     """Nothing twice, nothing lost, everybody told, the books equal; the doctor finds nothing."""
     assert len(load.answered) == orders
-    payments = await all_final(world.app)
+    await all_final(world.app)
     refunds = [await world.app.refunded(refund_id, within_s=BOOKS_WITHIN_S) for refund_id in load.refunded.values()]
+    payments = await world.app.all_payments()
     assert {p["merchant_order_no"]: p["id"] for p in payments} == load.answered
     await never_twice_and_nothing_unknown(world, [*payments, *refunds])
     await told_once_and_booked_once(world, [*payments, *refunds])
@@ -127,12 +128,11 @@ def orders_of(world: World, count: int) -> list[Shown]:
     return orders[:count]
 
 
-async def all_final(app: App) -> list[Shown]:
+async def all_final(app: App) -> None:
     async def look() -> bool | None:
         return (await app.get("/v1/payments?status=processing&limit=1"))["data"] == [] or None
 
     await until(look, "end of all payments", BOOKS_WITHIN_S)
-    return await app.all_payments()
 
 
 async def never_twice_and_nothing_unknown(world: World, objects: list[Shown]) -> None:
