@@ -1,5 +1,6 @@
 """Reading an account's settings and secrets when its adapter is built: every complaint names account and field."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -9,11 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from adapters.signing import SigningError, load_certificate, load_private_key, load_public_key
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
-from gateway.ports import AccountSettings, Declaration
+from gateway.ports import AccountSettings, Declaration, Table
 
 __all__ = [
     "AccountError",
     "account_settings",
+    "allowed",
+    "assumed",
     "base_url",
     "certificate",
     "declared",
@@ -94,3 +97,33 @@ def declared(account: AccountSettings, declaration: Declaration) -> Declaration:
             raise AccountError(account, f"terms.{product}", f"is not a product of {declaration.provider}")
         terms[product] = own.over(terms[product])
     return replace(declaration, terms=terms)
+
+
+def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str]:
+    """The assumptions in force: those that the account names, and those that the first version used unasked.
+
+    Raises AccountError for a name that means nothing here, and where nothing can be done without an assumption.
+    """
+    named = account.settings.get("assumed", [])
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise AccountError(account, "assumed", "must be a list of names")
+    known = {each.name: each for each in declaration.assumptions}
+    for name in named:
+        if name not in known:
+            raise AccountError(account, "assumed", f"has {name!r}; {_names(known)}")
+    in_force = {each.name for each in known.values() if each.since_first_version or each.name in named}
+    for each in known.values():
+        if not each.commands and each.name not in in_force:
+            raise AccountError(account, "assumed", f"must name {each.name!r} first: {each.meaning}")
+    return frozenset(in_force)
+
+
+def allowed(account: AccountSettings, declaration: Declaration, table: Table) -> Table:
+    """The commands that the account's assumptions allow. Raises AccountError."""
+    in_force = assumed(account, declaration)
+    without = {kind for each in declaration.assumptions if each.name not in in_force for kind in each.commands}
+    return {kind: function for kind, function in table.items() if kind not in without}
+
+
+def _names(known: Collection[str]) -> str:
+    return f"known are {', '.join(sorted(known))}" if known else "nothing is assumed here"

@@ -20,17 +20,18 @@ from zoneinfo import ZoneInfo
 from gateway.domain.failures import Blame, Failure, FailureCode, failure
 from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.outcomes import (
+    AnyOutcome,
     Authenticated,
-    AuthenticationOutcome,
+    CodeSent,
     Declined,
     NotFound,
     NotSent,
-    Outcome,
     Processing,
     Returned,
     ReturnReason,
     SmsNeeded,
     Succeeded,
+    Unbound,
     Unknown,
 )
 from gateway.domain.terms import Terms
@@ -97,10 +98,15 @@ _UNSENT_LOOKS_WAIT: Final = timedelta(days=30)
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
+_NO_WORDS_OF_A_CODE: Final = (Succeeded, Returned, Processing, Authenticated, SmsNeeded, NotFound, Unbound)
+
 _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
-    Verb.AUTHENTICATE: (Succeeded, Returned, Processing),
-    Verb.PAY: (Authenticated, SmsNeeded, Returned),
-    Verb.REFUND: (Authenticated, SmsNeeded),
+    Verb.AUTHENTICATE: (Succeeded, Returned, Processing, CodeSent, Unbound),
+    Verb.SEND_SIGNING_CODE: _NO_WORDS_OF_A_CODE,
+    Verb.SEND_PAYMENT_CODE: _NO_WORDS_OF_A_CODE,
+    Verb.PAY: (Authenticated, SmsNeeded, Returned, CodeSent, Unbound),
+    Verb.REFUND: (Authenticated, SmsNeeded, CodeSent, Unbound),
+    Verb.UNBIND: (Succeeded, Returned, Processing, Authenticated, SmsNeeded, CodeSent),
 }
 """What cannot be said of a verb. Whatever it means, the PSP has the order, and how it stands is unknown."""
 
@@ -108,7 +114,7 @@ _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
 def hear(
     intent: Intent,
     source: Source,
-    outcome: Outcome | AuthenticationOutcome,
+    outcome: AnyOutcome,
     terms: Terms,
     zone: ZoneInfo,
     now: datetime,
@@ -123,6 +129,8 @@ def hear(
             return _done(intent, outcome, source, terms, zone, now)
         case Returned():
             return _returned(intent, outcome, now)
+        case CodeSent() | Unbound():
+            return _end(intent, IntentState.DONE, now) if intent.is_open else Heard(intent)
         case _ if not intent.is_open:
             return _after_the_end(intent, source, outcome, terms, zone, now)
         case Declined():
@@ -212,7 +220,7 @@ def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
 def _after_the_end(
     intent: Intent,
     source: Source,
-    outcome: Outcome | AuthenticationOutcome,
+    outcome: AnyOutcome,
     terms: Terms,
     zone: ZoneInfo,
     now: datetime,

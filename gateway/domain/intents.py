@@ -16,13 +16,18 @@ __all__ = ["OBJECT_OF", "PRODUCT_OF", "TAKING", "Intent", "IntentState", "Verb"]
 class Verb(StrEnum):
     """What an intent asks a PSP to do."""
 
-    AUTHENTICATE = "authenticate"  # bind a card without the user
+    AUTHENTICATE = "authenticate"  # bind a card: silently, or with a code that the payer typed
+    SEND_SIGNING_CODE = "send_signing_code"  # an SMS with the code to bind it with
+    SEND_PAYMENT_CODE = "send_payment_code"  # an SMS with the code for one payment
     PAY = "pay"
     REFUND = "refund"
+    UNBIND = "unbind"  # an errand: safe to repeat, so no intent is recorded for it
 
 
 OBJECT_OF: Final[Mapping[Verb, ObjectKind]] = {
     Verb.AUTHENTICATE: ObjectKind.AUTHENTICATION,
+    Verb.SEND_SIGNING_CODE: ObjectKind.AUTHENTICATION,
+    Verb.SEND_PAYMENT_CODE: ObjectKind.PAYMENT,
     Verb.PAY: ObjectKind.PAYMENT,
     Verb.REFUND: ObjectKind.REFUND,
 }
@@ -30,8 +35,11 @@ OBJECT_OF: Final[Mapping[Verb, ObjectKind]] = {
 
 PRODUCT_OF: Final[Mapping[Verb, Product]] = {
     Verb.AUTHENTICATE: Product.AUTHENTICATION,
+    Verb.SEND_SIGNING_CODE: Product.AUTHENTICATION,
+    Verb.SEND_PAYMENT_CODE: Product.PAYMENT,
     Verb.PAY: Product.PAYMENT,
     Verb.REFUND: Product.REFUND,
+    Verb.UNBIND: Product.AUTHENTICATION,
 }
 """By whose terms each verb is asked about."""
 

@@ -4,16 +4,24 @@
     ├── Succeeded           final                   ├── Authenticated       final: an agreement exists
     ├── Returned            done, and it came back  │
     ├── Declined            final                   ├── Declined            final: nothing was bound
-    ├── Processing          readable, not final     ├── SmsNeeded           the silent way is closed, the user must act
+    ├── SmsNeeded           not paid: the payer     ├── SmsNeeded           the silent way is closed, the payer must act
+    │                       must type a code first  │
+    ├── Processing          readable, not final     │
     ├── Unknown             sent, or perhaps sent   ├── Unknown             sent, or perhaps sent
     ├── NotFound            the query found nothing ├── NotFound            the query found no binding
     └── NotSent             the connection was      └── NotSent             the connection was never made
                             never made
 
+    CodeOutcome             of a wish for an SMS    UnbindingOutcome        of the end of an agreement
+    ├── CodeSent            it is on its way        ├── Unbound             final: it binds nothing any more
+    ├── Declined            final: none was sent    ├── Declined            final: it was refused
+    ├── Unknown             perhaps it is           ├── Unknown             perhaps: it may be sent again
+    └── NotSent             nothing was written     └── NotSent             nothing was written
+
 A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never success, never decline.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -114,11 +122,38 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class SmsNeeded:
-    """A silent authentication was answered with "the user must enter an SMS code"."""
+    """It was answered with "the payer must enter an SMS code": nothing was paid, nothing was bound.
+
+    `sent`: the SMS is on its way already (LianLian's prepay). `continuation`: what the request with the code must name.
+    """
 
     channel_code: str | None = None
     channel_message: str | None = None
+    sent: bool = False
+    continuation: str | None = field(default=None, repr=False)
 
 
-Outcome = Succeeded | Returned | Declined | Processing | Unknown | NotFound | NotSent
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """An SMS with a code is on its way to the payer.
+
+    `continuation`: what the request with the code, or the next SMS, must name (a token, a number of theirs); it is kept
+    encrypted with the intent, as text.
+    """
+
+    continuation: str | None = field(default=None, repr=False)
+    channel_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """The account has given the agreement up, or had none: nothing can be paid with it any more."""
+
+    channel_code: str | None = None
+
+
+Outcome = Succeeded | Returned | Declined | SmsNeeded | Processing | Unknown | NotFound | NotSent
 AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent
+CodeOutcome = CodeSent | Declined | Unknown | NotSent
+UnbindingOutcome = Unbound | Declined | Unknown | NotSent
+AnyOutcome = Outcome | AuthenticationOutcome | CodeOutcome | UnbindingOutcome

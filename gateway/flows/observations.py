@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AuthenticationOutcome, NotFound, Outcome, Unknown
+from gateway.domain.outcomes import AnyOutcome, NotFound, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.ports import GoOn, IntentKey, Observation
@@ -25,7 +25,7 @@ WORDS_MAX = 200
 _UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _LONG_NUMBER = re.compile(r"\d{11,}[\dXx]?")
 
-O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 
 
 def readable(outcome: O) -> O:
@@ -57,9 +57,7 @@ class ObservationMaker:
     new_id: NewId
     clock_is_right: Callable[[], bool] = _always
 
-    def of(
-        self, intent: IntentKey, source: Source, outcome: Outcome | AuthenticationOutcome, note: str | None = None
-    ) -> Observation:
+    def of(self, intent: IntentKey, source: Source, outcome: AnyOutcome, note: str | None = None) -> Observation:
         """A word about an intent. "Not found" proves by time: by a clock that may be wrong it proves nothing."""
         if isinstance(outcome, NotFound) and source is Source.POLL and not self.clock_is_right():
             outcome = Unknown("not found, by a clock that may be wrong", outcome.channel_code, outcome.channel_message)

@@ -15,7 +15,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.hearing import Source
 from gateway.domain.intents import PRODUCT_OF, Intent
 from gateway.domain.outcomes import (
-    AuthenticationOutcome,
+    AnyOutcome,
     Declined,
     NotSent,
     Outcome,
@@ -44,7 +44,7 @@ from gateway.ports import (
 )
 from gateway.ports import Refund as RefundCommand
 
-O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 M = TypeVar("M", Payment, Refund)
 
 SEND_WITHIN_S = 5.0
@@ -84,6 +84,7 @@ class Submission:
             told_at=intent.told_at,
             bank=authentication.bank,
             card=card,
+            user_id=authentication.user_id,
             notify_url=self.providers.notify_url(authentication.merchant_id, intent.account),
         )
         outcome = await self._send(authentication.merchant_id, intent, command, authentication.payment_id)
@@ -95,7 +96,7 @@ class Submission:
     async def resume(self, authentication: Authentication, card: CardElements) -> Payment | None:
         """Ask what became of an authentication whose answer was lost; go on to pay if the card is bound."""
         intent = authentication.intent
-        command = AskAuthentication(intent.number, intent.told_at, authentication.bank, card)
+        command = AskAuthentication(intent.number, intent.told_at, authentication.bank, card, authentication.user_id)
         outcome = await self._ask(authentication.merchant_id, intent, command)
         heard = self.observations.of(key_of(authentication), Source.POLL, outcome)
         return await self._go_on(await self.books.record(heard), card)

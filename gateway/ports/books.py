@@ -22,7 +22,7 @@ from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.outcomes import AnyOutcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -102,7 +102,7 @@ class Observation:
 
     intent: IntentKey
     source: Source
-    outcome: Outcome | AuthenticationOutcome
+    outcome: AnyOutcome
     at: datetime
     observation_id: UUID
     note: str | None = None

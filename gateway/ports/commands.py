@@ -2,22 +2,34 @@
 
     sends             asks                  answered with
     Authenticate      AskAuthentication     AuthenticationOutcome
+    SendSigningCode                         CodeOutcome
+    Sign              AskAuthentication     AuthenticationOutcome
+    Unbind                                  UnbindingOutcome
+    SendPaymentCode                         CodeOutcome
     Pay               AskPayment            Outcome
     Refund            AskRefund             Outcome
+
+A card is bound silently (`Authenticate`) or by an SMS: `SendSigningCode`, then `Sign` with the code. A payment that
+wants a code of its own has `SendPaymentCode`, then `Pay` with the code; where the protocol has no request of its own
+for the SMS, the first `Pay` goes without a code and answers `SmsNeeded(sent=True)`. The requests for one binding, and
+those for one payment, stand on one order: they have the same number and time.
+
+`ordinal` counts the requests of one kind on an order, from 1: the second `SendSigningCode` sends the SMS again, the
+second `Sign` brings another code. Protocols whose requests need numbers of their own make them from number and ordinal.
 
 An adapter is a mapping from the commands that it can do to its functions; what it cannot do is absent.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from gateway.domain.cards import CardElements
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.outcomes import AnyOutcome, AuthenticationOutcome, CodeOutcome, Outcome, UnbindingOutcome
 from gateway.domain.scenes import Scene
 
 __all__ = [
@@ -29,12 +41,16 @@ __all__ = [
     "Commands",
     "Pay",
     "Refund",
+    "SendPaymentCode",
+    "SendSigningCode",
+    "Sign",
     "Table",
+    "Unbind",
     "bound",
     "command_name",
 ]
 
-O_co = TypeVar("O_co", bound=Outcome | AuthenticationOutcome, covariant=True)
+O_co = TypeVar("O_co", bound=AnyOutcome, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +101,96 @@ class Authenticate(Command[AuthenticationOutcome]):
 
     bank: str
     card: CardElements
+    user_id: str
+    """As the app names the payer: any text."""
     notify_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class AskAuthentication(Command[AuthenticationOutcome]):
-    """Ask what became of an `Authenticate` whose answer was lost: same number, time and card."""
+    """Ask what became of an `Authenticate` or a `Sign` whose answer was lost: same number, time and card.
+
+    `continuation`: that of the SMS, after a `Sign`.
+    """
 
     verb = Verb.AUTHENTICATE
     asks = True
 
     bank: str
     card: CardElements
+    user_id: str
+    continuation: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendSigningCode(Command[CodeOutcome]):
+    """Send the payer an SMS with a code to sign the card with (签约短信). `continuation`: that of the SMS before."""
+
+    verb = Verb.SEND_SIGNING_CODE
+
+    bank: str
+    card: CardElements
+    user_id: str
+    notify_url: str
+    ordinal: int = 1
+    continuation: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign(Command[AuthenticationOutcome]):
+    """Bind the card with the code that the payer typed (签约确认). `continuation`: that of the newest SMS.
+
+    A wrong or expired code is `Declined` with `sms_code_wrong` or `sms_code_expired`: nothing was bound.
+    """
+
+    verb = Verb.AUTHENTICATE
+
+    bank: str
+    card: CardElements
+    user_id: str
+    notify_url: str
+    sms_code: str = field(repr=False)
+    ordinal: int = 1
+    continuation: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unbind(Command[UnbindingOutcome]):
+    """Give an agreement up (解约). It may be sent again: an agreement that is gone already is `Unbound`."""
+
+    verb = Verb.UNBIND
+
+    bank: str
+    card: CardElements
+    user_id: str
+    agreement_no: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendPaymentCode(Command[CodeOutcome]):
+    """Send the payer an SMS with a code for one payment. `continuation`: that of the SMS before."""
+
+    verb = Verb.SEND_PAYMENT_CODE
+
+    scene: Scene
+    amount: int
+    bank: str
+    card: CardElements
+    agreement_no: str | None = field(repr=False)
+    user_id: str
+    description: str
+    notify_url: str
+    ordinal: int = 1
+    continuation: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Pay(Command[Outcome]):
-    """Collect `amount` fen from a card, once."""
+    """Collect `amount` fen from a card, once.
+
+    `sms_code`: what the payer typed, where the payment wants a code; `continuation`: that of the newest SMS. A wrong or
+    expired code is `Declined` with `sms_code_wrong` or `sms_code_expired`: nothing was paid.
+    """
 
     verb = Verb.PAY
 
@@ -113,6 +202,9 @@ class Pay(Command[Outcome]):
     user_id: str
     description: str
     notify_url: str
+    sms_code: str | None = None
+    ordinal: int = 1
+    continuation: str | None = None
 
     def __repr__(self) -> str:
         return f"Pay({self.number}, {self.scene}, {self.amount})"

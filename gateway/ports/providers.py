@@ -14,7 +14,7 @@ from uuid import UUID
 from gateway.domain.carrying import Carries
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome
+from gateway.domain.outcomes import AnyOutcome, Outcome
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product, Terms
 from gateway.ports.commands import (
@@ -30,6 +30,7 @@ from gateway.ports.commands import (
 __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
+    "Assumption",
     "Callback",
     "CallbackAnswer",
     "CallbackReader",
@@ -45,7 +46,7 @@ __all__ = [
     "UnusableAccountError",
 ]
 
-O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 
 PLACE_WITHIN_S = 5.0
 """How long a call waits for its place on a full channel, unless it says otherwise."""
@@ -79,6 +80,21 @@ class NoSuchCommandError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something that no public source says for sure, so that an account must say that it holds (`assumed: [name]`).
+
+    Without that word the adapter does not use it: `commands` cannot be done. None of them: the account is refused.
+    """
+
+    name: str
+    meaning: str
+    """One sentence for the person who checks it with the PSP."""
+    commands: frozenset[type[Command[Any]]] = frozenset()
+    since_first_version: bool = False
+    """The first version used it unasked: it is in force without the account's word, and is listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """What the commands of a wire protocol do not say by themselves; an account's contract may say other terms."""
 
@@ -92,6 +108,14 @@ class Declaration:
     """Cards that it can say: of which banks, names in which charset, and which papers."""
     identity: frozenset[str] = field(default_factory=frozenset)
     """Names of the settings that say whose account it is, such as the merchant number: they never change."""
+    assumptions: tuple[Assumption, ...] = ()
+    """What of all this is not known for sure."""
+    pay_sends_code: bool = False
+    """The first `Pay`, without a code, is what sends the SMS where one is needed: there is no `SendPaymentCode`."""
+    code_wants_agreement: bool = False
+    """A payment by SMS code still needs an agreement: the card is bound first."""
+    wrong_code_ends_order: bool = False
+    """A wrong or expired code ends the order at the PSP: the next code needs a new number, and so a new SMS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import AuthenticationOutcome, Declined, NotSent, Outcome, Unknown
+from gateway.domain.outcomes import AnyOutcome, Declined, NotSent, Unknown
 from gateway.logs import clean, get, write
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
 from gateway.ports import PLACE_WITHIN_S, Command, NoSuchCommandError, NotSentError, Providers, Transport, command_name
@@ -24,7 +24,7 @@ __all__ = ["OneTooManyError", "ProviderCalls", "guarded"]
 
 log = get(__name__)
 
-O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 
 CODE_SHOWN_MAX: Final = 64
 FRAMES_TOLD: Final = 4

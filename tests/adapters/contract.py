@@ -220,11 +220,11 @@ def a_refunds_question(scene: Scene, tries: int = 0) -> AskRefund:
 
 
 def an_authentication() -> Authenticate:
-    return Authenticate(NUMBER, TOLD_AT, "ICBC", CARD, NOTIFY_URL)
+    return Authenticate(NUMBER, TOLD_AT, "ICBC", CARD, "u-1", NOTIFY_URL)
 
 
 def an_authentications_question() -> AskAuthentication:
-    return AskAuthentication(NUMBER, TOLD_AT, "ICBC", CARD)
+    return AskAuthentication(NUMBER, TOLD_AT, "ICBC", CARD, "u-1")
 
 
 def sent(kind: type[Command[Any]], scene: Scene, amount: int = AMOUNT) -> Command[Outcome]:

@@ -138,7 +138,7 @@ def its_question(sent: Pay | Refund, tries: int = 0) -> AskPayment | AskRefund:
 
 
 def an_authentication() -> Authenticate:
-    return Authenticate(uuid4().hex, now(), "ICBC", CARD, "http://127.0.0.1:1/")
+    return Authenticate(uuid4().hex, now(), "ICBC", CARD, "u-1", "http://127.0.0.1:1/")
 
 
 def the_account(name: str, address: str, keys: Path) -> AccountSettings:
@@ -353,7 +353,7 @@ async def test_a_lost_binding_is_found_by_its_number_with_the_same_agreement(wor
     command = an_authentication()
     await world.fault("reset_after", match={"operation": "authenticate"})
     assert isinstance(await do(world.adapter, command), Unknown)
-    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card)
+    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card, command.user_id)
     found = await do(world.adapter, asked)
     again = await do(world.adapter, an_authentication())
     assert isinstance(found, Authenticated)
@@ -364,7 +364,7 @@ async def test_a_lost_binding_is_found_by_its_number_with_the_same_agreement(wor
 @with_binding
 async def test_a_binding_that_never_arrived_is_not_found(world: World) -> None:
     command = an_authentication()
-    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card)
+    asked = AskAuthentication(command.number, command.told_at, command.bank, command.card, command.user_id)
     assert isinstance(await do(world.adapter, asked), NotFound)
 
 

@@ -54,8 +54,8 @@ from tests.unit.flows.ports_in_memory import FakeProvider
 
 NUMBER, URL = "0" * 32, "https://gateway.example/callbacks/acme.up-1"
 CARD_NO = card_elements().card_no
-AUTHENTICATE = Authenticate(NUMBER, NOW, "ICBC", card_elements(), URL)
-ASK_AUTHENTICATION = AskAuthentication(NUMBER, NOW, "ICBC", card_elements())
+AUTHENTICATE = Authenticate(NUMBER, NOW, "ICBC", card_elements(), "u-1", URL)
+ASK_AUTHENTICATION = AskAuthentication(NUMBER, NOW, "ICBC", card_elements(), "u-1")
 PAY = Pay(NUMBER, NOW, Scene.WITHHOLD, 1000, "ICBC", card_elements(), None, "u1", "order-1", URL)
 ASK_PAYMENT = AskPayment(NUMBER, NOW, Scene.WITHHOLD, 1000)
 REFUND = Refund(NUMBER, NOW, Scene.WITHHOLD, 500, "1" * 32, NOW, "theirs-1", 1000, URL)

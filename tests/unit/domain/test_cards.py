@@ -37,8 +37,8 @@ def test_nothing_that_carries_a_card_shows_it(show: "type[str]") -> None:
         order(card=elements),
         opening(order(card=elements)),
         StoredCard(Card(UUID(int=1), mask_card_no(SECRETS[0]), "ICBC"), elements),
-        Authenticate(number, NOW, "ICBC", elements, "https://example.com"),
-        AskAuthentication(number, NOW, "ICBC", elements),
+        Authenticate(number, NOW, "ICBC", elements, "u-1", "https://example.com"),
+        AskAuthentication(number, NOW, "ICBC", elements, "u-1"),
         Pay(number, NOW, paid.scene, 1, "ICBC", elements, "token-1", "u1", "x", "https://example.com"),
     ):
         shown = show(value)

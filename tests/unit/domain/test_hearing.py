@@ -56,6 +56,7 @@ OUTCOMES: dict[str, Word] = {
     "sms needed": SmsNeeded("S1"),
 }
 ENDED = [state for state in IntentState if state is not IntentState.OPEN]
+ASKED_ABOUT = [Verb.AUTHENTICATE, Verb.PAY, Verb.REFUND]
 MONEY = [Verb.PAY, Verb.REFUND]
 BY_ITSELF = [Source.CALLBACK, Source.OPERATOR]
 
@@ -166,7 +167,7 @@ def became_of(before: Intent, heard: Heard) -> Expected:
     return Expected(after.state, due, heard.anomaly.kind if heard.anomaly else None)
 
 
-@pytest.mark.parametrize(("state", "verb", "source"), list(product(IntentState, Verb, Source)))
+@pytest.mark.parametrize(("state", "verb", "source"), list(product(IntentState, ASKED_ABOUT, Source)))
 def test_every_word_does_what_the_specification_says(state: IntentState, verb: Verb, source: Source) -> None:
     before = intent(verb, state)
     at = its_time(before)
@@ -174,7 +175,7 @@ def test_every_word_does_what_the_specification_says(state: IntentState, verb: V
     assert heard == {said: expected_of(state, verb, source, said) for said in OUTCOMES}
 
 
-@pytest.mark.parametrize(("state", "verb", "source"), list(product(IntentState, Verb, Source)))
+@pytest.mark.parametrize(("state", "verb", "source"), list(product(IntentState, ASKED_ABOUT, Source)))
 def test_what_holds_whatever_is_said(state: IntentState, verb: Verb, source: Source) -> None:
     before = intent(verb, state)
     for said, outcome in OUTCOMES.items():
@@ -208,10 +209,9 @@ def who_it_is(one: Intent) -> tuple[object, ...]:
             one.recorded_at, one.amount)  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", Verb)
-def test_every_verb_has_an_object_and_terms_of_its_own(verb: Verb) -> None:
-    assert len(set(OBJECT_OF.values())) == len(set(PRODUCT_OF.values())) == len(Verb)
-    assert verb in OBJECT_OF.keys() & PRODUCT_OF.keys()
+def test_every_verb_has_an_object_and_terms() -> None:
+    assert PRODUCT_OF.keys() == set(Verb)
+    assert OBJECT_OF.keys() == set(Verb) - {Verb.UNBIND}  # an errand: repeated until it is done
 
 
 @pytest.mark.parametrize("state", IntentState)
@@ -250,7 +250,7 @@ def test_an_agreement_is_not_voided_by_a_word_that_came_too_late(state: IntentSt
     assert not judge(attempt(state), Declined(FailureCode.AGREEMENT_VOID)).voids_agreement
 
 
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", ASKED_ABOUT)
 def test_what_never_left_ends_so_and_the_channel_is_to_blame(verb: Verb) -> None:
     failed = judge(intent(verb), NotSent("connection refused"), Source.ANSWER).failure
     assert failed is not None
@@ -279,7 +279,7 @@ def test_after_a_question_that_settled_nothing_the_next_is_due_by_the_plan(quest
     assert (heard.moves_due, heard.due_at) == (True, AT + timedelta(seconds=gap_s))
 
 
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", ASKED_ABOUT)
 def test_an_answer_that_settled_nothing_makes_the_first_question_due_and_counts_as_none(verb: Verb) -> None:
     heard = judge(intent(verb), Unknown("timeout"), Source.ANSWER)
     assert heard.intent.questions == 0
@@ -535,7 +535,7 @@ def test_a_final_word_ends_the_looks(verb: Verb, state: IntentState, source: Sou
 
 
 @pytest.mark.parametrize("state", [IntentState.DECLINED, IntentState.NOT_SENT])
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", ASKED_ABOUT)
 def test_what_ended_by_a_final_word_is_not_looked_at(verb: Verb, state: IntentState) -> None:
     for said in plain_words_of(verb):
         heard = judge(intent(verb, state), said)
@@ -549,8 +549,8 @@ def test_what_ended_by_a_final_word_is_not_looked_at(verb: Verb, state: IntentSt
     ("verb", "said", "state"),
     [
         *product(MONEY, [Succeeded(1000)], [IntentState.DONE]),
-        *product(Verb, [Declined(FailureCode.CARD_LOST)], [IntentState.DECLINED]),
-        *product(Verb, [NotFound()], [IntentState.NOT_RECEIVED]),
+        *product(ASKED_ABOUT, [Declined(FailureCode.CARD_LOST)], [IntentState.DECLINED]),
+        *product(ASKED_ABOUT, [NotFound()], [IntentState.NOT_RECEIVED]),
         (Verb.REFUND, Returned(ReturnReason.BANK_REJECTED), IntentState.RETURNED),
     ],
 )
@@ -714,7 +714,7 @@ PROOFS: dict[IntentState, type | tuple[type, ...]] = {
 }
 
 
-@given(st.sampled_from(Verb), histories)
+@given(st.sampled_from(ASKED_ABOUT), histories)
 def test_no_sequence_of_words_leaves_an_end_or_loses_what_is_due_or_known(verb: Verb, history: list[Step]) -> None:
     now_is, passed_s = intent(verb), 0.0
     due: datetime | None = terms_for(verb).unanswered(NOW)
@@ -767,7 +767,7 @@ def test_money_ends_only_by_proof(verb: Verb, history: list[Step]) -> None:
         now_is = after
 
 
-@given(st.sampled_from(Verb), st.lists(st.sampled_from([Unknown("x"), NotFound(), NotSent("x")]), min_size=3))
+@given(st.sampled_from(ASKED_ABOUT), st.lists(st.sampled_from([Unknown("x"), NotFound(), NotSent("x")]), min_size=3))
 def test_an_asker_that_asks_when_it_is_due_comes_to_an_end_where_nobody_owes_money(
     verb: Verb, said: list[AuthenticationOutcome]
 ) -> None:

@@ -14,7 +14,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.hearing import AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import caused_id
 from gateway.domain.intents import PRODUCT_OF, Intent, Verb
-from gateway.domain.outcomes import Authenticated, AuthenticationOutcome, Outcome
+from gateway.domain.outcomes import AnyOutcome, Authenticated, Outcome
 from gateway.domain.payments import Payment, begun
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
@@ -74,7 +74,7 @@ EVERYTHING: tuple[type[Command[Any]], ...] = (
     RefundCommand,
     AskRefund,
 )
-O = TypeVar("O", bound=Outcome | AuthenticationOutcome)  # noqa: E741 -- an outcome of either kind
+O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 T = TypeVar("T")
 
 
@@ -82,7 +82,7 @@ T = TypeVar("T")
 class FakeProvider:
     """A PSP: `says` is what it answers to each kind of command; `asked` is every command it got."""
 
-    says: dict[type, Outcome | AuthenticationOutcome | Exception] = field(default_factory=dict)
+    says: dict[type, AnyOutcome | Exception] = field(default_factory=dict)
     asked: list[Command[Any]] = field(default_factory=list)
     callback: Callback | None = None
     before_answer: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -112,7 +112,7 @@ class FakeProvider:
         """The commands of one kind."""
         return [command for command in self.asked if isinstance(command, kind)]
 
-    async def _answer(self, command: Command[Any]) -> Outcome | AuthenticationOutcome:
+    async def _answer(self, command: Command[Any]) -> AnyOutcome:
         self.asked.append(command)
         if self.before_answer:
             await self.before_answer()
@@ -271,6 +271,8 @@ class World:
                 return Recorded(refund)
             case Verb.AUTHENTICATE:
                 return self._hear_authentication(observation)
+            case _:
+                raise AssertionError(f"nothing of {key.verb} is recorded yet")
 
     def _hear(self, observation: Observation, intent: Intent) -> Heard:
         terms = terms_of(observation.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
