@@ -28,6 +28,7 @@ __all__ = [
     "DELIVERIES",
     "DELIVERIES_HELD",
     "DELIVERY_SECONDS",
+    "DISAGREEMENTS",
     "EMBEDDED_DATABASE",
     "ENDPOINTS_STOPPED",
     "EVENTS",
@@ -91,6 +92,9 @@ DELIVERIES_HELD = Gauge(
     multiprocess_mode="livemostrecent",
 )
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
+DISAGREEMENTS = Counter(
+    "sluice_disagreements", "Payments refused for an identity that an account verified", ["merchant", "account", "code"]
+)
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 
 PAYMENTS_ENDED = Counter(

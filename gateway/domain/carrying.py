@@ -9,18 +9,41 @@ from gateway.domain.cards import CardElements
 from gateway.domain.identities import IdType
 from router.facts import Unfit
 
-__all__ = ["ID_CARDS", "Carries", "CarriesOf", "carries_all"]
+__all__ = ["ID_CARDS", "NO_CODES", "Carries", "CarriesOf", "Ways", "carries_all"]
 
 ID_CARDS: Final = frozenset({IdType.ID_CARD})
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """How an account can authenticate cards, by what its adapter can do."""
+
+    silent: bool = True
+    """It binds a card without the payer."""
+    signs: bool = False
+    """It binds a card by an SMS."""
+    by_pay: bool = False
+    """The SMS of a payment is sent by asking to pay without a code."""
+    code_wants_agreement: bool = False
+    """A payment by code needs the card to be bound first."""
+    ends_order: bool = False
+    """A code that is wrong ends the order at the PSP."""
+
+
+NO_CODES: Final = Ways()
+
+
+@dataclass(frozen=True, slots=True)
 class Carries:
-    """The cards that a wire protocol can say: of which banks (None: any), names in which charset, which papers."""
+    """The cards that a wire protocol can say: of which banks (None: any), names in which charset, which papers.
+
+    `ways`: how the account can authenticate them; an adapter's declaration leaves that to its commands.
+    """
 
     banks: frozenset[str] | None = None
     charset: str = "utf-8"
     id_types: frozenset[IdType] = ID_CARDS
+    ways: Ways = NO_CODES
 
     def why_not(self, bank: str, card: CardElements | None) -> Unfit | None:
         """Why a card cannot be carried, or a payment without one; None: it can."""

@@ -216,9 +216,12 @@ class Catalogue:
         rules: Iterable[RouteRule] | RulesByPlace = (),
         *,
         zone: ZoneInfo = BUSINESS_ZONE,
+        silent_refusals: Iterable[tuple[UUID, str, str]] = (),
     ) -> None:
         self.version = version
         self.zone = zone
+        self.silent_refusals = frozenset(silent_refusals)
+        """(merchant, account, bank) where binding silently was answered with "an SMS is needed"."""
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
         self.merchants_by_code = {merchant.code: merchant for merchant in merchants}
         self.keys = {key.key_hash: key for key in keys}
@@ -279,6 +282,15 @@ class Catalogue:
         """How many calls a channel carries at once; None: no limit, also for a channel that is not there."""
         found = self.channels.get((merchant_id, channel))
         return found.limits.calls_at_once if found else None
+
+    def sms_per_phone_and_day(self, merchant_id: UUID) -> int:
+        """How many codes one phone may get in a business day, over all users, cards and channels."""
+        merchant = self.merchants.get(merchant_id)
+        return merchant.sms_per_phone_and_day if merchant else SMS_PER_PHONE_AND_DAY
+
+    def binds_silently(self, merchant_id: UUID, account: str, bank: str) -> bool:
+        """Whether the account is still asked to bind cards of this bank without the payer."""
+        return (merchant_id, account, bank) not in self.silent_refusals
 
     def channel_codes(self, merchant_id: UUID) -> Collection[str]:
         """The codes of a merchant's channels, those that are off, too."""

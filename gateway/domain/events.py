@@ -21,6 +21,10 @@ class EventType(StrEnum):
     PAYMENT_REQUIRES_ACTION = "payment.requires_action"
     PAYMENT_CLOSED = "payment.closed"
     PAYMENT_ANOMALY = "payment.anomaly"
+    AUTHENTICATION_SUCCEEDED = "authentication.succeeded"
+    AUTHENTICATION_FAILED = "authentication.failed"
+    AUTHENTICATION_REQUIRES_ACTION = "authentication.requires_action"
+    AUTHENTICATION_CLOSED = "authentication.closed"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
     REFUND_RETURNED = "refund.returned"
@@ -39,7 +43,13 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
         Status.FAILED: EventType.REFUND_FAILED,
         Status.RETURNED: EventType.REFUND_RETURNED,
     },
-    ObjectKind.AUTHENTICATION: {},  # one inside a payment is not told: the payment is
+    # Only of those that an app asked for by themselves: of one inside a payment, the payment is told.
+    ObjectKind.AUTHENTICATION: {
+        Status.SUCCEEDED: EventType.AUTHENTICATION_SUCCEEDED,
+        Status.FAILED: EventType.AUTHENTICATION_FAILED,
+        Status.REQUIRES_ACTION: EventType.AUTHENTICATION_REQUIRES_ACTION,
+        Status.CLOSED: EventType.AUTHENTICATION_CLOSED,
+    },
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 

@@ -137,6 +137,9 @@ MEANINGS: dict[FailureCode, Meaning] = {
 }
 
 
+CODE_REFUSALS: frozenset[FailureCode] = frozenset({_F.SMS_CODE_WRONG, _F.SMS_CODE_EXPIRED})
+"""What is said of a code that the payer typed: another one may be tried."""
+
 OURS: frozenset[FailureCode] = frozenset(
     {
         _F.NO_CHANNEL_AVAILABLE,

@@ -83,6 +83,8 @@ class Heard:
     anomaly: Anomaly | None = None
     agreement_no: str | None = field(default=None, repr=False)
     """A new agreement to keep."""
+    sms_needed: SmsNeeded | None = None
+    """It ended by this word: nothing was done, and the payer must type a code first."""
     voids_agreement: bool = False
 
 
@@ -104,7 +106,7 @@ _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
     Verb.AUTHENTICATE: (Succeeded, Returned, Processing, CodeSent, Unbound),
     Verb.SEND_SIGNING_CODE: _NO_WORDS_OF_A_CODE,
     Verb.SEND_PAYMENT_CODE: _NO_WORDS_OF_A_CODE,
-    Verb.PAY: (Authenticated, SmsNeeded, Returned, CodeSent, Unbound),
+    Verb.PAY: (Authenticated, Returned, CodeSent, Unbound),
     Verb.REFUND: (Authenticated, SmsNeeded, CodeSent, Unbound),
     Verb.UNBIND: (Succeeded, Returned, Processing, Authenticated, SmsNeeded, CodeSent),
 }
@@ -142,7 +144,7 @@ def hear(
             code, message = outcome.channel_code, outcome.channel_message
             why = failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL, channel_code=code,
                           channel_message=message)  # fmt: skip
-            return _end(intent, IntentState.DECLINED, now, failure=why)
+            return replace(_end(intent, IntentState.DECLINED, now, failure=why), sms_needed=outcome)
         case NotSent() if source is Source.ANSWER:
             return _end(intent, IntentState.NOT_SENT, now, failure=_not_sent(outcome))
         case NotFound() if source is Source.OPERATOR:

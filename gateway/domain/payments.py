@@ -8,14 +8,28 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
-from gateway.domain.failures import Failure, FailureCode, advised_for, failure
+from gateway.domain.codes import Asked, ClosedReason, Purpose
+from gateway.domain.failures import CODE_REFUSALS, Blame, Failure, FailureCode, advised_for, failure
 from gateway.domain.hearing import Heard
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, IntentState
+from gateway.domain.outcomes import CodeOutcome, CodeSent, Declined, NotSent, Unknown
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import FINAL, Status, move
 
-__all__ = ["FINAL", "Payment", "Status", "after_authentication", "after_hearing", "begun"]
+__all__ = [
+    "FINAL",
+    "Payment",
+    "Status",
+    "after_authentication",
+    "after_hearing",
+    "after_sms",
+    "asked_anew",
+    "begun",
+    "closed",
+    "failed",
+    "sms_refusal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,11 @@ class Payment:
     metadata: Mapping[str, Any]
     refunded: int = 0
     settled: int = 0
+    customer_present: bool = False
+    expires_in_s: int | None = None
+    asked: Asked | None = None
+    """The code that the payer is asked for, or will be: to sign the card, or to pay."""
+    closed_reason: ClosedReason | None = None
 
     @property
     def is_final(self) -> bool:
@@ -71,13 +90,83 @@ class Payment:
     @property
     def waits_for_authentication(self) -> bool:
         """Whether it has sent nothing, since its card is being authenticated."""
-        return self.status is Status.PROCESSING and self.attempt is None and self.authentication_id is not None
+        if self.is_final or self.attempt is not None or self.authentication_id is None:
+            return False
+        return self.asked is None or self.asked.purpose is Purpose.SIGN or self.asked.sms == 0
+
+    @property
+    def has_code_in_the_air(self) -> bool:
+        """Whether a code was submitted, or an order sent, that has had no final answer."""
+        return self.attempt is not None and self.attempt.is_open
+
+    @property
+    def order_may_be_paid(self) -> bool:
+        """Whether the PSP was sent an order that it may pay though nobody typed a code: closing it needs a question."""
+        return self.attempt is not None and self.asked is not None and self.asked.by_pay
 
 
 def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
-    """The payment whose intent to pay is recorded now."""
-    assert payment.attempt is None, "one intent to pay; another only after the one before took nothing"
-    return replace(payment, attempt=attempt, due_at=due_at)
+    """The payment whose intent to pay is recorded now. A code is on its way with it, or none is needed."""
+    before = payment.attempt
+    assert before is None or before.state in _TOOK_NOTHING, "another intent to pay only after one that took nothing"
+    asked = payment.asked
+    if asked is not None and asked.purpose is Purpose.PAY:
+        asked = replace(asked, submitted=attempt.ordinal)
+    return replace(payment, attempt=attempt, due_at=due_at, asked=asked)
+
+
+_TOOK_NOTHING = frozenset({IntentState.DECLINED, IntentState.NOT_SENT})
+
+
+def asked_anew(payment: Payment, now: datetime, due_at: datetime) -> Payment:
+    """The payment for which one more SMS is asked for now; until the answer is known somebody looks after it."""
+    assert payment.asked is not None
+    return replace(payment, asked=payment.asked.another(now), due_at=due_at)
+
+
+def after_sms(payment: Payment, ordinal: int, outcome: CodeOutcome, now: datetime) -> Payment:
+    """What the PSP said of the SMS for a code to pay with. Perhaps it was sent: then the payer waits for it."""
+    asked = payment.asked
+    if payment.is_final or asked is None or not asked.sending or asked.sms != ordinal:
+        return payment
+    asked = replace(asked, sending=False)
+    if isinstance(outcome, CodeSent | Unknown):
+        return _waits_for_payer(payment, asked)
+    if payment.status is Status.REQUIRES_ACTION:  # the SMS before may still do
+        return _waits_for_payer(payment, asked)
+    return _finished(payment, Status.FAILED, sms_refusal(outcome), now, asked=asked, due_at=None)
+
+
+def sms_refusal(outcome: Declined | NotSent) -> Failure:
+    """Why no SMS was sent, where that ends it."""
+    if isinstance(outcome, NotSent):
+        blame = Blame.PLATFORM if outcome.ours else Blame.CHANNEL
+        return failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason)
+    return failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+
+
+def failed(payment: Payment, why: Failure, now: datetime) -> Payment:
+    """The payment that cannot go on; nothing of it was sent to be paid."""
+    return _finished(payment, Status.FAILED, why, now, due_at=None)
+
+
+def closed(payment: Payment, reason: ClosedReason, now: datetime) -> Payment:
+    """The payment that was given up: nothing can be paid any more."""
+    return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, due_at=None)
+
+
+def _waits_for_payer(payment: Payment, asked: Asked, **heard_of: Any) -> Payment:
+    """The payment that waits for a code. Its entry into this state is told; another SMS for the same is not."""
+    known: dict[str, Any] = {
+        "asked": asked,
+        "due_at": None,
+        "until_at": asked.waits_until(payment.created_at, payment.expires_in_s),
+        **heard_of,
+    }
+    if payment.status is Status.REQUIRES_ACTION:
+        return replace(payment, **known)
+    status = move(ObjectKind.PAYMENT, payment.status, Status.REQUIRES_ACTION)
+    return replace(payment, status=status, sequence=payment.sequence + 1, **known)
 
 
 def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
@@ -90,28 +179,91 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
         late = attempt.late_success and payment.fee is None
         return replace(payment, fee=payment.expected_fee if late else payment.fee, **heard_of)
     if attempt.is_open:
+        # An answer that was no final one ends the payer's part: from now on the PSP is asked.
+        if payment.status is Status.REQUIRES_ACTION and heard.moves_due and payment.asked is not None:
+            heard_of |= {"status": move(ObjectKind.PAYMENT, payment.status, Status.PROCESSING), "until_at": None}
         return replace(payment, **heard_of)
-    if attempt.state is IntentState.DONE:
+    if attempt.late_success:  # it took nothing as far as was known, and the payment went on: nothing ended wrongly
+        heard_of["attempt"] = replace(attempt, state=IntentState.DONE, late_success=False)
+    if attempt.state is IntentState.DONE or attempt.late_success:
         return _finished(payment, Status.SUCCEEDED, None, now, fee=payment.expected_fee, **heard_of)
+    if payment.asked is not None and payment.asked.purpose is Purpose.PAY:
+        return _code_refused(payment, payment.asked, heard, now, heard_of)
     if payment.status is Status.REQUIRES_ACTION and attempt.state is IntentState.NOT_RECEIVED:
         # The user's time and its grace are over, and the PSP has nothing on record.
-        return _finished(payment, Status.CLOSED, None, now, **heard_of)
+        return _finished(payment, Status.CLOSED, None, now, closed_reason=ClosedReason.EXPIRED, **heard_of)
     return _finished(payment, Status.FAILED, heard.failure, now, **heard_of)
+
+
+def _code_refused(payment: Payment, asked: Asked, heard: Heard, now: datetime, heard_of: dict[str, Any]) -> Payment:
+    """What was asked to pay took nothing: the payer is asked for a code, or for another one, or it is over."""
+    if heard.sms_needed is not None and asked.by_pay:
+        sent = replace(asked, sms=asked.sms + 1, sms_at=now, sending=False) if heard.sms_needed.sent else asked
+        return _waits_for_payer(payment, sent, attempt=heard.intent)
+    why = heard.failure
+    if asked.expired:  # nobody waits any more: now it is known that nothing was paid
+        return _finished(payment, Status.CLOSED, None, now, closed_reason=ClosedReason.EXPIRED, **heard_of)
+    if why is None or why.code not in CODE_REFUSALS:
+        return _finished(payment, Status.FAILED, why, now, **heard_of)
+    asked = asked.refused(why.code)
+    if asked.is_over(why.code):
+        return _finished(payment, Status.FAILED, why, now, **heard_of, asked=asked)
+    return _waits_for_payer(payment, asked, attempt=heard.intent)
 
 
 def after_authentication(payment: Payment, authentication: Authentication, now: datetime) -> Payment:
     """What the end of the authentication means for a payment that waits for it.
 
-    Bound: it is due now, for its intent to pay. Else it fails as the authentication did, and nothing was charged.
+    Bound: it is due now, for its intent to pay. A code is asked for: its starter waits for the payer. Else it ends as
+    the authentication did, and nothing was charged.
     """
-    if not payment.waits_for_authentication or not authentication.is_final:
+    if not payment.waits_for_authentication:
         return payment
-    if authentication.is_own_of(payment.payment_id) and authentication.was_sent:
+    is_own = authentication.is_own_of(payment.payment_id)
+    if is_own and authentication.was_sent:
         payment = replace(payment, authentication_fee=authentication.fee)
+    if authentication.status is Status.REQUIRES_ACTION:
+        return _waits_to_sign(payment, authentication) if is_own else payment
+    if not authentication.is_final:
+        return payment
     if authentication.status is Status.SUCCEEDED:
-        return replace(payment, due_at=now)
+        return _is_bound(payment, authentication, now)
+    asked = _as_signed(payment, authentication)
+    if authentication.status is Status.CLOSED:
+        reason = authentication.closed_reason or ClosedReason.EXPIRED
+        return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, asked=asked, due_at=None)
     why = authentication.failure or failure(FailureCode.AUTHENTICATION_UNKNOWN)
-    return _finished(payment, Status.FAILED, why, now, due_at=None)
+    return _finished(payment, Status.FAILED, why, now, asked=asked, due_at=None)
+
+
+def _as_signed(payment: Payment, authentication: Authentication) -> Asked | None:
+    """What the payer was asked for, as the authentication has it."""
+    asked, before = authentication.asked, payment.asked
+    if asked is None or not authentication.is_own_of(payment.payment_id):
+        return before
+    pays = before is not None and (before.then_pays or before.purpose is Purpose.PAY)
+    return replace(asked, then_pays=pays, by_pay=before is not None and before.by_pay)
+
+
+def _waits_to_sign(payment: Payment, authentication: Authentication) -> Payment:
+    asked = _as_signed(payment, authentication)
+    assert asked is not None, "an authentication that requires action has asked for a code"
+    after = _waits_for_payer(payment, asked)
+    return payment if after == payment else after
+
+
+def _is_bound(payment: Payment, authentication: Authentication, now: datetime) -> Payment:
+    asked = _as_signed(payment, authentication)
+    if asked is not None and asked.then_pays:
+        assert payment.channel_order_no is not None
+        asked = replace(
+            asked, purpose=Purpose.PAY, then_pays=False, number=payment.channel_order_no, told_at=now,
+            sms=0, sms_at=None, sending=False, submitted=0, order_ended=False,
+        )  # fmt: skip
+    status = payment.status
+    if status is Status.REQUIRES_ACTION:
+        status = move(ObjectKind.PAYMENT, status, Status.PROCESSING)
+    return replace(payment, status=status, asked=asked, until_at=None, due_at=now)
 
 
 def _finished(payment: Payment, status: Status, why: Failure | None, now: datetime, **heard_of: Any) -> Payment:

@@ -8,17 +8,27 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, mask_card_no
-from gateway.domain.carrying import CarriesOf, carries_all
+from gateway.domain.carrying import CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import Catalogue, Channel
+from gateway.domain.codes import Asked, Purpose, mask_phone
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment, begun
+from gateway.domain.payments import Payment, asked_anew, begun
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
-from gateway.flows.route import ABLE, Unable, candidates_for, needs_authentication, with_bound
+from gateway.flows.route import (
+    ABLE,
+    Payer,
+    Unable,
+    binds_silently,
+    candidates_for,
+    needs_agreement,
+    pays_by_code,
+    with_bound,
+)
 from gateway.objects.events import event_of
 from gateway.ports import OverloadedError, TermsOf, UserFacts
 from router.decide import Decision, decide
@@ -35,7 +45,7 @@ class Opening:
     order: Order
     payment_id: UUID
     intent_id: UUID
-    """Of the first intent: to pay, or to authenticate the card."""
+    """Of the first intent: to pay, to authenticate the card, or to send an SMS."""
     authentication_id: UUID
     event_id: UUID
     new_card_id: UUID
@@ -53,11 +63,13 @@ class Opened:
     authentication: Authentication | None
     """The card is authenticated first, by this payment. A payment may also wait for one that is in flight."""
     event: Event | None
+    sms: Intent | None = None
+    """The SMS that is asked for now: to sign the card, or to pay."""
 
     @property
     def sends(self) -> str | None:
         """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
-        return self.payment.channel if self.payment.attempt or self.authentication else None
+        return self.payment.channel if self.payment.attempt or self.authentication or self.sms else None
 
 
 def open_payment(
@@ -89,16 +101,105 @@ def open_payment(
     if channel is None:
         event = event_of(payment, EVENTS_OF[ObjectKind.PAYMENT][payment.status], opening.event_id, now)
         return Opened(opening, payment, record, None, event)
-    if not needs_authentication(channel, order.scene, order.bank, facts.agreements):
+    ways = carries_of(order.merchant_id, channel.account).ways
+    if pays_by_code(channel, order.scene, order.bank):
+        payment = replace(payment, asked=_code_to_pay(order, payment, ways))
+    if channel.account in facts.agreements or not needs_agreement(channel, order.scene, order.bank, ways):
         due_at = terms_of(order.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
+        if payment.asked is not None and not payment.asked.by_pay:
+            payment = asked_anew(payment, now, due_at)
+            return Opened(opening, payment, record, None, None, sms_to_pay(payment, opening.intent_id, now))
         to_pay = intent_to_pay(payment, opening.intent_id, now)
         return Opened(opening, begun(payment, to_pay, due_at), record, None, None)
     due_at = terms_of(order.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
     in_flight = facts.authentications.get(channel.account)
     authentication_id = in_flight or opening.authentication_id
     payment = replace(payment, authentication_id=authentication_id, due_at=due_at)
-    started = None if in_flight else _authentication(opening, payment, channel, due_at)
-    return Opened(opening, payment, record, started, None)
+    if in_flight:
+        return Opened(opening, payment, record, None, None)
+    started = _authentication(opening, payment, channel, due_at)
+    if binds_silently(catalogue, channel, order.bank, ways):
+        return Opened(opening, payment, record, started, None)
+    assert order.card is not None, "only cards are signed"
+    started = replace(started, intent=None, asked=code_to_sign(started, order.card.phone, ways))
+    started = replace(started, asked=started.asked.another(now) if started.asked else None)
+    return Opened(opening, payment, record, started, None, sms_to_sign(started, opening.intent_id, now))
+
+
+def _code_to_pay(order: Order, payment: Payment, ways: Ways) -> Asked:
+    assert order.card is not None, "only a card's payer is asked for a code"
+    assert payment.channel_order_no is not None
+    return Asked(
+        Purpose.PAY,
+        mask_phone(order.card.phone),
+        payment.channel_order_no,
+        payment.created_at,
+        by_pay=ways.by_pay,
+        ends_order=ways.ends_order,
+    )
+
+
+def code_to_sign(authentication: Authentication, phone: str, ways: Ways) -> Asked:
+    """What its payer will be asked for; silent tries before it count among those that bind."""
+    return Asked(
+        Purpose.SIGN,
+        mask_phone(phone),
+        number_of(authentication.authentication_id),
+        authentication.created_at,
+        ends_order=ways.ends_order,
+        submitted=authentication.intent.ordinal if authentication.intent else 0,
+    )
+
+
+def sms_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
+    """The request for the newest SMS of a payment."""
+    assert payment.asked is not None
+    assert payment.channel is not None
+    assert payment.account is not None
+    return _sms(payment.asked, payment.payment_id, Verb.SEND_PAYMENT_CODE, payment.channel, payment.account, intent_id,
+                now)  # fmt: skip
+
+
+def sms_to_sign(authentication: Authentication, intent_id: UUID, now: datetime) -> Intent:
+    """The request for the newest SMS to sign a card with."""
+    assert authentication.asked is not None
+    return _sms(authentication.asked, authentication.authentication_id, Verb.SEND_SIGNING_CODE, authentication.channel,
+                authentication.account, intent_id, now)  # fmt: skip
+
+
+def _sms(
+    asked: Asked, object_id: UUID, verb: Verb, channel: str, account: str, intent_id: UUID, now: datetime
+) -> Intent:
+    return Intent(
+        intent_id=intent_id,
+        object_id=object_id,
+        verb=verb,
+        ordinal=asked.sms,
+        channel=channel,
+        account=account,
+        number=asked.number,
+        told_at=asked.told_at,
+        recorded_at=now,
+        amount=None,
+    )
+
+
+def intent_to_sign(authentication: Authentication, intent_id: UUID, now: datetime) -> Intent:
+    """The intent that submits the code that the payer typed."""
+    asked = authentication.asked
+    assert asked is not None
+    return Intent(
+        intent_id=intent_id,
+        object_id=authentication.authentication_id,
+        verb=Verb.AUTHENTICATE,
+        ordinal=asked.submitted + 1,
+        channel=authentication.channel,
+        account=authentication.account,
+        number=asked.number,
+        told_at=asked.told_at,
+        recorded_at=now,
+        amount=None,
+    )
 
 
 def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
@@ -106,15 +207,16 @@ def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
     assert payment.channel is not None
     assert payment.account is not None
     assert payment.channel_order_no is not None
+    asked = payment.asked if payment.asked and payment.asked.purpose is Purpose.PAY else None
     return Intent(
         intent_id=intent_id,
         object_id=payment.payment_id,
         verb=Verb.PAY,
-        ordinal=1,
+        ordinal=payment.attempt.ordinal + 1 if payment.attempt else 1,
         channel=payment.channel,
         account=payment.account,
         number=payment.channel_order_no,
-        told_at=now,
+        told_at=asked.told_at if asked else now,
         recorded_at=now,
         amount=payment.amount,
     )
@@ -150,6 +252,7 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
         due_at=due_at,
         created_at=opening.now,
         finished_at=None,
+        expires_in_s=payment.expires_in_s,
     )
 
 
@@ -167,8 +270,9 @@ def _decide(
         last_attempt_max_age=merchant.last_attempt_max_age,
         authentication_spread=merchant.authentication_spread,
     )
+    payer = Payer(facts.agreements, order.customer_present, facts.signing)
     candidates = candidates_for(
-        catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, unable, order.card, carries_of
+        catalogue, order.merchant_id, order.scene, order.bank, payer, now, unable, order.card, carries_of
     )
     channels = with_bound(facts.channels, catalogue, order.merchant_id, candidates, facts.agreements)
     return decide(request, candidates, channels, catalogue.version)
@@ -211,4 +315,6 @@ def _payment(
         business_day=now.astimezone(timezone).date(),
         description=order.description,
         metadata=order.metadata,
+        customer_present=order.customer_present,
+        expires_in_s=order.expires_in_s,
     )

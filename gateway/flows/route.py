@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.domain.cards import CardElements
-from gateway.domain.carrying import CarriesOf, carries_all
+from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
 from gateway.domain.scenes import CARD_SCENES, Scene
 from router.facts import Candidate, ChannelFacts, Signing, Unfit
@@ -33,7 +33,7 @@ def candidates_for(
     merchant_id: UUID,
     scene: Scene,
     bank: str,
-    agreements: Collection[str],
+    payer: "Payer",
     now: datetime,
     unable: Unable = ABLE,
     card: CardElements | None = None,
@@ -41,12 +41,12 @@ def candidates_for(
 ) -> list[Candidate]:
     """The rules of a scene and bank with what is known of their channels now.
 
-    `agreements` are the codes of the accounts that have an active agreement with this card; `carries_of` tells what the
-    provider of an account can carry.
+    `carries_of` tells what the provider of an account can carry, and how it authenticates.
     """
     candidates = []
     for rule in catalogue.rules_for(merchant_id, scene, bank):
         channel = catalogue.channels[merchant_id, rule.channel]
+        carries = carries_of(merchant_id, channel.account)
         candidates.append(
             Candidate(
                 channel=rule.channel,
@@ -57,8 +57,8 @@ def candidates_for(
                 channel_on=channel.on,
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, scene, bank, now),
                 account_usable=channel.account not in unable.accounts,
-                unfit=_unfit(channel, scene, bank, card, carries_of),
-                signing=_signing(channel, scene, bank, agreements),
+                unfit=_unfit(channel, scene, bank, card, carries),
+                signing=_signing(catalogue, channel, scene, bank, payer, carries.ways),
                 full=rule.channel in unable.full,
                 priority=rule.priority,
                 authentication_fee=_authentication_fee(channel, scene, bank),
@@ -93,22 +93,61 @@ def _authentication_fee(channel: Channel, scene: Scene, bank: str) -> int:
     return channel.authentication_fee if binds else 0
 
 
-def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries_of: CarriesOf) -> Unfit | None:
+def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries: Carries) -> Unfit | None:
     """Why a channel can never carry this card; the catalogue's word on the bank first."""
     if scene in CARD_SCENES and channel.mode(bank) is None:
         return "bank_unsupported"
-    return carries_of(channel.merchant_id, channel.account).why_not(bank, card)
+    return carries.why_not(bank, card)
 
 
-def needs_authentication(channel: Channel, scene: Scene, bank: str, agreements: Collection[str]) -> bool:
-    """Whether this channel must bind the card before it can be charged."""
-    if scene not in CARD_SCENES or channel.account in agreements:
+def needs_agreement(channel: Channel, scene: Scene, bank: str, ways: Ways) -> bool:
+    """Whether a card must be bound here before it can be charged."""
+    if scene not in CARD_SCENES:
         return False
-    return channel.mode(bank) is not AuthenticationMode.NONE
+    mode = channel.mode(bank)
+    if mode is AuthenticationMode.SMS_EACH_PAYMENT:
+        return ways.code_wants_agreement
+    return mode in {AuthenticationMode.SILENT, AuthenticationMode.SMS}
 
 
-def _signing(channel: Channel, scene: Scene, bank: str, agreements: Collection[str]) -> Signing:
-    """Whether the channel can authenticate this card now. Signing by SMS needs the user: such channels are hidden."""
-    if not needs_authentication(channel, scene, bank, agreements):
+def pays_by_code(channel: Channel, scene: Scene, bank: str) -> bool:
+    """Whether each payment here wants a code of its own."""
+    return scene in CARD_SCENES and channel.mode(bank) is AuthenticationMode.SMS_EACH_PAYMENT
+
+
+def binds_silently(catalogue: Catalogue, channel: Channel, bank: str, ways: Ways) -> bool:
+    """Whether a card is bound here without the payer: as the catalogue says, unless the PSP has said otherwise."""
+    mode = channel.mode(bank)
+    if mode is AuthenticationMode.SMS or not ways.silent:
+        return False
+    return catalogue.binds_silently(channel.merchant_id, channel.account, bank)
+
+
+def may_sign(catalogue: Catalogue, channel: Channel, bank: str, ways: Ways) -> bool:
+    """Whether cards are signed by SMS here: on the primary channel and no other, so that users hear from one alone."""
+    return ways.signs and catalogue.primary_of(channel.merchant_id, bank) == channel.code
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """What is known of the payer where a card may have to be authenticated."""
+
+    agreements: Collection[str] = ()
+    """Accounts that have an active agreement with the card."""
+    present: bool = False
+    """Somebody is there to type a code."""
+    signing: bool = False
+    """The card is being signed by an SMS already."""
+
+
+def _signing(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, payer: Payer, ways: Ways) -> Signing:
+    """Whether the channel can authenticate this card now; where that needs the payer, whether they are there."""
+    if pays_by_code(channel, scene, bank) and not payer.present:
+        return "needs_signing"
+    if not needs_agreement(channel, scene, bank, ways) or channel.account in payer.agreements:
         return "ready"
-    return "ready" if channel.mode(bank) is AuthenticationMode.SILENT else "needs_signing"
+    if binds_silently(catalogue, channel, bank, ways):
+        return "ready"
+    if not payer.present or not may_sign(catalogue, channel, bank, ways):
+        return "needs_signing"
+    return "signing_in_progress" if payer.signing else "ready"

@@ -6,11 +6,13 @@ from uuid import UUID
 
 import orjson
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery, RecordedEvent
 from gateway.domain.hearing import Anomaly
 from gateway.domain.ids import ENDPOINT, EVENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.objects.authentications import authentication_object
 from gateway.objects.payments import payment_object
 from gateway.objects.refunds import refund_object
 from gateway.objects.times import timestamp
@@ -19,7 +21,11 @@ __all__ = ["dead_letter_object", "event_object", "event_of"]
 
 
 def event_of(
-    about: Payment | Refund, event_type: EventType, event_id: UUID, now: datetime, anomaly: Anomaly | None = None
+    about: Payment | Refund | Authentication,
+    event_type: EventType,
+    event_id: UUID,
+    now: datetime,
+    anomaly: Anomaly | None = None,
 ) -> Event:
     """The event of an object as it is now, numbered by it. An anomaly stands beside the object, which it does not
     change."""
@@ -46,9 +52,11 @@ def event_of(
     )
 
 
-def _about(about: Payment | Refund) -> tuple[ObjectKind, UUID, dict[str, Any]]:
+def _about(about: Payment | Refund | Authentication) -> tuple[ObjectKind, UUID, dict[str, Any]]:
     if isinstance(about, Payment):
         return ObjectKind.PAYMENT, about.payment_id, payment_object(about)
+    if isinstance(about, Authentication):
+        return ObjectKind.AUTHENTICATION, about.authentication_id, authentication_object(about)
     return ObjectKind.REFUND, about.refund_id, refund_object(about)
 
 

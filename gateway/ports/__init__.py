@@ -1,6 +1,7 @@
 """What the flows need from outside: PSPs (`commands`, `providers`), the wire, the books, and room (`rooms`)."""
 
 from gateway.ports.books import (
+    ActRefusal,
     AmountExceedsRestError,
     CardNotFoundError,
     ClockOffError,
@@ -12,6 +13,7 @@ from gateway.ports.books import (
     OpenResult,
     OrderConflictError,
     OverloadedError,
+    PayerAct,
     PaymentFilter,
     PaymentNotRefundableError,
     Reading,
@@ -22,6 +24,7 @@ from gateway.ports.books import (
     SearchCutError,
     StoredCard,
     UserFacts,
+    Wish,
 )
 from gateway.ports.commands import (
     AskAuthentication,
@@ -57,6 +60,7 @@ from gateway.ports.providers import (
     Providers,
     TermsOf,
     UnusableAccountError,
+    ways_of,
 )
 from gateway.ports.rooms import ChannelFullError, Rooms
 from gateway.ports.wire import (
@@ -69,6 +73,7 @@ from gateway.ports.wire import (
 __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
+    "ActRefusal",
     "AmountExceedsRestError",
     "AnswerLostError",
     "AskAuthentication",
@@ -100,6 +105,7 @@ __all__ = [
     "OrderConflictError",
     "OverloadedError",
     "Pay",
+    "PayerAct",
     "PaymentFilter",
     "PaymentNotRefundableError",
     "Provider",
@@ -123,6 +129,8 @@ __all__ = [
     "Unbind",
     "UnusableAccountError",
     "UserFacts",
+    "Wish",
     "bound",
     "command_name",
+    "ways_of",
 ]

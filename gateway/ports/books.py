@@ -13,15 +13,17 @@ SearchCutError            a search took longer than it may
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.codes import ClosedReason
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
-from gateway.domain.intents import Verb
+from gateway.domain.intents import Intent, Verb
 from gateway.domain.outcomes import AnyOutcome
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
@@ -30,6 +32,7 @@ from gateway.domain.timeline import TimelinePage, TimelinePosition
 from router.facts import ChannelFacts
 
 __all__ = [
+    "ActRefusal",
     "AmountExceedsRestError",
     "CardNotFoundError",
     "ClockOffError",
@@ -41,6 +44,7 @@ __all__ = [
     "OpenResult",
     "OrderConflictError",
     "OverloadedError",
+    "PayerAct",
     "PaymentFilter",
     "PaymentNotRefundableError",
     "Reading",
@@ -51,6 +55,7 @@ __all__ = [
     "SearchCutError",
     "StoredCard",
     "UserFacts",
+    "Wish",
 ]
 
 
@@ -69,6 +74,8 @@ class OpenResult:
     replayed: bool
     agreement_no: str | None = field(default=None, repr=False)
     authentication: Authentication | None = None
+    sms: Intent | None = None
+    """The SMS that was asked for: to sign the card of `authentication`, else to pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +92,21 @@ class RefundResult:
 
 @dataclass(frozen=True, slots=True)
 class IntentKey:
-    """Whose intent it is: what an observation of it must name."""
+    """Whose intent it is: what an observation of it must name. `ordinal`: which of them; None: the newest."""
 
     merchant_id: UUID
     user_id: str
     object_id: UUID
     verb: Verb
+    ordinal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a PSP said of an intent. What it causes has ids that are made from `observation_id`.
 
-    `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`).
+    `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`). `phone`: the payer's,
+    masked, by whoever has the card in hand: an SMS may have to be asked for.
     """
 
     intent: IntentKey
@@ -106,6 +115,7 @@ class Observation:
     at: datetime
     observation_id: UUID
     note: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +132,70 @@ class GoOn:
     at: datetime
 
 
+class Wish(StrEnum):
+    """What is wanted of a payment or an authentication that waits for its payer."""
+
+    CONFIRM = "confirm"  # a code was typed
+    RESEND = "resend"
+    CLOSE = "close"
+    EXPIRE = "expire"  # its time is over
+
+
+@dataclass(frozen=True, slots=True)
+class PayerAct:
+    """Something is done about what waits for its payer. The code itself never gets here.
+
+    `intent_id` is drawn by the one who acts: only they send what is recorded with it.
+    """
+
+    merchant_id: UUID
+    user_id: str
+    object: ObjectKind
+    object_id: UUID
+    wish: Wish
+    intent_id: UUID
+    at: datetime
+    reason: ClosedReason = ClosedReason.BY_APP
+    """Of `close`."""
+    proved: bool = False
+    """The PSP was asked since, and nothing was paid."""
+
+
+class ActRefusal(StrEnum):
+    """Why a wish is not granted, in the words of the API."""
+
+    CONFIRMATION_IN_PROGRESS = "confirmation_in_progress"
+    SMS_IN_PROGRESS = "sms_in_progress"
+    RESEND_TOO_SOON = "resend_too_soon"
+    NO_RESENDS_LEFT = "no_resends_left"
+    SMS_LIMIT_REACHED = "sms_limit_reached"
+    NOT_WAITING = "not_waiting"
+    MAY_BE_PAID = "may_be_paid"
+    NEW_SMS_NEEDED = "new_sms_needed"
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """An object after an observation: the one whose intent it was.
 
     `payment` is it, when it is one; of an authentication it is the payment that started it. `submit`: the intent to
-    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`.
+    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`. `sms`: an
+    SMS was asked for now, for `object` or its payment, and the bearer must have it sent.
+
+    After a `PayerAct`: `refused` says why nothing was done, `wait_s` how long to wait then; `code`: the intent that
+    submits the code; `continuation`: what the newest SMS gave to go on with; `authentication`: whose it is.
     """
 
     object: Payment | Authentication | Refund
     payment: Payment | None = None
     submit: bool = False
     agreement_no: str | None = field(default=None, repr=False)
+    sms: Intent | None = None
+    code: Intent | None = None
+    continuation: str | None = field(default=None, repr=False)
+    authentication: Authentication | None = None
+    refused: ActRefusal | None = None
+    wait_s: int = 0
 
 
 class Recording(Protocol):
@@ -142,6 +204,8 @@ class Recording(Protocol):
     async def record(self, observation: Observation) -> Recorded: ...
 
     async def go_on(self, waiting: GoOn) -> Recorded: ...
+
+    async def act(self, act: PayerAct) -> Recorded: ...
 
 
 class CardNotFoundError(Exception):
@@ -297,3 +361,5 @@ class UserFacts:
     """By account: the authentication of the card that is in flight there."""
     verified_by: frozenset[str] = frozenset()
     """Accounts that have ever verified the card."""
+    signing: bool = False
+    """The card is being signed by an SMS."""

@@ -6,12 +6,12 @@ LookupError
 CallbackRejectedError      a callback that is not this account's PSP's word
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from gateway.domain.carrying import Carries
+from gateway.domain.carrying import Carries, Ways
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, Outcome
@@ -24,6 +24,8 @@ from gateway.ports.commands import (
     Command,
     Commands,
     Pay,
+    SendSigningCode,
+    Sign,
     command_name,
 )
 
@@ -44,6 +46,7 @@ __all__ = [
     "Providers",
     "TermsOf",
     "UnusableAccountError",
+    "ways_of",
 ]
 
 O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
@@ -197,6 +200,17 @@ class CallbackReader(Protocol):
     def answer(self, accepted: bool) -> CallbackAnswer:
         """The answer this PSP expects: accepted (it need not send again) or rejected."""
         ...
+
+
+def ways_of(declaration: Declaration, commands: Collection[type[Command[Any]]]) -> Ways:
+    """How an account can authenticate cards: by what its adapter can do for it."""
+    return Ways(
+        silent=Authenticate in commands,
+        signs=SendSigningCode in commands and Sign in commands,
+        by_pay=declaration.pay_sends_code,
+        code_wants_agreement=declaration.code_wants_agreement,
+        ends_order=declaration.wrong_code_ends_order,
+    )
 
 
 class Provider(Protocol):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.terms import Product, Terms
 from gateway.logs import get
-from gateway.ports import PLACE_WITHIN_S, AccountSettings, Provider, Transport, UnusableAccountError
+from gateway.ports import PLACE_WITHIN_S, AccountSettings, Provider, Transport, UnusableAccountError, ways_of
 
 log = get(__name__)
 
@@ -36,6 +37,7 @@ class AdapterProviders:
         self._build = build_provider
         self._clock = clock
         self._built: dict[tuple[UUID, str], tuple[Account, Provider]] = {}
+        self._carries: dict[tuple[UUID, str], Carries] = {}
         self._refused: dict[tuple[UUID, str], tuple[Account, str]] = {}
         """Accounts as they stand in the catalogue that cannot be built, and why."""
         self._unusable: dict[UUID, frozenset[str]] = {}
@@ -73,7 +75,10 @@ class AdapterProviders:
     def _try(self, key: tuple[UUID, str], account: Account, before: tuple[Account, str] | None) -> None:
         """Build its adapter. What stands in the way is said once."""
         try:
-            self._built[key] = (account, self._build(account_settings(account), self._transport))
+            provider = self._build(account_settings(account), self._transport)
+            self._built[key] = (account, provider)
+            declared = provider.declaration
+            self._carries[key] = replace(declared.carries, ways=ways_of(declared, provider.commands.keys()))
         except AccountError as error:
             why, bug = str(error), None
         except Exception as error:  # noqa: BLE001 -- whatever it is, the accounts after it are not to go without an adapter
@@ -107,8 +112,7 @@ class AdapterProviders:
 
     def carries(self, merchant_id: UUID, account: str) -> Carries:
         """What an account's provider carries; of one that cannot be used nothing is known."""
-        built = self._built.get((merchant_id, account))
-        return carries_all(merchant_id, account) if built is None else built[1].declaration.carries
+        return self._carries.get((merchant_id, account)) or carries_all(merchant_id, account)
 
     def longest_call_s(self) -> float:
         """The longest that one call to any PSP may take, the wait for its place on a full channel included."""

@@ -228,6 +228,7 @@ cards = Table(
     Column("bank", Text, nullable=False),
     moment("created_at"),
     moment("erased_at", nullable=True),
+    moment("hidden_at", nullable=True),
     PrimaryKeyConstraint("merchant_id", "card_id", name="cards_pkey"),
     CheckConstraint("(erased_at IS NULL) = (elements IS NOT NULL)", name="cards_elements_check"),
     CheckConstraint(
@@ -267,7 +268,8 @@ agreements = Table(
     ForeignKeyConstraint(
         ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="agreements_card_fkey"
     ),
-    CheckConstraint("status IN ('active', 'void')", name="agreements_status_check"),
+    # `unbinding`: the user gave it up, and the PSP is told until it says so.
+    CheckConstraint("status IN ('active', 'unbinding', 'void')", name="agreements_status_check"),
     CheckConstraint("(status = 'void') = (voided_at IS NOT NULL)", name="agreements_void_check"),
     CheckConstraint("status = 'void' OR agreement_no IS NOT NULL", name="agreements_number_check"),
 )
@@ -328,6 +330,9 @@ payments = Table(
     moment("created_at"),
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
+    Column("asked", JSONB, comment="the code that the payer is asked for, or will be: domain.codes.Asked"),
+    Column("closed_reason", Text),
+    Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
@@ -343,6 +348,7 @@ payments = Table(
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="payments_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="payments_blame_check"),
     CheckConstraint("status = 'failed' OR channel IS NOT NULL", name="payments_channel_check"),
+    CheckConstraint("(status = 'closed') = (closed_reason IS NOT NULL)", name="payments_closed_check"),
     CheckConstraint(
         "(channel IS NULL) = (channel_order_no IS NULL) AND (channel IS NULL) = (account IS NULL)",
         name="payments_number_check",
@@ -407,21 +413,28 @@ intents = Table(
     Column("late_success", Boolean, nullable=False),
     Column("looks", SmallInteger, nullable=False),
     moment("ended_at", nullable=True),
+    Column("continuation", LargeBinary, comment="what its answer gave to go on with, sealed by the card's key"),
     # One for each turn of each verb: a second `pay` of a payment is refused by the database.
     PrimaryKeyConstraint("merchant_id", "object_id", "verb", "ordinal", name="intents_pkey"),
     # An order at a PSP has one intent of each turn and verb. By it callbacks find theirs.
     UniqueConstraint("merchant_id", "account", "number", "verb", "ordinal", name="intents_number_key"),
-    CheckConstraint("verb IN ('authenticate', 'pay', 'refund')", name="intents_verb_check"),
-    CheckConstraint("ordinal = 1", name="intents_ordinal_check"),
+    CheckConstraint(
+        "verb IN ('authenticate', 'send_signing_code', 'send_payment_code', 'pay', 'refund')",
+        name="intents_verb_check",
+    ),
+    CheckConstraint("ordinal >= 1 AND (ordinal = 1 OR verb <> 'refund')", name="intents_ordinal_check"),
     CheckConstraint(
         "state IN ('open', 'done', 'returned', 'declined', 'not_sent', 'not_received', 'unknown')",
         name="intents_state_check",
     ),
     CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="intents_ended_check"),
-    CheckConstraint("(verb = 'authenticate') = (amount IS NULL) AND (amount IS NULL OR amount > 0)",
+    CheckConstraint("(verb IN ('pay', 'refund')) = (amount IS NOT NULL) AND (amount IS NULL OR amount > 0)",
                     name="intents_amount_check"),
     # Where money moves nothing is given up without proof.
-    CheckConstraint("state <> 'unknown' OR verb = 'authenticate'", name="intents_unknown_check"),
+    CheckConstraint("state <> 'unknown' OR verb NOT IN ('pay', 'refund')", name="intents_unknown_check"),
+    # Of those after the first, one at a time. That the first took nothing is looked at under the lock of the user.
+    Index("intents_again_key", "merchant_id", "object_id", "verb", unique=True,
+          postgresql_where=text("ordinal > 1 AND state IN ('open', 'done') AND verb IN ('pay', 'authenticate')")),
     # Operators look orders up by the PSP's own number.
     Index("intents_transaction_idx", "merchant_id", "channel_transaction_no",
           postgresql_where=text("channel_transaction_no IS NOT NULL")),
@@ -451,6 +464,15 @@ authentications = Table(
     moment("lease_until", nullable=True),
     moment("created_at"),
     moment("finished_at", nullable=True),
+    Column("asked", JSONB, comment="the code that the payer is asked for: domain.codes.Asked; null: silent"),
+    moment("until_at", nullable=True),
+    Column("closed_reason", Text),
+    Column("intent_ordinal", SmallInteger, comment="of its newest intent that binds; null: the first"),
+    Column("app", Text, comment="who asked for it by itself; null: a payment needs it"),
+    Column("merchant_order_no", Text),
+    Column("sequence", Integer),
+    Column("expires_in_s", Integer),
+    Column("metadata", JSONB),
     PrimaryKeyConstraint("merchant_id", "authentication_id", name="authentications_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="authentications_card_fkey"
@@ -461,6 +483,19 @@ authentications = Table(
     CheckConstraint("due_at IS NOT NULL OR lease_until IS NULL", name="authentications_lease_check"),
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="authentications_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="authentications_blame_check"),
+    CheckConstraint("(status = 'closed') = (closed_reason IS NOT NULL)", name="authentications_closed_check"),
+    CheckConstraint("(app IS NULL) = (merchant_order_no IS NULL)", name="authentications_app_check"),
+    # One code at a time binds a card, whoever asked for it and on whatever account.
+    Index(
+        "authentications_signing_key",
+        "merchant_id",
+        "card_id",
+        unique=True,
+        postgresql_where=text(f"status IN {OPEN} AND asked IS NOT NULL"),
+    ),
+    Index(
+        "authentications_app_idx", "merchant_id", "app", "authentication_id", postgresql_where=text("app IS NOT NULL")
+    ),
     # One authentication of a card on an account is in flight at a time: each costs money.
     Index(
         "authentications_open_key",
@@ -478,6 +513,47 @@ authentications = Table(
         "due_at",
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+)
+
+code_counts = Table(
+    "code_counts",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("phone_print", LargeBinary, nullable=False),
+    Column("business_day", Date, nullable=False),
+    Column("sent", Integer, nullable=False, comment="SMS asked for, by whatever user, card and channel"),
+    PrimaryKeyConstraint("merchant_id", "phone_print", "business_day", name="code_counts_pkey"),
+    CheckConstraint("sent > 0", name="code_counts_sent_check"),
+)
+
+silent_refusals = Table(
+    "silent_refusals",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("bank", Text, nullable=False),
+    Column("channel_code", Text),
+    moment("refused_at"),
+    PrimaryKeyConstraint("merchant_id", "account", "bank", name="silent_refusals_pkey"),
+    comment="banks whose cards the account does not bind silently, until an operator clears it",
+)
+
+unbindings = Table(
+    "unbindings",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("card_id", Uuid, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    moment("asked_at"),
+    moment("due_at", nullable=True),
+    moment("lease_until", nullable=True),
+    Column("ended", Text, comment="unbound, refused or given_up"),
+    PrimaryKeyConstraint("merchant_id", "card_id", "account", name="unbindings_pkey"),
+    CheckConstraint("(ended IS NULL) = (due_at IS NOT NULL)", name="unbindings_due_check"),
+    Index("unbindings_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+    comment="agreements that users gave up: told to the PSP until it says so; safe to repeat",
 )
 
 refunds = Table(

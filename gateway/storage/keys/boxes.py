@@ -73,6 +73,17 @@ class CardBox:
         """An agreement's number. Raises DecryptionError."""
         return self._open(blob, agreement_context(self._merchant_id, self._card_id, account)).decode()
 
+    def seal_continuation(self, object_id: UUID, text: str) -> bytes:
+        """What an answer gave to go on with: bound to the object that goes on."""
+        return self._seal(text.encode(), self._continuation_context(object_id))
+
+    def open_continuation(self, object_id: UUID, blob: bytes) -> str:
+        """What was sealed of an object. Raises DecryptionError."""
+        return self._open(blob, self._continuation_context(object_id)).decode()
+
+    def _continuation_context(self, object_id: UUID) -> bytes:
+        return b"continuation:%s:%s:%s" % (self._merchant_id.bytes, self._card_id.bytes, object_id.bytes)
+
     def _elements_context(self) -> bytes:
         if self._own_key is None:
             return self._card_id.bytes

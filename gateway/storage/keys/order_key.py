@@ -63,12 +63,16 @@ class OrderKey:
         """The print of a card number alone, in one form: the same for whoever uses it and with whatever phone."""
         return self._print(b"number", merchant_id, card_no)
 
+    def print_of_phone(self, merchant_id: UUID, phone: str) -> bytes:
+        """The print of a phone number alone, in one form."""
+        return self._print(b"phone", merchant_id, phone)
+
     def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
         """All prints of a card whose elements are in one form."""
         return Prints(
             self.print_of_card(merchant_id, card),
             self.print_of_number(merchant_id, card.card_no),
-            self._print(b"phone", merchant_id, card.phone),
+            self.print_of_phone(merchant_id, card.phone),
             self._print(b"id_no", merchant_id, SEPARATOR.join((as_compared(card).id_no, *_other_paper(card)))),
         )
 

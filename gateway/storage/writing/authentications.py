@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.codes import ClosedReason, asked_from_json, asked_to_json
 from gateway.domain.intents import Verb
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection
-from gateway.storage.tables import authentications, intents
+from gateway.storage.tables import authentications, cards, intents
 from gateway.storage.writing.failures import failure_columns, failure_of
 from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
-from gateway.storage.writing.payments import FREES_ITS_LEASE, compiled, said
+from gateway.storage.writing.payments import FREES_ITS_LEASE, compiled, json_of, said
 from gateway.storage.writing.statement import Row, Write
 
 __all__ = [
@@ -23,9 +24,10 @@ __all__ = [
     "authentications_by_id",
     "change_authentications",
     "insert_authentications",
+    "insert_own_authentications",
 ]
 
-_a, _i = authentications.c, intents.c
+_a, _i, _c = authentications.c, intents.c, cards.c
 
 AUTHENTICATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.merchant_id,
@@ -47,18 +49,30 @@ AUTHENTICATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.due_at,
     _a.created_at,
     _a.finished_at,
+    _a.asked,
+    _a.until_at,
+    _a.closed_reason,
+    _a.app,
+    _a.merchant_order_no,
+    _a.sequence,
+    _a.expires_in_s,
+    _a.metadata,
+    _c.masked.label("card_masked"),
     *INTENT_COLUMNS,
 )
 
 
 def authentication_select() -> Select[Any]:
-    """Authentications with their intent. The caller adds `WHERE authentications.merchant_id = …`, always."""
+    """Authentications with the intent that binds the card. The caller adds `WHERE authentications.merchant_id = …`."""
     its_intent = and_(
         _i.merchant_id == _a.merchant_id,
         _i.object_id == _a.authentication_id,
         _i.verb == said(Verb.AUTHENTICATE),
+        _i.ordinal == func.coalesce(_a.intent_ordinal, literal_column("1")),
     )
-    return select(*AUTHENTICATION_COLUMNS).select_from(authentications.join(intents, its_intent))
+    its_card = and_(_c.merchant_id == _a.merchant_id, _c.card_id == _a.card_id)
+    joined = authentications.outerjoin(intents, its_intent).join(cards, its_card)
+    return select(*AUTHENTICATION_COLUMNS).select_from(joined)
 
 
 _BY_ID = compiled(
@@ -91,22 +105,69 @@ def authentication_of(row: Mapping[str, Any]) -> Authentication:
         fee=row["fee"],
         failure=failure_of(row),
         contradicts=row["contradicts"],
-        intent=intent_of(row, row["authentication_id"], Verb.AUTHENTICATE),
+        intent=intent_of(row, row["authentication_id"], Verb.AUTHENTICATE) if row["intent_id"] is not None else None,
         due_at=row["due_at"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
+        asked=asked_from_json(json_of(row["asked"])) if row["asked"] is not None else None,
+        until_at=row["until_at"],
+        closed_reason=ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None,
+        app=row["app"],
+        merchant_order_no=row["merchant_order_no"],
+        card_masked=row["card_masked"],
+        sequence=row["sequence"] or 0,
+        expires_in_s=row["expires_in_s"],
+        metadata=json_of(row["metadata"]) if row["metadata"] is not None else {},
     )
 
 
 def insert_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:
-    """Insert authentications whose payment the part `only` returned."""
-    write.insert(authentications, [_row(each) for each in started], only=(only, "payment_id"))
+    """Insert authentications whose payment the part `only` returned; of those that ask for a code, what they ask."""
+    silent = [_row(each) for each in started if each.asked is None]
+    write.insert(authentications, silent, only=(only, "payment_id"))
+    asking = [_row(each) | _asking(each) for each in started if each.asked is not None]
+    write.insert(authentications, asking, only=(only, "payment_id"), part="new_signings")
+
+
+def insert_own_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:
+    """Insert authentications that an app asked for, whose order the part `only` returned (as `object_id`)."""
+    rows = [
+        _row(each)
+        | _asking(each)
+        | failure_columns(each.failure)
+        | {
+            "finished_at": each.finished_at,
+            "app": each.app,
+            "merchant_order_no": each.merchant_order_no,
+            "metadata": each.metadata,
+            "object_id": each.authentication_id,
+        }
+        for each in started
+    ]
+    write.insert(authentications, rows, only=(only, "object_id"), part="new_own_authentications")
 
 
 def change_authentications(write: Write, changed: Sequence[Authentication]) -> None:
     """Write what became of authentications."""
-    rows = [_changing(each) for each in changed]
-    write.update(authentications, rows, by=["authentication_id"], also=FREES_ITS_LEASE)
+    silent = [_changing(each) for each in changed if not _asks(each)]
+    write.update(authentications, silent, by=["authentication_id"], also=FREES_ITS_LEASE)
+    asking = [_changing(each) | _asking(each) | {"payment_id": each.payment_id} for each in changed if _asks(each)]
+    write.update(authentications, asking, by=["authentication_id"], also=FREES_ITS_LEASE, part="changed_signings")
+
+
+def _asks(authentication: Authentication) -> bool:
+    return authentication.asked is not None or authentication.is_told
+
+
+def _asking(authentication: Authentication) -> Row:
+    return {
+        "asked": asked_to_json(authentication.asked) if authentication.asked else None,
+        "until_at": authentication.until_at,
+        "closed_reason": authentication.closed_reason,
+        "intent_ordinal": authentication.intent.ordinal if authentication.intent else None,
+        "sequence": authentication.sequence,
+        "expires_in_s": authentication.expires_in_s,
+    }
 
 
 def _row(authentication: Authentication) -> Row:

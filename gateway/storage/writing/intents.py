@@ -1,6 +1,8 @@
 """Rows of intents: what they hold, and how they are written."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +12,27 @@ from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.storage.tables import intents
 from gateway.storage.writing.statement import Row, Write
 
-__all__ = ["INTENT_COLUMNS", "change_intents", "insert_intents", "intent_of"]
+__all__ = [
+    "INTENT_COLUMNS",
+    "IntentOf",
+    "SmsAnswer",
+    "change_intents",
+    "change_sms",
+    "insert_intents",
+    "intent_key",
+    "intent_of",
+]
 
 _i = intents.c
+
+IntentOf = tuple[UUID, Verb, int]
+"""Names an intent: object, verb, ordinal."""
+
+
+def intent_key(intent: Intent) -> IntentOf:
+    """What names an intent."""
+    return intent.object_id, intent.verb, intent.ordinal
+
 
 INTENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _i.intent_id,
@@ -69,9 +89,42 @@ def insert_intents(write: Write, recorded: Sequence[tuple[UUID, Intent]], *, onl
     write.insert(intents, rows, only=(only, "of_order") if only else None)
 
 
-def change_intents(write: Write, changed: Sequence[Intent]) -> None:
-    """Write what was heard of intents."""
-    write.update(intents, [_changing(intent) for intent in changed], by=["object_id", "verb", "ordinal"])
+def change_intents(write: Write, changed: Sequence[Intent], given: Mapping[IntentOf, bytes]) -> None:
+    """Write what was heard of intents; `given`: what some of them gave to go on with, sealed."""
+    plain = [_changing(intent) for intent in changed if intent_key(intent) not in given]
+    write.update(intents, plain, by=["object_id", "verb", "ordinal"])
+    giving = [
+        _changing(intent) | {"continuation": given[key]} for intent in changed if (key := intent_key(intent)) in given
+    ]
+    write.update(intents, giving, by=["object_id", "verb", "ordinal"], part="giving_intents")
+
+
+@dataclass(frozen=True, slots=True)
+class SmsAnswer:
+    """How the request for an SMS ended, and what it gave to go on with (sealed)."""
+
+    object_id: UUID
+    verb: Verb
+    ordinal: int
+    state: IntentState
+    ended_at: datetime
+    continuation: bytes | None
+
+
+def change_sms(write: Write, answered: Sequence[SmsAnswer]) -> None:
+    """Write how requests for SMS ended."""
+    rows: list[Row] = [
+        {
+            "object_id": each.object_id,
+            "verb": each.verb,
+            "ordinal": each.ordinal,
+            "state": each.state,
+            "ended_at": each.ended_at,
+            "continuation": each.continuation,
+        }
+        for each in answered
+    ]
+    write.update(intents, rows, by=["object_id", "verb", "ordinal"], part="answered_sms")
 
 
 def _row(intent: Intent) -> Row:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
@@ -12,7 +13,8 @@ from gateway.domain.refunds import Refund
 from gateway.storage.tables import agreements
 from gateway.storage.writing.authentications import change_authentications
 from gateway.storage.writing.cards import CardRow
-from gateway.storage.writing.intents import change_intents, insert_intents
+from gateway.storage.writing.codes import KnownPhone, count_codes
+from gateway.storage.writing.intents import IntentOf, SmsAnswer, change_intents, change_sms, insert_intents, intent_key
 from gateway.storage.writing.observations import Told, insert_anomalies
 from gateway.storage.writing.payments import change_payments
 from gateway.storage.writing.refunds import change_refunds, free_outflows
@@ -26,6 +28,8 @@ __all__ = ["Page"]
 class Page:
     """What one flush of observations knows, and what it changes. Objects stand in it as they are now."""
 
+    day: date
+    """The business day."""
     payments: dict[UUID, Payment] = field(default_factory=dict)
     authentications: dict[UUID, Authentication] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
@@ -53,10 +57,23 @@ class Page:
     """By payment: what refunds that failed or came back do not take from it any more. Below zero: they do after all."""
     changed: set[UUID] = field(default_factory=set)
     """Objects that are written."""
-    begun: dict[UUID, Intent] = field(default_factory=dict)
-    """By payment: intents to pay that are recorded now."""
-    heard: dict[UUID, Intent] = field(default_factory=dict)
-    """By object: intents that changed."""
+    begun: dict[IntentOf, Intent] = field(default_factory=dict)
+    """Intents that are recorded now."""
+    heard: dict[IntentOf, Intent] = field(default_factory=dict)
+    """Intents that changed."""
+    given: dict[IntentOf, bytes] = field(default_factory=dict)
+    """What intents that changed gave to go on with, sealed."""
+    sms_answers: list[SmsAnswer] = field(default_factory=list)
+    sms: dict[UUID, Intent] = field(default_factory=dict)
+    """By object: SMS that are asked for now."""
+    phones: dict[UUID, KnownPhone] = field(default_factory=dict)
+    """By card, where a code may be asked for: what is known of its phone, and whether it is being signed."""
+    continuations: dict[IntentOf, bytes] = field(default_factory=dict)
+    """Of the SMS of what is acted upon: what they gave to go on with, sealed."""
+    codes_sent: dict[bytes, int] = field(default_factory=dict)
+    """By the print of a phone: SMS that are asked for now."""
+    silent_refusals: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """(account, bank, code): where binding silently was answered with "an SMS is needed" and nobody could be asked."""
 
     def put_payment(self, after: Payment) -> None:
         """Take what became of a payment."""
@@ -66,10 +83,7 @@ class Page:
         self.payments[after.payment_id] = after
         self.changed.add(after.payment_id)
         self.usage.count(before, after)
-        if before.attempt is None and after.attempt is not None:
-            self.begun[after.payment_id] = after.attempt
-        elif after.attempt is not None and after.attempt is not before.attempt:
-            self._hear(after.attempt)
+        self._put_intent(before.attempt, after.attempt)
 
     def put_authentication(self, after: Authentication) -> None:
         """Take what became of an authentication."""
@@ -77,8 +91,19 @@ class Page:
         if after is not before:
             self.authentications[after.authentication_id] = after
             self.changed.add(after.authentication_id)
-            if after.intent is not before.intent:
-                self._hear(after.intent)
+            self._put_intent(before.intent, after.intent)
+
+    def ask(self, sms: Intent, card_id: UUID) -> None:
+        """An SMS is asked for now; whoever recorded it has it sent."""
+        self.sms[sms.object_id] = sms
+        self.begun[intent_key(sms)] = sms
+        phone = self.phones[card_id]
+        self.codes_sent[phone.print] = self.codes_sent.get(phone.print, 0) + 1
+
+    def may_ask(self, card_id: UUID, most: int) -> bool:
+        """Whether the phone of a card may get one more SMS today."""
+        phone = self.phones[card_id]
+        return phone.sent + self.codes_sent.get(phone.print, 0) < most
 
     def put_refund(self, after: Refund) -> None:
         """Take what became of a refund."""
@@ -87,24 +112,28 @@ class Page:
             return
         self.refunds[after.refund_id] = after
         self.changed.add(after.refund_id)
-        if after.intent is not before.intent:
-            self._hear(after.intent)
+        self._put_intent(before.intent, after.intent)
         if before.takes is not after.takes:
             freed = after.amount if before.takes else -after.amount
             self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + freed
 
-    def _hear(self, intent: Intent) -> None:
-        if intent.object_id in self.begun:
-            self.begun[intent.object_id] = intent
+    def _put_intent(self, before: Intent | None, after: Intent | None) -> None:
+        if after is None or after is before:
+            return
+        key = intent_key(after)
+        if key in self.begun or before is None or before.ordinal != after.ordinal:
+            self.begun[key] = after
         else:
-            self.heard[intent.object_id] = intent
+            self.heard[key] = after
 
     def write(self, merchant_id: UUID) -> Write:
         """The statement that writes them, noun by noun."""
         statement = Write(merchant_id)
         change_payments(statement, [each for key, each in self.payments.items() if key in self.changed])
-        change_intents(statement, list(self.heard.values()))
-        insert_intents(statement, list(self.begun.items()))
+        change_intents(statement, list(self.heard.values()), self.given)
+        change_sms(statement, self.sms_answers)
+        insert_intents(statement, [(each.object_id, each) for each in self.begun.values()])
+        count_codes(statement, self.codes_sent, self.day)
         change_authentications(statement, [each for key, each in self.authentications.items() if key in self.changed])
         change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
         free_outflows(statement, self.freed)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func,
 from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
 from gateway.domain.cards import Card
+from gateway.domain.codes import ClosedReason, asked_from_json, asked_to_json
 from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
@@ -69,6 +70,10 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.created_at,
     _p.finished_at,
     _p.business_day,
+    _p.customer_present,
+    _p.expires_in_s,
+    _p.asked,
+    _p.closed_reason,
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
     func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
@@ -80,7 +85,12 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
 def payment_select() -> Select[Any]:
     """Payments with their intent to pay and card. The caller adds `WHERE payments.merchant_id = …`, always."""
     # Joined by merchant too: that is what keeps the statement on one node of a cluster.
-    to_pay = and_(_i.merchant_id == _p.merchant_id, _i.object_id == _p.payment_id, _i.verb == said(Verb.PAY))
+    to_pay = and_(
+        _i.merchant_id == _p.merchant_id,
+        _i.object_id == _p.payment_id,
+        _i.verb == said(Verb.PAY),
+        _i.ordinal == func.coalesce(_p.attempt_ordinal, literal_column("1")),
+    )
     of_card = and_(_c.merchant_id == _p.merchant_id, _c.card_id == _p.card_id)
     left = and_(_o.merchant_id == _p.merchant_id, _o.payment_id == _p.payment_id)
     joined = payments.outerjoin(intents, to_pay).outerjoin(cards, of_card).outerjoin(outflows, left)
@@ -144,12 +154,21 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         metadata=json_of(row["metadata"]),
         refunded=row["refunded"],
         settled=row["settled"],
+        customer_present=row["customer_present"],
+        expires_in_s=row["expires_in_s"],
+        asked=asked_from_json(json_of(row["asked"])) if row["asked"] is not None else None,
+        closed_reason=ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None,
     )
 
 
 def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, only: str) -> None:
     """Insert payments whose order the part `only` returned."""
-    write.insert(payments, [_row(order, payment) for order, payment in opened], only=(only, "payment_id"))
+    plain = [_row(order, payment) for order, payment in opened if payment.asked is None]
+    write.insert(payments, plain, only=(only, "payment_id"))
+    asking = [
+        _row(order, payment) | {"asked": asked_to_json(payment.asked)} for order, payment in opened if payment.asked
+    ]
+    write.insert(payments, asking, only=(only, "payment_id"), part="new_asking")
 
 
 def insert_decisions(write: Write, made: Sequence[tuple[UUID, Mapping[str, Any]]], *, only: str) -> None:
@@ -168,8 +187,21 @@ _FREES_ITS_LEASE = (
 
 
 def change_payments(write: Write, changed: Sequence[Payment]) -> None:
-    """Write what became of payments."""
-    write.update(payments, [_changing(payment) for payment in changed], by=["payment_id"], also=_FREES_ITS_LEASE)
+    """Write what became of payments. Those that never ask their payer for anything have less to write."""
+    plain = [_changing(payment) for payment in changed if payment.asked is None and payment.closed_reason is None]
+    write.update(payments, plain, by=["payment_id"], also=_FREES_ITS_LEASE)
+    asking = [
+        _changing(payment)
+        | {
+            "asked": asked_to_json(payment.asked) if payment.asked else None,
+            "closed_reason": payment.closed_reason,
+            "attempt_ordinal": payment.attempt.ordinal if payment.attempt else None,
+            "channel_order_no": payment.channel_order_no,
+        }
+        for payment in changed
+        if payment.asked is not None or payment.closed_reason is not None
+    ]
+    write.update(payments, asking, by=["payment_id"], also=_FREES_ITS_LEASE, part="changed_asking")
 
 
 def _row(order: Order, payment: Payment) -> Row:

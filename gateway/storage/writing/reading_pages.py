@@ -4,26 +4,31 @@ Most flushes are about payments alone and read them in one statement; each other
 """
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import Uuid, and_, any_, bindparam, literal_column, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Declined, Returned, SmsNeeded, Succeeded
 from gateway.domain.statuses import FINAL
-from gateway.ports import GoOn, Observation
+from gateway.ports import GoOn, Observation, PayerAct
 from gateway.storage.server.database import Connection
 from gateway.storage.tables import cards as cards_table
 from gateway.storage.tables import payments as payments_table
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.cards import CardRow, agreements_go_to, card_rows
+from gateway.storage.writing.codes import read_continuations, read_phones
 from gateway.storage.writing.observations import read_known_anomalies
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.payments import compiled, payment_of, payment_select
 from gateway.storage.writing.refunds import refunds_by_id
 
-__all__ = ["READ_PAYMENTS", "READ_PAYMENTS_AND_WAITING", "read_page"]
+__all__ = ["READ_PAYMENTS", "READ_PAYMENTS_AND_WAITING", "Item", "read_page"]
+
+Item = Observation | GoOn | PayerAct
 
 _p, _c = payments_table.c, cards_table.c
 
@@ -34,7 +39,7 @@ _MINE = _p.merchant_id == bindparam("merchant")
 _NAMED = _p.payment_id == any_(bindparam("ids", type_=ARRAY(Uuid)))
 _WAITING = and_(
     _p.authentication_id == any_(bindparam("authentications", type_=ARRAY(Uuid))),
-    _p.status == literal_column("'processing'"),
+    _p.status.in_([literal_column("'processing'"), literal_column("'requires_action'")]),
 )
 READ_PAYMENTS = compiled(_SELECT.where(_MINE, _NAMED))
 READ_PAYMENTS_AND_WAITING = compiled(_SELECT.where(_MINE, or_(_NAMED, _WAITING)))
@@ -46,18 +51,21 @@ WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status = 'active'
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
 
-async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[Observation | GoOn]) -> Page:
-    """What the items are about."""
+async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[Item], day: date) -> Page:
+    """What the items are about. `day`: the business day, by which SMS are counted."""
     heard = [item for item in items if isinstance(item, Observation)]
     about = {verb: [each.intent.object_id for each in heard if each.intent.verb is verb] for verb in Verb}
-    going_on = [item.payment_id for item in items if isinstance(item, GoOn)]
-    page = Page()
-    if about[Verb.AUTHENTICATE]:
-        page.authentications = await authentications_by_id(connection, merchant_id, about[Verb.AUTHENTICATE])
+    acts = [item for item in items if isinstance(item, PayerAct)]
+    acted = {kind: [act.object_id for act in acts if act.object is kind] for kind in ObjectKind}
+    going_on = [item.payment_id for item in items if isinstance(item, GoOn)] + acted[ObjectKind.PAYMENT]
+    page = Page(day)
+    authentications = about[Verb.AUTHENTICATE] + about[Verb.SEND_SIGNING_CODE] + acted[ObjectKind.AUTHENTICATION]
+    if authentications:
+        page.authentications = await authentications_by_id(connection, merchant_id, authentications)
     if about[Verb.REFUND]:
         page.refunds = await refunds_by_id(connection, merchant_id, about[Verb.REFUND])
     starters = [each.payment_id for each in page.authentications.values() if each.payment_id is not None]
-    named = [*about[Verb.PAY], *going_on, *starters]
+    named = [*about[Verb.PAY], *about[Verb.SEND_PAYMENT_CODE], *going_on, *starters]
     found_cards, same_as = await _read_payments(connection, merchant_id, page, named)
     if going_on:
         waited_for = {page.payments[each].authentication_id for each in going_on if each in page.payments}
@@ -69,12 +77,31 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[O
         heads = [page.keepers[card.card_id].card_id for card in goers if card is not None]
         rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
+    await _read_codes(connection, merchant_id, page, heard, acts)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
     if suspicious:
         page.anomalies_known = await read_known_anomalies(connection, merchant_id, suspicious)
     refused = [each.intent.object_id for each in heard if _may_be_refused(each)]
     await _read_verifiers(connection, merchant_id, page, refused)
     return page
+
+
+async def _read_codes(
+    connection: Connection, merchant_id: UUID, page: Page, heard: Sequence[Observation], acts: Sequence[PayerAct]
+) -> None:
+    """What asking for an SMS needs, where one may be asked for, and submitting a code, where one may be."""
+    asking = {each.card.card_id for each in page.payments.values() if each.asked is not None and each.card is not None}
+    asking |= {each.card_id for each in page.authentications.values() if each.asked is not None}
+    asking |= {
+        page.authentications[each.intent.object_id].card_id
+        for each in heard
+        if isinstance(each.outcome, SmsNeeded) and each.intent.object_id in page.authentications
+    }
+    if asking:
+        page.phones = await read_phones(connection, merchant_id, asking, page.day)
+    if acts:
+        objects = [*page.payments, *page.authentications]
+        page.continuations = await read_continuations(connection, merchant_id, objects)
 
 
 async def _read_payments(

@@ -15,7 +15,9 @@ from asyncpg import UniqueViolationError
 
 from gateway.domain import authentications, payments, refunds
 from gateway.domain.authentications import Authentication
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.codes import Purpose
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF
 from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import ObjectKind, caused_id, show_object
@@ -30,20 +32,23 @@ from gateway.flows.opening import intent_to_pay
 from gateway.logs import get
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
-from gateway.ports import GoOn, Observation, Recorded, TermsOf, UnusableAccountError
+from gateway.ports import GoOn, Observation, PayerAct, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.observations import COUNTED_BEFORE, anomaly_row, read_known_observations
 from gateway.storage.writing.outbox import HandOver, count_ended, count_events, deliveries_of, write_events
 from gateway.storage.writing.page import Page
-from gateway.storage.writing.reading_pages import read_page
+from gateway.storage.writing.payer_acts import PayerActs
+from gateway.storage.writing.reading_pages import Item, read_page
+from gateway.storage.writing.signing import Signing, count_disagreement, tell_authentication, tell_payment
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals, count_changes
 from gateway.storage.writing.users import BusyUsers, lock_users
 
 log = get(__name__)
 
-Item = Observation | GoOn
+SilentRefused = Callable[[UUID, Sequence[tuple[str, str, str | None]], datetime], None]
+"""Told of banks that an account does not bind silently: merchant, (account, bank, code), when."""
 
 
 class UnknownIntentError(Exception):
@@ -66,10 +71,15 @@ class RecordingStore:
         timezone: ZoneInfo,
         hand_over: HandOver | None,
         busy: BusyUsers | None = None,
+        carries_of: CarriesOf = carries_all,
+        silent_refused: SilentRefused | None = None,
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
         self._totals = Totals(database)
+        self._silent_refused = silent_refused
+        self._signing = Signing(keys, catalogue, terms_of, carries_of)
+        self._acts = PayerActs(keys, catalogue, terms_of)
         self._keys = keys
         self._catalogue = catalogue
         self._terms_of = terms_of
@@ -97,7 +107,7 @@ class RecordingStore:
         catalogue = self._catalogue()
         async with self._database.transaction() as connection:
             await lock_users(connection, merchant_id, (_user_of(item)[1] for item in items), now)
-            page = await read_page(connection, merchant_id, items)
+            page = await read_page(connection, merchant_id, items, now.astimezone(self._timezone).date())
             if tried_before:
                 heard = [item for item in items if isinstance(item, Observation)]
                 page.recorded = await read_known_observations(connection, merchant_id, heard)
@@ -115,6 +125,8 @@ class RecordingStore:
             self._hand_over(due)
         count_events(page.events)
         count_ended(catalogue, page.ended)
+        if page.silent_refusals and self._silent_refused is not None:
+            self._silent_refused(merchant_id, page.silent_refusals, now)
         for anomaly in page.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
             shown = show_object(anomaly["object"], anomaly["object_id"])
@@ -124,6 +136,8 @@ class RecordingStore:
     def _apply(self, page: Page, item: Item) -> Recorded | Exception:
         if isinstance(item, GoOn):
             return self._go_on(page, item)
+        if isinstance(item, PayerAct):
+            return self._acts.apply(page, item)
         object_id = item.intent.object_id
         match item.intent.verb:
             case Verb.PAY if payment := page.payments.get(object_id):
@@ -132,6 +146,10 @@ class RecordingStore:
                 return self._hear_refund(page, item, refund)
             case Verb.AUTHENTICATE if authentication := page.authentications.get(object_id):
                 return self._hear_authentication(page, item, authentication)
+            case Verb.SEND_PAYMENT_CODE if payment := page.payments.get(object_id):
+                return self._signing.hear_sms_to_pay(page, item, payment)
+            case Verb.SEND_SIGNING_CODE if authentication := page.authentications.get(object_id):
+                return self._signing.hear_sms_to_sign(page, item, authentication)
         return UnknownIntentError(f"{item.intent.verb} {object_id}")
 
     # Payments
@@ -143,12 +161,22 @@ class RecordingStore:
             after = payment
             if isinstance(heard.outcome, Succeeded):
                 anomaly = Anomaly(AnomalyKind.UNEXPECTED_SUCCESS, "paid before it was sent")
+                if payment.asked is not None:
+                    payment = replace(payment, asked=replace(payment.asked, called_paid=True))
                 after = self._tell_payment(page, heard, payment, anomaly)
                 page.put_payment(after)
             page.observations.keep(heard, news=after.sequence > payment.sequence)
             return Recorded(after, after)
+        if _is_of_another(heard, payment.attempt) and not isinstance(heard.outcome, Succeeded):
+            page.observations.keep(heard, news=False)
+            return Recorded(payment, payment)
         did, news = self._hear(heard, payment.attempt)
+        if did.anomaly is not None and did.anomaly.kind is AnomalyKind.LATE_SUCCESS and not payment.is_final:
+            did = replace(did, anomaly=None)  # it went on after what took nothing: now it is paid
+        if refused := self._signing.keep_continuation(page, payment, did):
+            return refused
         after = payments.after_hearing(payment, did, heard.at)
+        count_disagreement(page, after, did)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
         after = self._tell_payment(page, heard, after, did.anomaly)
@@ -159,7 +187,7 @@ class RecordingStore:
     def _tell_payment(self, page: Page, heard: Observation, after: Payment, anomaly: Anomaly | None) -> Payment:
         """The payment after an observation, with the event of its change and that of a new anomaly counted."""
         if after.status is not page.payments[after.payment_id].status:
-            _tell_payment(page, heard.observation_id, after, heard.at)
+            tell_payment(page, heard.observation_id, after, heard.at)
         if anomaly is not None and _is_new(page, after.payment_id, anomaly):
             after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(page, heard, after, anomaly)
@@ -196,17 +224,26 @@ class RecordingStore:
             box = self._box(page, heard, before)
         except DecryptionError as error:
             return stand_back(error)
+        if before.intent is None or _is_of_another(heard, before.intent):
+            if box is not None and agreement_no is not None:  # bound all the same: a code is worth its agreement
+                _keep_agreement(page, before, agreement_no, box, heard.at)
+            page.observations.keep(heard, news=False)
+            return Recorded(before, starter)
         did, news = self._hear(heard, before.intent)
         page.observations.keep(heard, news=news)
         elsewhere = (before.card_id, before.account) in page.verified_elsewhere
-        after = authentications.after_hearing(before, did, elsewhere, heard.at)
+        after = self._signing.asks_instead(page, heard, before, did)
+        if after is None:
+            after = authentications.after_hearing(before, did, elsewhere, heard.at)
         if did.agreement_no is not None and box is not None:
             _keep_agreement(page, after, did.agreement_no, box, heard.at)
-        if after.is_final and not before.is_final:
+        if after.status is not before.status:
             self._end_waits(page, heard, after)
+            tell_authentication(page, heard.observation_id, after, heard.at)
         page.put_authentication(after)
-        starter = page.payments.get(before.payment_id) if before.payment_id else None
-        return Recorded(after, starter, _has_begun(heard, starter), agreement_no)
+        starter = page.payments.get(after.payment_id) if after.payment_id else None
+        sms = page.sms.get(after.authentication_id) or (page.sms.get(starter.payment_id) if starter else None)
+        return Recorded(after, starter, _has_begun(heard, starter), agreement_no, sms)
 
     def _end_waits(self, page: Page, heard: Observation, ended: Authentication) -> None:
         """Everybody who waits goes on. Whoever heard of it sends the payment of the one that started it."""
@@ -214,20 +251,23 @@ class RecordingStore:
         for payment in waiting:
             after = payments.after_authentication(payment, ended, heard.at)
             if ended.status is Status.SUCCEEDED and ended.is_own_of(payment.payment_id) and _has_bearer(heard):
-                after = self._begin(after, caused_id(heard.observation_id, payment.payment_id, Verb.PAY), heard.at)
+                intent_id = caused_id(heard.observation_id, payment.payment_id, Verb.PAY)
+                after = self._begin(page, after, intent_id, heard.at)
             if after.status is not payment.status:
-                _tell_payment(page, heard.observation_id, after, heard.at)
+                tell_payment(page, heard.observation_id, after, heard.at)
             page.put_payment(after)
 
-    def _begin(self, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
-        """Record the intent to pay of a payment whose card is bound.
+    def _begin(self, page: Page, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
+        """Record what comes next of a payment whose card is bound: its intent to pay, or an SMS with a code to pay with.
 
-        Its PSP may have called it paid already (that was told: it has had an event). Then it is nobody's to send: the
-        intent has an id that nobody drew, and the PSP is asked.
+        Its PSP may have called it paid already: an anomaly was told of that. Then it is nobody's to send: the intent
+        has an id that nobody drew, and the PSP is asked.
         """
         if not payment.waits_for_authentication:
             return payment
-        if payment.sequence > 0:
+        if payment.asked is not None and payment.asked.purpose is Purpose.PAY and not payment.asked.by_pay:
+            return self._signing.ask_to_pay(page, payment, intent_id, at)
+        if payment.asked.called_paid if payment.asked else payment.sequence > 0:
             nobodys = caused_id(intent_id, payment.payment_id, "asked about")
             return begun(payment, intent_to_pay(payment, nobodys, at), at)
         assert payment.account is not None
@@ -258,12 +298,12 @@ class RecordingStore:
         else:
             after = payments.after_authentication(payment, ended, item.at)
             if ended.status is Status.SUCCEEDED:
-                after = self._begin(after, item.intent_id, item.at)
-            elif after.status is not payment.status:
-                _tell_payment(page, item.intent_id, after, item.at)
+                after = self._begin(page, after, item.intent_id, item.at)
+            if after.status is not payment.status:
+                tell_payment(page, item.intent_id, after, item.at)
         page.put_payment(after)
         submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
-        return Recorded(after, after, submit, agreement_no)
+        return Recorded(after, after, submit, agreement_no, page.sms.get(after.payment_id))
 
     def _agreement(self, page: Page, payment: Payment) -> str | None:
         """The number of the agreement that a payment can use now. Raises DecryptionError."""
@@ -331,11 +371,9 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
     )
 
 
-def _tell_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> None:
-    if after.is_final:
-        page.ended.append(after)
-    event_type = EVENTS_OF[ObjectKind.PAYMENT][after.status]
-    page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, after.status), at))
+def _is_of_another(heard: Observation, newest: Intent) -> bool:
+    """Whether a word is about an intent that is not the newest: what it said of that one is known by what came after."""
+    return heard.intent.ordinal is not None and heard.intent.ordinal != newest.ordinal
 
 
 def _is_new(page: Page, object_id: UUID, anomaly: Anomaly) -> bool:

@@ -1,0 +1,84 @@
+"""Codes by SMS in the books: how many a phone got today, whether its card is being signed, and what SMS gave to go on.
+
+The count of a phone is over all users, cards and channels of a merchant, who are not under one lock: orders of several
+users that are recorded at once may pass its limit by as many.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from gateway.domain.intents import Verb
+from gateway.storage.server.database import Connection
+from gateway.storage.tables import code_counts
+from gateway.storage.writing.statement import Write
+
+__all__ = ["KnownPhone", "count_codes", "read_codes_sent", "read_continuations", "read_phones"]
+
+# First version's cards have no print of their phone until they are rewritten: they are counted by their own id.
+READ_PHONES = """
+SELECT c.card_id, c.phone_print, coalesce(k.sent, 0), EXISTS (
+    SELECT 1 FROM authentications a WHERE a.merchant_id = $1 AND a.card_id = c.card_id AND a.asked IS NOT NULL
+    AND a.status IN ('processing', 'requires_action')
+)
+FROM cards c LEFT JOIN code_counts k
+    ON k.merchant_id = $1 AND k.phone_print = c.phone_print AND k.business_day = $3
+WHERE c.merchant_id = $1 AND c.card_id = ANY($2::uuid[])
+"""
+READ_SENT = """
+SELECT phone_print, sent FROM code_counts
+WHERE merchant_id = $1 AND phone_print = ANY($2::bytea[]) AND business_day = $3
+"""
+READ_CONTINUATIONS = """
+SELECT object_id, verb, ordinal, continuation FROM intents
+WHERE merchant_id = $1 AND object_id = ANY($2::uuid[]) AND continuation IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhone:
+    """What is known of a card's phone: its print, the SMS it got today, and whether the card is being signed."""
+
+    print: bytes
+    sent: int
+    signing: bool
+
+
+async def read_phones(
+    connection: Connection, merchant_id: UUID, cards: Collection[UUID], day: date
+) -> dict[UUID, KnownPhone]:
+    """By card."""
+    rows = await connection.fetch(READ_PHONES, merchant_id, list(cards), day)
+    return {
+        card_id: KnownPhone(bytes(phone_print or card_id.bytes), sent, signing)
+        for card_id, phone_print, sent, signing in rows
+    }
+
+
+async def read_codes_sent(
+    connection: Connection, merchant_id: UUID, phones: Collection[bytes], day: date
+) -> dict[bytes, int]:
+    """By the print of a phone: the SMS it got today."""
+    rows = await connection.fetch(READ_SENT, merchant_id, list(phones), day)
+    return {bytes(phone): sent for phone, sent in rows}
+
+
+async def read_continuations(
+    connection: Connection, merchant_id: UUID, objects: Collection[UUID]
+) -> dict[tuple[UUID, Verb, int], bytes]:
+    """What the SMS of these objects gave to go on with, sealed."""
+    rows = await connection.fetch(READ_CONTINUATIONS, merchant_id, list(objects))
+    return {(row[0], Verb(row[1]), row[2]): bytes(row[3]) for row in rows}
+
+
+def count_codes(write: Write, sent: Mapping[bytes, int], day: date) -> None:
+    """Count SMS that are asked for now, by the print of the phone."""
+    rows = [{"phone_print": phone, "business_day": day, "sent": count} for phone, count in sorted(sent.items())]
+    write.insert(
+        code_counts,
+        rows,
+        conflict=(
+            "ON CONFLICT (merchant_id, phone_print, business_day) DO UPDATE SET sent = code_counts.sent + excluded.sent"
+        ),
+    )

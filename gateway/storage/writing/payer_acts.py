@@ -1,0 +1,257 @@
+"""Record what is done about what waits for its payer: a code was typed, another SMS is wanted, it is given up.
+
+Each is looked at under the lock of the user, so of two that come at once one is granted. The code itself is never here:
+what is recorded is that one was submitted, by whom it is sent, and what the PSP says of it afterwards.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from gateway.domain import authentications, payments
+from gateway.domain.authentications import Authentication
+from gateway.domain.catalogue import Catalogue
+from gateway.domain.codes import Asked, ClosedReason
+from gateway.domain.ids import number_of
+from gateway.domain.intents import Intent, Verb
+from gateway.domain.payments import Payment, begun
+from gateway.domain.statuses import Status
+from gateway.domain.terms import Product, Terms
+from gateway.flows.opening import intent_to_pay, intent_to_sign, sms_to_pay, sms_to_sign
+from gateway.ports import ActRefusal, PayerAct, Recorded, TermsOf, Wish
+from gateway.storage.keys import DecryptionError, Keys, stand_back
+from gateway.storage.writing.page import Page
+from gateway.storage.writing.signing import tell_authentication, tell_payment
+
+__all__ = ["PayerActs"]
+
+SECOND: Final = timedelta(seconds=1)
+
+
+class PayerActs:
+    """What a flush does about wishes."""
+
+    def __init__(self, keys: Keys, catalogue: Callable[[], Catalogue], terms_of: TermsOf) -> None:
+        self._keys, self._catalogue, self._terms_of = keys, catalogue, terms_of
+
+    def apply(self, page: Page, act: PayerAct) -> Recorded | Exception:
+        """The object after a wish, with what is to be sent for it, or why it is not granted."""
+        payment = page.payments.get(act.object_id)
+        authentication = page.authentications.get(act.object_id)
+        if payment is None and authentication is None:
+            return LookupError(f"{act.object} {act.object_id}")
+        if payment is not None and payment.waits_for_authentication and payment.authentication_id is not None:
+            signed = page.authentications.get(payment.authentication_id)
+            if signed is not None and signed.is_own_of(payment.payment_id) and signed.asked is not None:
+                authentication = signed
+        waiting = authentication or payment
+        assert waiting is not None
+        shown = payment or waiting
+        if waiting.status is not Status.REQUIRES_ACTION or waiting.asked is None:
+            return self._not_waiting(act, waiting, shown, payment)
+        if act.wish is not Wish.EXPIRE and waiting.until_at is not None and waiting.until_at <= act.at:
+            late = replace(act, wish=Wish.EXPIRE)
+            after = self._give_up(page, late, waiting, ClosedReason.EXPIRED)
+            return self._shown(page, act, after)
+        match act.wish:
+            case Wish.CONFIRM:
+                return self._confirm(page, act, waiting, waiting.asked)
+            case Wish.RESEND:
+                return self._resend(page, act, waiting, waiting.asked)
+            case Wish.CLOSE:
+                return self._close(page, act, waiting)
+            case Wish.EXPIRE:
+                if waiting.until_at is None or waiting.until_at > act.at:
+                    return self._shown(page, act, waiting)
+                return self._shown(page, act, self._give_up(page, act, waiting, ClosedReason.EXPIRED))
+
+    def _not_waiting(
+        self, act: PayerAct, waiting: Payment | Authentication, shown: Payment | Authentication, payment: Payment | None
+    ) -> Recorded:
+        """It needs nothing of its payer: not yet, or no more."""
+        refused = None
+        if act.wish is Wish.CONFIRM and waiting.asked is not None and waiting.asked.sending and not waiting.is_final:
+            refused = ActRefusal.SMS_IN_PROGRESS
+        if act.wish is Wish.RESEND or (act.wish is Wish.CLOSE and waiting.status is not Status.CLOSED):
+            refused = ActRefusal.NOT_WAITING
+        return Recorded(shown, payment, refused=refused)
+
+    def _confirm(
+        self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked
+    ) -> Recorded | Exception:
+        newest = waiting.attempt if isinstance(waiting, Payment) else waiting.intent
+        if newest is not None and newest.is_open:
+            ours = newest.intent_id == act.intent_id and newest.is_untouched  # by an earlier try of this flush
+            return (
+                self._to_send(page, act, waiting, newest)
+                if ours
+                else _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
+            )
+        if asked.sending:
+            return _refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
+        if asked.order_ended:
+            return _refused(page, act, waiting, ActRefusal.NEW_SMS_NEEDED)
+        if isinstance(waiting, Payment):
+            intent = intent_to_pay(waiting, act.intent_id, act.at)
+            due_at = self._terms(waiting, Product.PAYMENT).unanswered(act.at)
+            after: Payment | Authentication = begun(waiting, intent, due_at)
+        else:
+            intent = intent_to_sign(waiting, act.intent_id, act.at)
+            due_at = self._terms(waiting, Product.AUTHENTICATION).unanswered(act.at)
+            after = authentications.submitted(waiting, intent, due_at)
+        sending = self._to_send(page, act, after, intent)
+        if isinstance(sending, Recorded):
+            self._put(page, after)
+        return sending
+
+    def _to_send(
+        self, page: Page, act: PayerAct, after: Payment | Authentication, intent: Intent
+    ) -> Recorded | Exception:
+        """The code is to be submitted by whoever asked, with what the newest SMS gave to go on with."""
+        try:
+            continuation, agreement_no = self._secrets(page, after)
+        except DecryptionError as error:
+            return stand_back(error)
+        shown = self._shown(page, act, after)
+        return replace(
+            shown,
+            code=intent,
+            continuation=continuation,
+            agreement_no=agreement_no,
+            authentication=after if isinstance(after, Authentication) else None,
+        )
+
+    def _resend(
+        self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked
+    ) -> Recorded | Exception:
+        if waiting.has_code_in_the_air:
+            return _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
+        if asked.sending:
+            return _refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
+        if asked.resends_left == 0:
+            return _refused(page, act, waiting, ActRefusal.NO_RESENDS_LEFT)
+        wait = asked.resend_in(act.at)
+        if wait > timedelta(0) and not asked.order_ended:
+            return _refused(page, act, waiting, ActRefusal.RESEND_TOO_SOON, -(-wait // SECOND))
+        card_id = _card_of(waiting)
+        if not page.may_ask(card_id, self._catalogue().sms_per_phone_and_day(waiting.merchant_id)):
+            return _refused(page, act, waiting, ActRefusal.SMS_LIMIT_REACHED)
+        try:
+            continuation, agreement_no = self._secrets(page, waiting)
+        except DecryptionError as error:
+            return stand_back(error)
+        after, sms = self._asked_again(act, waiting, asked)
+        page.ask(sms, card_id)
+        self._put(page, after)
+        signed = after if isinstance(after, Authentication) else None
+        shown = self._shown(page, act, after)
+        return replace(shown, sms=sms, continuation=continuation, agreement_no=agreement_no, authentication=signed)
+
+    def _asked_again(
+        self, act: PayerAct, waiting: Payment | Authentication, asked: Asked
+    ) -> tuple[Payment | Authentication, Intent]:
+        """One more SMS, for a new order where the old one is over at the PSP."""
+        if asked.order_ended:
+            asked = replace(asked, order_ended=False, number=number_of(act.intent_id), told_at=act.at)
+        if isinstance(waiting, Authentication):
+            due_at = self._terms(waiting, Product.AUTHENTICATION).unanswered(act.at)
+            signing = authentications.asked_anew(replace(waiting, asked=asked), act.at, due_at)
+            return signing, sms_to_sign(signing, act.intent_id, act.at)
+        due_at = self._terms(waiting, Product.PAYMENT).unanswered(act.at)
+        paying = replace(waiting, asked=asked, channel_order_no=asked.number)
+        if asked.by_pay:  # to be asked to pay without a code is what sends the SMS
+            intent = intent_to_pay(paying, act.intent_id, act.at)
+            return begun(paying, intent, due_at), intent
+        paying = payments.asked_anew(paying, act.at, due_at)
+        return paying, sms_to_pay(paying, act.intent_id, act.at)
+
+    def _close(self, page: Page, act: PayerAct, waiting: Payment | Authentication) -> Recorded:
+        if waiting.has_code_in_the_air:
+            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
+        if isinstance(waiting, Payment) and waiting.order_may_be_paid and not act.proved:
+            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
+        return self._shown(page, act, self._give_up(page, act, waiting, act.reason))
+
+    def _give_up(
+        self, page: Page, act: PayerAct, waiting: Payment | Authentication, reason: ClosedReason
+    ) -> Payment | Authentication:
+        """It is closed: nothing of it can be paid. Else it waits on, and the PSP is asked."""
+        if waiting.has_code_in_the_air:
+            return waiting
+        if isinstance(waiting, Authentication):
+            closed = authentications.closed(waiting, reason, act.at)
+            self._put(page, closed)
+            tell_authentication(page, act.intent_id, closed, act.at)
+            for payment in [p for p in page.payments.values() if p.authentication_id == closed.authentication_id]:
+                self._end(page, act, payment, payments.after_authentication(payment, closed, act.at))
+            return closed
+        if waiting.order_may_be_paid and not act.proved:
+            assert waiting.asked is not None
+            terms = self._terms(waiting, Product.PAYMENT)
+            asked = replace(waiting.asked, expired=True, questions=waiting.asked.questions + 1)
+            after = replace(waiting, asked=asked, until_at=None, due_at=terms.after(asked.questions - 1, act.at))
+            self._put(page, after)
+            return after
+        ended = payments.closed(waiting, reason, act.at)
+        self._end(page, act, waiting, ended)
+        return ended
+
+    def _end(self, page: Page, act: PayerAct, before: Payment, after: Payment) -> None:
+        if after.status is not before.status:
+            tell_payment(page, act.intent_id, after, act.at)
+        page.put_payment(after)
+
+    def _put(self, page: Page, after: Payment | Authentication) -> None:
+        """Take it; the payment of an authentication shows what that asks for."""
+        if isinstance(after, Payment):
+            page.put_payment(after)
+            return
+        page.put_authentication(after)
+        owner = page.payments.get(after.payment_id) if after.payment_id else None
+        if owner is not None and after.status is Status.REQUIRES_ACTION:
+            page.put_payment(payments.after_authentication(owner, after, after.created_at))
+
+    def _secrets(self, page: Page, waiting: Payment | Authentication) -> tuple[str | None, str | None]:
+        """What the newest SMS gave to go on with, and the number of the agreement. Raises DecryptionError."""
+        asked = waiting.asked
+        assert asked is not None
+        keeper = page.keepers[_card_of(waiting)]
+        if keeper.erased:
+            return None, None
+        if isinstance(waiting, Authentication):
+            object_id, verb = waiting.authentication_id, Verb.SEND_SIGNING_CODE
+        else:
+            object_id, verb = waiting.payment_id, Verb.PAY if asked.by_pay else Verb.SEND_PAYMENT_CODE
+        given = {key[2]: blob for key, blob in page.continuations.items() if key[:2] == (object_id, verb)}
+        account = waiting.account
+        sealed = page.sealed.get((keeper.card_id, account)) if account else None
+        if not given and sealed is None:
+            return None, None
+        box = self._keys.box(waiting.merchant_id, keeper.card_id, keeper.data_key)
+        newest = box.open_continuation(object_id, given[max(given)]) if given else None
+        return newest, box.open_agreement(account, sealed) if sealed is not None and account else None
+
+    def _shown(self, page: Page, act: PayerAct, after: Payment | Authentication) -> Recorded:
+        payment = page.payments.get(act.object_id)
+        return Recorded(payment or after, payment)
+
+    def _terms(self, waiting: Payment | Authentication, product: Product) -> Terms:
+        assert waiting.account is not None
+        return self._terms_of(waiting.merchant_id, waiting.account, product)
+
+
+def _refused(
+    page: Page, act: PayerAct, waiting: Payment | Authentication, why: ActRefusal, wait_s: int = 0
+) -> Recorded:
+    payment = page.payments.get(act.object_id)
+    signed = waiting if isinstance(waiting, Authentication) else None
+    return Recorded(payment or waiting, payment, refused=why, wait_s=wait_s, authentication=signed)
+
+
+def _card_of(waiting: Payment | Authentication) -> UUID:
+    if isinstance(waiting, Authentication):
+        return waiting.card_id
+    assert waiting.card is not None
+    return waiting.card.card_id
