@@ -40,6 +40,7 @@ from gateway.ports.commands import (
     bound,
     command_name,
 )
+from gateway.ports.offers import Offer, why_not_primary
 from gateway.ports.providers import (
     PLACE_WITHIN_S,
     AccountSettings,
@@ -52,7 +53,6 @@ from gateway.ports.providers import (
     Calls,
     Declaration,
     NoSuchCommandError,
-    Offer,
     Provider,
     Providers,
     TermsOf,
@@ -125,4 +125,5 @@ __all__ = [
     "UserFacts",
     "bound",
     "command_name",
+    "why_not_primary",
 ]
