@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -10,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from adapters.signing import SigningError, load_certificate, load_private_key, load_public_key
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
-from gateway.ports import AccountSettings, Declaration, Table
+from gateway.ports import AccountSettings, Assumption, Command, Declaration, Table
 
 __all__ = [
     "AccountError",
     "account_settings",
     "allowed",
     "assumed",
+    "assumptions_in_force",
     "base_url",
     "certificate",
     "declared",
@@ -24,6 +26,7 @@ __all__ = [
     "public_key",
     "secret",
     "setting",
+    "withheld",
 ]
 
 
@@ -111,18 +114,35 @@ def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str
     for name in named:
         if name not in known:
             raise AccountError(account, "assumed", f"has {name!r}; {_names(known)}")
-    in_force = {each.name for each in known.values() if each.since_first_version or each.name in named}
+    names = frozenset(each.name for each in assumptions_in_force(account, declaration))
     for each in known.values():
-        if not each.commands and each.name not in in_force:
+        if not each.commands and each.name not in names:
             raise AccountError(account, "assumed", f"must name {each.name!r} first: {each.meaning}")
-    return frozenset(in_force)
+    return names
+
+
+def assumptions_in_force(account: AccountSettings, declaration: Declaration) -> tuple[Assumption, ...]:
+    """The same, whole, of any account: names that mean nothing are passed over."""
+    named = account.settings.get("assumed")
+    said = named if isinstance(named, list) else ()
+    return tuple(each for each in declaration.assumptions if each.since_first_version or each.name in said)
 
 
 def allowed(account: AccountSettings, declaration: Declaration, table: Table) -> Table:
     """The commands that the account's assumptions allow. Raises AccountError."""
-    in_force = assumed(account, declaration)
-    without = {kind for each in declaration.assumptions if each.name not in in_force for kind in each.commands}
+    assumed(account, declaration)
+    without = withheld(account, declaration, table)
     return {kind: function for kind, function in table.items() if kind not in without}
+
+
+def withheld(
+    account: AccountSettings, declaration: Declaration, table: Table
+) -> dict[type[Command[Any]], tuple[Assumption, ...]]:
+    """The commands that the account's assumptions do not allow, each with those that it lacks."""
+    in_force = assumptions_in_force(account, declaration)
+    lacking = [each for each in declaration.assumptions if each not in in_force]
+    found = {kind: tuple(each for each in lacking if kind in each.commands) for kind in table}
+    return {kind: assumptions for kind, assumptions in found.items() if assumptions}
 
 
 def _names(known: Collection[str]) -> str:

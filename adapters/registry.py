@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from adapters.account import AccountError
+from adapters.account import AccountError, account_settings, assumed, withheld
 from adapters.allinpay import Allinpay
 from adapters.unionpay import UnionPay
+from gateway.domain.catalogue import Account
+from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Declaration, Offer, Provider, Table, Transport
 
-__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "offer_of"]
+__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "offer_for", "offer_of"]
 
 Clock = Callable[[], datetime]
 
@@ -38,6 +40,7 @@ def build(account: AccountSettings, transport: Transport, clock: Clock = utc_now
     provider = PROVIDERS.get(account.provider)
     if provider is None:
         raise AccountError(account, "provider", f"is not one of {', '.join(sorted(PROVIDERS))}")
+    assumed(account, provider.DECLARATION)
     return provider(account, transport, clock)
 
 
@@ -45,3 +48,10 @@ def offer_of(provider_name: str) -> Offer:
     """What a protocol can do, without an account. Raises KeyError for an unknown name."""
     provider = PROVIDERS[provider_name]
     return Offer(provider.DECLARATION, frozenset(provider.COMMANDS))
+
+
+def offer_for(account: Account | AccountContent) -> Offer:
+    """What its protocol can do for an account, by the assumptions that it takes. Raises KeyError as `offer_of`."""
+    provider = PROVIDERS[account.provider]
+    lacking = withheld(account_settings(account), provider.DECLARATION, provider.COMMANDS)
+    return Offer(provider.DECLARATION, frozenset(provider.COMMANDS) - lacking.keys(), lacking)

@@ -6,7 +6,7 @@ from typing import Protocol
 import httpx
 
 from adapters.account import account_settings
-from adapters.registry import PROVIDERS, AccountError, build, offer_of
+from adapters.registry import PROVIDERS, AccountError, build, offer_for, offer_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK
@@ -95,7 +95,7 @@ def warnings_of(merchants: list[MerchantShape]) -> Problems:
             if ANY_BANK not in modes and CARD_SCENES.intersection(rule.scenes):
                 closed = [bank for bank in banks_of(rule) if bank not in modes]
                 if closed:
-                    yield f"{path}.banks: {rule.channel} has no authentication for {_shortened(closed)}: never chosen"
+                    yield f"{path}.banks: {rule.channel} has no authentication for {shortened(closed)}: never chosen"
 
 
 def _never_paid(path: str, rule: RuleShape, merchant: MerchantShape) -> Problems:
@@ -103,10 +103,10 @@ def _never_paid(path: str, rule: RuleShape, merchant: MerchantShape) -> Problems
     account = next(c.account for c in merchant.channels if c.code == rule.channel)
     provider = next(a.provider for a in merchant.accounts if a.code == account)
     known = offer_of(provider).declaration.carries.banks
-    unknown = [bank for bank in banks_of(rule) if known is not None and bank not in known]
-    if unknown:
-        rows = f"{len(unknown) * len(rule.scenes)} rows can never pay"
-        yield f"{path}.banks: {provider} does not know {_shortened(unknown)}: {rows}"
+    strange = [bank for bank in banks_of(rule) if known is not None and bank not in known]
+    if strange:
+        rows = f"{len(strange) * len(rule.scenes)} rows can never pay"
+        yield f"{path}.banks: {provider} does not know {shortened(strange)}: {rows}"
 
 
 class _Coded(Protocol):
@@ -137,12 +137,12 @@ def _endpoint_problems(path: str, merchant: MerchantShape) -> Problems:
     apps = {app.code for app in merchant.apps}
     for number, endpoint in enumerate(merchant.endpoints):
         if endpoint.app is not None and endpoint.app not in apps:
-            yield f"{path}.endpoints[{number}].app: {_unknown(endpoint.app, 'app', apps)}"
+            yield f"{path}.endpoints[{number}].app: {unknown(endpoint.app, 'app', apps)}"
 
 
 def _account_problems(path: str, account: AccountShape) -> Problems:
     if account.provider not in PROVIDERS:
-        yield f"{path}.provider: {_unknown(account.provider, 'provider', PROVIDERS)}"
+        yield f"{path}.provider: {unknown(account.provider, 'provider', PROVIDERS)}"
         return
     for product, terms in account.terms.items():
         for name in terms.said():
@@ -176,13 +176,13 @@ def _channel_problems(path: str, merchant: MerchantShape) -> Problems:
         here = f"{path}.channels[{number}]"
         account = accounts.get(channel.account)
         if account is None:
-            yield f"{here}.account: {_unknown(channel.account, 'account', accounts)}"
+            yield f"{here}.account: {unknown(channel.account, 'account', accounts)}"
+        known = account if account and account.provider in PROVIDERS else None
+        offer = offer_for(account_content(known)) if known else None
         for bank, mode in channel.authentication.items():
             if bank != ANY_BANK and bank not in bank_names():
                 yield f"{here}.authentication.{bank}: {bank} is not a bank code"
-            if account is None or account.provider not in PROVIDERS:
-                continue
-            if why := offer_of(account.provider).why_not_authenticate(mode):
+            if offer and (why := offer.why_not_authenticate(mode)):
                 yield f"{here}.authentication.{bank}: {why}"
 
 
@@ -191,7 +191,7 @@ def _window_problems(path: str, merchant: MerchantShape) -> Problems:
     for number, window in enumerate(merchant.windows):
         here = f"{path}.windows[{number}]"
         if window.channel not in channels:
-            yield f"{here}.channel: {_unknown(window.channel, 'channel', channels)}"
+            yield f"{here}.channel: {unknown(window.channel, 'channel', channels)}"
         if why := why_not(window.starts_at, window.ends_at, window.repeats):
             yield f"{here}.ends_at: {why}"
         yield from _bank_problems(f"{here}.banks", window.banks or [])
@@ -206,7 +206,7 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
         here = f"{path}.rules[{number}]"
         channel = channels.get(rule.channel)
         if channel is None:
-            yield f"{here}.channel: {_unknown(rule.channel, 'channel', channels)}"
+            yield f"{here}.channel: {unknown(rule.channel, 'channel', channels)}"
         else:
             yield from _scene_problems(here, rule, channel, accounts)
         yield from _bank_problems(f"{here}.banks", rule.banks)
@@ -239,16 +239,18 @@ def _scene_problems(
     account = accounts.get(channel.account)
     if account is None or account.provider not in PROVIDERS:
         return
-    offer = offer_of(account.provider)
+    offer = offer_for(account_content(account))
     for number, scene in enumerate(rule.scenes):
         if why := offer.why_not_pay(scene):
             yield f"{path}.scenes[{number}]: {why}"
 
 
-def _unknown(name: str, what: str, known: Iterable[str]) -> str:
+def unknown(name: str, what: str, known: Iterable[str]) -> str:
+    """That something is not there, and what is."""
     names = sorted(known)
-    return f"there is no {what} {name}" + (f"; there are {_shortened(names)}" if names else "")
+    return f"there is no {what} {name}" + (f"; there are {shortened(names)}" if names else "")
 
 
-def _shortened(names: list[str], most: int = 8) -> str:
+def shortened(names: list[str], most: int = 8) -> str:
+    """The first of many names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -10,6 +10,7 @@ from gateway.catalogue_file.checks import ALL_BANKS, account_content, banks_of, 
 from gateway.catalogue_file.kept import Keeper
 from gateway.catalogue_file.references import Resolver, joined
 from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape, WindowShape
+from gateway.catalogue_file.signers import signer_problems, signer_warnings
 from gateway.catalogue_file.syntax import UnreadableFileError, parsed
 from gateway.domain.catalogue_content import (
     AppContent,
@@ -47,10 +48,12 @@ def read_catalogue(path: Path, environ: Mapping[str, str], in_force: Iterable[Me
     keeper = Keeper(in_force)
     merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ, keeper).merchants
     problems = list(problems_of(merchants, production=environ.get("SLUICE_ENV") == "production"))
+    problems += signer_problems(merchants)
     if problems:
         raise CatalogueFileError(problems)
     contents = tuple(_merchant(merchant) for merchant in merchants)
-    return CatalogueFile(contents, tuple(warnings_of(merchants)), keeper.keeps)
+    warnings = (*warnings_of(merchants), *signer_warnings(merchants))
+    return CatalogueFile(contents, warnings, keeper.keeps)
 
 
 def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str], keeper: Keeper) -> FileShape:
@@ -100,6 +103,9 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         name=shape.name,
         last_attempt_max_age_s=shape.last_attempt_max_age_s,
         authentication_spread=shape.authentication_spread,
+        primary_signer=shape.primary_signer,
+        primary_signers=shape.primary_signers,
+        sms_per_phone_and_day=shape.sms_per_phone_and_day,
         apps=tuple(
             AppContent(app.code, app.name, tuple(KeyContent(key.label, hash_of(key)) for key in app.keys))
             for app in shape.apps

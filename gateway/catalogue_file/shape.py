@@ -309,6 +309,9 @@ class MerchantShape(Shape):
     name: Name
     last_attempt_max_age_s: Count | None = None
     authentication_spread: Count | None = None
+    primary_signer: Code | None = None
+    primary_signers: dict[str, Code] = Field(default={}, max_length=MAX_OF_EACH)
+    sms_per_phone_and_day: Count | None = None
     apps: list[AppShape] = Field(default=[], max_length=MAX_OF_EACH)
     endpoints: list[EndpointShape] = Field(default=[], max_length=MAX_OF_EACH)
     accounts: list[AccountShape] = Field(default=[], max_length=MAX_OF_EACH)

@@ -27,8 +27,16 @@ def written(merchants: Iterable[MerchantContent], zone: ZoneInfo) -> str:
 
 
 def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
-    age_s = merchant.last_attempt_max_age_s
-    yield from _table("merchants", code=merchant.code, name=merchant.name, last_attempt_max_age_s=age_s)
+    yield from _table(
+        "merchants",
+        code=merchant.code,
+        name=merchant.name,
+        last_attempt_max_age_s=merchant.last_attempt_max_age_s,
+        authentication_spread=merchant.authentication_spread,
+        primary_signer=merchant.primary_signer,
+        primary_signers=merchant.primary_signers or None,
+        sms_per_phone_and_day=merchant.sms_per_phone_and_day,
+    )
     for app in merchant.apps:
         keys = [{"label": key.label, "sha256": key.key_hash.hex()} for key in app.keys]
         yield from _table("merchants.apps", code=app.code, name=app.name, keys=keys or None)

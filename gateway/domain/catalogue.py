@@ -31,6 +31,17 @@ class AuthenticationMode(StrEnum):
 ANY_BANK = "*"
 """In a channel's `authentication`: the mode of banks that are not named."""
 
+CAN_SIGN_BY_SMS = frozenset({AuthenticationMode.SMS, AuthenticationMode.SILENT})
+"""Modes in which a primary signer may send a signing SMS: a silent authentication may answer that it needs one."""
+
+SMS_PER_PHONE_AND_DAY = 10
+"""SMS codes to one phone in one business day, whatever they are for, unless the merchant says otherwise."""
+
+
+def mode_of(authentication: Mapping[str, AuthenticationMode], bank: str) -> AuthenticationMode | None:
+    """How a channel with this `authentication` does it with cards of a bank; None: it does not take them."""
+    return authentication.get(bank) or authentication.get(ANY_BANK)
+
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
@@ -43,6 +54,11 @@ class Merchant:
     """Router steps 7-9 forget attempts older than this; None: never."""
     authentication_spread: int | None = None
     """Over how many payments router step 6 spreads the fee of an authentication; None: it compares without it."""
+    primary_signer: str | None = None
+    """The channel that alone signs cards by SMS; None: no card of a bank outside `primary_signers` is."""
+    primary_signers: Mapping[str, str] = field(default_factory=dict)
+    """Bank code → the channel that does it for this bank."""
+    sms_per_phone_and_day: int = SMS_PER_PHONE_AND_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +135,7 @@ class Channel:
 
     def mode(self, bank: str) -> AuthenticationMode | None:
         """How cards of this bank are authenticated here."""
-        return self.authentication.get(bank) or self.authentication.get(ANY_BANK)
+        return mode_of(self.authentication, bank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +268,11 @@ class Catalogue:
         """The merchant's code; of one that this snapshot does not have, its id."""
         merchant = self.merchants.get(merchant_id)
         return merchant.code if merchant else str(merchant_id)
+
+    def primary_of(self, merchant_id: UUID, bank: str) -> str | None:
+        """The channel that alone signs cards of this bank by SMS; None: none does."""
+        merchant = self.merchants[merchant_id]
+        return merchant.primary_signers.get(bank, merchant.primary_signer)
 
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""

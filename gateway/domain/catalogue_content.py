@@ -116,6 +116,9 @@ class MerchantContent:
     name: str
     last_attempt_max_age_s: int | None = None
     authentication_spread: int | None = None
+    primary_signer: str | None = None
+    primary_signers: Mapping[str, str] = field(default_factory=dict)
+    sms_per_phone_and_day: int | None = None
     apps: tuple[AppContent, ...] = ()
     endpoints: tuple[EndpointContent, ...] = ()
     accounts: tuple[AccountContent, ...] = ()

@@ -36,6 +36,9 @@ def merchant_object(merchant: Merchant) -> Shown:
         "name": merchant.name,
         "last_attempt_max_age_s": None if age is None else int(age.total_seconds()),
         "authentication_spread": merchant.authentication_spread,
+        "primary_signer": merchant.primary_signer,
+        "primary_signers": dict(merchant.primary_signers),
+        "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
     }
 
 

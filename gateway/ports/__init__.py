@@ -43,6 +43,7 @@ from gateway.ports.commands import (
     bound,
     command_name,
 )
+from gateway.ports.offers import Offer, why_not_primary
 from gateway.ports.providers import (
     PLACE_WITHIN_S,
     AccountSettings,
@@ -55,7 +56,6 @@ from gateway.ports.providers import (
     Calls,
     Declaration,
     NoSuchCommandError,
-    Offer,
     Provider,
     Providers,
     TermsOf,
@@ -133,4 +133,5 @@ __all__ = [
     "bound",
     "command_name",
     "ways_of",
+    "why_not_primary",
 ]

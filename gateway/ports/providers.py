@@ -12,22 +12,11 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.carrying import Carries, Ways
-from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, Outcome
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product, Terms
-from gateway.ports.commands import (
-    AskAuthentication,
-    AskPayment,
-    Authenticate,
-    Command,
-    Commands,
-    Pay,
-    SendSigningCode,
-    Sign,
-    command_name,
-)
+from gateway.ports.commands import Authenticate, Command, Commands, SendSigningCode, Sign, command_name
 
 __all__ = [
     "PLACE_WITHIN_S",
@@ -41,7 +30,6 @@ __all__ = [
     "Calls",
     "Declaration",
     "NoSuchCommandError",
-    "Offer",
     "Provider",
     "Providers",
     "TermsOf",
@@ -119,44 +107,6 @@ class Declaration:
     """A payment by SMS code still needs an agreement: the card is bound first."""
     wrong_code_ends_order: bool = False
     """A wrong or expired code ends the order at the PSP: the next code needs a new number, and so a new SMS."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a provider can do, known without an account: the catalogue is checked by it."""
-
-    declaration: Declaration
-    commands: frozenset[type[Command[Any]]]
-
-    @property
-    def provider(self) -> str:
-        """The catalogue's name of the protocol."""
-        return self.declaration.provider
-
-    def why_not_pay(self, scene: Scene) -> str | None:
-        """Why a rule of this scene cannot lead here; None: it can."""
-        missing = self._missing(Pay, AskPayment)
-        if missing:
-            return f"{self.provider} cannot pay: it has no {missing}"
-        if scene not in self.declaration.scenes:
-            return f"{self.provider} cannot pay {scene}, only {', '.join(sorted(self.declaration.scenes))}"
-        return None
-
-    def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
-        """Why a channel here cannot authenticate cards this way; None: it can.
-
-        No command sends or confirms an SMS code yet, so no provider can sign by SMS.
-        """
-        if mode is AuthenticationMode.NONE:
-            return None
-        why = f"{self.provider} cannot authenticate by {mode}"
-        if mode is not AuthenticationMode.SILENT:
-            return f"{why}: there is no command for it yet"
-        missing = self._missing(Authenticate, AskAuthentication)
-        return f"{why}: it has no {missing}" if missing else None
-
-    def _missing(self, *kinds: type[Command[Any]]) -> str:
-        return " and no ".join(command_name(kind) for kind in kinds if kind not in self.commands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,14 @@ def _digest(merchants: Iterable[MerchantContent]) -> str:
 
 
 def _said(merchant: MerchantContent) -> dict[str, Any]:
-    return {
+    # Only what is said, so that digests of before, which knew nothing of it, stay.
+    settings = {
+        "authentication_spread": merchant.authentication_spread,
+        "primary_signer": merchant.primary_signer,
+        "primary_signers": dict(merchant.primary_signers),
+        "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
+    }
+    return {name: value for name, value in settings.items() if value} | {
         "merchant": [merchant.code, merchant.name, merchant.last_attempt_max_age_s],
         "apps": _any_order([app.code, app.name] for app in merchant.apps),
         "keys": _any_order([app.code, key.label, key.key_hash.hex()] for app in merchant.apps for key in app.keys),

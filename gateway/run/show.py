@@ -22,8 +22,11 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
     for merchant in merchants:
         yield ""
         yield from _line(0, f"{merchant['code']}  {merchant['name']}")
-        if merchant["last_attempt_max_age_s"] is not None:
-            yield from _line(1, f"last_attempt_max_age_s {merchant['last_attempt_max_age_s']}")
+        for name in ("last_attempt_max_age_s", "authentication_spread", "sms_per_phone_and_day", "primary_signer"):
+            if merchant[name] is not None:
+                yield from _line(1, f"{name} {merchant[name]}")
+        if merchant["primary_signers"]:
+            yield from _line(1, f"primary_signers {_fields(merchant['primary_signers'])}")
         yield from _part("apps", merchant["apps"], _app)
         yield from _part("endpoints", merchant["endpoints"], _endpoint)
         yield from _part("accounts", merchant["accounts"], _account)

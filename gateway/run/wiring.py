@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import offer_of
+from adapters.registry import offer_for
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
@@ -296,7 +296,7 @@ async def system(
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
-                offer_of=offer_of,
+                offer_of=offer_for,
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),

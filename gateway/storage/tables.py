@@ -69,6 +69,9 @@ merchants = Table(
     Column("name", Text, nullable=False),
     Column("last_attempt_max_age_s", BigInteger),
     Column("authentication_spread", BigInteger),
+    Column("primary_signer", Text),
+    Column("primary_signers", JSONB(none_as_null=True), comment="bank code -> channel"),
+    Column("sms_per_phone_and_day", BigInteger),
     PrimaryKeyConstraint("merchant_id", name="merchants_pkey"),
     UniqueConstraint("code", name="merchants_code_key"),
 )

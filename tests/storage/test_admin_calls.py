@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_of
+from adapters.registry import PROVIDERS, offer_for
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue import AuthenticationMode
@@ -32,7 +32,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
-from gateway.ports import Pay, Table
+from gateway.ports import Pay, SendSigningCode, Sign, Table
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
@@ -86,7 +86,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     operators = Operators(
         changes=store,
         snapshots=watch,
-        offer_of=offer_of,
+        offer_of=offer_for,
         deliveries=nothing,
         held=nothing,
         anomalies=nothing,
@@ -135,6 +135,34 @@ async def test_a_channel_is_switched_off_at_once(client: Client) -> None:
     assert (changed["on"], changed["daily_total"]) == (False, 5_000)
     channels = await answered(await client.get("/v1/admin/merchants/shop/channels"))
     assert channels["data"] == [changed]
+
+
+class Signing(Allinpay):
+    """An Allinpay that signs by SMS."""
+
+    COMMANDS: ClassVar[Table] = dict.fromkeys((SendSigningCode, Sign), Allinpay.pay)
+
+
+async def test_who_signs_by_sms_is_named_changed_and_taken_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROVIDERS, "allinpay", Signing)
+    shop = "/v1/admin/merchants/shop"
+    for named in ({"primary_signer": "tl"}, {"primary_signers": {"ICBC": "tl"}}, {"primary_signer": "no"}):
+        problem = await answered(await client.patch(shop, json=named), 422)
+        assert [error["field"] for error in problem["errors"]] == list(named)
+    await answered(await client.patch(CHANNEL, json={"authentication": {"ICBC": "sms", "*": "none"}}))
+    whole: dict[str, Any] = {"primary_signer": "tl", "primary_signers": {"ICBC": "tl"}, "sms_per_phone_and_day": 3}
+    changed = await answered(await client.patch(shop, json=whole))
+    assert {name: changed[name] for name in whole} == whole
+    problem = await answered(await client.patch(CHANNEL, json={"authentication": {"*": "none"}}), 422)
+    assert len(problem["errors"]) == 2
+    changed = await answered(await client.patch(shop, json={"primary_signer": None, "sms_per_phone_and_day": None}))
+    assert (changed["primary_signer"], changed["primary_signers"], changed["sms_per_phone_and_day"]) == (
+        None,
+        {"ICBC": "tl"},
+        10,
+    )
 
 
 @pytest.mark.parametrize("limit", RuleLimits.each(), ids=lambda limit: limit.name)
@@ -323,6 +351,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
     assert paths == {
         "/v1/admin/catalogue",
         "/v1/admin/merchants",
+        "/v1/admin/merchants/{merchant}",
         "/v1/admin/merchants/{merchant}/channels",
         base,
         f"{base}/maintenance_windows",

@@ -53,6 +53,9 @@ SHOP = MerchantContent(
     name="商店",
     last_attempt_max_age_s=86_400,
     authentication_spread=12,
+    primary_signer="tl",
+    primary_signers={"ICBC": "up"},
+    sms_per_phone_and_day=4,
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", ("payment.failed",), False, SECRETS),),
     accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
@@ -89,6 +92,8 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     assert mine.version == 7
     assert (catalogue.version, shop.name, shop.last_attempt_max_age) == (1, "商店", timedelta(days=1))
     assert shop.authentication_spread == 12
+    assert [catalogue.primary_of(mine, bank) for bank in ("ICBC", "ABC")] == ["up", "tl"]
+    assert shop.sms_per_phone_and_day == 4
     key = catalogue.keys[key_hash_of("sk_first")]
     assert (key.merchant_id, key.app, key.label) == (mine, "web", "first")
     (endpoint,) = catalogue.endpoints[mine]
@@ -109,6 +114,20 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     (rule,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ICBC")
     assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
     assert isinstance(rule.fee, PercentFee)
+
+
+async def test_a_merchant_that_says_nothing_of_signing_has_no_primary_signer_and_ten_sms_a_day(
+    store: CatalogueStore,
+) -> None:
+    catalogue = await put(store, MerchantContent("shop", "商店"))
+    (shop,) = catalogue.merchants.values()
+    assert (catalogue.primary_of(shop.merchant_id, "ICBC"), shop.sms_per_phone_and_day) == (None, 10)
+
+
+async def test_what_is_in_force_is_told_whole_as_a_file_would_say_it(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    (told,) = await store.content()
+    assert told == replace(SHOP, rules=(replace(ICBC, bank="ABC"), ICBC))
 
 
 async def test_the_same_content_again_changes_nothing(store: CatalogueStore) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -101,6 +102,7 @@ OWN_TERMS = st.builds(
     st.lists(windows(), max_size=3, unique=True),
     st.dictionaries(st.sampled_from(Product), OWN_TERMS),
     st.builds(ChannelLimits, MAYBE_FEN),
+    st.fixed_dictionaries({}, optional={"authentication_spread": FEN, "sms_per_phone_and_day": FEN}),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_as_the_same(
@@ -111,6 +113,7 @@ def test_what_is_written_is_read_as_the_same(
     windows_: list[WindowContent],
     terms: dict[Product, OwnTerms],
     limits: ChannelLimits,
+    signing: dict[str, Any],
 ) -> None:
     folder, content = merchant
     unionpay, *accounts = content.accounts
@@ -124,6 +127,7 @@ def test_what_is_written_is_read_as_the_same(
         channels=(replace(channel, limits=limits), *channels),
         rules=rules_,
         windows=tuple(windows_),
+        **signing,
     )
     path = folder / "written.toml"
     path.write_text(written([content], BUSINESS_ZONE), encoding="utf-8", newline="")

@@ -3,20 +3,38 @@
 Not tested here: the other checks of files (test_catalogue_file) and of admin calls (tests/storage/test_admin_calls).
 """
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_of
+from adapters.registry import PROVIDERS, offer_for, offer_of
 from adapters.unionpay import UnionPay
 from gateway.catalogue_file.checks import problems_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, MerchantShape, RuleShape
+from gateway.catalogue_file.signers import signer_problems, signer_warnings
 from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.scenes import Scene
-from gateway.ports import AskAuthentication, AskPayment, Authenticate, Command, Offer, Pay, Refund, Table
+from gateway.ports import (
+    AskAuthentication,
+    AskPayment,
+    Assumption,
+    Authenticate,
+    Command,
+    Declaration,
+    Offer,
+    Pay,
+    Refund,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+    Table,
+)
 
 NONE, SILENT, SMS = AuthenticationMode.NONE, AuthenticationMode.SILENT, AuthenticationMode.SMS
+EACH = AuthenticationMode.SMS_EACH_PAYMENT
 
 
 def offer(*kinds: type[Command[Any]]) -> Offer:
@@ -58,17 +76,34 @@ def test_a_scene_that_is_not_declared_is_named_with_those_that_are() -> None:
         (SILENT, (Authenticate, AskAuthentication), None),
         (SILENT, (Authenticate,), "unionpay cannot authenticate by silent: it has no ask_authentication"),
         (SILENT, (AskAuthentication,), "unionpay cannot authenticate by silent: it has no authenticate"),
-        (
-            SMS,
-            (Authenticate, AskAuthentication),
-            "unionpay cannot authenticate by sms: there is no command for it yet",
-        ),
+        (SMS, (SendSigningCode, Sign), None),
+        (SMS, (SendSigningCode,), "unionpay cannot authenticate by sms: it has no sign"),
+        (SMS, (Authenticate, Sign), "unionpay cannot authenticate by sms: it has no send_signing_code"),
+        (EACH, (SendPaymentCode,), None),
+        (EACH, (Pay, Sign), "unionpay cannot authenticate by sms_each_payment: it has no send_payment_code"),
     ],
 )
 def test_a_mode_of_authentication_needs_its_commands(
     mode: AuthenticationMode, kinds: tuple[type[Command[Any]], ...], why: str | None
 ) -> None:
     assert offer(*kinds).why_not_authenticate(mode) == why
+
+
+@pytest.mark.parametrize(
+    ("kinds", "why"),
+    [
+        ((Authenticate,), None),
+        ((Sign,), None),
+        ((Pay,), "the card is bound first, and it has no authenticate and it has no sign"),
+    ],
+)
+def test_where_the_payment_itself_sends_the_code_an_agreement_may_be_wanted_before(
+    kinds: tuple[type[Command[Any]], ...], why: str | None
+) -> None:
+    sends = replace(UnionPay.DECLARATION, pay_sends_code=True)
+    assert Offer(sends, frozenset(kinds)).why_not_authenticate(EACH) is None
+    told = Offer(replace(sends, code_wants_agreement=True), frozenset(kinds)).why_not_authenticate(EACH)
+    assert told == (why and f"unionpay cannot authenticate by sms_each_payment: {why}")
 
 
 class Mute(Allinpay):
@@ -93,3 +128,169 @@ def test_a_file_is_refused_where_a_command_is_missing(monkeypatch: pytest.Monkey
         "merchants[0].channels[0].authentication.*: "
         "allinpay cannot authenticate by silent: it has no authenticate and no ask_authentication"
     )
+
+
+# --- what stands on an assumption ---
+
+
+class Unsure(Allinpay):
+    """An Allinpay that signs by SMS and asks about payments as nobody has confirmed."""
+
+    DECLARATION: ClassVar[Declaration] = replace(
+        Allinpay.DECLARATION,
+        assumptions=(
+            Assumption("sms_words", "The SMS names the merchant.", frozenset({SendSigningCode})),
+            Assumption("sign_again", "A code may be sent twice.", frozenset({Sign, SendSigningCode})),
+            Assumption("old_question", "Questions are answered for 30 days.", frozenset({AskPayment}), True),
+            Assumption("scene_code", "Withholds have code 1.", frozenset({Pay})),
+        ),
+    )
+    COMMANDS: ClassVar[Table] = dict.fromkeys(
+        (Pay, AskPayment, SendSigningCode, Sign, Authenticate, AskAuthentication), Allinpay.pay
+    )
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, "allinpay", Unsure)
+
+
+def account(*assumed: str) -> AccountContent:
+    return AccountContent("tl", "allinpay", {"assumed": list(assumed)} if assumed else {}, {})
+
+
+@pytest.mark.usefixtures("unsure")
+def test_what_stands_on_an_assumption_waits_for_the_accounts_word_which_the_refusal_asks_for() -> None:
+    offer = offer_for(account())
+    assert offer.why_not_pay(Scene.WITHHOLD) == (
+        'allinpay cannot pay: add "scene_code" to assumed in the account\'s settings once its PSP has confirmed it: '
+        "Withholds have code 1"
+    )
+    assert offer.why_not_authenticate(SMS) == (
+        'allinpay cannot authenticate by sms: add "sms_words", "sign_again" to assumed in the account\'s settings once '
+        "its PSP has confirmed it: The SMS names the merchant; A code may be sent twice"
+    )
+    assert offer.why_not_authenticate(SILENT) is None
+
+
+@pytest.mark.usefixtures("unsure")
+@pytest.mark.parametrize(
+    ("assumed", "pays", "signs"),
+    [
+        (("scene_code",), True, False),
+        (("sms_words", "sign_again"), False, True),
+        (("sms_words",), False, False),
+        (("unheard_of",), False, False),
+    ],
+)
+def test_each_account_is_offered_what_its_own_word_allows(assumed: tuple[str, ...], pays: bool, signs: bool) -> None:
+    offer = offer_for(account(*assumed))
+    assert (offer.why_not_pay(Scene.WITHHOLD) is None, offer.why_not_authenticate(SMS) is None) == (pays, signs)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_command_that_is_not_there_is_named_before_an_assumption_that_would_not_help() -> None:
+    assert offer_for(account()).why_not_authenticate(EACH) == (
+        "allinpay cannot authenticate by sms_each_payment: it has no send_payment_code"
+    )
+
+
+def shop(
+    *channels: ChannelShape, assumed: tuple[str, ...] = ("scene_code", "sms_words", "sign_again"), **said: Any
+) -> MerchantShape:
+    accounts = [AccountShape(code="tl", provider="allinpay", settings={"assumed": list(assumed)}, secrets={})]
+    return MerchantShape(code="shop", name="商店", accounts=accounts, channels=list(channels), **said)
+
+
+def channel(code: str, *, on: bool = True, **modes: AuthenticationMode) -> ChannelShape:
+    return ChannelShape(
+        code=code, account="tl", name="通联", on=on, authentication={b.replace("ANY", "*"): m for b, m in modes.items()}
+    )
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_file_asks_each_account_for_the_word_that_its_modes_and_rules_need() -> None:
+    rules = [RuleShape(channel="a", scenes=[Scene.WITHHOLD], banks=["ICBC"], fee=1)]
+    told = list(problems_of([shop(channel("a", ICBC=SMS), assumed=("sign_again",), rules=rules)], production=False))
+    assert [problem.partition(" once ")[0] for problem in told[1:]] == [
+        (
+            "merchants[0].channels[0].authentication.ICBC: "
+            'allinpay cannot authenticate by sms: add "sms_words" to assumed in the account\'s settings'
+        ),
+        'merchants[0].rules[0].scenes[0]: allinpay cannot pay: add "scene_code" to assumed in the account\'s settings',
+    ]
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_name_that_means_nothing_is_refused_at_the_account_whatever_its_adapter_looks_at() -> None:
+    told = list(problems_of([shop(assumed=("sms_wrods",))], production=False))
+    assert told == [
+        (
+            "merchants[0].accounts[0].settings.assumed: "
+            "has 'sms_wrods'; known are old_question, scene_code, sign_again, sms_words"
+        )
+    ]
+
+
+# --- primary signers ---
+
+MAIN = (channel("a", ANY=SMS), channel("b", ICBC=SILENT, ABC=NONE), channel("c", ANY=NONE))
+
+
+@pytest.mark.usefixtures("unsure")
+@pytest.mark.parametrize(
+    ("said", "problems"),
+    [
+        ({"primary_signer": "a", "primary_signers": {"ICBC": "b", "CMB": "a"}}, []),
+        ({"primary_signer": "b"}, []),
+        ({"primary_signer": "z"}, ["merchants[0].primary_signer: there is no channel z; there are a, b, c"]),
+        (
+            {"primary_signer": "c"},
+            [
+                (
+                    "merchants[0].primary_signer: c cannot sign cards by SMS: "
+                    "its authentication of every bank must be sms or silent, not none"
+                )
+            ],
+        ),
+        (
+            {"primary_signers": {"ABC": "b", "CMB": "b", "NOBANK": "a"}},
+            [
+                (
+                    "merchants[0].primary_signers.ABC: b cannot sign cards by SMS: "
+                    "its authentication of ABC must be sms or silent, not none"
+                ),
+                (
+                    "merchants[0].primary_signers.CMB: b cannot sign cards by SMS: "
+                    "its authentication of CMB must be sms or silent, not absent"
+                ),
+                "merchants[0].primary_signers.NOBANK: NOBANK is not a bank code",
+            ],
+        ),
+    ],
+)
+def test_the_primary_signer_is_a_channel_that_can_sign_the_banks_cards_by_sms(
+    said: dict[str, Any], problems: list[str]
+) -> None:
+    assert list(signer_problems([shop(*MAIN, **said)])) == problems
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_primary_signer_needs_the_commands_and_the_word_for_them() -> None:
+    (told,) = signer_problems([shop(*MAIN, assumed=("sign_again",), primary_signer="b")])
+    assert told.startswith(
+        "merchants[0].primary_signer: b cannot sign cards by SMS: allinpay cannot authenticate by sms"
+    )
+
+
+@pytest.mark.usefixtures("unsure")
+def test_signers_that_are_off_and_channels_that_never_sign_are_warned_of() -> None:
+    channels = (channel("a", on=False, ANY=SMS), channel("b", ANY=SMS, ICBC=SMS, ABC=SMS))
+    said: dict[str, Any] = {"primary_signer": "a", "primary_signers": {"ICBC": "b"}}
+    assert list(signer_warnings([shop(*channels, **said)])) == [
+        "merchants[0].primary_signer: a is off, so no card is signed by SMS there",
+        (
+            "merchants[0].channels[1].authentication: "
+            "sms is for the primary signer alone, so new cards of ABC are never taken"
+        ),
+    ]

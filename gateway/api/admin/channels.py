@@ -1,6 +1,6 @@
 """Channels: which a merchant has; switching and changing one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
@@ -15,10 +15,10 @@ from gateway.api.http.fields import Code, Fen, OneLine, RequestModel
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import ANY_BANK, AuthenticationMode
+from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode, Catalogue, Channel
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import channel_object
-from gateway.ports import Offer
+from gateway.ports import Offer, why_not_primary
 from router.limits import ChannelLimits
 
 __all__ = ["ChannelAnswer", "ChannelCalls", "Channels"]
@@ -91,11 +91,11 @@ class ChannelList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ChannelCalls:
-    """The calls of channels. `offer_of`: what a provider can do, by its name."""
+    """The calls of channels. `offer_of`: what can be done on an account."""
 
     store: Channels
     snapshots: Snapshots
-    offer_of: Callable[[str], Offer]
+    offer_of: Callable[[Account], Offer]
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -117,8 +117,9 @@ class ChannelCalls:
     async def change_channel(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
         channel, changes = channel_of(snapshot, call), call.body
-        provider = snapshot.accounts[channel.merchant_id, channel.account].provider
-        _check_modes(self.offer_of(provider), changes.authentication or {})
+        if changes.authentication is not None:
+            offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account])
+            _check_modes(offer, changes.authentication, _signed_by(snapshot, channel))
         await self.store.set_channel(
             channel.merchant_id,
             channel.code,
@@ -134,12 +135,23 @@ class ChannelCalls:
         return Reply(channel_object(after, channel_of(after, call), self.clock()))
 
 
-def _check_modes(offer: Offer, authentication: Mapping[str, AuthenticationMode]) -> None:
+def _signed_by(catalogue: Catalogue, channel: Channel) -> list[str | None]:
+    """The banks whose primary signer this channel is; None among them: it is that of all banks."""
+    merchant = catalogue.merchants[channel.merchant_id]
+    of_all: list[str | None] = [None] if merchant.primary_signer == channel.code else []
+    return of_all + [bank for bank, signer in merchant.primary_signers.items() if signer == channel.code]
+
+
+def _check_modes(offer: Offer, authentication: Mapping[str, AuthenticationMode], signs: Iterable[str | None]) -> None:
     errors = []
     for bank, mode in authentication.items():
         if bank != ANY_BANK and bank not in bank_names():
             errors.append(FieldError("authentication", "bank", "must have known bank codes and * only"))
         if why := offer.why_not_authenticate(mode):
+            errors.append(FieldError("authentication", "unsupported", why))
+    for of_bank in signs:
+        if why := why_not_primary(offer, authentication, of_bank):
+            why = f"this channel is the merchant's primary signer, and could not sign cards by SMS any more: {why}"
             errors.append(FieldError("authentication", "unsupported", why))
     if errors:
         raise bad_fields(list(dict.fromkeys(errors)))

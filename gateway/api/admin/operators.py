@@ -13,19 +13,19 @@ from gateway.api.admin.channels import ChannelCalls, Channels
 from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
 from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
-from gateway.api.admin.merchants import MerchantCalls
+from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
-from gateway.domain.catalogue import Catalogue
+from gateway.domain.catalogue import Account, Catalogue
 from gateway.ports import Offer
 
 __all__ = ["Operators", "operator_routes"]
 
 
-class CatalogueChanges(History, Channels, Windows, Rules, Endpoints, Protocol):
+class CatalogueChanges(History, Merchants, Channels, Windows, Rules, Endpoints, Protocol):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
 
@@ -39,8 +39,8 @@ class Operators:
 
     changes: CatalogueChanges
     snapshots: Snapshots
-    offer_of: Callable[[str], Offer]
-    """What a provider can do, by its name."""
+    offer_of: Callable[[Account], Offer]
+    """What can be done on an account."""
     deliveries: Deliveries
     held: Backlogs
     anomalies: Anomalies
@@ -56,7 +56,7 @@ def operator_routes(needs: Operators) -> list[Route]:
     """The routes of every call of operators."""
     return [
         *CatalogueCalls(needs.changes, needs.snapshots, needs.clock).routes(),
-        *MerchantCalls(needs.snapshots).routes(),
+        *MerchantCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),

@@ -16,7 +16,7 @@ from gateway.api.http.long_lists import json_list
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import RouteRule
+from gateway.domain.catalogue import Account, RouteRule
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.scenes import Scene
 from gateway.limit_fields import given, with_limits
@@ -81,11 +81,11 @@ class RuleList(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RuleCalls:
-    """The calls of rules. `offer_of`: what a provider can do, by its name."""
+    """The calls of rules. `offer_of`: what can be done on an account."""
 
     store: Rules
     snapshots: Snapshots
-    offer_of: Callable[[str], Offer]
+    offer_of: Callable[[Account], Offer]
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -115,7 +115,7 @@ class RuleCalls:
     async def put_rule(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
         channel, (scene, bank) = channel_of(snapshot, call), _scene_and_bank(call)
-        offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account].provider)
+        offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account])
         if why := offer.why_not_pay(scene):
             raise bad_fields([FieldError("scene", "unsupported", why)])
         body: RuleFields = call.body

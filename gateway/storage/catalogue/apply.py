@@ -95,6 +95,9 @@ class Applier:
             "name": content.name,
             "last_attempt_max_age_s": content.last_attempt_max_age_s,
             "authentication_spread": content.authentication_spread,
+            "primary_signer": content.primary_signer,
+            "primary_signers": dict(content.primary_signers) or None,
+            "sms_per_phone_and_day": content.sms_per_phone_and_day,
         }
         await self._put("merchants", merchants, ("code",), found, [row])
         return merchant_id

@@ -78,6 +78,10 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 code=code,
                 name=merchant["name"],
                 last_attempt_max_age_s=merchant["last_attempt_max_age_s"],
+                authentication_spread=merchant["authentication_spread"],
+                primary_signer=merchant["primary_signer"],
+                primary_signers=merchant["primary_signers"] or {},
+                sms_per_phone_and_day=merchant["sms_per_phone_and_day"],
                 apps=tuple(_app(app, of_key.get(mine, ())) for app in of_app.get(mine, ())),
                 endpoints=tuple(
                     _endpoint(row, opened(row, endpoint_context(code, row["code"]), ()))

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, Text, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import (
+    SMS_PER_PHONE_AND_DAY,
     Account,
     ApiKey,
     AuthenticationMode,
@@ -158,8 +159,16 @@ async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
 
 def _merchant(row: RowMapping) -> Merchant:
     age_s = row["last_attempt_max_age_s"]
-    age = None if age_s is None else timedelta(seconds=age_s)
-    return Merchant(row["merchant_id"], row["code"], row["name"], age, row["authentication_spread"])
+    return Merchant(
+        merchant_id=row["merchant_id"],
+        code=row["code"],
+        name=row["name"],
+        last_attempt_max_age=None if age_s is None else timedelta(seconds=age_s),
+        authentication_spread=row["authentication_spread"],
+        primary_signer=row["primary_signer"],
+        primary_signers=row["primary_signers"] or {},
+        sms_per_phone_and_day=row["sms_per_phone_and_day"] or SMS_PER_PHONE_AND_DAY,
+    )
 
 
 def _key(row: RowMapping) -> ApiKey:

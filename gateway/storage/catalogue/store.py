@@ -172,6 +172,12 @@ class CatalogueStore:
 
     # Small changes
 
+    async def set_merchant(self, merchant_id: UUID, values: Mapping[str, Any], *, by: str, now: datetime) -> int:
+        """Change settings of a merchant, by the names of their columns; None takes one away."""
+        row = {name: value or None for name, value in values.items()}
+        work = _updating(merchants, {"merchant_id": merchant_id}, row, "merchant")
+        return await self._small(by, f"merchant changed: {', '.join(sorted(row))}", now, work)
+
     async def set_channel(
         self,
         merchant_id: UUID,

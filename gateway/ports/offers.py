@@ -1,0 +1,105 @@
+"""What can be done on an account, as the catalogue asks: files and operators' changes are checked by it.
+
+An account is offered what its adapter has a command for, without what stands on an assumption that the account has not
+taken. A refusal names the commands that are missing, and the assumption that would bring them.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.domain.catalogue import CAN_SIGN_BY_SMS, AuthenticationMode, mode_of
+from gateway.domain.scenes import Scene
+from gateway.ports.commands import (
+    AskAuthentication,
+    AskPayment,
+    Authenticate,
+    Command,
+    Pay,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+    command_name,
+)
+from gateway.ports.providers import Assumption, Declaration
+
+__all__ = ["Offer", "why_not_primary"]
+
+Kind = type[Command[Any]]
+
+_BY_MODE: Final[Mapping[AuthenticationMode, tuple[Kind, ...]]] = {
+    AuthenticationMode.NONE: (),
+    AuthenticationMode.SILENT: (Authenticate, AskAuthentication),
+    AuthenticationMode.SMS: (SendSigningCode, Sign),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a provider can do; of an account: what it can do there."""
+
+    declaration: Declaration
+    commands: frozenset[Kind]
+    withheld: Mapping[Kind, tuple[Assumption, ...]] = field(default_factory=dict)
+    """What it could do besides, if the account took these assumptions."""
+
+    @property
+    def provider(self) -> str:
+        """The catalogue's name of the protocol."""
+        return self.declaration.provider
+
+    def why_not_pay(self, scene: Scene) -> str | None:
+        """Why a rule of this scene cannot lead here; None: it can."""
+        if why := self._missing(Pay, AskPayment):
+            return f"{self.provider} cannot pay: {why}"
+        if scene not in self.declaration.scenes:
+            return f"{self.provider} cannot pay {scene}, only {', '.join(sorted(self.declaration.scenes))}"
+        return None
+
+    def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
+        """Why a channel here cannot authenticate cards this way; None: it can."""
+        each_payment = mode is AuthenticationMode.SMS_EACH_PAYMENT
+        why = self._why_not_each_payment() if each_payment else self._missing(*_BY_MODE[mode])
+        return f"{self.provider} cannot authenticate by {mode}: {why}" if why else None
+
+    def _why_not_each_payment(self) -> str | None:
+        """Something must send the code. Where the protocol wants an agreement, too, either way of binding will do."""
+        sends = () if self.declaration.pay_sends_code else (SendPaymentCode,)
+        if why := self._missing(*sends):
+            return why
+        if not self.declaration.code_wants_agreement:
+            return None
+        ways = [self._missing(kind) for kind in (Authenticate, Sign)]
+        return None if None in ways else f"the card is bound first, and {' and '.join(filter(None, ways))}"
+
+    def _missing(self, *kinds: Kind) -> str | None:
+        missing = [kind for kind in kinds if kind not in self.commands]
+        absent = [kind for kind in missing if kind not in self.withheld]
+        if absent:
+            return "it has no " + " and no ".join(map(command_name, absent))
+        assumed = dict.fromkeys(each for kind in missing for each in self.withheld[kind])
+        return _say_first(assumed) if assumed else None
+
+
+def _say_first(assumed: Collection[Assumption]) -> str:
+    meant = "; ".join(each.meaning.rstrip(".") for each in assumed)
+    names = ", ".join(f'"{each.name}"' for each in assumed)
+    return f"add {names} to assumed in the account's settings once its PSP has confirmed it: {meant}"
+
+
+def why_not_primary(offer: Offer, authentication: Mapping[str, AuthenticationMode], bank: str | None) -> str | None:
+    """Why a channel cannot be the primary signer of a bank, or (None) of all banks; None: it can.
+
+    `authentication`: the channel's. For all banks it is enough that it can sign the cards of one.
+    """
+    if why := offer.why_not_authenticate(AuthenticationMode.SMS):
+        return why
+    if bank is None:
+        modes: Collection[AuthenticationMode | None] = authentication.values()
+    else:
+        modes = (mode_of(authentication, bank),)
+    if CAN_SIGN_BY_SMS.isdisjoint(modes):
+        where = "every bank" if bank is None else bank
+        said = ", ".join(sorted({mode or "absent" for mode in modes}))
+        return f"its authentication of {where} must be sms or silent, not {said}"
+    return None
