@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.api.app.callbacks import CallbackCalls
 from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
+from gateway.api.app.payer_acts import PayerActCalls
 from gateway.api.app.payments import PaymentCalls
 from gateway.api.app.refunds import RefundCalls
 from gateway.api.app.routes import RouteCalls
@@ -24,6 +25,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
     """Every route of the application; `more` are those of other modules, such as the operators' calls."""
     routes = [
         *PaymentCalls(api.payments, api.reading, api.cards).routes(),
+        *PayerActCalls(api.payer, api.reading).routes(),
         *HistoryCalls(api.reading).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
         *RouteCalls(api.reading, api.cards, api.catalogue, api.clock, api.unable, api.carries_of).routes(),

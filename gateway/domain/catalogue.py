@@ -252,6 +252,9 @@ class Catalogue:
         gathered = rules if isinstance(rules, RulesByPlace) else RulesByPlace(rules)
         self.rules = gathered.by_place
 
+        asking = {AuthenticationMode.SMS, AuthenticationMode.SMS_EACH_PAYMENT}
+        signers = {m.merchant_id for m in merchants if m.primary_signer or m.primary_signers}
+        self._asking = signers | {c.merchant_id for c in channels if asking & set(c.authentication.values())}
         self._channel_codes: dict[UUID, list[str]] = defaultdict(list)
         for channel in channels:
             self._channel_codes[channel.merchant_id].append(channel.code)
@@ -303,6 +306,10 @@ class Catalogue:
         """How many calls a channel carries at once; None: no limit, also for a channel that is not there."""
         found = self.channels.get((merchant_id, channel))
         return found.limits.calls_at_once if found else None
+
+    def asks_for_codes(self, merchant_id: UUID) -> bool:
+        """Whether a channel of the merchant may ask a payer for a code."""
+        return merchant_id in self._asking
 
     def sms_per_phone_and_day(self, merchant_id: UUID) -> int:
         """How many codes one phone may get in a business day, over all users, cards and channels."""

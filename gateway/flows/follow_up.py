@@ -1,4 +1,4 @@
-"""Follow up what is due: ask the PSP, or let a payment go on that waited for an authentication."""
+"""Follow up what is due: ask the PSP, end a wait whose time is over, or let a payment go on that waited."""
 
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -6,9 +6,12 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
+from gateway.domain.outcomes import Declined, NotFound
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status
 from gateway.flows.submit import Submission
+from gateway.ports import Wish
 
 __all__ = ["CardReading", "Due", "FollowUp", "channel_of"]
 
@@ -38,22 +41,47 @@ class FollowUp:
         """Do the one thing that is due. Its lease is ours."""
         match due:
             case Authentication():
-                card = await self.cards.card(due.merchant_id, due.card_id)
-                await self.submission.resume(due, card)
+                await self._authentication(due)
             case Refund():
                 await self.submission.ask_refund(due)
-            case Payment() if due.attempt is not None:
-                await self.submission.ask(due)
             case Payment():
-                await self._go_on(due)
+                await self._payment(due)
             case never:
                 assert_never(never)
+
+    async def _authentication(self, due: Authentication) -> None:
+        if due.intent is not None and (due.intent.is_open or due.is_final):
+            card = await self.cards.card(due.merchant_id, due.card_id)
+            await self.submission.resume(due, card)
+        elif due.asked is not None and due.asked.sending:
+            await self.submission.lost_sms_to_sign(due)
+        else:
+            await self._expire(due)
+
+    async def _payment(self, due: Payment) -> None:
+        asked = due.asked
+        if due.attempt is not None and (due.attempt.is_open or due.is_final):
+            await self.submission.ask(due)
+        elif asked is not None and asked.sending and not due.waits_for_authentication:
+            await self.submission.lost_sms_to_pay(due)
+        elif due.status is Status.REQUIRES_ACTION:
+            await self._expire(due)
+        else:
+            await self._go_on(due)
+
+    async def _expire(self, due: Payment | Authentication) -> None:
+        """The payer's time is over. Where the PSP was sent an order that it may pay, it is asked first."""
+        submission, proved = self.submission, False
+        if isinstance(due, Payment) and due.order_may_be_paid:
+            after, said = await submission.ask(due)
+            if after.is_final:
+                return
+            due, proved = after, isinstance(said, Declined | NotFound)
+        await submission.books.act(submission.observations.act(due, Wish.EXPIRE, proved=proved))
 
     async def _go_on(self, payment: Payment) -> None:
         """Nothing of it was sent: it waits for an authentication, or waited. Read first what must not fail later."""
         assert payment.card is not None
         card = await self.cards.card(payment.merchant_id, payment.card.card_id)
         submission = self.submission
-        recorded = await submission.books.go_on(submission.observations.go_on(payment))
-        if recorded.submit and recorded.payment is not None:
-            await submission.pay(recorded.payment, card, recorded.agreement_no)
+        await submission.go_on(await submission.books.go_on(submission.observations.go_on(payment)), card)

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.codes import ClosedReason
 from gateway.domain.hearing import Source
+from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, NotFound, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.ports import GoOn, IntentKey, Observation
+from gateway.ports import GoOn, IntentKey, Observation, PayerAct, Wish
 
 Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
@@ -57,11 +59,34 @@ class ObservationMaker:
     new_id: NewId
     clock_is_right: Callable[[], bool] = _always
 
-    def of(self, intent: IntentKey, source: Source, outcome: AnyOutcome, note: str | None = None) -> Observation:
+    def of(
+        self,
+        intent: IntentKey,
+        source: Source,
+        outcome: AnyOutcome,
+        note: str | None = None,
+        phone: str | None = None,
+    ) -> Observation:
         """A word about an intent. "Not found" proves by time: by a clock that may be wrong it proves nothing."""
         if isinstance(outcome, NotFound) and source is Source.POLL and not self.clock_is_right():
             outcome = Unknown("not found, by a clock that may be wrong", outcome.channel_code, outcome.channel_message)
-        return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note)
+        return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note, phone)
+
+    def act(
+        self,
+        about: Payment | Authentication,
+        wish: Wish,
+        reason: ClosedReason = ClosedReason.BY_APP,
+        *,
+        proved: bool = False,
+    ) -> PayerAct:
+        """Something is done about what waits for its payer; who does it draws the id of what is sent for it."""
+        is_payment = isinstance(about, Payment)
+        kind = ObjectKind.PAYMENT if is_payment else ObjectKind.AUTHENTICATION
+        object_id = about.payment_id if isinstance(about, Payment) else about.authentication_id
+        return PayerAct(
+            about.merchant_id, about.user_id, kind, object_id, wish, self.new_id(), self.clock(), reason, proved
+        )
 
     def go_on(self, payment: Payment) -> GoOn:
         """A payment that waited is to go on; who asks so draws the id of its intent."""
@@ -69,11 +94,13 @@ class ObservationMaker:
 
 
 def key_of(about: Payment | Authentication | Refund) -> IntentKey:
-    """Whose intent it is that moves the object."""
+    """Whose intent it is that moves the object, and which of them."""
     match about:
         case Payment():
-            return IntentKey(about.merchant_id, about.user_id, about.payment_id, Verb.PAY)
+            ordinal = about.attempt.ordinal if about.attempt else None
+            return IntentKey(about.merchant_id, about.user_id, about.payment_id, Verb.PAY, ordinal)
         case Authentication():
-            return IntentKey(about.merchant_id, about.user_id, about.authentication_id, Verb.AUTHENTICATE)
+            ordinal = about.intent.ordinal if about.intent else None
+            return IntentKey(about.merchant_id, about.user_id, about.authentication_id, Verb.AUTHENTICATE, ordinal)
         case Refund():
             return IntentKey(about.merchant_id, about.user_id, about.refund_id, Verb.REFUND)

@@ -16,7 +16,7 @@ from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment, asked_anew, begun
+from gateway.domain.payments import Payment, asked_anew, begun, failed
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
 from gateway.flows.route import (
@@ -124,6 +124,16 @@ def open_payment(
     started = replace(started, intent=None, asked=code_to_sign(started, order.card.phone, ways))
     started = replace(started, asked=started.asked.another(now) if started.asked else None)
     return Opened(opening, payment, record, started, None, sms_to_sign(started, opening.intent_id, now))
+
+
+def without_code(opened: Opened) -> Opened:
+    """The same where the payer's phone had too many SMS today: it fails, and nothing is sent."""
+    payment, opening = opened.payment, opened.opening
+    ended = failed(
+        replace(payment, asked=None, authentication_id=None), failure(FailureCode.TOO_MANY_TRIES), opening.now
+    )
+    event = event_of(ended, EVENTS_OF[ObjectKind.PAYMENT][ended.status], opening.event_id, opening.now)
+    return Opened(opening, ended, opened.decision, None, event)
 
 
 def _code_to_pay(order: Order, payment: Payment, ways: Ways) -> Asked:

@@ -136,8 +136,8 @@ class Payer:
     """Accounts that have an active agreement with the card."""
     present: bool = False
     """Somebody is there to type a code."""
-    signing: bool = False
-    """The card is being signed by an SMS already."""
+    signing: Collection[str] = ()
+    """Accounts where the card is being signed by an SMS already."""
 
 
 def _signing(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, payer: Payer, ways: Ways) -> Signing:
@@ -146,6 +146,8 @@ def _signing(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, pa
         return "needs_signing"
     if not needs_agreement(channel, scene, bank, ways) or channel.account in payer.agreements:
         return "ready"
+    if channel.account in payer.signing:
+        return "signing_in_progress"
     if binds_silently(catalogue, channel, bank, ways):
         return "ready"
     if not payer.present or not may_sign(catalogue, channel, bank, ways):

@@ -8,108 +8,104 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
-from uuid import UUID
 
-from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.hearing import Source
-from gateway.domain.intents import PRODUCT_OF, Intent
-from gateway.domain.outcomes import (
-    AnyOutcome,
-    Declined,
-    NotSent,
-    Outcome,
-    Processing,
-    Returned,
-    Succeeded,
-    Unknown,
-)
+from gateway.domain.intents import Intent, Verb
+from gateway.domain.outcomes import Declined, Outcome, Processing, Returned, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
-from gateway.domain.terms import ANSWER_MARGIN_S
-from gateway.flows.observations import ObservationMaker, key_of
-from gateway.ports import (
-    AskAuthentication,
-    AskPayment,
-    AskRefund,
-    Authenticate,
-    Calls,
-    Command,
-    OpenResult,
-    Pay,
-    Providers,
-    Recorded,
-    Recording,
-)
+from gateway.flows.authenticate import Authenticating, sms_key
+from gateway.flows.observations import key_of
+from gateway.flows.sending import tries
+from gateway.ports import AskPayment, AskRefund, IntentKey, OpenResult, Pay, Recorded, SendPaymentCode
 from gateway.ports import Refund as RefundCommand
 
-O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
 M = TypeVar("M", Payment, Refund)
-
-SEND_WITHIN_S = 5.0
-"""An intent older than this is not sent any more: others may already be asking about it."""
 
 LATE_WAITS_S = (1.0, 5.0, 30.0)
 """Waits before asking about what may have been sent after it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Authenticating):
     """Sends intents to their PSPs."""
-
-    providers: Providers
-    calls: Calls
-    books: Recording
-    observations: ObservationMaker
 
     async def submit(self, opened: OpenResult, card: CardElements) -> Payment:
         """Bring a payment that the caller has just opened as far as its PSP's answer brings it."""
         if opened.authentication is not None:
+            if opened.sms is not None:
+                return await self.sms_to_sign(opened.authentication, opened.sms, card) or opened.payment
             return await self.authenticate(opened.authentication, card) or opened.payment
+        if opened.sms is not None:
+            return await self.sms_to_pay(opened.payment, opened.sms, card, opened.agreement_no)
         if opened.payment.attempt is not None:
             return await self.pay(opened.payment, card, opened.agreement_no)
         return opened.payment  # it waits for an authentication that is in flight
 
-    # Authentications
+    async def go_on(self, recorded: Recorded, card: CardElements) -> Payment | None:
+        """What the one must do who heard it: pay, ask for an SMS, or nothing."""
+        sms, payment = recorded.sms, recorded.payment
+        if sms is not None and sms.verb is Verb.SEND_SIGNING_CODE:
+            assert not isinstance(recorded.object, Payment | Refund)
+            return await self.sms_to_sign(recorded.object, sms, card)
+        if sms is not None and payment is not None:
+            return await self.sms_to_pay(payment, sms, card, recorded.agreement_no)
+        if recorded.submit and payment is not None:
+            return await self.pay(payment, card, recorded.agreement_no)
+        return payment
 
-    async def authenticate(self, authentication: Authentication, card: CardElements) -> Payment | None:
-        """Bind the card silently, then pay. A lost answer is asked about once; nothing is charged before we know.
+    # Codes for one payment
 
-        Returns the payment that started it.
-        """
-        intent = authentication.intent
-        command = Authenticate(
-            number=intent.number,
-            told_at=intent.told_at,
-            bank=authentication.bank,
+    async def sms_to_pay(
+        self,
+        payment: Payment,
+        sms: Intent,
+        card: CardElements,
+        agreement_no: str | None,
+        continuation: str | None = None,
+    ) -> Payment:
+        """Have the SMS sent with the code for a payment; where the PSP does so when it is asked to pay, ask it that."""
+        if sms.verb is Verb.PAY:
+            return await self.pay(payment, card, agreement_no)
+        command = SendPaymentCode(
+            number=sms.number,
+            told_at=sms.told_at,
+            scene=payment.scene,
+            amount=payment.amount,
+            bank=payment.bank,
             card=card,
-            user_id=authentication.user_id,
-            notify_url=self.providers.notify_url(authentication.merchant_id, intent.account),
+            agreement_no=agreement_no,
+            user_id=payment.user_id,
+            description=payment.description or payment.merchant_order_no,
+            notify_url=self.providers.notify_url(payment.merchant_id, sms.account),
+            ordinal=sms.ordinal,
+            continuation=continuation,
         )
-        outcome = await self._send(authentication.merchant_id, intent, command, authentication.payment_id)
-        if isinstance(outcome, Unknown):
-            return await self.resume(authentication, card)
-        heard = self.observations.of(key_of(authentication), Source.ANSWER, outcome)
-        return await self._go_on(await self.books.record(heard), card)
+        outcome = await self.send(payment.merchant_id, sms, command, payment.payment_id)
+        recorded = await self.books.record(self.observations.of(sms_key(payment, sms), Source.ANSWER, outcome))
+        assert isinstance(recorded.object, Payment)
+        return recorded.object
 
-    async def resume(self, authentication: Authentication, card: CardElements) -> Payment | None:
-        """Ask what became of an authentication whose answer was lost; go on to pay if the card is bound."""
-        intent = authentication.intent
-        command = AskAuthentication(intent.number, intent.told_at, authentication.bank, card, authentication.user_id)
-        outcome = await self._ask(authentication.merchant_id, intent, command)
-        heard = self.observations.of(key_of(authentication), Source.POLL, outcome)
-        return await self._go_on(await self.books.record(heard), card)
-
-    async def _go_on(self, recorded: Recorded, card: CardElements) -> Payment | None:
-        if recorded.submit and recorded.payment is not None:
-            return await self.pay(recorded.payment, card, recorded.agreement_no)
-        return recorded.payment
+    async def lost_sms_to_pay(self, payment: Payment) -> None:
+        """Whoever was to have it sent is gone: perhaps it was. The payer waits for it, or asks for another."""
+        asked = payment.asked
+        assert asked is not None
+        intent = IntentKey(payment.merchant_id, payment.user_id, payment.payment_id, Verb.SEND_PAYMENT_CODE, asked.sms)
+        await self.books.record(self.observations.of(intent, Source.POLL, Unknown("nobody knows whether it was sent")))
 
     # Payments
 
-    async def pay(self, payment: Payment, card: CardElements, agreement_no: str | None) -> Payment:
-        """Send the intent to pay, once, and record the answer."""
+    async def pay(
+        self,
+        payment: Payment,
+        card: CardElements,
+        agreement_no: str | None,
+        sms_code: str | None = None,
+        continuation: str | None = None,
+    ) -> Payment:
+        """Send the intent to pay, once, and record the answer. `sms_code`: what the payer typed."""
         intent = _intent_of(payment)
         command = Pay(
             number=intent.number,
@@ -122,8 +118,11 @@ class Submission:
             user_id=payment.user_id,
             description=payment.description or payment.merchant_order_no,
             notify_url=self.providers.notify_url(payment.merchant_id, intent.account),
+            sms_code=sms_code,
+            ordinal=intent.ordinal,
+            continuation=continuation,
         )
-        outcome = await self._send(payment.merchant_id, intent, command, payment.payment_id)
+        outcome = await self.send(payment.merchant_id, intent, command, payment.payment_id)
         recorded = await self.books.record(self.observations.of(key_of(payment), Source.ANSWER, outcome))
         assert isinstance(recorded.object, Payment)
         return await self._unless_given_up(recorded.object, outcome, self.ask)
@@ -131,8 +130,8 @@ class Submission:
     async def ask(self, payment: Payment) -> tuple[Payment, Outcome]:
         """Ask the PSP what became of a payment that was sent, or perhaps sent, and record what it says."""
         intent = _intent_of(payment)
-        command = AskPayment(intent.number, intent.told_at, payment.scene, payment.amount, _tries(intent))
-        outcome = await self._ask(payment.merchant_id, intent, command)
+        command = AskPayment(intent.number, intent.told_at, payment.scene, payment.amount, tries(intent))
+        outcome = await self.ask_about(payment.merchant_id, intent, command)
         recorded = await self.books.record(self.observations.of(key_of(payment), Source.POLL, outcome))
         assert isinstance(recorded.object, Payment)
         return recorded.object, outcome
@@ -154,7 +153,7 @@ class Submission:
             notify_url=self.providers.notify_url(refund.merchant_id, intent.account),
             reason=refund.reason or "",
         )
-        outcome = await self._send(refund.merchant_id, intent, command, refund.refund_id)
+        outcome = await self.send(refund.merchant_id, intent, command, refund.refund_id)
         recorded = await self.books.record(self.observations.of(key_of(refund), Source.ANSWER, outcome))
         assert isinstance(recorded.object, Refund)
         return await self._unless_given_up(recorded.object, outcome, self.ask_refund)
@@ -162,38 +161,11 @@ class Submission:
     async def ask_refund(self, refund: Refund) -> tuple[Refund, Outcome]:
         """Ask the PSP what became of a refund that was sent, or perhaps sent, and record what it says."""
         intent = refund.intent
-        command = AskRefund(intent.number, intent.told_at, refund.scene, refund.amount, _tries(intent))
-        outcome = await self._ask(refund.merchant_id, intent, command)
+        command = AskRefund(intent.number, intent.told_at, refund.scene, refund.amount, tries(intent))
+        outcome = await self.ask_about(refund.merchant_id, intent, command)
         recorded = await self.books.record(self.observations.of(key_of(refund), Source.POLL, outcome))
         assert isinstance(recorded.object, Refund)
         return recorded.object, outcome
-
-    # The wire
-
-    async def _send(
-        self, merchant_id: UUID, intent: Intent, command: Command[O], holder: UUID | None
-    ) -> O | NotSent | Unknown:
-        """Send an intent that is young enough; an answer that comes too late is none.
-
-        `holder`: the object that may have a place of its channel already.
-        """
-        # A clock that was set back would give it hours: it was recorded before now, whatever the clock says.
-        age_s = max((self.observations.clock() - intent.recorded_at).total_seconds(), 0.0)
-        if age_s > SEND_WITHIN_S:
-            return NotSent(f"not sent: {age_s:.0f} s had passed since the intent was recorded", ours=True)
-        provider = self.providers.provider(merchant_id, intent.account)
-        timeout_s = provider.declaration.terms[PRODUCT_OF[intent.verb]].answer_timeout_s
-        try:
-            # From its due time on others ask about it, so by then nothing may still be on its way to the wire.
-            async with asyncio.timeout(timeout_s + ANSWER_MARGIN_S - age_s):
-                within_s = SEND_WITHIN_S - age_s
-                return await self.calls(merchant_id, intent.channel, intent.account, command, within_s, holder)
-        except TimeoutError:
-            return Unknown("no answer before it was due")
-
-    async def _ask(self, merchant_id: UUID, intent: Intent, command: Command[O]) -> O:
-        """Ask. A question that was not sent told nothing; what it asks about may have been sent."""
-        return await self.calls(merchant_id, intent.channel, intent.account, command)
 
     async def _unless_given_up(self, after: M, outcome: Outcome, ask: Callable[[M], Awaitable[tuple[M, Outcome]]]) -> M:
         """What was proved lost while this process slept with the request in its hand may have been sent after all.
@@ -204,7 +176,7 @@ class Submission:
             for wait_s in LATE_WAITS_S:
                 await asyncio.sleep(wait_s)
                 after, said = await ask(after)
-                if isinstance(said, Succeeded | Returned | Declined):
+                if isinstance(said, Succeeded | Returned | Declined | SmsNeeded):
                     break
         return after
 
@@ -212,8 +184,3 @@ class Submission:
 def _intent_of(payment: Payment) -> Intent:
     assert payment.attempt is not None, "a payment without an intent to pay was never sent"
     return payment.attempt
-
-
-def _tries(intent: Intent) -> int:
-    """Questions so far, for protocols whose questions carry a number of their own."""
-    return intent.questions + intent.looks

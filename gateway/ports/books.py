@@ -105,8 +105,8 @@ class IntentKey:
 class Observation:
     """What a PSP said of an intent. What it causes has ids that are made from `observation_id`.
 
-    `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`). `phone`: the payer's,
-    masked, by whoever has the card in hand: an SMS may have to be asked for.
+    `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`). `phone`: masked, the
+    payer's, by whoever has the card in hand: an SMS may have to be asked for.
     """
 
     intent: IntentKey
@@ -361,5 +361,5 @@ class UserFacts:
     """By account: the authentication of the card that is in flight there."""
     verified_by: frozenset[str] = frozenset()
     """Accounts that have ever verified the card."""
-    signing: bool = False
-    """The card is being signed by an SMS."""
+    signing: frozenset[str] = frozenset()
+    """Accounts where the card is being signed by an SMS: one at most."""

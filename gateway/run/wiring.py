@@ -3,7 +3,7 @@
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -28,6 +28,7 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
+from gateway.flows.payer import PayerFlow
 from gateway.flows.refund import RefundFlow
 from gateway.flows.route import Unable
 from gateway.flows.submit import Submission
@@ -198,6 +199,10 @@ async def system(
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
 
+        def silent_refused(merchant_id: UUID, refused: Sequence[tuple[str, str, str | None]], now: datetime) -> None:
+            for account, bank, code in refused:
+                tasks.start(catalogue_store.refuse_silent(merchant_id, account, bank, code, now=now))
+
         def provider_of(merchant_id: UUID, channel: str) -> str:
             return watch.current.provider_of(merchant_id, channel)
 
@@ -225,7 +230,17 @@ async def system(
                 busy,
                 providers.carries,
             ),
-            RecordingStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over, busy),
+            RecordingStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                busy,
+                providers.carries,
+                silent_refused,
+            ),
             RefundingStore(database, keys, providers.terms, timezone, clock.right_now, rooms, busy),
             settings.max_waiting,
         )
@@ -279,6 +294,7 @@ async def system(
             needs = Api(
                 settings=settings,
                 payments=pay,
+                payer=PayerFlow(submission, due, tasks, settings.answer_within_s),
                 refunds=refunds,
                 reading=reading,
                 callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -302,6 +302,7 @@ class FakeGateway:
         return Api(
             settings=Settings(admin_token=SecretStr(ADMIN)),
             payments=self.books,
+            payer=cast("Any", None),
             refunds=self.refunds,
             reading=self.books,
             callbacks=self.callbacks,

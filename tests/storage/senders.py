@@ -49,7 +49,8 @@ from gateway.flows import submit
 from gateway.flows.follow_up import Due, FollowUp
 from gateway.flows.observations import ObservationMaker, key_of
 from gateway.flows.pay import PayFlow
-from gateway.flows.submit import SEND_WITHIN_S, Submission
+from gateway.flows.sending import SEND_WITHIN_S
+from gateway.flows.submit import Submission
 from gateway.ports import (
     AskAuthentication,
     AskPayment,

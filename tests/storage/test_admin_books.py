@@ -106,6 +106,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         payments=nothing,
+        payer=nothing,
         refunds=nothing,
         reading=nothing,
         callbacks=nothing,

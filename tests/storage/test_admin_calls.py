@@ -74,6 +74,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         payments=nothing,
+        payer=nothing,
         refunds=nothing,
         reading=nothing,
         callbacks=nothing,

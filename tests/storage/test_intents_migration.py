@@ -433,6 +433,7 @@ async def test_an_authentication_is_an_object_with_an_intent_of_its_own(after: A
     )  # fmt: skip
     assert (authentication.status, authentication.contradicts) == (status, case.contradicts)
     intent = authentication.intent
+    assert intent is not None
     assert (intent.verb, intent.state, intent.amount) == (Verb.AUTHENTICATE, state, None)
     assert intent.number == authentication.authentication_id.hex
     assert intent.told_at == intent.recorded_at == later(case.at)
@@ -460,6 +461,7 @@ async def test_of_several_authentications_of_a_card_on_an_account_the_oldest_sta
         assert payment.waits_for_authentication
     for case in (YOUNGER, YOUNGEST):
         given_up = after.authentication(case)
+        assert given_up.intent is not None
         assert (given_up.status, given_up.intent.state) == (Status.FAILED, IntentState.UNKNOWN)
         assert given_up.failure is not None
         assert given_up.failure.code is FailureCode.AUTHENTICATION_UNKNOWN

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue_file import read_catalogue
 from gateway.domain.scenes import Scene
-from gateway.flows.route import candidates_for
+from gateway.flows.route import Payer, candidates_for
 from gateway.objects.catalogue import catalogue_object, channel_object, rule_object
 from gateway.run.show import catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
@@ -74,7 +74,7 @@ async def test_every_limit_goes_from_the_file_to_the_router_the_terminal_and_the
     catalogue = await store.load()
 
     (merchant_id,) = catalogue.merchants
-    (candidate,) = candidates_for(catalogue, merchant_id, Scene.WITHHOLD, "ICBC", (), NOW)
+    (candidate,) = candidates_for(catalogue, merchant_id, Scene.WITHHOLD, "ICBC", Payer(), NOW)
     assert candidate.limits == RuleLimits(**of_rule)
     assert candidate.channel_limits == ChannelLimits(**of_channel)
     (rule,) = catalogue.rules_for(merchant_id, Scene.WITHHOLD, "ICBC")

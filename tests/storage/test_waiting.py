@@ -196,6 +196,7 @@ async def test_after_a_lost_answer_to_commit_the_one_who_began_the_opening_carri
     first, *others = await asyncio.gather(*(unlucky.books.open(one) for one in openings))
     assert not first.replayed
     assert first.authentication is not None
+    assert first.authentication.intent is not None
     assert first.authentication.intent.intent_id == openings[0].intent_id
     assert [(result.authentication, result.payment.attempt) for result in others] == [(None, None)] * 2
     assert await process.count("authentications") == 1

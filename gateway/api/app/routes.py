@@ -31,7 +31,7 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
 from gateway.domain.scenes import Scene
-from gateway.flows.route import Unable, candidates_for, with_bound
+from gateway.flows.route import Payer, Unable, candidates_for, with_bound
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
@@ -210,8 +210,9 @@ class RouteCalls:
         bank = payer_bank(question.bank, stored, elements)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
         unable = self.unable(merchant_id, question.scene)
+        payer = Payer(facts.agreements, customer_present(question), facts.signing)
         candidates = candidates_for(
-            catalogue, merchant_id, question.scene, bank, facts.agreements, now, unable, elements, self.carries_of
+            catalogue, merchant_id, question.scene, bank, payer, now, unable, elements, self.carries_of
         )
         merchant = catalogue.merchants[merchant_id]
         request = _request(question, bank, now, merchant.last_attempt_max_age, merchant.authentication_spread)

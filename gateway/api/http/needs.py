@@ -11,6 +11,7 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
 from gateway.domain.scenes import Scene
+from gateway.flows.payer import PayerFlow
 from gateway.flows.route import ABLE, Unable
 from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
@@ -81,6 +82,7 @@ class Api:
 
     settings: Settings
     payments: PaymentsFlow
+    payer: PayerFlow
     refunds: RefundsFlow
     reading: Reading
     callbacks: CallbacksFlow

@@ -42,6 +42,7 @@ from gateway.storage.tables import (
     maintenance_windows,
     merchants,
     route_rules,
+    silent_refusals,
 )
 from router.fees import Fee, fee_to_json, parse_fee
 from router.limits import ChannelLimits, RuleLimits
@@ -143,7 +144,11 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
         tuple(_window(row) for row in await rows(select(maintenance_windows).order_by("starts_at", "window_id"))),
         await _read_rules(connection),
         zone=zone,
+        silent_refusals=[(row["merchant_id"], row["account"], row["bank"]) for row in await rows(_SILENT_REFUSALS)],
     )
+
+
+_SILENT_REFUSALS = select(silent_refusals.c.merchant_id, silent_refusals.c.account, silent_refusals.c.bank)
 
 
 async def _read_rules(connection: AsyncConnection) -> RulesByPlace:

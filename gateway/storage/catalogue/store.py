@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typeid import TypeID
@@ -53,6 +54,7 @@ from gateway.storage.tables import (
     maintenance_windows,
     merchants,
     route_rules,
+    silent_refusals,
 )
 
 __all__ = ["CatalogueStore", "new_id"]
@@ -265,6 +267,26 @@ class CatalogueStore:
         about, work = f"endpoint stopped: {ANSWERED_410}", partial(stopped_as_gone, url=url, sent_at=sent_at, now=now)
         row, _ = await self._endpoint(merchant_id, endpoint_id, "sluice", about, now, work)
         return row["stopped_at"] is not None
+
+    async def refuse_silent(
+        self, merchant_id: UUID, account: str, bank: str, channel_code: str | None, *, now: datetime
+    ) -> int:
+        """Cards of this bank are bound silently at this account no more, until an operator clears it."""
+        row = {"merchant_id": merchant_id, "account": account, "bank": bank}
+
+        async def work(connection: AsyncConnection) -> bool:
+            values = {**row, "channel_code": channel_code, "refused_at": now}
+            statement = upsert(silent_refusals).values(values).on_conflict_do_nothing()
+            return bool((await connection.execute(statement.returning(silent_refusals.c.bank))).all())
+
+        return await self._small("sluice", f"{account} needs an SMS to bind cards of {bank}", now, work)
+
+    async def clear_silent_refusal(
+        self, merchant_id: UUID, account: str, bank: str, *, by: str, note: str, now: datetime
+    ) -> int:
+        """Cards of this bank are bound silently at this account again. Raises NotInCatalogueError."""
+        identity = {"merchant_id": merchant_id, "account": account, "bank": bank}
+        return await self._small(by, note, now, _deleting(silent_refusals, identity, "refusal of silent binding"))
 
     async def start_endpoint(self, merchant_id: UUID, endpoint_id: UUID, *, by: str, note: str, now: datetime) -> int:
         """Send to an endpoint again: what is held for it becomes due. One that runs goes on."""

@@ -18,6 +18,7 @@ from gateway.ports import (
     Observation,
     OpenResult,
     OverloadedError,
+    PayerAct,
     Recorded,
     RefundResult,
 )
@@ -54,11 +55,11 @@ class Books:
         self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
         self._refunds: _Queues[RefundOpening, RefundResult] = _Queues("refund", refunding.flush, max_waiting)
         self._said_at: dict[str, float] = {}
-        self._observations: _Queues[Observation | GoOn, Recorded] = _Queues(
+        self._observations: _Queues[Observation | GoOn | PayerAct, Recorded] = _Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING
         )
         # What was cut by a lock comes again apart, and is halved: a row that somebody holds keeps up no other's word.
-        self._held_up: _Queues[Observation | GoOn, Recorded] = _Queues(
+        self._held_up: _Queues[Observation | GoOn | PayerAct, Recorded] = _Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING, lambda error: may_be_one_rows(error) or is_busy(error)
         )
 
@@ -117,6 +118,11 @@ class Books:
     async def go_on(self, waiting: GoOn) -> Recorded:
         """Let a payment go on that waited for an authentication. Raises OverloadedError; it stays due then."""
         return await self._observations.of(waiting.merchant_id).submit(waiting)
+
+    async def act(self, act: PayerAct) -> Recorded:
+        """Record what is done about what waits for its payer. Raises OverloadedError, or DatabaseAwayError where the
+        database is away or busy: it can be asked for again."""
+        return await self._recorded(self._observations.of(act.merchant_id).submit(act))
 
     async def drain(self, within_s: float = DRAIN_WITHIN_S) -> None:
         """Let what waits be written, a bounded time; before the database is closed."""

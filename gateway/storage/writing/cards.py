@@ -44,7 +44,9 @@ class KnownCards:
     """card → account → encrypted number; active ones"""
     verified: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
     authenticating: dict[UUID, dict[str, UUID]] = field(default_factory=lambda: defaultdict(dict))
-    """card → account → the authentication that is in flight"""
+    """card → account → the silent authentication that is in flight"""
+    signing: dict[UUID, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """card → accounts where it is being signed by an SMS: one at most"""
     _boxes: dict[UUID, CardBox] = field(default_factory=dict)
 
     def find(

@@ -215,6 +215,12 @@ class DueStore:
                 now,
             )
 
+    async def authentication(self, merchant_id: UUID, authentication_id: UUID) -> Authentication | None:
+        """An authentication as it is now, whoever's app it is."""
+        async with self.database.connection() as connection:
+            found = await authentications_by_id(connection, merchant_id, [authentication_id])
+        return found.get(authentication_id)
+
     async def payment(self, merchant_id: UUID, payment_id: UUID) -> Payment | None:
         """A payment as it is now, whoever's app it is."""
         async with self.database.connection() as connection:

@@ -43,7 +43,8 @@ UNION ALL
 SELECT 'agreement', a.account, a.status, NULL, NULL, NULL, a.card_id, a.agreement_no, NULL, NULL
 FROM agreements a WHERE a.merchant_id = $1 AND a.card_id = ANY(ARRAY(SELECT card_id FROM known))
 UNION ALL
-SELECT 'authenticating', t.account, NULL, NULL, NULL, NULL, t.authentication_id, NULL, NULL, t.card_id
+SELECT 'authenticating', t.account, CASE WHEN t.asked IS NOT NULL THEN 'sms' END, NULL, NULL, NULL,
+       t.authentication_id, NULL, NULL, t.card_id
 FROM authentications t
 WHERE t.merchant_id = $1 AND t.card_id = ANY(ARRAY(SELECT card_id FROM known))
   AND t.status IN ('processing', 'requires_action')
@@ -81,6 +82,7 @@ class Facts:
             agreements=self._agreements(merchant_id, card_id, keys) if card_id else {},
             authentications=dict(self.cards.authenticating.get(card_id, {})) if card_id else {},
             verified_by=frozenset(self.cards.verified.get(card_id, ())) if card_id else frozenset(),
+            signing=frozenset(self.cards.signing.get(card_id, ())) if card_id else frozenset(),
         )
 
     def _agreements(self, merchant_id: UUID, card_id: UUID, keys: Keys) -> dict[str, str]:
@@ -139,7 +141,10 @@ async def read_facts(
             said = cast("Literal['succeeded', 'failed']", status)
             facts.last[one][channel] = LastAttempt(said, cast("Blame | None", blame or None), at)
         elif what == "authenticating":
-            cards.authenticating[named][one] = row_id
+            if two is None:
+                cards.authenticating[named][one] = row_id
+            else:
+                cards.signing[named].add(one)
         elif what.startswith("order "):
             kind = ObjectKind(what.removeprefix("order "))
             facts.orders[one, two] = TakenOrder(kind, row_id, bytes(blob), fen, times)

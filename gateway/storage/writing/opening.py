@@ -7,7 +7,7 @@ inserted: the order number is the arbiter, whoever comes second reads the first 
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind
 from gateway.flows.notify import DueDelivery
-from gateway.flows.opening import Opened, Opening, open_payment
+from gateway.flows.opening import Opened, Opening, open_payment, without_code
 from gateway.flows.route import Unable
 from gateway.ports import (
     CardNotFoundError,
@@ -35,6 +35,7 @@ from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
 from gateway.storage.writing.cards import CardRow, new_card_row
+from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
 from gateway.storage.writing.intents import insert_intents
 from gateway.storage.writing.orders import (
@@ -66,6 +67,7 @@ class _Flush:
     """One flush while it is being built."""
 
     merchant_id: UUID
+    day: date
     catalogue: Catalogue
     facts: Facts
     prints: dict[UUID, bytes]
@@ -78,6 +80,10 @@ class _Flush:
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
     """Payments of an earlier try of this flush, whose COMMIT went through unheard."""
     new_cards: dict[UUID, Row] = field(default_factory=dict)
+    codes_before: dict[bytes, int] = field(default_factory=dict)
+    """By the print of a phone: the SMS it got today, where a channel asks for codes."""
+    codes_sent: dict[bytes, int] = field(default_factory=dict)
+    """The same: SMS that are asked for now."""
     number_prints: dict[UUID, bytes] = field(default_factory=dict)
     """The same by the card's id."""
     refused: dict[OrderKey, Exception] = field(default_factory=dict)
@@ -210,7 +216,11 @@ class OpeningStore:
             facts.channel_totals, facts.card_totals = await self._totals.read(
                 connection, merchant_id, day, set(numbers.values()), now
             )
-        return _Flush(merchant_id, catalogue, facts, prints, counted, numbers)
+        flush = _Flush(merchant_id, day, catalogue, facts, prints, counted, numbers)
+        if catalogue.asks_for_codes(merchant_id):
+            phones = {self._keys.order.print_of_phone(merchant_id, order.card.phone) for order in orders if order.card}
+            flush.codes_before = await read_codes_sent(connection, merchant_id, phones, day)
+        return flush
 
     def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
@@ -224,17 +234,32 @@ class OpeningStore:
         opened = open_payment(
             opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, unable, self._carries_of
         )
+        if opened.sms is not None and not self._may_ask(flush, order):
+            opened = without_code(opened)
         if opened.sends and not self._rooms.take(opening.payment_id, flush.merchant_id, opened.sends):
             raise ChannelFullError(opened.sends)
         flush.opened.append(opened)
         payment = opened.payment
-        if payment.channel is not None and payment.account is not None:
+        if payment.channel is not None and payment.account is not None and not payment.is_final:
             flush.facts.reserve(order.user_id, payment.channel, order.amount, number_print)
             flush.agreements[payment.payment_id] = facts.agreements.get(payment.account)
+        if opened.sms is not None and order.card is not None:
+            phone = self._keys.order.print_of_phone(flush.merchant_id, order.card.phone)
+            flush.codes_sent[phone] = flush.codes_sent.get(phone, 0) + 1
         if opened.authentication is not None:
-            # Those of the same card that come after it wait for it.
+            # Those of the same card that come after it wait for it, or are told that it is being signed.
             started = opened.authentication
-            flush.facts.cards.authenticating[started.card_id][started.account] = started.authentication_id
+            if started.asked is None:
+                flush.facts.cards.authenticating[started.card_id][started.account] = started.authentication_id
+            else:
+                flush.facts.cards.signing[started.card_id].add(started.account)
+
+    def _may_ask(self, flush: _Flush, order: Order) -> bool:
+        """Whether the phone of an order may get one more SMS today."""
+        assert order.card is not None
+        phone = self._keys.order.print_of_phone(flush.merchant_id, order.card.phone)
+        sent = flush.codes_before.get(phone, 0) + flush.codes_sent.get(phone, 0)
+        return sent < flush.catalogue.sms_per_phone_and_day(flush.merchant_id)
 
     def _card_id(self, flush: _Flush, opening: Opening) -> UUID | None:
         """The card's row: the one that is named, the one that is known, or a new one to insert."""
@@ -265,10 +290,11 @@ class OpeningStore:
         """Write the flush with one statement; which payments were inserted, and what is to be delivered."""
         told = [opened.event for opened in flush.opened if opened.event]
         due = deliveries_of(told, flush.catalogue, now)
-        routed = [opened.payment for opened in flush.opened if opened.payment.channel is not None]
+        routed = [o.payment for o in flush.opened if o.payment.channel is not None and not o.payment.is_final]
         started = [opened.authentication for opened in flush.opened if opened.authentication]
         intents = [(payment.payment_id, payment.attempt) for payment in routed if payment.attempt]
-        intents += [(each.payment_id, each.intent) for each in started if each.payment_id]
+        intents += [(each.payment_id, each.intent) for each in started if each.payment_id and each.intent]
+        intents += [(opened.payment.payment_id, opened.sms) for opened in flush.opened if opened.sms]
         paid_with = {opened.payment.card.card_id for opened in flush.opened if opened.payment.card}
         write = Write(flush.merchant_id)
         # Not those of orders that found no room: nothing is recorded of them.
@@ -285,6 +311,7 @@ class OpeningStore:
             first_version = {key for key, row in flush.facts.cards.rows.items() if row.data_key is None}
             print_numbers(write, {key: flush.number_prints[key] for key in first_version & flush.number_prints.keys()})
         insert_authentications(write, started, only=NEW_ORDERS)
+        count_codes(write, flush.codes_sent, flush.day)
         write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS)
         ids = {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}
         kept = {event.event_id for event in told if event.object_id in ids}
@@ -330,7 +357,8 @@ class OpeningStore:
         elif payment.waits_for_authentication and payment.authentication_id is not None:
             ids = [payment.authentication_id]
             found = (await authentications_by_id(connection, flush.merchant_id, ids)).get(ids[0])
-            if found and found.intent.intent_id == opening.intent_id and found.intent.is_untouched:
+            mine = found.intent if found else None
+            if mine and mine.intent_id == opening.intent_id and mine.is_untouched:
                 result = OpenResult(payment, replayed=False, authentication=found)
         flush.resumed[payment.payment_id] = result
 
@@ -345,7 +373,7 @@ class OpeningStore:
             payment = new.payment
             if payment.payment_id == opening.payment_id:
                 agreement_no = flush.agreements.get(payment.payment_id)
-                return OpenResult(payment, False, agreement_no, new.authentication)
+                return OpenResult(payment, False, agreement_no, new.authentication, new.sms)
             same = new.opening.order.body == opening.order.body
             return OpenResult(payment, replayed=True) if same else OrderConflictError(opening.order.merchant_order_no)
         if opening.payment_id in flush.resumed:

@@ -63,7 +63,7 @@ class PayerActs:
             case Wish.CLOSE:
                 return self._close(page, act, waiting)
             case Wish.EXPIRE:
-                if waiting.until_at is None or waiting.until_at > act.at:
+                if not waiting.asked.expired and (waiting.until_at is None or waiting.until_at > act.at):
                     return self._shown(page, act, waiting)
                 return self._shown(page, act, self._give_up(page, act, waiting, ClosedReason.EXPIRED))
 

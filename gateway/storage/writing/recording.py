@@ -154,7 +154,7 @@ class RecordingStore:
 
     # Payments
 
-    def _hear_payment(self, page: Page, heard: Observation, payment: Payment) -> Recorded:
+    def _hear_payment(self, page: Page, heard: Observation, payment: Payment) -> Recorded | Exception:
         if heard.observation_id in page.recorded:
             return Recorded(payment, payment)
         if payment.attempt is None:
@@ -176,7 +176,7 @@ class RecordingStore:
         if refused := self._signing.keep_continuation(page, payment, did):
             return refused
         after = payments.after_hearing(payment, did, heard.at)
-        count_disagreement(page, after, did)
+        count_disagreement(after, did)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
         after = self._tell_payment(page, heard, after, did.anomaly)
@@ -258,7 +258,7 @@ class RecordingStore:
             page.put_payment(after)
 
     def _begin(self, page: Page, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
-        """Record what comes next of a payment whose card is bound: its intent to pay, or an SMS with a code to pay with.
+        """Record what comes next of a payment whose card is bound: its intent to pay, or an SMS with a code for it.
 
         Its PSP may have called it paid already: an anomaly was told of that. Then it is nobody's to send: the intent
         has an id that nobody drew, and the PSP is asked.
@@ -372,7 +372,7 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
 
 
 def _is_of_another(heard: Observation, newest: Intent) -> bool:
-    """Whether a word is about an intent that is not the newest: what it said of that one is known by what came after."""
+    """Whether a word is about an intent that is not the newest: what it says was known when the newest began."""
     return heard.intent.ordinal is not None and heard.intent.ordinal != newest.ordinal
 
 

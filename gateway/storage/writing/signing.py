@@ -216,7 +216,7 @@ def tell_authentication(page: Page, cause: UUID, after: Authentication, at: date
         page.events.append(event_of(after, event_type, caused_id(cause, after.authentication_id, what), at))
 
 
-def count_disagreement(page: Page, after: Payment, did: Heard) -> None:
+def count_disagreement(after: Payment, did: Heard) -> None:
     """Count a payment that was refused for the identity that an authentication had verified."""
     if did.failure is not None and did.failure.code in IDENTITY and after.status is Status.FAILED:
         DISAGREEMENTS.labels(str(after.merchant_id), after.account or "", did.failure.code).inc()

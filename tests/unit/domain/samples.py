@@ -102,6 +102,12 @@ def intent(verb: Verb = Verb.PAY, state: IntentState = IntentState.OPEN, **known
     return replace(base, **known)
 
 
+def sent(authentication: Authentication) -> Intent:
+    """What was sent for an authentication to bind its card."""
+    assert authentication.intent is not None
+    return authentication.intent
+
+
 def attempt(state: IntentState = IntentState.OPEN, **known: Any) -> Intent:
     """The intent to pay of the sample payment."""
     return intent(Verb.PAY, state, **known)

@@ -33,6 +33,7 @@ from tests.unit.domain.samples import (
     authentication,
     intent,
     later,
+    sent,
 )
 
 AT = later(seconds=7)
@@ -55,7 +56,7 @@ def hears(
 ) -> Authentication:
     """The sample authentication after a word."""
     before = authentication()
-    return after_hearing(before, hear(before.intent, source, said, AUTHENTICATION_TERMS, ZONE, AT),
+    return after_hearing(before, hear(sent(before), source, said, AUTHENTICATION_TERMS, ZONE, AT),
                          verified_elsewhere, AT)  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def test_the_end_of_an_intent_is_the_authentications(status: Status, state: Inte
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_word_that_leaves_the_plan_leaves_what_is_due(status: Status) -> None:
     before = authentication(status, due_at=later(hours=1))
-    assert after_hearing(before, Heard(before.intent), False, AT) == before
+    assert after_hearing(before, Heard(sent(before)), False, AT) == before
 
 
 # --- whose fault it is ---
@@ -157,7 +158,7 @@ def test_a_bound_card_contradicts_nothing() -> None:
 def test_an_answer_that_was_lost_is_asked_about_and_then_given_up() -> None:
     asked = hears(Unknown("timeout"))
     assert (asked.status, asked.due_at) == (Status.PROCESSING, AUTHENTICATION_TERMS.after(0, AT))
-    told = hear(asked.intent, Source.POLL, NotFound("34"), AUTHENTICATION_TERMS, ZONE, later(seconds=9))
+    told = hear(sent(asked), Source.POLL, NotFound("34"), AUTHENTICATION_TERMS, ZONE, later(seconds=9))
     given_up = after_hearing(asked, told, False, later(seconds=9))
     assert given_up.status is Status.FAILED
     assert given_up.failure == failure(FailureCode.AUTHENTICATION_UNKNOWN, channel_code="34")
@@ -167,7 +168,7 @@ def test_an_answer_that_was_lost_is_asked_about_and_then_given_up() -> None:
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CLOSED])
 def test_a_card_that_was_bound_after_all_changes_no_end_and_is_looked_for_no_longer(status: Status) -> None:
     unknown = authentication(status, intent=intent(Verb.AUTHENTICATE, IntentState.UNKNOWN), due_at=later(hours=1))
-    told = hear(unknown.intent, Source.POLL, Authenticated("token-1"), AUTHENTICATION_TERMS, ZONE, later(hours=1))
+    told = hear(sent(unknown), Source.POLL, Authenticated("token-1"), AUTHENTICATION_TERMS, ZONE, later(hours=1))
     assert told.agreement_no == "token-1"
     assert after_hearing(unknown, told, False, later(hours=1)) == replace(unknown, due_at=None)
 
@@ -203,9 +204,9 @@ def test_no_sequence_of_words_leaves_an_end_or_forgets_an_open_one(
     for (source, said), elsewhere, gap_s in history:
         passed_s += gap_s
         at = later(seconds=passed_s)
-        heard = hear(now_is.intent, source, said, AUTHENTICATION_TERMS, ZONE, at)
+        heard = hear(sent(now_is), source, said, AUTHENTICATION_TERMS, ZONE, at)
         asked = after_hearing(now_is, heard, elsewhere, at)
-        assert asked.is_final == (asked.finished_at is not None) == (not asked.intent.is_open)
+        assert asked.is_final == (asked.finished_at is not None) == (not sent(asked).is_open)
         assert asked.is_final or asked.due_at is not None
         assert (asked.status is Status.FAILED) == (asked.failure is not None)
         if now_is.is_final:

@@ -45,6 +45,7 @@ from tests.unit.domain.samples import (
     later,
     payment,
     refused_payment,
+    sent,
     waiting_payment,
 )
 
@@ -322,7 +323,7 @@ def test_nothing_is_due_to_be_paid_before_the_card_is_bound(
     for source, said, gap_s in history:
         passed_s += gap_s
         at = later(seconds=passed_s)
-        heard = hear(asked.intent, source, said, AUTHENTICATION_TERMS, ZONE, at)
+        heard = hear(sent(asked), source, said, AUTHENTICATION_TERMS, ZONE, at)
         asked = authentications.after_hearing(asked, heard, verified_elsewhere, at)
         before, waiting = waiting, after_authentication(waiting, asked, at)
         assert waiting.attempt is None

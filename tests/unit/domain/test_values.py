@@ -33,7 +33,7 @@ from gateway.domain.ids import (
 from gateway.domain.money import yuan
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.domain.statuses import FINAL, TRANSITIONS, Status
-from gateway.flows.route import candidates_for
+from gateway.flows.route import Payer, candidates_for
 from tests.unit.domain.samples import (
     ATTEMPT_ID,
     BANK,
@@ -193,7 +193,7 @@ def test_a_window_of_some_banks_and_scenes_hides_the_channel_from_these_alone() 
         (scene, bank)
         for scene in scenes
         for bank in ("ABC", BANK)
-        for candidate in candidates_for(known, MERCHANT_ID, scene, bank, (), NOW)
+        for candidate in candidates_for(known, MERCHANT_ID, scene, bank, Payer(), NOW)
         if candidate.in_maintenance
     }
     assert hidden == {(Scene.WITHHOLD, "ABC")}

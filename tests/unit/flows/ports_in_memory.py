@@ -46,6 +46,7 @@ from gateway.ports import (
     OpenResult,
     OrderConflictError,
     Pay,
+    PayerAct,
     Recorded,
     RefundResult,
     UserFacts,
@@ -254,6 +255,9 @@ class World:
 
     # --- Recording ---
 
+    async def act(self, act: PayerAct) -> Recorded:
+        raise AssertionError(f"nobody waits for a payer here: {act.wish}")
+
     async def record(self, observation: Observation) -> Recorded:
         self.recorded.append(observation)
         key, at = observation.intent, observation.at
@@ -283,6 +287,7 @@ class World:
 
     def _hear_authentication(self, observation: Observation) -> Recorded:
         before = self.authentications[observation.intent.object_id]
+        assert before.intent is not None
         heard = self._hear(observation, before.intent)
         ended = authentications.after_hearing(before, heard, False, observation.at)
         if heard.agreement_no is not None:

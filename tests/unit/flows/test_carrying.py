@@ -15,7 +15,7 @@ from gateway.domain.carrying import Carries
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.identities import IdType
 from gateway.domain.scenes import Scene
-from gateway.flows.route import candidates_for
+from gateway.flows.route import Payer, candidates_for
 from tests.unit.domain.samples import BANK, MERCHANT_ID, NOW, card_elements, catalogue, channel, rule
 
 ALLINPAY, UNIONPAY = (offer_of(name).declaration.carries for name in ("allinpay", "unionpay"))
@@ -51,7 +51,7 @@ def test_a_paper_is_for_those_that_declare_it(id_type: IdType) -> None:
 def test_a_bank_without_a_mode_is_unsupported_and_needs_no_signing(agreements: tuple[str, ...]) -> None:
     up = replace(channel("up", AuthenticationMode.SILENT), authentication={"EGBANK": AuthenticationMode.SMS})
     place = catalogue((up,), (rule("up", 10),))
-    (hidden,) = candidates_for(place, MERCHANT_ID, Scene.WITHHOLD, BANK, agreements, NOW)
+    (hidden,) = candidates_for(place, MERCHANT_ID, Scene.WITHHOLD, BANK, Payer(agreements), NOW)
     assert hidden.unfit == "bank_unsupported"
 
 

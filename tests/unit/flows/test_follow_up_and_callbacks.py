@@ -151,7 +151,7 @@ async def test_an_authentication_whose_bearer_died_is_asked_about_and_the_paymen
     await follow_up(world, due, waiting_payment())
     assert world.only_payment().status is Status.SUCCEEDED
     asked, sent = world.provider_.asked
-    assert asked == AskAuthentication(due.intent.number, NOW, "ICBC", card_elements(), due.user_id)
+    assert asked == AskAuthentication(sent(due).number, NOW, "ICBC", card_elements(), due.user_id)
     assert isinstance(sent, Pay)
     assert (sent.number, sent.told_at, sent.agreement_no) == (PAID, world.now, "token-1")
     assert [(o.intent.verb, o.source) for o in world.recorded] == [

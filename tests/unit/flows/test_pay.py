@@ -26,7 +26,7 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.statuses import Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
-from gateway.flows.submit import SEND_WITHIN_S
+from gateway.flows.sending import SEND_WITHIN_S
 from gateway.ports import AskAuthentication, Authenticate, OpenResult, OrderConflictError, Pay
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
@@ -39,6 +39,7 @@ from tests.unit.domain.samples import (
     opening,
     order,
     rule,
+    sent,
 )
 from tests.unit.flows.ports_in_memory import World
 
@@ -195,7 +196,7 @@ async def test_a_card_is_bound_and_then_paid_with_the_new_agreement(silent: Worl
     assert paying.agreement_no == "token-1"
     assert binding.number != paying.number
     (authentication,) = silent.authentications.values()
-    assert binding.number == authentication.intent.number == number_of(authentication.authentication_id)
+    assert binding.number == sent(authentication).number == number_of(authentication.authentication_id)
     assert paying.number == opened.payment.channel_order_no
     assert opened.payment.authentication_fee == authentication.fee
 
@@ -342,7 +343,7 @@ async def test_each_intent_is_recorded_before_its_request_touches_the_wire(silen
     async def look() -> None:
         (authentication,) = silent.authentications.values()
         attempt = silent.only_payment().attempt
-        open_.append((authentication.intent.is_open, attempt is not None and attempt.is_untouched))
+        open_.append((sent(authentication).is_open, attempt is not None and attempt.is_untouched))
 
     silent.provider_.before_answer = look
     silent.provider_.says = {Authenticate: Authenticated("token-1"), Pay: Succeeded(1000)}

@@ -35,7 +35,7 @@ from gateway.domain.statuses import Status
 from gateway.domain.terms import ANSWER_MARGIN_S, Product, Terms
 from gateway.flows import submit
 from gateway.flows.observations import key_of
-from gateway.flows.submit import SEND_WITHIN_S
+from gateway.flows.sending import SEND_WITHIN_S
 from gateway.ports import (
     AmountExceedsRestError,
     AskPayment,
