@@ -67,7 +67,7 @@ _DETAILS: Final[dict[ActRefusal, str]] = {
     ActRefusal.NO_RESENDS_LEFT: "No more SMS can be sent for this. Open a new one.",
     ActRefusal.SMS_LIMIT_REACHED: "This phone got as many codes today as it may.",
     ActRefusal.NOT_WAITING: "It does not wait for its payer, so there is nothing to do. Ask for the state.",
-    ActRefusal.MAY_BE_PAID: "It may have been paid: the payment company has not said that nothing was. Ask again later.",
+    ActRefusal.MAY_BE_PAID: "It may have been paid: the payment company has not said otherwise. Ask again later.",
     ActRefusal.NEW_SMS_NEEDED: "The code before ended the order at the payment company. Ask for another SMS first.",
 }
 

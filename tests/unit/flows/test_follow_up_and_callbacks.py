@@ -150,10 +150,10 @@ async def test_an_authentication_whose_bearer_died_is_asked_about_and_the_paymen
     world.pass_time(3600)
     await follow_up(world, due, waiting_payment())
     assert world.only_payment().status is Status.SUCCEEDED
-    asked, sent = world.provider_.asked
+    asked, paying = world.provider_.asked
     assert asked == AskAuthentication(sent(due).number, NOW, "ICBC", card_elements(), due.user_id)
-    assert isinstance(sent, Pay)
-    assert (sent.number, sent.told_at, sent.agreement_no) == (PAID, world.now, "token-1")
+    assert isinstance(paying, Pay)
+    assert (paying.number, paying.told_at, paying.agreement_no) == (PAID, world.now, "token-1")
     assert [(o.intent.verb, o.source) for o in world.recorded] == [
         (Verb.AUTHENTICATE, Source.POLL),
         (Verb.PAY, Source.ANSWER),
@@ -205,8 +205,8 @@ async def test_a_payment_that_waited_for_anothers_binding_is_sent_once_it_is_the
     await follow_up(world, waiting_payment(), authentication(Status.SUCCEEDED, payment_id=UUID(int=7)))
     assert world.only_payment().status is Status.SUCCEEDED
     (sent,) = world.provider_.asked
-    assert isinstance(sent, Pay)
-    assert (sent.number, sent.told_at, sent.agreement_no) == (PAID, world.now, "token-1")
+    assert isinstance(paying, Pay)
+    assert (paying.number, paying.told_at, paying.agreement_no) == (PAID, world.now, "token-1")
     assert sent.card == card_elements()
 
 
