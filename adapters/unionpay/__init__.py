@@ -1,8 +1,10 @@
-"""UnionPay ACP 5.1.0: `adapter` reads top to bottom, `codes` is the respCode table, `letter` how messages are written.
+"""UnionPay ACP 5.1.0: `adapter` reads top to bottom, `forms` is what it sends, `answers` and `notices`
+what it reads, `codes` the respCode table, `letter` how messages are written, `declaration` what is assumed.
 
 Knows `gateway.ports`, `gateway.domain`, `adapters.account` and `adapters.signing`; must not know another adapter.
 """
 
-from adapters.unionpay.adapter import DECLARATION, UnionPay
+from adapters.unionpay.adapter import UnionPay
+from adapters.unionpay.declaration import DECLARATION
 
 __all__ = ["DECLARATION", "UnionPay"]

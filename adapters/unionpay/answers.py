@@ -10,32 +10,49 @@ from adapters.unionpay.codes import (
     OPEN_ORDER,
     SMS_WANTED,
     SUCCESSES,
+    WITHOUT_CODE,
     Declines,
 )
 from adapters.unionpay.letter import Fields, pairs_in
+from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import (
     Authenticated,
     AuthenticationOutcome,
+    CodeOutcome,
+    CodeSent,
     Declined,
     NotFound,
     Outcome,
     Processing,
     SmsNeeded,
     Succeeded,
+    UnbindingOutcome,
+    Unbound,
     Unknown,
 )
 
-__all__ = ["read_notice", "read_open_query", "read_opening", "read_query", "read_submission"]
+__all__ = [
+    "read_notice",
+    "read_open_query",
+    "read_opening",
+    "read_payment_query",
+    "read_query",
+    "read_sent_code",
+    "read_submission",
+    "read_unbinding",
+]
 
 _AMOUNT = re.compile(r"[0-9]{1,15}")
 
 
-def read_opening(answer: Fields) -> AuthenticationOutcome:
-    """The answer to an opening: final, and with the token where it was opened."""
+def read_opening(answer: Fields, *, with_code: bool = False) -> AuthenticationOutcome:
+    """The answer to an opening: final, and with the token where it was opened. 71 speaks of the code, if one was sent;
+    else it asks for one.
+    """
     code, message = answer.get("respCode"), answer.get("respMsg")
     if code in SUCCESSES:
         return _read_token(answer)
-    if code == SMS_WANTED:
+    if code == SMS_WANTED and not with_code:
         return SmsNeeded(code, message)
     failure = DECLINES.get(code or "")
     return Declined(failure, code, message) if failure else Unknown("no final word on the opening", code, message)
@@ -53,6 +70,24 @@ def _read_token(answer: Fields) -> AuthenticationOutcome:
     code, token_pay = answer.get("respCode"), answer.get("tokenPayData", "")
     token = pairs_in(token_pay.removeprefix("{").removesuffix("}")).get("token")
     return Authenticated(token, code) if token else Unknown("opened, without a token", code, answer.get("respMsg"))
+
+
+def read_sent_code(answer: Fields) -> CodeOutcome:
+    """The answer to a wish for an SMS: final, 00 says that it went out (H)."""
+    code, message = answer.get("respCode"), answer.get("respMsg")
+    if code in SUCCESSES:
+        return CodeSent(channel_code=code)
+    failure = WITHOUT_CODE.get(code or "")
+    return Declined(failure, code, message) if failure else Unknown("no final word on the SMS", code, message)
+
+
+def read_unbinding(answer: Fields) -> UnbindingOutcome:
+    """The answer to the deletion of a token: final (H). A token that is none any more needs no deletion."""
+    code, message = answer.get("respCode"), answer.get("respMsg")
+    failure = WITHOUT_CODE.get(code or "")
+    if code in SUCCESSES or failure is FailureCode.AGREEMENT_VOID:
+        return Unbound(code)
+    return Declined(failure, code, message) if failure else Unknown("no final word on the token", code, message)
 
 
 def read_submission(answer: Fields, declines: Declines) -> Outcome:
@@ -76,6 +111,23 @@ def read_query(answer: Fields, declines: Declines) -> Outcome:
     if code != OK:
         return Unknown("the query failed", code, message)
     return _read_state(answer, answer.get("origRespCode"), answer.get("origRespMsg"), declines)
+
+
+def read_payment_query(answer: Fields, txn_type: str) -> Outcome:
+    """The same for a payment of this txnType, whose number and time may be those of an SMS, too.
+
+    An SMS has a respCode 00 of its own, and its amount is the payment's: what is not settled was paid only where
+    origTxnType says what it is about.
+    """
+    outcome = read_query(answer, DECLINES)
+    if answer.get("respCode") != OK:
+        return outcome
+    code, message, about = answer.get("origRespCode"), answer.get("origRespMsg"), answer.get("origTxnType")
+    if about and about != txn_type:
+        return Unknown("a word about another transaction of this number", code, message)
+    if isinstance(outcome, Succeeded) and not about and not _AMOUNT.fullmatch(answer.get("settleAmt", "")):
+        return Unknown("perhaps a word about the SMS: without settlement and type", code, message, received=True)
+    return outcome
 
 
 def read_notice(fields: Fields, declines: Declines) -> Outcome:

@@ -14,6 +14,7 @@ __all__ = [
     "REFUND_DECLINES",
     "SMS_WANTED",
     "SUCCESSES",
+    "WITHOUT_CODE",
     "Declines",
 ]
 
@@ -56,6 +57,9 @@ DECLINES: Final[Declines] = {
     "80": F.AGREEMENT_VOID,  # token expired
     "99": F.CHANNEL_REFUSED,  # generic
 }
+
+# Of requests that bring no code of the payer's, an SMS or an unbinding: a code about one is a refusal of ours.
+WITHOUT_CODE: Final[Declines] = {**DECLINES, **dict.fromkeys(("69", "71"), F.CHANNEL_REFUSED)}
 
 # Of refunds. "Else failed" (H) holds for them, too, but a refund brings no card, no binding and no code of the payer's:
 # a code about those is a refusal of ours and nobody's fault, and must neither void an agreement nor count against the

@@ -1,21 +1,16 @@
-"""The letter of ACP 5.1.0: forms, `k=v` text, the string to sign, sensitive fields. Source: the official demo (H)."""
+"""The letter of ACP 5.1.0: forms, `k=v` text, the string to sign. Source: the official demo (H)."""
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
 from adapters.signing import sha256_hex
-from gateway.domain.cards import CardElements
-from gateway.domain.identities import IdType
 from gateway.ports import CallbackRequest
 
 __all__ = [
-    "PAPERS",
     "Fields",
     "UnbelievableError",
-    "card_fields",
     "charset_of",
     "digest",
     "pairs_in",
@@ -27,20 +22,9 @@ Fields = Mapping[str, str]
 
 MAX_FIELDS: Final = 100
 
-# certifTp: four sources agree, the demo among them (H); 99 is "other", which is all there is for a foreigner's permit.
-PAPERS: Final[Mapping[IdType, str]] = {
-    IdType.ID_CARD: "01",
-    IdType.PASSPORT: "03",
-    IdType.HK_MACAU_PERMIT: "04",
-    IdType.TAIWAN_PERMIT: "05",
-    IdType.FOREIGNER_PERMIT: "99",
-}
-
 _OPENING = re.compile(r"[{\[]")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _ENCODING = re.compile(rb"(?:^|&)encoding=([A-Za-z0-9-]{1,16})(?:&|$)")
-# Inside {k=v&k=v} the demo asks for full-width characters instead of the ones that separate (H, for reqReserved).
-_HARMLESS = str.maketrans("&={}[]", "＆＝｛｝【】")
 
 
 class UnbelievableError(Exception):
@@ -59,18 +43,6 @@ def digest(fields: Fields, charset: str) -> bytes:
 def signed_text(fields: Fields) -> str:
     """Sorted `k=v&k=v` without empty fields (H)."""
     return "&".join(f"{name}={fields[name]}" for name in sorted(fields) if fields[name])
-
-
-def card_fields(card: CardElements) -> dict[str, str]:
-    """The card's number and, in base64, its holder; unencrypted, as accounts without that permission send it (H)."""
-    customer = {
-        "certifTp": PAPERS[card.id_type],
-        "certifId": card.id_no,
-        "customerNm": card.holder_name,
-        "phoneNo": card.phone,
-    }
-    text = "&".join(f"{name}={value.translate(_HARMLESS)}" for name, value in customer.items())
-    return {"accNo": card.card_no, "customerInfo": base64.b64encode(f"{{{text}}}".encode()).decode()}
 
 
 def pairs_in(text: str) -> dict[str, str]:

@@ -13,9 +13,22 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from adapters.unionpay import UnionPay
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Processing, SmsNeeded, Succeeded, Unknown
+from gateway.domain.outcomes import Authenticated, CodeSent, Processing, SmsNeeded, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, AskPayment, AskRefund, Authenticate, CallbackRequest, Command, Pay, Refund
+from gateway.ports import (
+    AccountSettings,
+    AskPayment,
+    AskRefund,
+    Authenticate,
+    CallbackRequest,
+    Command,
+    Pay,
+    Refund,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+    Unbind,
+)
 from tests.adapters.certificates import Identity, identity
 from tests.adapters.contract import (
     AGREEMENT_NO,
@@ -100,6 +113,15 @@ STATES: dict[str, Meaning] = {
     **dict.fromkeys(("03", "04", "05", "70"), Processing),
 }
 
+# Openings, SMS and deletions are final at once: what is no success is refused or unknown.
+OPENED_OR_NOT: dict[str, Meaning] = {
+    **REFUSALS,
+    **MONEY_MAY_HAVE_MOVED,
+    **dict.fromkeys(("03", "04", "05", "70"), Unknown),
+}
+WITHOUT_CODE: dict[str, Meaning] = {**OPENED_OR_NOT, "69": F.CHANNEL_REFUSED, "71": F.CHANNEL_REFUSED}
+SENT_OR_NOT: dict[str, Meaning] = {**WITHOUT_CODE, "00": CodeSent, "A6": CodeSent}
+
 Fields = dict[str, str]
 
 
@@ -112,6 +134,18 @@ def signed(fields: Mapping[str, str], by: Identity = PSP, charset: str = "utf-8"
     whole = {**fields, "signPubKeyCert": by.pem}
     signature = by.key.sign(digest(whole, charset), padding.PKCS1v15(), hashes.SHA256())
     return {**whole, "signature": base64.b64encode(signature).decode()}
+
+
+def pairs(braced: str) -> Fields:
+    """`{k=v&k=v}`."""
+    assert (braced[0], braced[-1]) == ("{", "}")
+    return {name: value for name, _, value in (pair.partition("=") for pair in braced[1:-1].split("&"))}
+
+
+def customer_of(fields: Mapping[str, str]) -> Fields:
+    """customerInfo, opened; empty where there is none."""
+    text = base64.b64decode(fields.get("customerInfo", "")).decode()
+    return pairs(text) if text else {}
 
 
 def text_of(fields: Mapping[str, str]) -> httpx.Response:
@@ -142,12 +176,11 @@ class UnionPayCase(Case):
         AskPayment: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **STATES},
         Refund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **ACCEPTED},
         AskRefund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **STATES},
-        Authenticate: {
-            **REFUSALS,
-            **MONEY_MAY_HAVE_MOVED,
-            **dict.fromkeys(("03", "04", "05", "70"), Unknown),
-            "71": SmsNeeded,
-        },
+        Authenticate: {**OPENED_OR_NOT, "71": SmsNeeded},
+        Sign: {**OPENED_OR_NOT, "00": Authenticated, "A6": Authenticated},
+        SendSigningCode: SENT_OR_NOT,
+        SendPaymentCode: SENT_OR_NOT,
+        Unbind: {**WITHOUT_CODE, **dict.fromkeys(("00", "A6", "40", "72", "77", "80"), Unbound)},
     }
     unmapped_code = "Z9"
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
@@ -161,6 +194,7 @@ class UnionPayCase(Case):
             "mer_id": MER_IDS[merchant],
             "tr_id": TR_ID,
             "signer_cn": SIGNER_CN,
+            "assumed": ["one_order_for_sms"],
         }
         secrets = {
             "merchant_private_key": MERCHANT.key_pem,
@@ -187,29 +221,44 @@ class UnionPayCase(Case):
         assert request.url.path == f"/unionpay/gateway/api/{path}"
         common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "accessType": "0", "channelType": "07"}
         assert common.items() <= fields.items()
+        if kind == ("77", "02", "000902"):
+            assert fields["currencyCode"] == "156"
+        assert ("backUrl" in fields) == (kind[0] in {"01", "11", "04"})
         if kind in {("01", "01", "000902"), ("11", "00", "000501")}:
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
         if kind in {("04", "00", "000902"), ("04", "00", "000501")}:
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
             assert fields["origQryId"] == TRANSACTION_NO
             assert not {"accNo", "accType", "customerInfo", "tokenPayData"}.intersection(fields)
-        if kind[0] in {"11", "79"}:
-            customer = base64.b64decode(fields["customerInfo"]).decode()
-            assert (
-                customer == f"{{certifTp=01&certifId={CARD.id_no}&customerNm={CARD.holder_name}&phoneNo={CARD.phone}}}"
-            )
-            assert fields["accNo"] == CARD.card_no
-        if kind[0] == "01":
-            assert fields["tokenPayData"] == f"{{token={AGREEMENT_NO}&trId={TR_ID}}}"
-            assert "accNo" not in fields
-        if kind[0] == "79":
-            assert fields["tokenPayData"] == f"{{trId={TR_ID}&tokenType=01}}"
+        wanted = self.sensitive(kind[0] + kind[1], customer_of(fields).get("smsCode"))
+        assert {name: fields.get(name) for name in ("accNo", "tokenPayData")} == {
+            name: wanted.get(name) for name in ("accNo", "tokenPayData")
+        }
+        assert customer_of(fields) == wanted["customer"]
         return fields
+
+    def sensitive(self, kind: str, sms_code: str | None) -> dict[str, Any]:
+        """What a transaction of this type and subtype says of the card, the token and the payer."""
+        typed = {} if sms_code is None else {"smsCode": sms_code}
+        holder = {"certifTp": "01", "certifId": CARD.id_no, "customerNm": CARD.holder_name, "phoneNo": CARD.phone}
+        apply, use = f"{{trId={TR_ID}&tokenType=01}}", f"{{token={AGREEMENT_NO}&trId={TR_ID}}}"
+        said: dict[str, dict[str, Any]] = {
+            "7900": {"accNo": CARD.card_no, "customer": holder | typed, "tokenPayData": apply},
+            "1100": {"accNo": CARD.card_no, "customer": holder},
+            "7700": {"accNo": CARD.card_no, "customer": {"phoneNo": CARD.phone}},
+            "7702": {"customer": {"phoneNo": CARD.phone}, "tokenPayData": use},
+            "0101": {"customer": typed, "tokenPayData": use},
+            "7401": {"customer": {}, "tokenPayData": use},
+        }
+        return said.get(kind, {"customer": {}})
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         asked = self.checked(request)
         if asked["txnType"] == "00":
-            return self._reply(request, "00", origRespCode=code, origRespMsg="说明", txnAmt=str(AMOUNT), queryId="Q1")
+            settled = {"txnAmt": str(AMOUNT), "settleAmt": str(AMOUNT)}
+            return self._reply(request, "00", origRespCode=code, origRespMsg="说明", queryId="Q1", **settled)
+        if asked["txnType"] == "79" and code in {"00", "A6"}:
+            return self.open_binding(request, code)
         # Whether the real one echoes the amount is not public: here it does, which is the harder case.
         echoed = {name: asked[name] for name in ("txnAmt", "currencyCode") if name in asked}
         return self._reply(request, code, queryId="Q1", **echoed)
@@ -218,7 +267,8 @@ class UnionPayCase(Case):
         return self.answer(request, "05")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
-        return self._reply(request, "00", origRespCode="00", txnAmt=str(amount), currencyCode="156", queryId="Q1")
+        paid = {"txnAmt": str(amount), "currencyCode": "156", "settleAmt": str(amount)}
+        return self._reply(request, "00", origRespCode="00", queryId="Q1", **paid)
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         return self._reply(request, "34")
@@ -242,15 +292,36 @@ class UnionPayCase(Case):
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:
         return as_form(answer.text)
 
-    def open_binding(self, request: httpx.Request) -> httpx.Response:
+    def open_binding(self, request: httpx.Request, code: str = "00") -> httpx.Response:
         token = f"{{token={AGREEMENT_NO}&trId={TR_ID}&tokenLevel=40&tokenType=01}}"
-        return self._reply(request, "00", tokenPayData=token)
+        return self._reply(request, code, tokenPayData=token)
 
     def no_binding(self, request: httpx.Request) -> httpx.Response:
         return self._reply(request, "34")
 
     def sms_needed(self, request: httpx.Request) -> httpx.Response:
         return self._reply(request, "71")
+
+    def code_sent(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "00")
+
+    def wrong_code(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "71")
+
+    def expired_code(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "69")
+
+    def unbound(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "00")
+
+    def unbound_before(self, request: httpx.Request) -> httpx.Response:
+        return self._reply(request, "80")
+
+    def typed(self, request: httpx.Request) -> str | None:
+        return customer_of(self.checked(request)).get("smsCode")
+
+    def agreement_named(self, request: httpx.Request) -> str | None:
+        return pairs(self.checked(request)["tokenPayData"]).get("token")
 
     def _reply(self, request: httpx.Request, code: str, **more: str) -> httpx.Response:
         asked = self.checked(request)

@@ -29,6 +29,9 @@ __all__ = ["PayerActs"]
 
 SECOND: Final = timedelta(seconds=1)
 
+_Secrets = tuple[str | None, str | None]
+"""What the newest SMS gave to go on with, and the number of the agreement."""
+
 
 class PayerActs:
     """What a flush does about wishes."""
@@ -83,16 +86,20 @@ class PayerActs:
     ) -> Recorded | Exception:
         newest = waiting.attempt if isinstance(waiting, Payment) else waiting.intent
         if newest is not None and newest.is_open:
-            ours = newest.intent_id == act.intent_id and newest.is_untouched  # by an earlier try of this flush
-            return (
-                self._to_send(page, act, waiting, newest)
-                if ours
-                else _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
-            )
+            if newest.intent_id != act.intent_id or not newest.is_untouched:
+                return _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
+            try:  # it was recorded by an earlier try of this flush, the answer to whose COMMIT was lost
+                return self._to_send(page, act, waiting, newest, self._secrets(page, waiting))
+            except DecryptionError as error:
+                return stand_back(error)
         if asked.sending:
             return _refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
         if asked.order_ended:
             return _refused(page, act, waiting, ActRefusal.NEW_SMS_NEEDED)
+        try:
+            secrets = self._secrets(page, waiting)
+        except DecryptionError as error:
+            return stand_back(error)
         if isinstance(waiting, Payment):
             intent = intent_to_pay(waiting, act.intent_id, act.at)
             due_at = self._terms(waiting, Product.PAYMENT).unanswered(act.at)
@@ -101,23 +108,17 @@ class PayerActs:
             intent = intent_to_sign(waiting, act.intent_id, act.at)
             due_at = self._terms(waiting, Product.AUTHENTICATION).unanswered(act.at)
             after = authentications.submitted(waiting, intent, due_at)
-        sending = self._to_send(page, act, after, intent)
-        if isinstance(sending, Recorded):
-            self._put(page, after)
-        return sending
+        self._put(page, after)
+        return self._to_send(page, act, after, intent, secrets)
 
     def _to_send(
-        self, page: Page, act: PayerAct, after: Payment | Authentication, intent: Intent
-    ) -> Recorded | Exception:
+        self, page: Page, act: PayerAct, after: Payment | Authentication, code: Intent, secrets: _Secrets
+    ) -> Recorded:
         """The code is to be submitted by whoever asked, with what the newest SMS gave to go on with."""
-        try:
-            continuation, agreement_no = self._secrets(page, after)
-        except DecryptionError as error:
-            return stand_back(error)
-        shown = self._shown(page, act, after)
+        continuation, agreement_no = secrets
         return replace(
-            shown,
-            code=intent,
+            self._shown(page, act, after),
+            code=code,
             continuation=continuation,
             agreement_no=agreement_no,
             authentication=after if isinstance(after, Authentication) else None,
@@ -213,7 +214,7 @@ class PayerActs:
         if owner is not None and after.status is Status.REQUIRES_ACTION:
             page.put_payment(payments.after_authentication(owner, after, after.created_at))
 
-    def _secrets(self, page: Page, waiting: Payment | Authentication) -> tuple[str | None, str | None]:
+    def _secrets(self, page: Page, waiting: Payment | Authentication) -> _Secrets:
         """What the newest SMS gave to go on with, and the number of the agreement. Raises DecryptionError."""
         asked = waiting.asked
         assert asked is not None

@@ -10,12 +10,13 @@ import pytest
 
 from adapters.allinpay.codes import ID_TYPES
 from adapters.registry import offer_of
-from adapters.unionpay.letter import PAPERS, card_fields
+from adapters.unionpay.sensitive import PAPERS, Sensitive
 from gateway.domain.carrying import Carries
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.identities import IdType
 from gateway.domain.scenes import Scene
 from gateway.flows.route import Payer, candidates_for
+from gateway.ports import AccountSettings
 from tests.unit.domain.samples import BANK, MERCHANT_ID, NOW, card_elements, catalogue, channel, rule
 
 ALLINPAY, UNIONPAY = (offer_of(name).declaration.carries for name in ("allinpay", "unionpay"))
@@ -58,6 +59,7 @@ def test_a_bank_without_a_mode_is_unsupported_and_needs_no_signing(agreements: t
 def test_each_paper_has_the_code_that_its_psp_knows() -> None:
     assert [ID_TYPES[each] for each in IdType] == ["0", "2", "5", "6", "8"]
     assert [PAPERS[each] for each in IdType] == ["01", "03", "04", "05", "99"]
+    plain = Sensitive(AccountSettings("up", "unionpay", {}, {}))
     for id_type, code in PAPERS.items():
-        told = card_fields(replace(card_elements(), id_type=id_type))["customerInfo"]
+        told = plain.card(replace(card_elements(), id_type=id_type))["customerInfo"]
         assert base64.b64decode(told).startswith(f"{{certifTp={code}&certifId=".encode())

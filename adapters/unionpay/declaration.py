@@ -1,0 +1,87 @@
+"""What UnionPay's commands do not say by themselves: terms, papers, and what no public source says for sure."""
+
+from typing import Final
+
+from adapters.unionpay.sensitive import PAPERS
+from gateway.domain.carrying import Carries
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
+from gateway.ports import (
+    AskAuthentication,
+    AskPayment,
+    AskRefund,
+    Assumption,
+    Authenticate,
+    Declaration,
+    Pay,
+    Refund,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+)
+
+__all__ = ["DECLARATION"]
+
+# "At most 6 queries with gaps 1, 2, 4, 8, 16, 32 s" (H); code 37 punishes more. 300 s afterwards is our choice.
+POLL_GAPS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0)
+# A refund's final word may take longer: nothing is gained by asking every 5 minutes for days. Our choice.
+REFUND_POLL_GAPS_S: Final = (*POLL_GAPS_S, 1800.0)
+ANSWER_TIMEOUT_S: Final = 30.0  # the demo's read timeout (H)
+# 34 is "not a failure, ask again; the final word is the statement" (H): a day, unless the account knows better.
+NOT_FOUND: Final = NotFoundRule(answers=6, over_s=24 * 3600)
+
+ASSUMPTIONS: Final = (
+    Assumption(
+        "one_order_for_sms",
+        "The SMS may be sent again, and another code be tried after a wrong one, under the same orderId and txnTime.",
+        frozenset({SendSigningCode, Sign, SendPaymentCode}),
+    ),
+    Assumption(
+        "settlement",
+        "Notifications and queries of finished orders state settleAmt; synchronous answers and SMS never do.",
+        frozenset({Pay, AskPayment, Refund}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "silent_opening",
+        "A card whose issuer wants an SMS code is answered 71 when it is opened (79/00) without one.",
+        frozenset({Authenticate}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "open_query",
+        "78/02 tells the token of an opening by back call, as it does of one by front page.",
+        frozenset({AskAuthentication}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "refund_codes",
+        "A refund answered 35, 36 or 45 was not done, and 64 means that the merchant's balance is short.",
+        frozenset({Refund, AskRefund}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "residence_permits",
+        "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are certifTp 01.",
+        frozenset({Authenticate, Pay}),
+        since_first_version=True,
+    ),
+)
+
+DECLARATION: Final = Declaration(
+    provider="unionpay",
+    scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
+    terms={
+        Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        # No source says what "not found" proves of an opened card.
+        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+    },
+    carries=Carries(id_types=frozenset(PAPERS)),
+    identity=frozenset({"mer_id"}),
+    assumptions=ASSUMPTIONS,
+    # 77/02 and 01/01 name a token (H).
+    code_wants_agreement=True,
+    # Under `one_order_for_sms`, without which no SMS is sent.
+    wrong_code_ends_order=False,
+)
