@@ -49,7 +49,15 @@ _COUNTED_EVENTS = """
             UNION ALL
             SELECT r.merchant_id, 'refund', r.refund_id, r.status, r.sequence FROM refunds r
             WHERE ROWS(r, refund_id)
+            UNION ALL
+            SELECT t.merchant_id, 'authentication', t.authentication_id, t.status, t.sequence FROM authentications t
+            WHERE ROWS(t, authentication_id) AND t.app IS NOT NULL
         )"""
+
+_TO_PAY = (
+    "i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'"
+    " AND i.ordinal = coalesce(p.attempt_ordinal, 1)"
+)
 
 CHECKS = (
     Check(
@@ -95,7 +103,7 @@ CHECKS = (
                     AS succeeded,
                 count(*) FILTER (WHERE p.status = 'failed' AND p.failure_code = 'insufficient_balance') AS insufficient
             FROM payments p
-            LEFT JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
+            LEFT JOIN intents i ON {_TO_PAY}
             WHERE ROWS(p, user_id) AND p.channel IS NOT NULL
             GROUP BY p.merchant_id, p.user_id, p.channel, p.business_day
         ), told AS (SELECT * FROM channel_usage u WHERE ROWS(u, user_id))
@@ -163,6 +171,8 @@ CHECKS = (
                 WHERE e.object = 'payment' AND p.merchant_id = e.merchant_id AND p.payment_id = e.object_id)
             AND NOT EXISTS (SELECT FROM refunds r
                 WHERE e.object = 'refund' AND r.merchant_id = e.merchant_id AND r.refund_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM authentications t WHERE e.object = 'authentication'
+                AND t.merchant_id = e.merchant_id AND t.authentication_id = e.object_id)
         GROUP BY e.merchant_id, e.object, e.object_id
         """,
         "{found} events are about {object_id}, which is not there",
@@ -171,9 +181,11 @@ CHECKS = (
         PAYMENTS,
         f"""
         SELECT p.payment_id, p.status, i.state, i.channel, p.channel AS payment_channel FROM payments p
-        JOIN intents i ON i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay'
+        JOIN intents i ON {_TO_PAY}
         WHERE ROWS(p, payment_id) AND (p.channel IS DISTINCT FROM i.channel OR p.account IS DISTINCT FROM i.account
-            OR p.channel_order_no IS DISTINCT FROM i.number OR ({_IN_FLIGHT}) <> (i.state = 'open')
+            OR (p.channel_order_no IS DISTINCT FROM i.number AND p.asked IS NULL)
+            OR CASE WHEN p.asked IS NULL THEN ({_IN_FLIGHT}) <> (i.state = 'open')
+                ELSE i.state = 'open' AND NOT {_IN_FLIGHT} END
             OR (p.status = 'succeeded') <> (i.state = 'done') OR ({_IN_FLIGHT} AND i.late_success)
             OR i.amount IS DISTINCT FROM p.amount)
         """,
@@ -185,7 +197,7 @@ CHECKS = (
         SELECT p.payment_id, p.status FROM payments p
         WHERE ROWS(p, payment_id) AND NOT EXISTS (SELECT FROM intents i
                 WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
-            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL))
+            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL AND p.asked IS NULL))
         """,
         "payment {payment_id} is {status} and has no intent to pay",
     ),
@@ -197,7 +209,8 @@ CHECKS = (
         WHERE ROWS(p, payment_id) AND (t.status = 'failed') <> (p.status = 'failed')
             AND NOT EXISTS (SELECT FROM intents i
                 WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
-            AND NOT (t.status = 'succeeded' AND p.due_at IS NOT NULL)
+            AND NOT (t.status = 'succeeded' AND (p.due_at IS NOT NULL OR p.asked IS NOT NULL))
+            AND p.failure_code IS DISTINCT FROM 'signing_in_progress'
         """,
         "payment {payment_id} does not know how the authentication that it waits for ended: {status}",
     ),
@@ -206,8 +219,11 @@ CHECKS = (
         """
         SELECT t.authentication_id, t.status, i.state FROM authentications t LEFT JOIN intents i
             ON i.merchant_id = t.merchant_id AND i.object_id = t.authentication_id AND i.verb = 'authenticate'
-        WHERE ROWS(t, authentication_id) AND (i.state IS NULL OR (t.status = 'processing') <> (i.state = 'open')
-            OR (t.status = 'succeeded') <> (i.state = 'done'))
+            AND i.ordinal = coalesce(t.intent_ordinal, 1)
+        WHERE ROWS(t, authentication_id) AND (
+            CASE WHEN t.asked IS NOT NULL THEN i.state = 'open' AND t.finished_at IS NOT NULL
+                ELSE (i.state IS NULL AND t.app IS NULL) OR (t.status = 'processing') <> (i.state = 'open') END
+            OR ((t.status = 'succeeded') <> (coalesce(i.state, '') = 'done') AND NOT (t.app IS NOT NULL AND i IS NULL)))
         """,
         "{authentication_id} is {status}, and its intent is {state}",
     ),
@@ -244,9 +260,11 @@ CHECKS = (
         SELECT o.app, o.merchant_order_no, o.object, o.object_id FROM orders o
         LEFT JOIN payments p ON o.object = 'payment' AND p.merchant_id = o.merchant_id AND p.payment_id = o.object_id
         LEFT JOIN refunds r ON o.object = 'refund' AND r.merchant_id = o.merchant_id AND r.refund_id = o.object_id
-        WHERE ROWS(o, app, merchant_order_no)
-            AND (coalesce(p.merchant_order_no, r.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
-            OR coalesce(p.app, r.app) IS DISTINCT FROM o.app)
+        LEFT JOIN authentications t
+            ON o.object = 'authentication' AND t.merchant_id = o.merchant_id AND t.authentication_id = o.object_id
+        WHERE ROWS(o, app, merchant_order_no) AND (coalesce(p.merchant_order_no, r.merchant_order_no,
+                t.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
+            OR coalesce(p.app, r.app, t.app) IS DISTINCT FROM o.app)
         """,
         "order {merchant_order_no} of {app} is {object_id}, which does not say so",
     ),

@@ -49,6 +49,7 @@ WITH used AS (
     SELECT c.number_print, c.erased_at, p.channel, p.amount AS used FROM payments p
     JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id
     LEFT JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payment_id AND i.verb = 'pay'
+        AND i.ordinal = coalesce(p.attempt_ordinal, 1)
     WHERE p.merchant_id = $1 AND p.business_day = $2 AND p.channel = ANY($3::text[])
         AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success)
 )

@@ -57,6 +57,7 @@ from tests.unit.domain.samples import (
     later,
     payment,
     refund,
+    sent,
     waiting_payment,
 )
 from tests.unit.flows.ports_in_memory import World
@@ -204,10 +205,10 @@ async def test_a_payment_that_waited_for_anothers_binding_is_sent_once_it_is_the
     world.pass_time(3600)
     await follow_up(world, waiting_payment(), authentication(Status.SUCCEEDED, payment_id=UUID(int=7)))
     assert world.only_payment().status is Status.SUCCEEDED
-    (sent,) = world.provider_.asked
+    (paying,) = world.provider_.asked
     assert isinstance(paying, Pay)
     assert (paying.number, paying.told_at, paying.agreement_no) == (PAID, world.now, "token-1")
-    assert sent.card == card_elements()
+    assert paying.card == card_elements()
 
 
 async def test_a_payment_whose_card_is_still_being_bound_waits_on_and_nothing_is_sent(world: World) -> None:
