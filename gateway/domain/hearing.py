@@ -122,7 +122,7 @@ def hear(
     now: datetime,
 ) -> Heard:
     """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
-    if isinstance(outcome, _NO_WORDS_OF[intent.verb]):
+    if isinstance(outcome, _NO_WORDS_OF[intent.verb]) or _asks_for_code_too_late(intent, source, outcome):
         outcome = Unknown(f"what the payment company said is no word of {intent.verb}", received=True)
     match outcome:
         case Authenticated():
@@ -164,6 +164,12 @@ def hear(
             return _unsure(intent, Unknown(outcome.reason), source, terms, zone, now)
         case NotSent():
             return _wait(intent, source, terms, now)  # we did not ask: that tells nothing of the PSP
+
+
+def _asks_for_code_too_late(intent: Intent, source: Source, outcome: AnyOutcome) -> bool:
+    """Only the answer to what was sent can say that it waits for a code: a question may meet a code on its way."""
+    asks = isinstance(outcome, SmsNeeded) and intent.verb is Verb.PAY
+    return asks and not (source is Source.ANSWER and intent.is_open)
 
 
 def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> datetime | None:

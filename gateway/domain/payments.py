@@ -108,7 +108,7 @@ class Payment:
 def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
     """The payment whose intent to pay is recorded now. A code is on its way with it, or none is needed."""
     before = payment.attempt
-    assert before is None or before.state in _TOOK_NOTHING, "another intent to pay only after one that took nothing"
+    assert before is None or before.state in _TOOK_NOTHING, "one intent to pay; another only after it took nothing"
     asked = payment.asked
     if asked is not None and asked.purpose is Purpose.PAY:
         asked = replace(asked, submitted=attempt.ordinal)
@@ -220,16 +220,17 @@ def after_authentication(payment: Payment, authentication: Authentication, now: 
     if not payment.waits_for_authentication:
         return payment
     is_own = authentication.is_own_of(payment.payment_id)
+    asks = authentication.status is Status.REQUIRES_ACTION and authentication.asked is not None
+    if not authentication.is_final and not (is_own and asks):
+        return payment
     if is_own and authentication.was_sent:
         payment = replace(payment, authentication_fee=authentication.fee)
-    if authentication.status is Status.REQUIRES_ACTION:
-        return _waits_to_sign(payment, authentication) if is_own else payment
     if not authentication.is_final:
-        return payment
+        return _waits_to_sign(payment, authentication)
     if authentication.status is Status.SUCCEEDED:
         return _is_bound(payment, authentication, now)
     asked = _as_signed(payment, authentication)
-    if authentication.status is Status.CLOSED:
+    if authentication.status is Status.CLOSED and payment.status is Status.REQUIRES_ACTION:
         reason = authentication.closed_reason or ClosedReason.EXPIRED
         return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, asked=asked, due_at=None)
     why = authentication.failure or failure(FailureCode.AUTHENTICATION_UNKNOWN)

@@ -79,7 +79,7 @@ def test_a_scene_that_is_not_declared_is_named_with_those_that_are() -> None:
         (SMS, (SendSigningCode, Sign), None),
         (SMS, (SendSigningCode,), "unionpay cannot authenticate by sms: it has no sign"),
         (SMS, (Authenticate, Sign), "unionpay cannot authenticate by sms: it has no send_signing_code"),
-        (EACH, (SendPaymentCode,), None),
+        (EACH, (SendPaymentCode, Authenticate), None),
         (EACH, (Pay, Sign), "unionpay cannot authenticate by sms_each_payment: it has no send_payment_code"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_mode_of_authentication_needs_its_commands(
 def test_where_the_payment_itself_sends_the_code_an_agreement_may_be_wanted_before(
     kinds: tuple[type[Command[Any]], ...], why: str | None
 ) -> None:
-    sends = replace(UnionPay.DECLARATION, pay_sends_code=True)
+    sends = replace(UnionPay.DECLARATION, pay_sends_code=True, code_wants_agreement=False)
     assert Offer(sends, frozenset(kinds)).why_not_authenticate(EACH) is None
     told = Offer(replace(sends, code_wants_agreement=True), frozenset(kinds)).why_not_authenticate(EACH)
     assert told == (why and f"unionpay cannot authenticate by sms_each_payment: {why}")

@@ -356,7 +356,7 @@ async def test_a_callback_is_acknowledged_after_it_was_recorded(world: World) ->
     assert await status_of(world) == 200
     assert world.payments[known.payment_id].status is Status.SUCCEEDED
     (observation,) = world.recorded
-    assert observation.intent == IntentKey(MERCHANT_ID, "u1", PAYMENT_ID, Verb.PAY)
+    assert observation.intent == IntentKey(MERCHANT_ID, "u1", PAYMENT_ID, Verb.PAY, 1)
     assert observation.source is Source.CALLBACK
 
 

@@ -52,7 +52,7 @@ def test_words_that_can_be_kept_stay_the_same_value() -> None:
 def test_an_object_names_the_intent_that_moves_it() -> None:
     keys = [key_of(about) for about in (payment(), authentication(), refund())]
     assert keys == [
-        IntentKey(MERCHANT_ID, "u1", PAYMENT_ID, Verb.PAY),
-        IntentKey(MERCHANT_ID, "u1", AUTHENTICATION_ID, Verb.AUTHENTICATE),
+        IntentKey(MERCHANT_ID, "u1", PAYMENT_ID, Verb.PAY, 1),
+        IntentKey(MERCHANT_ID, "u1", AUTHENTICATION_ID, Verb.AUTHENTICATE, 1),
         IntentKey(MERCHANT_ID, "u1", REFUND_ID, Verb.REFUND),
     ]
