@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from gateway.api.app.authentications import AuthenticationCalls
 from gateway.api.app.callbacks import CallbackCalls
+from gateway.api.app.cards import CardCalls
 from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payer_acts import PayerActCalls
@@ -26,6 +28,8 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
     routes = [
         *PaymentCalls(api.payments, api.reading, api.cards).routes(),
         *PayerActCalls(api.payer, api.reading).routes(),
+        *AuthenticationCalls(api.authentications, api.payer, api.reading, api.cards).routes(),
+        *CardCalls(api.shown_cards, api.unbinding, api.catalogue, api.clock).routes(),
         *HistoryCalls(api.reading).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
         *RouteCalls(api.reading, api.cards, api.catalogue, api.clock, api.unable, api.carries_of).routes(),

@@ -48,6 +48,24 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthenticationOrder:
+    """A checked request for the authentication of a card. `body` is its canonical form, compared by a keyed hash."""
+
+    merchant_id: UUID
+    app: str
+    merchant_order_no: str
+    user_id: str
+    bank: str
+    card: CardElements | None
+    """In one form; None: the card that was named is gone."""
+    card_id: UUID | None
+    customer_present: bool
+    expires_in_s: int | None
+    metadata: Mapping[str, Any]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RefundOrder:
     """A checked request for a refund. `body` is the canonical form of the request, compared by a keyed hash."""
 

@@ -29,7 +29,7 @@ def authentication_object(authentication: Authentication, language: str = "en") 
             "bank": authentication.bank,
         },
         "status": authentication.status,
-        "channel": authentication.channel,
+        "channel": authentication.channel or None,
         "fee": authentication.fee if authentication.was_sent else None,
         "failure": failure_object(failure, language) if failure else None,
         "next_action": sms_code(asked, authentication.until_at) if waits and asked is not None else None,

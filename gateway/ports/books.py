@@ -1,5 +1,6 @@
 """The books as the flows and the API see them; `gateway.storage` implements them.
 
+CardInUseError            a payment or an authentication of the card is open
 CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
@@ -34,6 +35,7 @@ from router.facts import ChannelFacts
 __all__ = [
     "ActRefusal",
     "AmountExceedsRestError",
+    "CardInUseError",
     "CardNotFoundError",
     "ClockOffError",
     "DatabaseAwayError",
@@ -53,6 +55,7 @@ __all__ = [
     "Reference",
     "RefundResult",
     "SearchCutError",
+    "ShownCard",
     "StoredCard",
     "UserFacts",
     "Wish",
@@ -208,6 +211,10 @@ class Recording(Protocol):
     async def act(self, act: PayerAct) -> Recorded: ...
 
 
+class CardInUseError(Exception):
+    """A payment or an authentication of the card is open, so it cannot be given up now."""
+
+
 class CardNotFoundError(Exception):
     """The card that a new order names is not, or no longer, a card of its user."""
 
@@ -258,6 +265,18 @@ class StoredCard:
 
     card: Card
     elements: CardElements
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCard:
+    """A card of a user, without its elements. `accounts`: those that have a live agreement with it."""
+
+    card_id: UUID
+    user_id: str
+    masked: str
+    bank: str
+    created_at: datetime
+    accounts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +334,8 @@ class Reading(Protocol):
         ...
 
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
+
+    async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None: ...
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The stored decision record (`router.record`), or None when there is no such payment."""

@@ -23,6 +23,7 @@ from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
 from gateway.domain.catalogue import Endpoint
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
+from gateway.flows.authentication import AuthenticationFlow
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
@@ -44,6 +45,7 @@ from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
+from gateway.storage.reading.cards import CardReader
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.open_payments import open_payments
@@ -57,6 +59,7 @@ from gateway.storage.server.migrate import is_current
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
@@ -65,6 +68,7 @@ from gateway.storage.writing.held import HeldStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
@@ -73,6 +77,7 @@ from gateway.workers.hold import Holder
 from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
+from gateway.workers.unbind import Unbinder
 
 log = get(__name__)
 
@@ -243,6 +248,19 @@ async def system(
             ),
             RefundingStore(database, keys, providers.terms, timezone, clock.right_now, rooms, busy),
             settings.max_waiting,
+            AuthenticatingStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                clock.right_now,
+                rooms,
+                providers.unusable,
+                busy,
+                providers.carries,
+            ).flush,
         )
         stack.push_async_callback(books.drain)
         due = DueStore(database, keys, KnownChannels(lambda merchant_id: watch.current.channel_codes(merchant_id)))
@@ -267,11 +285,16 @@ async def system(
             stack.push_async_callback(follower.close)
             holder = Holder(held, lambda: watch.current, utc_now)
             snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
+            unbinder = Unbinder(
+                UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now
+            )
+            stack.push_async_callback(unbinder.close)
             ticks = {
                 "follow_up": follower.tick,
                 "deliver": deliverer.tick,
                 "hold": holder.tick,
                 "snapshots": snapshots.tick,
+                "unbind": unbinder.tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
@@ -294,6 +317,11 @@ async def system(
             needs = Api(
                 settings=settings,
                 payments=pay,
+                authentications=AuthenticationFlow(
+                    books, due, submission, tasks, now, uuid7, settings.answer_within_s, rooms
+                ),
+                shown_cards=CardReader(database),
+                unbinding=UnbindingStore(database, lambda: watch.current),
                 payer=PayerFlow(submission, due, tasks, settings.answer_within_s),
                 refunds=refunds,
                 reading=reading,

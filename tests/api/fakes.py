@@ -14,6 +14,7 @@ from stdnum import luhn
 from uuid_utils.compat import uuid7
 
 from gateway.api.http.needs import Api, Readiness
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements, mask_card_no
 from gateway.domain.catalogue import (
     Account,
@@ -180,6 +181,9 @@ class FakeBooks:
             None,
         )
 
+    async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None:
+        return None
+
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         payment = await self.payment(merchant_id, app, payment_id)
         if payment is None:
@@ -303,6 +307,9 @@ class FakeGateway:
             settings=Settings(admin_token=SecretStr(ADMIN)),
             payments=self.books,
             payer=cast("Any", None),
+            authentications=cast("Any", None),
+            shown_cards=cast("Any", None),
+            unbinding=cast("Any", None),
             refunds=self.refunds,
             reading=self.books,
             callbacks=self.callbacks,

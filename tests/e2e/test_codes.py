@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MerchantContent
-from gateway.domain.ids import PAYMENT, read
+from gateway.domain.ids import CARD, PAYMENT, read
 from tests.e2e.business import App, Shown
 from tests.e2e.merchants import Change
 from tests.e2e.waiting import until
@@ -132,3 +132,32 @@ async def test_a_payment_that_nobody_confirms_expires(world: World, signing: App
 
         closed = await until(look, "expiry")
         assert closed["closed_reason"] == "expired"
+
+
+async def test_an_app_authenticates_a_card_and_lists_and_unbinds_it(world: World, signing: App) -> None:
+    phone, user = phone_of(world), world.user()
+    order = {"merchant_order_no": f"sign-{world.number()}", "user_id": user, "card": world.card() | {"phone": phone}}
+    opened = await signing.call("POST", "/v1/authentications", order)
+    assert (opened.status, opened.body["status"]) == (201, "requires_action")
+    again = await signing.call("POST", "/v1/authentications", order)
+    assert (again.status, again.body["id"]) == (200, opened.body["id"])
+    path = f"/v1/authentications/{opened.body['id']}"
+    early = await signing.call("POST", f"{path}/resend-sms")
+    assert (early.status, early.body["code"]) == (409, "resend_too_soon")
+    [sms] = await codes(world, phone)
+    done = await signing.call("POST", f"{path}/confirm", {"sms_code": sms["code"]})
+    assert (done.status, done.body["status"]) == (200, "succeeded"), done.body
+    [card] = (await signing.get(f"/v1/cards?user_id={user}"))["data"]
+    assert card["signed_on"] == ["unionpay"]
+    paid = await signing.pay_to_the_end(world.order(world.dear(), user_id=user, card=None, card_id=card["id"]))
+    assert paid["status"] == "succeeded"
+    gone = await signing.call("DELETE", f"/v1/cards/{card['id']}")
+    assert gone.status == 200
+    assert (await signing.get(f"/v1/cards?user_id={user}"))["data"] == []
+    assert (await signing.call("GET", f"/v1/cards/{card['id']}")).status == 404
+
+    async def unbound() -> bool | None:
+        [row] = await world.sql("SELECT ended FROM unbindings WHERE card_id = $1", read(CARD, card["id"]))
+        return row["ended"] == "unbound" or None
+
+    await until(unbound, "the end of its agreement")

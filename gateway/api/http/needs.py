@@ -9,11 +9,12 @@ from uuid import UUID
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
-from gateway.domain.orders import Order, RefundOrder
+from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
 from gateway.domain.scenes import Scene
+from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.payer import PayerFlow
 from gateway.flows.route import ABLE, Unable
-from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
+from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, ShownCard, StoredCard
 from gateway.settings import Settings
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow"]
@@ -24,6 +25,30 @@ class PaymentsFlow(Protocol):
 
     async def open(self, order: Order) -> OpenResult:
         """Open the payment, or find it. Raises OrderConflictError and OverloadedError."""
+        ...
+
+
+class AuthenticationsFlow(Protocol):
+    """Opens authentications."""
+
+    async def open(self, order: AuthenticationOrder) -> AuthenticationResult:
+        """Open it, or find it. Raises OrderConflictError, CardNotFoundError and OverloadedError."""
+        ...
+
+
+class ShownCards(Protocol):
+    """Reads cards as apps see them."""
+
+    async def of_user(self, merchant_id: UUID, user_id: str, limit: int) -> list[ShownCard]: ...
+
+    async def one(self, merchant_id: UUID, card_id: UUID) -> ShownCard | None: ...
+
+
+class GivesUpCards(Protocol):
+    """Hides cards and has their agreements ended."""
+
+    async def give_up(self, merchant_id: UUID, card_id: UUID, now: datetime) -> bool:
+        """False: there is no such card. Raises CardInUseError."""
         ...
 
 
@@ -83,6 +108,9 @@ class Api:
     settings: Settings
     payments: PaymentsFlow
     payer: PayerFlow
+    authentications: AuthenticationsFlow
+    shown_cards: ShownCards
+    unbinding: GivesUpCards
     refunds: RefundsFlow
     reading: Reading
     callbacks: CallbacksFlow

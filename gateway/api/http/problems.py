@@ -42,6 +42,7 @@ ProblemCode = Literal[
     "amount_exceeds_rest",
     "bad_request",
     "body_too_large",
+    "card_in_use",
     "catalogue_refused",
     "clock_off",
     "confirmation_in_progress",

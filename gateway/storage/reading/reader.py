@@ -15,6 +15,7 @@ from sqlalchemy import Row, Uuid, and_, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
@@ -26,7 +27,8 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments, searching
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
-from gateway.storage.tables import decisions, deliveries, events, payments, refunds
+from gateway.storage.tables import authentications, decisions, deliveries, events, payments, refunds
+from gateway.storage.writing.authentications import authentication_of, authentication_select
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.payments import payment_of, payment_select
@@ -37,7 +39,7 @@ __all__ = ["Reader", "decision_of"]
 
 NUMBER_PRINT = "SELECT number_print FROM cards WHERE merchant_id = $1 AND card_id = $2"
 
-_p, _e, _d, _r = payments.c, events.c, decisions, refunds.c
+_p, _e, _d, _r, _a = payments.c, events.c, decisions, refunds.c, authentications.c
 
 
 def _assume_totals(_merchant_id: UUID) -> bool:
@@ -89,6 +91,13 @@ class Reader:
         async with self.engine.connect() as connection:
             row = (await connection.execute(refund_select().where(mine))).mappings().first()
             return refund_of(row) if row is not None else None
+
+    async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None:
+        """An authentication that this app asked for, or None."""
+        mine = and_(_a.merchant_id == merchant_id, _a.authentication_id == authentication_id, _a.app == app)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(authentication_select().where(mine))).mappings().first()
+            return authentication_of(row) if row is not None else None
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The decision record of a payment of this app, or None."""

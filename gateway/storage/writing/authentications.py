@@ -130,7 +130,7 @@ def insert_authentications(write: Write, started: Sequence[Authentication], *, o
 
 
 def insert_own_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:
-    """Insert authentications that an app asked for, whose order the part `only` returned (as `object_id`)."""
+    """Insert authentications that an app asked for, whose order the part `only` returned."""
     rows = [
         _row(each)
         | _asking(each)
@@ -140,11 +140,10 @@ def insert_own_authentications(write: Write, started: Sequence[Authentication], 
             "app": each.app,
             "merchant_order_no": each.merchant_order_no,
             "metadata": each.metadata,
-            "object_id": each.authentication_id,
         }
         for each in started
     ]
-    write.insert(authentications, rows, only=(only, "object_id"), part="new_own_authentications")
+    write.insert(authentications, rows, only=(only, "authentication_id"), part="new_own_authentications")
 
 
 def change_authentications(write: Write, changed: Sequence[Authentication]) -> None:

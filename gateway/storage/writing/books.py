@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from gateway.domain.hearing import Source
+from gateway.flows.authentication import AuthenticationOpening, AuthenticationResult
 from gateway.flows.opening import Opening
 from gateway.flows.refund import RefundOpening
 from gateway.logs import get
@@ -46,12 +47,28 @@ MAX_OBSERVATIONS_WAITING = 1_000_000
 """Observations refuse nobody: they come from calls that were admitted before, whose limits bound their number."""
 
 
+Flush = Callable[[list[T]], Awaitable[Sequence[R | Exception]]]
+
+
+async def _nothing(openings: list[AuthenticationOpening]) -> Sequence[AuthenticationResult | Exception]:
+    """Books of a process that opens no authentications by themselves."""
+    return [OverloadedError(AWAY_RETRY_AFTER_S) for _ in openings]
+
+
 class Books:
     """Natural batching over the stores: one queue per merchant and kind, since a flush belongs to one merchant."""
 
     def __init__(
-        self, opening: OpeningStore, recording: RecordingStore, refunding: RefundingStore, max_waiting: int
+        self,
+        opening: OpeningStore,
+        recording: RecordingStore,
+        refunding: RefundingStore,
+        max_waiting: int,
+        authenticating: Flush[AuthenticationOpening, AuthenticationResult] = _nothing,
     ) -> None:
+        self._authentications: _Queues[AuthenticationOpening, AuthenticationResult] = _Queues(
+            "authenticate", authenticating, max_waiting
+        )
         self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
         self._refunds: _Queues[RefundOpening, RefundResult] = _Queues("refund", refunding.flush, max_waiting)
         self._said_at: dict[str, float] = {}
@@ -72,6 +89,11 @@ class Books:
         """Record an order as a refund. Raises OrderConflictError, PaymentNotRefundableError, AmountExceedsRestError or
         OverloadedError, as `open` does."""
         return await self._recorded(self._refunds.of(opening.order.merchant_id).submit(opening))
+
+    async def open_authentication(self, opening: AuthenticationOpening) -> AuthenticationResult:
+        """Record an order as an authentication. Raises OrderConflictError, CardNotFoundError or OverloadedError, as
+        `open` does."""
+        return await self._recorded(self._authentications.of(opening.order.merchant_id).submit(opening))
 
     async def _recorded(self, submitted: Awaitable[R]) -> R:
         try:
@@ -130,13 +152,15 @@ class Books:
             async with asyncio.timeout(within_s):
                 await self._orders.drain()
                 await self._refunds.drain()
+                await self._authentications.drain()
                 await self._observations.drain()
                 await self._held_up.drain()
 
     @property
     def waiting(self) -> int:
         """Orders, refunds and observations that wait for a flush."""
-        return sum(q.waiting for q in (self._orders, self._refunds, self._observations, self._held_up))
+        queues = (self._orders, self._refunds, self._authentications, self._observations, self._held_up)
+        return sum(queue.waiting for queue in queues)
 
 
 class _Queues(Generic[T, R]):

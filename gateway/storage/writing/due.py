@@ -38,6 +38,11 @@ from gateway.storage.writing.refunds import refunds_by_id
 from gateway.storage.writing.with_work import merchants_with_work
 
 READ_CARD = "SELECT elements, data_key FROM cards WHERE merchant_id = $1 AND card_id = $2"
+READ_ENDING = """
+SELECT a.agreement_no, c.data_key, c.card_id FROM cards c
+JOIN agreements a ON a.merchant_id = $1 AND a.card_id = c.card_id AND a.account = $3 AND a.status = 'unbinding'
+WHERE c.merchant_id = $1 AND c.card_id = $2 AND c.erased_at IS NULL
+"""
 READ_AGREEMENT = """
 SELECT a.agreement_no, c.data_key, c.card_id FROM cards asked
 JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
@@ -149,8 +154,15 @@ class DueStore:
 
     async def agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
         """The number of a card's active agreement with an account. Raises OverloadedError."""
+        return await self._agreement(READ_AGREEMENT, merchant_id, card_id, account)
+
+    async def ending_agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
+        """The same of one that was given up, and whose PSP is still to be told. Raises OverloadedError."""
+        return await self._agreement(READ_ENDING, merchant_id, card_id, account)
+
+    async def _agreement(self, statement: str, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
         async with self.database.connection() as connection:
-            rows = await connection.fetch(READ_AGREEMENT, merchant_id, card_id, account)
+            rows = await connection.fetch(statement, merchant_id, card_id, account)
         if not rows:
             return None
         sealed, data_key, found_id = rows[0]
