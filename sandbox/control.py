@@ -47,6 +47,17 @@ def _moment(value: str) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
+def _since(request: web.Request) -> float:
+    return _moment(request.query["since"]) if "since" in request.query else 0.0
+
+
+def _arrived(providers: Iterable[Provider], request: web.Request) -> dict[str, Any]:
+    """The SMS of these providers to one phone or all, in the order in which they were sent."""
+    phone, since = request.query.get("phone"), _since(request)
+    arrived = [sent for provider in providers for sent in provider.sms.to(phone, since)]
+    return {"sms": [sent.shown() for sent in sorted(arrived, key=lambda sent: sent.sent_at)]}
+
+
 class Control:
     """The calls below `/_sandbox`, over all providers."""
 
@@ -59,6 +70,7 @@ class Control:
         return [
             web.get("/_sandbox/health", self._health),
             web.post("/_sandbox/reset", self._reset),
+            web.get("/_sandbox/sms", self._inbox),
             web.get("/_sandbox/{provider}/transactions", self._guarded(self._transactions)),
             web.get("/_sandbox/{provider}/sms", self._guarded(self._sms)),
             web.post("/_sandbox/{provider}/faults", self._guarded(self._add_fault)),
@@ -91,7 +103,7 @@ class Control:
 
     async def _transactions(self, request: web.Request, provider: Provider) -> web.Response:
         order_no = request.query.get("order_no")
-        since = _moment(request.query["since"]) if "since" in request.query else 0.0
+        since = _since(request)
         if order_no is None:
             orders = [order for order in provider.books if order.received_at >= since]
         else:
@@ -99,8 +111,14 @@ class Control:
             orders = [order] if order is not None and order.received_at >= since else []
         return _json({"transactions": [order.shown() for order in orders]})
 
+    async def _inbox(self, request: web.Request) -> web.Response:
+        try:
+            return _json(_arrived(self._providers.values(), request))
+        except _BadRequestError as refused:
+            return _refusal(422, str(refused))
+
     async def _sms(self, request: web.Request, provider: Provider) -> web.Response:
-        return _json({"sms": [sent.shown() for sent in provider.sms.to(request.query.get("phone"))]})
+        return _json(_arrived([provider], request))
 
     async def _add_fault(self, request: web.Request, provider: Provider) -> web.Response:
         return _json(provider.faults.add(await _body(request)).shown(), 201)

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 __all__ = ["CALLBACK_FAULTS", "Fault", "FaultRefusedError", "Faults", "Occasion", "Operation"]
 
-Operation = Literal["pay", "authenticate", "refund", "query", "query_authentication"]
-OPERATIONS: Final = ("pay", "authenticate", "refund", "query", "query_authentication")
+Operation = Literal["pay", "authenticate", "send_code", "unbind", "refund", "query", "query_authentication"]
+OPERATIONS: Final = ("pay", "authenticate", "send_code", "unbind", "refund", "query", "query_authentication")
 WORKING_OPERATIONS: Final = ("pay", "authenticate")
 MAX_SECONDS: Final = 3600.0
 MAX_FAULTS: Final = 1000
@@ -48,7 +48,7 @@ class Fault:
             return False
         operation = self.match.get("operation")
         if operation is None:
-            if self.name != "maintenance" and occasion.operation not in WORKING_OPERATIONS:
+            if self.name not in OF_ALL_OPERATIONS and occasion.operation not in WORKING_OPERATIONS:
                 return False
         elif operation != occasion.operation:
             return False
@@ -129,9 +129,13 @@ FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "late_final": {"seconds": SECONDS},
     "maintenance": {"seconds": Param(SECONDS.must_be, _is_seconds)},
     "sms_needed": {},
+    "lose_sms": {},
+    "expire_code": {},
     **CALLBACK_FAULTS,
 }
 TIMED_FAULTS: Final = frozenset({"maintenance"})
+OF_ALL_OPERATIONS: Final = frozenset({"maintenance", "lose_sms", "expire_code"})
+"""Faults that need no operation to say what they mean."""
 
 MATCH_KEYS: Final[Mapping[str, Param]] = {
     "order_no": Param("a text", _is_text),

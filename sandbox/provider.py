@@ -9,9 +9,9 @@ from aiohttp import ClientSession, web
 
 from sandbox.books import Books, Order, State
 from sandbox.config import SandboxConfig
-from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults
+from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults, Occasion
 from sandbox.journal import Journal
-from sandbox.sms import SmsLog
+from sandbox.sms import Purpose, SmsLog
 from sandbox.timers import Timers
 
 __all__ = ["NoCallbacksError", "Provider"]
@@ -37,7 +37,7 @@ class Provider(ABC):
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
         self.faults = Faults(known if self.has_callbacks else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
-        self.sms = SmsLog()
+        self.sms = SmsLog(self.name)
 
     @abstractmethod
     def state_of(self, code: str) -> State:
@@ -61,6 +61,11 @@ class Provider(ABC):
         Raises NoCallbacksError.
         """
         raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
+
+    def send_code(self, phone: str, purpose: Purpose, order_no: str, occasion: Occasion) -> None:
+        """Send an SMS, with what faults and the card's tail do to it."""
+        lost, old = (self.faults.take(name, occasion) is not None for name in ("lose_sms", "expire_code"))
+        self.sms.send(phone, purpose, order_no, occasion.card_tail, lost=lost, old=old)
 
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""

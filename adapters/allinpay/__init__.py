@@ -1,4 +1,5 @@
-"""Allinpay TLT: `adapter` is its commands and readings, `envelope` the signed GBK XML, `codes` the tables.
+"""Allinpay TLT: `adapter` is its commands, `bodies` what they say, `answers` what they hear, `envelope` the signed GBK
+XML, `codes` the tables, `declaration` what is assumed.
 
 Nothing here is used by another adapter.
 """

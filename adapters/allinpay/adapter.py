@@ -1,64 +1,54 @@
-"""Allinpay TLT (通联): GBK XML, one collect per call (100011), found out by polling (200004), no callbacks.
+"""Allinpay TLT (通联): GBK XML, one collect per call, found out by polling (200004), no callbacks.
 
 Sources: H, Allinpay's own Java demo; M, third-party code (`allinpay-tlt-for-laravel`) or a sister platform;
 L, inference.
-Not public, so chosen here: the answer time, the list of banks, and which business code a merchant has.
+Not public, so chosen here: the answer time, the list of banks, and which business code a merchant has; what is assumed
+stands in `declaration`.
+
+A card is signed by SMS (310001, then 310002 with the REQ_SN of the newest 310001 as SRCREQSN) and then paid from by its
+agreement (310011); without one a withhold names the card (100011). Signings have no question here: a lost one is
+unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1` for codes, `Q0` for
+questions.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
 import httpx
 
-from adapters.account import AccountError, base_url, declared, private_key, public_key, secret, setting
-from adapters.allinpay.codes import (
-    ASK_FIRST,
-    BANKS,
-    BATCH_REFUSED,
-    DECLINES,
-    ID_TYPES,
-    IN_PROCESS,
-    NO_DECLINES,
-    NOTHING_FOUND,
-    OK,
-    REFUSED,
-)
-from adapters.allinpay.envelope import (
-    UnreadableError,
-    UnwritableError,
-    in_gbk,
-    in_gbk_or_marks,
-    node,
-    opened,
-    said,
-    sealed,
-    text_of,
-)
-from gateway.domain.carrying import Carries
+from adapters.account import AccountError, allowed, base_url, declared, private_key, public_key, secret, setting
+from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
+from adapters.allinpay.bodies import Bodies
+from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES
+from adapters.allinpay.declaration import DECLARATION
+from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
+    AuthenticationOutcome,
+    CodeOutcome,
     Declined,
-    NotFound,
     NotSent,
     Outcome,
-    Processing,
-    Succeeded,
+    UnbindingOutcome,
     Unknown,
 )
 from gateway.domain.scenes import Scene
-from gateway.domain.terms import NotFoundRule, Product, Terms
+from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskPayment,
     Declaration,
     NotSentError,
     Pay,
+    SendSigningCode,
+    Sign,
     Table,
     Transport,
     TransportError,
+    Unbind,
     bound,
 )
 
@@ -66,44 +56,28 @@ __all__ = ["Allinpay"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_REQ_SN: Final = 40
-BEIJING: Final = timezone(timedelta(hours=8))
-
-_DECLARATION: Final = Declaration(
-    provider="allinpay",
-    scenes=frozenset({Scene.WITHHOLD}),
-    terms={
-        Product.PAYMENT: Terms(
-            poll_gaps_s=(300.0,),  # "query about 5 min later, repeatedly" (H)
-            # 1002 is "empty result set": the demo (H) concludes nothing from it, sister platforms read "not received"
-            # (M). A merchant's notes say that 200004 leaves out what is still in process (M), so 1002 may also be an
-            # order that the bank has not answered yet: the time counts more than the number of answers. Lengthen it in
-            # the account where the merchant's contract promises nothing better.
-            not_found=NotFoundRule(answers=3, over_s=1800.0),
-            # No source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling.
-            answer_timeout_s=60.0,
-        )
-    },
-    carries=Carries(banks=frozenset(BANKS), charset="gbk", id_types=frozenset(ID_TYPES)),
-    identity=frozenset({"merchant_id"}),
-)
 
 BUSINESS_CODE: Final = "19900"
 """The demo's code for collecting (M); in production a merchant must send the code it was given, or is refused (M)."""
 
 # What public code sends: 03 with 100011, 04 with 200004 (M).
-COLLECT, COLLECT_VERSION = "100011", "03"
-QUERY, QUERY_VERSION = "200004", "04"
+COLLECT, QUERY = "100011", "200004"
+VERSIONS: Final = {QUERY: "04"}
+# These say MERCHANT_ID in INFO, too, and 03 as their version (M).
+SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT = "310001", "310002", "310003", "310011"
+OF_AGREEMENTS: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT})
 
 
 class Allinpay:
     """One merchant account at Allinpay TLT.
 
-    Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`, and `declines`: more
-    3xxx codes of this merchant's products with our failure codes. Secrets: `user_pass`, `merchant_private_key` (PEM),
-    `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
+    Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`, `assumed`, and
+    `declines`: more 3xxx codes of this merchant's products with our failure codes. Secrets: `user_pass`,
+    `merchant_private_key` (PEM), `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates
+    and the clock are not asked.
     """
 
-    DECLARATION: ClassVar[Declaration] = _DECLARATION
+    DECLARATION: ClassVar[Declaration] = DECLARATION
 
     def __init__(
         self,
@@ -111,8 +85,8 @@ class Allinpay:
         transport: Transport,
         clock: Callable[[], datetime] | None = None,  # noqa: ARG002  every adapter is built alike
     ) -> None:
-        self.declaration = declared(account, _DECLARATION)
-        self.commands = bound(self, self.COMMANDS)
+        self.declaration = declared(account, DECLARATION)
+        self.commands = bound(self, allowed(account, DECLARATION, self.COMMANDS))
         self.callbacks = None
         self._transport = transport
         self._url = httpx.URL(base_url(account, "url"))
@@ -120,62 +94,78 @@ class Allinpay:
         self._user_name = _writable(account, "user_name", setting(account, "user_name"))
         self._user_pass = _writable(account, "user_pass", secret(account, "user_pass"))
         business_code = setting(account, "business_code", BUSINESS_CODE)
-        self._business_code = _writable(account, "business_code", business_code)
+        self._bodies = Bodies(self._merchant_id, _writable(account, "business_code", business_code))
         self._declines = {**DECLINES, **_more_declines(account)}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
 
-    async def pay(self, command: Pay) -> Outcome:
-        """Collect (100011). Declined without a request when this protocol cannot say it: nothing can have moved."""
-        if command.scene not in self.declaration.scenes or command.bank not in BANKS:
+    async def send_signing_code(self, command: SendSigningCode) -> CodeOutcome:
+        """Have an SMS sent to sign with (310001). Each is a request of its own, which the signing names."""
+        if command.bank not in BANKS:
             return Declined(F.CARD_UNSUPPORTED)
+        req_sn = f"{command.number}S{command.ordinal}"
+        body = self._bodies.signing_sms(command)
+        answer = await self._told(SIGNING_SMS, req_sn, body, Product.AUTHENTICATION)
+        return read_sent_code(answer, req_sn, self._declines) if isinstance(answer, Element) else answer
+
+    async def sign(self, command: Sign) -> AuthenticationOutcome:
+        """Sign with the code (310002). Where the answer to its SMS was lost, it was the first one that counts."""
+        body = self._bodies.signing(command, command.continuation or f"{command.number}S1")
+        answer = await self._told(SIGNING, f"{command.number}C{command.ordinal}", body, Product.AUTHENTICATION)
+        return read_signing(answer, self._declines) if isinstance(answer, Element) else answer
+
+    async def unbind(self, command: Unbind) -> UnbindingOutcome:
+        """Give the agreement up (310003)."""
+        answer = await self._told(UNBINDING, command.number, self._bodies.unbinding(command), Product.AUTHENTICATION)
+        return read_unbinding(answer, self._declines) if isinstance(answer, Element) else answer
+
+    async def pay(self, command: Pay) -> Outcome:
+        """Pay by the agreement (310011), or collect without one (100011), which only a withhold may.
+
+        Declined without a request when this protocol cannot say it: nothing can have moved.
+        """
+        if command.scene not in self.declaration.scenes:
+            return Declined(F.CARD_UNSUPPORTED)
+        if command.agreement_no:
+            trx_code, answers_in = PAY_BY_AGREEMENT, "FASTTRXRET"
+            body = self._bodies.pay_by_agreement(command, command.agreement_no)
+        elif command.scene is Scene.QUICK_CHARGE:
+            return Declined(F.AGREEMENT_VOID)
+        elif command.bank in BANKS:
+            trx_code, answers_in, body = COLLECT, "TRANSRET", self._bodies.collect(command)
+        else:
+            return Declined(F.CARD_UNSUPPORTED)
+        answer = await self._told(trx_code, command.number, body, Product.PAYMENT)
+        return read_payment(answer, answers_in, self._declines) if isinstance(answer, Element) else answer
+
+    async def ask_payment(self, command: AskPayment) -> Outcome:
+        """Ask for a payment (200004). A query has a number of its own, made from the order's and the tries so far."""
+        req_sn = f"{command.number}Q{command.tries}"
+        answer = await self._told(QUERY, req_sn, self._bodies.query(command), Product.PAYMENT)
+        return read_query(answer, command.number, self._declines) if isinstance(answer, Element) else answer
+
+    async def _told(
+        self, trx_code: str, req_sn: str, body: str, product: Product
+    ) -> Element | Declined | NotSent | Unknown:
+        """One request and its believed answer."""
+        assert len(req_sn) <= MAX_REQ_SN
         try:
-            body = self._sealed(COLLECT, COLLECT_VERSION, command.number, self._trans(command))
+            request = self._sealed(trx_code, req_sn, body)
         except UnwritableError as error:
             # NotSent would send it again for ever, Unknown would ask for half an hour about what never left.
             return Declined(F.CARD_UNSUPPORTED, channel_message=f"the request {error}")
-        answer = await self._exchange(command.number, body)
-        return self._read_pay(answer) if isinstance(answer, Element) else answer
+        return await self._exchange(req_sn, request, product)
 
-    async def ask_payment(self, command: AskPayment) -> Outcome:
-        """Ask for a collect (200004). A query has a number of its own, made from the order's and the tries so far."""
-        req_sn = f"{command.number}Q{command.tries}"
-        assert len(req_sn) <= MAX_REQ_SN
-        # STATUS 2 all; TYPE 1 by submission: 0 would leave out what is not finished (M).
-        asked = node("QTRANSREQ", MERCHANT_ID=self._merchant_id, QUERY_SN=command.number, STATUS="2", TYPE="1")
-        answer = await self._exchange(req_sn, self._sealed(QUERY, QUERY_VERSION, req_sn, asked))
-        return self._read_query(answer, command.number) if isinstance(answer, Element) else answer
-
-    def _trans(self, command: Pay) -> str:
-        card = command.card
-        return node(
-            "TRANS",
-            BUSINESS_CODE=self._business_code,
-            MERCHANT_ID=self._merchant_id,
-            SUBMIT_TIME=command.told_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S"),
-            BANK_CODE=BANKS[command.bank],
-            ACCOUNT_TYPE="00",
-            ACCOUNT_NO=card.card_no,
-            ACCOUNT_NAME=card.holder_name,
-            ACCOUNT_PROP="0",
-            AMOUNT=str(command.amount),
-            CURRENCY="CNY",
-            ID_TYPE=ID_TYPES[card.id_type],
-            ID=card.id_no,
-            TEL=card.phone,
-            # For the merchant's own eyes: a strange user id must not cost a payment.
-            CUST_USERID=in_gbk_or_marks(command.user_id),
-        )
-
-    def _sealed(self, trx_code: str, version: str, req_sn: str, body: str) -> bytes:
+    def _sealed(self, trx_code: str, req_sn: str, body: str) -> bytes:
+        merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in OF_AGREEMENTS else {}
         opening = node(
-            "INFO", TRX_CODE=trx_code, VERSION=version, DATA_TYPE="2", LEVEL="5",
+            "INFO", TRX_CODE=trx_code, VERSION=VERSIONS.get(trx_code, "03"), DATA_TYPE="2", LEVEL="5", **merchant,
             USER_NAME=self._user_name, USER_PASS=self._user_pass, REQ_SN=req_sn,
         )  # fmt: skip
         return sealed(f"<AIPG>{opening}{body}</AIPG>", self._merchant_key)
 
-    async def _exchange(self, req_sn: str, body: bytes) -> Element | Outcome:
-        timeout = httpx.Timeout(self.declaration.terms[Product.PAYMENT].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
+    async def _exchange(self, req_sn: str, body: bytes, product: Product) -> Element | NotSent | Unknown:
+        timeout = httpx.Timeout(self.declaration.terms[product].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
         request = httpx.Request(
             "POST",
             self._url.copy_merge_params({"MERCHANT_ID": self._merchant_id, "REQ_SN": req_sn}),
@@ -196,64 +186,13 @@ class Allinpay:
         except UnreadableError as error:
             return Unknown(str(error))
 
-    def _read_pay(self, root: Element) -> Outcome:
-        """INFO 0000: TRANSRET holds the bank's word. 2xxx: in process. 1xxx: refused. The rest as the bank's (H)."""
-        code, message = said(root, "INFO")
-        if code in IN_PROCESS:
-            return Processing(code, message)
-        if code is not None and REFUSED.fullmatch(code):
-            return Declined(F.CHANNEL_REFUSED, code, message)
-        if code == OK:
-            code, message = said(root, "TRANSRET")
-            if code == OK:
-                return Succeeded(channel_code=code)
-        if code in ASK_FIRST:
-            return Unknown("to be asked about", code, message, received=True)
-        return self._declined(code, message)
-
-    def _read_query(self, root: Element, number: str) -> Outcome:
-        """INFO 0000: the order's QTDETAIL. 2xxx in process, 2004 refused, 1002 empty; else the query itself failed."""
-        code, message = said(root, "INFO")
-        if code == OK:
-            return self._read_detail(root, number)
-        if code in IN_PROCESS:
-            return Processing(code, message)
-        if code == BATCH_REFUSED:
-            return Declined(F.CHANNEL_REFUSED, code, message)
-        if code == NOTHING_FOUND:
-            return NotFound(code, message)
-        return Unknown("the query failed", code, message)
-
-    def _read_detail(self, root: Element, number: str) -> Outcome:
-        # BATCHID is the order's REQ_SN (H); SN counts inside a batch and a single collect has one line.
-        mine = [line for line in root.iterfind("QTRANSRSP/QTDETAIL") if text_of(line, "BATCHID") == number]
-        if len(mine) != 1:
-            return Unknown(f"{len(mine)} lines about this order", received=bool(mine))
-        code, message = said(mine[0])
-        if code in IN_PROCESS:
-            return Processing(code, message)
-        if code != OK:
-            return self._declined(code, message)
-        amount = text_of(mine[0], "AMOUNT") or ""
-        if not re.fullmatch(r"[0-9]{1,15}", amount):
-            return Unknown("paid, without a readable amount", code, message, received=True)
-        return Succeeded(int(amount), channel_finished_at=_time(text_of(mine[0], "FINTIME")), channel_code=code)
-
-    def _declined(self, code: str | None, message: str | None) -> Outcome:
-        if failure := self._declines.get(code or ""):
-            return Declined(failure, code, message)
-        # It spoke of our order: whatever it meant, a later 1002 proves nothing.
-        return Unknown("a code without a meaning", code, message, received=True)
-
-    COMMANDS: ClassVar[Table] = {Pay: pay, AskPayment: ask_payment}
-
-
-def _time(text: str | None) -> datetime | None:
-    """FINTIME (L): taken when it has the protocol's form of times, never needed."""
-    try:
-        return datetime.strptime(text or "", "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).astimezone(UTC)
-    except ValueError:
-        return None
+    COMMANDS: ClassVar[Table] = {
+        SendSigningCode: send_signing_code,
+        Sign: sign,
+        Unbind: unbind,
+        Pay: pay,
+        AskPayment: ask_payment,
+    }
 
 
 def _writable(account: AccountSettings, field: str, value: str) -> str:

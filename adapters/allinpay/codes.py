@@ -62,3 +62,6 @@ NO_DECLINES: Final = frozenset({"3051", "3056"})
 
 ASK_FIRST: Final = frozenset({"3044", "3050"})
 """Their meanings (M) leave room for money that moved: believed only when a query says so too."""
+
+GONE: Final = frozenset({"3043", "3045", "3047"})
+"""To an unbinding: not signed; no such agreement; cancelled. 3046, not effective yet, is a refusal."""

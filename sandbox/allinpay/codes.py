@@ -4,9 +4,25 @@ from typing import Final
 
 from sandbox.books import State
 
-__all__ = ["MESSAGES", "SUCCESS", "is_processing", "is_refusal", "magic_amount", "magic_tail", "state_of"]
+__all__ = [
+    "CONTENT_WRONG",
+    "DUPLICATE",
+    "MESSAGES",
+    "SIGNING_TAILS",
+    "SUCCESS",
+    "is_processing",
+    "is_refusal",
+    "magic_amount",
+    "magic_tail",
+    "state_of",
+    "text_of",
+]
 
 SUCCESS: Final = "0000"
+CONTENT_WRONG: Final = "1000"
+DUPLICATE: Final = "3051"
+SIGNING_TAILS: Final = frozenset({"3004", "3009", "3031"})
+"""Card tails whose code answers the signing's SMS already: they are about the card or its holder."""
 PROCESSING: Final = frozenset({"2000", "2001", "2003", "2005", "2007", "2008"})
 REFUSAL_PREFIX: Final = "1"
 MAGIC_BASE: Final = 990_000
@@ -47,6 +63,11 @@ MESSAGES: Final[dict[str, str]] = {
     "3097": "系统不支持该交易",
     "3999": "其他错误",
 }
+
+
+def text_of(code: str) -> str:
+    """ERR_MSG of a code."""
+    return MESSAGES.get(code, "其他")
 
 
 def state_of(code: str) -> State:

@@ -1,10 +1,10 @@
-"""The Allinpay mock: single real-time collect (100011) and query (200004), for one merchant account."""
+"""The Allinpay mock as a server: collect (100011), pay by agreement (310011) and query (200004), for one merchant."""
 
 import hmac
 import re
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar, Final, cast
 
@@ -12,13 +12,18 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.allinpay import codes as table
-from sandbox.allinpay.wire import CHARSET, Package, RefusedError, Rows, parse, render, verifies
+from sandbox.allinpay.agreements import Agreements
+from sandbox.allinpay.answer import Answer, word
+from sandbox.allinpay.signing import CANCELLED, NAME_WRONG, NO_AGREEMENT, Signing, check_card
+from sandbox.allinpay.wire import CHARSET, Package, RefusedError, parse, render, verifies
 from sandbox.books import Order, State, mask_card
 from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course, bend
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.keys import AllinpayKeys
+from sandbox.magic import pays
+from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 
@@ -27,30 +32,20 @@ __all__ = ["Allinpay"]
 PATH: Final = "/allinpay/aipg/ProcessServlet"
 COLLECT: Final = "100011"
 QUERY: Final = "200004"
-BODY_OF: Final = {COLLECT: "TRANS", QUERY: "QTRANSREQ"}
+PAY_BY_AGREEMENT: Final = "310011"
+SIGNING: Final = {"310001": "FAGRA", "310002": "FAGRC", "310003": "FAGRCNL"}
+BODY_OF: Final = {COLLECT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", **SIGNING}
 CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
 
 SIGNATURE_WRONG: Final = "3058"
-CONTENT_WRONG: Final = "1000"
+CONTENT_WRONG: Final = table.CONTENT_WRONG
 EMPTY_RESULT: Final = "1002"
-DUPLICATE: Final = "3051"
 BUSY: Final = "3028"
 
 MAX_REQ_SN: Final = 40
-WANTED_OF_COLLECT: Final = ("BUSINESS_CODE", "MERCHANT_ID", "SUBMIT_TIME", "ACCOUNT_NO", "ACCOUNT_NAME", "AMOUNT")
+WANTED_OF_PAYMENTS: Final = ("BUSINESS_CODE", "MERCHANT_ID", "SUBMIT_TIME", "ACCOUNT_NO", "ACCOUNT_NAME", "AMOUNT")
 AMOUNT: Final = re.compile("0*[1-9][0-9]{0,11}")
-CARD_NO: Final = re.compile("[0-9]{12,19}")
 BEIJING: Final = timezone(timedelta(hours=8))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """INFO's code, and the body if there is one."""
-
-    code: str
-    detail: str = ""
-    body_name: str = ""
-    rows: Rows | Mapping[str, str] | None = None
 
 
 class Allinpay(Provider):
@@ -64,6 +59,9 @@ class Allinpay(Provider):
         super().__init__(config, timers)
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
+        print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
+        self._agreements = Agreements(self.books, CardPrinter(print_key))
+        self._signing = Signing(self, self._agreements)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(PATH, self._handle)]
@@ -73,6 +71,10 @@ class Allinpay(Provider):
 
     def is_failure_code(self, code: str) -> bool:
         return len(code) == 4 and code.isascii() and code.isdecimal() and code != table.SUCCESS
+
+    def reset(self) -> None:
+        super().reset()
+        self._agreements.clear()
 
     def became_final(self, order: Order) -> None:
         """Nothing is told: real-time work of this protocol has no callback."""
@@ -122,13 +124,15 @@ class Allinpay(Provider):
             if not order_no:
                 raise RefusedError(CONTENT_WRONG, "QUERY_SN")
             return self._occasion_of("query", order_no)
-        for name in WANTED_OF_COLLECT:
+        if package.head["TRX_CODE"] in SIGNING:
+            return self._signing.occasion(package)
+        by_agreement = package.head["TRX_CODE"] == PAY_BY_AGREEMENT
+        for name in (*WANTED_OF_PAYMENTS, "AGRMNO") if by_agreement else WANTED_OF_PAYMENTS:
             if not body.get(name):
                 raise RefusedError(CONTENT_WRONG, name)
         if not AMOUNT.fullmatch(body["AMOUNT"]):
             raise RefusedError(CONTENT_WRONG, "AMOUNT")
-        if not CARD_NO.fullmatch(body["ACCOUNT_NO"]):
-            raise RefusedError(CONTENT_WRONG, "ACCOUNT_NO")
+        check_card(dict(body))
         if body.get("CURRENCY", "CNY") != "CNY":
             raise RefusedError(CONTENT_WRONG, "CURRENCY")
         return Occasion("pay", package.head["REQ_SN"], body["ACCOUNT_NO"][-4:], int(body["AMOUNT"]))
@@ -140,15 +144,20 @@ class Allinpay(Provider):
         return Occasion(operation, order_no, order.card_tail, order.amount)
 
     def _work(self, package: Package, occasion: Occasion) -> Answer:
-        return self._collect(package, occasion) if occasion.operation == "pay" else self._query(occasion)
+        if package.head["TRX_CODE"] in SIGNING:
+            return self._signing.work(package, occasion)
+        return self._pay(package, occasion) if occasion.operation == "pay" else self._query(occasion)
 
-    def _collect(self, package: Package, occasion: Occasion) -> Answer:
+    def _pay(self, package: Package, occasion: Occasion) -> Answer:
         known = self.books.get(occasion.order_no)
         if known is not None:
             # Whether a duplicate is told in INFO or in the body is not public: INFO is the sandbox's own choice.
             self.books.submitted_again(known)
-            return Answer(DUPLICATE)
-        course = self._course(occasion)
+            return Answer(table.DUPLICATE)
+        refusal = self._refused_agreement(package) if package.body_name == "FASTTRX" else None
+        if refusal is not None:
+            return word("FASTTRXRET", refusal)
+        course = self._course(occasion, package.body.get("TEL", ""))
         if table.is_refusal(course.answer):
             return Answer(course.answer)
         if table.is_processing(course.answer) and course.final == course.answer:
@@ -156,10 +165,21 @@ class Allinpay(Provider):
         order = self._book(package, occasion, course)
         if course.after_s > 0:
             return Answer(course.answer)
-        return Answer(table.SUCCESS, body_name="TRANSRET", rows=_result(order) | {"SETTLE_DAY": _settle_day(order)})
+        body_name = "FASTTRXRET" if package.body_name == "FASTTRX" else "TRANSRET"
+        return Answer(table.SUCCESS, body_name=body_name, rows=_result(order) | {"SETTLE_DAY": _settle_day(order)})
 
-    def _course(self, occasion: Occasion) -> Course:
+    def _refused_agreement(self, package: Package) -> str | None:
+        """Why nothing is paid by this agreement; it leaves no order."""
+        body = package.body
+        agreement = self._agreements.get(body["AGRMNO"])
+        if agreement is None or not self._agreements.is_about(agreement, body["ACCOUNT_NO"], body.get("TEL", "")):
+            return NO_AGREEMENT
+        return None if agreement.live else CANCELLED
+
+    def _course(self, occasion: Occasion, phone: str) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
+        if not pays(occasion.card_tail, phone):
+            code = NAME_WRONG
         return bend(
             Course(code, code, 0.0, CODES.interim),
             self.faults,
@@ -173,7 +193,7 @@ class Allinpay(Provider):
         now = time.time()
         order = Order(
             order_no=occasion.order_no,
-            kind="collect",
+            kind="pay" if package.body_name == "FASTTRX" else "collect",
             amount=occasion.amount,
             currency="CNY",
             card=mask_card(package.body["ACCOUNT_NO"]),
@@ -214,7 +234,7 @@ class Allinpay(Provider):
             "DATA_TYPE": "2",
             "REQ_SN": package.head.get("REQ_SN", ""),
             "RET_CODE": answer.code,
-            "ERR_MSG": _text_of(answer.code) + (f"[{answer.detail}]" if answer.detail else ""),
+            "ERR_MSG": table.text_of(answer.code) + (f"[{answer.detail}]" if answer.detail else ""),
         }
         body = render(head, answer.body_name, answer.rows, self._keys.psp)
         if wrongly:
@@ -227,12 +247,8 @@ def _signature_in(body: bytes) -> bytes:
     return body.split(b"<SIGNED_MSG>")[1].split(b"</SIGNED_MSG>")[0]
 
 
-def _text_of(code: str) -> str:
-    return table.MESSAGES.get(code, "其他")
-
-
 def _result(order: Order) -> dict[str, str]:
-    return {"RET_CODE": order.code, "ERR_MSG": _text_of(order.code)}
+    return {"RET_CODE": order.code, "ERR_MSG": table.text_of(order.code)}
 
 
 def _settle_day(order: Order) -> str:

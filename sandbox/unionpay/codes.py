@@ -7,6 +7,7 @@ from sandbox.books import State
 __all__ = [
     "ACCEPTED",
     "DUPLICATE",
+    "IDENTITY_WRONG",
     "MESSAGES",
     "OPENING_TAILS",
     "SMS_TAIL",
@@ -21,6 +22,7 @@ ACCEPTED: Final = "00"
 SUCCEEDED: Final = frozenset({"00", "A6"})
 UNDECIDED: Final = frozenset({"03", "04", "05"})
 DUPLICATE: Final = "12"
+IDENTITY_WRONG: Final = "66"  # the holder's identity, or the phone
 WORKED: Final = UNDECIDED | {DUPLICATE, "70"}
 """Asked for as a synchronous answer, these leave the work done: the merchant has to find out by a query."""
 

@@ -1,39 +1,19 @@
 """Cards that the merchant has opened (开通), each with its token."""
 
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from sandbox.books import Books, mask_card
 from sandbox.journal import JournalUnreadableError
+from sandbox.magic import pays
+from sandbox.prints import CardPrinter
 
-__all__ = ["CardPrinter", "Opening", "Openings"]
+__all__ = ["Opening", "Openings"]
 
 TOKEN_DIGITS: Final = 19
 TOKEN_LIFE: Final = timedelta(days=5 * 365)
-PRINT_KEY_BYTES: Final = 32
-
-
-class CardPrinter:
-    """Turns a card number into a keyed fingerprint, so that no file holds the number or a guessable hash of it."""
-
-    def __init__(self, key_file: Path | None) -> None:
-        if key_file is None:
-            self._key = secrets.token_bytes(PRINT_KEY_BYTES)
-            return
-        if not key_file.exists():
-            key_file.parent.mkdir(parents=True, exist_ok=True)
-            key_file.touch(mode=0o600)
-            key_file.write_bytes(secrets.token_bytes(PRINT_KEY_BYTES))
-        self._key = key_file.read_bytes()
-
-    def of(self, card_no: str) -> str:
-        """The fingerprint in hex."""
-        return hmac.new(self._key, card_no.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
@@ -48,6 +28,8 @@ class Opening:
     begin: str
     end: str
     live: bool = True
+    pays: bool = True
+    """Whether the phone that it was opened with is the one that is reserved for payments."""
 
     def token_pay_data(self) -> str:
         """The field `tokenPayData` of an answer."""
@@ -77,9 +59,9 @@ class Openings:
         self._by_card[opening.card_print] = opening
         self._by_order[opening.order_no] = opening
 
-    def open(self, card_no: str, tr_id: str, order_no: str) -> Opening:
+    def open(self, card_no: str, phone: str, tr_id: str, order_no: str) -> Opening:
         """Open a card. A card that is open already keeps its token (the sandbox's own rule)."""
-        known = self.of_card(card_no)
+        known = self.of_card(card_no, phone)
         if known is not None and known.tr_id == tr_id:
             self._by_order[order_no] = known
             return known
@@ -87,11 +69,12 @@ class Openings:
         opening = Opening(
             token="62" + "".join(str(secrets.randbelow(10)) for _ in range(TOKEN_DIGITS - 2)),
             tr_id=tr_id,
-            card_print=self._printer.of(card_no),
+            card_print=self._printer.of_binding(card_no, phone),
             card=mask_card(card_no),
             order_no=order_no,
             begin=f"{now:%Y%m%d%H%M%S}",
             end=f"{now + TOKEN_LIFE:%Y%m%d%H%M%S}",
+            pays=pays(card_no[-4:], phone),
         )
         self._index(opening)
         self._books.note({"opening": opening})
@@ -107,9 +90,9 @@ class Openings:
         opening = self._by_token.get(token)
         return opening if opening is not None and opening.tr_id == tr_id else None
 
-    def of_card(self, card_no: str) -> Opening | None:
+    def of_card(self, card_no: str, phone: str) -> Opening | None:
         """The live opening of a card."""
-        opening = self._by_card.get(self._printer.of(card_no))
+        opening = self._by_card.get(self._printer.of_binding(card_no, phone))
         return opening if opening is not None and opening.live else None
 
     def of_order(self, order_no: str) -> Opening | None:

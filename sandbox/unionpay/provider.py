@@ -11,12 +11,14 @@ from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.keys import UnionPayKeys
+from sandbox.prints import CardPrinter
 from sandbox.provider import NoCallbacksError, Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import codes as table
+from sandbox.unionpay.by_sms import Codes
 from sandbox.unionpay.checks import check_authentic, check_fields
 from sandbox.unionpay.notices import Notice, Notices
-from sandbox.unionpay.openings import CardPrinter, Openings
+from sandbox.unionpay.openings import Openings
 from sandbox.unionpay.request import read_request
 from sandbox.unionpay.transactions import Answer, Business, Transactions, answer_to, notice_of
 from sandbox.unionpay.wire import ENCODINGS, Message, RefusedError, encode_text, parse, sign
@@ -40,7 +42,8 @@ class UnionPay(Provider):
         self._merchant_cert_id = str(keys.merchant_certificate.serial_number)
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._openings = Openings(self.books, CardPrinter(print_key))
-        self._transactions = Transactions(self, self._openings)
+        self._codes = Codes(self)
+        self._transactions = Transactions(self, self._openings, self._codes)
         self._notices = Notices(config, self.faults, keys.psp)
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -55,6 +58,7 @@ class UnionPay(Provider):
     def reset(self) -> None:
         super().reset()
         self._openings.clear()
+        self._codes.clear()
 
     async def _handle_back(self, request: web.Request) -> web.Response:
         return await self._handle(request, self._transactions.of_back_message)

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 from sandbox.books import Kind, Order, mask_card
 from sandbox.course import Codes, Course, bend
 from sandbox.faults import Occasion, Operation
+from sandbox.magic import SMS_WANTED, binds, is_refused_by
 from sandbox.provider import Provider
 from sandbox.unionpay import codes as table
+from sandbox.unionpay.by_sms import Codes as SmsCodes
 from sandbox.unionpay.openings import Opening, Openings
 from sandbox.unionpay.request import Request
 from sandbox.unionpay.wire import Message, RefusedError
@@ -24,10 +26,12 @@ ECHOED: Final = ("version", "encoding", "signMethod", "txnType", "txnSubType", "
 ECHOED_OF_ORDER: Final = ("orderId", "txnTime", "txnAmt", "currencyCode", "reqReserved", "origQryId")
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 TRACE_DIGITS: Final = 6
+SMS_TAILS: Final = (f"00{table.SMS_TAIL}", SMS_WANTED)
 FUNDS: Final = ("txnAmt", "currencyCode", "backUrl")
 CHARGES: Final = ("consume", "withhold")
 WITHHOLD_WANTED: Final = (*FUNDS, "accType", "accNo", "customerInfo")
 REFUND_WANTED: Final = (*FUNDS, "origQryId")
+CONSUMING_SMS_WANTED: Final = ("txnAmt", "currencyCode", "accType", "tokenPayData", "customerInfo")
 FOUR_ELEMENTS: Final = ("certifTp", "certifId", "customerNm", "phoneNo")
 
 Answer = dict[str, str]
@@ -78,13 +82,13 @@ def _text_of(code: str) -> str:
 class Transactions:
     """The transactions of one merchant, over the provider's books, faults and SMS."""
 
-    def __init__(self, provider: Provider, openings: Openings) -> None:
+    def __init__(self, provider: Provider, openings: Openings, codes: SmsCodes) -> None:
         self._provider = provider
         self._config = provider.config
         self._books = provider.books
         self._faults = provider.faults
-        self._sms = provider.sms
         self._openings = openings
+        self._sms = codes
         self._serial = itertools.count(len(provider.books) + 1)
         self._query_business = Business("query", (), self._query)
         self._back: Mapping[tuple[str, str, str], Business] = {
@@ -92,9 +96,9 @@ class Transactions:
                 "authenticate", ("accType", "accNo", "customerInfo", "tokenPayData"), self._open
             ),
             ("78", "02", "000902"): Business("query_authentication", (), self._open_query),
-            ("74", "01", "000902"): Business("authenticate", ("tokenPayData",), self._delete_token),
-            ("77", "00", "000902"): Business("authenticate", ("accNo", "customerInfo"), self._sms_for_opening),
-            ("77", "02", "000902"): Business("authenticate", ("tokenPayData", "customerInfo"), self._sms_for_consuming),
+            ("74", "01", "000902"): Business("unbind", ("tokenPayData",), self._delete_token),
+            ("77", "00", "000902"): Business("send_code", ("accType", "accNo", "customerInfo"), self._sms_for_opening),
+            ("77", "02", "000902"): Business("send_code", CONSUMING_SMS_WANTED, self._sms_for_consuming),
             ("01", "01", "000902"): Business("pay", (*FUNDS, "tokenPayData"), self._consume),
             ("11", "00", "000501"): Business("pay", WITHHOLD_WANTED, self._withhold),
             ("11", "02", "000501"): Business("pay", WITHHOLD_WANTED, self._withhold),
@@ -149,27 +153,21 @@ class Transactions:
             raise RefusedError("13", ",".join(missing) or "trId")
         occasion = self.occasion(read, "authenticate")
         tail = occasion.card_tail
-        sms_wanted = tail == f"00{table.SMS_TAIL}" or self._faults.take("sms_needed", occasion) is not None
-        self._check_sms(read, "open_card", wanted=sms_wanted)
+        phone = read.customer["phoneNo"]
+        sms_wanted = tail in SMS_TAILS or self._faults.take("sms_needed", occasion) is not None
+        self._sms.check(read, "sign", wanted=sms_wanted)
         code = table.magic_tail(tail)
         answer = code if code in table.OPENING_TAILS else table.ACCEPTED
+        if is_refused_by(self._provider.name, tail) or not binds(tail, phone):
+            answer = table.IDENTITY_WRONG
         course = self._bent(Course(answer, answer, 0.0, CODES.interim), occasion)
         final = table.ACCEPTED if course.answer in table.WORKED else course.answer
         course = replace(course, final=final, after_s=0.0)
         self._book(read, "open_card", mask_card(read.card_no), course)
         if table.state_of(final) != "succeeded":
             return answer_to(read.message, course.answer)
-        opening = self._openings.open(read.card_no, read.tr_id, read.order_no)
+        opening = self._openings.open(read.card_no, phone, read.tr_id, read.order_no)
         return answer_to(read.message, course.answer) | {"tokenPayData": opening.token_pay_data()}
-
-    def _check_sms(self, read: Request, purpose: Kind, *, wanted: bool) -> None:
-        # What an opening without SMS code is told when the account wants one is not public: 71 is the sandbox's own.
-        code = read.customer.get("smsCode", "")
-        if not code and not wanted:
-            return
-        verdict = self._sms.check(read.order_no, purpose, code)
-        if verdict != "right":
-            raise RefusedError("69" if verdict == "expired" else "71", "smsCode" if code else "smsCode needed")
 
     def _open_query(self, read: Request) -> Answer:
         opening = self._openings.of_order(read.order_no)
@@ -184,32 +182,28 @@ class Transactions:
         return answer_to(read.message, "00")
 
     def _sms_for_opening(self, read: Request) -> Answer:
-        return self._send_sms(read, "open_card")
+        self._sms.send(read, "sign", self.occasion(read, "send_code"))
+        return answer_to(read.message, "00")
 
     def _sms_for_consuming(self, read: Request) -> Answer:
         self._live_opening(read)
-        return self._send_sms(read, "consume")
-
-    def _send_sms(self, read: Request, purpose: Kind) -> Answer:
-        phone = read.customer.get("phoneNo", "")
-        if not phone:
-            raise RefusedError("13", "phoneNo")
-        self._sms.send(phone, purpose, read.order_no)
+        self._sms.send(read, "pay", self.occasion(read, "send_code"))
         return answer_to(read.message, "00")
 
     def _consume(self, read: Request) -> Answer:
         self._refuse_duplicate(read)
         opening = self._live_opening(read)
         wanted = self._faults.take("sms_needed", self.occasion(read, "pay")) is not None
-        self._check_sms(read, "consume", wanted=wanted)
-        return self._charge(read, "consume", opening.card)
+        self._sms.check(read, "pay", wanted=wanted)
+        return self._charge(read, "consume", opening)
 
     def _withhold(self, read: Request) -> Answer:
         self._refuse_duplicate(read)
         # Whether a withhold needs an opening of ours first is a matter of contract: the sandbox's own rule.
-        if self._openings.of_card(read.card_no) is None:
+        opening = self._openings.of_card(read.card_no, read.customer.get("phoneNo", ""))
+        if opening is None:
             raise RefusedError("72")
-        return self._charge(read, "withhold", mask_card(read.card_no))
+        return self._charge(read, "withhold", opening)
 
     def _refund(self, read: Request) -> Answer:
         # The texts in brackets are official (H); which respCode stands beside each is not public (L).
@@ -238,12 +232,13 @@ class Transactions:
             raise RefusedError("80")
         return opening
 
-    def _charge(self, read: Request, kind: Kind, card: str) -> Answer:
+    def _charge(self, read: Request, kind: Kind, opening: Opening) -> Answer:
         occasion = self.occasion(read, "pay")
-        course = self._bent(self._usual_course(occasion), occasion)
+        usual = self._usual_course(occasion)
+        course = self._bent(usual if opening.pays else replace(usual, final=table.IDENTITY_WRONG), occasion)
         if course.answer in table.WORKED and course.final == course.answer:
             course = replace(course, final=CODES.success, after_s=self._config.processing_delay_s)
-        order = self._book(read, kind, card, course)
+        order = self._book(read, kind, opening.card, course)
         return answer_to(read.message, course.answer) | {"queryId": order.transaction_no or ""}
 
     def _usual_course(self, occasion: Occasion) -> Course:

@@ -11,11 +11,12 @@ from lxml import etree
 
 from adapters.allinpay import Allinpay
 from gateway.domain.failures import FailureCode as F
-from gateway.domain.outcomes import NotFound, Processing, Succeeded, Unknown
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Authenticated, CodeSent, NotFound, Processing, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, AskPayment, Command, Pay
+from gateway.ports import AccountSettings, AskPayment, Command, Pay, SendSigningCode, Sign, Unbind
 from tests.adapters.certificates import Identity, identity
-from tests.adapters.contract import AMOUNT, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
+from tests.adapters.contract import AGREEMENT_NO, AMOUNT, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
 
 URL = "http://tlt.example.com/aipg/ProcessServlet"
 SIGNED_MSG = re.compile(rb"<SIGNED_MSG>([0-9a-f]+)</SIGNED_MSG>")
@@ -79,6 +80,21 @@ TO_A_QUERY: dict[str, Meaning] = {
     "2004": F.CHANNEL_REFUSED,
     "2006": Unknown,
 }
+# What moves no money and is not asked about: refused or unknown, and 3044 and 3050 are never sure.
+REFUSED_OR_NOT: dict[str, Meaning] = {
+    **TO_PAY,
+    **dict.fromkeys(IN_PROCESS, Unknown),
+}
+BODIES = {
+    "100011": ("TRANS", "TRANSRET"),
+    "310001": ("FAGRA", "FAGRARET"),
+    "310002": ("FAGRC", "FAGRCRET"),
+    "310003": ("FAGRCNL", "FAGRCNLRET"),
+    "310011": ("FASTTRX", "FASTTRXRET"),
+}
+"""Of each transaction: what the request's body is called, and the answer's."""
+OWN_NUMBERS = {"310001": r"(.*)S\d+", "310002": r"(.*)C\d+"}
+"""Requests with a REQ_SN of their own, made from the order's."""
 
 
 def signed(inside: str, by: Identity = PSP, head: str = '<?xml version="1.0" encoding="GBK"?>') -> httpx.Response:
@@ -102,8 +118,16 @@ class AllinpayCase(Case):
     """One TLT merchant and the platform it talks to."""
 
     adapter = Allinpay
-    scenes = (Scene.WITHHOLD,)
-    codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {Pay: TO_PAY, AskPayment: TO_A_QUERY}
+    scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
+    codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
+        Pay: TO_PAY,
+        AskPayment: TO_A_QUERY,
+        SendSigningCode: {**REFUSED_OR_NOT, "0000": CodeSent},
+        Sign: {**REFUSED_OR_NOT, "0000": Authenticated},
+        Unbind: {**REFUSED_OR_NOT, **dict.fromkeys(("0000", "3043", "3045", "3047"), Unbound)},
+    }
+    without_question = frozenset({Verb.AUTHENTICATE})
+    continuation = f"{NUMBER}S1"
     unmapped_code = "3998"
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         AskPayment: frozenset({"1000", "1001", "2002", "2006"})
@@ -115,7 +139,12 @@ class AllinpayCase(Case):
         return AccountSettings(
             code=f"allinpay-{merchant}",
             provider="allinpay",
-            settings={"url": URL, "merchant_id": MERCHANTS[merchant], "user_name": f"{MERCHANTS[merchant]}04"},
+            settings={
+                "url": URL,
+                "merchant_id": MERCHANTS[merchant],
+                "user_name": f"{MERCHANTS[merchant]}04",
+                "assumed": ["sms_codes"],
+            },
             secrets={
                 "user_pass": "the password of the merchant",
                 "merchant_private_key": identity(merchant).key_pem,
@@ -135,16 +164,57 @@ class AllinpayCase(Case):
         assert field(request, "INFO/USER_PASS") == "the password of the merchant"
         if field(request, "INFO/TRX_CODE") == "200004":
             return OnTheWire(field(request, "QTRANSREQ/QUERY_SN"), None)
-        assert field(request, "INFO/TRX_CODE") == "100011"
-        assert field(request, "TRANS/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
-        return OnTheWire(field(request, "INFO/REQ_SN"), int(field(request, "TRANS/AMOUNT")))
+        trx_code = field(request, "INFO/TRX_CODE")
+        body, _ = BODIES[trx_code]
+        assert field(request, f"{body}/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
+        if trx_code != "100011":
+            assert field(request, "INFO/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
+        amount = int(field(request, f"{body}/AMOUNT")) if trx_code in {"100011", "310011"} else None
+        number = re.fullmatch(OWN_NUMBERS.get(trx_code, "(.*)"), field(request, "INFO/REQ_SN"))
+        assert number is not None
+        return OnTheWire(number.group(1), amount)
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         if code[0] in "12":
             return self.said(request, code)
         if field(request, "INFO/TRX_CODE") == "200004":
             return self.told(request, self.detail(self.read(request).number, code, AMOUNT))
-        return self.said(request, "0000", f"<TRANSRET><RET_CODE>{code}</RET_CODE><ERR_MSG>说明</ERR_MSG></TRANSRET>")
+        return self.in_body(request, code)
+
+    def in_body(self, request: httpx.Request, code: str, text: str = "说明") -> httpx.Response:
+        """An answer whose word stands in the body; a signing that worked brings AGRMNO."""
+        trx_code = field(request, "INFO/TRX_CODE")
+        more = f"<AGRMNO>{AGREEMENT_NO}</AGRMNO>" if (trx_code, code) == ("310002", "0000") else ""
+        _, body = BODIES[trx_code]
+        word = f"<RET_CODE>{code}</RET_CODE><ERR_MSG>{text}</ERR_MSG>"
+        return self.said(request, "0000", f"<{body}>{word}{more}</{body}>")
+
+    def open_binding(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "0000")
+
+    def code_sent(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "0000")
+
+    def wrong_code(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "3999", "短信验证码错误")
+
+    def expired_code(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "3999", "短信验证码已过期")
+
+    def unbound(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "0000")
+
+    def unbound_before(self, request: httpx.Request) -> httpx.Response:
+        return self.in_body(request, "3047")
+
+    def typed(self, request: httpx.Request) -> str | None:
+        return read_xml(request.content).findtext("FAGRC/VERCODE")
+
+    def continued(self, request: httpx.Request) -> str | None:
+        return read_xml(request.content).findtext("FAGRC/SRCREQSN")
+
+    def agreement_named(self, request: httpx.Request) -> str | None:
+        return read_xml(request.content).findtext("*/AGRMNO")
 
     def said(self, request: httpx.Request, info_code: str, body: str = "") -> httpx.Response:
         """An answer to this request with this INFO/RET_CODE."""

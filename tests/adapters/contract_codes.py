@@ -188,7 +188,8 @@ class CodesContract:
     async def test_an_sms_that_is_asked_for_again_is_of_the_same_order(self, sends_code: type[Command[Any]]) -> None:
         adapter, wire = self.adapter(self.case.code_sent)
         await do(adapter, self.a_code(sends_code))
-        assert isinstance(await do(adapter, self.a_code(sends_code, 2, self.case.continuation)), CodeSent)
+        again = await do(adapter, self.a_code(sends_code, 2, self.case.continuation))
+        assert isinstance(again, CodeSent)
         assert [self.case.read(request).number for request in wire.sent] == [NUMBER, NUMBER]
 
     async def test_an_sms_for_a_payment_needs_an_agreement_where_that_is_declared(

@@ -15,7 +15,7 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
-from gateway.ports import AskPayment, Pay, Provider
+from gateway.ports import AskPayment, Pay, Provider, SendSigningCode, Sign, Unbind
 from tests.adapters.allinpay_case import SIGNED_MSG, URL, AllinpayCase, field, signed
 from tests.adapters.contract import (
     AMOUNT,
@@ -121,14 +121,14 @@ async def test_a_strange_user_id_costs_no_payment() -> None:
 
 async def test_a_bank_without_a_code_here_or_another_scene_is_declined_and_nothing_is_sent() -> None:
     provider, wire = adapter()
-    for payment in (replace(a_payment(Scene.WITHHOLD), bank="BJBANK"), a_payment(Scene.QUICK_CHARGE)):
+    for payment in (replace(a_payment(Scene.WITHHOLD), bank="BJBANK"), a_payment(Scene.NETBANK_CHARGE)):
         assert await do(provider, payment) == Declined(F.CARD_UNSUPPORTED)
     assert wire.sent == []
 
 
-def test_it_collects_and_is_asked_and_nothing_else() -> None:
+def test_it_signs_by_sms_collects_and_is_asked_about_payments_alone() -> None:
     provider, _ = adapter()
-    assert set(provider.commands) == {Pay, AskPayment}
+    assert set(provider.commands) == {SendSigningCode, Sign, Unbind, Pay, AskPayment}
     assert provider.callbacks is None
 
 

@@ -25,6 +25,7 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     Authenticated,
+    CodeSent,
     Declined,
     NotFound,
     NotSent,
@@ -48,6 +49,9 @@ from gateway.ports import (
     Pay,
     Provider,
     Refund,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
 )
 from sandbox.app import SandboxConfig, build_app
 from tests.adapters.contract import callbacks_of, do, is_unknown
@@ -95,7 +99,25 @@ class World:
             bound = await do(self.adapter, an_authentication())
             assert isinstance(bound, Authenticated)
             agreement_no = bound.agreement_no
+        elif scene is Scene.QUICK_CHARGE:
+            agreement_no = await self.signed()
         return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款", self.notify_url)
+
+    async def code(self, phone: str = CARD.phone) -> str:
+        """The code of the newest SMS to a phone."""
+        async with self.session.get(f"{self.address}/_sandbox/sms", params={"phone": phone}) as answer:
+            newest: dict[str, str] = (await answer.json())["sms"][-1]
+            assert newest["provider"] == self.name
+            return newest["code"]
+
+    async def signed(self, card: CardElements = CARD) -> str:
+        """The agreement of a card that was just signed by SMS."""
+        sms = replace(a_signing_sms(), card=card)
+        sent = await do(self.adapter, sms)
+        assert isinstance(sent, CodeSent), sent
+        bound = await do(self.adapter, its_signing(sms, sent, await self.code(card.phone)))
+        assert isinstance(bound, Authenticated), bound
+        return bound.agreement_no
 
     async def refund(self, amount: int = AMOUNT, scene: Scene = Scene.WITHHOLD) -> Refund:
         """A refund of a payment that was just made, whose callback is out of the way."""
@@ -141,12 +163,27 @@ def an_authentication() -> Authenticate:
     return Authenticate(uuid4().hex, now(), "ICBC", CARD, "u-1", "http://127.0.0.1:1/")
 
 
+def a_signing_sms() -> SendSigningCode:
+    return SendSigningCode(uuid4().hex, now(), "ICBC", CARD, "u-1", "http://127.0.0.1:1/")
+
+
+def its_signing(sms: SendSigningCode, sent: CodeSent, code: str, ordinal: int = 1) -> Sign:
+    return Sign(
+        sms.number, sms.told_at, sms.bank, sms.card, sms.user_id, sms.notify_url, code, ordinal, sent.continuation
+    )
+
+
+def another(code: str) -> str:
+    """A wrong one."""
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
 def the_account(name: str, address: str, keys: Path) -> AccountSettings:
     """The sandbox's merchant of this provider, from the files that the sandbox writes for its merchants."""
     merchant = json.loads((keys / name / "account.json").read_text())
     read = {file: (keys / name / file).read_text() for file in ("merchant.key.pem", "psp.cert.pem")}
     if name == "unionpay":
-        settings = {
+        settings: dict[str, object] = {
             "base_url": f"{address}/unionpay",
             "mer_id": merchant["mer_id"],
             "tr_id": merchant["tr_id"],
@@ -169,7 +206,9 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "merchant_private_key": read["merchant.key.pem"],
             "psp_certificate": read["psp.cert.pem"],
         }
-    return AccountSettings(f"sandbox-{name}", name, settings, secrets, patience(name, 5.0))
+    assumptions = offer_of(name).declaration.assumptions
+    assumed = [each.name for each in assumptions if not each.since_first_version]
+    return AccountSettings(f"sandbox-{name}", name, settings | {"assumed": assumed}, secrets, patience(name, 5.0))
 
 
 def patience(name: str, answer_timeout_s: float) -> dict[Product, OwnTerms]:
@@ -232,6 +271,8 @@ def having(kind: type[Command[Any]]) -> list[str]:
 
 with_callbacks = pytest.mark.parametrize("world", sorted(CALLS_BACK), indirect=True)
 with_binding = pytest.mark.parametrize("world", having(Authenticate), indirect=True)
+with_signing = pytest.mark.parametrize("world", having(SendSigningCode), indirect=True)
+with_payment_codes = pytest.mark.parametrize("world", having(SendPaymentCode), indirect=True)
 with_refunds = pytest.mark.parametrize("world", having(Refund), indirect=True)
 
 

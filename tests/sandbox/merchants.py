@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 CARD = "6222021234567890"
+PHONE = "13800001111"
 PATIENCE_S = 5.0
 
 Fields = dict[str, str]
@@ -124,8 +125,8 @@ class UnionPayMerchant:
 
     @staticmethod
     def customer(**more: str) -> str:
-        elements = {"certifTp": "01", "certifId": "110101199003070011", "customerNm": "张三", "phoneNo": "13800001111"}
-        return base64.b64encode(braces(**elements, **more).encode()).decode()
+        elements = {"certifTp": "01", "certifId": "110101199003070011", "customerNm": "张三", "phoneNo": PHONE}
+        return base64.b64encode(braces(**elements | more).encode()).decode()
 
     def opening(self, order_no: str, card: str = CARD, **customer: str) -> Fields:
         return self.fields(
@@ -136,6 +137,23 @@ class UnionPayMerchant:
             tokenPayData=braces(trId=self.account["tr_id"], tokenType="01"),
             customerInfo=self.customer(**customer),
         )
+
+    def opening_sms(self, order_no: str, card: str = CARD, **customer: str) -> Fields:
+        return self.fields("77/00/000902", order_no, accType="01", accNo=card, customerInfo=self.customer(**customer))
+
+    def consuming_sms(self, order_no: str, token: str, amount: int = 1000) -> Fields:
+        return self.fields(
+            "77/02/000902",
+            order_no,
+            accType="01",
+            txnAmt=str(amount),
+            currencyCode="156",
+            tokenPayData=braces(token=token, trId=self.account["tr_id"]),
+            customerInfo=self.customer(),
+        )
+
+    def deleting(self, token: str) -> Fields:
+        return self.fields("74/01/000902", self.number(), tokenPayData=braces(token=token, trId=self.account["tr_id"]))
 
     async def open(self, card: str = CARD) -> str:
         """Open a card: its token."""

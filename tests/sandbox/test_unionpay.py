@@ -213,11 +213,11 @@ async def test_sms_tail_opens_with_the_code_that_was_sent(sandbox: Sandbox) -> N
     merchant = sandbox.unionpay
     card, order_no = "6222021234560071", merchant.number()
     assert (await merchant.send(merchant.opening(order_no, card)))["respCode"] == "71"
-    ask = merchant.fields("77/00/000902", order_no, accNo=card, customerInfo=merchant.customer())
+    ask = merchant.opening_sms(order_no, card)
     assert (await merchant.send(ask))["respCode"] == "00"
     _, shown = await sandbox.control("GET", "unionpay/sms?phone=13800001111")
     [sms] = shown["sms"]
-    assert sms["purpose"] == "open_card"
+    assert (sms["purpose"], sms["provider"], sms["order_no"]) == ("sign", "unionpay", order_no)
     wrong = "000000" if sms["code"] != "000000" else "111111"
     assert (await merchant.send(merchant.opening(order_no, card, smsCode=wrong)))["respCode"] == "71"
     assert (await merchant.send(merchant.opening(order_no, card, smsCode=sms["code"])))["respCode"] == "00"

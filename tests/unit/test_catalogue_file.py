@@ -210,8 +210,8 @@ def test_both_forms_may_stand_in_one_account_where_they_speak_of_different_thing
         ),
         ("terms.payout.answer_timeout_s = 1\n", ["terms.payout: must be 'payment', 'authentication' or 'refund'"]),
         (
-            "terms.authentication.answer_timeout_s = 1\n",
-            ["terms.authentication: is not a product of allinpay"],
+            "terms.refund.answer_timeout_s = 1\n",
+            ["terms.refund: is not a product of allinpay"],
         ),
     ],
 )
@@ -403,8 +403,8 @@ merchants:
         ),
         (
             'scenes = ["withhold"]',
-            'scenes = ["quick_charge"]',
-            "merchants[0].rules[0].scenes[0]: allinpay cannot pay quick_charge, only withhold",
+            'scenes = ["netbank_charge"]',
+            "merchants[0].rules[0].scenes[0]: allinpay cannot pay netbank_charge, only quick_charge, withhold",
         ),
         (
             'scenes = ["withhold"]',
@@ -581,7 +581,7 @@ def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_pr
         Product.REFUND: 10.0,
     }
     assert accounts["unionpay_main"][Product.AUTHENTICATION] == OwnTerms(answer_timeout_s=10.0)
-    assert set(accounts["allinpay_main"]) == {Product.PAYMENT}
+    assert set(accounts["allinpay_main"]) == {Product.PAYMENT, Product.AUTHENTICATION}
 
 
 def test_the_answer_timeout_of_every_product_is_not_said_of_one_of_them_again(folder: Path) -> None:

@@ -1,0 +1,62 @@
+"""What Allinpay's commands do not say by themselves: terms, banks, papers, and what no public source says for sure."""
+
+from typing import Final
+
+from adapters.allinpay.codes import BANKS, ID_TYPES
+from gateway.domain.carrying import Carries
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import NotFoundRule, Product, Terms
+from gateway.ports import AskPayment, Assumption, Declaration, Pay, SendSigningCode, Sign
+
+__all__ = ["DECLARATION"]
+
+ASSUMPTIONS: Final = (
+    Assumption(
+        "sms_codes",
+        "310002 tells a wrong or expired code by 验证码 in its text, and takes the next one for the same SRCREQSN.",
+        frozenset({SendSigningCode, Sign}),
+    ),
+    Assumption(
+        "bank_codes",
+        "0315 is the bank code of 恒丰 (EGBANK), and 0319 that of 徽商 (HSBANK).",
+        frozenset({Pay}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "finishing_time",
+        "FINTIME of a queried order is when it was finished, in Beijing time.",
+        frozenset({AskPayment}),
+        since_first_version=True,
+    ),
+    Assumption(
+        "residence_permits",
+        "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are ID_TYPE 0.",
+        frozenset({Pay}),
+        since_first_version=True,
+    ),
+)
+
+DECLARATION: Final = Declaration(
+    provider="allinpay",
+    scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
+    terms={
+        Product.PAYMENT: Terms(
+            poll_gaps_s=(300.0,),  # "query about 5 min later, repeatedly" (H)
+            # 1002 is "empty result set": the demo (H) concludes nothing from it, sister platforms read "not received"
+            # (M). A merchant's notes say that 200004 leaves out what is still in process (M), so 1002 may also be an
+            # order that the bank has not answered yet: the time counts more than the number of answers. Lengthen it in
+            # the account where the merchant's contract promises nothing better.
+            not_found=NotFoundRule(answers=3, over_s=1800.0),
+            # No source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling.
+            answer_timeout_s=60.0,
+        ),
+        # A signing is never asked about: its query is not public. The payer waits in front of it.
+        Product.AUTHENTICATION: Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0),
+    },
+    carries=Carries(banks=frozenset(BANKS), charset="gbk", id_types=frozenset(ID_TYPES)),
+    identity=frozenset({"merchant_id"}),
+    assumptions=ASSUMPTIONS,
+    # No code of its own for a payment is used here; a signing's code may be tried again, under `sms_codes`.
+    code_wants_agreement=False,
+    wrong_code_ends_order=False,
+)
