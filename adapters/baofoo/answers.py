@@ -83,7 +83,7 @@ def read_bindings(answer: Fields, card: CardElements, user_id: str) -> Authentic
     if state != SUCCEEDED or code != OK:
         return Unknown("the query failed", code, message)
     lines = [line.strip().split("|") for line in answer.get("protocols", "").split(";") if line.strip()]
-    if any(len(line) < 3 for line in lines) or ("protocols" not in answer and "dgtl_envlp" in answer):
+    if "protocols" not in answer or any(len(line) < 3 for line in lines):
         return Unknown("unreadable bindings", code, message)
     agreements = {line[0] for line in lines if line[1] == user_id and line[2] == card.card_no and line[0]}
     if len(agreements) > 1:
@@ -100,9 +100,13 @@ def read_unbinding(answer: Fields, declines: Declines) -> UnbindingOutcome:
 
 
 def read_payment(answer: Fields, number: str, declines: Declines, *, by_code: bool) -> Outcome:
-    """The answer to a payment. Success and refusal are final (H)."""
+    """The answer to a payment. Success and refusal are final (H).
+
+    A confirmation names its order by the SMS alone: where that is not known any more, its refusal names none, either.
+    """
     if answer.get("trans_id") != number:
-        return _of_no_order(answer)
+        refused = _refused(answer, declines) if by_code else None
+        return refused or _of_no_order(answer)
     outcome = _read_state(answer, declines)
     if by_code and isinstance(outcome, SmsNeeded):
         return Declined(FailureCode.SMS_CODE_EXPIRED, outcome.channel_code, outcome.channel_message)
@@ -132,7 +136,7 @@ def read_notice(fields: Fields, declines: Declines) -> Outcome:
 
 def _read_state(fields: Fields, declines: Declines) -> Outcome:
     state, code, message = _said(fields)
-    order_id = fields.get("order_id") or None
+    order_id = fields.get("order_id")
     if code in MAY_BE_THERE and state != OPEN:
         return Unknown("to be asked about", code, message)
     if state == OPEN or (state in (SUCCEEDED, FAILED) and code in OPEN_ORDER):
@@ -153,7 +157,7 @@ def _read_state(fields: Fields, declines: Declines) -> Outcome:
 def _refused(fields: Fields, declines: Declines) -> Declined | None:
     state, code, message = _said(fields)
     failure = declines.get(code or "") if state == FAILED else None
-    return None if failure is None else Declined(failure, code, message, fields.get("order_id") or None)
+    return None if failure is None else Declined(failure, code, message, fields.get("order_id"))
 
 
 def _of_no_order(answer: Fields) -> Unknown:

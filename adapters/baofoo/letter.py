@@ -154,11 +154,14 @@ def read_form(request: CallbackRequest) -> Fields:
 
 
 def _told_apart(pairs: Iterable[tuple[str, str]]) -> Fields:
-    """Fields that what is signed can be cut into in one way only. Raises UnbelievableError."""
+    """Fields that what is signed can be cut into in one way only, but for empty ones, which are not signed.
+
+    Raises UnbelievableError.
+    """
     listed = list(pairs)
     fields = dict(listed)
     if not fields or len(fields) != len(listed) or len(fields) > MAX_FIELDS:
         raise UnbelievableError("no fields, a repeated one, or too many")
     if not all(_NAME.fullmatch(name) for name in fields) or any("&" in value for value in fields.values()):
         raise UnbelievableError("fields that cannot be told apart in what is signed")
-    return fields
+    return {name: value for name, value in fields.items() if value}

@@ -67,7 +67,7 @@ class Seal:
         return rsa_verify(self._psp_key, signature, _digest(fields), SHA1)
 
     def _opened(self, fields: Fields) -> Fields:
-        closed = {name: fields[name] for name in ENCRYPTED if fields.get(name)}
+        closed = {name: fields[name] for name in ENCRYPTED if name in fields}
         if not closed:
             return fields
         opened = {name: value for name, value in fields.items() if name not in closed}

@@ -400,6 +400,15 @@ async def test_an_answer_that_names_no_order_ends_none() -> None:
             assert is_unknown(outcome, received=False)
 
 
+async def test_a_confirmation_whose_sms_is_not_known_any_more_is_refused_without_naming_its_order() -> None:
+    assert await answered(said("F", "BF00106", trans_id="", order_id=""), BY_CODE) == Declined(
+        F.SMS_CODE_EXPIRED, "BF00106", "说明[BF00106]"
+    )
+    for state, code in (("S", "0000"), ("F", "BF09999"), ("F", "BF00113"), ("I", "BF00115")):
+        outcome = await answered(said(state, code, trans_id="", succ_amt="12345"), BY_CODE)
+        assert is_unknown(outcome, received=False)
+
+
 async def test_an_answer_with_escapes_is_read_where_its_signature_says_so() -> None:
     def escaped(request: httpx.Request) -> httpx.Response:
         fields = dict(pair.split("=", 1) for pair in CASE.done(request).text.split("&"))

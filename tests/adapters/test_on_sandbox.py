@@ -25,6 +25,7 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     Authenticated,
+    CodeSent,
     Declined,
     NotFound,
     NotSent,
@@ -48,6 +49,8 @@ from gateway.ports import (
     Pay,
     Provider,
     Refund,
+    SendSigningCode,
+    Sign,
 )
 from sandbox.app import SandboxConfig, build_app
 from tests.adapters.contract import callbacks_of, do, is_unknown
@@ -57,8 +60,8 @@ CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "1
 AMOUNT = 12_345
 IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-CALLS_BACK = frozenset({"unionpay"})
-BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008"}
+CALLS_BACK = frozenset({"baofoo", "unionpay"})
+BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008", "baofoo": "BF00103"}
 
 
 @dataclass
@@ -95,7 +98,26 @@ class World:
             bound = await do(self.adapter, an_authentication())
             assert isinstance(bound, Authenticated)
             agreement_no = bound.agreement_no
+        elif Sign in self.adapter.commands:
+            agreement_no = (await self.signed()).agreement_no
         return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款", self.notify_url)
+
+    async def newest_code(self) -> str:
+        """The code of the newest SMS to the card's holder."""
+        url = f"{self.address}/_sandbox/{self.name}/sms"
+        async with self.session.get(url, params={"phone": CARD.phone}) as answer:
+            return str((await answer.json())["sms"][-1]["code"])
+
+    async def signed(self) -> Authenticated:
+        """The card bound by an SMS, for the user who pays."""
+        number, told_at = uuid4().hex, now()
+        sms = await do(self.adapter, SendSigningCode(number, told_at, "ICBC", CARD, "user-1", self.notify_url))
+        assert isinstance(sms, CodeSent)
+        code = await self.newest_code()
+        signing = Sign(number, told_at, "ICBC", CARD, "user-1", self.notify_url, code, continuation=sms.continuation)
+        bound = await do(self.adapter, signing)
+        assert isinstance(bound, Authenticated)
+        return bound
 
     async def refund(self, amount: int = AMOUNT, scene: Scene = Scene.WITHHOLD) -> Refund:
         """A refund of a payment that was just made, whose callback is out of the way."""
@@ -158,6 +180,9 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "root_certificate": (keys / name / "root.pem").read_text(),
             "middle_certificate": (keys / name / "middle.pem").read_text(),
         }
+    elif name == "baofoo":
+        settings = {"base_url": f"{address}/baofoo", **merchant}
+        secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     else:
         settings = {
             "url": f"{address}/allinpay/aipg/ProcessServlet",
