@@ -269,7 +269,7 @@ BAOFOO_COMMANDS: dict[str, Command[Any]] = {
 
 @pytest.mark.parametrize("name", BAOFOO_COMMANDS)
 def test_a_signed_answer_with_odd_and_encrypted_fields_is_an_outcome(name: str) -> None:
-    case, odd_fields = BaofooCase(), [dict[str, str]()]
+    case, odd_fields = BaofooCase(), [dict[str, Any]()]
 
     async def answer(request: httpx.Request) -> httpx.Response:
         return case.done(request, **odd_fields[-1])
