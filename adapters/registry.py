@@ -6,6 +6,7 @@ from typing import Protocol
 
 from adapters.account import AccountError, account_settings, assumed, withheld
 from adapters.allinpay import Allinpay
+from adapters.baofoo import Baofoo
 from adapters.unionpay import UnionPay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
@@ -27,7 +28,7 @@ class ProviderClass(Protocol):
         ...
 
 
-PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay}
+PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay, "baofoo": Baofoo}
 
 
 def utc_now() -> datetime:

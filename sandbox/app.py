@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 
 from sandbox.allinpay import Allinpay
+from sandbox.baofoo import Baofoo
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
 from sandbox.keys import prepare_keys
@@ -36,11 +37,12 @@ def build_app(config: SandboxConfig) -> web.Application:
     folder = keys_folder(config)
     temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="sandbox-keys-")
     keys_dir = folder if folder is not None else Path(temporary.name if temporary else "")
-    unionpay_keys, allinpay_keys = prepare_keys(keys_dir)
+    unionpay_keys, allinpay_keys, baofoo_keys = prepare_keys(keys_dir)
     timers = Timers()
     providers: dict[str, Provider] = {
         UnionPay.name: UnionPay(config, timers, unionpay_keys),
         Allinpay.name: Allinpay(config, timers, allinpay_keys),
+        Baofoo.name: Baofoo(config, timers, baofoo_keys),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

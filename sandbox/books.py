@@ -130,8 +130,9 @@ class Books:
         return payment.amount - sum(refund.amount for refund in refunds if refund.state != "failed")
 
     def add(self, order: Order) -> None:
-        """Take a new order; its number must be new."""
-        assert order.order_no not in self._orders
+        """Take a new order; its number must be new, or that of one that failed and is tried again."""
+        known = self._orders.get(order.order_no)
+        assert known is None or known.state == "failed"
         self._orders[order.order_no] = order
         if order.due_at <= order.received_at:
             self._settle(order)

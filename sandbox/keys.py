@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 __all__ = [
     "AllinpayKeys",
+    "BaofooKeys",
     "Identity",
     "KeysUnreadableError",
     "UnionPayKeys",
@@ -76,6 +77,16 @@ class AllinpayKeys:
     user_pass: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class BaofooKeys:
+    """What the Baofoo mock holds: its own identity, the merchant's certificate, number and terminal."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    member_id: str
+    terminal_id: str
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -121,11 +132,13 @@ def unknown_ca() -> Identity:
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
 
 
-def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys]:
-    """Read both sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
+def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys, BaofooKeys]:
+    """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _read_unionpay(_made(folder / "unionpay", _make_unionpay)), _read_allinpay(
-        _made(folder / "allinpay", _make_allinpay)
+    return (
+        _read_unionpay(_made(folder / "unionpay", _make_unionpay)),
+        _read_allinpay(_made(folder / "allinpay", _make_allinpay)),
+        _read_baofoo(_made(folder / "baofoo", _make_baofoo)),
     )
 
 
@@ -166,6 +179,13 @@ def _make_allinpay(folder: Path) -> dict[str, str]:
     return {"merchant_id": merchant_id, "user_name": f"{merchant_id}04", "user_pass": secrets.token_hex(8)}
 
 
+def _make_baofoo(folder: Path) -> dict[str, str]:
+    member_id = _digits(9)
+    _write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
+    return {"member_id": member_id, "terminal_id": _digits(9)}
+
+
 def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
@@ -200,6 +220,16 @@ def _read_allinpay(folder: Path) -> AllinpayKeys:
         merchant_id=merchant_id,
         user_name=user_name,
         user_pass=user_pass,
+    )
+
+
+def _read_baofoo(folder: Path) -> BaofooKeys:
+    member_id, terminal_id = _read_account(folder, "member_id", "terminal_id")
+    return BaofooKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        member_id=member_id,
+        terminal_id=terminal_id,
     )
 
 

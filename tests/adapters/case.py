@@ -134,6 +134,10 @@ class Case(ABC):
     """Of a payment with the code that the payer typed; None: as of one without."""
     continuation: str | None = None
     """What the answer to an SMS gives to go on with; None: nothing, the order's number is enough."""
+    not_by_notice: frozenset[FailureCode] = frozenset()
+    """Refusals that a notice is not believed about: the order may have been tried again since."""
+    same_bytes: bool = True
+    """What is sent twice is the same bytes; not so where each request is encrypted by a key of its own."""
     charset: str = "utf-8"
     wrong_charset: str = "gbk"
 

@@ -14,16 +14,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
+from adapters.baofoo import letter as baofoo_letter
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome, Unknown
 from gateway.domain.scenes import Scene
 from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Command, Pay, Provider
+from tests.adapters import baofoo_case
 from tests.adapters.allinpay_case import PSP, AllinpayCase
+from tests.adapters.baofoo_case import BaofooCase
 from tests.adapters.contract import (
     Case,
     a_payment,
     a_refund,
     a_refunds_question,
+    a_signing,
     an_authentication,
     an_authentications_question,
     callbacks_of,
@@ -45,7 +49,7 @@ def unionpay() -> Provider:
     return case.build(case.account(), nobody)
 
 
-@pytest.mark.parametrize("case", [UnionPayCase(), AllinpayCase()], ids=lambda case: type(case).__name__)
+@pytest.mark.parametrize("case", [UnionPayCase(), AllinpayCase(), BaofooCase()], ids=lambda case: type(case).__name__)
 def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
     answers: list[httpx.Response] = []
 
@@ -82,6 +86,17 @@ def test_a_callback_of_any_form_is_rejected(unionpay: Provider, form: list[tuple
 def test_a_callback_of_any_bytes_is_rejected(unionpay: Provider, body: bytes, query: str) -> None:
     with pytest.raises(CallbackRejectedError):
         callbacks_of(unionpay).read(CallbackRequest("POST", query, {}, body))
+
+
+@MANY
+@example(content=b"a=%E4&b=+")
+@given(content=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_an_answer_of_any_bytes_has_readings_or_is_not_believed(content: bytes) -> None:
+    try:
+        for fields in baofoo_letter.readings(content):
+            baofoo_letter.signed_text(fields).encode()
+    except baofoo_letter.UnbelievableError:
+        return
 
 
 @MANY
@@ -242,3 +257,51 @@ def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[
         assert isinstance(asyncio.run(do(provider, command)), get_args(Outcome))
 
     any_answer()
+
+
+BAOFOO_COMMANDS: dict[str, Command[Any]] = {
+    "pay": a_payment(Scene.QUICK_CHARGE),
+    "ask_payment": its_question(Scene.QUICK_CHARGE),
+    "sign": a_signing("1"),
+    "ask_authentication": an_authentications_question(),
+}
+
+
+@pytest.mark.parametrize("name", BAOFOO_COMMANDS)
+def test_a_signed_answer_with_odd_and_encrypted_fields_is_an_outcome(name: str) -> None:
+    case, odd_fields = BaofooCase(), [dict[str, Any]()]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return case.done(request, **odd_fields[-1])
+
+    provider, command = case.build(case.account(), answer), BAOFOO_COMMANDS[name]
+    names = st.sampled_from([*baofoo_case.a_notice(), "dgtl_envlp", "protocol_no", "protocols", "x"])
+    codes = st.sampled_from(["S", "F", "I", "FF", "0000", "BF00103", "BF00115", "BF00128", "BF00134"])
+    encrypted = st.text(st.characters(codec="utf-8"), max_size=20).map(baofoo_case.hidden)
+
+    @SOME
+    @given(odd=st.dictionaries(names, ODD | codes | encrypted, max_size=4))
+    def any_answer(odd: dict[str, str]) -> None:
+        odd_fields.append(odd)
+        assert isinstance(asyncio.run(do(provider, command)), (*get_args(Outcome), *get_args(AuthenticationOutcome)))
+
+    any_answer()
+
+
+def test_a_signed_notice_with_odd_fields_is_read_or_rejected() -> None:
+    async def nobody(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("a callback asks nobody")
+
+    case = BaofooCase()
+    provider = case.build(case.account(), nobody)
+
+    @SOME
+    @given(odd=st.dictionaries(st.sampled_from([*baofoo_case.a_notice(), "txn_type", "x"]), ODD, max_size=4))
+    def any_notice(odd: dict[str, str]) -> None:
+        try:
+            read = callbacks_of(provider).read(baofoo_case.notification(baofoo_case.a_notice() | odd))
+        except CallbackRejectedError:
+            return
+        assert isinstance(read, Callback)
+
+    any_notice()

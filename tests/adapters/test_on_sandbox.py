@@ -61,8 +61,8 @@ CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "1
 AMOUNT = 12_345
 IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-CALLS_BACK = frozenset({"unionpay"})
-BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008"}
+CALLS_BACK = frozenset({"baofoo", "unionpay"})
+BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008", "baofoo": "BF00103"}
 
 
 @dataclass
@@ -195,6 +195,9 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "root_certificate": (keys / name / "root.pem").read_text(),
             "middle_certificate": (keys / name / "middle.pem").read_text(),
         }
+    elif name == "baofoo":
+        settings = {"base_url": f"{address}/baofoo", **merchant}
+        secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     else:
         settings = {
             "url": f"{address}/allinpay/aipg/ProcessServlet",

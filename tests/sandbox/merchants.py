@@ -293,6 +293,7 @@ class Mailbox:
     """Where notifications arrive. `statuses` are answered in turn, then 200 for ever."""
 
     url: str = ""
+    text: str = "ok"
     statuses: list[int] = field(default_factory=list)
     arrived: list[Fields] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -300,7 +301,7 @@ class Mailbox:
     async def take(self, request: web.Request) -> web.Response:
         self.arrived.append(dict(parse_qsl(await request.text(), strict_parsing=True)))
         self.more.set()
-        return web.Response(status=self.statuses.pop(0) if self.statuses else 200, text="ok")
+        return web.Response(status=self.statuses.pop(0) if self.statuses else 200, text=self.text)
 
     async def wait_for(self, count: int) -> list[Fields]:
         async with asyncio.timeout(PATIENCE_S):

@@ -385,7 +385,7 @@ merchants:
         (
             'provider = "allinpay"',
             'provider = "alipay"',
-            "merchants[0].accounts[0].provider: there is no provider alipay; there are allinpay, unionpay",
+            "merchants[0].accounts[0].provider: there is no provider alipay; there are allinpay, baofoo, unionpay",
         ),
         ('account = "tl"', 'account = "lt"', "merchants[0].channels[0].account: there is no account lt; there are tl"),
         (

@@ -1,0 +1,8 @@
+"""Baofoo protocol pay: `adapter` is its commands, `letter` and `seal` how messages are written, `codes` the table.
+
+Nothing here is used by another adapter.
+"""
+
+from adapters.baofoo.adapter import DECLARATION, Baofoo
+
+__all__ = ["DECLARATION", "Baofoo"]
