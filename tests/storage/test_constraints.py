@@ -127,7 +127,7 @@ WORLD: dict[str, Row] = {
     "intents": {
         "object_id": PAYMENT,
         "verb": "pay",
-        "ordinal": 1,
+        "ordinal": 2,
         "intent_id": uuid4(),
         "channel": "up",
         "account": "up-1",
@@ -155,6 +155,17 @@ WORLD: dict[str, Row] = {
         "contradicts": False,
         "due_at": NOW,
         "created_at": NOW,
+        "asked": "{}",
+    },
+    "code_counts": {"phone_print": b"p", "business_day": DAY, "sent": 1},
+    "silent_refusals": {"account": "up-1", "bank": "ICBC", "refused_at": NOW},
+    "unbindings": {
+        "card_id": CARD,
+        "account": "up-1",
+        "channel": "up",
+        "tries": 0,
+        "asked_at": NOW,
+        "due_at": NOW,
     },
     "refunds": {
         "refund_id": REFUND,
@@ -272,18 +283,23 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
         REFUSED_BY_ROUTER | {"channel_order_no": "n2"},
         REFUSED_BY_ROUTER | {"account": "up-1"},
     ],
+    "payments_closed_check": [SUCCEEDED | {"status": "closed"}, {"closed_reason": "expired"}],
     "payments_fee_check": [{"fee": 50}, {"status": "requires_action", "fee": 50}],
-    "intents_verb_check": [{"verb": "perhaps"}],
-    "intents_ordinal_check": [{"ordinal": 0}, {"ordinal": 2}],
+    "intents_verb_check": [{"verb": "perhaps", "amount": None}],
+    "intents_ordinal_check": [{"ordinal": 0}, {"verb": "refund"}],
     "intents_state_check": [{"state": "perhaps", "ended_at": NOW}],
     "intents_ended_check": [{"ended_at": NOW}, {"state": "done"}],
     "intents_amount_check": [{"amount": None}, {"amount": 0}, {"amount": -1}, {"verb": "authenticate"}],
-    "intents_unknown_check": [GIVEN_UP, GIVEN_UP | {"verb": "refund"}],
+    "intents_unknown_check": [GIVEN_UP, GIVEN_UP | {"verb": "refund", "ordinal": 1}],
     "authentications_status_check": [FINAL | {"status": "returned"}],
     "authentications_finished_check": [{"finished_at": NOW}, {"status": "succeeded"}],
     "authentications_agenda_check": [{"due_at": None}],
     "authentications_lease_check": [SUCCEEDED | {"lease_until": NOW}],
     "authentications_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY],
+    "authentications_closed_check": [FINAL | {"status": "closed"}, {"closed_reason": "expired"}],
+    "authentications_app_check": [{"app": "shop"}, {"merchant_order_no": "s1"}],
+    "code_counts_sent_check": [{"sent": 0}],
+    "unbindings_due_check": [{"due_at": None}, {"ended": "unbound"}],
     "authentications_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "payer"}],
     "refunds_amount_check": [{"amount": 0}, {"amount": -1}],
     "refunds_status_check": [FINAL | {"status": "closed"}],
@@ -304,20 +320,29 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
 }
 
 
+BREAKS_INDEX: dict[str, Row] = {
+    # Another intent of the same payment beside one that is open; another signing of the same card.
+    "intents_again_key": {"object_id": PAYMENT, "ordinal": 3},
+    "authentications_signing_key": {"account": "up-2"},
+}
+"""What a copy of the row needs to break an index, beside being a copy."""
+
 BOUNDED = {"verb", "ordinal"}
 """Columns of keys that a CHECK leaves few values: they stay when a key is made fresh by its other columns."""
 
 TAKEN: list[tuple[str, Row]] = [
     # It ended without the PSP's word, so it is looked at again.
     ("payments", FAILED | {"due_at": NOW, "lease_until": NOW}),
-    ("payments", SUCCEEDED | {"status": "closed", "due_at": NOW}),
+    ("payments", SUCCEEDED | {"status": "closed", "closed_reason": "expired", "due_at": NOW}),
     # Its wait ends by our own clock.
     ("payments", {"status": "requires_action", "due_at": None, "until_at": NOW, "lease_until": NOW}),
     # A late success has its fee.
     ("payments", FAILED | {"fee": 50}),
     ("payments", REFUSED_BY_ROUTER),
     ("intents", {"verb": "authenticate", "amount": None} | GIVEN_UP),
-    ("authentications", {"account": "up-2"}),
+    ("authentications", {"account": "up-2", "asked": None}),
+    # A code that was refused is followed by another.
+    ("intents", {"object_id": PAYMENT, "ordinal": 3, "state": "declined", "ended_at": NOW}),
     ("authentications", FAILED | {"due_at": NOW}),
     ("refunds", SUCCEEDED | {"status": "returned", "returned": "other"}),
 ]
@@ -386,7 +411,9 @@ def violations() -> list[Any]:
         ]
         # Of some rows only, so an index and no constraint.
         cases += [
-            (index.name, table, a_copy(table, set())) for index in sorted(table.indexes, key=named) if index.unique
+            (index.name, table, a_copy(table, set()) | BREAKS_INDEX.get(named(index), {}))
+            for index in sorted(table.indexes, key=named)
+            if index.unique
         ]
     return [pytest.param(table.name, row, str(name), id=f"{name}-{n}") for n, (name, table, row) in enumerate(cases)]
 
