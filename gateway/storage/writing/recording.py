@@ -171,7 +171,7 @@ class RecordingStore:
             page.observations.keep(heard, news=False)
             return Recorded(payment, payment)
         did, news = self._hear(heard, payment.attempt)
-        if did.anomaly is not None and did.anomaly.kind is AnomalyKind.LATE_SUCCESS and not payment.is_final:
+        if did.intent.late_success and not payment.is_final:
             did = replace(did, anomaly=None)  # it went on after what took nothing: now it is paid
         if refused := self._signing.keep_continuation(page, payment, did):
             return refused
