@@ -166,7 +166,10 @@ def _decide(
         customer_present=order.customer_present,
         last_attempt_max_age=merchant.last_attempt_max_age,
         authentication_spread=merchant.authentication_spread,
+        blocked=facts.blocked,
     )
+    if facts.blocked:
+        return decide(request, (), {}, catalogue.version)
     candidates = candidates_for(
         catalogue, order.merchant_id, order.scene, order.bank, facts.agreements, now, unable, order.card, carries_of
     )

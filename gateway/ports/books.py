@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.hearing import Source
@@ -297,3 +298,5 @@ class UserFacts:
     """By account: the authentication of the card that is in flight there."""
     verified_by: frozenset[str] = frozenset()
     """Accounts that have ever verified the card."""
+    blocked: tuple[BlockKind, ...] = ()
+    """Which kinds of entries of the merchant's block list name the user or the card; any of them refuses a payment."""

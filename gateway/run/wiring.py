@@ -41,6 +41,7 @@ from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
+from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.doctor import examine
@@ -169,7 +170,7 @@ async def system(
         await clock.start()
         stack.push_async_callback(clock.stop)
 
-        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone)
+        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone, prints=keys.order)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base
@@ -236,7 +237,14 @@ async def system(
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(
+            reads,
+            database,
+            keys,
+            timezone,
+            lambda merchant_id: watch.current.has_totals(merchant_id),
+            lambda merchant_id: watch.current.blocks(merchant_id),
+        )
         schedule: Schedule | None = None
         if workers:
             follower = Follower(
@@ -300,6 +308,7 @@ async def system(
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),
+                blocks=BlockStore(engine, keys.order, catalogue_store.change),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
                 catalogue=lambda: watch.current,

@@ -122,6 +122,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         offer_of=nothing,
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
+        blocks=nothing,
         anomalies=AnomalyStore(database),
         words=nothing,
         payments=nothing,

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls
+from gateway.api.admin.blocks import BlockCalls, Blocks
 from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
 from gateway.api.admin.channels import ChannelCalls, Channels
@@ -44,6 +45,7 @@ class Operators:
     deliveries: Deliveries
     held: Backlogs
     anomalies: Anomalies
+    blocks: Blocks
     words: Words
     payments: Payments
     catalogue: Callable[[], Catalogue]
@@ -61,6 +63,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
+        *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Counted
@@ -34,6 +35,7 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
+from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.cards import CardRow, new_card_row
 from gateway.storage.writing.facts import Facts, read_facts
 from gateway.storage.writing.intents import insert_intents
@@ -73,6 +75,8 @@ class _Flush:
     counted: Counted
     numbers: dict[UUID, bytes]
     """By the payment's id: the print of its card's number, where a limit counts it."""
+    blocked: dict[UUID, tuple[BlockKind, ...]]
+    """By the payment's id: which kinds of entries of the block list name its payer."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
@@ -210,7 +214,10 @@ class OpeningStore:
             facts.channel_totals, facts.card_totals = await self._totals.read(
                 connection, merchant_id, day, set(numbers.values()), now
             )
-        return _Flush(merchant_id, catalogue, facts, prints, counted, numbers)
+        payers = {o.payment_id: (o.order.user_id, o.order.card) for o in openings}
+        kinds = catalogue.blocks(merchant_id)
+        blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
+        return _Flush(merchant_id, catalogue, facts, prints, counted, numbers, blocked)
 
     def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
@@ -219,6 +226,8 @@ class OpeningStore:
         if card_id is not None and number_print is not None:
             flush.number_prints[card_id] = number_print
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
+        if by := flush.blocked.get(opening.payment_id):
+            facts = replace(facts, blocked=by)
         full = self._rooms.full(flush.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
         unable = Unable(self._unusable(flush.merchant_id), full)
         opened = open_payment(
