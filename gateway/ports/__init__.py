@@ -44,6 +44,7 @@ from gateway.ports.offers import Offer, why_not_primary
 from gateway.ports.providers import (
     PLACE_WITHIN_S,
     AccountSettings,
+    AssumedHere,
     Assumption,
     Callback,
     CallbackAnswer,
@@ -74,6 +75,7 @@ __all__ = [
     "AskAuthentication",
     "AskPayment",
     "AskRefund",
+    "AssumedHere",
     "Assumption",
     "Authenticate",
     "Callback",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.registry import assumptions_of
 from gateway.catalogue_file import CatalogueFile, read_catalogue, written
 from gateway.domain.catalogue_content import ApplyReport
 from gateway.domain.ids import CARD, PAYMENT, IdError, show
@@ -150,7 +151,7 @@ async def shown_catalogue(url: str, settings: Settings) -> dict[str, Any]:
     async with _engine(url) as engine:
         store = _store(engine, settings)
         catalogue, apps, history = await store.load(), await store.app_names(), await store.history(HISTORY_SHOWN)
-        return catalogue_object(catalogue, apps, history, datetime.now(UTC))
+        return catalogue_object(catalogue, apps, history, datetime.now(UTC), assumptions_of)
 
 
 async def exported_catalogue(url: str, settings: Settings) -> str:

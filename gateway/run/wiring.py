@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import offer_for
+from adapters.registry import assumptions_of, offer_for
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
@@ -305,6 +305,7 @@ async def system(
                 changes=catalogue_store,
                 snapshots=watch,
                 offer_of=offer_for,
+                assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),
@@ -357,4 +358,4 @@ async def _readiness(
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
     of_clock = clock.verdict()
     ready = database and migrated and fresh and of_clock.is_right
-    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built())
+    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built(), providers.assumptions())

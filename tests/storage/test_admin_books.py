@@ -120,6 +120,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         changes=catalogue,
         snapshots=watch,
         offer_of=nothing,
+        assumptions_of=nothing,
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,

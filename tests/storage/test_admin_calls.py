@@ -4,6 +4,7 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_for
+from adapters.registry import PROVIDERS, assumptions_of, offer_for
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.blocks import BlockKind, blocked_value
@@ -33,7 +34,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
-from gateway.ports import Pay, SendSigningCode, Sign, Table
+from gateway.ports import Assumption, Declaration, Pay, SendSigningCode, Sign, Table
 from gateway.settings import Settings
 from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
@@ -90,6 +91,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
+        assumptions_of=assumptions_of,
         deliveries=nothing,
         held=nothing,
         blocks=BlockStore(engine, KEYS.order, store.change),
@@ -141,9 +143,13 @@ async def test_a_channel_is_switched_off_at_once(client: Client) -> None:
     assert channels["data"] == [changed]
 
 
-class Signing(Allinpay):
-    """An Allinpay that signs by SMS."""
+ASSUMED = Assumption("sms_words", "The SMS names the merchant.", since_first_version=True)
 
+
+class Signing(Allinpay):
+    """An Allinpay that signs by SMS, as far as is known."""
+
+    DECLARATION: ClassVar[Declaration] = replace(Allinpay.DECLARATION, assumptions=(ASSUMED,))
     COMMANDS: ClassVar[Table] = dict.fromkeys((SendSigningCode, Sign), Allinpay.pay)
 
 
@@ -167,6 +173,8 @@ async def test_who_signs_by_sms_is_named_changed_and_taken_away(
         {"ICBC": "tl"},
         10,
     )
+    shown = (await answered(await client.get("/v1/admin/catalogue")))["merchants"][1]["accounts"][0]["assumptions"]
+    assert shown == [{"name": "sms_words", "meaning": "The SMS names the merchant.", "by": "first_version"}]
 
 
 @pytest.mark.parametrize("limit", RuleLimits.each(), ids=lambda limit: limit.name)

@@ -21,6 +21,7 @@ from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Account, Catalogue
+from gateway.objects.catalogue import AssumptionsOf
 from gateway.ports import Offer
 
 __all__ = ["Operators", "operator_routes"]
@@ -42,6 +43,7 @@ class Operators:
     snapshots: Snapshots
     offer_of: Callable[[Account], Offer]
     """What can be done on an account."""
+    assumptions_of: AssumptionsOf
     deliveries: Deliveries
     held: Backlogs
     anomalies: Anomalies
@@ -57,7 +59,7 @@ class Operators:
 def operator_routes(needs: Operators) -> list[Route]:
     """The routes of every call of operators."""
     return [
-        *CatalogueCalls(needs.changes, needs.snapshots, needs.clock).routes(),
+        *CatalogueCalls(needs.changes, needs.snapshots, needs.assumptions_of, needs.clock).routes(),
         *MerchantCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),

@@ -12,7 +12,7 @@ from gateway.domain.clocks import Verdict
 from gateway.domain.orders import Order, RefundOrder
 from gateway.domain.scenes import Scene
 from gateway.flows.route import ABLE, Unable
-from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
+from gateway.ports import AssumedHere, CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, StoredCard
 from gateway.settings import Settings
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow"]
@@ -64,6 +64,7 @@ class Readiness:
     clock: Verdict = field(default_factory=lambda: Verdict(is_right=True))
     unusable_accounts: Sequence[str] = ()
     """As `merchant.account`: their settings cannot be used. That is no reason not to be ready for the others."""
+    assumptions: Sequence[AssumedHere] = ()
 
 
 def _never(_: Exception) -> bool:
