@@ -79,6 +79,7 @@ def problems_of(merchants: list[MerchantShape], *, production: bool) -> Problems
         yield from _channel_problems(path, merchant)
         yield from _window_problems(path, merchant)
         yield from _rule_problems(path, merchant)
+        yield from _block_problems(path, merchant)
 
 
 def warnings_of(merchants: list[MerchantShape]) -> Problems:
@@ -216,6 +217,14 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
                 if other != here:
                     yield f"{here}: {scene} of {bank} on {rule.channel} is already in {other}"
         yield from _twice(f"{here}.scenes", rule.scenes)
+
+
+def _block_problems(path: str, merchant: MerchantShape) -> Problems:
+    first: dict[object, int] = {}
+    for number, block in enumerate(merchant.blocks):
+        before = first.setdefault(block.blocked or (block.kind, block.print), number)
+        if before != number:
+            yield f"{path}.blocks[{number}]: is already {path}.blocks[{before}]"
 
 
 def _bank_problems(path: str, banks: list[str]) -> Problems:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats, is_open
@@ -217,7 +218,8 @@ class RulesByPlace:
 class Catalogue:
     """A snapshot of everything configured, with the lookups that the hot path needs.
 
-    `zone`: whose clock on the wall windows that repeat go by.
+    `zone`: whose clock on the wall windows that repeat go by. `blocks`: of which kinds each merchant's block list has
+    entries; the entries themselves are not here.
     """
 
     def __init__(
@@ -233,8 +235,10 @@ class Catalogue:
         *,
         zone: ZoneInfo = BUSINESS_ZONE,
         silent_refusals: Iterable[tuple[UUID, str, str]] = (),
+        blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
     ) -> None:
         self.version = version
+        self._blocks = blocks or {}
         self.zone = zone
         self.silent_refusals = frozenset(silent_refusals)
         """(merchant, account, bank) where binding silently was answered with "an SMS is needed"."""
@@ -271,6 +275,10 @@ class Catalogue:
         """The merchant's code; of one that this snapshot does not have, its id."""
         merchant = self.merchants.get(merchant_id)
         return merchant.code if merchant else str(merchant_id)
+
+    def blocks(self, merchant_id: UUID) -> Collection[BlockKind]:
+        """Of which kinds the block list has entries; of most merchants, of none."""
+        return self._blocks.get(merchant_id, ())
 
     def primary_of(self, merchant_id: UUID, bank: str) -> str | None:
         """The channel that alone signs cards of this bank by SMS; None: none does."""

@@ -279,7 +279,10 @@ def _decide(
         customer_present=order.customer_present,
         last_attempt_max_age=merchant.last_attempt_max_age,
         authentication_spread=merchant.authentication_spread,
+        blocked=facts.blocked,
     )
+    if facts.blocked:
+        return decide(request, (), {}, catalogue.version)
     payer = Payer(facts.agreements, order.customer_present, facts.signing)
     candidates = candidates_for(
         catalogue, order.merchant_id, order.scene, order.bank, payer, now, unable, order.card, carries_of

@@ -49,6 +49,7 @@ from gateway.ports.offers import Offer, why_not_primary
 from gateway.ports.providers import (
     PLACE_WITHIN_S,
     AccountSettings,
+    AssumedHere,
     Assumption,
     Callback,
     CallbackAnswer,
@@ -81,6 +82,7 @@ __all__ = [
     "AskAuthentication",
     "AskPayment",
     "AskRefund",
+    "AssumedHere",
     "Assumption",
     "Authenticate",
     "Callback",

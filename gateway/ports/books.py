@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.codes import ClosedReason
 from gateway.domain.events import RecordedEvent, Redelivered
@@ -384,3 +385,5 @@ class UserFacts:
     """Accounts that have ever verified the card."""
     signing: frozenset[str] = frozenset()
     """Accounts where the card is being signed by an SMS: one at most."""
+    blocked: tuple[BlockKind, ...] = ()
+    """Which kinds of entries of the merchant's block list name the user or the card; any of them refuses a payment."""

@@ -21,6 +21,7 @@ from gateway.ports.commands import Authenticate, Command, Commands, SendSigningC
 __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
+    "AssumedHere",
     "Assumption",
     "Callback",
     "CallbackAnswer",
@@ -83,6 +84,14 @@ class Assumption:
     commands: frozenset[type[Command[Any]]] = frozenset()
     since_first_version: bool = False
     """The first version used it unasked: it is in force without the account's word, and is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedHere:
+    """An assumption in force, and the account (`merchant.account`) that it is in force for."""
+
+    account: str
+    assumption: Assumption
 
 
 @dataclass(frozen=True, slots=True)

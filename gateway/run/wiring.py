@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import offer_for
+from adapters.registry import assumptions_of, offer_for
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
@@ -43,6 +43,7 @@ from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
+from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.cards import CardReader
@@ -175,7 +176,7 @@ async def system(
         await clock.start()
         stack.push_async_callback(clock.stop)
 
-        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone)
+        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone, prints=keys.order)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base
@@ -269,7 +270,14 @@ async def system(
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(
+            reads,
+            database,
+            keys,
+            timezone,
+            lambda merchant_id: watch.current.has_totals(merchant_id),
+            lambda merchant_id: watch.current.blocks(merchant_id),
+        )
         schedule: Schedule | None = None
         if workers:
             follower = Follower(
@@ -286,7 +294,7 @@ async def system(
             holder = Holder(held, lambda: watch.current, utc_now)
             snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             unbinder = Unbinder(
-                UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now
+                UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now, uuid7
             )
             stack.push_async_callback(unbinder.close)
             ticks = {
@@ -341,9 +349,11 @@ async def system(
                 changes=catalogue_store,
                 snapshots=watch,
                 offer_of=offer_for,
+                assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),
+                blocks=BlockStore(engine, keys.order, catalogue_store.change),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
                 catalogue=lambda: watch.current,
@@ -392,4 +402,4 @@ async def _readiness(
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
     of_clock = clock.verdict()
     ready = database and migrated and fresh and of_clock.is_right
-    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built())
+    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built(), providers.assumptions())

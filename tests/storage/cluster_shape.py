@@ -3,7 +3,7 @@
 import re
 
 from gateway.storage.tables import metadata
-from gateway.storage.writing import claims, deliveries, due, held, totals, with_work
+from gateway.storage.writing import blocks, claims, deliveries, due, held, totals, with_work
 
 __all__ = ["WORKERS", "against_the_shape"]
 
@@ -21,6 +21,7 @@ WORKERS = {
     **{f"WITH_WORK, {size}": with_work.statement(claims.WITH_WORK, size) for size in with_work.SIZES},
     **{f"deliveries.WITH_WORK, {size}": with_work.statement(deliveries.WITH_WORK, size) for size in with_work.SIZES},
     "READ_TOTALS": totals.READ_TOTALS,
+    "READ_BLOCKS": blocks.READ_BLOCKS,
 }
 """Statements beside those of flushes, by their names."""
 

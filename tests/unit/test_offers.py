@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_for, offer_of
+from adapters.registry import PROVIDERS, assumptions_of, offer_for, offer_of
 from adapters.unionpay import UnionPay
 from gateway.catalogue_file.checks import problems_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, MerchantShape, RuleShape
@@ -230,6 +230,13 @@ def test_a_name_that_means_nothing_is_refused_at_the_account_whatever_its_adapte
             "has 'sms_wrods'; known are old_question, scene_code, sign_again, sms_words"
         )
     ]
+
+
+@pytest.mark.usefixtures("unsure")
+def test_what_an_account_assumes_is_listed_and_of_a_protocol_that_is_not_known_nothing() -> None:
+    assert [each.name for each in assumptions_of(account("sms_words"))] == ["sms_words", "old_question"]
+    assert [each.name for each in assumptions_of(account())] == ["old_question"]
+    assert assumptions_of(AccountContent("x", "nopay", {"assumed": ["sms_words"]}, {})) == ()
 
 
 # --- primary signers ---

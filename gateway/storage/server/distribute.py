@@ -18,8 +18,8 @@ __all__ = ["NO_CLUSTER", "REFERENCE", "DistributionError", "Step", "distribute",
 Tell = Callable[[str], None]
 
 CATALOGUE = ("catalogue_versions", "merchants", "apps", "api_keys", "endpoints", "accounts", "channels")
-REFERENCE = frozenset((*CATALOGUE, "maintenance_windows", "route_rules"))
-"""What is small and read whole. A table of the catalogue must stand here, every other one has `merchant_id`."""
+REFERENCE = frozenset((*CATALOGUE, "maintenance_windows", "route_rules", "blocks", "block_proposals"))
+"""What is small or rarely written. A table of the catalogue must stand here, every other one has `merchant_id`."""
 LOCAL = frozenset({"schema_versions"})
 """What migrations write together with what they change: it stays on the coordinator, through which all processes go."""
 HAS_EXTENSION = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"

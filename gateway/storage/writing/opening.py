@@ -11,6 +11,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Counted
@@ -34,6 +35,7 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
+from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.cards import CardRow, new_card_row
 from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
@@ -75,6 +77,8 @@ class _Flush:
     counted: Counted
     numbers: dict[UUID, bytes]
     """By the payment's id: the print of its card's number, where a limit counts it."""
+    blocked: dict[UUID, tuple[BlockKind, ...]]
+    """By the payment's id: which kinds of entries of the block list name its payer."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
@@ -216,7 +220,10 @@ class OpeningStore:
             facts.channel_totals, facts.card_totals = await self._totals.read(
                 connection, merchant_id, day, set(numbers.values()), now
             )
-        flush = _Flush(merchant_id, day, catalogue, facts, prints, counted, numbers)
+        payers = {o.payment_id: (o.order.user_id, o.order.card) for o in openings}
+        kinds = catalogue.blocks(merchant_id)
+        blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
+        flush = _Flush(merchant_id, day, catalogue, facts, prints, counted, numbers, blocked)
         if catalogue.asks_for_codes(merchant_id):
             phones = {self._keys.order.print_of_phone(merchant_id, order.card.phone) for order in orders if order.card}
             flush.codes_before = await read_codes_sent(connection, merchant_id, phones, day)
@@ -229,6 +236,8 @@ class OpeningStore:
         if card_id is not None and number_print is not None:
             flush.number_prints[card_id] = number_print
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
+        if by := flush.blocked.get(opening.payment_id):
+            facts = replace(facts, blocked=by)
         full = self._rooms.full(flush.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
         unable = Unable(self._unusable(flush.merchant_id), full)
         opened = open_payment(
