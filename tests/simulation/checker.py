@@ -33,6 +33,8 @@ class Rules:
     """Whether a PSP said "not found" of what it has."""
     daily_limit: int | None = None
     authentication_fee: int = 100
+    not_found_codes: frozenset[str] = frozenset({"34", "1002"})
+    """How the mock PSPs say that they have no such order."""
 
 
 @dataclass(slots=True)
@@ -155,7 +157,8 @@ def _is_proved(history: History, number: str, row: Row, rules: Rules) -> bool:
         return True
     if not mentions:
         return False  # nobody asked, and whoever recorded it cannot tell that it was not sent
-    if row["channel_code"] and any(row["channel_code"] in each.answer for each in mentions[:1]):
+    code = row["channel_code"]
+    if code and code not in rules.not_found_codes and code in mentions[0].answer:
         return True  # refused at once: such an order does not stand in every PSP's books
     # Those of before the end are the questions, and perhaps the order itself, whose answer was lost.
     asked = [each for each in mentions if each.at <= row["finished_at"] and each.answer]
