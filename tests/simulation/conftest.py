@@ -11,7 +11,7 @@ from sandbox.keys import prepare_keys
 from tests.databases import Server, copy_of
 from tests.simulation.crashing import Tally
 from tests.simulation.flows import REHEARSAL
-from tests.simulation.play import Script
+from tests.simulation.script import Script
 from tests.simulation.stage import Stage, new_stage
 
 COUNTED = "crashes"

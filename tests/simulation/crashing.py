@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from tests.simulation.checker import Rules, check
 from tests.simulation.history import history_of
-from tests.simulation.play import Death, Play, Script
+from tests.simulation.play import Death, Play
+from tests.simulation.script import Script
 from tests.simulation.stage import NOT_FOUND, Stage
 
 __all__ = ["Tally", "crash_at_each", "crash_at_pairs", "play_and_check"]

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from tests.e2e.business import Shown
 from tests.e2e.merchants import only
-from tests.simulation.play import Play, Script
+from tests.simulation.play import Play
+from tests.simulation.script import Script
 
 __all__ = ["REHEARSAL", "SCRIPTS"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulation.crashing import Tally, crash_at_each, crash_at_pairs
 from tests.simulation.flows import SCRIPTS
-from tests.simulation.play import Script
+from tests.simulation.script import Script
 from tests.simulation.stage import Stage
 
 LONG = bool(os.environ.get("SLUICE_HUNT_CRASHES"))
