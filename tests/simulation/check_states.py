@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.simulation.history import History, Row
-from tests.simulation.rules import FINAL, OPEN, Rules, charges_of, id_of, was_turned_away
+from tests.simulation.rules import FINAL, OPEN, TURNED_AWAY, Rules, charges_of, id_of, was_turned_away
 
 __all__ = [
     "a_card_is_asked_for_once",
@@ -63,7 +63,7 @@ def the_same_number_is_the_same_order(history: History, _: Rules) -> Iterator[st
     for answer in history.answered:
         if answer.status in {200, 201}:
             ids[answer.number].add(answer.body["id"])
-        elif answer.status not in {None, 503} and not was_turned_away(history, answer.number):
+        elif answer.status not in {None, 503} and answer.body.get("code") != TURNED_AWAY:
             yield f"{answer.number} was answered {answer.status}: {answer.body.get('code')}"
     for number in history.asked:
         here = 0 if was_turned_away(history, number) else 1

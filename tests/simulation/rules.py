@@ -5,12 +5,24 @@ from typing import Any, Final
 
 from tests.simulation.history import History, Row
 
-__all__ = ["CHARGES", "FINAL", "OPEN", "PROOF_MARGIN_S", "Rules", "charges_of", "id_of", "was_turned_away"]
+__all__ = [
+    "CHARGES",
+    "FINAL",
+    "OPEN",
+    "PROOF_MARGIN_S",
+    "TURNED_AWAY",
+    "Rules",
+    "charges_of",
+    "id_of",
+    "was_turned_away",
+]
 
 FINAL: Final = {"succeeded", "failed", "closed", "returned"}
 OPEN: Final = {"processing", "requires_action"}
 CHARGES: Final = {"consume", "withhold", "collect"}
 PROOF_MARGIN_S: Final = 10.0
+TURNED_AWAY: Final = "amount_exceeds_rest"
+"""Nothing of such an order is recorded: it may be asked for again, and be taken then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +55,4 @@ def id_of(row: Row) -> Any:
 def was_turned_away(history: History, number: str) -> bool:
     """Whether every answer to an order was that there is not so much left: then nothing of it is recorded."""
     said = [each for each in history.answered if each.number == number and each.status not in {None, 503}]
-    return bool(said) and all(each.body.get("code") == "amount_exceeds_rest" for each in said)
+    return bool(said) and all(each.body.get("code") == TURNED_AWAY for each in said)

@@ -54,6 +54,8 @@ class Script:
             await play.rest(STEPS_WITHOUT_PROOF if self.never_proof else STEPS, watched=self.watched)
             await play.count(on=False)
             await play.ask_all_again()
+            if not self.never_proof:  # what was turned away before may be taken now
+                await play.rest()
         finally:
             await play.end()
         return play
