@@ -280,6 +280,11 @@ class Catalogue:
         found = self.channels.get((merchant_id, channel))
         return found.limits.calls_at_once if found else None
 
+    def calls_per_second(self, merchant_id: UUID, channel: str) -> int | None:
+        """How many calls a channel carries in a second; None: no limit, also for a channel that is not there."""
+        found = self.channels.get((merchant_id, channel))
+        return found.limits.calls_per_second if found else None
+
     def channel_codes(self, merchant_id: UUID) -> Collection[str]:
         """The codes of a merchant's channels, those that are off, too."""
         return self._channel_codes.get(merchant_id, ())

@@ -36,6 +36,7 @@ from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
+from gateway.run.live import LiveProcesses
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
@@ -53,6 +54,7 @@ from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
+from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
@@ -206,10 +208,15 @@ async def system(
                 return 0
             return rooms.places(merchant_id, channel).for_questions
 
+        live = LiveProcesses(ProcessBeats(database, utc_now), uuid7())
+        await live.start()
+        stack.push_async_callback(live.stop)
         rooms = ProcessRooms(
             settings.max_waiting,
             lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
             provider_of,
+            lambda merchant_id, channel: watch.current.calls_per_second(merchant_id, channel),
+            lambda: live.processes,
         )
         books = Books(
             OpeningStore(
