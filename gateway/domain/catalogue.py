@@ -289,6 +289,10 @@ class Catalogue:
         """The codes of a merchant's channels, those that are off, too."""
         return self._channel_codes.get(merchant_id, ())
 
+    def channels_of(self, merchant_id: UUID) -> list[Channel]:
+        """A merchant's channels, those that are off, too."""
+        return [self.channels[merchant_id, code] for code in self.channel_codes(merchant_id)]
+
     def account_of_channel(self, merchant_id: UUID, channel: str) -> str | None:
         """The code of the account that a channel belongs to now."""
         found = self.channels.get((merchant_id, channel))

@@ -8,14 +8,24 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
-from gateway.domain.failures import Failure, FailureCode, advised_for, failure
+from gateway.domain.failures import Blame, Failure, FailureCode, advised_for, failure
 from gateway.domain.hearing import Heard
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, IntentState
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import FINAL, Status, move
 
-__all__ = ["FINAL", "Payment", "Status", "after_authentication", "after_hearing", "begun"]
+__all__ = [
+    "FINAL",
+    "Payment",
+    "Status",
+    "after_authentication",
+    "after_hearing",
+    "authenticating",
+    "begun",
+    "in_line",
+    "never_sent",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +83,32 @@ class Payment:
         """Whether it has sent nothing, since its card is being authenticated."""
         return self.status is Status.PROCESSING and self.attempt is None and self.authentication_id is not None
 
+    @property
+    def waits_for_place(self) -> bool:
+        """Whether nothing of it was sent, since its channel had no place: it stands in line until `until_at`."""
+        return self.status is Status.PROCESSING and self.attempt is None and self.authentication_id is None
+
 
 def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
     """The payment whose intent to pay is recorded now."""
     assert payment.attempt is None, "one intent to pay; another only after the one before took nothing"
-    return replace(payment, attempt=attempt, due_at=due_at)
+    return replace(payment, attempt=attempt, due_at=due_at, until_at=None)
+
+
+def in_line(payment: Payment, until_at: datetime) -> Payment:
+    """The payment that finds no place on its channel: nothing of it is sent yet, and nothing from `until_at` on."""
+    return replace(payment, attempt=None, authentication_id=None, due_at=None, until_at=until_at)
+
+
+def authenticating(payment: Payment, authentication_id: UUID, due_at: datetime) -> Payment:
+    """The payment that needs an authentication first: one that it starts, or one that is in flight."""
+    return replace(payment, authentication_id=authentication_id, due_at=due_at, until_at=None)
+
+
+def never_sent(payment: Payment, now: datetime) -> Payment:
+    """The payment that stood in line for a place until it was too late. That is nobody's doing but ours."""
+    assert payment.waits_for_place, "something of it was sent"
+    return _finished(payment, Status.FAILED, failure(FailureCode.CHANNEL_UNAVAILABLE, blame=Blame.PLATFORM), now)
 
 
 def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:

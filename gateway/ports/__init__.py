@@ -20,6 +20,7 @@ from gateway.ports.books import (
     Reference,
     RefundResult,
     SearchCutError,
+    SendBeforeError,
     StoredCard,
     UserFacts,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "RefundResult",
     "Rooms",
     "SearchCutError",
+    "SendBeforeError",
     "SendPaymentCode",
     "SendSigningCode",
     "Sign",

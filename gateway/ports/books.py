@@ -3,6 +3,7 @@
 CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
+SendBeforeError           an order is to be sent before a time that is past, or not of its business day
 AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting
 ├── ClockOffError         this process does not know that its clock is right
@@ -49,6 +50,7 @@ __all__ = [
     "Reference",
     "RefundResult",
     "SearchCutError",
+    "SendBeforeError",
     "StoredCard",
     "UserFacts",
 ]
@@ -110,8 +112,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """A payment that waited for an authentication is to go on: its intent to pay is recorded, if the card is bound.
+    """A payment that waited is to go on: after an authentication, or on a place of its channel.
 
+    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication.
     `intent_id` is drawn by the one who asks, and only they send the intent that has it.
     """
 
@@ -120,6 +123,8 @@ class GoOn:
     payment_id: UUID
     intent_id: UUID
     at: datetime
+    authentication_id: UUID | None = None
+    """Of the authentication that it starts, if it needs one. Only whoever has a place for it asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,8 @@ class Recorded:
     """An object after an observation: the one whose intent it was.
 
     `payment` is it, when it is one; of an authentication it is the payment that started it. `submit`: the intent to
-    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`.
+    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`; of an
+    authentication that is open it is that one's own intent.
     """
 
     object: Payment | Authentication | Refund
@@ -166,6 +172,14 @@ class AmountExceedsRestError(Exception):
     def __init__(self, left: int) -> None:
         super().__init__(f"{left} fen are left")
         self.left = left
+
+
+class SendBeforeError(Exception):
+    """An order is to be sent before a time that is past, or later than its business day ends. Nothing was recorded."""
+
+    def __init__(self, day_ends_at: datetime) -> None:
+        super().__init__(f"not between now and {day_ends_at}")
+        self.day_ends_at = day_ends_at
 
 
 class OverloadedError(Exception):

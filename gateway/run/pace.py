@@ -38,6 +38,11 @@ class Pace:
         return None if self._per_second is None else self._tokens
 
     @property
+    def per_second(self) -> Fraction | None:
+        """The limit; None: there is none."""
+        return self._per_second
+
+    @property
     def left(self) -> int | None:
         """How many tokens may be taken now; None: any number."""
         if self._per_second is None:

@@ -184,6 +184,10 @@ class ProcessRooms:
         if self._lines_are_served:
             self._lines.add((merchant_id, channel))
 
+    def lines(self) -> list[tuple[UUID, str]]:
+        """All lines that are known."""
+        return list(self._lines)
+
     def end_line(self, merchant_id: UUID, channel: str) -> None:
         """Nobody stands in line for this channel any more."""
         self._lines.discard((merchant_id, channel))

@@ -29,13 +29,14 @@ from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow
-from gateway.flows.route import Unable
+from gateway.flows.route import Unable, carries_now
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
+from gateway.run.lines import ProcessLines
 from gateway.run.live import LiveProcesses
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.remembering import Remembered
@@ -63,6 +64,7 @@ from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
+from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
@@ -71,6 +73,7 @@ from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
+from gateway.workers.line import Line
 from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
@@ -246,9 +249,10 @@ async def system(
         reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
         schedule: Schedule | None = None
         if workers:
+            follow_up = FollowUp(submission, due)
             follower = Follower(
                 due,
-                FollowUp(submission, due),
+                follow_up,
                 lambda: watch.current.merchants.keys() if clock.is_right() else (),
                 providers.longest_call_s,
                 questions_at_once,
@@ -257,10 +261,33 @@ async def system(
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
+
+            def carrying(merchant_id: UUID, now: datetime) -> list[str]:
+                unusable = providers.unusable(merchant_id)
+                return [
+                    channel.code
+                    for channel in watch.current.channels_of(merchant_id)
+                    if channel.on
+                    and channel.account not in unusable
+                    and not watch.current.rests(merchant_id, channel.code, now)
+                ]
+
+            line = Line(
+                LineStore(database),
+                ProcessLines(rooms),
+                follow_up.send_from_line,
+                follow_up.end_wait,
+                lambda: watch.current.merchants.keys() if clock.is_right() else (),
+                carrying,
+                lambda payment, now: carries_now(watch.current, payment, now),
+                utc_now,
+            )
+            stack.push_async_callback(line.close)
             holder = Holder(held, lambda: watch.current, utc_now)
             snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             ticks = {
                 "follow_up": follower.tick,
+                "line": line.tick,
                 "deliver": deliverer.tick,
                 "hold": holder.tick,
                 "snapshots": snapshots.tick,

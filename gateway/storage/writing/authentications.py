@@ -98,9 +98,9 @@ def authentication_of(row: Mapping[str, Any]) -> Authentication:
     )
 
 
-def insert_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:
-    """Insert authentications whose payment the part `only` returned."""
-    write.insert(authentications, [_row(each) for each in started], only=(only, "payment_id"))
+def insert_authentications(write: Write, started: Sequence[Authentication], *, only: str | None = None) -> None:
+    """Insert authentications; with `only`, those whose payment that part returned."""
+    write.insert(authentications, [_row(each) for each in started], only=(only, "payment_id") if only else None)
 
 
 def change_authentications(write: Write, changed: Sequence[Authentication]) -> None:
