@@ -102,6 +102,13 @@ class Line:
                 await self._guarded(merchant_id, self._end_too_late)
                 await self._guarded(merchant_id, self._fill)
 
+    async def is_quiet(self) -> None:
+        """Return when nothing that was sent from the line is in hand, and no place is being filled."""
+        while running := [*self._tasks, *([] if self._refilling is None else [self._refilling])]:
+            await asyncio.wait(running)
+            if self._refilling is not None and self._refilling.done():
+                self._refilling = None
+
     async def close(self) -> None:
         """Take nothing more and let what runs end within a bounded time."""
         self._closing = True

@@ -573,10 +573,7 @@ class Gateway:
 
     async def line_is_quiet(self) -> None:
         """Return when nothing that was sent from the line is in hand."""
-        while running := [*self._line._tasks, *filter(None, [self._line._refilling])]:
-            await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), WITHIN_S)
-            if self._line._refilling is not None and self._line._refilling.done():
-                self._line._refilling = None
+        await asyncio.wait_for(self._line.is_quiet(), WITHIN_S)
 
     def _carrying(self, merchant_id: UUID, now: datetime) -> list[str]:
         channels = self._town.catalogue.channels_of(merchant_id)

@@ -11,9 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.domain.outcomes import NotSent, Processing, Unknown
+from gateway.ports import Authenticate, Pay
+from gateway.run.calls import ProviderCalls
 from gateway.run.pace import Pace
 from gateway.run.places import Places, Room
 from gateway.run.rooms import ProcessRooms
+from tests.unit.flows.ports_in_memory import FakeProvider
+from tests.unit.test_calls import AUTHENTICATE, PAY, URL
 
 A = UUID(int=1)
 AMPLE_S = 10.0
@@ -193,3 +198,29 @@ async def test_who_gives_up_waiting_for_a_token_leaves_it_to_the_next() -> None:
     room.set_pace(None)
     assert await patient
     assert room.waiting == 0
+
+
+async def test_whoever_holds_a_place_makes_its_second_call_when_there_is_a_token() -> None:
+    provider = FakeProvider(says={Authenticate: Unknown("timeout"), Pay: Processing()})
+    rooms = ProcessRooms(200, lambda *_: 100, calls_per_second=lambda *_: 1, clock=Watch())
+    call = ProviderCalls(_Only(provider), rooms)
+    holder = UUID(int=7)
+    assert rooms.take(holder, A, "up")
+    assert await call(A, "up", "up-1", AUTHENTICATE, 0.0, holder) == Unknown("timeout")
+    told = await call(A, "up", "up-1", PAY, 0.0, holder)
+    assert isinstance(told, NotSent)
+    assert told.ours
+    assert [type(each) for each in provider.asked] == [Authenticate]
+
+
+class _Only:
+    """Every account is this PSP's."""
+
+    def __init__(self, provider: FakeProvider) -> None:
+        self._provider = provider
+
+    def provider(self, merchant_id: UUID, account: str) -> FakeProvider:
+        return self._provider
+
+    def notify_url(self, merchant_id: UUID, account: str) -> str:
+        return URL
