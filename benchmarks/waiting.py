@@ -1,8 +1,8 @@
 """`python -m benchmarks.waiting`: a long line of withholds beside charges, on a channel that carries 20 calls a second.
 
 The real books on a real PostgreSQL, the real flows and places, and a PSP in the same process that notes when it is
-called; the clock is moved, so that two hours pass in minutes. The same charges come with the line and without it: what
-a charge takes is real time, and the ratio says what the line costs it.
+called; the clock is moved, so that two hours pass in minutes. The same charges come with the line and without it. What
+a charge takes is measured while the clock goes as clocks do, after all are handed in: the ratio says what a line costs.
 """
 
 import argparse
@@ -79,6 +79,7 @@ class Seen:
     """That passed until everything was done, by the clock that was moved."""
     sent: int = 0
     never_sent: int = 0
+    charges: int = 0
     refused: int = 0
     """Charges for which there was no place."""
     most_in_a_second: int = 0
@@ -155,9 +156,12 @@ class _World:
         return Succeeded(command.amount)
 
 
-async def scene(url: str, withholds: int, hand_in_s: float, seconds: float, charges_per_second: float) -> Seen:
+async def scene(
+    url: str, withholds: int, hand_in_s: float, seconds: float, charges_per_second: float, measured_s: float = 0.0
+) -> Seen:
     """Hand in so many withholds within `hand_in_s`, two hours to send, while charges come by chance, half of them to
-    the same channel; until all are sent and `seconds` have passed. Charges come for ten seconds before.
+    the same channel; until all are sent and `seconds` have passed. Charges come for ten seconds before. After that the
+    clock goes as clocks do for `measured_s`, and what charges take then is kept.
 
     `url`: a database of its own, with the tables.
     """
@@ -168,6 +172,8 @@ async def scene(url: str, withholds: int, hand_in_s: float, seconds: float, char
     owed = 0.0
     try:
         while world.passed_s < seconds or left or not await _is_done(world):
+            began = time.perf_counter()
+            measures = measured_s > 0 and 0 <= world.passed_s - WARM_UP_S - hand_in_s < measured_s
             owed = min(left, owed + per_step) if world.passed_s >= WARM_UP_S else 0.0
             work: list[Awaitable[object]] = [world.line.tick()]
             work += [_hand_in(world, [next(numbers) for _ in range(int(owed))], send_before)]
@@ -175,9 +181,13 @@ async def scene(url: str, withholds: int, hand_in_s: float, seconds: float, char
             if world.passed_s < seconds:
                 for channel in BANK_OF:
                     came = sum(dice.random() < charges_per_second / 200 for _ in range(int(100 * STEP_S)))
-                    work += [_charge(world, seen, channel, next(numbers)) for _ in range(came)]
+                    kept = seen.charges_ms[channel] if measures or not measured_s else []
+                    pauses = [dice.random() * STEP_S if measures else 0.0 for _ in range(came)]
+                    work += [_charge(world, seen, kept, channel, next(numbers), pause) for pause in pauses]
             await asyncio.gather(*work)
             await world.line.is_quiet()
+            if measures:
+                await asyncio.sleep(max(0.0, began + STEP_S - time.perf_counter()))
             world.passed_s += STEP_S
         return await _told(world, seen)
     finally:
@@ -194,14 +204,16 @@ async def _hand_in(world: _World, numbers: Sequence[int], send_before: datetime)
         await asyncio.gather(*map(world.flow.open, orders))
 
 
-async def _charge(world: _World, seen: Seen, channel: str, number: int) -> None:
+async def _charge(world: _World, seen: Seen, kept: list[float], channel: str, number: int, pause_s: float) -> None:
+    seen.charges += 1
+    await asyncio.sleep(pause_s)
     began = time.perf_counter()
     try:
         await world.flow.open(_order(number, Kind.CHARGE, Scene.QUICK_CHARGE, channel, None))
     except OverloadedError:
         seen.refused += 1
     else:
-        seen.charges_ms[channel].append(1e3 * (time.perf_counter() - began))
+        kept.append(1e3 * (time.perf_counter() - began))
 
 
 async def _is_done(world: _World) -> bool:
@@ -277,19 +289,21 @@ def _catalogue() -> Catalogue:
     return Catalogue(1, merchants, accounts=accounts, channels=tuple(channels), rules=rules)
 
 
-async def _compare(withholds: int, hand_in_s: float, seconds: float, charges_per_second: float) -> None:
+async def _compare(
+    withholds: int, hand_in_s: float, seconds: float, charges_per_second: float, measured_s: float
+) -> None:
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder, EmbeddedPostgres(_within(folder)) as server:
         told = {}
         for name, many in (("without", 0), ("with", withholds)):
             await new_database(server, name)
             await upgrade(named(server, name))
-            run = partial(scene, named(server, name), many, hand_in_s, seconds, charges_per_second)
+            run = partial(scene, named(server, name), many, hand_in_s, seconds, charges_per_second, measured_s)
             began = time.perf_counter()
             told[name] = seen = await run()
             print(
                 f"{name} a line: {seen.sent} sent and {seen.never_sent} never sent in {seen.seconds:.0f} s,"
                 f" at most {seen.most_in_a_second} calls in a second, {seen.by_age:.1%} by age;"
-                f" {sum(map(len, seen.charges_ms.values()))} charges, {seen.refused} refused;"
+                f" {seen.charges} charges, {seen.refused} refused;"
                 f" p50 {seen.p50_ms(LINE):.1f} ms beside the line, {seen.p50_ms(BESIDE):.1f} ms on the other channel"
                 f" ({time.perf_counter() - began:.0f} s of real time)",
                 flush=True,
@@ -311,8 +325,9 @@ def main() -> None:
     parser.add_argument("--hand-in-s", type=float, default=600.0)
     parser.add_argument("--seconds", type=float, default=3600.0, help="that charges come for, by the clock moved")
     parser.add_argument("--charges-per-second", type=float, default=4.0, help="over both channels")
+    parser.add_argument("--measured-s", type=float, default=60.0, help="for which the clock is not moved")
     args = parser.parse_args()
-    asyncio.run(_compare(args.withholds, args.hand_in_s, args.seconds, args.charges_per_second))
+    asyncio.run(_compare(args.withholds, args.hand_in_s, args.seconds, args.charges_per_second, args.measured_s))
 
 
 if __name__ == "__main__":

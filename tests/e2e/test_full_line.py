@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gateway.domain.catalogue_content import MerchantContent
 from router.limits import ChannelLimits
-from tests.e2e.business import App, path_of
+from tests.e2e.business import App, Shown, path_of
 from tests.e2e.merchants import only
 from tests.e2e.waiting import until
 from tests.e2e.world import World
@@ -41,11 +41,13 @@ async def test_withholds_that_find_no_place_are_answered_at_once_and_paid_when_t
     assert await world.differences(paid) == []
 
 
-async def test_what_cannot_be_sent_in_time_fails_and_nothing_reaches_the_psp(world: World) -> None:
+async def test_a_time_to_send_before_that_is_past_is_refused_and_nothing_is_recorded(world: World) -> None:
     app = await world.merchant(narrow)
-    assert (await app.call("POST", "/v1/withholds", world.order(send_before="2020-01-01T00:00:00Z"))).status == 422
+    order = world.order(send_before="2020-01-01T00:00:00Z")
+    assert (await app.call("POST", "/v1/withholds", order)).status == 422
+    assert await world.sql("SELECT 1 FROM orders WHERE merchant_order_no = $1", order["merchant_order_no"]) == []
 
 
-async def all_ended(app: App, ids: list[str]) -> list[dict[str, object]] | None:
+async def all_ended(app: App, ids: list[str]) -> list[Shown] | None:
     found = [(await app.call("GET", f"/v1/payments/{each}")).body for each in ids]
     return found if all(payment["finished_at"] for payment in found) else None
