@@ -43,6 +43,7 @@ __all__ = [
     "OPEN_PAYMENTS",
     "PAYMENTS_ENDED",
     "POLLS_CLAIMED",
+    "PROCESSES_LIVE",
     "PSP_CALLS",
     "PSP_SECONDS",
     "QUEUE_LENGTH",
@@ -120,6 +121,9 @@ CLOCK_OFFSET_SECONDS = Gauge(
 )
 CLOCK_RIGHT = Gauge(
     "sluice_clock_right", "0 when a process takes nothing, because of its clock", multiprocess_mode="livemin"
+)
+PROCESSES_LIVE = Gauge(
+    "sluice_processes_live", "Processes that share what a channel carries", multiprocess_mode="livemax"
 )
 GC_PAUSE_SECONDS = Histogram(
     "sluice_gc_pause_seconds", "Time that one look of Python's collector took", ["generation"], buckets=PAUSES

@@ -74,7 +74,7 @@ class Authentication:
 
     @property
     def has_code_in_the_air(self) -> bool:
-        """Whether a code was submitted that has had no final answer."""
+        """Whether something was sent to bind the card, a code say, that has had no final answer."""
         return self.intent is not None and self.intent.is_open
 
     def is_own_of(self, payment_id: UUID) -> bool:

@@ -328,9 +328,18 @@ class Catalogue:
         """Whether the account is still asked to bind cards of this bank without the payer."""
         return (merchant_id, account, bank) not in self.silent_refusals
 
+    def calls_per_second(self, merchant_id: UUID, channel: str) -> int | None:
+        """How many calls a channel carries in a second; None: no limit, also for a channel that is not there."""
+        found = self.channels.get((merchant_id, channel))
+        return found.limits.calls_per_second if found else None
+
     def channel_codes(self, merchant_id: UUID) -> Collection[str]:
         """The codes of a merchant's channels, those that are off, too."""
         return self._channel_codes.get(merchant_id, ())
+
+    def channels_of(self, merchant_id: UUID) -> list[Channel]:
+        """A merchant's channels, those that are off, too."""
+        return [self.channels[merchant_id, code] for code in self.channel_codes(merchant_id)]
 
     def account_of_channel(self, merchant_id: UUID, channel: str) -> str | None:
         """The code of the account that a channel belongs to now."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
+from gateway.domain.payments import Payment
 from gateway.domain.scenes import CARD_SCENES, Scene
 from router.facts import Candidate, ChannelFacts, Signing, Unfit
 
@@ -67,6 +68,18 @@ def candidates_for(
             )
         )
     return candidates
+
+
+def carries_now(catalogue: Catalogue, payment: Payment, now: datetime) -> bool:
+    """Whether the channel of a payment that was routed before still carries it: nobody has stopped it since."""
+    merchant_id, code = payment.merchant_id, payment.channel or ""
+    channel = catalogue.channels.get((merchant_id, code))
+    if channel is None or not channel.on or channel.account != payment.account:
+        return False
+    if catalogue.in_maintenance(merchant_id, code, payment.scene, payment.bank, now):
+        return False
+    rules = catalogue.rules_for(merchant_id, payment.scene, payment.bank)
+    return any(rule.channel == code and rule.enabled for rule in rules)
 
 
 def with_bound(

@@ -31,13 +31,15 @@ from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
 from gateway.flows.refund import RefundFlow
-from gateway.flows.route import Unable
+from gateway.flows.route import Unable, carries_now
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
+from gateway.run.lines import ProcessLines
+from gateway.run.live import LiveProcesses
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
@@ -57,6 +59,7 @@ from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
+from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
@@ -66,6 +69,7 @@ from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
+from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
@@ -75,6 +79,7 @@ from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
+from gateway.workers.line import Line
 from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
@@ -217,10 +222,15 @@ async def system(
                 return 0
             return rooms.places(merchant_id, channel).for_questions
 
+        live = LiveProcesses(ProcessBeats(database, utc_now), uuid7())
+        await live.start()
+        stack.push_async_callback(live.stop)
         rooms = ProcessRooms(
             settings.max_waiting,
             lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
             provider_of,
+            lambda merchant_id, channel: watch.current.calls_per_second(merchant_id, channel),
+            lambda: live.processes,
         )
         books = Books(
             OpeningStore(
@@ -280,9 +290,10 @@ async def system(
         )
         schedule: Schedule | None = None
         if workers:
+            follow_up = FollowUp(submission, due)
             follower = Follower(
                 due,
-                FollowUp(submission, due),
+                follow_up,
                 lambda: watch.current.merchants.keys() if clock.is_right() else (),
                 providers.longest_call_s,
                 questions_at_once,
@@ -291,6 +302,28 @@ async def system(
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
+
+            def carrying(merchant_id: UUID, now: datetime) -> list[str]:
+                unusable = providers.unusable(merchant_id)
+                return [
+                    channel.code
+                    for channel in watch.current.channels_of(merchant_id)
+                    if channel.on
+                    and channel.account not in unusable
+                    and not watch.current.rests(merchant_id, channel.code, now)
+                ]
+
+            line = Line(
+                LineStore(database),
+                ProcessLines(rooms),
+                follow_up.send_from_line,
+                follow_up.end_wait,
+                lambda: watch.current.merchants.keys() if clock.is_right() else (),
+                carrying,
+                lambda payment, now: carries_now(watch.current, payment, now),
+                utc_now,
+            )
+            stack.push_async_callback(line.close)
             holder = Holder(held, lambda: watch.current, utc_now)
             snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             unbinder = Unbinder(
@@ -299,6 +332,7 @@ async def system(
             stack.push_async_callback(unbinder.close)
             ticks = {
                 "follow_up": follower.tick,
+                "line": line.tick,
                 "deliver": deliverer.tick,
                 "hold": holder.tick,
                 "snapshots": snapshots.tick,

@@ -48,6 +48,17 @@ schema_versions = Table(
     PrimaryKeyConstraint("revision", name="schema_versions_pkey"),
 )
 
+# --- the processes that share the database, and so what a channel carries ---
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("process_id", Uuid, nullable=False),
+    moment("beat_at"),
+    PrimaryKeyConstraint("process_id", name="processes_pkey"),
+    comment="each process's last beat, by its own clock; a row that does not change is of a dead one",
+)
+
 # --- catalogue: small, read whole into memory, written in transactions of their own (reference tables) ---
 
 catalogue_versions = Table(
@@ -421,6 +432,21 @@ payments = Table(
         "channel",
         text("least(due_at, until_at)"),
         postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
+    ),
+    # Withholds without a place on their channel: nothing else that is processing has no due. By age, and by their end.
+    Index(
+        "payments_waiting_idx",
+        "merchant_id",
+        "channel",
+        "created_at",
+        "payment_id",
+        postgresql_where=text("status = 'processing' AND due_at IS NULL"),
+    ),
+    Index(
+        "payments_waiting_until_idx",
+        "merchant_id",
+        "until_at",
+        postgresql_where=text("status = 'processing' AND due_at IS NULL"),
     ),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
     Index("payments_app_idx", "merchant_id", "app", "payment_id"),

@@ -122,8 +122,8 @@ def _tells_nobody_of_what_it_asked_about() -> None:
         if not _was_asked_about(after):
             real(page, cause, after, at)
 
-    real = recording._tell_payment
-    _put(recording, "_tell_payment", tell)
+    real = recording.tell_payment
+    _put(recording, "tell_payment", tell)
 
 
 def _keeps_reserved_what_it_asked_about() -> None:

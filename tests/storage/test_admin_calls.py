@@ -135,6 +135,7 @@ async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
             "authentication_fee": 0,
             "daily_total": 5_000,
             "calls_at_once": None,
+            "calls_per_second": None,
         }
     ]
     assert (await answered(await client.get("/v1/admin/merchants/other/channels")))["data"] == []

@@ -34,6 +34,7 @@ Row = dict[str, Any]
 
 WORLD: dict[str, Row] = {
     "schema_versions": {"revision": "9999", "tolerates": "9998", "applied_at": NOW},
+    "processes": {"process_id": uuid4(), "beat_at": NOW},
     "catalogue_versions": {"version": 1, "changed_at": NOW, "changed_by": "me", "note": ""},
     "merchants": {"code": "acme", "name": "Acme"},
     "apps": {"code": "shop", "name": "Shop"},

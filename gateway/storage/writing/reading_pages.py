@@ -48,6 +48,10 @@ READ_AGREEMENTS = """
 SELECT card_id, account, agreement_no FROM agreements
 WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status = 'active'
 """
+READ_IN_FLIGHT = """
+SELECT card_id, account, authentication_id FROM authentications
+WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status IN ('processing', 'requires_action')
+"""
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
 
@@ -77,6 +81,7 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
         heads = [page.keepers[card.card_id].card_id for card in goers if card is not None]
         rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
+        await _read_in_flight(connection, merchant_id, page, going_on)
     await _read_codes(connection, merchant_id, page, heard, acts)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
     if suspicious:
@@ -140,6 +145,17 @@ async def _read_keepers(
         rows, more = await card_rows(connection, merchant_id, missing)
         found, same_as = found | rows, same_as | more
     page.keepers = await agreements_go_to(connection, merchant_id, same_as, found)
+
+
+async def _read_in_flight(connection: Connection, merchant_id: UUID, page: Page, going_on: Sequence[UUID]) -> None:
+    """For which cards of payments that stood in line an authentication is in flight."""
+    from_line = [page.payments[each] for each in going_on if each in page.payments]
+    cards = [each.card.card_id for each in from_line if each.card is not None and each.waits_for_place]
+    if cards:
+        heads = {each: page.keepers[each].card_id for each in cards}
+        of_head = {**heads, **{head: head for head in heads.values()}}
+        rows = await connection.fetch(READ_IN_FLIGHT, merchant_id, list(of_head))
+        page.in_flight = {(of_head[row[0]], row[1]): row[2] for row in rows}
 
 
 async def _read_verifiers(connection: Connection, merchant_id: UUID, page: Page, refused: Collection[UUID]) -> None:
