@@ -286,6 +286,7 @@ def authentication_of(payment: Payment, channel: Channel, intent_id: UUID, now: 
         created_at=now,
         finished_at=None,
         expires_in_s=payment.expires_in_s,
+        card_masked=payment.card.masked,
     )
 
 

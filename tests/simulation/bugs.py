@@ -11,7 +11,7 @@ from gateway.domain.terms import Terms
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
-from gateway.storage.writing import outbox, recording
+from gateway.storage.writing import outbox, recording, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
@@ -122,7 +122,7 @@ def _tells_nobody_of_what_it_asked_about() -> None:
         if not _was_asked_about(after):
             real(page, cause, after, at)
 
-    real = recording.tell_payment
+    real = signing.tell_payment
     _put(recording, "tell_payment", tell)
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.searching import CutPage
+from gateway.domain.codes import ClosedReason
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT
 from gateway.domain.scenes import Kind, Scene
@@ -61,7 +62,10 @@ class PaymentAnswer(AnswerModel):
         int | None, Field(description="what the authentication costs that this payment started; null: none was sent")
     ]
     failure: FailureAnswer | None
-    next_action: dict[str, Any] | None
+    next_action: Annotated[
+        dict[str, Any] | None, Field(description="what the payer must do now, while the status is requires_action")
+    ]
+    closed_reason: ClosedReason | None
     description: str | None
     created_at: Time
     finished_at: Time | None
