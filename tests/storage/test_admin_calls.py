@@ -301,8 +301,8 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
 
 
 async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
-    problem = await answered(await client.put(f"{CHANNEL}/rules/quick_charge/CMB", json={"fee": 7}), 422)
-    assert problem["errors"][0]["message"] == "allinpay cannot pay quick_charge, only withhold"
+    problem = await answered(await client.put(f"{CHANNEL}/rules/netbank_charge/CMB", json={"fee": 7}), 422)
+    assert problem["errors"][0]["message"] == "allinpay cannot pay netbank_charge, only quick_charge, withhold"
 
 
 async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_by_name(
