@@ -2,7 +2,7 @@
 
 Each cell is a merchant of its own with one channel: a new card, the SMS that the way asks for and no other, one charge
 in the PSP's books, and a second payment of the same card. Not tested here: codes that are wrong, late or repeated
-(test_codes), what becomes of refusals (test_ways_and_refusals).
+(test_codes), cards that are refused (test_card_stories).
 """
 
 from collections.abc import Iterator
