@@ -10,7 +10,8 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from sandbox.allinpay import Allinpay
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
-from sandbox.keys import prepare_keys
+from sandbox.keys import lianlian_keys, prepare_keys
+from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import UnionPay
@@ -41,6 +42,7 @@ def build_app(config: SandboxConfig) -> web.Application:
     providers: dict[str, Provider] = {
         UnionPay.name: UnionPay(config, timers, unionpay_keys),
         Allinpay.name: Allinpay(config, timers, allinpay_keys),
+        LianLian.name: LianLian(config, timers, lianlian_keys(keys_dir)),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

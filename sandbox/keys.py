@@ -21,7 +21,9 @@ __all__ = [
     "AllinpayKeys",
     "Identity",
     "KeysUnreadableError",
+    "LianLianKeys",
     "UnionPayKeys",
+    "lianlian_keys",
     "new_identity",
     "prepare_keys",
     "unknown_ca",
@@ -76,6 +78,15 @@ class AllinpayKeys:
     user_pass: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class LianLianKeys:
+    """What the LianLian mock holds: its own identity, the merchant's certificate and number."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    oid_partner: str
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -122,10 +133,25 @@ def unknown_ca() -> Identity:
 
 
 def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys]:
-    """Read both sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
+    """Read UnionPay's and Allinpay's sets below `folder`, after making all that are not there.
+
+    Raises KeysUnreadableError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _made(folder / "lianlian", _make_lianlian)
     return _read_unionpay(_made(folder / "unionpay", _make_unionpay)), _read_allinpay(
         _made(folder / "allinpay", _make_allinpay)
+    )
+
+
+def lianlian_keys(folder: Path) -> LianLianKeys:
+    """LianLian's set below `folder`, made if it is not there. Raises KeysUnreadableError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = _made(folder / "lianlian", _make_lianlian)
+    return LianLianKeys(
+        psp=_read_identity(mine, "psp"),
+        merchant_certificate=_read_certificate(mine, "merchant"),
+        oid_partner=_read_account(mine, "oid_partner")[0],
     )
 
 
@@ -164,6 +190,13 @@ def _make_allinpay(folder: Path) -> dict[str, str]:
     _write_identity(folder, "psp", new_identity("Sandbox TLT"))
     _write_identity(folder, "merchant", new_identity(f"Sandbox TLT merchant {merchant_id}"))
     return {"merchant_id": merchant_id, "user_name": f"{merchant_id}04", "user_pass": secrets.token_hex(8)}
+
+
+def _make_lianlian(folder: Path) -> dict[str, str]:
+    oid_partner = _digits(18)
+    _write_identity(folder, "psp", new_identity("Sandbox LianLian"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
+    return {"oid_partner": oid_partner, "ware_category": "2010"}
 
 
 def _digits(count: int) -> str:
