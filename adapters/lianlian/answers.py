@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adapters.lianlian.codes import (
     AGREEMENT_GONE,
     AT_LIANLIAN,
+    BOUND_ALREADY,
     IN_PROCESS,
     NOTHING_FOUND,
     OK,
@@ -133,7 +134,7 @@ def read_signing(answer: Answer, declines: Declines) -> AuthenticationOutcome:
     code, message, agreement_no = answer.code, answer.message, answer.fields.get("no_agree")
     if code == OK and agreement_no:
         return Authenticated(agreement_no, code)
-    failure = declines.get(code)
+    failure = None if code in BOUND_ALREADY else declines.get(code)
     return Declined(failure, code, message) if failure else Unknown("no final word on the binding", code, message)
 
 

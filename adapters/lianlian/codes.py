@@ -12,6 +12,7 @@ from gateway.domain.failures import FailureCode as F
 __all__ = [
     "AGREEMENT_GONE",
     "AT_LIANLIAN",
+    "BOUND_ALREADY",
     "DECLINES",
     "IN_PROCESS",
     "KNOWN",
@@ -59,7 +60,8 @@ DECLINES: Final[Declines] = {
         # Signature, parameters, address, permission, unreadable or undecryptable request; 9092, 9093, 7017: the order.
         (F.CHANNEL_REFUSED, "1001 1004 1008 1009 1012 3001 3010 4007 5504 7017 9002 9092 9093 9901 9903"),
         # Failed "for a variety of reasons", which are not told.
-        (F.CHANNEL_REFUSED, "1005 1111 3009 9913"),  # 3009, 9913: the card is bound already, its agreement is not told
+        (F.CHANNEL_REFUSED, "1005 1111"),
+        (F.CHANNEL_REFUSED, "3009 9913"),  # the card is bound already; its agreement is not told
         # To unbinding.
         (F.CHANNEL_REFUSED, "3004 4000"),
     )
@@ -75,6 +77,8 @@ SAYS_NOTHING: Final = frozenset({"1007", "9902", "9999"})
 # In no set on purpose, hence Unknown: 9094, 9990, 9991, where the bank was asked and money may have moved; the codes of
 # payouts, refunds, statements, repayment plans and queries, which answer other requests than ours.
 
+BOUND_ALREADY: Final = frozenset({"3009", "9913"})
+"""To the code of a binding these are no refusal: it may be what bound the card."""
 AGREEMENT_GONE: Final = frozenset({"3003", "3011"})
 """To unbinding: there is no such agreement."""
 NOTHING_FOUND: Final = "8901"

@@ -252,7 +252,7 @@ class LianLianCase(Case):
             "REFUND": Unknown,
         },
         SendSigningCode: {**BESIDE_MONEY, "0000": Unknown, "8888": CodeSent},
-        Sign: {**BESIDE_MONEY, "0000": Authenticated, "8888": Unknown},
+        Sign: {**BESIDE_MONEY, "0000": Authenticated, "8888": Unknown, "3009": Unknown, "9913": Unknown},
         Unbind: {
             **BESIDE_MONEY,
             **dict.fromkeys(("0000", "3003", "3011"), Unbound),
