@@ -5,18 +5,21 @@ real LianLian, whose answers to a second request under one number are not public
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import httpx
 import pytest
 
-from adapters.account import AccountError
+from adapters.account import AccountError, account_settings
 from adapters.lianlian import LianLian, codes
 from adapters.lianlian.answers import Answer, read_code, read_payment, read_signing, read_unbinding
 from adapters.lianlian.letter import name_of_user
+from gateway.catalogue_file import read_catalogue
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.identities import IdType
 from gateway.domain.outcomes import (
@@ -48,6 +51,7 @@ from tests.adapters.contract import (
     AGREEMENT_NO,
     AMOUNT,
     CARD,
+    LATER,
     NUMBER,
     OTHER_NUMBER,
     SMS_CODE,
@@ -522,6 +526,26 @@ def test_a_missing_or_wrong_secret_is_named_and_not_shown(name: str) -> None:
         with pytest.raises(AccountError, match=name) as refused:
             CASE.build(replace(account, secrets={**account.secrets, name: value}), Wire(CASE.processing))
         assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_the_account_in_the_documentation_is_one_that_can_be_used(tmp_path: Path) -> None:
+    catalogue = (Path(__file__).parents[2] / "docs/catalogue.md").read_text(encoding="utf-8")
+    [settings] = re.findall(r"```toml\n(.*?mpayapi_url.*?)```", catalogue, re.DOTALL)
+    file = tmp_path / "catalogue.toml"
+    head = """
+        [[merchants]]
+        code = "shop"
+        name = "商店"
+        [[merchants.accounts]]
+        code = "ll"
+        provider = "lianlian"
+    """
+    file.write_text(head + settings, encoding="utf-8")
+    (tmp_path / "merchant.key.pem").write_text(CASE.account().secrets["merchant_private_key"])
+    (tmp_path / "lianlian.pub.pem").write_text(CASE.account().secrets["psp_public_key"])
+    [account] = read_catalogue(file, {}).merchants[0].accounts
+    provider = LianLian(account_settings(account), Wire(CASE.processing), lambda: LATER)
+    assert set(provider.commands) == set(LianLian.COMMANDS)
 
 
 def test_without_its_assumptions_it_only_asks_and_ends() -> None:
