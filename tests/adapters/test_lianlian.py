@@ -363,6 +363,12 @@ async def test_words_of_a_failure_mean_what_the_account_says(memo: str) -> None:
     assert explained == replace(plain, code=F.INSUFFICIENT_BALANCE)
 
 
+async def test_numbers_in_the_words_of_a_failure_are_not_taken_for_codes() -> None:
+    failed = await told(QUESTION, lambda request: CASE.state(request, "FAILURE", memo="扣款1000元失败"))
+    assert isinstance(failed, Declined)
+    assert failed.code is F.CHANNEL_REFUSED
+
+
 async def test_words_of_an_order_that_is_paid_change_nothing() -> None:
     def paid(request: httpx.Request) -> httpx.Response:
         return as_json({**json.loads(CASE.succeeded(request).content), "memo": "余额不足"})
@@ -396,7 +402,7 @@ async def test_no_record_is_not_found_and_by_itself_never_proof() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b'{"ret_code":"6001","ret_code":"0000"}',
+        b'{"ret_code":"0000","ret_code":"6001"}',
         b'["ret_code","6001"]',
         b'"6001"',
         b"null",
