@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.x509.oid import NameOID
 
 __all__ = [
+    "AllKeys",
     "AllinpayKeys",
     "BaofooKeys",
     "Identity",
     "KeysUnreadableError",
+    "LianLianKeys",
     "UnionPayKeys",
     "new_identity",
     "prepare_keys",
@@ -87,6 +89,25 @@ class BaofooKeys:
     terminal_id: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class LianLianKeys:
+    """What the LianLian mock holds: its own identity, the merchant's certificate and number."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    oid_partner: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AllKeys:
+    """The sets of all providers."""
+
+    unionpay: UnionPayKeys
+    allinpay: AllinpayKeys
+    baofoo: BaofooKeys
+    lianlian: LianLianKeys
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -132,13 +153,14 @@ def unknown_ca() -> Identity:
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
 
 
-def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys, BaofooKeys]:
+def prepare_keys(folder: Path) -> AllKeys:
     """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
     folder.mkdir(parents=True, exist_ok=True)
-    return (
-        _read_unionpay(_made(folder / "unionpay", _make_unionpay)),
-        _read_allinpay(_made(folder / "allinpay", _make_allinpay)),
-        _read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+    return AllKeys(
+        unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
+        allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
+        baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+        lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
     )
 
 
@@ -186,6 +208,13 @@ def _make_baofoo(folder: Path) -> dict[str, str]:
     return {"member_id": member_id, "terminal_id": _digits(9)}
 
 
+def _make_lianlian(folder: Path) -> dict[str, str]:
+    oid_partner = _digits(18)
+    _write_identity(folder, "psp", new_identity("Sandbox LianLian"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
+    return {"oid_partner": oid_partner, "ware_category": "2010"}
+
+
 def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
@@ -230,6 +259,14 @@ def _read_baofoo(folder: Path) -> BaofooKeys:
         merchant_certificate=_read_certificate(folder, "merchant"),
         member_id=member_id,
         terminal_id=terminal_id,
+    )
+
+
+def _read_lianlian(folder: Path) -> LianLianKeys:
+    return LianLianKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        oid_partner=_read_account(folder, "oid_partner")[0],
     )
 
 

@@ -144,6 +144,10 @@ class Contract(CodesContract):
         declaration = self.adapter(self.case.processing)[0].declaration
         assert set(declaration.terms) == {PRODUCT_OF[kind.verb] for kind in self.case.commands}
 
+    def test_what_no_question_is_about_is_not_looked_for_again_later(self) -> None:
+        terms = self.adapter(self.case.processing)[0].declaration.terms
+        assert all(terms[PRODUCT_OF[verb]].late_looks == 0 for verb in self.case.without_question)
+
     def test_its_callbacks_are_those_that_its_psp_sends(self) -> None:
         assert (self.adapter(self.case.processing)[0].callbacks is not None) == bool(self.case.calls_back)
 

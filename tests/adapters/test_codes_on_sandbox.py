@@ -29,6 +29,7 @@ from tests.adapters.contract import do
 from tests.adapters.test_on_sandbox import (
     AMOUNT,
     CARD,
+    USER,
     World,
     a_signing_sms,
     another,
@@ -38,7 +39,6 @@ from tests.adapters.test_on_sandbox import (
     with_payment_codes,
     with_signing,
 )
-from tests.adapters.test_on_sandbox import keys as keys
 from tests.adapters.test_on_sandbox import world as world
 
 BY_MAGIC = ("unionpay", "allinpay")
@@ -53,7 +53,7 @@ def a_card(tail: str, phone: str = CARD.phone) -> CardElements:
 
 def a_charge(agreement_no: str, card: CardElements = CARD) -> Pay:
     return Pay(
-        uuid4().hex, now(), Scene.QUICK_CHARGE, AMOUNT, "ICBC", card, agreement_no, "u-1", "x", "http://127.0.0.1:1/"
+        uuid4().hex, now(), Scene.QUICK_CHARGE, AMOUNT, "ICBC", card, agreement_no, USER, "x", "http://127.0.0.1:1/"
     )
 
 
@@ -102,7 +102,7 @@ async def test_a_card_signed_by_sms_pays_until_it_is_unbound(world: World) -> No
     assert isinstance(paid, Succeeded)
     assert paid.amount == AMOUNT
     for _ in range(2):  # safe to repeat, under a number of its own each time
-        unbinding = Unbind(uuid4().hex, now(), "ICBC", CARD, "u-1", agreement_no)
+        unbinding = Unbind(uuid4().hex, now(), "ICBC", CARD, USER, agreement_no)
         assert isinstance(await do(world.adapter, unbinding), Unbound)
     assert refused_with(await do(world.adapter, a_charge(agreement_no))) is F.AGREEMENT_VOID
 
@@ -167,8 +167,9 @@ async def test_a_payment_by_code_is_paid_once_with_the_right_code_alone(world: W
     agreement_no = (await world.payment(Scene.QUICK_CHARGE)).agreement_no
     assert agreement_no is not None
     payment = a_charge(agreement_no)
-    assert isinstance(await do(world.adapter, its_sms(payment)), CodeSent)
-    code = await world.code()
+    sent = await do(world.adapter, its_sms(payment))
+    assert isinstance(sent, CodeSent)
+    payment, code = replace(payment, continuation=sent.continuation), await world.code()
     assert refused_with(await do(world.adapter, replace(payment, sms_code=another(code)))) is F.SMS_CODE_WRONG
     assert await world.books(payment.number) == []
     await world.fault("reset_after", match={"operation": "pay"})

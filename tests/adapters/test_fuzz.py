@@ -5,6 +5,7 @@ contract's (test_contract.py).
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
 from adapters.baofoo import letter as baofoo_letter
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome, Unknown
+from gateway.domain.outcomes import (
+    AnyOutcome,
+    Authenticated,
+    AuthenticationOutcome,
+    CodeSent,
+    Outcome,
+    SmsNeeded,
+    Succeeded,
+    Unknown,
+)
 from gateway.domain.scenes import Scene
 from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Command, Pay, Provider
 from tests.adapters import baofoo_case
@@ -28,12 +38,18 @@ from tests.adapters.contract import (
     a_refund,
     a_refunds_question,
     a_signing,
+    a_signing_code,
     an_authentication,
     an_authentications_question,
+    an_unbinding,
     callbacks_of,
     do,
     its_question,
 )
+from tests.adapters.lianlian_case import LianLianCase, as_json
+from tests.adapters.lianlian_case import a_notice as a_json_notice
+from tests.adapters.lianlian_case import notice as json_notice
+from tests.adapters.lianlian_case import signed as signed_json
 from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
 
 MANY = settings(max_examples=300, deadline=None)
@@ -49,7 +65,18 @@ def unionpay() -> Provider:
     return case.build(case.account(), nobody)
 
 
-@pytest.mark.parametrize("case", [UnionPayCase(), AllinpayCase(), BaofooCase()], ids=lambda case: type(case).__name__)
+@pytest.fixture(scope="module")
+def lianlian() -> Provider:
+    async def nobody(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("a callback asks nobody")
+
+    case = LianLianCase()
+    return case.build(case.account(), nobody)
+
+
+@pytest.mark.parametrize(
+    "case", [UnionPayCase(), AllinpayCase(), BaofooCase(), LianLianCase()], ids=lambda case: type(case).__name__
+)
 def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
     answers: list[httpx.Response] = []
 
@@ -305,3 +332,57 @@ def test_a_signed_notice_with_odd_fields_is_read_or_rejected() -> None:
         assert isinstance(read, Callback)
 
     any_notice()
+
+
+JSON_FIELDS = st.sampled_from(
+    ["ret_code", "ret_msg", "result_pay", "money_order", "settle_date", "token", "no_agree", "memo", "oid_paybill", "x"]
+)
+JSON_TEXTS = ODD | st.sampled_from(["0000", "8888", "1900", "8901", "SUCCESS", "FAILURE", "CLOSED", "123.45", "1&a=b"])
+LIANLIAN_COMMANDS = (
+    a_payment(Scene.QUICK_CHARGE),
+    replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456", continuation="t"),
+    its_question(Scene.QUICK_CHARGE),
+    a_signing_code(),
+    a_signing("t"),
+    an_unbinding(),
+)
+
+
+def test_an_answer_in_json_with_odd_fields_is_an_outcome_signed_or_not() -> None:
+    case, said = LianLianCase(), [(True, {"ret_code": "0000"})]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        is_signed, odd = said[-1]
+        asked = case.checked(request)
+        echoed = {str(name): asked[name] for name in ("oid_partner", "no_order", "user_id") if name in asked}
+        return as_json(signed_json({**echoed, **odd}) if is_signed else {**echoed, **odd})
+
+    provider = case.build(case.account(), answer)
+
+    @SOME
+    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 5))
+    def any_answer(is_signed: bool, odd: dict[str, str], one: int) -> None:
+        said.append((is_signed, odd))
+        outcome = asyncio.run(do(provider, LIANLIAN_COMMANDS[one]))
+        assert isinstance(outcome, get_args(AnyOutcome))
+        done = (Succeeded, SmsNeeded, Authenticated, CodeSent)
+        assert is_signed or not isinstance(outcome, done)
+
+    any_answer()
+
+
+@SOME
+@given(odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=4))
+def test_a_signed_notice_in_json_with_odd_fields_is_read_or_rejected(lianlian: Provider, odd: dict[str, str]) -> None:
+    try:
+        read = callbacks_of(lianlian).read(json_notice(a_json_notice() | odd))
+    except CallbackRejectedError:
+        return
+    assert isinstance(read, Callback)
+
+
+@SOME
+@given(body=st.binary(max_size=100))
+def test_a_notice_of_any_bytes_is_rejected(lianlian: Provider, body: bytes) -> None:
+    with pytest.raises(CallbackRejectedError):
+        callbacks_of(lianlian).read(CallbackRequest("POST", "", {}, body))
