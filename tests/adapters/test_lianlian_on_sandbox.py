@@ -26,9 +26,9 @@ from gateway.domain.outcomes import (
 from gateway.domain.scenes import Scene
 from gateway.ports import CallbackRejectedError, CallbackRequest, Command, Pay, SendSigningCode, Sign, Unbind
 from tests.adapters.contract import callbacks_of, do, is_unknown
-from tests.adapters.test_on_sandbox import AMOUNT, CARD, World, its_question, keys, now, world
+from tests.adapters.test_on_sandbox import AMOUNT, CARD, World, its_question, now, world
 
-__all__ = ["keys", "world"]
+__all__ = ["world"]
 
 pytestmark = pytest.mark.parametrize("world", ["lianlian"], indirect=True)
 OTHER_CARD = replace(CARD, card_no="6222020200098768888")

@@ -222,11 +222,6 @@ async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sandbox-keys")
-
-
 @pytest.fixture(params=sorted(PROVIDERS))
 async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[World]:
     callbacks: asyncio.Queue[CallbackRequest] = asyncio.Queue()
