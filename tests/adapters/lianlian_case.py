@@ -259,6 +259,14 @@ class LianLianCase(Case):
             **dict.fromkeys(("3004", "4000"), F.CHANNEL_REFUSED),
         },
     }
+    # The same reading as of a payment without a code, whose table is whole.
+    codes_of_payments_by_code: Mapping[str, Meaning] | None = {
+        **{code: REFUSALS[code] for code in ("1000", "1900", "1901", "2006", "6001", "9702", "9910")},
+        **dict.fromkeys(("1002", "2007", "9990", "9999"), Unknown),
+        "0000": Succeeded,
+        "2008": Processing,
+        "8888": SmsNeeded,
+    }
     unmapped_code = "7654"
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {Pay: frozenset(SAYS_NOTHING)}
     calls_back = frozenset({Verb.PAY})
