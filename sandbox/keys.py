@@ -3,6 +3,7 @@
 Every set is complete when its `account.json` is there: it is written last.
 """
 
+import base64
 import secrets
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 __all__ = [
     "AllinpayKeys",
     "Identity",
+    "JdKeys",
     "KeysUnreadableError",
     "UnionPayKeys",
     "new_identity",
@@ -76,6 +78,16 @@ class AllinpayKeys:
     user_pass: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class JdKeys:
+    """What the JD mock shares with its merchant. `des_key` is base64; its first 8 bytes are the key of DES."""
+
+    merchant: str
+    terminal: str
+    md5_key: str
+    des_key: str
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -121,11 +133,13 @@ def unknown_ca() -> Identity:
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
 
 
-def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys]:
-    """Read both sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
+def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys, JdKeys]:
+    """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _read_unionpay(_made(folder / "unionpay", _make_unionpay)), _read_allinpay(
-        _made(folder / "allinpay", _make_allinpay)
+    return (
+        _read_unionpay(_made(folder / "unionpay", _make_unionpay)),
+        _read_allinpay(_made(folder / "allinpay", _make_allinpay)),
+        JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
     )
 
 
@@ -164,6 +178,17 @@ def _make_allinpay(folder: Path) -> dict[str, str]:
     _write_identity(folder, "psp", new_identity("Sandbox TLT"))
     _write_identity(folder, "merchant", new_identity(f"Sandbox TLT merchant {merchant_id}"))
     return {"merchant_id": merchant_id, "user_name": f"{merchant_id}04", "user_pass": secrets.token_hex(8)}
+
+
+def _make_jd(_: Path) -> dict[str, str]:
+    # The merchant is given 24 bytes (H), as for Triple DES.
+    des_key = base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+    return {
+        "merchant": _digits(12),
+        "terminal": "00000001",
+        "md5_key": secrets.token_urlsafe(24),
+        "des_key": des_key,
+    }
 
 
 def _digits(count: int) -> str:
