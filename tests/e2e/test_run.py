@@ -235,7 +235,7 @@ def test_a_port_in_use_is_named_with_what_to_set(short_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = environment(short_folder / "port", SLUICE_SANDBOX_PORT=str(port))
-        done = subprocess.run([*SLUICE, "run"], env=env, capture_output=True, text=True, check=False)
+        done = command(env, "run")
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
     assert "SLUICE_SANDBOX_PORT" in done.stderr
