@@ -3,6 +3,7 @@
 Every set is complete when its `account.json` is there: it is written last.
 """
 
+import base64
 import secrets
 import shutil
 from collections.abc import Callable
@@ -22,6 +23,7 @@ __all__ = [
     "AllinpayKeys",
     "BaofooKeys",
     "Identity",
+    "JdKeys",
     "KeysUnreadableError",
     "LianLianKeys",
     "UnionPayKeys",
@@ -90,6 +92,16 @@ class BaofooKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class JdKeys:
+    """What the JD mock shares with its merchant. `des_key` is base64; its first 8 bytes are the key of DES."""
+
+    merchant: str
+    terminal: str
+    md5_key: str
+    des_key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class LianLianKeys:
     """What the LianLian mock holds: its own identity, the merchant's certificate and number."""
 
@@ -105,6 +117,7 @@ class AllKeys:
     unionpay: UnionPayKeys
     allinpay: AllinpayKeys
     baofoo: BaofooKeys
+    jd: JdKeys
     lianlian: LianLianKeys
 
 
@@ -160,6 +173,7 @@ def prepare_keys(folder: Path) -> AllKeys:
         unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
         allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
         baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+        jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
         lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
     )
 
@@ -206,6 +220,17 @@ def _make_baofoo(folder: Path) -> dict[str, str]:
     _write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
     _write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
     return {"member_id": member_id, "terminal_id": _digits(9)}
+
+
+def _make_jd(_: Path) -> dict[str, str]:
+    # The merchant is given 24 bytes (H), as for Triple DES.
+    des_key = base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+    return {
+        "merchant": _digits(12),
+        "terminal": "00000001",
+        "md5_key": secrets.token_urlsafe(24),
+        "des_key": des_key,
+    }
 
 
 def _make_lianlian(folder: Path) -> dict[str, str]:

@@ -126,6 +126,8 @@ class Case(ABC):
     """Codes that do not even say that the PSP has the order: as an answer to what is sent, or of a failed question."""
     calls_back: frozenset[Verb] = frozenset()
     """What the PSP sends notices about."""
+    states_in_answers: frozenset[str] = frozenset()
+    """Codes of an answer to what is sent that are the order's state, which its callback may tell in the same words."""
     without_question: frozenset[Verb] = frozenset()
     """What the protocol cannot be asked about."""
     code_scenes: tuple[Scene, ...] = (Scene.QUICK_CHARGE,)

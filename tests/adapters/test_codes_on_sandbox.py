@@ -24,7 +24,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
-from gateway.ports import AskAuthentication, Pay, SendPaymentCode, Unbind
+from gateway.ports import AskAuthentication, Pay, Unbind
 from tests.adapters.contract import do
 from tests.adapters.test_on_sandbox import (
     AMOUNT,
@@ -35,6 +35,7 @@ from tests.adapters.test_on_sandbox import (
     another,
     its_question,
     its_signing,
+    its_sms,
     now,
     with_payment_codes,
     with_signing,
@@ -51,25 +52,9 @@ def a_card(tail: str, phone: str = CARD.phone) -> CardElements:
     return CardElements(f"622202020009876{tail}", "张三丰", "110101199003074477", phone)
 
 
-def a_charge(agreement_no: str, card: CardElements = CARD) -> Pay:
+def a_charge(agreement_no: str | None, card: CardElements = CARD) -> Pay:
     return Pay(
         uuid4().hex, now(), Scene.QUICK_CHARGE, AMOUNT, "ICBC", card, agreement_no, USER, "x", "http://127.0.0.1:1/"
-    )
-
-
-def its_sms(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
-    return SendPaymentCode(
-        payment.number,
-        payment.told_at,
-        payment.scene,
-        payment.amount,
-        payment.bank,
-        payment.card,
-        payment.agreement_no,
-        payment.user_id,
-        payment.description,
-        payment.notify_url,
-        ordinal,
     )
 
 
@@ -164,9 +149,7 @@ async def test_a_card_that_one_provider_refuses_the_other_takes(world: World) ->
 
 @with_payment_codes
 async def test_a_payment_by_code_is_paid_once_with_the_right_code_alone(world: World) -> None:
-    agreement_no = (await world.payment(Scene.QUICK_CHARGE)).agreement_no
-    assert agreement_no is not None
-    payment = a_charge(agreement_no)
+    payment = a_charge((await world.payment(Scene.QUICK_CHARGE)).agreement_no)
     sent = await do(world.adapter, its_sms(payment))
     assert isinstance(sent, CodeSent)
     payment, code = replace(payment, continuation=sent.continuation), await world.code()

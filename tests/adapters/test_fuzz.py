@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
 from adapters.baofoo import letter as baofoo_letter
+from adapters.jd import Jd
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
 from gateway.domain.outcomes import (
     AnyOutcome,
     Authenticated,
     AuthenticationOutcome,
+    CodeOutcome,
     CodeSent,
     Outcome,
     SmsNeeded,
@@ -35,6 +37,7 @@ from tests.adapters.baofoo_case import BaofooCase
 from tests.adapters.contract import (
     Case,
     a_payment,
+    a_payment_code,
     a_refund,
     a_refunds_question,
     a_signing,
@@ -46,12 +49,14 @@ from tests.adapters.contract import (
     do,
     its_question,
 )
+from tests.adapters.jd_case import HEAD, JdCase, as_notice, encrypted, letter
 from tests.adapters.lianlian_case import LianLianCase, as_json
 from tests.adapters.lianlian_case import a_notice as a_json_notice
 from tests.adapters.lianlian_case import notice as json_notice
 from tests.adapters.lianlian_case import signed as signed_json
 from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
 
+JD = Jd(JdCase().account(), httpx.MockTransport(lambda request: httpx.Response(500)).handle_async_request)
 MANY = settings(max_examples=300, deadline=None)
 FORM_BYTES = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=40)), max_size=8)
 
@@ -75,7 +80,9 @@ def lianlian() -> Provider:
 
 
 @pytest.mark.parametrize(
-    "case", [UnionPayCase(), AllinpayCase(), BaofooCase(), LianLianCase()], ids=lambda case: type(case).__name__
+    "case",
+    [UnionPayCase(), AllinpayCase(), BaofooCase(), JdCase(), LianLianCase()],
+    ids=lambda case: type(case).__name__,
 )
 def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
     answers: list[httpx.Response] = []
@@ -384,5 +391,44 @@ def test_a_signed_notice_in_json_with_odd_fields_is_read_or_rejected(lianlian: P
 @SOME
 @given(body=st.binary(max_size=100))
 def test_a_notice_of_any_bytes_is_rejected(lianlian: Provider, body: bytes) -> None:
-    with pytest.raises(CallbackRejectedError):
-        callbacks_of(lianlian).read(CallbackRequest("POST", "", {}, body))
+    for provider, head in ((lianlian, b""), (JD, b"resp=")):
+        with pytest.raises(CallbackRejectedError):
+            callbacks_of(provider).read(CallbackRequest("POST", "", {}, head + body))
+
+
+def test_signed_data_with_odd_texts_is_an_outcome_and_as_a_notice_read_or_rejected() -> None:
+    case, inside = JdCase(), [""]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=f"resp={inside[-1]}".encode())
+
+    provider = case.build(case.account(), answer)
+    pay, question, wish = (
+        a_payment(Scene.QUICK_CHARGE),
+        its_question(Scene.QUICK_CHARGE),
+        a_payment_code(Scene.QUICK_CHARGE),
+    )
+    tags = st.sampled_from(["TYPE", "ID", "AMOUNT", "CURRENCY", "STATUS", "CODE", "DESC", "TRADE", "X"])
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="<>&", min_codepoint=32), max_size=20)
+    known = st.sampled_from(["0000", "0001", "EEB0014", "S", "Q", "V", pay.number, "0", "6", "7", "1e3", "-1", "CNY"])
+    leaves = st.lists(st.tuples(tags, texts | known), max_size=6)
+
+    @SOME
+    @given(trade=leaves, returned=leaves)
+    def any_data(trade: list[tuple[str, str]], returned: list[tuple[str, str]]) -> None:
+        said = [
+            "".join(f"<{tag}>{text}</{tag}>" for tag, text in (*first, *more))
+            for first, more in (([("TYPE", "S"), ("ID", pay.number)], trade), ([], returned))
+        ]
+        data = f"{HEAD}<DATA><TRADE>{said[0]}</TRADE><RETURN>{said[1]}</RETURN></DATA>"
+        inside.append(letter(encrypted(data.encode())))
+        assert isinstance(asyncio.run(do(provider, pay)), get_args(Outcome))
+        assert isinstance(asyncio.run(do(provider, question)), get_args(Outcome))
+        assert isinstance(asyncio.run(do(provider, wish)), get_args(CodeOutcome))
+        try:
+            read = callbacks_of(provider).read(as_notice(inside[-1]))
+        except CallbackRejectedError:
+            return
+        assert isinstance(read, Callback)
+
+    any_data()

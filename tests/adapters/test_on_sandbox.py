@@ -61,12 +61,23 @@ CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "1
 AMOUNT = 12_345
 IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-CALLS_BACK = frozenset({"baofoo", "lianlian", "unionpay"})
-BALANCE_SHORT: Mapping[str, str] = {"unionpay": "64", "allinpay": "3008", "baofoo": "BF00103", "lianlian": "6001"}
-BALANCE_SHORT_LATER = {**BALANCE_SHORT, "lianlian": "FAILURE"}
-"""As the state of an order that was accepted."""
-WITHOUT_AGREEMENT = frozenset({("allinpay", Scene.WITHHOLD)})
+CALLS_BACK = frozenset({"baofoo", "jd", "lianlian", "unionpay"})
+BALANCE_SHORT: Mapping[str, str] = {
+    "unionpay": "64",
+    "allinpay": "3008",
+    "baofoo": "BF00103",
+    "jd": "EEB0014",
+    "lianlian": "6001",
+}
+FAILED_LATER: Mapping[str, tuple[FailureCode, str]] = {
+    "jd": (FailureCode.CHANNEL_REFUSED, "0000/7"),
+    "lianlian": (FailureCode.INSUFFICIENT_BALANCE, "FAILURE"),
+}
+"""What is told of an order that failed after it was accepted, where that is less than the reason."""
+WITHOUT_AGREEMENT = frozenset({("allinpay", Scene.WITHHOLD), ("jd", Scene.QUICK_CHARGE)})
 """What is paid by the card's elements alone."""
+CODE_FOR_EACH = frozenset({"jd"})
+"""Who wants an SMS code for each payment."""
 USER = "user-1"
 
 
@@ -98,7 +109,7 @@ class World:
             return orders
 
     async def payment(self, scene: Scene | None = None, amount: int = AMOUNT) -> Pay:
-        """A payment that the account may make: its card is bound where the protocol asks for that."""
+        """A payment that the account may make: its card is bound, or its SMS code sent, where the protocol asks it."""
         scenes, agreement_no = self.adapter.declaration.scenes, None
         scene = scene or (Scene.WITHHOLD if Scene.WITHHOLD in scenes else min(scenes))
         if Authenticate in self.adapter.commands:
@@ -107,7 +118,8 @@ class World:
             agreement_no = bound.agreement_no
         elif (self.name, scene) not in WITHOUT_AGREEMENT:
             agreement_no = await self.signed()
-        return Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, USER, "还款", self.notify_url)
+        pay = Pay(uuid4().hex, now(), scene, amount, "ICBC", CARD, agreement_no, USER, "还款", self.notify_url)
+        return await self.with_a_code(pay) if self.name in CODE_FOR_EACH else pay
 
     async def code(self, phone: str = CARD.phone) -> str:
         """The code of the newest SMS to a phone."""
@@ -115,6 +127,12 @@ class World:
             newest: dict[str, str] = (await answer.json())["sms"][-1]
             assert newest["provider"] == self.name
             return newest["code"]
+
+    async def with_a_code(self, payment: Pay) -> Pay:
+        """The payment with the code that the payer got for it by SMS."""
+        sent = await do(self.adapter, its_sms(payment))
+        assert isinstance(sent, CodeSent), sent
+        return replace(payment, sms_code=await self.code(payment.card.phone), continuation=sent.continuation)
 
     async def signed(self, card: CardElements = CARD) -> str:
         """The agreement of a card that was just signed by SMS."""
@@ -179,6 +197,22 @@ def its_signing(sms: SendSigningCode, sent: CodeSent, code: str, ordinal: int = 
     )
 
 
+def its_sms(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
+    return SendPaymentCode(
+        payment.number,
+        payment.told_at,
+        payment.scene,
+        payment.amount,
+        payment.bank,
+        payment.card,
+        payment.agreement_no,
+        payment.user_id,
+        payment.description,
+        payment.notify_url,
+        ordinal,
+    )
+
+
 def another(code: str) -> str:
     """A wrong one."""
     return f"{(int(code) + 1) % 1_000_000:06d}"
@@ -187,7 +221,8 @@ def another(code: str) -> str:
 def the_account(name: str, address: str, keys: Path) -> AccountSettings:
     """The sandbox's merchant of this provider, from the files that the sandbox writes for its merchants."""
     merchant = json.loads((keys / name / "account.json").read_text())
-    read = {file: (keys / name / file).read_text() for file in ("merchant.key.pem", "psp.cert.pem")}
+    files = [path for path in (keys / name).iterdir() if path.suffix == ".pem"]
+    read = {path.name: path.read_text() for path in files}
     if name == "unionpay":
         settings: dict[str, object] = {
             "base_url": f"{address}/unionpay",
@@ -204,6 +239,9 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
     elif name == "baofoo":
         settings = {"base_url": f"{address}/baofoo", **merchant}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
+    elif name == "jd":
+        settings = {"url": f"{address}/jd/express.htm", "merchant": merchant["merchant"]}
+        secrets = {each: merchant[each] for each in ("md5_key", "des_key")}
     elif name == "lianlian":
         settings = {"base_url": f"{address}/lianlian", **merchant, "declines": {"余额不足": "insufficient_balance"}}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_public_key": read["psp.cert.pem"]}
@@ -315,8 +353,8 @@ async def test_a_payer_without_money_is_declined_at_once_or_later(world: World) 
         at_once = await do(world.adapter, payment)
         outcome = at_once if when == "sync" else await world.final(payment)
         assert isinstance(outcome, Declined)
-        told = BALANCE_SHORT if when == "sync" else BALANCE_SHORT_LATER
-        assert (outcome.code, outcome.channel_code) == (FailureCode.INSUFFICIENT_BALANCE, told[world.name])
+        told = (FailureCode.INSUFFICIENT_BALANCE, BALANCE_SHORT[world.name])
+        assert (outcome.code, outcome.channel_code) == (told if when == "sync" else FAILED_LATER.get(world.name, told))
 
 
 # Faults
@@ -563,7 +601,8 @@ async def test_a_failure_is_called_back_as_a_decline(world: World) -> None:
     _, request = await paid_and_called_back(world)
     outcome = callbacks_of(world.adapter).read(request).outcome
     assert isinstance(outcome, Declined)
-    assert outcome.code is FailureCode.INSUFFICIENT_BALANCE
+    failure, _ = FAILED_LATER.get(world.name, (FailureCode.INSUFFICIENT_BALANCE, ""))
+    assert outcome.code is failure
 
 
 @pytest.mark.parametrize("world", ["unionpay"], indirect=True)
