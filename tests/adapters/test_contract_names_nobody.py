@@ -1,0 +1,15 @@
+"""The contract suite holds for any provider: what only one protocol has belongs beside that protocol's case."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.registry import PROVIDERS
+
+SUITE = ("case.py", "contract.py", "contract_codes.py")
+
+
+@pytest.mark.parametrize("module", SUITE)
+def test_no_provider_is_named_in_the_contract(module: str) -> None:
+    text = (Path(__file__).parent / module).read_text().lower()
+    assert not [name for name in PROVIDERS if name in text]
