@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = SandboxConfig()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="Mock payment companies (unionpay, allinpay) that speak the real wire protocols.",
+        description="Mock payment companies (unionpay, allinpay, cpcn) that speak the real wire protocols.",
         epilog="Magic cards and amounts, faults and the control API are listed in sandbox/README.md.",
     )
     parser.add_argument(

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from sandbox.allinpay import Allinpay
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
+from sandbox.cpcn import Cpcn
 from sandbox.keys import prepare_keys
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -36,11 +37,12 @@ def build_app(config: SandboxConfig) -> web.Application:
     folder = keys_folder(config)
     temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="sandbox-keys-")
     keys_dir = folder if folder is not None else Path(temporary.name if temporary else "")
-    unionpay_keys, allinpay_keys = prepare_keys(keys_dir)
+    unionpay_keys, allinpay_keys, cpcn_keys = prepare_keys(keys_dir)
     timers = Timers()
     providers: dict[str, Provider] = {
         UnionPay.name: UnionPay(config, timers, unionpay_keys),
         Allinpay.name: Allinpay(config, timers, allinpay_keys),
+        Cpcn.name: Cpcn(config, timers, cpcn_keys),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 __all__ = [
     "AllinpayKeys",
+    "CpcnKeys",
     "Identity",
     "KeysUnreadableError",
     "UnionPayKeys",
@@ -76,6 +77,15 @@ class AllinpayKeys:
     user_pass: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class CpcnKeys:
+    """What the CPCN mock holds: its own identity, the merchant's certificate and account."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    institution_id: str
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -121,11 +131,13 @@ def unknown_ca() -> Identity:
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
 
 
-def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys]:
-    """Read both sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
+def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys, CpcnKeys]:
+    """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _read_unionpay(_made(folder / "unionpay", _make_unionpay)), _read_allinpay(
-        _made(folder / "allinpay", _make_allinpay)
+    return (
+        _read_unionpay(_made(folder / "unionpay", _make_unionpay)),
+        _read_allinpay(_made(folder / "allinpay", _make_allinpay)),
+        _read_cpcn(_made(folder / "cpcn", _make_cpcn)),
     )
 
 
@@ -166,6 +178,13 @@ def _make_allinpay(folder: Path) -> dict[str, str]:
     return {"merchant_id": merchant_id, "user_name": f"{merchant_id}04", "user_pass": secrets.token_hex(8)}
 
 
+def _make_cpcn(folder: Path) -> dict[str, str]:
+    institution_id = _digits(6)
+    _write_identity(folder, "psp", new_identity("Sandbox CPCN"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox CPCN institution {institution_id}"))
+    return {"institution_id": institution_id, "settlement_flag": "0001"}
+
+
 def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
@@ -200,6 +219,14 @@ def _read_allinpay(folder: Path) -> AllinpayKeys:
         merchant_id=merchant_id,
         user_name=user_name,
         user_pass=user_pass,
+    )
+
+
+def _read_cpcn(folder: Path) -> CpcnKeys:
+    return CpcnKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        institution_id=_read_account(folder, "institution_id")[0],
     )
 
 

@@ -62,6 +62,10 @@ class Provider(ABC):
         """
         raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
 
+    def register_notices(self, url: str) -> None:
+        """Send all notifications to this address from now on. Raises NoCallbacksError."""
+        raise NoCallbacksError(f"{self.name} has no address of its own for notifications: {url}")
+
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""
         self.books.add(order)
