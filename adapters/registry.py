@@ -6,6 +6,7 @@ from typing import Protocol
 
 from adapters.account import AccountError
 from adapters.allinpay import Allinpay
+from adapters.cpcn import Cpcn
 from adapters.unionpay import UnionPay
 from gateway.ports import AccountSettings, Declaration, Offer, Provider, Table, Transport
 
@@ -25,7 +26,7 @@ class ProviderClass(Protocol):
         ...
 
 
-PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay}
+PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay, "cpcn": Cpcn}
 
 
 def utc_now() -> datetime:
