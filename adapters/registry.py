@@ -7,6 +7,7 @@ from typing import Protocol
 from adapters.account import AccountError, account_settings, assumed, withheld
 from adapters.allinpay import Allinpay
 from adapters.baofoo import Baofoo
+from adapters.cpcn import Cpcn
 from adapters.jd import Jd
 from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
@@ -34,6 +35,7 @@ PROVIDERS: dict[str, ProviderClass] = {
     "unionpay": UnionPay,
     "allinpay": Allinpay,
     "baofoo": Baofoo,
+    "cpcn": Cpcn,
     "jd": Jd,
     "lianlian": LianLian,
 }

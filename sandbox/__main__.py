@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = SandboxConfig()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="Mock payment companies with their real wire protocols: unionpay, allinpay, baofoo, jd, lianlian.",
+        description="Mock payment companies that speak the real wire protocols. Paths and files: sandbox/README.md.",
         epilog="Magic cards and amounts, faults and the control API are listed in sandbox/README.md.",
     )
     parser.add_argument(

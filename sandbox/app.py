@@ -11,6 +11,7 @@ from sandbox.allinpay import Allinpay
 from sandbox.baofoo import Baofoo
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
+from sandbox.cpcn import Cpcn
 from sandbox.jd import Jd
 from sandbox.keys import prepare_keys
 from sandbox.lianlian import LianLian
@@ -45,6 +46,7 @@ def build_app(config: SandboxConfig) -> web.Application:
         UnionPay.name: UnionPay(config, timers, keys.unionpay),
         Allinpay.name: Allinpay(config, timers, keys.allinpay),
         Baofoo.name: Baofoo(config, timers, keys.baofoo),
+        Cpcn.name: Cpcn(config, timers, keys.cpcn),
         Jd.name: Jd(config, timers, keys.jd),
         LianLian.name: LianLian(config, timers, keys.lianlian),
     }

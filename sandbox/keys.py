@@ -22,6 +22,7 @@ __all__ = [
     "AllKeys",
     "AllinpayKeys",
     "BaofooKeys",
+    "CpcnKeys",
     "Identity",
     "JdKeys",
     "KeysUnreadableError",
@@ -92,6 +93,15 @@ class BaofooKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class CpcnKeys:
+    """What the CPCN mock holds: its own identity, the merchant's certificate and account."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    institution_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class JdKeys:
     """What the JD mock shares with its merchant. `des_key` is base64; its first 8 bytes are the key of DES."""
 
@@ -117,6 +127,7 @@ class AllKeys:
     unionpay: UnionPayKeys
     allinpay: AllinpayKeys
     baofoo: BaofooKeys
+    cpcn: CpcnKeys
     jd: JdKeys
     lianlian: LianLianKeys
 
@@ -173,6 +184,7 @@ def prepare_keys(folder: Path) -> AllKeys:
         unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
         allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
         baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+        cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
         jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
         lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
     )
@@ -220,6 +232,13 @@ def _make_baofoo(folder: Path) -> dict[str, str]:
     _write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
     _write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
     return {"member_id": member_id, "terminal_id": _digits(9)}
+
+
+def _make_cpcn(folder: Path) -> dict[str, str]:
+    institution_id = _digits(6)
+    _write_identity(folder, "psp", new_identity("Sandbox CPCN"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox CPCN institution {institution_id}"))
+    return {"institution_id": institution_id, "settlement_flag": "0001"}
 
 
 def _make_jd(_: Path) -> dict[str, str]:
@@ -284,6 +303,14 @@ def _read_baofoo(folder: Path) -> BaofooKeys:
         merchant_certificate=_read_certificate(folder, "merchant"),
         member_id=member_id,
         terminal_id=terminal_id,
+    )
+
+
+def _read_cpcn(folder: Path) -> CpcnKeys:
+    return CpcnKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        institution_id=_read_account(folder, "institution_id")[0],
     )
 
 

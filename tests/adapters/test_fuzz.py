@@ -5,6 +5,7 @@ contract's (test_contract.py).
 """
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote_from_bytes, urlencode
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
 from adapters.baofoo import letter as baofoo_letter
+from adapters.cpcn import envelope as cpcn_envelope
 from adapters.jd import Jd
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
 from gateway.domain.outcomes import (
@@ -27,6 +29,7 @@ from gateway.domain.outcomes import (
     Outcome,
     SmsNeeded,
     Succeeded,
+    UnbindingOutcome,
     Unknown,
 )
 from gateway.domain.scenes import Scene
@@ -36,6 +39,7 @@ from tests.adapters.allinpay_case import PSP, AllinpayCase
 from tests.adapters.baofoo_case import BaofooCase
 from tests.adapters.contract import (
     Case,
+    Wire,
     a_payment,
     a_payment_code,
     a_refund,
@@ -49,6 +53,8 @@ from tests.adapters.contract import (
     do,
     its_question,
 )
+from tests.adapters.cpcn_case import PSP as CPCN_PSP
+from tests.adapters.cpcn_case import CpcnCase, answer_of, form_of, notice_of
 from tests.adapters.jd_case import HEAD, JdCase, as_notice, encrypted, letter
 from tests.adapters.lianlian_case import LianLianCase, as_json
 from tests.adapters.lianlian_case import a_notice as a_json_notice
@@ -81,7 +87,7 @@ def lianlian() -> Provider:
 
 @pytest.mark.parametrize(
     "case",
-    [UnionPayCase(), AllinpayCase(), BaofooCase(), JdCase(), LianLianCase()],
+    [UnionPayCase(), AllinpayCase(), BaofooCase(), CpcnCase(), JdCase(), LianLianCase()],
     ids=lambda case: type(case).__name__,
 )
 def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
@@ -218,6 +224,16 @@ COMMANDS: dict[type[Command[Any]], Command[Any]] = {
         an_authentications_question(),
     )
 }
+CPCN_COMMANDS: list[Command[Any]] = [
+    *(a_payment(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
+    *(its_question(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
+    replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456"),
+    a_refunds_question(Scene.QUICK_CHARGE),
+    an_authentication(),
+    an_authentications_question(),
+    a_signing(),
+    an_unbinding(),
+]
 NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "tokenPayData", "accNo", "x"])
 
 
@@ -432,3 +448,50 @@ def test_signed_data_with_odd_texts_is_an_outcome_and_as_a_notice_read_or_reject
         assert isinstance(read, Callback)
 
     any_data()
+
+
+# The same of a PSP whose messages are XML in base64.
+
+CPCN = CpcnCase().build(CpcnCase().account(), Wire(CpcnCase().processing))
+
+LEAVES = st.sampled_from(["Status", "VerifyStatus", "Amount", "BankTxTime", "ResponseCode", "ResponseMessage", "X"])
+LEAF_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="<>&", min_codepoint=32), max_size=20)
+LEAF_KNOWN = st.sampled_from(["10", "20", "30", "40", "51", "71", "1e3", "-1", "99991231235959", "٣", "9" * 40, ""])
+
+
+def test_a_signed_answer_in_base64_with_odd_leaves_is_an_outcome() -> None:
+    case, odd = CpcnCase(), [dict[str, str]()]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return case.told(request, **odd[-1])
+
+    provider = case.build(case.account(), answer)
+    outcomes = (*get_args(Outcome), *get_args(AuthenticationOutcome), *get_args(UnbindingOutcome))
+
+    @SOME
+    @given(leaves=st.dictionaries(LEAVES, LEAF_TEXTS | LEAF_KNOWN, max_size=5), command=st.sampled_from(CPCN_COMMANDS))
+    def any_answer(leaves: dict[str, str], command: Command[Any]) -> None:
+        odd.append(leaves)
+        assert isinstance(asyncio.run(do(provider, command)), outcomes)
+
+    any_answer()
+
+
+@SOME
+@given(text=st.binary(max_size=120) | st.text(max_size=60).map(lambda text: f"<Response>{text}</Response>".encode()))
+def test_any_signed_bytes_in_base64_are_an_answer_or_unreadable(text: bytes) -> None:
+    with contextlib.suppress(cpcn_envelope.UnreadableError):
+        cpcn_envelope.opened(answer_of(text, by=CPCN_PSP).content, CPCN_PSP.key.public_key())
+
+
+@SOME
+@given(leaves=st.dictionaries(LEAVES | st.just("TxSN"), LEAF_TEXTS | LEAF_KNOWN, max_size=4), data=st.data())
+def test_a_notice_in_base64_with_odd_leaves_or_altered_is_read_or_rejected(
+    leaves: dict[str, str], data: st.DataObject
+) -> None:
+    genuine = notice_of("0190a1b2c3d47e5f", leaves.get("Amount", "1"), leaves.get("Status", "30"))
+    body = bytearray(form_of(genuine).body)
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(CallbackRejectedError):
+        assert isinstance(callbacks_of(CPCN).read(CallbackRequest("POST", "", {}, bytes(body))), Callback)
