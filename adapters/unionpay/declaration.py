@@ -85,6 +85,6 @@ DECLARATION: Final = Declaration(
     # Under `one_order_for_sms`, without which no SMS is sent.
     wrong_code_ends_order=False,
     # 01/01 is paid by a token, and has the only SMS of a payment (77/02); 11/00 names the card (H).
-    bound_scenes=frozenset({Scene.QUICK_CHARGE}),
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
     codeless_scenes=frozenset({Scene.WITHHOLD}),
 )

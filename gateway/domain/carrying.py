@@ -29,8 +29,8 @@ class Ways:
     """A payment by code needs the card to be bound first."""
     ends_order: bool = False
     """A code that is wrong ends the order at the PSP."""
-    bound_scenes: frozenset[Scene] = frozenset()
-    """Scenes that are paid from bound cards alone."""
+    authenticated_scenes: frozenset[Scene] = frozenset()
+    """Scenes that are paid by an agreement or a code alone."""
     codeless_scenes: frozenset[Scene] = frozenset()
     """Scenes whose payments have no code of their own."""
 

@@ -111,7 +111,7 @@ def needs_agreement(channel: Channel, scene: Scene, bank: str, ways: Ways) -> bo
     mode = channel.mode(bank)
     if mode is AuthenticationMode.SMS_EACH_PAYMENT:
         return ways.code_wants_agreement
-    return mode in {AuthenticationMode.SILENT, AuthenticationMode.SMS} or scene in ways.bound_scenes
+    return mode in {AuthenticationMode.SILENT, AuthenticationMode.SMS} or scene in ways.authenticated_scenes
 
 
 def pays_by_code(channel: Channel, scene: Scene, bank: str) -> bool:

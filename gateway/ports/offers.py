@@ -64,8 +64,8 @@ class Offer:
 
     def why_not_way(self, scene: Scene, mode: AuthenticationMode) -> str | None:
         """Why a scene that can be paid, and a mode that cards can be authenticated by, do not fit; None: they do."""
-        if mode is AuthenticationMode.NONE and scene in self.declaration.bound_scenes:
-            return f"{self.provider} pays {scene} from bound cards alone: its authentication cannot be {mode}"
+        if mode is AuthenticationMode.NONE and scene in self.declaration.authenticated_scenes:
+            return f"{self.provider} pays {scene} from authenticated cards alone: its authentication cannot be {mode}"
         if mode is AuthenticationMode.SMS_EACH_PAYMENT and scene in self.declaration.codeless_scenes:
             return f"{self.provider} has no code for each payment of {scene}: its authentication cannot be {mode}"
         return None

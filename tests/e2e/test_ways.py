@@ -26,6 +26,10 @@ WAYS: dict[tuple[str, Scene], tuple[AuthenticationMode, ...]] = {
     ("allinpay", QUICK): (SMS,),
     ("baofoo", WITHHOLD): (SMS, EACH),
     ("baofoo", QUICK): (SMS, EACH),
+    ("cpcn", WITHHOLD): (NONE, SILENT, SMS),
+    ("cpcn", QUICK): (SILENT, SMS, EACH),
+    ("jd", QUICK): (EACH,),
+    ("lianlian", QUICK): (SMS, EACH),
     ("unionpay", WITHHOLD): (NONE, SILENT, SMS),
     ("unionpay", QUICK): (SILENT, SMS, EACH),
 }

@@ -297,7 +297,7 @@ async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -
 async def test_a_scene_that_does_not_fit_how_cards_are_authenticated_is_refused_from_either_side(
     client: Client,
 ) -> None:
-    why = "allinpay pays quick_charge from bound cards alone: its authentication cannot be none"
+    why = "allinpay pays quick_charge from authenticated cards alone: its authentication cannot be none"
     address = f"{CHANNEL}/rules/quick_charge/ICBC"
     problem = await answered(await client.put(address, json={"fee": 7}), 422)
     assert [(error["field"], error["message"]) for error in problem["errors"]] == [("scene", why)]

@@ -109,7 +109,7 @@ def test_where_the_payment_itself_sends_the_code_an_agreement_may_be_wanted_befo
 
 FITS = replace(
     UnionPay.DECLARATION,
-    bound_scenes=frozenset({Scene.QUICK_CHARGE}),
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
     codeless_scenes=frozenset({Scene.WITHHOLD}),
     code_wants_agreement=True,
 )
@@ -121,7 +121,7 @@ FITS = replace(
         (
             Scene.QUICK_CHARGE,
             NONE,
-            "unionpay pays quick_charge from bound cards alone: its authentication cannot be none",
+            "unionpay pays quick_charge from authenticated cards alone: its authentication cannot be none",
         ),
         (Scene.WITHHOLD, NONE, None),
         (
@@ -281,7 +281,7 @@ def test_a_file_asks_whether_the_modes_of_a_rules_banks_fit_its_scenes() -> None
     assert told[1:] == [
         (
             "merchants[0].rules[0].scenes[1]: "
-            "allinpay pays quick_charge from bound cards alone: its authentication cannot be none"
+            "allinpay pays quick_charge from authenticated cards alone: its authentication cannot be none"
         )
     ]
 

@@ -57,7 +57,7 @@ def test_a_bank_without_a_mode_is_unsupported_and_needs_no_signing(agreements: t
 
 
 QUICK, NONE, EACH = Scene.QUICK_CHARGE, AuthenticationMode.NONE, AuthenticationMode.SMS_EACH_PAYMENT
-WAYS = Ways(signs=True, bound_scenes=frozenset({QUICK}), codeless_scenes=frozenset({Scene.WITHHOLD}))
+WAYS = Ways(signs=True, authenticated_scenes=frozenset({QUICK}), codeless_scenes=frozenset({Scene.WITHHOLD}))
 
 
 @pytest.mark.parametrize(
