@@ -94,7 +94,9 @@ DELIVERIES_HELD = Gauge(
 )
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
 DISAGREEMENTS = Counter(
-    "sluice_disagreements", "Payments refused for an identity that an account verified", ["merchant", "account", "code"]
+    "sluice_disagreements",
+    "Payments and authentications refused for an identity that an account verified",
+    ["merchant", "account", "code"],
 )
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 

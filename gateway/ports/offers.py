@@ -62,6 +62,14 @@ class Offer:
         why = self._why_not_each_payment() if each_payment else self._missing(*_BY_MODE[mode])
         return f"{self.provider} cannot authenticate by {mode}: {why}" if why else None
 
+    def why_not_way(self, scene: Scene, mode: AuthenticationMode) -> str | None:
+        """Why a scene that can be paid, and a mode that cards can be authenticated by, do not fit; None: they do."""
+        if mode is AuthenticationMode.NONE and scene in self.declaration.authenticated_scenes:
+            return f"{self.provider} pays {scene} from authenticated cards alone: its authentication cannot be {mode}"
+        if mode is AuthenticationMode.SMS_EACH_PAYMENT and scene in self.declaration.codeless_scenes:
+            return f"{self.provider} has no code for each payment of {scene}: its authentication cannot be {mode}"
+        return None
+
     def _why_not_each_payment(self) -> str | None:
         """Something must send the code. Where the protocol wants an agreement, too, either way of binding will do."""
         sends = () if self.declaration.pay_sends_code else (SendPaymentCode,)
@@ -98,7 +106,10 @@ def why_not_primary(offer: Offer, authentication: Mapping[str, AuthenticationMod
         modes: Collection[AuthenticationMode | None] = authentication.values()
     else:
         modes = (mode_of(authentication, bank),)
-    if CAN_SIGN_BY_SMS.isdisjoint(modes):
+    signs = CAN_SIGN_BY_SMS
+    if offer.declaration.code_wants_agreement:  # the card is signed before its payments have codes of their own
+        signs = signs | {AuthenticationMode.SMS_EACH_PAYMENT}
+    if signs.isdisjoint(modes):
         where = "every bank" if bank is None else bank
         said = ", ".join(sorted({mode or "absent" for mode in modes}))
         return f"its authentication of {where} must be sms or silent, not {said}"

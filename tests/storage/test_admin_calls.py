@@ -55,7 +55,9 @@ SHOP = MerchantContent(
     name="商店",
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
-    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
+    accounts=(
+        AccountContent("tl", "allinpay", {"url": "http://x", "assumed": ["sms_codes"]}, {"user_pass": "hush"}, TERMS),
+    ),
     channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, ChannelLimits(5_000)),),
     rules=(RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FixedFee(9)),),
 )
@@ -303,6 +305,20 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
 async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
     problem = await answered(await client.put(f"{CHANNEL}/rules/netbank_charge/CMB", json={"fee": 7}), 422)
     assert problem["errors"][0]["message"] == "allinpay cannot pay netbank_charge, only quick_charge, withhold"
+
+
+async def test_a_scene_that_does_not_fit_how_cards_are_authenticated_is_refused_from_either_side(
+    client: Client,
+) -> None:
+    why = "allinpay pays quick_charge from authenticated cards alone: its authentication cannot be none"
+    address = f"{CHANNEL}/rules/quick_charge/ICBC"
+    problem = await answered(await client.put(address, json={"fee": 7}), 422)
+    assert [(error["field"], error["message"]) for error in problem["errors"]] == [("scene", why)]
+    await answered(await client.patch(CHANNEL, json={"authentication": {"ICBC": "sms", "*": "none"}}))
+    await answered(await client.put(address, json={"fee": 7}))
+    problem = await answered(await client.patch(CHANNEL, json={"authentication": {"*": "none"}}), 422)
+    told = [(error["field"], error["message"]) for error in problem["errors"]]
+    assert told == [("authentication", f"a rule leads here: {why}")]
 
 
 async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_by_name(

@@ -35,6 +35,8 @@ class Page:
     refunds: dict[UUID, Refund] = field(default_factory=dict)
     anomalies_known: set[tuple[UUID, str]] = field(default_factory=set)
     verified_elsewhere: set[tuple[UUID, str]] = field(default_factory=set)
+    verified_cards: set[UUID] = field(default_factory=set)
+    """Cards that some account has verified, of payments that are refused for their identity."""
     """(card, account) for which another account has verified the card."""
     keepers: Mapping[UUID, CardRow] = field(default_factory=dict)
     """For each card of these objects, the row that its agreements stand at."""

@@ -41,7 +41,13 @@ from gateway.storage.writing.outbox import HandOver, count_ended, count_events, 
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.payer_acts import PayerActs
 from gateway.storage.writing.reading_pages import Item, read_page
-from gateway.storage.writing.signing import Signing, count_disagreement, tell_authentication, tell_payment
+from gateway.storage.writing.signing import (
+    Signing,
+    count_contradiction,
+    count_disagreement,
+    tell_authentication,
+    tell_payment,
+)
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals, count_changes
 from gateway.storage.writing.users import BusyUsers, lock_users
@@ -177,7 +183,7 @@ class RecordingStore:
         if refused := self._signing.keep_continuation(page, payment, did):
             return refused
         after = payments.after_hearing(payment, did, heard.at)
-        count_disagreement(after, did)
+        count_disagreement(page, after, did)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
         after = self._tell_payment(page, heard, after, did.anomaly)
@@ -236,6 +242,7 @@ class RecordingStore:
         after = self._signing.asks_instead(page, heard, before, did)
         if after is None:
             after = authentications.after_hearing(before, did, elsewhere, heard.at)
+            count_contradiction(before, after)
         if did.agreement_no is not None and box is not None:
             _keep_agreement(page, after, did.agreement_no, box, heard.at)
         if after.status is not before.status:
