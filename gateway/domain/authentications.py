@@ -126,8 +126,13 @@ def submitted(authentication: Authentication, intent: Intent, due_at: datetime) 
     return replace(authentication, intent=intent, asked=asked, due_at=due_at)
 
 
-def after_sms(authentication: Authentication, ordinal: int, outcome: CodeOutcome, now: datetime) -> Authentication:
-    """What the PSP said of the SMS to sign with. Perhaps it was sent: then the payer waits for it."""
+def after_sms(
+    authentication: Authentication, ordinal: int, outcome: CodeOutcome, now: datetime, verified_elsewhere: bool = False
+) -> Authentication:
+    """What the PSP said of the SMS to sign with. Perhaps it was sent: then the payer waits for it.
+
+    `verified_elsewhere` as of `after_hearing`: many look at the card before they send the SMS.
+    """
     asked = authentication.asked
     if authentication.is_final or asked is None or not asked.sending or asked.sms != ordinal:
         return authentication
@@ -135,11 +140,11 @@ def after_sms(authentication: Authentication, ordinal: int, outcome: CodeOutcome
     if isinstance(outcome, CodeSent | Unknown) or authentication.status is Status.REQUIRES_ACTION:
         return _waits_for_payer(authentication, asked)
     if isinstance(outcome, Declined):
-        why = _rejected(_said(outcome), verified_elsewhere=False)
+        why, contradicts = _rejected(_said(outcome), verified_elsewhere), verified_elsewhere
     else:
         blame = Blame.PLATFORM if outcome.ours else Blame.CHANNEL
-        why = failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason)
-    return _finished(authentication, Status.FAILED, now, asked=asked, due_at=None, failure=why)
+        why, contradicts = failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason), False
+    return _finished(authentication, Status.FAILED, now, asked=asked, due_at=None, failure=why, contradicts=contradicts)
 
 
 def closed(authentication: Authentication, reason: ClosedReason, now: datetime) -> Authentication:

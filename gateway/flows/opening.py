@@ -71,6 +71,12 @@ class Opened:
         """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
         return self.payment.channel if self.payment.attempt or self.authentication or self.sms else None
 
+    @property
+    def sends_sms(self) -> bool:
+        """Whether the payer gets an SMS for what is sent now: asked for, or by asking the PSP to pay."""
+        asked = self.payment.asked
+        return self.sms is not None or (self.payment.attempt is not None and asked is not None and asked.by_pay)
+
 
 def open_payment(
     opening: Opening,
@@ -130,7 +136,9 @@ def without_code(opened: Opened) -> Opened:
     """The same where the payer's phone had too many SMS today: it fails, and nothing is sent."""
     payment, opening = opened.payment, opened.opening
     ended = failed(
-        replace(payment, asked=None, authentication_id=None), failure(FailureCode.TOO_MANY_TRIES), opening.now
+        replace(payment, asked=None, authentication_id=None, attempt=None),
+        failure(FailureCode.TOO_MANY_TRIES),
+        opening.now,
     )
     event = event_of(ended, EVENTS_OF[ObjectKind.PAYMENT][ended.status], opening.event_id, opening.now)
     return Opened(opening, ended, opened.decision, None, event)
@@ -262,6 +270,7 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
         due_at=due_at,
         created_at=opening.now,
         finished_at=None,
+        card_masked=payment.card.masked,
         expires_in_s=payment.expires_in_s,
     )
 
