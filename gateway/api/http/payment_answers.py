@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.searching import CutPage
+from gateway.domain.codes import ClosedReason
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT
 from gateway.domain.scenes import Kind, Scene
@@ -62,6 +63,7 @@ class PaymentAnswer(AnswerModel):
     ]
     failure: FailureAnswer | None
     next_action: dict[str, Any] | None
+    closed_reason: Annotated[ClosedReason | None, Field(description="why it was closed without a failure")]
     description: str | None
     created_at: Time
     finished_at: Time | None
