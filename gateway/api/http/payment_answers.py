@@ -65,7 +65,7 @@ class PaymentAnswer(AnswerModel):
     next_action: Annotated[
         dict[str, Any] | None, Field(description="what the payer must do now, while the status is requires_action")
     ]
-    closed_reason: ClosedReason | None
+    closed_reason: Annotated[ClosedReason | None, Field(description="why it was closed without a failure")]
     description: str | None
     created_at: Time
     finished_at: Time | None
