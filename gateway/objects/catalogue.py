@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
+from gateway.domain.catalogue import (
+    Account,
+    Catalogue,
+    Channel,
+    Endpoint,
+    MaintenanceWindow,
+    Merchant,
+    RouteRule,
+    SilentRefusal,
+)
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
@@ -20,6 +29,7 @@ __all__ = [
     "endpoint_object",
     "merchant_object",
     "rule_object",
+    "silent_refusal_object",
     "whole_merchant_object",
     "window_object",
 ]
@@ -88,6 +98,17 @@ def rule_object(rule: RouteRule) -> Shown:
     }
 
 
+def silent_refusal_object(refusal: SilentRefusal) -> Shown:
+    """A bank whose cards an account does not bind silently any more."""
+    return {
+        "object": "silent_refusal",
+        "account": refusal.account,
+        "bank": refusal.bank,
+        "channel_code": refusal.channel_code,
+        "refused_at": timestamp(refusal.refused_at),
+    }
+
+
 def endpoint_object(endpoint: Endpoint, backlog: EndpointBacklog) -> Shown:
     """An endpoint, and what has not reached it."""
     return {
@@ -147,6 +168,7 @@ def whole_merchant_object(
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
         "maintenance_windows": [window_object(window) for window in windows],
+        "silent_refusals": [silent_refusal_object(each) for each in catalogue.silent_refusals_of(mine)],
     }
 
 

@@ -2,9 +2,11 @@
 
 from gateway.ports.books import (
     ActRefusal,
+    AgreementView,
     AmountExceedsRestError,
     CardInUseError,
     CardNotFoundError,
+    CardView,
     ClockOffError,
     DatabaseAwayError,
     Found,
@@ -76,6 +78,7 @@ __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
     "ActRefusal",
+    "AgreementView",
     "AmountExceedsRestError",
     "AnswerLostError",
     "AskAuthentication",
@@ -91,6 +94,7 @@ __all__ = [
     "Calls",
     "CardInUseError",
     "CardNotFoundError",
+    "CardView",
     "ChannelFullError",
     "ClockOffError",
     "Command",

@@ -98,8 +98,11 @@ def why_not_primary(offer: Offer, authentication: Mapping[str, AuthenticationMod
         modes: Collection[AuthenticationMode | None] = authentication.values()
     else:
         modes = (mode_of(authentication, bank),)
-    if CAN_SIGN_BY_SMS.isdisjoint(modes):
+    # Where a code for one payment wants an agreement, the card is bound before the first.
+    each_binds = {AuthenticationMode.SMS_EACH_PAYMENT} if offer.declaration.code_wants_agreement else set()
+    if (CAN_SIGN_BY_SMS | each_binds).isdisjoint(modes):
         where = "every bank" if bank is None else bank
         said = ", ".join(sorted({mode or "absent" for mode in modes}))
-        return f"its authentication of {where} must be sms or silent, not {said}"
+        may = "sms, silent or sms_each_payment" if each_binds else "sms or silent"
+        return f"its authentication of {where} must be {may}, not {said}"
     return None
