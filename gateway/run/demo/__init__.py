@@ -98,12 +98,12 @@ async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses
 def _table(drive: Drive, count: int) -> Table:
     final = sum(payment["status"] in FINAL for payment in drive.payments.values())
     title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
-    table = Table(title=title, caption=str(drive.sms))
+    table = Table(title=title, caption=str(drive.sms), pad_edge=False)
     for heading in ("channel", "scene"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("open", "succeeded", "failed", "closed"):
+    for heading in ("open", "paid", "failed", "closed"):
         table.add_column(heading, no_wrap=True, justify="right")
-    for heading, width in (("fen paid", 10), ("fees", 5)):
+    for heading, width in (("fen paid", 10), ("fees", 6)):
         # Wide enough for these 300 payments, and all of it fits 80 columns.
         table.add_column(heading, no_wrap=True, justify="right", min_width=width)
     groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
