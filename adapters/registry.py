@@ -7,6 +7,9 @@ from typing import Protocol
 from adapters.account import AccountError, account_settings, assumed, withheld
 from adapters.allinpay import Allinpay
 from adapters.baofoo import Baofoo
+from adapters.cpcn import Cpcn
+from adapters.jd import Jd
+from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
@@ -28,7 +31,14 @@ class ProviderClass(Protocol):
         ...
 
 
-PROVIDERS: dict[str, ProviderClass] = {"unionpay": UnionPay, "allinpay": Allinpay, "baofoo": Baofoo}
+PROVIDERS: dict[str, ProviderClass] = {
+    "unionpay": UnionPay,
+    "allinpay": Allinpay,
+    "baofoo": Baofoo,
+    "cpcn": Cpcn,
+    "jd": Jd,
+    "lianlian": LianLian,
+}
 
 
 def utc_now() -> datetime:

@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = SandboxConfig()
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="Mock payment companies (unionpay, allinpay, baofoo) that speak the real wire protocols.",
+        description="Mock payment companies that speak the real wire protocols. Paths and files: sandbox/README.md.",
         epilog="Magic cards and amounts, faults and the control API are listed in sandbox/README.md.",
     )
     parser.add_argument(
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="from the final state to the first notification (default %(default)s)",
     )
-    parser.add_argument("--notify-failures", action="store_true", help="unionpay notifies failures too")
+    parser.add_argument("--notify-failures", action="store_true", help="unionpay and jd notify failures too")
     return parser
 
 

@@ -11,7 +11,10 @@ from sandbox.allinpay import Allinpay
 from sandbox.baofoo import Baofoo
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
+from sandbox.cpcn import Cpcn
+from sandbox.jd import Jd
 from sandbox.keys import prepare_keys
+from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import UnionPay
@@ -37,12 +40,15 @@ def build_app(config: SandboxConfig) -> web.Application:
     folder = keys_folder(config)
     temporary = None if folder is not None else tempfile.TemporaryDirectory(prefix="sandbox-keys-")
     keys_dir = folder if folder is not None else Path(temporary.name if temporary else "")
-    unionpay_keys, allinpay_keys, baofoo_keys = prepare_keys(keys_dir)
+    keys = prepare_keys(keys_dir)
     timers = Timers()
     providers: dict[str, Provider] = {
-        UnionPay.name: UnionPay(config, timers, unionpay_keys),
-        Allinpay.name: Allinpay(config, timers, allinpay_keys),
-        Baofoo.name: Baofoo(config, timers, baofoo_keys),
+        UnionPay.name: UnionPay(config, timers, keys.unionpay),
+        Allinpay.name: Allinpay(config, timers, keys.allinpay),
+        Baofoo.name: Baofoo(config, timers, keys.baofoo),
+        Cpcn.name: Cpcn(config, timers, keys.cpcn),
+        Jd.name: Jd(config, timers, keys.jd),
+        LianLian.name: LianLian(config, timers, keys.lianlian),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

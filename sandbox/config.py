@@ -23,7 +23,7 @@ class SandboxConfig:
     not_visible_s: float = 0.3
     """Allinpay only: how long a new order is answered with 1002, as section 12 of the protocol notes asks for."""
     notify_failures: bool = False
-    """UnionPay only: whether failures are notified; the public sources disagree, so the default is the harder case."""
+    """UnionPay and JD: whether failures are notified; public sources disagree, so the default is the harder case."""
     callback_timeout_s: float = 10.0
     callback_time_scale: float = 1.0
     """Multiplies the gaps between the five sends of a notification (0, 1, 2, 4 minutes)."""

@@ -13,6 +13,7 @@ from sandbox.provider import NoCallbacksError, Provider
 __all__ = ["Control"]
 
 MAX_CALLBACKS: Final = 100
+MAX_URL_CHARS: Final = 500
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -78,6 +79,7 @@ class Control:
             web.delete("/_sandbox/{provider}/faults", self._guarded(self._clear_faults)),
             web.delete("/_sandbox/{provider}/faults/{id}", self._guarded(self._remove_fault)),
             web.post("/_sandbox/{provider}/callbacks", self._guarded(self._call_back)),
+            web.post("/_sandbox/{provider}/notice_url", self._guarded(self._register_notices)),
         ]
 
     def _guarded(self, answer: Callable[[web.Request, Provider], Awaitable[web.Response]]) -> Handler:
@@ -148,3 +150,13 @@ class Control:
         except NoCallbacksError as refused:
             return _refusal(422, str(refused))
         return _json({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})
+
+    async def _register_notices(self, request: web.Request, provider: Provider) -> web.Response:
+        url = (await _body(request)).get("url")
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")) or len(url) > MAX_URL_CHARS:
+            raise _BadRequestError("url must be an http(s) address")
+        try:
+            provider.register_notices(url)
+        except NoCallbacksError as refused:
+            return _refusal(422, str(refused))
+        return _json({"url": url})

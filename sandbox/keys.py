@@ -3,6 +3,7 @@
 Every set is complete when its `account.json` is there: it is written last.
 """
 
+import base64
 import secrets
 import shutil
 from collections.abc import Callable
@@ -18,10 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.x509.oid import NameOID
 
 __all__ = [
+    "AllKeys",
     "AllinpayKeys",
     "BaofooKeys",
+    "CpcnKeys",
     "Identity",
+    "JdKeys",
     "KeysUnreadableError",
+    "LianLianKeys",
     "UnionPayKeys",
     "new_identity",
     "prepare_keys",
@@ -87,6 +92,46 @@ class BaofooKeys:
     terminal_id: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class CpcnKeys:
+    """What the CPCN mock holds: its own identity, the merchant's certificate and account."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    institution_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class JdKeys:
+    """What the JD mock shares with its merchant. `des_key` is base64; its first 8 bytes are the key of DES."""
+
+    merchant: str
+    terminal: str
+    md5_key: str
+    des_key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LianLianKeys:
+    """What the LianLian mock holds: its own identity, the merchant's certificate and number."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    oid_partner: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AllKeys:
+    """The sets of all providers."""
+
+    unionpay: UnionPayKeys
+    allinpay: AllinpayKeys
+    baofoo: BaofooKeys
+    cpcn: CpcnKeys
+    jd: JdKeys
+    lianlian: LianLianKeys
+
+
 def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
     """A new key with a certificate by `issuer`, or signed by itself."""
     key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -132,13 +177,16 @@ def unknown_ca() -> Identity:
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
 
 
-def prepare_keys(folder: Path) -> tuple[UnionPayKeys, AllinpayKeys, BaofooKeys]:
+def prepare_keys(folder: Path) -> AllKeys:
     """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
     folder.mkdir(parents=True, exist_ok=True)
-    return (
-        _read_unionpay(_made(folder / "unionpay", _make_unionpay)),
-        _read_allinpay(_made(folder / "allinpay", _make_allinpay)),
-        _read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+    return AllKeys(
+        unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
+        allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
+        baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+        cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
+        jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
+        lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
     )
 
 
@@ -186,6 +234,31 @@ def _make_baofoo(folder: Path) -> dict[str, str]:
     return {"member_id": member_id, "terminal_id": _digits(9)}
 
 
+def _make_cpcn(folder: Path) -> dict[str, str]:
+    institution_id = _digits(6)
+    _write_identity(folder, "psp", new_identity("Sandbox CPCN"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox CPCN institution {institution_id}"))
+    return {"institution_id": institution_id, "settlement_flag": "0001"}
+
+
+def _make_jd(_: Path) -> dict[str, str]:
+    # The merchant is given 24 bytes (H), as for Triple DES.
+    des_key = base64.b64encode(secrets.token_bytes(24)).decode("ascii")
+    return {
+        "merchant": _digits(12),
+        "terminal": "00000001",
+        "md5_key": secrets.token_urlsafe(24),
+        "des_key": des_key,
+    }
+
+
+def _make_lianlian(folder: Path) -> dict[str, str]:
+    oid_partner = _digits(18)
+    _write_identity(folder, "psp", new_identity("Sandbox LianLian"))
+    _write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
+    return {"oid_partner": oid_partner, "ware_category": "2010"}
+
+
 def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
@@ -230,6 +303,22 @@ def _read_baofoo(folder: Path) -> BaofooKeys:
         merchant_certificate=_read_certificate(folder, "merchant"),
         member_id=member_id,
         terminal_id=terminal_id,
+    )
+
+
+def _read_cpcn(folder: Path) -> CpcnKeys:
+    return CpcnKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        institution_id=_read_account(folder, "institution_id")[0],
+    )
+
+
+def _read_lianlian(folder: Path) -> LianLianKeys:
+    return LianLianKeys(
+        psp=_read_identity(folder, "psp"),
+        merchant_certificate=_read_certificate(folder, "merchant"),
+        oid_partner=_read_account(folder, "oid_partner")[0],
     )
 
 

@@ -67,6 +67,10 @@ class Provider(ABC):
         lost, old = (self.faults.take(name, occasion) is not None for name in ("lose_sms", "expire_code"))
         self.sms.send(phone, purpose, order_no, occasion.card_tail, lost=lost, old=old)
 
+    def register_notices(self, url: str) -> None:
+        """Send all notifications to this address from now on. Raises NoCallbacksError."""
+        raise NoCallbacksError(f"{self.name} has no address of its own for notifications: {url}")
+
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""
         self.books.add(order)

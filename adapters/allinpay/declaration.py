@@ -51,7 +51,7 @@ DECLARATION: Final = Declaration(
             answer_timeout_s=60.0,
         ),
         # A signing is never asked about: its query is not public. The payer waits in front of it.
-        Product.AUTHENTICATION: Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0),
+        Product.AUTHENTICATION: Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0, late_looks=0),
     },
     carries=Carries(banks=frozenset(BANKS), charset="gbk", id_types=frozenset(ID_TYPES)),
     identity=frozenset({"merchant_id"}),

@@ -35,7 +35,7 @@ DECLARATION: Final = Declaration(
     scenes=frozenset({Scene.WITHHOLD}),
     terms={
         Product.PAYMENT: Terms((1.0, 5.0, 60.0), NotFoundRule(answers=3, over_s=600.0), answer_timeout_s=10.0),
-        Product.REFUND: Terms((3600.0,), None, answer_timeout_s=10.0),  # only the answer's time counts
+        Product.REFUND: Terms((3600.0,), None, answer_timeout_s=10.0, late_looks=0),  # only the answer's time counts
     },
     identity=frozenset({"merchant"}),
 )

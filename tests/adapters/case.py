@@ -126,6 +126,8 @@ class Case(ABC):
     """Codes that do not even say that the PSP has the order: as an answer to what is sent, or of a failed question."""
     calls_back: frozenset[Verb] = frozenset()
     """What the PSP sends notices about."""
+    states_in_answers: frozenset[str] = frozenset()
+    """Codes of an answer to what is sent that are the order's state, which its callback may tell in the same words."""
     without_question: frozenset[Verb] = frozenset()
     """What the protocol cannot be asked about."""
     code_scenes: tuple[Scene, ...] = (Scene.QUICK_CHARGE,)
@@ -138,6 +140,10 @@ class Case(ABC):
     """Refusals that a notice is not believed about: the order may have been tried again since."""
     same_bytes: bool = True
     """What is sent twice is the same bytes; not so where each request is encrypted by a key of its own."""
+    agreement_no: str = AGREEMENT_NO
+    """What `open_binding` gives; to some PSPs it is the number that the binding was asked for with."""
+    refunded: tuple[Scene, ...] | None = None
+    """Whose payments can be given back; None: all."""
     charset: str = "utf-8"
     wrong_charset: str = "gbk"
 
@@ -153,6 +159,10 @@ class Case(ABC):
     def commands(self) -> Table:
         """What the adapter can do."""
         return self.adapter.COMMANDS
+
+    def scenes_of(self, kind: type[Command[Any]]) -> tuple[Scene, ...]:
+        """In which a command can be sent."""
+        return self.scenes if self.refunded is None or kind is not Refund else self.refunded
 
     @abstractmethod
     def read(self, request: httpx.Request) -> OnTheWire:
@@ -198,7 +208,7 @@ class Case(ABC):
         raise NotImplementedError
 
     def open_binding(self, request: httpx.Request) -> httpx.Response:
-        """To an authentication, a signing or their query: bound, with AGREEMENT_NO."""
+        """To an authentication, a signing or their query: bound, with `agreement_no`."""
         raise NotImplementedError
 
     def no_binding(self, request: httpx.Request) -> httpx.Response:

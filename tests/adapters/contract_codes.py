@@ -235,8 +235,8 @@ class CodesContract:
         adapter, wire = self.adapter(self.case.open_binding)
         outcome = await do(adapter, self.taking(signs))
         assert isinstance(outcome, Authenticated)
-        assert outcome.agreement_no == AGREEMENT_NO
-        assert AGREEMENT_NO not in repr(outcome)
+        assert outcome.agreement_no == self.case.agreement_no
+        assert self.case.agreement_no not in repr(outcome)
         assert len(wire.sent) == 1
 
     async def test_a_lost_signing_is_found_by_asking_or_is_not_found(self, signs: type[Command[Any]]) -> None:
@@ -246,7 +246,7 @@ class CodesContract:
         adapter, _ = self.adapter(self.case.open_binding)
         found = await do(adapter, question)
         assert isinstance(found, Authenticated)
-        assert found.agreement_no == AGREEMENT_NO
+        assert found.agreement_no == self.case.agreement_no
         adapter, _ = self.adapter(self.case.no_binding)
         assert isinstance(await do(adapter, question), NotFound)
 

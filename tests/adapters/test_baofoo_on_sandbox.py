@@ -27,12 +27,10 @@ from gateway.ports import AskAuthentication, Command, Pay, SendPaymentCode, Send
 from sandbox import sms
 from tests.adapters import test_on_sandbox
 from tests.adapters.contract import do, is_unknown
-from tests.adapters.test_on_sandbox import AMOUNT, CARD, World, its_question, now
+from tests.adapters.test_on_sandbox import AMOUNT, CARD, USER, World, its_question, now
 
-world, keys = test_on_sandbox.world, test_on_sandbox.keys
+world = test_on_sandbox.world
 pytestmark = pytest.mark.parametrize("world", ["baofoo"], indirect=True)
-
-USER = "user-1"
 
 
 def a_wish_to_sign(ordinal: int = 1) -> SendSigningCode:
@@ -81,11 +79,10 @@ async def test_a_card_is_bound_by_the_code_of_the_newest_sms_and_by_no_other(wor
 
 
 async def test_a_code_that_came_too_late_is_told_as_expired(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = a_wish_to_sign()
-    signed_by, code = await continued(world, asked), await world.code()
-    payment = await world.payment(Scene.QUICK_CHARGE)
-    paid_by, pay_code = await continued(world, a_wish_to_pay(payment)), await world.code()
+    asked, payment = a_wish_to_sign(), await world.payment(Scene.QUICK_CHARGE)
     monkeypatch.setattr(sms, "SMS_VALID_S", -1.0)
+    signed_by, code = await continued(world, asked), await world.code()
+    paid_by, pay_code = await continued(world, a_wish_to_pay(payment)), await world.code()
     assert await declined(world, signing(asked, signed_by, code)) is F.SMS_CODE_EXPIRED
     assert await declined(world, replace(payment, sms_code=pay_code, continuation=paid_by)) is F.SMS_CODE_EXPIRED
     assert await world.books(payment.number) == []

@@ -24,21 +24,22 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
-from gateway.ports import AskAuthentication, Pay, SendPaymentCode, Unbind
+from gateway.ports import AskAuthentication, Pay, Unbind
 from tests.adapters.contract import do
 from tests.adapters.test_on_sandbox import (
     AMOUNT,
     CARD,
+    USER,
     World,
     a_signing_sms,
     another,
     its_question,
     its_signing,
+    its_sms,
     now,
     with_payment_codes,
     with_signing,
 )
-from tests.adapters.test_on_sandbox import keys as keys
 from tests.adapters.test_on_sandbox import world as world
 
 BY_MAGIC = ("unionpay", "allinpay")
@@ -51,25 +52,9 @@ def a_card(tail: str, phone: str = CARD.phone) -> CardElements:
     return CardElements(f"622202020009876{tail}", "张三丰", "110101199003074477", phone)
 
 
-def a_charge(agreement_no: str, card: CardElements = CARD) -> Pay:
+def a_charge(agreement_no: str | None, card: CardElements = CARD) -> Pay:
     return Pay(
-        uuid4().hex, now(), Scene.QUICK_CHARGE, AMOUNT, "ICBC", card, agreement_no, "u-1", "x", "http://127.0.0.1:1/"
-    )
-
-
-def its_sms(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
-    return SendPaymentCode(
-        payment.number,
-        payment.told_at,
-        payment.scene,
-        payment.amount,
-        payment.bank,
-        payment.card,
-        payment.agreement_no,
-        payment.user_id,
-        payment.description,
-        payment.notify_url,
-        ordinal,
+        uuid4().hex, now(), Scene.QUICK_CHARGE, AMOUNT, "ICBC", card, agreement_no, USER, "x", "http://127.0.0.1:1/"
     )
 
 
@@ -102,7 +87,7 @@ async def test_a_card_signed_by_sms_pays_until_it_is_unbound(world: World) -> No
     assert isinstance(paid, Succeeded)
     assert paid.amount == AMOUNT
     for _ in range(2):  # safe to repeat, under a number of its own each time
-        unbinding = Unbind(uuid4().hex, now(), "ICBC", CARD, "u-1", agreement_no)
+        unbinding = Unbind(uuid4().hex, now(), "ICBC", CARD, USER, agreement_no)
         assert isinstance(await do(world.adapter, unbinding), Unbound)
     assert refused_with(await do(world.adapter, a_charge(agreement_no))) is F.AGREEMENT_VOID
 
@@ -164,11 +149,10 @@ async def test_a_card_that_one_provider_refuses_the_other_takes(world: World) ->
 
 @with_payment_codes
 async def test_a_payment_by_code_is_paid_once_with_the_right_code_alone(world: World) -> None:
-    agreement_no = (await world.payment(Scene.QUICK_CHARGE)).agreement_no
-    assert agreement_no is not None
-    payment = a_charge(agreement_no)
-    assert isinstance(await do(world.adapter, its_sms(payment)), CodeSent)
-    code = await world.code()
+    payment = a_charge((await world.payment(Scene.QUICK_CHARGE)).agreement_no)
+    sent = await do(world.adapter, its_sms(payment))
+    assert isinstance(sent, CodeSent)
+    payment, code = replace(payment, continuation=sent.continuation), await world.code()
     assert refused_with(await do(world.adapter, replace(payment, sms_code=another(code)))) is F.SMS_CODE_WRONG
     assert await world.books(payment.number) == []
     await world.fault("reset_after", match={"operation": "pay"})

@@ -5,6 +5,8 @@ contract's (test_contract.py).
 """
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
@@ -15,8 +17,21 @@ from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
 from adapters.baofoo import letter as baofoo_letter
+from adapters.cpcn import envelope as cpcn_envelope
+from adapters.jd import Jd
 from adapters.unionpay.letter import UnbelievableError, digest, pairs_in, read_form, read_text
-from gateway.domain.outcomes import AuthenticationOutcome, Outcome, Unknown
+from gateway.domain.outcomes import (
+    AnyOutcome,
+    Authenticated,
+    AuthenticationOutcome,
+    CodeOutcome,
+    CodeSent,
+    Outcome,
+    SmsNeeded,
+    Succeeded,
+    UnbindingOutcome,
+    Unknown,
+)
 from gateway.domain.scenes import Scene
 from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Command, Pay, Provider
 from tests.adapters import baofoo_case
@@ -24,18 +39,30 @@ from tests.adapters.allinpay_case import PSP, AllinpayCase
 from tests.adapters.baofoo_case import BaofooCase
 from tests.adapters.contract import (
     Case,
+    Wire,
     a_payment,
+    a_payment_code,
     a_refund,
     a_refunds_question,
     a_signing,
+    a_signing_code,
     an_authentication,
     an_authentications_question,
+    an_unbinding,
     callbacks_of,
     do,
     its_question,
 )
+from tests.adapters.cpcn_case import PSP as CPCN_PSP
+from tests.adapters.cpcn_case import CpcnCase, answer_of, form_of, notice_of
+from tests.adapters.jd_case import HEAD, JdCase, as_notice, encrypted, letter
+from tests.adapters.lianlian_case import LianLianCase, as_json
+from tests.adapters.lianlian_case import a_notice as a_json_notice
+from tests.adapters.lianlian_case import notice as json_notice
+from tests.adapters.lianlian_case import signed as signed_json
 from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
 
+JD = Jd(JdCase().account(), httpx.MockTransport(lambda request: httpx.Response(500)).handle_async_request)
 MANY = settings(max_examples=300, deadline=None)
 FORM_BYTES = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=40)), max_size=8)
 
@@ -49,7 +76,20 @@ def unionpay() -> Provider:
     return case.build(case.account(), nobody)
 
 
-@pytest.mark.parametrize("case", [UnionPayCase(), AllinpayCase(), BaofooCase()], ids=lambda case: type(case).__name__)
+@pytest.fixture(scope="module")
+def lianlian() -> Provider:
+    async def nobody(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("a callback asks nobody")
+
+    case = LianLianCase()
+    return case.build(case.account(), nobody)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [UnionPayCase(), AllinpayCase(), BaofooCase(), CpcnCase(), JdCase(), LianLianCase()],
+    ids=lambda case: type(case).__name__,
+)
 def test_an_answer_of_any_bytes_is_unknown(case: Case) -> None:
     answers: list[httpx.Response] = []
 
@@ -184,6 +224,16 @@ COMMANDS: dict[type[Command[Any]], Command[Any]] = {
         an_authentications_question(),
     )
 }
+CPCN_COMMANDS: list[Command[Any]] = [
+    *(a_payment(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
+    *(its_question(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
+    replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456"),
+    a_refunds_question(Scene.QUICK_CHARGE),
+    an_authentication(),
+    an_authentications_question(),
+    a_signing(),
+    an_unbinding(),
+]
 NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "tokenPayData", "accNo", "x"])
 
 
@@ -305,3 +355,143 @@ def test_a_signed_notice_with_odd_fields_is_read_or_rejected() -> None:
         assert isinstance(read, Callback)
 
     any_notice()
+
+
+JSON_FIELDS = st.sampled_from(
+    ["ret_code", "ret_msg", "result_pay", "money_order", "settle_date", "token", "no_agree", "memo", "oid_paybill", "x"]
+)
+JSON_TEXTS = ODD | st.sampled_from(["0000", "8888", "1900", "8901", "SUCCESS", "FAILURE", "CLOSED", "123.45", "1&a=b"])
+LIANLIAN_COMMANDS = (
+    a_payment(Scene.QUICK_CHARGE),
+    replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456", continuation="t"),
+    its_question(Scene.QUICK_CHARGE),
+    a_signing_code(),
+    a_signing("t"),
+    an_unbinding(),
+)
+
+
+def test_an_answer_in_json_with_odd_fields_is_an_outcome_signed_or_not() -> None:
+    case, said = LianLianCase(), [(True, {"ret_code": "0000"})]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        is_signed, odd = said[-1]
+        asked = case.checked(request)
+        echoed = {str(name): asked[name] for name in ("oid_partner", "no_order", "user_id") if name in asked}
+        return as_json(signed_json({**echoed, **odd}) if is_signed else {**echoed, **odd})
+
+    provider = case.build(case.account(), answer)
+
+    @SOME
+    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 5))
+    def any_answer(is_signed: bool, odd: dict[str, str], one: int) -> None:
+        said.append((is_signed, odd))
+        outcome = asyncio.run(do(provider, LIANLIAN_COMMANDS[one]))
+        assert isinstance(outcome, get_args(AnyOutcome))
+        done = (Succeeded, SmsNeeded, Authenticated, CodeSent)
+        assert is_signed or not isinstance(outcome, done)
+
+    any_answer()
+
+
+@SOME
+@given(odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=4))
+def test_a_signed_notice_in_json_with_odd_fields_is_read_or_rejected(lianlian: Provider, odd: dict[str, str]) -> None:
+    try:
+        read = callbacks_of(lianlian).read(json_notice(a_json_notice() | odd))
+    except CallbackRejectedError:
+        return
+    assert isinstance(read, Callback)
+
+
+@SOME
+@given(body=st.binary(max_size=100))
+def test_a_notice_of_any_bytes_is_rejected(lianlian: Provider, body: bytes) -> None:
+    for provider, head in ((lianlian, b""), (JD, b"resp=")):
+        with pytest.raises(CallbackRejectedError):
+            callbacks_of(provider).read(CallbackRequest("POST", "", {}, head + body))
+
+
+def test_signed_data_with_odd_texts_is_an_outcome_and_as_a_notice_read_or_rejected() -> None:
+    case, inside = JdCase(), [""]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=f"resp={inside[-1]}".encode())
+
+    provider = case.build(case.account(), answer)
+    pay, question, wish = (
+        a_payment(Scene.QUICK_CHARGE),
+        its_question(Scene.QUICK_CHARGE),
+        a_payment_code(Scene.QUICK_CHARGE),
+    )
+    tags = st.sampled_from(["TYPE", "ID", "AMOUNT", "CURRENCY", "STATUS", "CODE", "DESC", "TRADE", "X"])
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="<>&", min_codepoint=32), max_size=20)
+    known = st.sampled_from(["0000", "0001", "EEB0014", "S", "Q", "V", pay.number, "0", "6", "7", "1e3", "-1", "CNY"])
+    leaves = st.lists(st.tuples(tags, texts | known), max_size=6)
+
+    @SOME
+    @given(trade=leaves, returned=leaves)
+    def any_data(trade: list[tuple[str, str]], returned: list[tuple[str, str]]) -> None:
+        said = [
+            "".join(f"<{tag}>{text}</{tag}>" for tag, text in (*first, *more))
+            for first, more in (([("TYPE", "S"), ("ID", pay.number)], trade), ([], returned))
+        ]
+        data = f"{HEAD}<DATA><TRADE>{said[0]}</TRADE><RETURN>{said[1]}</RETURN></DATA>"
+        inside.append(letter(encrypted(data.encode())))
+        assert isinstance(asyncio.run(do(provider, pay)), get_args(Outcome))
+        assert isinstance(asyncio.run(do(provider, question)), get_args(Outcome))
+        assert isinstance(asyncio.run(do(provider, wish)), get_args(CodeOutcome))
+        try:
+            read = callbacks_of(provider).read(as_notice(inside[-1]))
+        except CallbackRejectedError:
+            return
+        assert isinstance(read, Callback)
+
+    any_data()
+
+
+# The same of a PSP whose messages are XML in base64.
+
+CPCN = CpcnCase().build(CpcnCase().account(), Wire(CpcnCase().processing))
+
+LEAVES = st.sampled_from(["Status", "VerifyStatus", "Amount", "BankTxTime", "ResponseCode", "ResponseMessage", "X"])
+LEAF_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="<>&", min_codepoint=32), max_size=20)
+LEAF_KNOWN = st.sampled_from(["10", "20", "30", "40", "51", "71", "1e3", "-1", "99991231235959", "٣", "9" * 40, ""])
+
+
+def test_a_signed_answer_in_base64_with_odd_leaves_is_an_outcome() -> None:
+    case, odd = CpcnCase(), [dict[str, str]()]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return case.told(request, **odd[-1])
+
+    provider = case.build(case.account(), answer)
+    outcomes = (*get_args(Outcome), *get_args(AuthenticationOutcome), *get_args(UnbindingOutcome))
+
+    @SOME
+    @given(leaves=st.dictionaries(LEAVES, LEAF_TEXTS | LEAF_KNOWN, max_size=5), command=st.sampled_from(CPCN_COMMANDS))
+    def any_answer(leaves: dict[str, str], command: Command[Any]) -> None:
+        odd.append(leaves)
+        assert isinstance(asyncio.run(do(provider, command)), outcomes)
+
+    any_answer()
+
+
+@SOME
+@given(text=st.binary(max_size=120) | st.text(max_size=60).map(lambda text: f"<Response>{text}</Response>".encode()))
+def test_any_signed_bytes_in_base64_are_an_answer_or_unreadable(text: bytes) -> None:
+    with contextlib.suppress(cpcn_envelope.UnreadableError):
+        cpcn_envelope.opened(answer_of(text, by=CPCN_PSP).content, CPCN_PSP.key.public_key())
+
+
+@SOME
+@given(leaves=st.dictionaries(LEAVES | st.just("TxSN"), LEAF_TEXTS | LEAF_KNOWN, max_size=4), data=st.data())
+def test_a_notice_in_base64_with_odd_leaves_or_altered_is_read_or_rejected(
+    leaves: dict[str, str], data: st.DataObject
+) -> None:
+    genuine = notice_of("0190a1b2c3d47e5f", leaves.get("Amount", "1"), leaves.get("Status", "30"))
+    body = bytearray(form_of(genuine).body)
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(CallbackRejectedError):
+        assert isinstance(callbacks_of(CPCN).read(CallbackRequest("POST", "", {}, bytes(body))), Callback)

@@ -1,14 +1,11 @@
 """`sluice catalogue` as a person types it. Not tested here: what it does to rows (tests/storage)."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from sandbox.keys import prepare_keys
+from tests.command_line import command
 
 SAMPLE = Path(__file__).parents[2] / "gateway" / "samples" / "catalogue.toml"
 KEY = "A" * 43 + "="
@@ -17,26 +14,22 @@ KEY = "A" * 43 + "="
 class Shell:
     """Runs `sluice` on one database."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-        keys = {"SLUICE_CARD_KEYS": f"1:{KEY}", "SLUICE_ORDER_KEY": KEY, "SLUICE_SANDBOX_KEYS": str(folder / "keys")}
+    def __init__(self, data: Path, psp_keys: Path, database_url: str) -> None:
+        keys = {"SLUICE_CARD_KEYS": f"1:{KEY}", "SLUICE_ORDER_KEY": KEY, "SLUICE_SANDBOX_KEYS": str(psp_keys)}
         ports = {"SLUICE_SANDBOX_PORT": "8090", "SLUICE_RECEIVER_PORT": "8070"}
         secret = {"SLUICE_RECEIVER_SECRET": "whsec_" + "A" * 32}
-        self.environ = {**kept, **keys, **ports, **secret, "SLUICE_DATA_DIR": str(folder / "data")}
-        self.environ["SLUICE_DATABASE_URL"] = database_url
+        self.environ = {**keys, **ports, **secret, "SLUICE_DATA_DIR": str(data), "SLUICE_DATABASE_URL": database_url}
 
     def __call__(self, *words: str, without: tuple[str, ...] = ()) -> str:
-        env = {name: value for name, value in self.environ.items() if name not in without}
-        command = [sys.executable, "-m", "gateway.run.cli", "catalogue", *words]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        environ = {name: value for name, value in self.environ.items() if name not in without}
+        done = command(environ, "catalogue", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
 
 @pytest.fixture
-def sluice(tmp_path: Path, database_url: str) -> Shell:
-    prepare_keys(tmp_path / "keys")
-    return Shell(tmp_path, database_url)
+def sluice(tmp_path: Path, psp_keys: Path, database_url: str) -> Shell:
+    return Shell(tmp_path / "data", psp_keys, database_url)
 
 
 def test_a_file_is_planned_applied_shown_and_exported(sluice: Shell, tmp_path: Path) -> None:

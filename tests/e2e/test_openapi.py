@@ -17,7 +17,7 @@ from tests.e2e.conftest import NewDatabase
 from tests.e2e.world import World, new_world
 
 SEED = "20261122"
-MAX_EXAMPLES = "12"
+MAX_EXAMPLES = "5"
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

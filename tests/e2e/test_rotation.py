@@ -29,7 +29,7 @@ SENDERS = 2
 SOME_ORDERS = 12
 PATIENCE_S = 60.0
 TRY_AGAIN_S = 0.05
-BREATH_S = 0.1
+BREATH_S = 0.25
 """Between two rounds of a sender: the load is steady, and leaves room for what restarts."""
 DOTS = "·•‧・･"
 

@@ -25,6 +25,7 @@ import pytest
 from gateway.run.commands import diagnose
 from gateway.run.supervising import free_port
 from gateway.storage.server.embedded import EmbeddedPostgres
+from tests.command_line import command
 
 KEY = "A" * 43 + "="
 WITHIN_S = 60.0
@@ -221,11 +222,11 @@ def until_listening(port: int, program: subprocess.Popen[Any], log: Path) -> Non
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("command", ["run", "demo"])
-def test_production_refuses_what_uses_public_keys(short_folder: Path, command: str) -> None:
+@pytest.mark.parametrize("word", ["run", "demo"])
+def test_production_refuses_what_uses_public_keys(short_folder: Path, word: str) -> None:
     secrets = {"SLUICE_ADMIN_TOKEN": "own" * 11, "SLUICE_CARD_KEYS": f"1:{KEY}", "SLUICE_ORDER_KEY": KEY}
     env = environment(short_folder / "production", SLUICE_ENV="production", **secrets)
-    done = subprocess.run([*SLUICE, command], env=env, capture_output=True, text=True, check=False)
+    done = command(env, word)
     assert done.returncode == 2
     assert "SLUICE_ENV is production" in done.stderr
 
@@ -234,7 +235,7 @@ def test_a_port_in_use_is_named_with_what_to_set(short_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = environment(short_folder / "port", SLUICE_SANDBOX_PORT=str(port))
-        done = subprocess.run([*SLUICE, "run"], env=env, capture_output=True, text=True, check=False)
+        done = command(env, "run")
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
     assert "SLUICE_SANDBOX_PORT" in done.stderr

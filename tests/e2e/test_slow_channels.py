@@ -28,9 +28,11 @@ AT_ONCE = 12
 
 @asynccontextmanager
 async def silent_psp() -> AsyncIterator[str]:
-    """An address where everything is taken and nothing is answered."""
+    """An address where everything is taken and nothing is answered, until it goes away with all its connections."""
+    open_ones: set[asyncio.StreamWriter] = set()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
         try:
             while await reader.read(65536):
                 pass
@@ -42,6 +44,9 @@ async def silent_psp() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        # Else the gateway waits for its answers when it ends, as long as it may.
+        for writer in open_ones:
+            writer.transport.abort()
 
 
 @pytest.fixture(scope="module")

@@ -49,9 +49,9 @@ async def test_a_second_sms_ends_the_first_and_an_old_one_expires(
     merchant: BaofooMerchant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, first_code = await merchant.pre_bind(), (await merchant.sms())["code"]
+    monkeypatch.setattr(sms, "SMS_VALID_S", -1.0)
     second, second_code = await merchant.pre_bind(), (await merchant.sms())["code"]
     assert said(await merchant.send("02", {"unique_code": f"{first['unique_code']}|{first_code}"})) == ("F", "BF00106")
-    monkeypatch.setattr(sms, "SMS_VALID_S", -1.0)
     late = await merchant.send("02", {"unique_code": f"{second['unique_code']}|{second_code}"})
     assert said(late) == ("F", "BF00106")
 

@@ -34,6 +34,7 @@ from gateway.storage.server.database import Database
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from tests.api.client import Client, Got
+from tests.databases import RUN, Server, drop, new_database, own_url
 from tests.e2e.waiting import until
 from tests.keys import ORDER_KEY, key
 from tests.unit.flows.ports_in_memory import FakeProvider
@@ -140,10 +141,21 @@ async def upgraded(url: str, *more: str) -> World:
     return World(url)
 
 
+@pytest.fixture(scope="module")
+async def upgraded_once(postgres: Server) -> AsyncIterator[str]:
+    """The name of a database of the first version, upgraded: what each test has a copy of."""
+    name = "first_version"
+    url = await new_database(postgres, name)
+    await upgraded(url)
+    yield f"{RUN}_{name}"
+    await drop(postgres, url)
+
+
 @pytest.fixture
-async def world(empty_database_url: str) -> World:
+async def world(postgres: Server, upgraded_once: str) -> AsyncIterator[World]:
     """The first version's database, upgraded."""
-    return await upgraded(empty_database_url)
+    async with own_url(postgres, upgraded_once) as url:
+        yield World(url)
 
 
 def is_authenticating(order: Shown) -> bool:

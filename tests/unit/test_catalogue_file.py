@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.account import account_settings
-from adapters.registry import offer_of
+from adapters.registry import PROVIDERS, offer_of
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
@@ -385,7 +385,7 @@ merchants:
         (
             'provider = "allinpay"',
             'provider = "alipay"',
-            "merchants[0].accounts[0].provider: there is no provider alipay; there are allinpay, baofoo, unionpay",
+            f"merchants[0].accounts[0].provider: there is no provider alipay; there are {', '.join(sorted(PROVIDERS))}",
         ),
         ('account = "tl"', 'account = "lt"', "merchants[0].channels[0].account: there is no account lt; there are tl"),
         (

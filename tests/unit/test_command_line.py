@@ -1,4 +1,7 @@
-"""What the command line says when it cannot start. Not tested here: what its commands do (tests/e2e/test_run.py)."""
+"""What the command line says when it cannot start. Not tested here: what its commands do (tests/e2e/test_run.py).
+
+One of each kind is a program of its own; what differs from it in its words alone is said in this process.
+"""
 
 import os
 import subprocess
@@ -8,13 +11,18 @@ from pathlib import Path
 import pytest
 
 from gateway.run.supervising import DATABASE_AWAY, free_port
+from tests.command_line import Ended, command
+
+
+def here(folder: Path, *words: str, **more: str) -> Ended:
+    return command({"SLUICE_DATA_DIR": str(folder), **more}, *words)
 
 
 def sluice(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    command = [sys.executable, "-m", "gateway.run.cli", *words]
+    program = [sys.executable, "-m", "gateway.run.cli", *words]
     env = {**kept, "SLUICE_DATA_DIR": str(folder), **more}
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(program, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_setting_is_refused_in_one_line_that_names_it(tmp_path: Path) -> None:
@@ -25,7 +33,7 @@ def test_a_setting_is_refused_in_one_line_that_names_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["doctor"], ["serve"], ["run"], ["catalogue", "show"], ["worker"], ["migrate"]])
 def test_every_command_refuses_a_misspelt_setting_with_the_right_one(tmp_path: Path, words: list[str]) -> None:
-    done = sluice(tmp_path, *words, SLUICE_DATABASE_ULR="postgresql://user:hidden@host/sluice")
+    done = here(tmp_path, *words, SLUICE_DATABASE_ULR="postgresql://user:hidden@host/sluice")
     said = "SLUICE_DATABASE_ULR: there is no such setting; is SLUICE_DATABASE_URL meant?"
     assert (done.returncode, done.stderr) == (2, f"sluice: {said}\n")
     assert not list(tmp_path.iterdir())
@@ -36,7 +44,7 @@ def test_every_command_refuses_a_misspelt_setting_with_the_right_one(tmp_path: P
 )
 def test_a_folder_without_a_database_stays_so(tmp_path: Path, words: list[str]) -> None:
     folder = tmp_path / "missing"
-    done = sluice(folder, *words)
+    done = here(folder, *words)
     assert done.returncode == 2
     assert done.stderr == (
         f"sluice: there is no database in {folder}: set SLUICE_DATA_DIR to the folder of a sluice, "
@@ -48,7 +56,7 @@ def test_a_folder_without_a_database_stays_so(tmp_path: Path, words: list[str]) 
 @pytest.mark.parametrize("words", [["doctor"], ["serve"], ["migrate"]])
 def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path, words: list[str]) -> None:
     port = free_port()
-    done = sluice(
+    done = here(
         tmp_path, *words, SLUICE_DATABASE_URL=f"postgresql://user:hidden@127.0.0.1:{port}/sluice", SLUICE_PORT="0"
     )
     assert done.returncode == 2
@@ -67,7 +75,7 @@ def test_a_process_of_several_that_finds_no_database_ends_with_a_status_of_its_o
 def test_of_several_servers_that_are_not_there_each_is_named_without_the_password(tmp_path: Path) -> None:
     one, two = free_port(), free_port()
     url = f"postgresql://user:hidden@127.0.0.1:{one},localhost:{two}/sluice"
-    done = sluice(tmp_path, "doctor", SLUICE_DATABASE_URL=url)
+    done = here(tmp_path, "doctor", SLUICE_DATABASE_URL=url)
     assert done.returncode == 2
     assert f"cannot be reached at 127.0.0.1, port {one} or localhost, port {two} (" in done.stderr
     assert "Traceback" not in done.stderr
@@ -76,7 +84,7 @@ def test_of_several_servers_that_are_not_there_each_is_named_without_the_passwor
 
 def test_the_embedded_database_is_not_spread_and_none_is_made_for_it(tmp_path: Path) -> None:
     folder = tmp_path / "missing"
-    done = sluice(folder, "migrate", "--distribute")
+    done = here(folder, "migrate", "--distribute")
     assert done.returncode == 2
     assert done.stderr.startswith("sluice: this PostgreSQL has no extension citus")
     assert not folder.exists()
@@ -94,6 +102,6 @@ def test_a_reader_that_goes_away_is_no_trouble_of_the_database() -> None:
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
 def test_a_metrics_port_is_a_port(tmp_path: Path, port: str) -> None:
-    done = sluice(tmp_path, "worker", "--metrics-port", port)
+    done = here(tmp_path, "worker", "--metrics-port", port)
     assert done.returncode == 2
     assert "--metrics-port" in done.stderr

@@ -28,8 +28,8 @@ from tests.unit.router.strategies import Case, cases, fees
 
 # A busy machine draws slowly; that says nothing about the router.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(PATIENT, max_examples=500)
-SOME = settings(PATIENT, max_examples=150)
+MANY = settings(PATIENT, max_examples=200)
+SOME = settings(PATIENT, max_examples=60)
 
 
 def decided(case: Case) -> Decision:

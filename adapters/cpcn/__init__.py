@@ -1,0 +1,8 @@
+"""CPCN: `adapter` is its commands, `answers` their readings, `envelope` the signed XML, `codes` the tables.
+
+Nothing here is used by another adapter.
+"""
+
+from adapters.cpcn.adapter import Cpcn
+
+__all__ = ["Cpcn"]

@@ -1,0 +1,54 @@
+"""CPCN's notices: signed forms to the address that the institution has registered; here those of withholds (2018)."""
+
+import base64
+import re
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from adapters.cpcn.answers import Reasons, read_state
+from adapters.cpcn.codes import WITHHOLDING
+from adapters.cpcn.envelope import DECLARED, UnreadableError, opened_form, text_of
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Succeeded, Unknown
+from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
+
+__all__ = ["Notices"]
+
+ABOUT_A_WITHHOLD: Final = "2018"
+_NUMBER = re.compile(r"[0-9A-Za-z]{8,50}")
+
+
+class Notices:
+    """The notices to one institution."""
+
+    def __init__(self, key: rsa.RSAPublicKey, institution_id: str, reasons: Reasons) -> None:
+        self._key, self._institution_id, self._reasons = key, institution_id, reasons
+
+    def read(self, request: CallbackRequest) -> Callback:
+        """Verify a notice and read it. Raises CallbackRejectedError.
+
+        CPCN's answers are signed, too, but a notice is a Request, and its number for what it is about is answered to
+        nothing that we send: an answer that somebody sends here is rejected.
+        """
+        try:
+            root = opened_form(request.body, self._key)
+        except UnreadableError as error:
+            raise CallbackRejectedError(str(error)) from None
+        if root.findtext("Head/TxCode", "").strip() != ABOUT_A_WITHHOLD:
+            raise CallbackRejectedError("not the notice of a withhold")
+        number = text_of(root, "TxSN") or ""
+        if text_of(root, "InstitutionID") != self._institution_id or not _NUMBER.fullmatch(number):
+            raise CallbackRejectedError("about another institution or no order of ours")
+        outcome = read_state(root, WITHHOLDING, self._reasons)
+        if isinstance(outcome, Succeeded) and outcome.amount is None:
+            # A notice states it (H).
+            outcome = Unknown("paid, without an amount", outcome.channel_code, received=True)
+        return Callback(number, Verb.PAY, outcome)
+
+    def answer(self, accepted: bool) -> CallbackAnswer:
+        """2000 in base64 stops the resends; it is not signed (H). How often a notice is sent again is not public."""
+        code, message = ("2000", "OK.") if accepted else ("2001", "rejected")
+        head = f"<Head><Code>{code}</Code><Message>{message}</Message></Head>"
+        answer = base64.b64encode(f'{DECLARED}<Response version="2.0">{head}</Response>'.encode())
+        return CallbackAnswer(200 if accepted else 400, "text/plain", answer)

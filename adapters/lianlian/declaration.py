@@ -1,0 +1,45 @@
+"""What LianLian's quick pay can do, by which terms, and what of it no public source says for sure."""
+
+from typing import Final
+
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import Product, Terms
+from gateway.ports import Assumption, Declaration, Pay, SendSigningCode
+
+__all__ = ["DECLARATION"]
+
+# No source says how often to ask. A bank answers within seconds or not for long.
+POLL_GAPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
+
+DECLARATION: Final = Declaration(
+    provider="lianlian",
+    scenes=frozenset({Scene.QUICK_CHARGE}),
+    terms={
+        # No source says what "no record" (8901) proves: an account that agreed to something says so.
+        Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        # A binding is never asked about: it is in no question's signature.
+        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S, late_looks=0),
+    },
+    # Cards of every bank, and of people with an ID card: "only 0 is accepted today" (H).
+    identity=frozenset({"oid_partner"}),
+    assumptions=(
+        Assumption(
+            "short_risk_item",
+            "LianLian takes this merchant's requests with a risk_item of the user, the phone, the goods and what the "
+            "account's own `risk_item` says, without when the user registered and from which IP address he pays.",
+            frozenset({SendSigningCode, Pay}),
+        ),
+        Assumption(
+            "same_number_again",
+            "After an SMS (8888) the same bankcardbind or bankcardprepay may be sent again under its no_order: another "
+            "SMS goes out, and its token is the one that counts.",
+            frozenset({SendSigningCode, Pay}),
+        ),
+    ),
+    pay_sends_code=True,
+    # bankcardprepay takes the card's elements in place of an agreement.
+    code_wants_agreement=False,
+    # 9702 is "too many wrong codes for this SMS, get another": so there may be several, under the same token (H).
+    wrong_code_ends_order=False,
+)

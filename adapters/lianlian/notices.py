@@ -1,0 +1,55 @@
+"""LianLian's notices of paid orders: signed JSON to notify_url, sent until it reads its word of thanks (H)."""
+
+import json
+import re
+from typing import Final
+
+from adapters.lianlian.answers import read_state
+from adapters.lianlian.codes import Declines
+from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, signed_text
+from adapters.lianlian.seal import Seal
+from gateway.domain.intents import Verb
+from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
+
+__all__ = ["Notices"]
+
+_NUMBER: Final = re.compile(r"[0-9A-Za-z]{8,32}")
+THANKS: Final = {"ret_code": "0000", "ret_msg": "ok"}
+REJECTED: Final = {"ret_code": "1001", "ret_msg": "rejected"}
+
+
+class Notices:
+    """The notices to one merchant."""
+
+    def __init__(self, seal: Seal, oid_partner: str, declines: Declines) -> None:
+        self._seal, self._oid_partner, self._declines = seal, oid_partner, declines
+
+    def read(self, request: CallbackRequest) -> Callback:
+        """Verify a notice and read it. Raises CallbackRejectedError."""
+        try:
+            fields = self._seal.verify(read_json(request.body))
+        except UnbelievableError as error:
+            raise CallbackRejectedError(str(error)) from None
+        if not _can_be_told_apart(fields):
+            raise CallbackRejectedError("fields that cannot be told apart in what is signed")
+        if fields.get("oid_partner") != self._oid_partner or not _NUMBER.fullmatch(fields.get("no_order", "")):
+            raise CallbackRejectedError("about another merchant or no order of ours")
+        # Every answer has a ret_code, also one to a question, which also says result_pay; a payment's notice has none.
+        # A refund's and a binding's notice say no result_pay.
+        if "ret_code" in fields or not fields.get("result_pay"):
+            raise CallbackRejectedError("not the notice of a payment")
+        return Callback(fields["no_order"], Verb.PAY, read_state(fields, self._declines))
+
+    def answer(self, accepted: bool) -> CallbackAnswer:
+        """The word that stops the resends: 30 in all, one every 2 minutes (H)."""
+        said = json.dumps(THANKS if accepted else REJECTED).encode()
+        return CallbackAnswer(200 if accepted else 400, "application/json", said)
+
+
+def _can_be_told_apart(fields: Fields) -> bool:
+    """Whether the signed text can be cut in one way only: a value that holds an `&` could be several fields."""
+    try:
+        text = signed_text(fields).decode()
+    except UnwritableError:
+        return False
+    return len(text.split("&")) == sum(1 for name, value in fields.items() if value and name != "sign")

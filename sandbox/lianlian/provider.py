@@ -1,0 +1,155 @@
+"""The LianLian mock as a server: opens and checks a request, has its work done, signs the answer, notifies."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import ClassVar, Final, cast
+
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from sandbox.books import Order, State
+from sandbox.config import SandboxConfig
+from sandbox.exchange import exchange
+from sandbox.keys import LianLianKeys
+from sandbox.lianlian import codes as table
+from sandbox.lianlian.agreements import Agreements
+from sandbox.lianlian.calls import CALLS
+from sandbox.lianlian.notices import Heard, Notice, Notices
+from sandbox.lianlian.transactions import Answer, Transactions, notice_of
+from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies
+from sandbox.prints import CardPrinter
+from sandbox.provider import NoCallbacksError, Provider
+from sandbox.timers import Timers
+
+__all__ = ["LianLian"]
+
+UNSIGNED: Final = frozenset({"bank_name", "card_no", "memo"})
+"""Fields of a question's answer that stand outside the signature (H)."""
+MAINTENANCE: Final = "9000"
+
+
+class LianLian(Provider):
+    """Provider `lianlian`, for one merchant."""
+
+    name: ClassVar[str] = "lianlian"
+
+    def __init__(self, config: SandboxConfig, timers: Timers, keys: LianLianKeys) -> None:
+        super().__init__(config, timers)
+        self._keys = keys
+        self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
+        print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
+        self._agreements = Agreements(self.books, CardPrinter(print_key))
+        self._transactions = Transactions(self, self._agreements)
+        self._notices = Notices(config, self.faults, keys.psp)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [web.post(f"/lianlian/{call.path}", partial(self._handle, name)) for name, call in CALLS.items()]
+
+    def state_of(self, code: str) -> State:
+        return table.state_of(code)
+
+    def is_failure_code(self, code: str) -> bool:
+        return len(code) == 4 and code.isascii() and code.isdecimal() and code not in {table.SUCCESS, table.SMS_SENT}
+
+    def reset(self) -> None:
+        super().reset()
+        self._agreements.clear()
+        self._transactions.tokens.clear()
+
+    def settle(self, order: Order, code: str, *, after_s: float = 0.0, hidden_s: float = 0.0) -> None:
+        """An order that waited gets its end, now or after a while."""
+        now = time.time()
+        order.code, order.planned_code = table.ACCEPTED, code
+        order.due_at, order.visible_at = now + after_s, now + hidden_s
+        if after_s > 0:
+            self.books.save(order)
+            self._finish_when_due(order)
+        else:
+            self._finish(order)
+
+    async def _handle(self, name: str, request: web.Request) -> web.Response:
+        call = CALLS[name]
+        try:
+            fields = self._opened(await request.read(), is_encrypted=call.is_encrypted)
+            occasion = self._transactions.occasion(call, fields)
+        except RefusedError as refused:
+            return self._render(_refusal(refused))
+        if self.faults.take("maintenance", occasion):
+            return self._render(_refusal(RefusedError(MAINTENANCE)))
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._perform(name, fields),
+            lambda answer, wrongly: self._render(answer, wrongly=wrongly),
+        )
+
+    def _opened(self, body: bytes, *, is_encrypted: bool) -> Fields:
+        """The fields that the merchant signed. Raises RefusedError: 1012, 4007, 1001 signature, 3001 merchant."""
+        outer = parse(body)
+        fields: Fields = open_pay_load(outer.get("pay_load", ""), self._keys.psp.key) if is_encrypted else outer
+        if fields.get("sign_type") != "RSA" or not verifies(fields, self._merchant_key):
+            raise RefusedError("1001")
+        if {outer.get("oid_partner"), fields.get("oid_partner")} != {self._keys.oid_partner}:
+            raise RefusedError("3001")
+        return fields
+
+    def _perform(self, name: str, fields: Fields) -> Answer:
+        try:
+            return self._transactions.perform(name, fields)
+        except RefusedError as refused:
+            return _refusal(refused)
+
+    def _render(self, answer: Answer, *, wrongly: bool = False) -> web.Response:
+        """0000 and 8888 are signed, refusals are not (H)."""
+        answer = {**answer, "ret_msg": answer.get("ret_msg", table.MESSAGES.get(answer["ret_code"], "其他"))}
+        if wrongly:
+            answer["sign"] = sign({**answer, "ret_msg": "?"}, self._keys.psp.key)["sign"]
+        elif answer["ret_code"] in {table.SUCCESS, table.SMS_SENT}:
+            # The card's last digits are signed in the answer to a binding, which names no result.
+            outside = UNSIGNED if "result_pay" in answer else frozenset[str]()
+            answer = sign(answer, self._keys.psp.key, outside)
+        return web.Response(body=render(answer), content_type="application/json", charset="utf-8")
+
+    def became_final(self, order: Order) -> None:
+        # Only what was paid is notified (H).
+        if order.kind != "consume" or order.state != "succeeded" or not order.back_url:
+            return
+        order.callback = "owed"
+        self.books.save(order)
+        self.timers.spawn(self._notify(order))
+
+    async def _notify(self, order: Order) -> None:
+        notice = await self._notices.write(order, notice_of(order))
+        if notice is not None:
+            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
+            for _ in range(notice.copies):
+                self.timers.spawn(self._send_copy(notice))
+            while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
+                await asyncio.sleep(gap_s)
+                order.sends += 1
+                if (await self._send(notice)).is_thanks:
+                    break
+        order.callback = "done"
+        if self.books.get(order.order_no) is order:
+            self.books.save(order)
+
+    async def _send_copy(self, notice: Notice) -> None:
+        await self._send(notice)
+
+    async def _send(self, notice: Notice) -> Heard:
+        assert self.session is not None
+        return await self._notices.send(self.session, notice)
+
+    async def call_back(self, order: Order, count: int) -> list[int | None]:
+        if order.kind != "consume" or order.state != "succeeded" or not order.back_url:
+            raise NoCallbacksError(f"order {order.order_no} is {order.state} {order.kind}: nothing is notified for it")
+        notice = await self._notices.write(order, notice_of(order))
+        return [] if notice is None else [(await self._send(notice)).status for _ in range(count)]
+
+
+def _refusal(refused: RefusedError) -> Answer:
+    detail = f"（{refused.detail}）" if refused.detail else ""
+    return {"ret_code": refused.code, "ret_msg": table.MESSAGES.get(refused.code, "其他") + detail}
