@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from adapters.account import AccountError, account_settings, assumed, withheld
+from adapters.account import AccountError, account_settings, assumed, assumptions_in_force, withheld
 from adapters.allinpay import Allinpay
 from adapters.baofoo import Baofoo
 from adapters.cpcn import Cpcn
@@ -13,9 +13,9 @@ from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
-from gateway.ports import AccountSettings, Declaration, Offer, Provider, Table, Transport
+from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
 
-__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "build", "offer_for", "offer_of"]
+__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "assumptions_of", "build", "offer_for", "offer_of"]
 
 Clock = Callable[[], datetime]
 
@@ -66,3 +66,9 @@ def offer_for(account: Account | AccountContent) -> Offer:
     provider = PROVIDERS[account.provider]
     lacking = withheld(account_settings(account), provider.DECLARATION, provider.COMMANDS)
     return Offer(provider.DECLARATION, frozenset(provider.COMMANDS) - lacking.keys(), lacking)
+
+
+def assumptions_of(account: Account | AccountContent) -> tuple[Assumption, ...]:
+    """The assumptions that an account is used with; of a protocol that is not known here, none."""
+    provider = PROVIDERS.get(account.provider)
+    return assumptions_in_force(account_settings(account), provider.DECLARATION) if provider else ()

@@ -43,6 +43,7 @@ __all__ = [
     "OPEN_PAYMENTS",
     "PAYMENTS_ENDED",
     "POLLS_CLAIMED",
+    "PROCESSES_LIVE",
     "PSP_CALLS",
     "PSP_SECONDS",
     "QUEUE_LENGTH",
@@ -93,7 +94,9 @@ DELIVERIES_HELD = Gauge(
 )
 DELIVERY_SECONDS = Histogram("sluice_delivery_seconds", "Time of one try to deliver", buckets=SECONDS)
 DISAGREEMENTS = Counter(
-    "sluice_disagreements", "Payments refused for an identity that an account verified", ["merchant", "account", "code"]
+    "sluice_disagreements",
+    "Payments and authentications refused for an identity that an account verified",
+    ["merchant", "account", "code"],
 )
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 
@@ -120,6 +123,9 @@ CLOCK_OFFSET_SECONDS = Gauge(
 )
 CLOCK_RIGHT = Gauge(
     "sluice_clock_right", "0 when a process takes nothing, because of its clock", multiprocess_mode="livemin"
+)
+PROCESSES_LIVE = Gauge(
+    "sluice_processes_live", "Processes that share what a channel carries", multiprocess_mode="livemax"
 )
 GC_PAUSE_SECONDS = Histogram(
     "sluice_gc_pause_seconds", "Time that one look of Python's collector took", ["generation"], buckets=PAUSES

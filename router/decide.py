@@ -38,17 +38,19 @@ def decide(
 ) -> Decision:
     """Name the channel for this request, or refuse it.
 
-    Candidates of another scene or bank do not take part. A channel without facts is one the user never used.
+    Candidates of another scene or bank do not take part, and none does where the payer is blocked. A channel without
+    facts is one the user never used.
     `step_1_refuses` is given by `replay` alone: records of an older format are replayed by the words of that format.
     Raises ValueError when one channel comes with two rules for the scene and bank.
     """
-    of_request = [c for c in candidates if c.scene == request.scene and c.bank == request.bank]
+    asked = () if request.blocked else candidates
+    of_request = [c for c in asked if c.scene == request.scene and c.bank == request.bank]
     of_request.sort(key=_BY_CHANNEL)
     used = {c.channel: facts.get(c.channel, _NO_FACTS) for c in of_request}
     if len(used) != len(of_request):
         raise ValueError("a channel has more than one rule for this scene and bank")
     offers = [_offer(c, used[c.channel], request) for c in of_request]
-    verdict = _follow_the_steps(request, offers, step_1_refuses)
+    verdict = _BLOCKED if request.blocked else _follow_the_steps(request, offers, step_1_refuses)
     return Decision(
         chosen=verdict.chosen,
         refusal=verdict.refusal,
@@ -91,6 +93,10 @@ class _Verdict:
     refusal: Refusal | None = None
     max_single_limit: int | None = None
     ranked: list[Offer] = field(default_factory=list)
+
+
+_BLOCKED: Final = _Verdict(0, {}, refusal=Refusal.BLOCKED)
+"""Before the steps: no channel is looked at."""
 
 
 def _follow_the_steps(request: RouteRequest, offers: Sequence[Offer], step_1_refuses: StepOneRefuses) -> _Verdict:

@@ -27,8 +27,8 @@ class Seen:
 class Decision:
     """A channel or a refusal, never both. `candidates` and `trace` stand in the order of the channel codes.
 
-    `chosen_by_step` is 5, 7, 8 or 9; `refused_by_step` 1 to 5. `max_single_limit` is told when the amount is above the
-    largest single limit. `facts` holds those of every channel seen.
+    `chosen_by_step` is 5, 7, 8 or 9; `refused_by_step` 1 to 5, or 0 where the payer is blocked. `max_single_limit`
+    is told when the amount is above the largest single limit. `facts` holds those of every channel seen.
     """
 
     chosen: str | None

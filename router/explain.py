@@ -1,5 +1,7 @@
 """A decision in plain sentences, for the person who is asked why a payment took this channel."""
 
+from collections.abc import Sequence
+
 from router.decision import Decision, Seen
 from router.facts import Candidate, LastAttempt
 from router.reasons import Hidden, Refusal, yuan
@@ -18,9 +20,13 @@ _HIDDEN = {
     Hidden.CHANNEL_FULL: "it carries as many calls as it can",
 }
 
+_BLOCKED = {"user": "the user", "card_no": "the card number", "id_no": "the ID number", "phone": "the phone"}
+
 
 def explain(decision: Decision) -> list[str]:
     """One sentence for each step that did something, in the order of the steps; the last one tells the outcome."""
+    if decision.refusal == Refusal.BLOCKED:
+        return [f"Step 0: refused before routing, the merchant's block list has {_blocked(decision.request.blocked)}."]
     told = [_step_1(decision)]
     if decision.refused_by_step in (2, 3, 4):
         told.append(_refused_whole(decision))
@@ -30,6 +36,10 @@ def explain(decision: Decision) -> list[str]:
         told.append(_step_6(decision))
         told.append(_step_7_to_9(decision))
     return [sentence for sentence in told if sentence]
+
+
+def _blocked(kinds: Sequence[str]) -> str:
+    return " and ".join(_BLOCKED.get(kind, f"the {kind}") for kind in kinds)
 
 
 def _step_1(decision: Decision) -> str:

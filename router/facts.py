@@ -86,7 +86,9 @@ class RouteRequest:
     """What is to be paid. `last_attempt_max_age`: an older last attempt counts as none; None keeps them for ever.
 
     `authentication_spread`: over how many payments the fee of an authentication is spread where channels are compared;
-    None: payment fees alone are. Raises ValueError for an amount or a spread that is not positive, and a naive `now`.
+    None: payment fees alone are. `blocked`: which kinds of entries of the merchant's block list name this payer; any of
+    them refuses the request before the steps. Raises ValueError for an amount or a spread that is not positive, and a
+    naive `now`.
     """
 
     user_id: str
@@ -97,6 +99,7 @@ class RouteRequest:
     customer_present: bool = False
     last_attempt_max_age: timedelta | None = None
     authentication_spread: int | None = None
+    blocked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.authentication_spread is not None and self.authentication_spread <= 0:

@@ -90,7 +90,8 @@ class ChannelLimits(Limits):
     """The limits of one channel."""
 
     daily_total: int | None = _limit("fen", "the most of all users together in one business day", shared=True)
-    calls_at_once: int | None = _limit("calls", "the most calls to the PSP at once in each process", routed=False)
+    calls_at_once: int | None = _limit("calls", "the most calls to the PSP at once", routed=False)
+    calls_per_second: int | None = _limit("calls", "the most calls to the PSP in one second", routed=False)
 
 
 NO_RULE_LIMITS: Final = RuleLimits()

@@ -15,6 +15,7 @@ class Refusal(StrEnum):
     CHANNEL_TOTAL_EXCEEDED = "channel_total_exceeded"
     CARD_LIMIT_EXCEEDED = "card_limit_exceeded"
     NO_ELIGIBLE_CHANNEL = "no_eligible_channel"
+    BLOCKED = "blocked"
 
 
 class Hidden(StrEnum):

@@ -114,6 +114,8 @@ def _request_to_json(request: RouteRequest) -> dict[str, object]:
         told["customer_present"] = True
     if request.authentication_spread is not None:
         told["authentication_spread"] = request.authentication_spread
+    if request.blocked:
+        told["blocked"] = list(request.blocked)
     if request.last_attempt_max_age is not None:
         told["last_attempt_max_age_us"] = request.last_attempt_max_age // _MICROSECOND
     return told
@@ -196,6 +198,7 @@ def _request_from_json(told: Mapping[str, Any]) -> RouteRequest:
         customer_present=told.get("customer_present", False),
         last_attempt_max_age=None if max_age_us is None else max_age_us * _MICROSECOND,
         authentication_spread=told.get("authentication_spread"),
+        blocked=tuple(told.get("blocked", ())),
     )
 
 

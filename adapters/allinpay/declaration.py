@@ -59,4 +59,5 @@ DECLARATION: Final = Declaration(
     # No code of its own for a payment is used here; a signing's code may be tried again, under `sms_codes`.
     code_wants_agreement=False,
     wrong_code_ends_order=False,
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),  # 100011 is for withholds; all else goes by 310011
 )

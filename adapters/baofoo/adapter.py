@@ -96,6 +96,7 @@ DECLARATION: Final = Declaration(
     carries=Carries(id_types=frozenset(PAPERS)),
     identity=frozenset({"member_id", "terminal_id"}),
     code_wants_agreement=True,  # 05 names the agreement to be paid by
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD}),  # and so does 08
 )
 
 PATH: Final = "/cutpayment/protocol/backTransRequest"

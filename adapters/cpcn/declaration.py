@@ -46,4 +46,7 @@ DECLARATION: Final = Declaration(
     code_wants_agreement=True,  # 2541 names a TxSNBinding (H)
     # VerifyStatus 30: the same number takes another code; where that is switched on the state is 10, in process (M).
     wrong_code_ends_order=False,
+    # Quick payments name a TxSNBinding, and have the only SMS of a payment; a withhold names the card (H).
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
+    codeless_scenes=frozenset({Scene.WITHHOLD}),
 )

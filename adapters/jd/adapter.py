@@ -68,6 +68,7 @@ _DECLARATION: Final = Declaration(
     ),
     # Two working clients ask for the code again, or send another SMS, under the same TRADE/ID.
     wrong_code_ends_order=False,
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),  # S without a code is not known
 )
 
 

@@ -42,4 +42,6 @@ DECLARATION: Final = Declaration(
     code_wants_agreement=False,
     # 9702 is "too many wrong codes for this SMS, get another": so there may be several, under the same token (H).
     wrong_code_ends_order=False,
+    # A card without an agreement is asked for an SMS (8888): its payment binds it, too (H).
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
 )

@@ -84,4 +84,7 @@ DECLARATION: Final = Declaration(
     code_wants_agreement=True,
     # Under `one_order_for_sms`, without which no SMS is sent.
     wrong_code_ends_order=False,
+    # 01/01 is paid by a token, and has the only SMS of a payment (77/02); 11/00 names the card (H).
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
+    codeless_scenes=frozenset({Scene.WITHHOLD}),
 )

@@ -9,7 +9,7 @@ from adapters.account import account_settings
 from adapters.registry import PROVIDERS, AccountError, build, offer_for, offer_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import ANY_BANK
+from gateway.domain.catalogue import ANY_BANK, mode_of
 from gateway.domain.catalogue_content import AccountContent, key_hash_of
 from gateway.domain.scenes import CARD_SCENES
 from gateway.domain.terms import OwnTerms, Product
@@ -79,6 +79,7 @@ def problems_of(merchants: list[MerchantShape], *, production: bool) -> Problems
         yield from _channel_problems(path, merchant)
         yield from _window_problems(path, merchant)
         yield from _rule_problems(path, merchant)
+        yield from _block_problems(path, merchant)
 
 
 def warnings_of(merchants: list[MerchantShape]) -> Problems:
@@ -218,6 +219,14 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
         yield from _twice(f"{here}.scenes", rule.scenes)
 
 
+def _block_problems(path: str, merchant: MerchantShape) -> Problems:
+    first: dict[object, int] = {}
+    for number, block in enumerate(merchant.blocks):
+        before = first.setdefault(block.blocked or (block.kind, block.print), number)
+        if before != number:
+            yield f"{path}.blocks[{number}]: is already {path}.blocks[{before}]"
+
+
 def _bank_problems(path: str, banks: list[str]) -> Problems:
     for position, bank in enumerate(banks):
         if bank not in bank_names() and banks != [ALL_BANKS]:
@@ -243,6 +252,11 @@ def _scene_problems(
     for number, scene in enumerate(rule.scenes):
         if why := offer.why_not_pay(scene):
             yield f"{path}.scenes[{number}]: {why}"
+            continue
+        modes = {mode_of(channel.authentication, bank) for bank in banks_of(rule)}
+        for mode in sorted(filter(None, modes)):
+            if why := offer.why_not_way(scene, mode):
+                yield f"{path}.scenes[{number}]: {why}"
 
 
 def unknown(name: str, what: str, known: Iterable[str]) -> str:

@@ -9,11 +9,12 @@ from pydantic_core import ErrorDetails
 from gateway.catalogue_file.checks import ALL_BANKS, account_content, banks_of, hash_of, problems_of, warnings_of
 from gateway.catalogue_file.kept import Keeper
 from gateway.catalogue_file.references import Resolver, joined
-from gateway.catalogue_file.shape import FileShape, MerchantShape, RuleShape, WindowShape
+from gateway.catalogue_file.shape import BlockShape, FileShape, MerchantShape, RuleShape, WindowShape
 from gateway.catalogue_file.signers import signer_problems, signer_warnings
 from gateway.catalogue_file.syntax import UnreadableFileError, parsed
 from gateway.domain.catalogue_content import (
     AppContent,
+    BlockContent,
     CatalogueFile,
     ChannelContent,
     EndpointContent,
@@ -136,6 +137,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         ),
         windows=tuple(_window(window) for window in shape.windows),
         rules=tuple(row for rule in shape.rules for row in _rows(rule)),
+        blocks=tuple(_block(block) for block in shape.blocks),
     )
 
 
@@ -149,6 +151,11 @@ def _window(shape: WindowShape) -> WindowContent:
         banks=None if shape.banks in (None, [ALL_BANKS]) else tuple(sorted(shape.banks or ())),
         scenes=None if shape.scenes is None else tuple(sorted(shape.scenes)),
     )
+
+
+def _block(shape: BlockShape) -> BlockContent:
+    printed = None if shape.print is None else bytes.fromhex(shape.print)
+    return BlockContent(shape.kind, shape.blocked, shape.reason, shape.expires_at, printed)
 
 
 def _rows(rule: RuleShape) -> list[RuleContent]:

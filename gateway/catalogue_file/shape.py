@@ -21,8 +21,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from gateway.domain.blocks import MAX_REASON, BlockedValue, BlockKind, BlockValueError, blocked_value
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
+from gateway.domain.identities import IdType
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
@@ -302,6 +304,34 @@ class RuleShape(Shape):
         return given(RuleLimits, self)
 
 
+class BlockShape(Shape):
+    """`[[merchants.blocks]]`: a value, or the print of one that is in force."""
+
+    kind: Annotated[BlockKind, Field(strict=False)]
+    value: str | None = Field(None, repr=False)
+    print: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    id_type: Annotated[IdType, Field(strict=False)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON), AfterValidator(_lines)]
+    expires_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "BlockShape":
+        if (self.value is None) == (self.print is None):
+            raise _problem("must have exactly one of value and print")
+        self.blocked  # noqa: B018 -- read here, so that what is wrong with it is told at its place
+        return self
+
+    @property
+    def blocked(self) -> BlockedValue | None:
+        """The value in its one form."""
+        if self.value is None:
+            return None
+        try:
+            return blocked_value(self.kind, self.value, self.id_type)
+        except BlockValueError as error:
+            raise _problem(str(error), "value") from None
+
+
 class MerchantShape(Shape):
     """`[[merchants]]`."""
 
@@ -318,6 +348,7 @@ class MerchantShape(Shape):
     channels: list[ChannelShape] = Field(default=[], max_length=MAX_OF_EACH)
     windows: list[WindowShape] = Field(default=[], max_length=MAX_OF_EACH)
     rules: list[RuleShape] = Field(default=[], max_length=MAX_OF_EACH)
+    blocks: list[BlockShape] = Field(default=[], max_length=MAX_OF_EACH)
 
 
 class FileShape(Shape):

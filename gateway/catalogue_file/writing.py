@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from gateway.catalogue_file.checks import ALL_BANKS
 from gateway.catalogue_file.kept import KEPT
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue_content import MerchantContent, RuleContent, WindowContent
+from gateway.domain.catalogue_content import BlockContent, MerchantContent, RuleContent, WindowContent
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_to_json
 from router.fees import fee_to_json
@@ -73,6 +73,8 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
     for window in merchant.windows:
         yield from _window(window, zone)
     yield from _rules(merchant.rules)
+    for block in merchant.blocks:
+        yield from _block(block, zone)
 
 
 def _window(window: WindowContent, zone: ZoneInfo) -> Iterator[str]:
@@ -86,6 +88,22 @@ def _window(window: WindowContent, zone: ZoneInfo) -> Iterator[str]:
         scenes=None if window.scenes is None else [scene.value for scene in window.scenes],
         note=window.note,
     )
+
+
+def _block(block: BlockContent, zone: ZoneInfo) -> Iterator[str]:
+    """Its value is nowhere: the print stands for it, and a comment tells people which it is."""
+    assert block.print is not None, "entries in force have one"
+    yield ""
+    yield f"# {block.masked}"
+    yield from list(
+        _table(
+            "merchants.blocks",
+            kind=block.kind.value,
+            print=block.print.hex(),
+            reason=block.reason,
+            expires_at=block.expires_at and block.expires_at.astimezone(zone),
+        )
+    )[1:]
 
 
 def _rules(rules: Iterable[RuleContent]) -> Iterator[str]:

@@ -74,7 +74,7 @@ class Authentication:
 
     @property
     def has_code_in_the_air(self) -> bool:
-        """Whether a code was submitted that has had no final answer."""
+        """Whether something was sent to bind the card, a code say, that has had no final answer."""
         return self.intent is not None and self.intent.is_open
 
     def is_own_of(self, payment_id: UUID) -> bool:
@@ -126,20 +126,26 @@ def submitted(authentication: Authentication, intent: Intent, due_at: datetime) 
     return replace(authentication, intent=intent, asked=asked, due_at=due_at)
 
 
-def after_sms(authentication: Authentication, ordinal: int, outcome: CodeOutcome, now: datetime) -> Authentication:
-    """What the PSP said of the SMS to sign with. Perhaps it was sent: then the payer waits for it."""
+def after_sms(
+    authentication: Authentication, ordinal: int, outcome: CodeOutcome, now: datetime, verified_elsewhere: bool = False
+) -> Authentication:
+    """What the PSP said of the SMS to sign with. Perhaps it was sent: then the payer waits for it.
+
+    Many look at the card already here: a refusal is one of the card as in `after_hearing`.
+    """
     asked = authentication.asked
     if authentication.is_final or asked is None or not asked.sending or asked.sms != ordinal:
         return authentication
     asked = replace(asked, sending=False)
     if isinstance(outcome, CodeSent | Unknown) or authentication.status is Status.REQUIRES_ACTION:
         return _waits_for_payer(authentication, asked)
+    contradicts = False
     if isinstance(outcome, Declined):
-        why = _rejected(_said(outcome), verified_elsewhere=False)
+        why, contradicts = _rejected(_said(outcome), verified_elsewhere), verified_elsewhere
     else:
         blame = Blame.PLATFORM if outcome.ours else Blame.CHANNEL
         why = failure(FailureCode.CHANNEL_UNAVAILABLE, blame=blame, channel_message=outcome.reason)
-    return _finished(authentication, Status.FAILED, now, asked=asked, due_at=None, failure=why)
+    return _finished(authentication, Status.FAILED, now, asked=asked, due_at=None, failure=why, contradicts=contradicts)
 
 
 def closed(authentication: Authentication, reason: ClosedReason, now: datetime) -> Authentication:

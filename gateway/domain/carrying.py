@@ -7,6 +7,7 @@ from uuid import UUID
 
 from gateway.domain.cards import CardElements
 from gateway.domain.identities import IdType
+from gateway.domain.scenes import Scene
 from router.facts import Unfit
 
 __all__ = ["ID_CARDS", "NO_CODES", "Carries", "CarriesOf", "Ways", "carries_all"]
@@ -28,6 +29,10 @@ class Ways:
     """A payment by code needs the card to be bound first."""
     ends_order: bool = False
     """A code that is wrong ends the order at the PSP."""
+    authenticated_scenes: frozenset[Scene] = frozenset()
+    """Scenes that are paid by an agreement or a code alone."""
+    codeless_scenes: frozenset[Scene] = frozenset()
+    """Scenes whose payments have no code of their own."""
 
 
 NO_CODES: Final = Ways()

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats, is_open
@@ -228,7 +229,8 @@ class RulesByPlace:
 class Catalogue:
     """A snapshot of everything configured, with the lookups that the hot path needs.
 
-    `zone`: whose clock on the wall windows that repeat go by.
+    `zone`: whose clock on the wall windows that repeat go by. `blocks`: of which kinds each merchant's block list has
+    entries; the entries themselves are not here.
     """
 
     def __init__(
@@ -244,8 +246,10 @@ class Catalogue:
         *,
         zone: ZoneInfo = BUSINESS_ZONE,
         silent_refusals: Iterable[SilentRefusal] = (),
+        blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
     ) -> None:
         self.version = version
+        self._blocks = blocks or {}
         self.zone = zone
         self.silent_refusals = {(each.merchant_id, each.account, each.bank): each for each in silent_refusals}
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
@@ -281,6 +285,10 @@ class Catalogue:
         """The merchant's code; of one that this snapshot does not have, its id."""
         merchant = self.merchants.get(merchant_id)
         return merchant.code if merchant else str(merchant_id)
+
+    def blocks(self, merchant_id: UUID) -> Collection[BlockKind]:
+        """Of which kinds the block list has entries; of most merchants, of none."""
+        return self._blocks.get(merchant_id, ())
 
     def primary_of(self, merchant_id: UUID, bank: str) -> str | None:
         """The channel that alone signs cards of this bank by SMS; None: none does."""
@@ -334,9 +342,18 @@ class Catalogue:
         """Where the merchant's cards are not bound silently any more, by account and bank."""
         return [each for (owner, _, _), each in sorted(self.silent_refusals.items()) if owner == merchant_id]
 
+    def calls_per_second(self, merchant_id: UUID, channel: str) -> int | None:
+        """How many calls a channel carries in a second; None: no limit, also for a channel that is not there."""
+        found = self.channels.get((merchant_id, channel))
+        return found.limits.calls_per_second if found else None
+
     def channel_codes(self, merchant_id: UUID) -> Collection[str]:
         """The codes of a merchant's channels, those that are off, too."""
         return self._channel_codes.get(merchant_id, ())
+
+    def channels_of(self, merchant_id: UUID) -> list[Channel]:
+        """A merchant's channels, those that are off, too."""
+        return [self.channels[merchant_id, code] for code in self.channel_codes(merchant_id)]
 
     def account_of_channel(self, merchant_id: UUID, channel: str) -> str | None:
         """The code of the account that a channel belongs to now."""

@@ -16,9 +16,13 @@ NAMED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "channel": ("code",),
     "window": ("channel", "starts_at"),
     "rule": ("channel", "scene", "bank"),
+    "block": ("kind", "masked"),
 }
 """What a row is → the columns that name it beside its merchant."""
-OURS: Final = frozenset({"merchant_id", "window_id", "key_id", "endpoint_id", "key_hash", "created_at"})
+OURS: Final = frozenset(
+    {"merchant_id", "window_id", "key_id", "endpoint_id", "key_hash", "created_at"}
+    | {"block_id", "print", "by_file", "added_at", "added_by"}
+)
 """Columns that say nothing to people."""
 SECRET: Final = frozenset({"secrets"})
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.scenes import Scene
@@ -109,6 +110,19 @@ class RuleContent:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockContent:
+    """An entry of the block list that stands in the file: the value, or (`print`) one that is in force already."""
+
+    kind: BlockKind
+    value: BlockedValue | None
+    reason: str
+    expires_at: datetime | None = None
+    print: bytes | None = None
+    masked: str = ""
+    """Of an entry in force: for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantContent:
     """Everything of one merchant."""
 
@@ -125,6 +139,7 @@ class MerchantContent:
     channels: tuple[ChannelContent, ...] = ()
     windows: tuple[WindowContent, ...] = ()
     rules: tuple[RuleContent, ...] = ()
+    blocks: tuple[BlockContent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

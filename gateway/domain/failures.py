@@ -140,6 +140,9 @@ MEANINGS: dict[FailureCode, Meaning] = {
 CODE_REFUSALS: frozenset[FailureCode] = frozenset({_F.SMS_CODE_WRONG, _F.SMS_CODE_EXPIRED})
 """What is said of a code that the payer typed: another one may be tried."""
 
+IDENTITY_REFUSALS: frozenset[FailureCode] = frozenset({_F.NAME_MISMATCH, _F.ID_MISMATCH, _F.PHONE_MISMATCH})
+"""Refusals of what an authentication verifies."""
+
 OURS: frozenset[FailureCode] = frozenset(
     {
         _F.NO_CHANNEL_AVAILABLE,

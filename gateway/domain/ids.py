@@ -13,6 +13,7 @@ from typeid import TypeID
 
 PAYMENT, REFUND, AUTHENTICATION = "pay", "ref", "auth"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
+BLOCK, PROPOSAL = "blk", "prop"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 

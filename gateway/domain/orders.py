@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,8 @@ class Order:
     body: bytes = field(repr=False)
     notes: tuple[str, ...] = ()
     """What is odd about the card: told in the trace."""
+    send_before: datetime | None = None
+    """A withhold that finds no place is sent before this time or never; None: as the gateway does."""
     body_as_typed: bytes | None = field(default=None, repr=False)
     """As the first version compared it; None where the card was typed in one form already, as nearly always."""
 

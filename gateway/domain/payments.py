@@ -25,9 +25,12 @@ __all__ = [
     "after_hearing",
     "after_sms",
     "asked_anew",
+    "authenticating",
     "begun",
     "closed",
     "failed",
+    "in_line",
+    "never_sent",
     "sms_refusal",
 ]
 
@@ -104,6 +107,12 @@ class Payment:
         """Whether the PSP was sent an order that it may pay though nobody typed a code: closing it needs a question."""
         return self.attempt is not None and self.asked is not None and self.asked.by_pay
 
+    @property
+    def waits_for_place(self) -> bool:
+        """Whether nothing of it was sent, since its channel had no place: it stands in line until `until_at`."""
+        sent = self.attempt is not None or self.authentication_id is not None or self.asked is not None
+        return self.status is Status.PROCESSING and not sent
+
 
 def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
     """The payment whose intent to pay is recorded now. A code is on its way with it, or none is needed."""
@@ -112,7 +121,8 @@ def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
     asked = payment.asked
     if asked is not None and asked.purpose is Purpose.PAY:
         asked = replace(asked, submitted=attempt.ordinal)
-    return replace(payment, attempt=attempt, due_at=due_at, asked=asked)
+    until_at = payment.until_at if payment.status is Status.REQUIRES_ACTION else None
+    return replace(payment, attempt=attempt, due_at=due_at, until_at=until_at, asked=asked)
 
 
 _TOOK_NOTHING = frozenset({IntentState.DECLINED, IntentState.NOT_SENT})
@@ -167,6 +177,22 @@ def _waits_for_payer(payment: Payment, asked: Asked, **heard_of: Any) -> Payment
         return replace(payment, **known)
     status = move(ObjectKind.PAYMENT, payment.status, Status.REQUIRES_ACTION)
     return replace(payment, status=status, sequence=payment.sequence + 1, **known)
+
+
+def in_line(payment: Payment, until_at: datetime) -> Payment:
+    """The payment that finds no place on its channel: nothing of it is sent yet, and nothing from `until_at` on."""
+    return replace(payment, attempt=None, authentication_id=None, due_at=None, until_at=until_at)
+
+
+def authenticating(payment: Payment, authentication_id: UUID, due_at: datetime) -> Payment:
+    """The payment that needs an authentication first: one that it starts, or one that is in flight."""
+    return replace(payment, authentication_id=authentication_id, due_at=due_at, until_at=None)
+
+
+def never_sent(payment: Payment, now: datetime) -> Payment:
+    """The payment that stood in line for a place until it was too late. That is nobody's doing but ours."""
+    assert payment.waits_for_place, "something of it was sent"
+    return _finished(payment, Status.FAILED, failure(FailureCode.CHANNEL_UNAVAILABLE, blame=Blame.PLATFORM), now)
 
 
 def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:

@@ -89,6 +89,8 @@ def open_authentication(
     code = catalogue.primary_of(order.merchant_id, order.bank)
     channel = catalogue.channels.get((order.merchant_id, code)) if code is not None else None
     begun = _begun(opening, card_id, channel)
+    if facts.blocked:
+        return _ended(opening, begun, FailureCode.BLOCKED)
     if channel is None or order.card is None or not _takes(channel, order, catalogue, unable, carries_of, now):
         return _ended(opening, begun, FailureCode.NO_CHANNEL_AVAILABLE)
     if channel.account in facts.agreements:

@@ -80,8 +80,24 @@ class FollowUp:
         await submission.books.act(submission.observations.act(due, Wish.EXPIRE, proved=proved))
 
     async def _go_on(self, payment: Payment) -> None:
-        """Nothing of it was sent: it waits for an authentication, or waited. Read first what must not fail later."""
+        """Nothing of it was sent: it waits for an authentication, or waited, or stands in line and its time is over."""
+        if payment.waits_for_place:
+            await self.end_wait(payment)
+            return
+        await self._send(payment, has_place=False)
+
+    async def end_wait(self, payment: Payment) -> None:
+        """End the wait of a payment that stands in line, if its time is over."""
+        await self.submission.books.go_on(self.submission.observations.go_on(payment))
+
+    async def send_from_line(self, payment: Payment) -> None:
+        """Send a payment that stood in line, on the place that is held under its id."""
+        await self._send(payment, has_place=True)
+
+    async def _send(self, payment: Payment, *, has_place: bool) -> None:
+        """Let it go on, if it may. Read first what must not fail later."""
         assert payment.card is not None
         card = await self.cards.card(payment.merchant_id, payment.card.card_id)
         submission = self.submission
-        await submission.go_on(await submission.books.go_on(submission.observations.go_on(payment)), card)
+        going = await submission.books.go_on(submission.observations.go_on(payment, has_place=has_place))
+        await submission.go_on(going, card)

@@ -13,7 +13,7 @@ O = TypeVar("O")  # noqa: E741 -- what an order opened
 D = TypeVar("D")
 
 WAIT_FOR_A_PLACE_S: Final = 2.0
-"""How long an order waits for a place on its channel, before anything of it is recorded."""
+"""How long an order that cannot stand in line waits for a place on its channel, before anything of it is recorded."""
 
 
 class Tasks(Protocol):

@@ -88,9 +88,13 @@ class ObservationMaker:
             about.merchant_id, about.user_id, kind, object_id, wish, self.new_id(), self.clock(), reason, proved
         )
 
-    def go_on(self, payment: Payment) -> GoOn:
-        """A payment that waited is to go on; who asks so draws the id of its intent."""
-        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, self.new_id(), self.clock())
+    def go_on(self, payment: Payment, *, has_place: bool = False) -> GoOn:
+        """A payment that waited is to go on; who asks so draws the id of its intent.
+
+        `has_place`: it stood in line, and has a place of its channel now.
+        """
+        drawn = self.new_id() if has_place else None
+        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, self.new_id(), self.clock(), drawn)
 
 
 def key_of(about: Payment | Authentication | Refund) -> IntentKey:

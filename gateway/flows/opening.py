@@ -1,8 +1,8 @@
 """Open a payment: route it and say what must be recorded before the wire is touched. Pure."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, time, timedelta
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment, asked_anew, begun, failed
+from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
 from gateway.flows.route import (
@@ -30,12 +30,14 @@ from gateway.flows.route import (
     with_bound,
 )
 from gateway.objects.events import event_of
-from gateway.ports import OverloadedError, TermsOf, UserFacts
+from gateway.ports import OverloadedError, SendBeforeError, TermsOf, UserFacts
 from router.decide import Decision, decide
 from router.facts import RouteRequest
 from router.record import to_record
 
 FULL_RETRY_AFTER_S = 2
+SEND_WITHIN: Final = timedelta(minutes=30)
+"""How long a withhold stands in line for a place, unless the app says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,10 @@ def open_payment(
     due_at = terms_of(order.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
     in_flight = facts.authentications.get(channel.account)
     authentication_id = in_flight or opening.authentication_id
-    payment = replace(payment, authentication_id=authentication_id, due_at=due_at)
+    payment = authenticating(payment, authentication_id, due_at)
     if in_flight:
         return Opened(opening, payment, record, None, None)
-    started = _authentication(opening, payment, channel, due_at)
+    started = authentication_of(payment, channel, opening.intent_id, now)
     if binds_silently(catalogue, channel, order.bank, ways):
         return Opened(opening, payment, record, started, None)
     assert order.card is not None, "only cards are signed"
@@ -212,6 +214,25 @@ def intent_to_sign(authentication: Authentication, intent_id: UUID, now: datetim
     )
 
 
+def send_before(order: Order, now: datetime, timezone: ZoneInfo) -> datetime:
+    """Until when a withhold may be sent that is recorded now: before the end of its business day at the latest.
+
+    Raises SendBeforeError where the order asks for what is not possible.
+    """
+    next_day = now.astimezone(timezone).date() + timedelta(days=1)
+    day_ends_at = datetime.combine(next_day, time(), timezone).astimezone(now.tzinfo)
+    if order.send_before is None:
+        return min(now + SEND_WITHIN, day_ends_at)
+    if not now < order.send_before <= day_ends_at:
+        raise SendBeforeError(day_ends_at)
+    return order.send_before
+
+
+def stands_in_line(opened: Opened, until_at: datetime) -> Opened:
+    """What is recorded where its channel has no place: nothing is sent of it yet, and no card authenticated."""
+    return replace(opened, payment=in_line(opened.payment, until_at), authentication=None)
+
+
 def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
     """The intent that takes the number of the payment's order. `intent_id` is drawn by whoever sends it."""
     assert payment.channel is not None
@@ -232,11 +253,13 @@ def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
     )
 
 
-def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at: datetime) -> Authentication:
+def authentication_of(payment: Payment, channel: Channel, intent_id: UUID, now: datetime) -> Authentication:
+    """The authentication that a payment starts and waits for. `intent_id` is drawn by whoever sends it."""
     assert payment.card is not None
+    assert payment.authentication_id is not None
     return Authentication(
         merchant_id=payment.merchant_id,
-        authentication_id=opening.authentication_id,
+        authentication_id=payment.authentication_id,
         payment_id=payment.payment_id,
         user_id=payment.user_id,
         card_id=payment.card.card_id,
@@ -248,21 +271,22 @@ def _authentication(opening: Opening, payment: Payment, channel: Channel, due_at
         failure=None,
         contradicts=False,
         intent=Intent(
-            intent_id=opening.intent_id,
-            object_id=opening.authentication_id,
+            intent_id=intent_id,
+            object_id=payment.authentication_id,
             verb=Verb.AUTHENTICATE,
             ordinal=1,
             channel=channel.code,
             account=channel.account,
-            number=number_of(opening.authentication_id),
-            told_at=opening.now,
-            recorded_at=opening.now,
+            number=number_of(payment.authentication_id),
+            told_at=now,
+            recorded_at=now,
             amount=None,
         ),
-        due_at=due_at,
-        created_at=opening.now,
+        due_at=payment.due_at,
+        created_at=now,
         finished_at=None,
         expires_in_s=payment.expires_in_s,
+        card_masked=payment.card.masked,
     )
 
 
@@ -279,7 +303,10 @@ def _decide(
         customer_present=order.customer_present,
         last_attempt_max_age=merchant.last_attempt_max_age,
         authentication_spread=merchant.authentication_spread,
+        blocked=facts.blocked,
     )
+    if facts.blocked:
+        return decide(request, (), {}, catalogue.version)
     payer = Payer(facts.agreements, order.customer_present, facts.signing)
     candidates = candidates_for(
         catalogue, order.merchant_id, order.scene, order.bank, payer, now, unable, order.card, carries_of

@@ -49,8 +49,9 @@ class PayFlow:
         opening = Opening(order, new_id(), new_id(), new_id(), new_id(), new_id(), self._clock())
 
         def submit(opened: OpenResult) -> Coroutine[Any, Any, Payment] | None:
-            if opened.replayed or opened.payment.is_final or order.card is None:
-                return None
+            payment = opened.payment
+            if opened.replayed or payment.is_final or order.card is None or payment.waits_for_place:
+                return None  # what stands in line is sent by whoever serves the line
             return self._submission.submit(opened, order.card)
 
         # PSPs may be slower than orders come. Better refused, with nothing recorded, than recorded and too late.

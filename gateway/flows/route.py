@@ -9,10 +9,12 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
+from gateway.domain.payments import Payment
 from gateway.domain.scenes import CARD_SCENES, Scene
 from router.facts import Candidate, ChannelFacts, Signing, Unfit
 
 _NO_FACTS: Final = ChannelFacts()
+_NEVER_SILENT: Final = frozenset({AuthenticationMode.SMS, AuthenticationMode.NONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,18 @@ def candidates_for(
     return candidates
 
 
+def carries_now(catalogue: Catalogue, payment: Payment, now: datetime) -> bool:
+    """Whether the channel of a payment that was routed before still carries it: nobody has stopped it since."""
+    merchant_id, code = payment.merchant_id, payment.channel or ""
+    channel = catalogue.channels.get((merchant_id, code))
+    if channel is None or not channel.on or channel.account != payment.account:
+        return False
+    if catalogue.in_maintenance(merchant_id, code, payment.scene, payment.bank, now):
+        return False
+    rules = catalogue.rules_for(merchant_id, payment.scene, payment.bank)
+    return any(rule.channel == code and rule.enabled for rule in rules)
+
+
 def with_bound(
     facts: Mapping[str, ChannelFacts],
     catalogue: Catalogue,
@@ -95,8 +109,11 @@ def _authentication_fee(channel: Channel, scene: Scene, bank: str) -> int:
 
 def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries: Carries) -> Unfit | None:
     """Why a channel can never carry this card; the catalogue's word on the bank first."""
-    if scene in CARD_SCENES and channel.mode(bank) is None:
-        return "bank_unsupported"
+    if scene in CARD_SCENES:
+        mode = channel.mode(bank)
+        codeless = mode is AuthenticationMode.SMS_EACH_PAYMENT and scene in carries.ways.codeless_scenes
+        if mode is None or codeless:
+            return "bank_unsupported"
     return carries.why_not(bank, card)
 
 
@@ -107,7 +124,7 @@ def needs_agreement(channel: Channel, scene: Scene, bank: str, ways: Ways) -> bo
     mode = channel.mode(bank)
     if mode is AuthenticationMode.SMS_EACH_PAYMENT:
         return ways.code_wants_agreement
-    return mode in {AuthenticationMode.SILENT, AuthenticationMode.SMS}
+    return mode in {AuthenticationMode.SILENT, AuthenticationMode.SMS} or scene in ways.authenticated_scenes
 
 
 def pays_by_code(channel: Channel, scene: Scene, bank: str) -> bool:
@@ -118,7 +135,7 @@ def pays_by_code(channel: Channel, scene: Scene, bank: str) -> bool:
 def binds_silently(catalogue: Catalogue, channel: Channel, bank: str, ways: Ways) -> bool:
     """Whether a card is bound here without the payer: as the catalogue says, unless the PSP has said otherwise."""
     mode = channel.mode(bank)
-    if mode is AuthenticationMode.SMS or not ways.silent:
+    if mode in _NEVER_SILENT or not ways.silent:
         return False
     return catalogue.binds_silently(channel.merchant_id, channel.account, bank)
 
@@ -150,6 +167,7 @@ def _signing(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, pa
         return "signing_in_progress"
     if binds_silently(catalogue, channel, bank, ways):
         return "ready"
-    if not payer.present or not may_sign(catalogue, channel, bank, ways):
+    mode = channel.mode(bank)
+    if mode is AuthenticationMode.NONE or not payer.present or not may_sign(catalogue, channel, bank, ways):
         return "needs_signing"
     return "signing_in_progress" if payer.signing else "ready"

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Intent, Verb
@@ -53,6 +54,8 @@ class Submission(Authenticating):
         if sms is not None and payment is not None:
             return await self.sms_to_pay(payment, sms, card, recorded.agreement_no)
         if recorded.submit and payment is not None:
+            if payment.attempt is None and isinstance(recorded.object, Authentication):
+                return await self.authenticate(recorded.object, card)  # it left the line, and its card is bound first
             return await self.pay(payment, card, recorded.agreement_no)
         return payment
 

@@ -1,6 +1,6 @@
 """How the catalogue is shown to operators: never a secret, never a hash of a key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,13 @@ from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
+from gateway.objects.assumptions import assumption_object
 from gateway.objects.times import timestamp
+from gateway.ports import Assumption
 from router.fees import fee_to_json
 
 __all__ = [
+    "AssumptionsOf",
     "catalogue_object",
     "change_object",
     "channel_object",
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 Shown = dict[str, Any]
+AssumptionsOf = Callable[[Account], Iterable[Assumption]]
+"""The assumptions that an account is used with."""
 
 
 def merchant_object(merchant: Merchant) -> Shown:
@@ -127,13 +132,18 @@ def endpoint_object(endpoint: Endpoint, backlog: EndpointBacklog) -> Shown:
 
 
 def catalogue_object(
-    catalogue: Catalogue, apps: Mapping[tuple[UUID, str], str], history: Sequence[CatalogueChange], now: datetime
+    catalogue: Catalogue,
+    apps: Mapping[tuple[UUID, str], str],
+    history: Sequence[CatalogueChange],
+    now: datetime,
+    assumptions_of: AssumptionsOf,
 ) -> Shown:
     """Everything at once, for those whom nobody waits for; `apps` is (merchant id, app code) → name."""
 
     def whole(merchant: Merchant) -> Shown:
         mine = [r for (owner, _, _), found in catalogue.rules.items() if owner == merchant.merchant_id for r in found]
-        return whole_merchant_object(catalogue, merchant, apps, now) | {"rules": [rule_object(rule) for rule in mine]}
+        without_rules = whole_merchant_object(catalogue, merchant, apps, now, assumptions_of)
+        return without_rules | {"rules": [rule_object(rule) for rule in mine]}
 
     merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)
     return {
@@ -155,7 +165,11 @@ def change_object(change: CatalogueChange) -> Shown:
 
 
 def whole_merchant_object(
-    catalogue: Catalogue, merchant: Merchant, apps: Mapping[tuple[UUID, str], str], now: datetime
+    catalogue: Catalogue,
+    merchant: Merchant,
+    apps: Mapping[tuple[UUID, str], str],
+    now: datetime,
+    assumptions_of: AssumptionsOf,
 ) -> Shown:
     """A merchant with everything but its rules, of which there are many; `apps` is (merchant id, app code) → name."""
     mine = merchant.merchant_id
@@ -163,7 +177,7 @@ def whole_merchant_object(
     return merchant_object(merchant) | {
         "apps": [_app(catalogue, mine, code, name) for (owner, code), name in apps.items() if owner == mine],
         "endpoints": [_endpoint(endpoint) for endpoint in catalogue.endpoints.get(mine, ())],
-        "accounts": [_account(a) for (owner, _), a in catalogue.accounts.items() if owner == mine],
+        "accounts": [_account(a, assumptions_of(a)) for (owner, _), a in catalogue.accounts.items() if owner == mine],
         "channels": [
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
@@ -189,7 +203,7 @@ def _endpoint(endpoint: Endpoint) -> Shown:
     }
 
 
-def _account(account: Account) -> Shown:
+def _account(account: Account, assumptions: Iterable[Assumption]) -> Shown:
     of_payments = account.terms.get(Product.PAYMENT, OwnTerms())
     rule = of_payments.not_found if isinstance(of_payments.not_found, NotFoundRule) else None
     return {
@@ -202,4 +216,5 @@ def _account(account: Account) -> Shown:
         "not_found_over_s": None if rule is None else rule.over_s,
         "answer_timeout_s": of_payments.answer_timeout_s,
         "terms": terms_to_json(account.terms),
+        "assumptions": [assumption_object(assumption) for assumption in assumptions],
     }

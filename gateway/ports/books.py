@@ -4,6 +4,7 @@ CardInUseError            a payment or an authentication of the card is open
 CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
 PaymentNotRefundableError nothing of the payment can go back now
+SendBeforeError           an order is to be sent before a time that is past, or not of its business day
 AmountExceedsRestError    more was to leave a payment than it has left
 OverloadedError           too much is waiting
 ├── ClockOffError         this process does not know that its clock is right
@@ -19,6 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.codes import ClosedReason
 from gateway.domain.events import RecordedEvent, Redelivered
@@ -55,6 +57,7 @@ __all__ = [
     "Reference",
     "RefundResult",
     "SearchCutError",
+    "SendBeforeError",
     "ShownCard",
     "StoredCard",
     "UserFacts",
@@ -123,8 +126,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """A payment that waited for an authentication is to go on: its intent to pay is recorded, if the card is bound.
+    """A payment that waited is to go on: after an authentication, or on a place of its channel.
 
+    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication.
     `intent_id` is drawn by the one who asks, and only they send the intent that has it.
     """
 
@@ -133,6 +137,8 @@ class GoOn:
     payment_id: UUID
     intent_id: UUID
     at: datetime
+    authentication_id: UUID | None = None
+    """Of the authentication that it starts, if it needs one. Only whoever has a place for it asks for one."""
 
 
 class Wish(StrEnum):
@@ -182,8 +188,9 @@ class Recorded:
     """An object after an observation: the one whose intent it was.
 
     `payment` is it, when it is one; of an authentication it is the payment that started it. `submit`: the intent to
-    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`. `sms`: an
-    SMS was asked for now, for `object` or its payment, and the bearer must have it sent.
+    pay of that payment was recorded now, so the bearer of the observation must send it, with `agreement_no`; of an
+    authentication that is open it is that one's own intent. `sms`: an SMS was asked for now, for `object` or its
+    payment, and the bearer must have it sent.
 
     After a `PayerAct`: `refused` says why nothing was done, `wait_s` how long to wait then; `code`: the intent that
     submits the code; `continuation`: what the newest SMS gave to go on with; `authentication`: whose it is.
@@ -237,6 +244,14 @@ class AmountExceedsRestError(Exception):
     def __init__(self, left: int) -> None:
         super().__init__(f"{left} fen are left")
         self.left = left
+
+
+class SendBeforeError(Exception):
+    """An order is to be sent before a time that is past, or later than its business day ends. Nothing was recorded."""
+
+    def __init__(self, day_ends_at: datetime) -> None:
+        super().__init__(f"not between now and {day_ends_at}")
+        self.day_ends_at = day_ends_at
 
 
 class OverloadedError(Exception):
@@ -407,3 +422,5 @@ class UserFacts:
     """Accounts that have ever verified the card."""
     signing: frozenset[str] = frozenset()
     """Accounts where the card is being signed by an SMS: one at most."""
+    blocked: tuple[BlockKind, ...] = ()
+    """Which kinds of entries of the merchant's block list name the user or the card; any of them refuses a payment."""

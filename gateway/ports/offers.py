@@ -62,6 +62,14 @@ class Offer:
         why = self._why_not_each_payment() if each_payment else self._missing(*_BY_MODE[mode])
         return f"{self.provider} cannot authenticate by {mode}: {why}" if why else None
 
+    def why_not_way(self, scene: Scene, mode: AuthenticationMode) -> str | None:
+        """Why a scene that can be paid, and a mode that cards can be authenticated by, do not fit; None: they do."""
+        if mode is AuthenticationMode.NONE and scene in self.declaration.authenticated_scenes:
+            return f"{self.provider} pays {scene} from authenticated cards alone: its authentication cannot be {mode}"
+        if mode is AuthenticationMode.SMS_EACH_PAYMENT and scene in self.declaration.codeless_scenes:
+            return f"{self.provider} has no code for each payment of {scene}: its authentication cannot be {mode}"
+        return None
+
     def _why_not_each_payment(self) -> str | None:
         """Something must send the code. Where the protocol wants an agreement, too, either way of binding will do."""
         sends = () if self.declaration.pay_sends_code else (SendPaymentCode,)
@@ -98,11 +106,12 @@ def why_not_primary(offer: Offer, authentication: Mapping[str, AuthenticationMod
         modes: Collection[AuthenticationMode | None] = authentication.values()
     else:
         modes = (mode_of(authentication, bank),)
-    # Where a code for one payment wants an agreement, the card is bound before the first.
-    each_binds = {AuthenticationMode.SMS_EACH_PAYMENT} if offer.declaration.code_wants_agreement else set()
-    if (CAN_SIGN_BY_SMS | each_binds).isdisjoint(modes):
+    signs = CAN_SIGN_BY_SMS
+    if offer.declaration.code_wants_agreement:  # the card is signed before its payments have codes of their own
+        signs = signs | {AuthenticationMode.SMS_EACH_PAYMENT}
+    if signs.isdisjoint(modes):
         where = "every bank" if bank is None else bank
         said = ", ".join(sorted({mode or "absent" for mode in modes}))
-        may = "sms, silent or sms_each_payment" if each_binds else "sms or silent"
+        may = "sms or silent" if signs == CAN_SIGN_BY_SMS else "sms, silent or sms_each_payment"
         return f"its authentication of {where} must be {may}, not {said}"
     return None

@@ -21,6 +21,7 @@ from gateway.ports.commands import Authenticate, Command, Commands, SendSigningC
 __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
+    "AssumedHere",
     "Assumption",
     "Callback",
     "CallbackAnswer",
@@ -86,6 +87,14 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AssumedHere:
+    """An assumption in force, and the account (`merchant.account`) that it is in force for."""
+
+    account: str
+    assumption: Assumption
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """What the commands of a wire protocol do not say by themselves; an account's contract may say other terms."""
 
@@ -107,6 +116,10 @@ class Declaration:
     """A payment by SMS code still needs an agreement: the card is bound first."""
     wrong_code_ends_order: bool = False
     """A wrong or expired code ends the order at the PSP: the next code needs a new number, and so a new SMS."""
+    authenticated_scenes: frozenset[Scene] = frozenset()
+    """Scenes that are paid by an agreement or a code alone: mode `none` would fail each time."""
+    codeless_scenes: frozenset[Scene] = frozenset()
+    """Scenes whose payments have no code of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,8 @@ def ways_of(declaration: Declaration, commands: Collection[type[Command[Any]]]) 
         by_pay=declaration.pay_sends_code,
         code_wants_agreement=declaration.code_wants_agreement,
         ends_order=declaration.wrong_code_ends_order,
+        authenticated_scenes=declaration.authenticated_scenes,
+        codeless_scenes=declaration.codeless_scenes,
     )
 
 

@@ -46,6 +46,14 @@ class Rooms(Protocol):
         """Wait for a place, first come, first served. False: none in time, or too many wait. Meanwhile out of hand."""
         ...
 
+    def has_line(self, merchant_id: UUID, channel: str) -> bool:
+        """Whether withholds stand in line for this channel, as far as this process knows: others go behind them."""
+        ...
+
+    def stand_in_line(self, merchant_id: UUID, channel: str) -> None:
+        """A withhold stands in line from now on."""
+        ...
+
     def leave(self, holder: UUID) -> None:
         """Give the place back, if there is one."""
         ...

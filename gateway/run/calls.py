@@ -93,15 +93,15 @@ class ProviderCalls:
         if function is None:
             raise NoSuchCommandError(account, provider.declaration.provider, type(command))
         where = _Where(self._merchant(merchant_id), account, channel)
-        if not command.asks and self._rooms.holds(holder, merchant_id, channel):
+        if holder is not None and not command.asks and self._rooms.holds(holder, merchant_id, channel):
+            if not await self._rooms.may_call(holder, within_s):
+                return _no_place(where, command, within_s)
             return await _measured(where, command, function)
         room = self._rooms.places(merchant_id, channel).room(asks=command.asks)
         if not await room.take(within_s):
-            no_place = NotSent(f"not sent: {channel} had no place within {within_s:.1f} s", ours=True)
-            _metrics(where.merchant, account, command_name(type(command)), NotSent.__name__)[1].inc()
-            _say(where, command, no_place, within_s)
-            return cast("O", no_place)
+            return _no_place(where, command, within_s)
         try:
+            room.spend()
             return await _measured(where, command, function)
         finally:
             room.leave()
@@ -114,6 +114,14 @@ class _Where:
     merchant: str
     account: str
     channel: str
+
+
+def _no_place(where: _Where, command: Command[O], within_s: float) -> O:
+    """Not sent, by our own doing; counted and told as a call that was."""
+    outcome = NotSent(f"not sent: {where.channel} had no place within {within_s:.1f} s", ours=True)
+    _metrics(where.merchant, where.account, command_name(type(command)), NotSent.__name__)[1].inc()
+    _say(where, command, outcome, within_s)
+    return cast("O", outcome)
 
 
 async def _measured(where: _Where, command: Command[O], function: Callable[[Any], Awaitable[Any]]) -> O:

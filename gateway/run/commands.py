@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.registry import assumptions_of
 from gateway.catalogue_file import CatalogueFile, read_catalogue, written
 from gateway.domain.catalogue_content import ApplyReport, NotInCatalogueError
 from gateway.domain.ids import CARD, PAYMENT, IdError, show
@@ -22,6 +23,7 @@ from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.reading import doctor
 from gateway.storage.reading.doctor import Diagnosis
+from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.reader import decision_of
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.server.bounds import require_bounds
@@ -59,7 +61,8 @@ async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def _store(engine: AsyncEngine, settings: Settings) -> CatalogueStore:
-    return CatalogueStore(engine, keys_of(settings).ring, zone=ZoneInfo(settings.business_timezone))
+    keys = keys_of(settings)
+    return CatalogueStore(engine, keys.ring, zone=ZoneInfo(settings.business_timezone), prints=keys.order)
 
 
 async def diagnose(url: str) -> list[str]:
@@ -122,7 +125,7 @@ def _references(named: str) -> list[Reference]:
 async def apply_file(
     url: str, settings: Settings, path: Path, environ: Mapping[str, str], *, dry: bool = False
 ) -> ApplyReport:
-    """Read a catalogue file and put it in force. Raises CatalogueFileError, CatalogueRefusedError.
+    """Read a catalogue file and put it in force. Raises CatalogueFileError, CatalogueRefusedError, KeyRingError.
 
     `dry`: it only tells what it would do.
     """
@@ -131,6 +134,8 @@ async def apply_file(
         # In this order: what the file keeps was in force at this version, or there is another one by now.
         version = await store.version()
         content = read_catalogue(path, environ, await store.content(whole=False))
+        if any(merchant.blocks for merchant in content.merchants):
+            await require_order_key(engine, keys_of(settings))  # with another one the prints would block nobody
         by = f"sluice catalogue apply ({os.environ.get('USER') or os.getuid()})"
         only_at = version if content.keeps else None
         return await store.apply(content, by, f"file {path.name}", datetime.now(UTC), only_at=only_at, dry=dry)
@@ -147,7 +152,7 @@ async def shown_catalogue(url: str, settings: Settings) -> dict[str, Any]:
     async with _engine(url) as engine:
         store = _store(engine, settings)
         catalogue, apps, history = await store.load(), await store.app_names(), await store.history(HISTORY_SHOWN)
-        return catalogue_object(catalogue, apps, history, datetime.now(UTC))
+        return catalogue_object(catalogue, apps, history, datetime.now(UTC), assumptions_of)
 
 
 async def clear_silent_refusal(

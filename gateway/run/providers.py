@@ -6,13 +6,21 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from adapters.account import account_settings
+from adapters.account import account_settings, assumptions_in_force
 from adapters.registry import AccountError, build
 from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.terms import Product, Terms
 from gateway.logs import get
-from gateway.ports import PLACE_WITHIN_S, AccountSettings, Provider, Transport, UnusableAccountError, ways_of
+from gateway.ports import (
+    PLACE_WITHIN_S,
+    AccountSettings,
+    AssumedHere,
+    Provider,
+    Transport,
+    UnusableAccountError,
+    ways_of,
+)
 
 log = get(__name__)
 
@@ -64,6 +72,14 @@ class AdapterProviders:
         """As `merchant.account`: accounts whose settings cannot be used, with those that go on by their old ones."""
         self._try_again()
         return sorted(f"{self._merchant_codes[merchant_id]}.{code}" for merchant_id, code in self._refused)
+
+    def assumptions(self) -> list[AssumedHere]:
+        """What is assumed without a public source, of every account, by the settings that it is used with."""
+        return [
+            AssumedHere(f"{self._merchant_codes[merchant_id]}.{code}", assumption)
+            for (merchant_id, code), (account, provider) in sorted(self._built.items())
+            for assumption in assumptions_in_force(account_settings(account), provider.declaration)
+        ]
 
     def _try_again(self) -> None:
         if self._refused and self._clock() - self._tried_at >= TRY_AGAIN_S:

@@ -67,6 +67,7 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
+        "blocks": _any_order([b.kind, b.masked, b.reason] for b in merchant.blocks),
     }
     return {name: value for name, value in settings.items() if value} | {
         "merchant": [merchant.code, merchant.name, merchant.last_attempt_max_age_s],

@@ -71,6 +71,9 @@ def _account(account: Shown) -> Iterator[str]:
         yield f"secrets {' '.join(account['secrets'])}"
     for product, terms in account["terms"].items():
         yield f"terms of {product}: {_fields(terms)}"
+    for each in account["assumptions"]:
+        by = " (as the first version did)" if each["by"] == "first_version" else ""
+        yield f"assumes {each['name']}{by}: {each['meaning']}"
 
 
 def _channel(channel: Shown) -> Iterator[str]:

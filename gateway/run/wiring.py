@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import offer_for
+from adapters.registry import assumptions_of, offer_for
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
@@ -31,18 +31,21 @@ from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
 from gateway.flows.refund import RefundFlow
-from gateway.flows.route import Unable
+from gateway.flows.route import Unable, carries_now
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
+from gateway.run.lines import ProcessLines
+from gateway.run.live import LiveProcesses
 from gateway.run.providers import AdapterProviders, Build
 from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
+from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.cards import CardReader
@@ -56,6 +59,7 @@ from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import is_current
+from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
@@ -65,6 +69,7 @@ from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
+from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
@@ -74,6 +79,7 @@ from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
+from gateway.workers.line import Line
 from gateway.workers.open_payments import OpenPaymentsWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
@@ -175,7 +181,7 @@ async def system(
         await clock.start()
         stack.push_async_callback(clock.stop)
 
-        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone)
+        catalogue_store = CatalogueStore(engine, keys.ring, zone=timezone, prints=keys.order)
         watch = CatalogueWatch(catalogue_store)
         sending = guarded(retry_not_sent(transport))
         callback_base = settings.callback_base
@@ -216,10 +222,15 @@ async def system(
                 return 0
             return rooms.places(merchant_id, channel).for_questions
 
+        live = LiveProcesses(ProcessBeats(database, utc_now), uuid7())
+        await live.start()
+        stack.push_async_callback(live.stop)
         rooms = ProcessRooms(
             settings.max_waiting,
             lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
             provider_of,
+            lambda merchant_id, channel: watch.current.calls_per_second(merchant_id, channel),
+            lambda: live.processes,
         )
         books = Books(
             OpeningStore(
@@ -269,12 +280,20 @@ async def system(
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
-        reading = Reader(reads, database, keys, timezone, lambda merchant_id: watch.current.has_totals(merchant_id))
+        reading = Reader(
+            reads,
+            database,
+            keys,
+            timezone,
+            lambda merchant_id: watch.current.has_totals(merchant_id),
+            lambda merchant_id: watch.current.blocks(merchant_id),
+        )
         schedule: Schedule | None = None
         if workers:
+            follow_up = FollowUp(submission, due)
             follower = Follower(
                 due,
-                FollowUp(submission, due),
+                follow_up,
                 lambda: watch.current.merchants.keys() if clock.is_right() else (),
                 providers.longest_call_s,
                 questions_at_once,
@@ -283,14 +302,37 @@ async def system(
                 metrics.POLLS_CLAIMED.labels("poll").inc,
             )
             stack.push_async_callback(follower.close)
+
+            def carrying(merchant_id: UUID, now: datetime) -> list[str]:
+                unusable = providers.unusable(merchant_id)
+                return [
+                    channel.code
+                    for channel in watch.current.channels_of(merchant_id)
+                    if channel.on
+                    and channel.account not in unusable
+                    and not watch.current.rests(merchant_id, channel.code, now)
+                ]
+
+            line = Line(
+                LineStore(database),
+                ProcessLines(rooms),
+                follow_up.send_from_line,
+                follow_up.end_wait,
+                lambda: watch.current.merchants.keys() if clock.is_right() else (),
+                carrying,
+                lambda payment, now: carries_now(watch.current, payment, now),
+                utc_now,
+            )
+            stack.push_async_callback(line.close)
             holder = Holder(held, lambda: watch.current, utc_now)
             snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             unbinder = Unbinder(
-                UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now
+                UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now, uuid7
             )
             stack.push_async_callback(unbinder.close)
             ticks = {
                 "follow_up": follower.tick,
+                "line": line.tick,
                 "deliver": deliverer.tick,
                 "hold": holder.tick,
                 "snapshots": snapshots.tick,
@@ -341,9 +383,11 @@ async def system(
                 changes=catalogue_store,
                 snapshots=watch,
                 offer_of=offer_for,
+                assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),
+                blocks=BlockStore(engine, keys.order, catalogue_store.change),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
                 catalogue=lambda: watch.current,
@@ -392,4 +436,4 @@ async def _readiness(
     fresh = all(age is not None and age < READY_TICK_AGE_S for age in ages.values())
     of_clock = clock.verdict()
     ready = database and migrated and fresh and of_clock.is_right
-    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built())
+    return Readiness(ready, database, migrated, ages, of_clock, providers.cannot_be_built(), providers.assumptions())

@@ -48,6 +48,17 @@ schema_versions = Table(
     PrimaryKeyConstraint("revision", name="schema_versions_pkey"),
 )
 
+# --- the processes that share the database, and so what a channel carries ---
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("process_id", Uuid, nullable=False),
+    moment("beat_at"),
+    PrimaryKeyConstraint("process_id", name="processes_pkey"),
+    comment="each process's last beat, by its own clock; a row that does not change is of a dead one",
+)
+
 # --- catalogue: small, read whole into memory, written in transactions of their own (reference tables) ---
 
 catalogue_versions = Table(
@@ -181,6 +192,57 @@ maintenance_windows = Table(
         "cardinality(banks) IS DISTINCT FROM 0 AND cardinality(scenes) IS DISTINCT FROM 0",
         name="maintenance_windows_limited_check",
     ),
+)
+
+_BLOCK_KINDS = "kind IN ('user', 'card_no', 'id_no', 'phone')"
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("block_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("print", LargeBinary, nullable=False, comment="of the value, under the order key"),
+    Column("masked", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by_file", Boolean, nullable=False, comment="it leaves the list when it leaves the catalogue file"),
+    Column("added_by", Text, nullable=False),
+    moment("added_at"),
+    moment("expires_at", nullable=True),
+    PrimaryKeyConstraint("merchant_id", "block_id", name="blocks_pkey"),
+    UniqueConstraint("merchant_id", "kind", "print", name="blocks_print_key"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="blocks_merchant_fkey"),
+    CheckConstraint(_BLOCK_KINDS, name="blocks_kind_check"),
+    Index("blocks_kind_idx", "merchant_id", "kind", "block_id"),
+    comment="no payment is taken from these; read by print, and only where a merchant has any",
+)
+
+block_proposals = Table(
+    "block_proposals",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("proposal_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("print", LargeBinary, nullable=False),
+    Column("masked", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    moment("proposed_at"),
+    Column("decided_by", Text),
+    moment("decided_at", nullable=True),
+    Column("note", Text),
+    PrimaryKeyConstraint("merchant_id", "proposal_id", name="block_proposals_pkey"),
+    UniqueConstraint("merchant_id", "kind", "print", name="block_proposals_print_key"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="block_proposals_merchant_fkey"),
+    CheckConstraint(_BLOCK_KINDS, name="block_proposals_kind_check"),
+    CheckConstraint(
+        "CASE state WHEN 'proposed' THEN decided_by IS NULL AND decided_at IS NULL "
+        "WHEN 'rejected' THEN decided_by IS NOT NULL AND decided_at IS NOT NULL ELSE false END",
+        name="block_proposals_decided_check",
+    ),
+    Index("block_proposals_state_idx", "merchant_id", "state", "proposal_id"),
+    comment="wait for a person and block nothing; one that is accepted moves to blocks",
 )
 
 route_rules = Table(
@@ -370,6 +432,21 @@ payments = Table(
         "channel",
         text("least(due_at, until_at)"),
         postgresql_where=text("due_at IS NOT NULL OR until_at IS NOT NULL"),
+    ),
+    # Withholds without a place on their channel: nothing else that is processing has no due. By age, and by their end.
+    Index(
+        "payments_waiting_idx",
+        "merchant_id",
+        "channel",
+        "created_at",
+        "payment_id",
+        postgresql_where=text("status = 'processing' AND due_at IS NULL"),
+    ),
+    Index(
+        "payments_waiting_until_idx",
+        "merchant_id",
+        "until_at",
+        postgresql_where=text("status = 'processing' AND due_at IS NULL"),
     ),
     Index("payments_user_idx", "merchant_id", "user_id", "payment_id"),
     Index("payments_app_idx", "merchant_id", "app", "payment_id"),

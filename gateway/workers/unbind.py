@@ -58,8 +58,10 @@ class Unbinder:
         calls: Calls,
         catalogue: Callable[[], Catalogue],
         clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
     ) -> None:
         self._books, self._cards, self._calls, self._catalogue, self._clock = books, cards, calls, catalogue, clock
+        self._new_id = new_id
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> None:
@@ -98,8 +100,8 @@ class Unbinder:
             return
         card = await self._cards.card(told.merchant_id, told.card_id)
         command = Unbind(
-            number=number_of(told.card_id),
-            told_at=told.asked_at,
+            number=number_of(self._new_id()),  # a number that was used before would be refused for that
+            told_at=self._clock(),
             bank=told.bank,
             card=card,
             user_id=told.user_id,

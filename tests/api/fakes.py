@@ -40,6 +40,8 @@ from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refund
 from gateway.objects.events import event_of
 from gateway.ports import (
     AmountExceedsRestError,
+    AssumedHere,
+    Assumption,
     CallbackAnswer,
     CallbackRequest,
     CardNotFoundError,
@@ -330,6 +332,7 @@ class FakeGateway:
             migrations=True,
             ticks={"poll": 0.5, "notify": None},
             unusable_accounts=["acme.up-1"],
+            assumptions=[AssumedHere("acme.tl-1", Assumption("scene_code", "Withholds have code 1."))],
         )
 
 

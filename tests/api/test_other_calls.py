@@ -92,6 +92,9 @@ async def test_health_says_whether_it_lives_and_is_ready(client: Client, gateway
     ready = await client.get("/readyz", key=None)
     assert (ready.status, ready.json["ticks"]) == (200, {"poll": 0.5, "notify": None})
     assert ready.json["unusable_accounts"] == ["acme.up-1"]
+    assert ready.json["assumptions"] == [
+        {"account": "acme.tl-1", "name": "scene_code", "meaning": "Withholds have code 1.", "by": "account"}
+    ]
     gateway.ready = False
     not_ready = await client.get("/readyz", key=None)
     assert (not_ready.status, not_ready.json["database"]) == (503, False)

@@ -3,7 +3,7 @@
 import re
 
 from gateway.storage.tables import metadata
-from gateway.storage.writing import claims, deliveries, due, held, totals, with_work
+from gateway.storage.writing import blocks, claims, deliveries, due, held, line, totals, with_work
 
 __all__ = ["WORKERS", "against_the_shape"]
 
@@ -11,6 +11,8 @@ BOOKS = {table.name for table in metadata.tables.values() if "merchant_id" in ta
 WORKERS = {
     **{name: getattr(claims, name) for name in ("CLAIM_PAYMENTS", "CLAIM_AUTHENTICATIONS", "CLAIM_REFUNDS")},
     **{name: getattr(claims, name) for name in ("DUE_CHANNELS", "OPEN_CHANNELS", "OLDEST_DUE")},
+    **{name: getattr(line, name) for name in ("CLAIM_LINE", "CLAIM_TOO_LATE", "PUT_BACK")},
+    **{f"WITH_LINE, {size}": with_work.statement(line.WITH_LINE, size) for size in with_work.SIZES},
     **{name: getattr(held, name) for name in ("MISPLACED", "HOLD", "RELEASE", "DISCARD", "HELD")},
     **{name: getattr(due, name) for name in ("READ_CARD", "READ_AGREEMENT", "FIND_CARD", "FIND_INTENT", "FIND_UNSENT")},
     **{f"FIND_OBJECT {kind}": sql for kind, (_, sql) in due.FIND_OBJECT.items()},
@@ -21,6 +23,7 @@ WORKERS = {
     **{f"WITH_WORK, {size}": with_work.statement(claims.WITH_WORK, size) for size in with_work.SIZES},
     **{f"deliveries.WITH_WORK, {size}": with_work.statement(deliveries.WITH_WORK, size) for size in with_work.SIZES},
     "READ_TOTALS": totals.READ_TOTALS,
+    "READ_BLOCKS": blocks.READ_BLOCKS,
 }
 """Statements beside those of flushes, by their names."""
 

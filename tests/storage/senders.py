@@ -5,7 +5,7 @@ that reached the PSP, and of words like `PAID`.
 
     own_place    a database for a module's tests; each of their towns begins by emptying it
     Town         one database, one PSP and one clock; `gateway()` starts a process, `books()` counts rows
-    Gateway      one process: takes orders, loses answers to its COMMITs, is held up, dies, follows up
+    Gateway      one process: takes orders, loses answers to its COMMITs, is held up, dies, follows up, serves the line
     Psp          says what it is told to say, remembers what it heard, can hold a request in its hand
 """
 
@@ -49,6 +49,7 @@ from gateway.flows import submit
 from gateway.flows.follow_up import Due, FollowUp
 from gateway.flows.observations import ObservationMaker, key_of
 from gateway.flows.pay import PayFlow
+from gateway.flows.route import carries_now
 from gateway.flows.sending import SEND_WITHIN_S
 from gateway.flows.submit import Submission
 from gateway.ports import (
@@ -65,16 +66,19 @@ from gateway.ports import (
     Pay,
 )
 from gateway.run.calls import ProviderCalls
+from gateway.run.lines import ProcessLines
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
+from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.workers.line import Line
 from tests.databases import Server, own_url
 from tests.keys import new_keys
 from tests.unit.domain.samples import (
@@ -390,6 +394,10 @@ class Town:
         """From now on whatever happens, happens in the same moment."""
         self._stands_still = True
 
+    def passed_s(self) -> float:
+        """The clock that nobody can set."""
+        return (self._now - NOW).total_seconds()
+
     def now(self) -> datetime:
         if not self._stands_still:
             self._now += A_READING
@@ -452,7 +460,7 @@ class Gateway:
     """One process with queues, stores and flows of its own.
 
     `ahead_s`: how far its clock is before the others'. `answer_within_s`: that of `PayFlow`;
-    `max_running`: orders in hand; `max_waiting`: that of `Books`.
+    `max_running`: orders in hand; `max_waiting`: that of `Books`. `at_once`, `per_second`: what each channel carries.
     """
 
     def __init__(
@@ -463,11 +471,20 @@ class Gateway:
         answer_within_s: float = WITHIN_S,
         max_running: int = 1000,
         max_waiting: int = 1000,
+        at_once: int | None = None,
+        per_second: int | None = None,
     ) -> None:
         self._town, self.database = town, database
+        self.at_once, self.per_second = at_once, per_second
+        self.unusable: tuple[str, ...] = ()
         self._ahead = timedelta(seconds=ahead_s)
         self._transactions = {flush: _Transactions(database, town) for flush in Flush}
-        rooms = ProcessRooms(max_running, lambda merchant_id, channel: None)
+        self.rooms = rooms = ProcessRooms(
+            max_running,
+            lambda merchant_id, channel: self.at_once,
+            calls_per_second=lambda merchant_id, channel: self.per_second,
+            clock=town.passed_s,
+        )
         opening = OpeningStore(
             self._transactions[Flush.OPENING],
             town.keys,
@@ -477,7 +494,7 @@ class Gateway:
             None,
             self._clock,
             rooms,
-            lambda merchant_id: (),
+            lambda merchant_id: self.unusable,
         )
         recording = RecordingStore(
             self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None
@@ -490,6 +507,17 @@ class Gateway:
         submission = Submission(town.psp, ProviderCalls(town.psp, rooms), self._books, self._observations)
         self._follow_up = FollowUp(submission, self._due)
         self._flow = PayFlow(self._books, submission, self._tasks, self._clock, uuid4, answer_within_s, rooms)
+        self.lines = ProcessLines(rooms, town.passed_s)
+        self._line = Line(
+            LineStore(database),
+            self.lines,
+            self._follow_up.send_from_line,
+            self._follow_up.end_wait,
+            lambda: [MERCHANT_ID],
+            self._carrying,
+            lambda payment, now: carries_now(town.catalogue, payment, now),
+            self._clock,
+        )
 
     # --- what it does ---
 
@@ -529,6 +557,29 @@ class Gateway:
         await self.takes_up(claims)
         return list(dict.fromkeys(claim.order_no for claim in claims))
 
+    def fills_its_places(self, many: int, channel: str = "up") -> list[UUID]:
+        """Have so many places taken by somebody; who has them."""
+        holders = [uuid4() for _ in range(many)]
+        assert all(self.rooms.take(holder, MERCHANT_ID, channel) for holder in holders)
+        return holders
+
+    async def serves_the_line(self) -> None:
+        """Send what there are places for, to its end; and end what stood in line too long."""
+        await self._line.tick()
+        await self.line_is_quiet()
+
+    async def looks_at_the_line(self) -> None:
+        """The same, and what is sent goes on by itself."""
+        await self._line.tick()
+
+    async def line_is_quiet(self) -> None:
+        """Return when nothing that was sent from the line is in hand."""
+        await asyncio.wait_for(self._line.is_quiet(), WITHIN_S)
+
+    def _carrying(self, merchant_id: UUID, now: datetime) -> list[str]:
+        channels = self._town.catalogue.channels_of(merchant_id)
+        return [each.code for each in channels if each.on and each.account not in self.unusable]
+
     async def hears_of_binding(
         self, said: AuthenticationOutcome, order_no: str = FIRST, *, polled: bool = False
     ) -> _Word:
@@ -551,6 +602,8 @@ class Gateway:
     async def close(self) -> None:
         """End, as a killed process would: nothing that runs is finished."""
         await self._tasks.finish(0)
+        for task in self._line._tasks:
+            task.cancel()
         for transactions in self._transactions.values():
             transactions.killed.set()
         await self._books.drain(WITHIN_S)

@@ -4,6 +4,7 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo
@@ -15,9 +16,10 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_for
+from adapters.registry import PROVIDERS, assumptions_of, offer_for
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
+from gateway.domain.blocks import BlockKind, blocked_value
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import (
     AccountContent,
@@ -32,8 +34,9 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
-from gateway.ports import Pay, SendSigningCode, Sign, Table
+from gateway.ports import Assumption, Declaration, Pay, SendSigningCode, Sign, Table
 from gateway.settings import Settings
+from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.references import OperatorSearch
@@ -52,10 +55,13 @@ SHOP = MerchantContent(
     name="商店",
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
-    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
+    accounts=(
+        AccountContent("tl", "allinpay", {"url": "http://x", "assumed": ["sms_codes"]}, {"user_pass": "hush"}, TERMS),
+    ),
     channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, ChannelLimits(5_000)),),
     rules=(RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FixedFee(9)),),
 )
+KEYS = new_keys()
 CHANNEL = "/v1/admin/merchants/shop/channels/tl"
 WINDOWS = f"{CHANNEL}/maintenance_windows"
 WINDOW = {"starts_at": "2026-03-01T07:00:00Z", "ends_at": "2026-03-01T17:00:00+08:00", "note": "night"}
@@ -66,7 +72,7 @@ Client = TestClient[Any, Any]
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
     """A client of an application with a merchant, and with nothing behind its other calls."""
-    store = CatalogueStore(engine, new_keys().ring)
+    store = CatalogueStore(engine, KEYS.ring)
     await store.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
     watch = CatalogueWatch(store)
     await watch.refresh_now()
@@ -91,8 +97,10 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
+        assumptions_of=assumptions_of,
         deliveries=nothing,
         held=nothing,
+        blocks=BlockStore(engine, KEYS.order, store.change),
         anomalies=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
@@ -129,6 +137,7 @@ async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
             "authentication_fee": 0,
             "daily_total": 5_000,
             "calls_at_once": None,
+            "calls_per_second": None,
         }
     ]
     assert (await answered(await client.get("/v1/admin/merchants/other/channels")))["data"] == []
@@ -141,9 +150,13 @@ async def test_a_channel_is_switched_off_at_once(client: Client) -> None:
     assert channels["data"] == [changed]
 
 
-class Signing(Allinpay):
-    """An Allinpay that signs by SMS."""
+ASSUMED = Assumption("sms_words", "The SMS names the merchant.", since_first_version=True)
 
+
+class Signing(Allinpay):
+    """An Allinpay that signs by SMS, as far as is known."""
+
+    DECLARATION: ClassVar[Declaration] = replace(Allinpay.DECLARATION, assumptions=(ASSUMED,))
     COMMANDS: ClassVar[Table] = dict.fromkeys((SendSigningCode, Sign), Allinpay.pay)
 
 
@@ -167,6 +180,8 @@ async def test_who_signs_by_sms_is_named_changed_and_taken_away(
         {"ICBC": "tl"},
         10,
     )
+    shown = (await answered(await client.get("/v1/admin/catalogue")))["merchants"][1]["accounts"][0]["assumptions"]
+    assert shown == [{"name": "sms_words", "meaning": "The SMS names the merchant.", "by": "first_version"}]
 
 
 @pytest.mark.parametrize("limit", RuleLimits.each(), ids=lambda limit: limit.name)
@@ -288,8 +303,22 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
 
 
 async def test_a_scene_that_the_provider_cannot_pay_is_refused(client: Client) -> None:
-    problem = await answered(await client.put(f"{CHANNEL}/rules/quick_charge/CMB", json={"fee": 7}), 422)
-    assert problem["errors"][0]["message"] == "allinpay cannot pay quick_charge, only withhold"
+    problem = await answered(await client.put(f"{CHANNEL}/rules/netbank_charge/CMB", json={"fee": 7}), 422)
+    assert problem["errors"][0]["message"] == "allinpay cannot pay netbank_charge, only quick_charge, withhold"
+
+
+async def test_a_scene_that_does_not_fit_how_cards_are_authenticated_is_refused_from_either_side(
+    client: Client,
+) -> None:
+    why = "allinpay pays quick_charge from authenticated cards alone: its authentication cannot be none"
+    address = f"{CHANNEL}/rules/quick_charge/ICBC"
+    problem = await answered(await client.put(address, json={"fee": 7}), 422)
+    assert [(error["field"], error["message"]) for error in problem["errors"]] == [("scene", why)]
+    await answered(await client.patch(CHANNEL, json={"authentication": {"ICBC": "sms", "*": "none"}}))
+    await answered(await client.put(address, json={"fee": 7}))
+    problem = await answered(await client.patch(CHANNEL, json={"authentication": {"*": "none"}}), 422)
+    told = [(error["field"], error["message"]) for error in problem["errors"]]
+    assert told == [("authentication", f"a rule leads here: {why}")]
 
 
 async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_by_name(
@@ -366,6 +395,12 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/endpoints/{endpoint}/stop",
         "/v1/admin/merchants/{merchant}/endpoints/{endpoint}/start",
         "/v1/admin/merchants/{merchant}/endpoints/{endpoint}/discard",
+        "/v1/admin/merchants/{merchant}/blocks",
+        "/v1/admin/merchants/{merchant}/blocks/search",
+        "/v1/admin/merchants/{merchant}/blocks/{block}/remove",
+        "/v1/admin/merchants/{merchant}/block_proposals",
+        "/v1/admin/merchants/{merchant}/block_proposals/{proposal}/accept",
+        "/v1/admin/merchants/{merchant}/block_proposals/{proposal}/reject",
         "/v1/admin/merchants/{merchant}/dead_letters",
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
         "/v1/admin/merchants/{merchant}/anomalies",
@@ -399,3 +434,90 @@ async def test_payments_are_found_and_what_cannot_be_read_is_said(client: Client
             assert [error["field"] for error in problem["errors"]] == [field]
             assert len(text) < 8 or text not in str(problem)
     await answered(await client.get("/v1/admin/merchants/nobody/payments"), 404)
+
+
+# --- the block list ---
+
+AT = "/v1/admin/merchants/shop"
+PHONE = {"kind": "phone", "value": "138 0013 8000"}
+WORD = {"by": "ann", "note": "seen"}
+
+
+async def test_values_are_blocked_found_and_unblocked_and_shown_masked(client: Client) -> None:
+    passport = {"kind": "id_no", "value": "e12345678", "id_type": "passport"}
+    said = {"values": [PHONE, passport], "reason": "stolen", "by": "ann", "expires_at": "2026-03-01T16:00:00+08:00"}
+    added = (await answered(await client.post(f"{AT}/blocks", json=said), 201))["data"]
+    assert added[0] == {
+        "object": "block",
+        "id": added[0]["id"],
+        "kind": "phone",
+        "value": "138****8000",
+        "reason": "stolen",
+        "by_file": False,
+        "added_by": "ann",
+        "added_at": "2026-03-01T08:00:00.000Z",
+        "expires_at": "2026-03-01T08:00:00.000Z",
+        "expired": True,
+    }
+    page = await answered(await client.get(f"{AT}/blocks?limit=1"))
+    rest = await answered(await client.get(f"{AT}/blocks?limit=1&after={page['next']}"))
+    assert sorted((*page["data"], *rest["data"]), key=lambda block: block["id"]) == sorted(added, key=lambda b: b["id"])
+    assert rest["next"] is None
+    assert (await answered(await client.get(f"{AT}/blocks?kind=id_no")))["data"] == [added[1]]
+    assert (await answered(await client.post(f"{AT}/blocks/search", json=PHONE)))["data"] == [added[0]]
+    assert await answered(await client.post(f"{AT}/blocks/{added[0]['id']}/remove", json=WORD)) == added[0]
+    assert (await answered(await client.post(f"{AT}/blocks/search", json=PHONE)))["data"] == []
+    assert (await answered(await client.get("/v1/admin/merchants/other/blocks")))["data"] == []
+    catalogue = await answered(await client.get("/v1/admin/catalogue"))
+    assert [(change["changed_by"], change["note"]) for change in catalogue["history"][:2]] == [
+        ("ann", "unblocked: phone 138****8000: seen"),
+        ("ann", "blocked: 2 values"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"values": [PHONE | {"value": "12345"}]}, "values.0.value"),
+        ({"values": [PHONE, {"kind": "card", "value": "6222021001112222"}]}, "values.1.kind"),
+        ({"values": [PHONE | {"id_type": "passport"}]}, "values.0.value"),
+        ({"values": []}, "values"),
+        ({"values": [PHONE] * 501}, "values"),
+        ({"reason": " "}, "reason"),
+        ({"by": None}, "by"),
+        ({"expires_at": "2026-03-01"}, "expires_at"),
+    ],
+)
+async def test_what_cannot_be_blocked_is_refused_in_both_languages_and_not_repeated(
+    client: Client, changes: dict[str, Any], field: str
+) -> None:
+    body = {"values": [PHONE], "reason": "stolen", "by": "ann"} | changes
+    response = await client.post(f"{AT}/blocks", json=body, headers={"Accept-Language": "zh"})
+    problem = await answered(response, 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert field in problem["detail"]
+    assert "12345" not in str(problem)
+
+
+async def test_a_proposal_is_accepted_or_rejected_by_a_person(client: Client, engine: AsyncEngine) -> None:
+    store = CatalogueStore(engine, KEYS.ring)
+    shop, now = (await store.merchant_ids())["shop"], NOW
+    blocks = BlockStore(engine, KEYS.order, store.change)
+    for number in range(2):
+        wanted = blocked_value(BlockKind.PHONE, f"1380013800{number}")
+        assert await blocks.propose(shop, wanted, reason="many cards", by="rule many_cards", now=now)
+    newer, older = (await answered(await client.get(f"{AT}/block_proposals")))["data"]
+    assert (newer["object"], newer["value"], newer["state"]) == ("block_proposal", "138****8001", "proposed")
+    block = await answered(await client.post(f"{AT}/block_proposals/{newer['id']}/accept", json=WORD))
+    assert (block["object"], block["value"], block["reason"], block["added_by"]) == (
+        "block",
+        "138****8001",
+        "many cards",
+        "ann",
+    )
+    rejected = await answered(await client.post(f"{AT}/block_proposals/{older['id']}/reject", json=WORD))
+    assert (rejected["state"], rejected["decided_by"], rejected["note"]) == ("rejected", "ann", "seen")
+    assert (await answered(await client.get(f"{AT}/block_proposals?state=rejected")))["data"] == [rejected]
+    assert (await answered(await client.get(f"{AT}/block_proposals")))["data"] == []
+    for what in (f"block_proposals/{newer['id']}/accept", "block_proposals/nothing/reject", "blocks/blk_x/remove"):
+        await answered(await client.post(f"{AT}/{what}", json=WORD), 404)

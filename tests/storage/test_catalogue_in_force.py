@@ -19,6 +19,7 @@ from gateway.domain.catalogue import BUSINESS_ZONE
 from gateway.domain.catalogue_content import CatalogueBusyError, MerchantContent, WindowContent
 from gateway.domain.windows import Repeats
 from gateway.objects.catalogue import catalogue_object
+from gateway.ports import Assumption
 from gateway.run.sample import BY_RUN, Sample, put_sample
 from gateway.run.show import COLUMNS, catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
@@ -64,6 +65,7 @@ def with_merchant(content: CatalogueFile, **changes: Any) -> CatalogueFile:
     return replace(content, merchants=(replace(first, **changes), *others))
 
 
+ASSUMED = Assumption("long_numbers", "Order numbers of 32 characters are taken.", since_first_version=True)
 WINDOW = WindowContent("allinpay", NOW, NOW + timedelta(hours=1, microseconds=7), 'a "note"', Repeats.MONTHLY, ("ABC",))
 
 
@@ -176,7 +178,7 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
     long = replace(sample().merchants[0].endpoints[0], code="long", url="https://example.com/" + "a" * 150)
     await put(store, with_merchant(sample(), windows=(WINDOW,), name="很长的名字" * 15, endpoints=(long,)))
     catalogue, apps, history = await store.load(), await store.app_names(), await store.history(9)
-    lines = list(catalogue_lines(catalogue_object(catalogue, apps, history, NOW)))
+    lines = list(catalogue_lines(catalogue_object(catalogue, apps, history, NOW, lambda _: (ASSUMED,))))
     assert max(map(cell_len, lines)) <= COLUMNS == 80
     text = "\n".join(lines)
     for shown in (
@@ -187,6 +189,7 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
         "monthly",
         "banks ABC",
         "SHRCB",
+        "assumes long_numbers (as the first version did): Order numbers of 32",
     ):
         assert shown in text
     assert "".join(line.strip() for line in lines).count("a" * 150) == 1

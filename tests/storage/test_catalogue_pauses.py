@@ -96,7 +96,7 @@ async def test_the_whole_catalogue_and_the_rules_of_a_channel_are_shown_in_slice
     nothing = cast("Any", None)
     call = Call(nothing, {"merchant": "acme", "channel": "c3"}, query=RuleSearch())
     async with in_slices():
-        whole = await CatalogueCalls(store, watch, lambda: NOW).catalogue(call)
+        whole = await CatalogueCalls(store, watch, lambda _: (), lambda: NOW).catalogue(call)
     (merchant,) = orjson.loads(cast("bytes", whole.body))["merchants"]
     assert len(merchant["rules"]) == RULES
     async with in_slices():

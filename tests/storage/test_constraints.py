@@ -34,6 +34,7 @@ Row = dict[str, Any]
 
 WORLD: dict[str, Row] = {
     "schema_versions": {"revision": "9999", "tolerates": "9998", "applied_at": NOW},
+    "processes": {"process_id": uuid4(), "beat_at": NOW},
     "catalogue_versions": {"version": 1, "changed_at": NOW, "changed_by": "me", "note": ""},
     "merchants": {"code": "acme", "name": "Acme"},
     "apps": {"code": "shop", "name": "Shop"},
@@ -156,6 +157,26 @@ WORLD: dict[str, Row] = {
         "due_at": NOW,
         "created_at": NOW,
         "asked": "{}",
+    },
+    "blocks": {
+        "block_id": uuid4(),
+        "kind": "user",
+        "print": b"p",
+        "masked": "u***1",
+        "reason": "",
+        "by_file": False,
+        "added_by": "me",
+        "added_at": NOW,
+    },
+    "block_proposals": {
+        "proposal_id": uuid4(),
+        "kind": "user",
+        "print": b"p",
+        "masked": "u***1",
+        "reason": "",
+        "state": "proposed",
+        "proposed_by": "a rule",
+        "proposed_at": NOW,
     },
     "code_counts": {"phone_print": b"p", "business_day": DAY, "sent": 1},
     "silent_refusals": {"account": "up-1", "bank": "ICBC", "refused_at": NOW},
@@ -298,6 +319,9 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "authentications_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY],
     "authentications_closed_check": [FINAL | {"status": "closed"}, {"closed_reason": "expired"}],
     "authentications_app_check": [{"app": "shop"}, {"merchant_order_no": "s1"}],
+    "blocks_kind_check": [{"kind": "perhaps"}],
+    "block_proposals_kind_check": [{"kind": "perhaps"}],
+    "block_proposals_decided_check": [{"decided_by": "me"}, {"state": "rejected"}, {"state": "perhaps"}],
     "code_counts_sent_check": [{"sent": 0}],
     "unbindings_due_check": [{"due_at": None}, {"ended": "unbound"}],
     "authentications_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "payer"}],
@@ -327,7 +351,7 @@ BREAKS_INDEX: dict[str, Row] = {
 }
 """What a copy of the row needs to break an index, beside being a copy."""
 
-BOUNDED = {"verb", "ordinal"}
+BOUNDED = {"verb", "ordinal", "kind"}
 """Columns of keys that a CHECK leaves few values: they stay when a key is made fresh by its other columns."""
 
 TAKEN: list[tuple[str, Row]] = [

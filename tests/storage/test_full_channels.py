@@ -1,6 +1,7 @@
 """Channels that are full, and accounts that cannot be used, when orders are recorded on a real PostgreSQL.
 
-Not tested here: how much room there is (tests/unit/test_rooms.py), who waits for it (tests/unit/flows/test_in_hand.py).
+Not tested here: how much room there is (tests/unit/test_rooms.py), who waits for it (tests/unit/flows/test_in_hand.py),
+what becomes of those who stand in line (test_line.py).
 """
 
 from dataclasses import replace
@@ -119,13 +120,13 @@ async def test_a_charge_that_nothing_would_help_is_refused_by_the_router_and_not
 # --- withholds ---
 
 
-async def test_a_withhold_whose_channel_is_full_is_not_recorded_and_goes_to_no_other(
+async def test_a_withhold_whose_channel_is_full_stands_in_line_there_and_goes_to_no_other(
     withholding: Process,
 ) -> None:
-    results = await withholding.opening.flush(orders(order, PLACES + 2))
-    refused = results[PLACES:]
-    assert [isinstance(each, ChannelFullError) and each.channel for each in refused] == ["up", "up"]
-    await nothing_of(withholding, PLACES)
+    taken = payments(await withholding.opening.flush(orders(order, PLACES + 2)))
+    assert [payment.channel for payment in taken] == ["up"] * (PLACES + 2)
+    assert [payment.waits_for_place for payment in taken] == [False] * PLACES + [True] * 2
+    assert await withholding.count("intents") == PLACES
 
 
 async def test_a_repeat_of_an_order_is_answered_whatever_is_full(withholding: Process) -> None:
@@ -138,7 +139,7 @@ async def test_a_repeat_of_an_order_is_answered_whatever_is_full(withholding: Pr
     assert again.payment.payment_id == taken[0].payment_id
 
 
-async def test_of_two_orders_of_one_new_card_the_second_is_whole_when_the_first_found_no_place(
+async def test_of_two_orders_of_one_new_card_one_may_stand_in_line_and_the_other_be_sent(
     withholding: Process,
 ) -> None:
     await withholding.opening.flush(orders(order, PLACES))
@@ -147,9 +148,9 @@ async def test_of_two_orders_of_one_new_card_the_second_is_whole_when_the_first_
     withholding.catalogue = catalogue((channel("up"), channel("tl")), (rule("up", 10), elsewhere))
     one, two = order("a", user_id="u50"), order("b", user_id="u50", bank="CMB")
     first, second = await withholding.opening.flush([opening(one), opening(two)])
-    assert isinstance(first, ChannelFullError)
-    assert payments([second])[0].channel == "tl"
-    await nothing_of(withholding, PLACES + 1)
+    assert [payment.waits_for_place for payment in payments([first, second])] == [True, False]
+    assert [payment.channel for payment in payments([first, second])] == ["up", "tl"]
+    assert await withholding.count("cards") == PLACES + 1
 
 
 # --- refunds ---

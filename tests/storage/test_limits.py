@@ -80,5 +80,5 @@ async def test_every_limit_goes_from_the_file_to_the_router_the_terminal_and_the
     (rule,) = catalogue.rules_for(merchant_id, Scene.WITHHOLD, "ICBC")
     assert rule_object(rule).items() >= of_rule.items()
     assert channel_object(catalogue, catalogue.channels[merchant_id, "tl"], NOW).items() >= of_channel.items()
-    shown = "\n".join(catalogue_lines(catalogue_object(catalogue, {}, [], NOW)))
+    shown = "\n".join(catalogue_lines(catalogue_object(catalogue, {}, [], NOW, lambda _: ())))
     assert all(f"{name} {limit}" in shown for name, limit in (of_rule | of_channel).items())

@@ -66,6 +66,8 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
+        assumptions_of=lambda _: (),
+        blocks=nothing,
         deliveries=nothing,
         held=nothing,
         anomalies=nothing,
@@ -113,7 +115,7 @@ async def test_banks_that_are_not_bound_silently_are_listed_until_an_operator_cl
 
 async def test_the_command_shows_them_with_since_when(store: CatalogueStore) -> None:
     await store.refuse_silent((await store.merchant_ids())["shop"], "up", "ICBC", "71", now=NOW)
-    lines = list(catalogue_lines(catalogue_object(await store.load(), {}, (), NOW)))
+    lines = list(catalogue_lines(catalogue_object(await store.load(), {}, (), NOW, lambda _: ())))
     assert "    ICBC at up since 2026-03-01T08:00:00.000Z  code 71" in lines
 
 

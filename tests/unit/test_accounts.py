@@ -17,6 +17,9 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
     PLACE_WITHIN_S,
     AccountSettings,
+    AssumedHere,
+    Assumption,
+    Pay,
     Provider,
     Transport,
     UnusableAccountError,
@@ -41,6 +44,7 @@ class Builder:
     def __init__(self) -> None:
         self.built: list[FakeProvider] = []
         self.fails: Exception | None = None
+        self.assumptions: tuple[Assumption, ...] = ()
 
     def __call__(self, account: AccountSettings, transport: Transport) -> Provider:
         assert transport is no_wire
@@ -49,7 +53,7 @@ class Builder:
         if "broken" in account.settings:
             raise AccountError(account, "mer_id", "is missing")
         provider = FakeProvider()
-        provider.declaration = declared(account, provider.declaration)
+        provider.declaration = replace(declared(account, provider.declaration), assumptions=self.assumptions)
         self.built.append(provider)
         return provider
 
@@ -157,6 +161,22 @@ def test_an_account_that_cannot_be_built_holds_up_no_other(world: World) -> None
     assert world.up().declaration.provider == "mock"
     with pytest.raises(KeyError, match="account bad has no adapter"):
         world.accounts.provider(MERCHANT_ID, "bad")
+
+
+# --- what is assumed ---
+
+
+def test_what_each_account_assumes_is_listed_by_the_settings_that_it_is_used_with(world: World) -> None:
+    old = Assumption("old", "As ever.", since_first_version=True)
+    new, other = Assumption("new", "Not said.", frozenset({Pay})), Assumption("other", "Nor this.", frozenset({Pay}))
+    world.builder.assumptions = (old, new, other)
+    saying = replace(UP, code="up-2", settings={"assumed": ["new"]})
+    world.take(UP, saying)
+    told = [AssumedHere("acme.up-1", old), AssumedHere("acme.up-2", old), AssumedHere("acme.up-2", new)]
+    assert world.accounts.assumptions() == told
+    with capture_logs():
+        world.take(UP, replace(saying, settings={"broken": True}))
+    assert world.accounts.assumptions() == told, "it goes on by its old settings"
 
 
 # --- what cannot be used ---

@@ -13,9 +13,11 @@ import pytest
 from adapters.account import account_settings
 from adapters.registry import PROVIDERS, offer_of
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, is_sample_key, read_catalogue
+from gateway.domain.blocks import BlockKind, blocked_value
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import key_hash_of
+from gateway.domain.identities import IdType
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.windows import Repeats
@@ -604,4 +606,60 @@ def test_production_refuses_the_sample_keys(folder: Path) -> None:
     assert caught.value.problems == [
         f"merchants[{merchant}].apps[{app}].keys[0]: is a sample key, which everybody knows; production refuses it"
         for merchant, app in ((0, 0), (0, 1), (1, 0))
+    ]
+
+
+# --- the block list ---
+
+BLOCKS = """
+[[merchants.blocks]]
+kind = "card_no"
+value = "6222 0210 0111 2222"
+reason = "reported stolen"
+expires_at = 2027-01-01T00:00:00+08:00
+
+[[merchants.blocks]]
+kind = "id_no"
+id_type = "passport"
+value = { env = "BLOCKED_PASSPORT" }
+reason = "asked us"
+"""
+
+
+def test_blocked_values_are_read_in_their_one_form_and_shown_nowhere(read: Read) -> None:
+    file = read(GOOD + BLOCKS, BLOCKED_PASSPORT="e12345678")
+    card, passport = file.merchants[0].blocks
+    assert (card.kind, card.value and card.value.value, card.reason) == (
+        "card_no",
+        "6222021001112222",
+        "reported stolen",
+    )
+    assert passport.value == blocked_value(BlockKind.ID_NO, "E12345678", IdType.PASSPORT)
+    assert "6222021001112222" not in repr(file)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "expected"),
+    [
+        ("6222 0210 0111 2222", "6222021", ".value: must be a whole card number of 12 to 19 digits"),
+        ('value = "6222 0210 0111 2222"', "", ": must have exactly one of value and print"),
+        ("value", 'print = "00"\nvalue', ".print: must match pattern '^[0-9a-f]{64}$'"),
+        ('reason = "reported stolen"', 'reason = ""', ".reason: must have at least 1 character"),
+        ('kind = "card_no"', 'kind = "card"', ".kind: must be 'user', 'card_no', 'id_no' or 'phone'"),
+        ('kind = "card_no"', 'kind = "card_no"\nid_type = "passport"', ".value: has id_type, which is for id_no alone"),
+    ],
+)
+def test_a_block_that_cannot_be_is_refused_by_its_place_and_not_by_its_value(
+    read: Read, was: str, becomes: str, expected: str
+) -> None:
+    told = problems(read, GOOD + BLOCKS.replace(was, becomes, 1), BLOCKED_PASSPORT="E12345678")
+    assert told == [f"merchants[0].blocks[0]{expected}"]
+
+
+def test_a_value_that_is_blocked_twice_is_told_however_it_is_typed(read: Read) -> None:
+    again = BLOCKS.replace("6222 0210 0111 2222", "6222021001112222")
+    told = problems(read, GOOD + BLOCKS + again, BLOCKED_PASSPORT="E12345678")
+    assert told == [
+        "merchants[0].blocks[2]: is already merchants[0].blocks[0]",
+        "merchants[0].blocks[3]: is already merchants[0].blocks[1]",
     ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_for, offer_of
+from adapters.registry import PROVIDERS, assumptions_of, offer_for, offer_of
 from adapters.unionpay import UnionPay
 from gateway.catalogue_file.checks import problems_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, MerchantShape, RuleShape
@@ -31,6 +31,7 @@ from gateway.ports import (
     SendSigningCode,
     Sign,
     Table,
+    why_not_primary,
 )
 
 NONE, SILENT, SMS = AuthenticationMode.NONE, AuthenticationMode.SILENT, AuthenticationMode.SMS
@@ -104,6 +105,46 @@ def test_where_the_payment_itself_sends_the_code_an_agreement_may_be_wanted_befo
     assert Offer(sends, frozenset(kinds)).why_not_authenticate(EACH) is None
     told = Offer(replace(sends, code_wants_agreement=True), frozenset(kinds)).why_not_authenticate(EACH)
     assert told == (why and f"unionpay cannot authenticate by sms_each_payment: {why}")
+
+
+FITS = replace(
+    UnionPay.DECLARATION,
+    authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
+    codeless_scenes=frozenset({Scene.WITHHOLD}),
+    code_wants_agreement=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("scene", "mode", "why"),
+    [
+        (
+            Scene.QUICK_CHARGE,
+            NONE,
+            "unionpay pays quick_charge from authenticated cards alone: its authentication cannot be none",
+        ),
+        (Scene.WITHHOLD, NONE, None),
+        (
+            Scene.WITHHOLD,
+            EACH,
+            "unionpay has no code for each payment of withhold: its authentication cannot be sms_each_payment",
+        ),
+        (Scene.QUICK_CHARGE, EACH, None),
+        (Scene.QUICK_CHARGE, SILENT, None),
+        (Scene.WITHHOLD, SMS, None),
+    ],
+)
+def test_a_mode_must_fit_the_scenes_that_are_paid_by_it(
+    scene: Scene, mode: AuthenticationMode, why: str | None
+) -> None:
+    assert Offer(FITS, frozenset()).why_not_way(scene, mode) == why
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_who_asks_for_a_code_each_time_signs_only_where_the_card_is_bound_before(wants: bool) -> None:
+    offer = Offer(replace(FITS, code_wants_agreement=wants), frozenset({SendSigningCode, Sign}))
+    why = "its authentication of every bank must be sms or silent, not sms_each_payment"
+    assert why_not_primary(offer, {"*": EACH}, None) == (None if wants else why)
 
 
 class Mute(Allinpay):
@@ -228,6 +269,26 @@ def test_a_name_that_means_nothing_is_refused_at_the_account_whatever_its_adapte
         (
             "merchants[0].accounts[0].settings.assumed: "
             "has 'sms_wrods'; known are old_question, scene_code, sign_again, sms_words"
+        )
+    ]
+
+
+@pytest.mark.usefixtures("unsure")
+def test_what_an_account_assumes_is_listed_and_of_a_protocol_that_is_not_known_nothing() -> None:
+    assert [each.name for each in assumptions_of(account("sms_words"))] == ["sms_words", "old_question"]
+    assert [each.name for each in assumptions_of(account())] == ["old_question"]
+    assert assumptions_of(AccountContent("x", "nopay", {"assumed": ["sms_words"]}, {})) == ()
+
+
+def test_a_file_asks_whether_the_modes_of_a_rules_banks_fit_its_scenes() -> None:
+    rules = [RuleShape(channel="a", scenes=[Scene.WITHHOLD, Scene.QUICK_CHARGE], banks=["ICBC", "ABC", "CMB"], fee=1)]
+    told = list(
+        problems_of([shop(channel("a", ICBC=SMS, ANY=NONE), assumed=("sms_codes",), rules=rules)], production=False)
+    )
+    assert told[1:] == [
+        (
+            "merchants[0].rules[0].scenes[1]: "
+            "allinpay pays quick_charge from authenticated cards alone: its authentication cannot be none"
         )
     ]
 

@@ -22,7 +22,7 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.terms import Never, Product
-from gateway.objects.catalogue import change_object, rule_object, whole_merchant_object
+from gateway.objects.catalogue import AssumptionsOf, change_object, rule_object, whole_merchant_object
 
 __all__ = ["CatalogueCalls", "History"]
 
@@ -84,6 +84,15 @@ class TermsAnswer(BaseModel):
     answer_timeout_s: float | None = None
 
 
+class AssumptionAnswer(BaseModel):
+    """What is taken for true of the PSP though no public document says it: by the account's word (`assumed` in its
+    settings), or as the first version did."""
+
+    name: str
+    meaning: str
+    by: Literal["account", "first_version"]
+
+
 class AccountAnswer(BaseModel):
     """A contract with a provider; of its secrets only their names. The terms beside `terms` are those of payments."""
 
@@ -96,6 +105,7 @@ class AccountAnswer(BaseModel):
     not_found_over_s: float | None
     answer_timeout_s: float | None
     terms: dict[Product, TermsAnswer]
+    assumptions: list[AssumptionAnswer]
 
 
 class WholeMerchantAnswer(MerchantAnswer):
@@ -134,6 +144,7 @@ class CatalogueCalls:
 
     store: History
     snapshots: Snapshots
+    assumptions_of: AssumptionsOf
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -149,7 +160,8 @@ class CatalogueCalls:
             rules[owner] += found
         parts = [b'{"object":"catalogue","version":%d,"merchants":[' % snapshot.version]
         for number, merchant in enumerate(sorted(snapshot.merchants.values(), key=lambda merchant: merchant.code)):
-            beside = orjson.dumps(whole_merchant_object(snapshot, merchant, apps, self.clock()))
+            shown = whole_merchant_object(snapshot, merchant, apps, self.clock(), self.assumptions_of)
+            beside = orjson.dumps(shown)
             parts += (b"," if number else b"", beside[:-1], b',"rules":')
             parts += await json_list(rules[merchant.merchant_id], rule_object)
             parts.append(b"}")

@@ -20,6 +20,8 @@ ABOUT = MERCHANT_ABOUT | {
     "account": "the account's code",
     "endpoint": "the endpoint's code",
     "window": "the window's id, mw_…",
+    "block": "the entry's id, blk_…",
+    "proposal": "the proposal's id, prop_…",
     "scene": "the payment scene",
     "bank": "the bank code",
 }

@@ -15,7 +15,8 @@ from gateway.api.http.fields import Code, Fen, OneLine, RequestModel
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode, Catalogue, Channel
+from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode, Catalogue, Channel, mode_of
+from gateway.domain.scenes import Scene
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import channel_object
 from gateway.ports import Offer, why_not_primary
@@ -119,7 +120,7 @@ class ChannelCalls:
         channel, changes = channel_of(snapshot, call), call.body
         if changes.authentication is not None:
             offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account])
-            _check_modes(offer, changes.authentication, _signed_by(snapshot, channel))
+            _check_modes(offer, changes.authentication, _signed_by(snapshot, channel), _paid_by(snapshot, channel))
         await self.store.set_channel(
             channel.merchant_id,
             channel.code,
@@ -142,13 +143,29 @@ def _signed_by(catalogue: Catalogue, channel: Channel) -> list[str | None]:
     return of_all + [bank for bank, signer in merchant.primary_signers.items() if signer == channel.code]
 
 
-def _check_modes(offer: Offer, authentication: Mapping[str, AuthenticationMode], signs: Iterable[str | None]) -> None:
+def _paid_by(catalogue: Catalogue, channel: Channel) -> set[tuple[Scene, str]]:
+    """The scenes and banks of the channel's rules."""
+    mine = (channel.merchant_id, channel.code)
+    every = (rule for rules in catalogue.rules.values() for rule in rules)
+    return {(rule.scene, rule.bank) for rule in every if (rule.merchant_id, rule.channel) == mine}
+
+
+def _check_modes(
+    offer: Offer,
+    authentication: Mapping[str, AuthenticationMode],
+    signs: Iterable[str | None],
+    pays: Iterable[tuple[Scene, str]],
+) -> None:
     errors = []
     for bank, mode in authentication.items():
         if bank != ANY_BANK and bank not in bank_names():
             errors.append(FieldError("authentication", "bank", "must have known bank codes and * only"))
         if why := offer.why_not_authenticate(mode):
             errors.append(FieldError("authentication", "unsupported", why))
+    ways = {(scene, mode_of(authentication, bank)) for scene, bank in pays}
+    for scene, way in sorted((scene, way) for scene, way in ways if way is not None):
+        if why := offer.why_not_way(scene, way):
+            errors.append(FieldError("authentication", "unsupported", f"a rule leads here: {why}"))
     for of_bank in signs:
         if why := why_not_primary(offer, authentication, of_bank):
             why = f"this channel is the merchant's primary signer, and could not sign cards by SMS any more: {why}"

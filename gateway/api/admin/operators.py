@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls
+from gateway.api.admin.blocks import BlockCalls, Blocks
 from gateway.api.admin.cards import OperatorCardCalls, OperatorCards
 from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
@@ -22,6 +23,7 @@ from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Account, Catalogue
+from gateway.objects.catalogue import AssumptionsOf
 from gateway.ports import Offer
 
 __all__ = ["Operators", "operator_routes"]
@@ -47,9 +49,11 @@ class Operators:
     snapshots: Snapshots
     offer_of: Callable[[Account], Offer]
     """What can be done on an account."""
+    assumptions_of: AssumptionsOf
     deliveries: Deliveries
     held: Backlogs
     anomalies: Anomalies
+    blocks: Blocks
     words: Words
     payments: LookUps
     catalogue: Callable[[], Catalogue]
@@ -61,13 +65,14 @@ class Operators:
 def operator_routes(needs: Operators) -> list[Route]:
     """The routes of every call of operators."""
     return [
-        *CatalogueCalls(needs.changes, needs.snapshots, needs.clock).routes(),
+        *CatalogueCalls(needs.changes, needs.snapshots, needs.assumptions_of, needs.clock).routes(),
         *MerchantCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
         *SilentRefusalCalls(needs.changes, needs.snapshots, needs.clock).routes(),
+        *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),

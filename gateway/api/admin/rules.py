@@ -116,7 +116,9 @@ class RuleCalls:
         snapshot = await self.snapshots.refresh_now()
         channel, (scene, bank) = channel_of(snapshot, call), _scene_and_bank(call)
         offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account])
-        if why := offer.why_not_pay(scene):
+        mode = channel.mode(bank)
+        why = offer.why_not_pay(scene) or (offer.why_not_way(scene, mode) if mode is not None else None)
+        if why:
             raise bad_fields([FieldError("scene", "unsupported", why)])
         body: RuleFields = call.body
         rule = RouteRule(

@@ -1,5 +1,6 @@
 """From a checked request to an order: the bank, the card's elements, and the canonical form of the request."""
 
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -44,7 +45,9 @@ class NamesPayer(Protocol):
     def customer_present(self) -> bool | None: ...
 
 
-async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser) -> Order:
+async def order_of(
+    request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser, send_before: datetime | None = None
+) -> Order:
     """The order of a request. Raises a 422 problem for an unknown bank."""
     stored = await cards.find_card(caller.merchant_id, request.user_id, request.card_id) if request.card_id else None
     typed = elements_as_typed(request.card)
@@ -74,6 +77,7 @@ async def order_of(request: PaymentRequest, kind: Kind, caller: Caller, cards: C
         expires_in_s=request.expires_in_s,
         body=as_typed if same else canonical_body(request, compared),
         notes=odd_about(elements) if elements else (),
+        send_before=send_before,
         body_as_typed=None if same else as_typed,
     )
 

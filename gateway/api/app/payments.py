@@ -1,17 +1,18 @@
 """Payments: open one, read it, search."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from gateway.api.app.ordering import no_such_card, order_of
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
 from gateway.api.http.needs import CardsByUser, PaymentsFlow
 from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, ShownPaymentId
-from gateway.api.http.problems import conflict, not_found
+from gateway.api.http.problems import FieldError, Problem, bad_fields, conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.api.http.searching import search_page
 from gateway.domain.ids import PAYMENT, IdError, read
@@ -19,7 +20,8 @@ from gateway.domain.orders import Order
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.objects.payments import payment_object
-from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading
+from gateway.objects.times import timestamp
+from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading, SendBeforeError
 
 __all__ = [
     "PAYMENT_ABOUT",
@@ -41,6 +43,11 @@ REPLAYED = "Idempotent-Replayed"
 OPENING = (
     "`(app, merchant_order_no)` is the idempotency key for ever: the same content again answers the payment as it is "
     "now with `Idempotent-Replayed: true`, other content is `order_conflict`. Sending again is always safe."
+)
+
+WITHHOLDING = (
+    f"{OPENING} A withhold whose channel has no place free is recorded, answered `processing` at once, and sent when "
+    "there is one, before `send_before`; what was never sent by then fails as `channel_unavailable`."
 )
 
 if TYPE_CHECKING:
@@ -67,6 +74,13 @@ class WithholdRequest(PaymentRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [_example(Scene.WITHHOLD)]})
 
     scene: Literal[Scene.WITHHOLD, Scene.CUSTODY_WITHHOLD]
+    send_before: Annotated[
+        Moment | None,
+        Field(
+            description="sent before this time or never, where the channel has no place at once: not past, and not "
+            "after the end of the business day; absent: 30 minutes"
+        ),
+    ] = None
 
 
 class ChargeRequest(PaymentRequest):
@@ -112,7 +126,7 @@ class PaymentCalls:
         }
         return [
             Route("POST", "/v1/withholds", self.open_withhold, "Open a withhold (代扣)", TAGS, opened,
-                  body=WithholdRequest, problems=(409, 503), description=OPENING),
+                  body=WithholdRequest, problems=(409, 503), description=WITHHOLDING),
             Route("POST", "/v1/charges", self.open_charge, "Open a charge (充值)", TAGS, opened,
                   body=ChargeRequest, problems=(409, 503), description=OPENING),
             Route("GET", "/v1/payments", self.search, "Search payments, newest first", TAGS,
@@ -122,19 +136,21 @@ class PaymentCalls:
         ]  # fmt: skip
 
     async def open_withhold(self, call: Call) -> Reply:
-        return await self._open(call, Kind.WITHHOLD)
+        return await self._open(call, Kind.WITHHOLD, call.body.send_before)
 
     async def open_charge(self, call: Call) -> Reply:
         return await self._open(call, Kind.CHARGE)
 
-    async def _open(self, call: Call, kind: Kind) -> Reply:
-        order = await order_of(call.body, kind, call.caller, self.cards)
+    async def _open(self, call: Call, kind: Kind, send_before: datetime | None = None) -> Reply:
+        order = await order_of(call.body, kind, call.caller, self.cards, send_before)
         if order.card_id is not None and order.card is None and not await self._was_taken(order):
             raise no_such_card()
         try:
             opened = await self.payments.open(order)
         except CardNotFoundError:
             raise no_such_card() from None
+        except SendBeforeError as error:
+            raise _not_before(error) from None
         except OrderConflictError:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new payment."
             raise conflict("order_conflict", detail) from None
@@ -168,6 +184,12 @@ class PaymentCalls:
         ids = [one.payment_id for one in found.page]
         shown = [payment_object(one, call.language) for one in found.page]
         return Reply(search_page(found, ids, shown, asked.limit, PAYMENT, call.language))
+
+
+def _not_before(error: SendBeforeError) -> Problem:
+    last = timestamp(error.day_ends_at)
+    message = f"must lie ahead, and no later than the end of the business day, {last}: leave it out for 30 minutes"
+    return bad_fields([FieldError("send_before", "out_of_range", message)])
 
 
 def payment_id_of(call: Call) -> UUID:

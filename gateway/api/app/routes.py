@@ -1,7 +1,7 @@
 """Dry runs of the router: what it would decide now, or on given rules and facts. Nothing is recorded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -216,6 +216,8 @@ class RouteCalls:
         )
         merchant = catalogue.merchants[merchant_id]
         request = _request(question, bank, now, merchant.last_attempt_max_age, merchant.authentication_spread)
+        if facts.blocked:
+            return decide(replace(request, blocked=facts.blocked), (), {}, catalogue.version)
         channels = with_bound(facts.channels, catalogue, merchant_id, candidates, facts.agreements)
         return decide(request, candidates, channels, catalogue.version)
 

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from gateway.api.http.answers import AnswerModel
 from gateway.api.http.needs import Readiness
 from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.objects.assumptions import assumption_object
 
 __all__ = ["HealthCalls"]
 
@@ -29,11 +30,21 @@ class ClockAnswer(AnswerModel):
     measured_s_ago: float | None
 
 
+class AssumedAnswer(AnswerModel):
+    """An assumption that an account (`merchant.account`) is used with."""
+
+    account: str
+    name: str
+    meaning: str
+    by: Literal["account", "first_version"]
+
+
 class ReadinessAnswer(AnswerModel):
     """Whether the process can take payments now.
 
     `ticks`: how many seconds ago each job last ran. `unusable_accounts`: `merchant.account`, whose settings cannot be
-    used; nothing is sent there, and the other channels go on.
+    used; nothing is sent there, and the other channels go on. `assumptions`: what is taken for true of PSPs though no
+    public document says it.
     """
 
     ready: bool
@@ -42,6 +53,7 @@ class ReadinessAnswer(AnswerModel):
     ticks: dict[str, float | None]
     clock: ClockAnswer
     unusable_accounts: list[str]
+    assumptions: list[AssumedAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class HealthCalls:
                 "measured_s_ago": _rounded(now.clock.age_s),
             },
             "unusable_accounts": list(now.unusable_accounts),
+            "assumptions": [{"account": each.account} | assumption_object(each.assumption) for each in now.assumptions],
         }
         return Reply(body, status=200 if now.ready else 503)
 

@@ -14,7 +14,16 @@ from gateway.domain.scenes import Scene
 from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.payer import PayerFlow
 from gateway.flows.route import ABLE, Unable
-from gateway.ports import CallbackAnswer, CallbackRequest, OpenResult, Reading, RefundResult, ShownCard, StoredCard
+from gateway.ports import (
+    AssumedHere,
+    CallbackAnswer,
+    CallbackRequest,
+    OpenResult,
+    Reading,
+    RefundResult,
+    ShownCard,
+    StoredCard,
+)
 from gateway.settings import Settings
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow"]
@@ -90,6 +99,7 @@ class Readiness:
     clock: Verdict = field(default_factory=lambda: Verdict(is_right=True))
     unusable_accounts: Sequence[str] = ()
     """As `merchant.account`: their settings cannot be used. That is no reason not to be ready for the others."""
+    assumptions: Sequence[AssumedHere] = ()
 
 
 def _never(_: Exception) -> bool:

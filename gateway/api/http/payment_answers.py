@@ -74,7 +74,9 @@ class PaymentAnswer(AnswerModel):
         int | None, Field(description="what the authentication costs that this payment started; null: none was sent")
     ]
     failure: FailureAnswer | None
-    next_action: NextActionAnswer | None
+    next_action: Annotated[
+        NextActionAnswer | None, Field(description="what the payer must do now, while the status is requires_action")
+    ]
     closed_reason: Annotated[ClosedReason | None, Field(description="why it is `closed`; a closed one has no failure")]
     description: str | None
     created_at: Time

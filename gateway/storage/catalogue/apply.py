@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy import Table, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.catalogue import MaintenanceWindow, RouteRule
@@ -18,6 +18,7 @@ from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
+    BlockContent,
     CatalogueRefusedError,
     ChannelContent,
     EndpointContent,
@@ -26,6 +27,7 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.domain.terms import terms_to_json
+from gateway.storage.catalogue.block_rows import print_of
 from gateway.storage.catalogue.endpoints import left, listed
 from gateway.storage.catalogue.rows import (
     account_context,
@@ -35,11 +37,12 @@ from gateway.storage.catalogue.rows import (
     window_content,
     window_row,
 )
-from gateway.storage.keys import KeyRing
+from gateway.storage.keys import KeyRing, OrderKey
 from gateway.storage.tables import (
     accounts,
     api_keys,
     apps,
+    blocks,
     channels,
     endpoints,
     maintenance_windows,
@@ -59,6 +62,7 @@ _WHAT = {
     accounts: "account",
     channels: "channel",
     maintenance_windows: "window",
+    blocks: "block",
     route_rules: "rule",
 }
 
@@ -66,8 +70,17 @@ _WHAT = {
 class Applier:
     """Applies merchants one after the other in one transaction, and counts what changed."""
 
-    def __init__(self, connection: AsyncConnection, ring: KeyRing, now: datetime, new_id: Callable[[], UUID]) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        ring: KeyRing,
+        now: datetime,
+        new_id: Callable[[], UUID],
+        by: str = "",
+        prints: OrderKey | None = None,
+    ) -> None:
         self._connection, self._ring, self._now, self._new_id = connection, ring, now, new_id
+        self._by, self._prints = by, prints
         self._merchant_code = ""
         self.counts: Counter[str] = Counter()
         self.changes: list[RowChange] = []
@@ -84,6 +97,7 @@ class Applier:
         await self._channels(merchant_id, content.channels)
         await self._windows(merchant_id, content.windows)
         await self._rules(merchant_id, content.rules)
+        await self._blocks(merchant_id, content.code, content.blocks)
 
     async def _merchant(self, content: MerchantContent) -> UUID:
         found = await self._rows(merchants, ("code",), merchants.c.code == content.code)
@@ -231,6 +245,41 @@ class Applier:
         kept = {tuple(row[name] for name in names) for row in rows}
         await self._drop("rules", route_rules, [row for key, row in found.items() if key not in kept])
         await self._put("rules", route_rules, names, found, rows)
+
+    async def _blocks(self, merchant_id: UUID, code: str, wanted: tuple[BlockContent, ...]) -> None:
+        """Entries of the file alone: what people added beside it stays. One that stands in both is the file's."""
+        prints = [(content, self._print(merchant_id, content)) for content in wanted]
+        b = blocks.c
+        theirs = or_(b.by_file, b.print.in_([printed for _, printed in prints]))
+        found = await self._rows(blocks, ("kind", "print"), and_(b.merchant_id == merchant_id, theirs))
+        rows: dict[Key, Row] = {}
+        for content, printed in prints:
+            key = (content.kind.value, printed)
+            existing = found.get(key)
+            if content.value is None and existing is None:
+                raise CatalogueRefusedError(f"a print of a {content.kind} in blocks of {code} is of nothing in force")
+            rows[key] = {
+                "merchant_id": merchant_id,
+                "block_id": existing["block_id"] if existing else self._new_id(),
+                "kind": content.kind.value,
+                "print": printed,
+                "masked": content.value.masked if content.value else existing and existing["masked"],
+                "reason": content.reason,
+                "by_file": True,
+                "added_by": existing["added_by"] if existing else self._by,
+                "added_at": existing["added_at"] if existing else self._now,
+                "expires_at": content.expires_at,
+            }
+        await self._drop("blocks", blocks, [row for key, row in found.items() if row["by_file"] and key not in rows])
+        await self._put("blocks", blocks, ("kind", "print"), found, list(rows.values()))
+
+    def _print(self, merchant_id: UUID, content: BlockContent) -> bytes:
+        if content.print is not None:
+            return content.print
+        assert content.value is not None
+        if self._prints is None:
+            raise CatalogueRefusedError("the file has blocks, whose prints are made with SLUICE_ORDER_KEY: set it")
+        return print_of(self._prints, merchant_id, content.value)
 
     # Rows
 

@@ -8,10 +8,12 @@ from uuid import UUID
 from sqlalchemy import RowMapping, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
+    BlockContent,
     ChannelContent,
     EndpointContent,
     KeyContent,
@@ -27,6 +29,7 @@ from gateway.storage.tables import (
     accounts,
     api_keys,
     apps,
+    blocks,
     channels,
     endpoints,
     maintenance_windows,
@@ -70,6 +73,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
     of_channel = await rows(select(channels).order_by(channels.c.code))
     of_window = await rows(select(maintenance_windows).order_by("starts_at", "window_id"))
     of_rule = await rows(select(route_rules).order_by("channel", "scene", "bank"))
+    of_block = await rows(select(blocks).where(blocks.c.by_file).order_by("block_id"))
     contents = []
     for merchant in found:
         mine, code = merchant["merchant_id"], merchant["code"]
@@ -95,6 +99,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 channels=tuple(map(_channel, of_channel.get(mine, ()))),
                 windows=tuple(window_content(dict(row)) for row in of_window.get(mine, ())),
                 rules=tuple(map(_rule, of_rule.get(mine, ()))),
+                blocks=tuple(map(_block, of_block.get(mine, ()))),
             )
         )
     return contents
@@ -136,6 +141,17 @@ def _channel(row: RowMapping) -> ChannelContent:
         authentication={bank: AuthenticationMode(mode) for bank, mode in row["authentication"].items()},
         authentication_fee=row["authentication_fee"],
         limits=ChannelLimits.from_json(row["limits"]),
+    )
+
+
+def _block(row: RowMapping) -> BlockContent:
+    return BlockContent(
+        kind=BlockKind(row["kind"]),
+        value=None,
+        reason=row["reason"],
+        expires_at=row["expires_at"],
+        print=bytes(row["print"]),
+        masked=row["masked"],
     )
 
 

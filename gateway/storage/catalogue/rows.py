@@ -1,6 +1,7 @@
 """Rows of the catalogue tables as values of the domain, and the encrypted parts of them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import timedelta
@@ -10,9 +11,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import RowMapping, Text, cast, func, select, update
+from sqlalchemy import RowMapping, Text, cast, column, func, select, true, update, values
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.catalogue import (
     SMS_PER_PHONE_AND_DAY,
     Account,
@@ -37,6 +39,7 @@ from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
     accounts,
     api_keys,
+    blocks,
     catalogue_versions,
     channels,
     endpoints,
@@ -146,7 +149,19 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
         await _read_rules(connection),
         zone=zone,
         silent_refusals=[SilentRefusal(**row) for row in await rows(select(silent_refusals))],
+        blocks=await _read_block_kinds(connection),
     )
+
+
+async def _read_block_kinds(connection: AsyncConnection) -> dict[UUID, set[BlockKind]]:
+    """By merchant the kinds of entries of its block list: a probe of an index for each, however long the list is."""
+    kinds = values(column("kind", Text), name="kinds").data([(kind.value,) for kind in BlockKind])
+    of_kind = select(blocks).where(blocks.c.merchant_id == merchants.c.merchant_id, blocks.c.kind == kinds.c.kind)
+    every = select(merchants.c.merchant_id, kinds.c.kind).join_from(merchants, kinds, true()).where(of_kind.exists())
+    found: dict[UUID, set[BlockKind]] = defaultdict(set)
+    for merchant_id, kind in await connection.execute(every):
+        found[merchant_id].add(BlockKind(kind))
+    return found
 
 
 async def _read_rules(connection: AsyncConnection) -> RulesByPlace:

@@ -44,7 +44,7 @@ from gateway.storage.catalogue.rows import (
     unseal,
     window_row,
 )
-from gateway.storage.keys import KeyRing
+from gateway.storage.keys import KeyRing, OrderKey
 from gateway.storage.tables import (
     api_keys,
     apps,
@@ -57,7 +57,7 @@ from gateway.storage.tables import (
     silent_refusals,
 )
 
-__all__ = ["CatalogueStore", "new_id"]
+__all__ = ["CatalogueStore", "Work", "new_id"]
 
 MAX_TRIES = 10
 """Of one change, when others change the catalogue at the same moment."""
@@ -82,7 +82,8 @@ class CatalogueStore:
     """Reads and changes the catalogue. Every change answers the version that is in force after it.
 
     A change raises NotInCatalogueError or CatalogueRefusedError when it cannot be, CatalogueBusyError when too many
-    happen at once; nothing was changed then. One that changes nothing makes no version.
+    happen at once; nothing was changed then. One that changes nothing makes no version. `prints`: the key of the block
+    list's prints, without which no file that has one can be applied.
     """
 
     def __init__(
@@ -91,8 +92,9 @@ class CatalogueStore:
         ring: KeyRing,
         new_id: Callable[[], UUID] = new_id,
         zone: ZoneInfo = BUSINESS_ZONE,
+        prints: OrderKey | None = None,
     ) -> None:
-        self._engine, self._ring, self._new_id, self._zone = engine, ring, new_id, zone
+        self._engine, self._ring, self._new_id, self._zone, self._prints = engine, ring, new_id, zone, prints
 
     # Reading
 
@@ -161,7 +163,7 @@ class CatalogueStore:
         async def work(connection: AsyncConnection) -> bool:
             if only_at is not None and await current_version(connection) != only_at + 1:
                 raise CatalogueBusyError("others changed the catalogue meanwhile: apply the file again")
-            applier = Applier(connection, self._ring, now, self._new_id)
+            applier = Applier(connection, self._ring, now, self._new_id, by, self._prints)
             appliers.append(applier)
             for merchant in content.merchants:
                 await applier.apply(merchant)
@@ -173,6 +175,10 @@ class CatalogueStore:
         return ApplyReport(version, changed, dict(done.counts), warnings, tuple(done.changes))
 
     # Small changes
+
+    async def change(self, by: str, note: str, now: datetime, work: Work) -> int:
+        """A change of what belongs to the catalogue and is kept by another store (`BlockStore`)."""
+        return await self._small(by, note, now, work)
 
     async def set_merchant(self, merchant_id: UUID, values: Mapping[str, Any], *, by: str, now: datetime) -> int:
         """Change settings of a merchant, by the names of their columns; None takes one away."""

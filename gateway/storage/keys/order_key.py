@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from gateway.domain.cards import CardElements
-from gateway.domain.identities import IdType
+from gateway.domain.identities import IdType, compared_id
 from gateway.domain.one_form import as_compared
 from gateway.storage.keys.ring import SEPARATOR, derived, secret_of
 
@@ -56,7 +56,7 @@ class OrderKey:
     def print_of_card(self, merchant_id: UUID, card: CardElements) -> bytes:
         """The print of the four elements, which are in one form."""
         card = as_compared(card)
-        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone, *_other_paper(card)))
+        text = SEPARATOR.join((card.card_no, card.holder_name, card.id_no, card.phone, *_other_paper(card.id_type)))
         return self._print(b"card", merchant_id, text)
 
     def print_of_number(self, merchant_id: UUID, card_no: str) -> bytes:
@@ -64,8 +64,16 @@ class OrderKey:
         return self._print(b"number", merchant_id, card_no)
 
     def print_of_phone(self, merchant_id: UUID, phone: str) -> bytes:
-        """The print of a phone number alone, in one form."""
+        """The print of a phone in one form."""
         return self._print(b"phone", merchant_id, phone)
+
+    def print_of_id(self, merchant_id: UUID, id_type: IdType, id_no: str) -> bytes:
+        """The print of an ID number in one form: the same for its 15 and its 18 digits."""
+        return self._print(b"id_no", merchant_id, SEPARATOR.join((compared_id(id_type, id_no), *_other_paper(id_type))))
+
+    def print_of_user(self, merchant_id: UUID, user_id: str) -> bytes:
+        """The print of a user as the apps name them."""
+        return self._print(b"user", merchant_id, user_id)
 
     def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
         """All prints of a card whose elements are in one form."""
@@ -73,16 +81,16 @@ class OrderKey:
             self.print_of_card(merchant_id, card),
             self.print_of_number(merchant_id, card.card_no),
             self.print_of_phone(merchant_id, card.phone),
-            self._print(b"id_no", merchant_id, SEPARATOR.join((as_compared(card).id_no, *_other_paper(card)))),
+            self.print_of_id(merchant_id, card.id_type, card.id_no),
         )
 
     def _print(self, what: bytes, merchant_id: UUID, text: str) -> bytes:
         return _hashed(self.prints_key, b"%s:%s:%s" % (what, merchant_id.bytes, text.encode()))
 
 
-def _other_paper(card: CardElements) -> tuple[str, ...]:
+def _other_paper(id_type: IdType) -> tuple[str, ...]:
     # Of ID cards the prints are those of the time when there was nothing else.
-    return () if card.id_type is IdType.ID_CARD else (card.id_type,)
+    return () if id_type is IdType.ID_CARD else (id_type,)
 
 
 def _hashed(key: HMAC, text: bytes) -> bytes:

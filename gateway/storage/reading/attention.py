@@ -64,6 +64,18 @@ _NOTICES = (
         "open anomalies: {found} of kind {kind} of {merchant}, the oldest of {since}"
         " (GET /v1/admin/merchants/{merchant}/anomalies)",
     ),
+    _Notice(
+        """
+        SELECT m.code AS merchant, open.found, open.since
+        FROM merchants m CROSS JOIN LATERAL (
+            SELECT count(*) AS found, min(b.proposed_at) AS since FROM block_proposals b
+            WHERE b.merchant_id = m.merchant_id AND b.state = 'proposed'
+        ) AS open
+        WHERE open.found > 0 ORDER BY 1
+        """,
+        "proposals for the block list: {found} of {merchant}, the oldest of {since}"
+        " (GET /v1/admin/merchants/{merchant}/block_proposals)",
+    ),
 )
 
 

@@ -197,7 +197,8 @@ CHECKS = (
         SELECT p.payment_id, p.status FROM payments p
         WHERE ROWS(p, payment_id) AND NOT EXISTS (SELECT FROM intents i
                 WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
-            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL AND p.asked IS NULL))
+            AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL AND p.asked IS NULL
+                AND NOT (p.status = 'processing' AND p.due_at IS NULL)))
         """,
         "payment {payment_id} is {status} and has no intent to pay",
     ),

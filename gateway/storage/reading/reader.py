@@ -4,7 +4,7 @@ Pages go by key, newest first: ids are UUIDv7, so their order is that of time.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
@@ -29,6 +30,7 @@ from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
 from gateway.storage.tables import authentications, decisions, deliveries, events, payments, refunds
 from gateway.storage.writing.authentications import authentication_of, authentication_select
+from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.payments import payment_of, payment_select
@@ -60,7 +62,7 @@ async def decision_of(engine: AsyncEngine, payment: Payment) -> dict[str, Any] |
 class Reader:
     """Implements `gateway.ports.Reading`. `has_totals` tells whether a merchant uses the router's optional totals.
 
-    `timezone` is that of the business day.
+    `timezone` is that of the business day. `blocks`: of which kinds a merchant's block list has entries.
     """
 
     engine: AsyncEngine
@@ -68,6 +70,7 @@ class Reader:
     keys: Keys
     timezone: ZoneInfo
     has_totals: Callable[[UUID], bool] = _assume_totals
+    blocks: Callable[[UUID], Collection[BlockKind]] = lambda _merchant_id: tuple(BlockKind)
 
     async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
         """A payment of this app, or None."""
@@ -180,8 +183,11 @@ class Reader:
                 facts.channel_totals, facts.card_totals = await Totals(self.database).read(
                     connection, merchant_id, day, [number_print] if number_print is not None else [], now
                 )
+            payers = {user_id: (user_id, card)}
+            blocked = await read_blocks(connection, self.keys.order, merchant_id, self.blocks(merchant_id), payers, now)
         try:
-            return facts.of(merchant_id, user_id, card_id, self.keys, number_print)
+            known = facts.of(merchant_id, user_id, card_id, self.keys, number_print)
+            return replace(known, blocked=blocked[user_id]) if blocked else known
         except DecryptionError as error:
             raise stand_back(error) from None
 

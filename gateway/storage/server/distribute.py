@@ -18,10 +18,11 @@ __all__ = ["NO_CLUSTER", "REFERENCE", "DistributionError", "Step", "distribute",
 Tell = Callable[[str], None]
 
 CATALOGUE = ("catalogue_versions", "merchants", "apps", "api_keys", "endpoints", "accounts", "channels")
-REFERENCE = frozenset((*CATALOGUE, "maintenance_windows", "route_rules"))
-"""What is small and read whole. A table of the catalogue must stand here, every other one has `merchant_id`."""
-LOCAL = frozenset({"schema_versions"})
-"""What migrations write together with what they change: it stays on the coordinator, through which all processes go."""
+REFERENCE = frozenset((*CATALOGUE, "maintenance_windows", "route_rules", "blocks", "block_proposals"))
+"""What is small or rarely written. A table of the catalogue must stand here, every other one has `merchant_id`."""
+LOCAL = frozenset({"schema_versions", "processes"})
+"""What migrations write together with what they change, and the beats of processes: they stay on the coordinator,
+through which all processes go."""
 HAS_EXTENSION = "SELECT 1 FROM pg_extension WHERE extname = 'citus'"
 CAN_HAVE = "SELECT 1 FROM pg_available_extensions WHERE name = 'citus'"
 DONE = "SELECT table_name::text FROM citus_tables WHERE citus_table_type IN ('reference', 'distributed')"

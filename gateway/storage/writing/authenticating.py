@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf
 from gateway.domain.catalogue import Catalogue
@@ -26,6 +27,7 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_own_authentications
+from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.cards import CardRow, new_card_row
 from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
@@ -54,6 +56,8 @@ class _Flush:
     facts: Facts
     sent: dict[bytes, int]
     """By the print of a phone: the SMS it got today."""
+    blocked: dict[UUID, tuple[BlockKind, ...]]
+    """By the authentication's id: which kinds of entries of the block list name its payer."""
     codes: dict[bytes, int] = field(default_factory=dict)
     opened: dict[OrderKey, OpenedAuthentication] = field(default_factory=dict)
     new_cards: dict[UUID, Row] = field(default_factory=dict)
@@ -124,13 +128,17 @@ class AuthenticatingStore:
         named = [order.card_id for order in orders if order.card_id]
         facts = await read_facts(connection, merchant_id, {order.user_id for order in orders}, day, prints, named)
         phones = {self._phone(order) for order in orders if order.card}
-        return _Flush(day, facts, await read_codes_sent(connection, merchant_id, phones, day))
+        payers = {each.authentication_id: (each.order.user_id, each.order.card) for each in openings}
+        kinds = self._catalogue().blocks(merchant_id)
+        blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
+        return _Flush(day, facts, await read_codes_sent(connection, merchant_id, phones, day), blocked)
 
     def _open_one(self, flush: _Flush, opening: AuthenticationOpening, catalogue: Catalogue) -> None:
         order = opening.order
         try:
             card_id = self._card_id(flush, opening)
             facts = flush.facts.of(order.merchant_id, order.user_id, card_id, self._keys)
+            facts = replace(facts, blocked=flush.blocked.get(opening.authentication_id, ()))
         except DecryptionError as error:
             flush.refused[opening.authentication_id] = stand_back(error)
             return

@@ -121,12 +121,13 @@ def authentication_of(row: Mapping[str, Any]) -> Authentication:
     )
 
 
-def insert_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:
-    """Insert authentications whose payment the part `only` returned; of those that ask for a code, what they ask."""
+def insert_authentications(write: Write, started: Sequence[Authentication], *, only: str | None = None) -> None:
+    """Insert authentications; with `only`, those whose payment that part returned."""
     silent = [_row(each) for each in started if each.asked is None]
-    write.insert(authentications, silent, only=(only, "payment_id"))
+    of_these = (only, "payment_id") if only else None
+    write.insert(authentications, silent, only=of_these)
     asking = [_row(each) | _asking(each) for each in started if each.asked is not None]
-    write.insert(authentications, asking, only=(only, "payment_id"), part="new_signings")
+    write.insert(authentications, asking, only=of_these, part="new_signings")
 
 
 def insert_own_authentications(write: Write, started: Sequence[Authentication], *, only: str) -> None:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Counted
@@ -19,7 +20,7 @@ from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind
 from gateway.flows.notify import DueDelivery
-from gateway.flows.opening import Opened, Opening, open_payment, without_code
+from gateway.flows.opening import Opened, Opening, open_payment, send_before, stands_in_line, without_code
 from gateway.flows.route import Unable
 from gateway.ports import (
     CardNotFoundError,
@@ -28,12 +29,14 @@ from gateway.ports import (
     OrderConflictError,
     OverloadedError,
     Rooms,
+    SendBeforeError,
     TermsOf,
 )
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_authentications
+from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.cards import CardRow, new_card_row
 from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
@@ -75,6 +78,8 @@ class _Flush:
     counted: Counted
     numbers: dict[UUID, bytes]
     """By the payment's id: the print of its card's number, where a limit counts it."""
+    blocked: dict[UUID, tuple[BlockKind, ...]]
+    """By the payment's id: which kinds of entries of the block list name its payer."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
@@ -162,7 +167,7 @@ class OpeningStore:
                         self._open_one(flush, opening)
                     except DecryptionError as error:
                         flush.refused[_order_key(opening.order)] = stand_back(error)
-                    except (CardNotFoundError, OverloadedError) as error:
+                    except (CardNotFoundError, OverloadedError, SendBeforeError) as error:
                         flush.refused[_order_key(opening.order)] = error
             for opening in openings:
                 if taken_by := known.get(_order_key(opening.order)):
@@ -216,7 +221,10 @@ class OpeningStore:
             facts.channel_totals, facts.card_totals = await self._totals.read(
                 connection, merchant_id, day, set(numbers.values()), now
             )
-        flush = _Flush(merchant_id, day, catalogue, facts, prints, counted, numbers)
+        payers = {o.payment_id: (o.order.user_id, o.order.card) for o in openings}
+        kinds = catalogue.blocks(merchant_id)
+        blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
+        flush = _Flush(merchant_id, day, catalogue, facts, prints, counted, numbers, blocked)
         if catalogue.asks_for_codes(merchant_id):
             phones = {self._keys.order.print_of_phone(merchant_id, order.card.phone) for order in orders if order.card}
             flush.codes_before = await read_codes_sent(connection, merchant_id, phones, day)
@@ -224,11 +232,15 @@ class OpeningStore:
 
     def _open_one(self, flush: _Flush, opening: Opening) -> None:
         order = opening.order
+        if order.send_before is not None:
+            send_before(order, opening.now, self._timezone)  # refused whether there is a place or not
         card_id = self._card_id(flush, opening)
         number_print = flush.numbers.get(opening.payment_id)
         if card_id is not None and number_print is not None:
             flush.number_prints[card_id] = number_print
         facts = flush.facts.of(flush.merchant_id, order.user_id, card_id, self._keys, number_print)
+        if by := flush.blocked.get(opening.payment_id):
+            facts = replace(facts, blocked=by)
         full = self._rooms.full(flush.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
         unable = Unable(self._unusable(flush.merchant_id), full)
         opened = open_payment(
@@ -236,7 +248,9 @@ class OpeningStore:
         )
         if opened.sms is not None and not self._may_ask(flush, order):
             opened = without_code(opened)
-        if opened.sends and not self._rooms.take(opening.payment_id, flush.merchant_id, opened.sends):
+        if order.kind is Kind.WITHHOLD and opened.payment.asked is None:
+            opened = self._placed(opened)
+        elif opened.sends and not self._rooms.take(opening.payment_id, flush.merchant_id, opened.sends):
             raise ChannelFullError(opened.sends)
         flush.opened.append(opened)
         payment = opened.payment
@@ -260,6 +274,18 @@ class OpeningStore:
         phone = self._keys.order.print_of_phone(flush.merchant_id, order.card.phone)
         sent = flush.codes_before.get(phone, 0) + flush.codes_sent.get(phone, 0)
         return sent < flush.catalogue.sms_per_phone_and_day(flush.merchant_id)
+
+    def _placed(self, opened: Opened) -> Opened:
+        """A withhold with its place; without one it stands in line, behind those that do already."""
+        merchant_id, channel = opened.payment.merchant_id, opened.sends
+        if channel is None:
+            return opened
+        if not self._rooms.has_line(merchant_id, channel) and self._rooms.take(
+            opened.payment.payment_id, merchant_id, channel
+        ):
+            return opened
+        self._rooms.stand_in_line(merchant_id, channel)
+        return stands_in_line(opened, send_before(opened.opening.order, opened.opening.now, self._timezone))
 
     def _card_id(self, flush: _Flush, opening: Opening) -> UUID | None:
         """The card's row: the one that is named, the one that is known, or a new one to insert."""
@@ -345,9 +371,11 @@ class OpeningStore:
         """
         if payment is None or taken.object_id != opening.payment_id:
             return
-        # Nothing of it is ours to send where the router refused it, or where it waits for another's authentication.
+        # Nothing of it is ours to send where the router refused it, where it waits for another's authentication, or
+        # where it stands in line.
         waits = payment.waits_for_authentication and payment.authentication_id != opening.authentication_id
-        result = OpenResult(payment, replayed=payment.channel is not None and not waits)
+        ours = payment.channel is None or waits or payment.waits_for_place
+        result = OpenResult(payment, replayed=not ours)
         attempt = payment.attempt
         if attempt is not None and attempt.intent_id == opening.intent_id and attempt.is_untouched:
             try:

@@ -11,12 +11,12 @@ from gateway.domain.intents import Intent
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.storage.tables import agreements
-from gateway.storage.writing.authentications import change_authentications
+from gateway.storage.writing.authentications import change_authentications, insert_authentications
 from gateway.storage.writing.cards import CardRow
 from gateway.storage.writing.codes import KnownPhone, count_codes
 from gateway.storage.writing.intents import IntentOf, SmsAnswer, change_intents, change_sms, insert_intents, intent_key
 from gateway.storage.writing.observations import Told, insert_anomalies
-from gateway.storage.writing.payments import change_payments
+from gateway.storage.writing.payments import change_authenticating, change_payments
 from gateway.storage.writing.refunds import change_refunds, free_outflows
 from gateway.storage.writing.statement import Row, Write, differing
 from gateway.storage.writing.usage import UsageChanges
@@ -35,11 +35,15 @@ class Page:
     refunds: dict[UUID, Refund] = field(default_factory=dict)
     anomalies_known: set[tuple[UUID, str]] = field(default_factory=set)
     verified_elsewhere: set[tuple[UUID, str]] = field(default_factory=set)
+    verified_cards: set[UUID] = field(default_factory=set)
+    """Cards that some account has verified, of payments that are refused for their identity."""
     """(card, account) for which another account has verified the card."""
     keepers: Mapping[UUID, CardRow] = field(default_factory=dict)
     """For each card of these objects, the row that its agreements stand at."""
     number_prints: dict[UUID, bytes] = field(default_factory=dict)
     """By card: the print of its number, which limits of a card count by."""
+    in_flight: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+    """(card, account) → the authentication that is in flight; for payments that stood in line."""
     sealed: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
     """(card, account) → the sealed number of its agreement; for payments that go on."""
     recorded: frozenset[UUID] = frozenset()
@@ -74,6 +78,10 @@ class Page:
     """By the print of a phone: SMS that are asked for now."""
     silent_refusals: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(account, bank, code): where binding silently was answered with "an SMS is needed" and nobody could be asked."""
+    authenticating: set[UUID] = field(default_factory=set)
+    """Payments that stood in line, and wait for an authentication now."""
+    started: list[Authentication] = field(default_factory=list)
+    """Authentications that are recorded now."""
 
     def put_payment(self, after: Payment) -> None:
         """Take what became of a payment."""
@@ -82,8 +90,16 @@ class Page:
             return
         self.payments[after.payment_id] = after
         self.changed.add(after.payment_id)
+        if after.authentication_id is not before.authentication_id:
+            self.authenticating.add(after.payment_id)
         self.usage.count(before, after)
         self._put_intent(before.attempt, after.attempt)
+
+    def start_authentication(self, started: Authentication) -> None:
+        """Take an authentication that a payment starts now; those of the same card wait for it."""
+        self.started.append(started)
+        keeper = self.keepers[started.card_id]
+        self.in_flight[keeper.card_id, started.account] = started.authentication_id
 
     def put_authentication(self, after: Authentication) -> None:
         """Take what became of an authentication."""
@@ -129,11 +145,15 @@ class Page:
     def write(self, merchant_id: UUID) -> Write:
         """The statement that writes them, noun by noun."""
         statement = Write(merchant_id)
-        change_payments(statement, [each for key, each in self.payments.items() if key in self.changed])
+        changed = [each for key, each in self.payments.items() if key in self.changed]
+        change_payments(statement, [each for each in changed if each.payment_id not in self.authenticating])
+        change_authenticating(statement, [each for each in changed if each.payment_id in self.authenticating])
         change_intents(statement, list(self.heard.values()), self.given)
         change_sms(statement, self.sms_answers)
-        insert_intents(statement, [(each.object_id, each) for each in self.begun.values()])
+        to_bind = [each.intent for each in self.started if each.intent is not None]
+        insert_intents(statement, [(each.object_id, each) for each in (*self.begun.values(), *to_bind)])
         count_codes(statement, self.codes_sent, self.day)
+        insert_authentications(statement, self.started)
         change_authentications(statement, [each for key, each in self.authentications.items() if key in self.changed])
         change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
         free_outflows(statement, self.freed)

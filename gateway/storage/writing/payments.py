@@ -24,6 +24,7 @@ from gateway.storage.writing.statement import Row, Write
 __all__ = [
     "FREES_ITS_LEASE",
     "PAYMENT_COLUMNS",
+    "change_authenticating",
     "change_payments",
     "compiled",
     "insert_decisions",
@@ -202,6 +203,12 @@ def change_payments(write: Write, changed: Sequence[Payment]) -> None:
         if payment.asked is not None or payment.closed_reason is not None
     ]
     write.update(payments, asking, by=["payment_id"], also=_FREES_ITS_LEASE, part="changed_asking")
+
+
+def change_authenticating(write: Write, changed: Sequence[Payment]) -> None:
+    """Write what became of payments that stood in line, and wait for an authentication now."""
+    rows = [_changing(payment) | {"authentication_id": payment.authentication_id} for payment in changed]
+    write.update(payments, rows, by=["payment_id"], also=_FREES_ITS_LEASE, part="authenticating_payments")
 
 
 def _row(order: Order, payment: Payment) -> Row:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Uuid, and_, any_, bindparam, literal_column, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from gateway.domain.failures import IDENTITY_REFUSALS
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Declined, Returned, SmsNeeded, Succeeded
@@ -48,6 +49,10 @@ READ_AGREEMENTS = """
 SELECT card_id, account, agreement_no FROM agreements
 WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status = 'active'
 """
+READ_IN_FLIGHT = """
+SELECT card_id, account, authentication_id FROM authentications
+WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status IN ('processing', 'requires_action')
+"""
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
 
@@ -77,12 +82,12 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
         heads = [page.keepers[card.card_id].card_id for card in goers if card is not None]
         rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
+        await _read_in_flight(connection, merchant_id, page, going_on)
     await _read_codes(connection, merchant_id, page, heard, acts)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
     if suspicious:
         page.anomalies_known = await read_known_anomalies(connection, merchant_id, suspicious)
-    refused = [each.intent.object_id for each in heard if _may_be_refused(each)]
-    await _read_verifiers(connection, merchant_id, page, refused)
+    await _read_verifiers(connection, merchant_id, page, heard)
     return page
 
 
@@ -142,24 +147,47 @@ async def _read_keepers(
     page.keepers = await agreements_go_to(connection, merchant_id, same_as, found)
 
 
-async def _read_verifiers(connection: Connection, merchant_id: UUID, page: Page, refused: Collection[UUID]) -> None:
-    """For which of the authentications another account has verified the card."""
+async def _read_in_flight(connection: Connection, merchant_id: UUID, page: Page, going_on: Sequence[UUID]) -> None:
+    """For which cards of payments that stood in line an authentication is in flight."""
+    from_line = [page.payments[each] for each in going_on if each in page.payments]
+    cards = [each.card.card_id for each in from_line if each.card is not None and each.waits_for_place]
+    if cards:
+        heads = {each: page.keepers[each].card_id for each in cards}
+        of_head = {**heads, **{head: head for head in heads.values()}}
+        rows = await connection.fetch(READ_IN_FLIGHT, merchant_id, list(of_head))
+        page.in_flight = {(of_head[row[0]], row[1]): row[2] for row in rows}
+
+
+async def _read_verifiers(
+    connection: Connection, merchant_id: UUID, page: Page, heard: Collection[Observation]
+) -> None:
+    """For which authentications that are refused another account has verified the card; the same of payments."""
+    refused = [each.intent.object_id for each in heard if _may_be_refused(each)]
     asked = [page.authentications[each] for each in refused if each in page.authentications]
-    if not asked:
+    payments = [page.payments[each.intent.object_id] for each in heard if _may_disagree(page, each)]
+    doubted = {payment.card.card_id for payment in payments if payment.card is not None}
+    keepers = {card_id: page.keepers[card_id].card_id for card_id in doubted | {each.card_id for each in asked}}
+    if not keepers:
         return
-    cards = [page.keepers[each.card_id].card_id for each in asked]
     accounts: dict[UUID, set[str]] = {}
-    for card_id, account in await connection.fetch(READ_VERIFIERS, merchant_id, cards):
+    for card_id, account in await connection.fetch(READ_VERIFIERS, merchant_id, list(set(keepers.values()))):
         accounts.setdefault(card_id, set()).add(account)
     page.verified_elsewhere = {
-        (each.card_id, each.account)
-        for each, card_id in zip(asked, cards, strict=True)
-        if accounts.get(card_id, set()) - {each.account}
+        (each.card_id, each.account) for each in asked if accounts.get(keepers[each.card_id], set()) - {each.account}
     }
+    page.verified_cards = {card_id for card_id in doubted if keepers[card_id] in accounts}
+
+
+def _may_disagree(page: Page, heard: Observation) -> bool:
+    """Whether a payment is refused for what an authentication verifies."""
+    outcome = heard.outcome
+    refused = isinstance(outcome, Declined) and outcome.code in IDENTITY_REFUSALS
+    return refused and heard.intent.verb is Verb.PAY and heard.intent.object_id in page.payments
 
 
 def _may_be_refused(heard: Observation) -> bool:
-    return heard.intent.verb is Verb.AUTHENTICATE and isinstance(heard.outcome, Declined | SmsNeeded)
+    about = heard.intent.verb in {Verb.AUTHENTICATE, Verb.SEND_SIGNING_CODE}
+    return about and isinstance(heard.outcome, Declined | SmsNeeded)
 
 
 def _may_contradict(page: Page, heard: Observation) -> bool:

@@ -28,7 +28,8 @@ from gateway.domain.refunds import Refund
 from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
-from gateway.flows.opening import intent_to_pay
+from gateway.flows.opening import authentication_of, intent_to_pay
+from gateway.flows.route import binds_silently, needs_agreement
 from gateway.logs import get
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
@@ -40,7 +41,13 @@ from gateway.storage.writing.outbox import HandOver, count_ended, count_events, 
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.payer_acts import PayerActs
 from gateway.storage.writing.reading_pages import Item, read_page
-from gateway.storage.writing.signing import Signing, count_disagreement, tell_authentication, tell_payment
+from gateway.storage.writing.signing import (
+    Signing,
+    count_contradiction,
+    count_disagreement,
+    tell_authentication,
+    tell_payment,
+)
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals, count_changes
 from gateway.storage.writing.users import BusyUsers, lock_users
@@ -77,7 +84,7 @@ class RecordingStore:
         self._database = database
         self._busy = busy or BusyUsers(database)
         self._totals = Totals(database)
-        self._silent_refused = silent_refused
+        self._silent_refused, self._carries_of = silent_refused, carries_of
         self._signing = Signing(keys, catalogue, terms_of, carries_of)
         self._acts = PayerActs(keys, catalogue, terms_of)
         self._keys = keys
@@ -176,7 +183,7 @@ class RecordingStore:
         if refused := self._signing.keep_continuation(page, payment, did):
             return refused
         after = payments.after_hearing(payment, did, heard.at)
-        count_disagreement(after, did)
+        count_disagreement(page, after, did)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
         after = self._tell_payment(page, heard, after, did.anomaly)
@@ -235,6 +242,7 @@ class RecordingStore:
         after = self._signing.asks_instead(page, heard, before, did)
         if after is None:
             after = authentications.after_hearing(before, did, elsewhere, heard.at)
+            count_contradiction(before, after)
         if did.agreement_no is not None and box is not None:
             _keep_agreement(page, after, did.agreement_no, box, heard.at)
         if after.status is not before.status:
@@ -263,7 +271,7 @@ class RecordingStore:
         Its PSP may have called it paid already: an anomaly was told of that. Then it is nobody's to send: the intent
         has an id that nobody drew, and the PSP is asked.
         """
-        if not payment.waits_for_authentication:
+        if not (payment.waits_for_authentication or payment.waits_for_place):
             return payment
         if payment.asked is not None and payment.asked.purpose is Purpose.PAY and not payment.asked.by_pay:
             return self._signing.ask_to_pay(page, payment, intent_id, at)
@@ -275,10 +283,12 @@ class RecordingStore:
         return begun(payment, intent_to_pay(payment, intent_id, at), terms.unanswered(at))
 
     def _go_on(self, page: Page, item: GoOn) -> Recorded | Exception:
-        """A payment that waited for an authentication: it is sent, it fails, or it waits on."""
+        """A payment that waited for an authentication, or in line: it is sent, it fails, or it waits on."""
         payment = page.payments.get(item.payment_id)
         if payment is None:
             return UnknownIntentError(f"{Verb.PAY} {item.payment_id}")
+        if payment.waits_for_place and payment.until_at is not None and item.at >= payment.until_at:
+            return self._end_in_line(page, item, payment)
         try:
             agreement_no = self._agreement(page, payment)
         except DecryptionError as error:
@@ -287,11 +297,15 @@ class RecordingStore:
             # Perhaps by an earlier try of this flush, the answer to whose COMMIT was lost.
             ours = payment.attempt.intent_id == item.intent_id and payment.attempt.is_untouched
             return Recorded(payment, payment, ours, agreement_no)
+        if payment.waits_for_place:
+            return self._leave_line(page, item, payment, agreement_no)
         if not payment.waits_for_authentication or payment.authentication_id is None:
             return Recorded(payment, payment)
         ended = page.authentications.get(payment.authentication_id)
         if ended is None:
             return UnknownIntentError(f"{Verb.AUTHENTICATE} {payment.authentication_id}")
+        if ended.intent and ended.intent.intent_id == item.intent_id and ended.intent.is_untouched:
+            return Recorded(ended, payment, submit=True)  # started by an earlier try of this flush
         if not ended.is_final:
             terms = self._terms_of(payment.merchant_id, ended.account, Product.AUTHENTICATION)
             after = replace(payment, due_at=terms.unanswered(item.at))
@@ -304,6 +318,42 @@ class RecordingStore:
         page.put_payment(after)
         submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
         return Recorded(after, after, submit, agreement_no, page.sms.get(after.payment_id))
+
+    def _end_in_line(self, page: Page, item: GoOn, payment: Payment) -> Recorded:
+        """A withhold that stood in line until it was too late. What its PSP calls paid all the same is asked about."""
+        if payment.sequence > 0:
+            after = self._begin(page, payment, item.intent_id, item.at)
+        else:
+            after = payments.never_sent(payment, item.at)
+            tell_payment(page, item.intent_id, after, item.at)
+        page.put_payment(after)
+        return Recorded(after, after)
+
+    def _leave_line(self, page: Page, item: GoOn, payment: Payment, agreement_no: str | None) -> Recorded:
+        """A withhold that stands in line: it goes on, on the place that it has now."""
+        channel = self._catalogue().channels.get((payment.merchant_id, payment.channel or ""))
+        if channel is None or payment.account != channel.account or item.authentication_id is None:
+            return Recorded(payment, payment)
+        bound = () if agreement_no is None else (channel.account,)
+        ways = self._carries_of(payment.merchant_id, channel.account).ways
+        needs = needs_agreement(channel, payment.scene, payment.bank, ways) and not bound
+        if not needs or payment.sequence > 0:
+            after = self._begin(page, payment, item.intent_id, item.at)
+            page.put_payment(after)
+            submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
+            return Recorded(after, after, submit, agreement_no)
+        if payment.card is None or not binds_silently(self._catalogue(), channel, payment.bank, ways):
+            return Recorded(payment, payment)  # it could be authenticated when it was routed
+        keeper = page.keepers[payment.card.card_id]
+        in_flight = page.in_flight.get((keeper.card_id, channel.account))
+        terms = self._terms_of(payment.merchant_id, channel.account, Product.AUTHENTICATION)
+        after = payments.authenticating(payment, in_flight or item.authentication_id, terms.unanswered(item.at))
+        page.put_payment(after)
+        if in_flight is not None:
+            return Recorded(after, after)
+        started = authentication_of(after, channel, item.intent_id, item.at)
+        page.start_authentication(started)
+        return Recorded(started, after, submit=True)
 
     def _agreement(self, page: Page, payment: Payment) -> str | None:
         """The number of the agreement that a payment can use now. Raises DecryptionError."""
@@ -345,6 +395,8 @@ def _still_to_send(page: Page, result: Recorded | Exception) -> Recorded | Excep
     """The same flush may bring the end of what it begins: then it is not to be sent any more."""
     if not isinstance(result, Recorded) or not result.submit or result.payment is None:
         return result
+    if isinstance(result.object, Authentication) and result.object.has_code_in_the_air:
+        return result  # it was started now, so nobody has heard of it
     now = page.payments[result.payment.payment_id]
     if now.attempt is not None and now.attempt.is_untouched:
         return result

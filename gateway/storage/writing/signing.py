@@ -28,10 +28,7 @@ from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.writing.intents import SmsAnswer, intent_key
 from gateway.storage.writing.page import Page
 
-__all__ = ["Signing", "count_disagreement", "tell_authentication", "tell_payment"]
-
-IDENTITY: Final = frozenset({FailureCode.NAME_MISMATCH, FailureCode.ID_MISMATCH, FailureCode.PHONE_MISMATCH})
-"""Refusals of what an authentication had verified."""
+__all__ = ["Signing", "count_contradiction", "count_disagreement", "tell_authentication", "tell_payment"]
 
 
 class Signing:
@@ -67,7 +64,9 @@ class Signing:
         refused = self._keep_answer(page, heard, said, before.card_id)
         if refused is not None:
             return refused
-        after = authentications.after_sms(before, heard.intent.ordinal or 0, said, heard.at)
+        elsewhere = (before.card_id, before.account) in page.verified_elsewhere
+        after = authentications.after_sms(before, heard.intent.ordinal or 0, said, heard.at, elsewhere)
+        count_contradiction(before, after)
         page.put_authentication(after)
         if after.status is not before.status:
             tell_authentication(page, heard.observation_id, after, heard.at)
@@ -216,7 +215,14 @@ def tell_authentication(page: Page, cause: UUID, after: Authentication, at: date
         page.events.append(event_of(after, event_type, caused_id(cause, after.authentication_id, what), at))
 
 
-def count_disagreement(after: Payment, did: Heard) -> None:
-    """Count a payment that was refused for the identity that an authentication had verified."""
-    if did.failure is not None and did.failure.code in IDENTITY and after.status is Status.FAILED:
+def count_contradiction(before: Authentication, after: Authentication) -> None:
+    """Count an authentication that was refused though another account had verified the card."""
+    if after.contradicts and not before.contradicts and after.failure is not None:
+        DISAGREEMENTS.labels(str(after.merchant_id), after.account, after.failure.code).inc()
+
+
+def count_disagreement(page: Page, after: Payment, did: Heard) -> None:
+    """Count a payment that was refused for an identity that an account had verified."""
+    verified = after.card is not None and after.card.card_id in page.verified_cards
+    if verified and did.failure is not None and after.status is Status.FAILED:
         DISAGREEMENTS.labels(str(after.merchant_id), after.account or "", did.failure.code).inc()

@@ -11,8 +11,8 @@ import pytest
 from adapters.allinpay.codes import ID_TYPES
 from adapters.registry import offer_of
 from adapters.unionpay.sensitive import PAPERS, Sensitive
-from gateway.domain.carrying import Carries
-from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.carrying import Carries, Ways
+from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Merchant
 from gateway.domain.identities import IdType
 from gateway.domain.scenes import Scene
 from gateway.flows.route import Payer, candidates_for
@@ -54,6 +54,37 @@ def test_a_bank_without_a_mode_is_unsupported_and_needs_no_signing(agreements: t
     place = catalogue((up,), (rule("up", 10),))
     (hidden,) = candidates_for(place, MERCHANT_ID, Scene.WITHHOLD, BANK, Payer(agreements), NOW)
     assert hidden.unfit == "bank_unsupported"
+
+
+QUICK, NONE, EACH = Scene.QUICK_CHARGE, AuthenticationMode.NONE, AuthenticationMode.SMS_EACH_PAYMENT
+WAYS = Ways(signs=True, authenticated_scenes=frozenset({QUICK}), codeless_scenes=frozenset({Scene.WITHHOLD}))
+
+
+@pytest.mark.parametrize(
+    ("scene", "mode", "agreements", "hidden"),
+    [
+        (QUICK, NONE, (), "needs_signing"),
+        (QUICK, NONE, ("up-1",), "ready"),
+        (Scene.WITHHOLD, NONE, (), "ready"),
+        (Scene.WITHHOLD, EACH, (), "bank_unsupported"),
+        (Scene.WITHHOLD, EACH, ("up-1",), "bank_unsupported"),
+        (QUICK, EACH, ("up-1",), "ready"),
+    ],
+)
+def test_a_mode_that_does_not_fit_the_scene_hides_the_channel_and_sends_nothing(
+    scene: Scene, mode: AuthenticationMode, agreements: tuple[str, ...], hidden: str
+) -> None:
+    place = Catalogue(
+        7,
+        merchants=(Merchant(MERCHANT_ID, "acme", "Acme", primary_signer="up"),),
+        accounts=(Account(MERCHANT_ID, "up-1", "mock", {}),),
+        channels=(channel("up", mode),),
+        rules=(rule("up", 10, scene=scene),),
+        endpoints=(),
+    )
+    payer = Payer(agreements, present=True)
+    (candidate,) = candidates_for(place, MERCHANT_ID, scene, BANK, payer, NOW, carries_of=lambda *_: Carries(ways=WAYS))
+    assert (candidate.unfit or candidate.signing) == hidden
 
 
 def test_each_paper_has_the_code_that_its_psp_knows() -> None:

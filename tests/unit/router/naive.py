@@ -59,6 +59,9 @@ def naive_decide(
     request: RouteRequest, candidates: Sequence[Candidate], facts: Mapping[str, ChannelFacts]
 ) -> NaiveAnswer:
     answer = NaiveAnswer()
+    if len(request.blocked) != 0:
+        answer.refusal = "blocked"
+        return answer
     rules: dict[str, Candidate] = {}
     known: dict[str, ChannelFacts] = {}
     for candidate in candidates:

@@ -133,6 +133,7 @@ def cases(draw: st.DrawFn) -> Case:
         customer_present=draw(st.booleans()),
         last_attempt_max_age=draw(st.none() | st.sampled_from([0, 60, 1440]).map(lambda m: timedelta(minutes=m))),
         authentication_spread=draw(st.none() | st.integers(1, 12)),
+        blocked=draw(mostly((), ("card_no",), ("user", "phone"))),
     )
     if draw(st.booleans()):
         codes = draw(st.lists(st.sampled_from(CHANNELS), unique=True, min_size=2, max_size=4))

@@ -13,6 +13,7 @@ from tests.unit.router.cases import BANK, SCENE, request
 
 RULE, CHANNEL = RuleLimits.each(), ChannelLimits.each()
 ROUTED = tuple(limit for limit in RULE + CHANNEL if limit.routed)
+KEPT_ELSEWHERE = tuple(limit for limit in RULE + CHANNEL if not limit.routed)
 AMOUNT = 1000
 MUCH = ChannelFacts(AMOUNT, AMOUNT, None, AMOUNT, AMOUNT)
 DOCUMENT = Path(__file__).parents[3] / "docs" / "catalogue.md"
@@ -39,10 +40,9 @@ def test_the_router_sees_it_and_its_refusal_is_explained(limit: About) -> None:
     assert any(sentence.startswith("Step 5: ") and " a " in sentence for sentence in explain(refusing[0]))
 
 
-def test_a_limit_that_is_kept_where_calls_are_made_changes_no_decision() -> None:
-    (other,) = (limit for limit in RULE + CHANNEL if not limit.routed)
-    assert other.name == "calls_at_once"
-    decisions = [decide(request(AMOUNT), [end], {"a": MUCH}, 1) for end in _ends(other)]
+@pytest.mark.parametrize("limit", KEPT_ELSEWHERE, ids=lambda limit: limit.name)
+def test_a_limit_that_is_kept_where_calls_are_made_changes_no_decision(limit: About) -> None:
+    decisions = [decide(request(AMOUNT), [end], {"a": MUCH}, 1) for end in _ends(limit)]
     assert [decision.chosen for decision in decisions] == ["a", "a"]
 
 

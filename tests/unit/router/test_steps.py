@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from router import Candidate, ChannelFacts, LastAttempt, Refusal, RouteRequest, decide
+from router import (
+    Candidate,
+    ChannelFacts,
+    LastAttempt,
+    Refusal,
+    RouteRequest,
+    decide,
+    explain,
+    replay,
+    to_record,
+)
 from tests.unit.router.cases import (
     CHANNEL_FAILED,
     NOW,
@@ -50,6 +60,21 @@ LIMITS: list[tuple[dict[str, Any], ChannelFacts, int, Refusal]] = [
     ({"card_daily_limit": 1500}, ChannelFacts(card_used_today=501), 4, Refusal.CARD_LIMIT_EXCEEDED),
     ({"card_single_limit": 999}, ChannelFacts(), 4, Refusal.CARD_LIMIT_EXCEEDED),
 ]
+
+
+class TestBeforeTheSteps:
+    def test_a_payer_on_the_block_list_is_refused_whatever_the_channels(self) -> None:
+        asked = request(blocked=("card_no", "phone"))
+        decision = decide(asked, [rule("cheap")], {}, 7)
+        assert (decision.chosen, decision.refusal, decision.refused_by_step) == (None, Refusal.BLOCKED, 0)
+        assert explain(decision) == [
+            "Step 0: refused before routing, the merchant's block list has the card number and the phone."
+        ]
+        assert replay(to_record(decision)) == decision
+
+    def test_a_payer_who_is_not_is_decided_and_recorded_as_ever(self) -> None:
+        record: dict[str, Any] = dict(to_record(route(rule("cheap"))))
+        assert "blocked" not in record["request"]
 
 
 class TestStep1:

@@ -1,0 +1,155 @@
+"""Bugs that are put in on purpose, for the harness's own check: each is a thing that a gateway may get wrong."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from gateway.domain.payments import Payment
+from gateway.domain.terms import Terms
+from gateway.flows.follow_up import FollowUp
+from gateway.flows.submit import Submission
+from gateway.storage.server.database import Database
+from gateway.storage.writing import outbox, recording, signing
+from gateway.storage.writing.statement import Write
+from gateway.storage.writing.usage import UsageChanges
+from gateway.workers.deliver import Deliverer
+
+__all__ = ["BUGS", "Bug"]
+
+COMMIT_LAGS_S: Final = 0.7
+"""Longer than a PSP's answer takes here, and shorter than the limit of waiting for a lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """How it is put into a process, the script that shows it, and a part of what the checker then says."""
+
+    put_in: Callable[[], Any]
+    script: str
+    says: str
+    side: str = "before"
+    """Of the actions at which it shows."""
+
+
+def _put(where: Any, name: str, bad: Callable[..., Any]) -> None:
+    """Put it in: this process is there for nothing else, and ends soon."""
+    assert hasattr(where, name)
+    setattr(where, name, bad)
+
+
+def _goes_on_before_the_commit() -> None:
+    real = Database.transaction
+
+    @contextlib.asynccontextmanager
+    async def transaction(self: Database) -> AsyncIterator[Any]:
+        manager = real(self)
+        connection = await manager.__aenter__()
+        try:
+            yield connection
+        except BaseException as error:
+            await manager.__aexit__(type(error), error, error.__traceback__)
+            raise
+        if later:
+            await manager.__aexit__(None, None, None)
+        else:  # that of the order, the first of a process
+            later.append(asyncio.create_task(_commit(manager)))
+
+    async def _commit(manager: contextlib.AbstractAsyncContextManager[Any]) -> None:
+        await asyncio.sleep(COMMIT_LAGS_S)
+        await manager.__aexit__(None, None, None)
+
+    later: list[asyncio.Task[None]] = []
+    _put(Database, "transaction", transaction)
+
+
+def _sends_again_what_is_unknown() -> None:
+    async def follow_up(self: FollowUp, due: Any) -> None:
+        if not isinstance(due, Payment) or due.attempt is None or due.card is None or due.payment_id in done:
+            return await real(self, due)
+        done.add(due.payment_id)
+        card = await self.cards.card(due.merchant_id, due.card.card_id)
+        young = replace(due.attempt, recorded_at=self.submission.observations.clock())
+        await self.submission.pay(replace(due, attempt=young), card, None)
+        return None
+
+    done: set[Any] = set()
+    real = FollowUp.__call__
+    _put(FollowUp, "__call__", follow_up)
+
+
+def _authenticates_again() -> None:
+    async def resume(self: Submission, authentication: Any, card: Any) -> Any:
+        if authentication.authentication_id in done:
+            return await real(self, authentication, card)
+        done.add(authentication.authentication_id)
+        young = replace(authentication.intent, recorded_at=self.observations.clock())
+        return await self.authenticate(replace(authentication, intent=young), card)
+
+    done: set[Any] = set()
+    real = Submission.resume
+    _put(Submission, "resume", resume)
+
+
+def _believes_the_first_not_found() -> None:
+    _put(Terms, "proves_lost", lambda *_: True)
+
+
+def _tells_before_the_commit() -> None:
+    def begin(self: Deliverer, *values: Any) -> None:
+        real_init(self, *values)
+        deliverers.append(self)
+
+    def write_events(write: Write, told: Any, due: Any, **more: Any) -> None:
+        real_events(write, told, due, **more)
+        deliverers[0].hand_over(due)
+
+    async def run(self: Write, *values: Any) -> Any:
+        done = await real_run(self, *values)
+        await deliverers[0].idle()
+        return done
+
+    deliverers: list[Deliverer] = []
+    real_init, real_events, real_run = Deliverer.__init__, outbox.write_events, Write.run
+    _put(Deliverer, "__init__", begin)
+    _put(recording, "write_events", write_events)
+    _put(Write, "run", run)
+
+
+def _tells_nobody_of_what_it_asked_about() -> None:
+    def tell(page: Any, cause: Any, after: Payment, at: Any) -> None:
+        if not _was_asked_about(after):
+            real(page, cause, after, at)
+
+    real = signing.tell_payment
+    _put(recording, "tell_payment", tell)
+
+
+def _keeps_reserved_what_it_asked_about() -> None:
+    def count(self: UsageChanges, before: Payment, after: Payment) -> None:
+        if not _was_asked_about(after):
+            real(self, before, after)
+
+    real = UsageChanges.count
+    _put(UsageChanges, "count", count)
+
+
+def _was_asked_about(payment: Payment) -> bool:
+    return payment.attempt is not None and payment.due_at is None and payment.authentication_id is not None
+
+
+_AT_ONCE: Final = "a withhold that is answered at once"
+_NEW_CARD: Final = "a withhold whose card is authenticated silently"
+
+BUGS: Final[dict[str, Bug]] = {
+    "goes on before the commit": Bug(_goes_on_before_the_commit, _AT_ONCE, "was charged 2 times", "after"),
+    "sends again what is unknown": Bug(_sends_again_what_is_unknown, _AT_ONCE, "was submitted 2 times"),
+    "authenticates again": Bug(_authenticates_again, _NEW_CARD, "was submitted 2 times"),
+    "believes the first not found": Bug(
+        _believes_the_first_not_found, "a payment that never arrives", "failed (channel_unavailable) without proof"
+    ),
+    "tells before the commit": Bug(_tells_before_the_commit, _AT_ONCE, "arrived, and is no event of the books"),
+    "tells nobody": Bug(_tells_nobody_of_what_it_asked_about, _NEW_CARD, "has had 1 events; there are []"),
+    "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, "reserved"),
+}

@@ -1,0 +1,124 @@
+"""Money: what the PSPs took and gave back is what was asked for, once; nothing fails without proof.
+
+An order is known at a PSP by its amount, since no two of one play have the same: what the gateway says of numbers is
+not needed to find what was charged for whom.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tests.simulation.history import History, Row
+from tests.simulation.play import Asked
+from tests.simulation.rules import PROOF_MARGIN_S, Rules, charges_of, id_of, was_turned_away
+
+__all__ = ["nothing_fails_without_proof", "nothing_is_submitted_twice", "one_effective_charge", "one_effective_refund"]
+
+
+def nothing_is_submitted_twice(history: History, _: Rules) -> Iterator[str]:
+    """Each order was sent to its PSP at most once."""
+    for row in history.at_psps:
+        if row["submissions"] != 1:
+            yield f"{row['kind']} {row['order_no']} was submitted {row['submissions']} times"
+
+
+def one_effective_charge(history: History, _: Rules) -> Iterator[str]:
+    """What the PSPs took is what was asked for, once, and the books say so."""
+    expected = {asked.amount: asked for asked in history.asked.values() if asked.kind == "payment"}
+    for row in charges_of(history):
+        if row["amount"] not in expected:
+            yield f"{row['provider']} has a charge of {row['amount']} that nobody asked for"
+    for asked in expected.values():
+        charges = [row for row in charges_of(history) if row["amount"] == asked.amount]
+        effective = [row for row in charges if row["state"] != "failed"]
+        if len(effective) > 1:
+            yield f"{asked.number} was charged {len(effective)} times"
+        yield from _agrees(history, asked, history.payments, effective)
+
+
+def one_effective_refund(history: History, _: Rules) -> Iterator[str]:
+    """Of each refund at most one went out, and no more than came in; the books say so."""
+    expected = {asked.amount: asked for asked in history.asked.values() if asked.kind == "refund"}
+    refunds = [row for row in history.at_psps if row["kind"] == "refund"]
+    for row in refunds:
+        if row["amount"] not in expected:
+            yield f"{row['provider']} gave back {row['amount']}, for which nobody asked"
+    for asked in expected.values():
+        effective = [row for row in refunds if row["amount"] == asked.amount and row["state"] != "failed"]
+        if len(effective) > 1:
+            yield f"{asked.number} was given back {len(effective)} times"
+        yield from _agrees(history, asked, history.refunds, effective)
+    for payment in history.payments:
+        of_it = [row for row in history.refunds if row["payment_id"] == payment["payment_id"]]
+        back = sum(row["amount"] for row in of_it if row["status"] in {"processing", "succeeded"})
+        said = [row["refunded"] for row in history.outflows if row["payment_id"] == payment["payment_id"]]
+        if back != sum(said):
+            yield f"{payment['merchant_order_no']} says that {said} went back, its refunds say {back}"
+        if back > payment["amount"]:
+            yield f"more went back of {payment['merchant_order_no']} than came in"
+
+
+def _agrees(history: History, asked: Asked, rows: list[Row], effective: list[Row]) -> Iterator[str]:
+    """Whether the one row of an order says what its PSP did."""
+    ours = [row for row in rows if row["merchant_order_no"] == asked.number]
+    if not ours and was_turned_away(history, asked.number):
+        if effective:
+            yield f"{asked.number} was turned away, and its PSP did it"
+        return
+    if len(ours) != 1:
+        yield f"{asked.number} is {len(ours)} objects"
+        return
+    status, done = ours[0]["status"], [row for row in effective if row["state"] == "succeeded"]
+    kinds = {row["kind"] for row in history.anomalies if row["object_id"] == id_of(ours[0])}
+    if status in {"succeeded", "returned"} and not done:
+        yield f"{asked.number} is {status}, and its PSP did nothing"
+    if status in {"failed", "closed"} and effective and "late_success" not in kinds:
+        yield f"{asked.number} is {status}, and its PSP did it, or will"
+
+
+def nothing_fails_without_proof(history: History, rules: Rules) -> Iterator[str]:
+    """What failed was refused by its PSP, never sent, or asked about until the rule proved that it is not there."""
+    for row in [*history.payments, *history.refunds]:
+        if row["status"] not in {"failed", "closed"}:
+            continue
+        number = row["merchant_order_no"]
+        intents = [each for each in history.intents if each["object_id"] == id_of(row) and each["verb"] in MONEY]
+        if not intents:
+            yield from _failed_before_money(history, row)
+        for intent in intents:
+            if not _is_proved(history, intent["number"], row, rules):
+                yield f"{number} failed ({row['failure_code']}) without proof"
+
+
+MONEY: Final = {"pay", "refund"}
+
+
+def _failed_before_money(history: History, row: Row) -> Iterator[str]:
+    """Nothing of it was to be sent: then nothing of it may have been."""
+    mentions = [each for each in history.psp_requests if (row.get("channel_order_no") or "no number") in each.body]
+    if row["failure_code"] == "authentication_rejected" and not _was_refused(history, row["channel_code"]):
+        yield f"{row['merchant_order_no']} failed as if its card had been refused, and no PSP refused it"
+    if mentions:
+        yield f"{row['merchant_order_no']} failed before anything was sent, and its PSP was sent {len(mentions)}"
+
+
+def _was_refused(history: History, code: str | None) -> bool:
+    if any(row["kind"] == "open_card" and row["state"] == "failed" for row in history.at_psps):
+        return True
+    return code is not None and any(code in each.answer for each in history.psp_requests)
+
+
+def _is_proved(history: History, number: str, row: Row, rules: Rules) -> bool:
+    mentions = [each for each in history.psp_requests if number in each.body]
+    theirs = [each for each in history.at_psps if each["order_no"] == number]
+    if any(each["state"] == "failed" for each in theirs):
+        return True
+    if not mentions:
+        return False  # nobody asked, and whoever recorded it cannot tell that it was not sent
+    code = row["channel_code"]
+    if code and code not in rules.not_found_codes and code in mentions[0].answer:
+        return True  # refused at once: such an order does not stand in every PSP's books
+    # Those of before the end are the questions, and perhaps the order itself, whose answer was lost.
+    asked = [each for each in mentions if each.at <= row["finished_at"] and each.answer]
+    over_s = (asked[-1].at - asked[0].at).total_seconds() if asked else 0.0
+    long_enough = over_s >= rules.over_s + PROOF_MARGIN_S - 1.0
+    return not rules.never_proof and (rules.lies or not theirs) and len(asked) >= rules.answers and long_enough

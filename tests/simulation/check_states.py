@@ -1,0 +1,168 @@
+"""States, limits and cards: what is final stays, all comes to an end, and each user and card is counted right."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tests.simulation.history import History, Row
+from tests.simulation.rules import FINAL, OPEN, TURNED_AWAY, Rules, charges_of, id_of, was_turned_away
+
+__all__ = [
+    "a_card_is_asked_for_once",
+    "codes_come_from_one_channel",
+    "everything_comes_to_an_end",
+    "no_final_state_changes",
+    "no_limit_is_passed",
+    "objects_agree_with_what_was_sent",
+    "the_last_attempt_is_the_last",
+    "the_same_number_is_the_same_order",
+    "usage_is_what_is_open_and_what_succeeded",
+]
+
+
+def no_final_state_changes(history: History, _: Rules) -> Iterator[str]:
+    """Whoever looked, whenever: what was final stays what it was."""
+    last: dict[Any, str] = {}
+    for seen in history.seen:
+        before = last.get(seen.id)
+        if before in FINAL and seen.status != before and (before, seen.status) != ("succeeded", "returned"):
+            yield f"{seen.object} {seen.id} was {before} and became {seen.status}"
+        last[seen.id] = seen.status
+    told: dict[str, str] = {}
+    for answer in history.answered:
+        status = answer.body.get("status") if answer.status in {200, 201} else None
+        before = told.get(answer.number)
+        if status is not None and before in FINAL and status != before and (before, status) != _RETURN:
+            yield f"{answer.number} was answered {before}, and later {status}"
+        if status is not None:
+            told[answer.number] = str(status)
+    for row in [*history.payments, *history.refunds]:
+        said = told.get(row["merchant_order_no"])
+        if said in FINAL and said != row["status"] and (said, row["status"]) != _RETURN:
+            yield f"{row['merchant_order_no']} was answered {said} and is {row['status']}"
+
+
+_RETURN: Final = ("succeeded", "returned")
+
+
+def everything_comes_to_an_end(history: History, rules: Rules) -> Iterator[str]:
+    """All is final, and nothing is due: but what its terms can never prove."""
+    if not history.rests and not rules.never_proof:
+        yield "there was no rest: something is due again and again"
+    for row in [*history.payments, *history.refunds]:
+        if row["status"] in OPEN and not rules.never_proof:
+            yield f"{row['merchant_order_no']} stays {row['status']}"
+    for row in history.authentications:
+        if row["status"] in OPEN:
+            yield f"authentication {row['authentication_id']} stays {row['status']}"
+
+
+def the_same_number_is_the_same_order(history: History, _: Rules) -> Iterator[str]:
+    """An app that sends its order again gets the same object, and never another."""
+    ids: defaultdict[str, set[str]] = defaultdict(set)
+    for answer in history.answered:
+        if answer.status in {200, 201}:
+            ids[answer.number].add(answer.body["id"])
+        elif answer.status not in {None, 503} and answer.body.get("code") != TURNED_AWAY:
+            yield f"{answer.number} was answered {answer.status}: {answer.body.get('code')}"
+    for number in history.asked:
+        here = 0 if was_turned_away(history, number) else 1
+        if len(ids[number]) != here:
+            yield f"{number} was answered as {len(ids[number])} objects"
+        if sum(row["merchant_order_no"] == number for row in history.orders) != here:
+            yield f"{number} stands in the orders {'though it was turned away' if not here else 'not once'}"
+
+
+def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str]:
+    """One intent of each verb, and its end is its object's."""
+    of = Counter((each["object_id"], each["verb"]) for each in history.intents)
+    for (object_id, verb), count in of.items():
+        if count > 1:
+            yield f"{object_id} has {count} intents to {verb}"
+    for row in [*history.payments, *history.refunds, *history.authentications]:
+        states = {each["state"] for each in history.intents if each["object_id"] == id_of(row)}
+        if states and (states == {"open"}) != (row["status"] in OPEN):
+            yield f"{id_of(row)} is {row['status']}, and what was sent is {states}"
+        if row["status"] == "succeeded" and states != {"done"}:
+            yield f"{id_of(row)} succeeded, and what was sent is {states or 'nothing'}"
+
+
+def usage_is_what_is_open_and_what_succeeded(history: History, _: Rules) -> Iterator[str]:
+    """What is reserved of a limit is what is in flight, and what is used is what succeeded."""
+    late = {row["object_id"] for row in history.anomalies if row["kind"] == "late_success"}
+    expected: defaultdict[Any, Counter[str]] = defaultdict(Counter)
+    for row in history.payments:
+        if row["channel"] is None:
+            continue
+        of = expected[row["user_id"], row["channel"], row["business_day"]]
+        of["reserved"] += row["amount"] if row["status"] in OPEN else 0
+        of["succeeded"] += row["amount"] if row["status"] == "succeeded" or row["payment_id"] in late else 0
+        of["insufficient"] += row["failure_code"] == "insufficient_balance"
+    for row in history.usage:
+        of = expected.pop((row["user_id"], row["channel"], row["business_day"]), Counter())
+        for what in ("reserved", "succeeded", "insufficient"):
+            if row[what] != of[what]:
+                yield f"usage of {row['user_id']} on {row['channel']}: {what} {row[what]}, the payments say {of[what]}"
+    for key, of in expected.items():
+        if +of:
+            yield f"usage of {key} is nowhere"
+
+
+def the_last_attempt_is_the_last(history: History, _: Rules) -> Iterator[str]:
+    """What switches channels is the attempt that ended last, of those that we did not keep from being sent."""
+    last: dict[Any, Row] = {}
+    for row in history.payments:
+        if row["channel"] and row["status"] in {"succeeded", "failed"} and row["failure_blame"] != "platform":
+            key = row["user_id"], row["channel"]
+            last[key] = max(row, last.get(key, row), key=lambda each: (each["finished_at"], each["payment_id"]))
+    said = {(row["user_id"], row["channel"]): row for row in history.last_attempts}
+    for key in last.keys() | said.keys():
+        ours, theirs = (each and (each["payment_id"], each["status"]) for each in (last.get(key), said.get(key)))
+        if ours != theirs:
+            yield f"the last attempt of {key} is {theirs}, by the payments it is {ours}"
+
+
+def no_limit_is_passed(history: History, rules: Rules) -> Iterator[str]:
+    """What a user paid on the day of the play is within the limit, by the PSPs' own books."""
+    paid: Counter[str] = Counter()
+    users = {asked.amount: asked.user_id for asked in history.asked.values() if asked.kind == "payment"}
+    for row in charges_of(history):
+        if row["state"] != "failed":
+            paid[users.get(row["amount"], "nobody")] += row["amount"]
+    for user, amount in paid.items():
+        if rules.daily_limit is not None and amount > rules.daily_limit:
+            yield f"{user} paid {amount}, and the limit is {rules.daily_limit}"
+
+
+def a_card_is_asked_for_once(history: History, rules: Rules) -> Iterator[str]:
+    """What was authenticated costs its fee once; of what stands open or is bound nothing was opened again."""
+    openings = [row for row in history.at_psps if row["kind"] == "open_card"]
+    numbers = {each["number"]: each["object_id"] for each in history.intents if each["verb"] == "authenticate"}
+    bound: Counter[Any] = Counter()
+    for row in openings:
+        if row["order_no"] not in numbers:
+            yield f"a card was opened as {row['order_no']}, which is no authentication of ours"
+        if row["state"] == "succeeded":
+            bound[row["provider"], row["card"]] += 1
+    for (provider, card), count in bound.items():
+        if count > 1:
+            yield f"card {card} was opened {count} times at {provider}"
+    for row in history.authentications:
+        starters = [each for each in history.payments if each["payment_id"] == row["payment_id"]]
+        sent = any(numbers.get(each["order_no"]) == row["authentication_id"] for each in openings)
+        fees = [each["authentication_fee"] for each in starters]
+        if sent and fees != [rules.authentication_fee]:
+            yield f"a card was opened, and its payment says that this cost {fees}"
+    started = {row["payment_id"] for row in history.authentications}
+    for row in history.payments:
+        if row["authentication_fee"] is not None and row["payment_id"] not in started:
+            yield f"{row['merchant_order_no']} pays for an authentication that it did not start"
+
+
+def codes_come_from_one_channel(history: History, _: Rules) -> Iterator[str]:
+    """The payer gets codes for signing from one channel only, and no more than were asked for."""
+    signing = [row for row in history.sms if row["purpose"] == "open_card"]
+    if len({row["provider"] for row in signing}) > 1:
+        yield f"codes for signing came from {sorted({row['provider'] for row in signing})}"
+    if len(signing) > history.codes_asked:
+        yield f"{len(signing)} codes were sent, and {history.codes_asked} asked for"

@@ -1,0 +1,67 @@
+"""Looks at a history and says what must not be. It shares no rule with the gateway: each is written here again."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.simulation.check_money import (
+    nothing_fails_without_proof,
+    nothing_is_submitted_twice,
+    one_effective_charge,
+    one_effective_refund,
+)
+from tests.simulation.check_states import (
+    a_card_is_asked_for_once,
+    codes_come_from_one_channel,
+    everything_comes_to_an_end,
+    no_final_state_changes,
+    no_limit_is_passed,
+    objects_agree_with_what_was_sent,
+    the_last_attempt_is_the_last,
+    the_same_number_is_the_same_order,
+    usage_is_what_is_open_and_what_succeeded,
+)
+from tests.simulation.check_telling import (
+    everybody_is_told,
+    one_event_for_each_end,
+)
+from tests.simulation.history import History
+from tests.simulation.rules import OPEN, Rules
+
+__all__ = ["Found", "Rules", "check"]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a check found: sentences of what must not be, and how much stays open for want of any question."""
+
+    wrong: list[str] = field(default_factory=list)
+    open: int = 0
+
+
+def check(history: History, rules: Rules) -> Found:
+    """Everything that is wrong in a history."""
+    found = Found()
+    for one in CHECKS:
+        found.wrong += one(history, rules)
+    found.open = sum(row["status"] in OPEN for row in [*history.payments, *history.refunds])
+    return found
+
+
+CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
+    nothing_is_submitted_twice,
+    one_effective_charge,
+    one_effective_refund,
+    nothing_fails_without_proof,
+    no_final_state_changes,
+    everything_comes_to_an_end,
+    the_same_number_is_the_same_order,
+    objects_agree_with_what_was_sent,
+    usage_is_what_is_open_and_what_succeeded,
+    the_last_attempt_is_the_last,
+    no_limit_is_passed,
+    one_event_for_each_end,
+    everybody_is_told,
+    a_card_is_asked_for_once,
+    codes_come_from_one_channel,
+)

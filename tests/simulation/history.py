@@ -1,0 +1,91 @@
+"""Everything that outsiders can know of one play, read when it is over: the checker sees nothing else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.simulation.play import Answered, Asked, Play, Seen
+from tests.simulation.stage import PROVIDERS, PspRequest
+
+__all__ = ["History", "Row", "history_of"]
+
+Row = dict[str, Any]
+
+_OF_USERS = "SELECT * FROM {table} WHERE merchant_id = $1 AND user_id = ANY($2)"
+_OF_OBJECTS = "SELECT * FROM {table} WHERE merchant_id = $1 AND {column} = ANY($2)"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was asked, answered, done at the PSPs, told, and written down."""
+
+    asked: dict[str, Asked]
+    answered: list[Answered]
+    seen: list[Seen]
+    rests: bool
+    codes_asked: int
+    told: list[bytes]
+    """Bodies of notifications, in the order they came."""
+    refused_notifications: int
+    """How many the receiver did not believe."""
+    at_psps: list[Row]
+    """Orders in the PSPs' books, each with its `provider`."""
+    psp_requests: list[PspRequest]
+    sms: list[Row]
+    """What the PSPs sent, each with its `provider`."""
+    payments: list[Row]
+    refunds: list[Row]
+    authentications: list[Row]
+    intents: list[Row]
+    usage: list[Row]
+    last_attempts: list[Row]
+    outflows: list[Row]
+    orders: list[Row]
+    events: list[Row]
+    deliveries: list[Row]
+    anomalies: list[Row]
+
+
+async def history_of(play: Play) -> History:
+    """The history of a play that is over."""
+    stage, merchant = play.stage, play.merchant_id
+
+    async def of_users(table: str) -> list[Row]:
+        return await stage.rows(_OF_USERS.format(table=table), merchant, play.users)
+
+    async def of(table: str, column: str, ids: list[Any]) -> list[Row]:
+        return await stage.rows(_OF_OBJECTS.format(table=table, column=column), merchant, ids)
+
+    payments, refunds = await of_users("payments"), await of_users("refunds")
+    authentications = await of_users("authentications")
+    ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
+    events = await of("events", "object_id", ids)
+    at_psps: list[Row] = []
+    sms: list[Row] = []
+    for provider in PROVIDERS:
+        books = await stage.control("GET", f"{provider}/transactions")
+        at_psps += [row | {"provider": provider} for row in books["transactions"]]
+        sent = await stage.control("GET", f"{provider}/sms")
+        sms += [row | {"provider": provider} for row in sent["sms"]]
+    return History(
+        asked=play.asked,
+        answered=play.answered,
+        seen=play.seen,
+        rests=play.rests,
+        codes_asked=play.codes_asked,
+        told=play.told(),
+        refused_notifications=stage.receiver.refused,
+        at_psps=at_psps,
+        psp_requests=list(stage.psp_requests),
+        sms=sms,
+        payments=payments,
+        refunds=refunds,
+        authentications=authentications,
+        intents=await of("intents", "object_id", [*ids, *(row["authentication_id"] for row in authentications)]),
+        usage=await of_users("channel_usage"),
+        last_attempts=await of_users("last_attempts"),
+        outflows=await of("outflows", "payment_id", ids),
+        orders=await of("orders", "object_id", ids),
+        events=events,
+        deliveries=await of("deliveries", "event_id", [row["event_id"] for row in events]),
+        anomalies=await of("anomalies", "object_id", ids),
+    )

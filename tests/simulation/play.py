@@ -1,0 +1,292 @@
+"""One play of a script: business systems and PSPs against gateways that die and are started again.
+
+A script is written as if nobody ever died. Whoever gets no answer sends the same again, to the gateway that is started
+in the dead one's place, until there is an answer; time passes by being moved to what is due next.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from tests.e2e.business import Shown, path_of
+from tests.e2e.cards import HOLDER, ICBC, card_number
+from tests.simulation.gateways import Gateway
+from tests.simulation.process import Spec
+from tests.simulation.stage import START, Stage, free_port
+
+__all__ = ["Answered", "Asked", "Death", "Play", "Seen"]
+
+Death = tuple[int, str]
+"""At which outside action of a process, and whether before or after it."""
+
+TRIES = 20
+STEPS = 60
+"""Of time, before it is said that there is no rest."""
+STEPS_WITHOUT_PROOF = 4
+"""What can never be proved is asked about for ever."""
+FEW_MS = timedelta(milliseconds=20)
+BUSY = 503
+
+_DUE = """
+SELECT min(at) AS at FROM (
+    SELECT greatest(least(due_at, until_at), lease_until) AS at, finished_at FROM payments
+        WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL)
+    UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM authentications
+        WHERE merchant_id = $1 AND due_at IS NOT NULL
+    UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM refunds
+        WHERE merchant_id = $1 AND due_at IS NOT NULL
+    UNION ALL SELECT greatest(due_at, lease_until), NULL FROM deliveries WHERE merchant_id = $1 AND status = 'pending'
+) AS due WHERE $2 OR finished_at IS NULL
+"""
+_STATUSES = """
+SELECT 'payment' AS object, payment_id AS id, status FROM payments WHERE merchant_id = $1 AND user_id = ANY($2)
+UNION ALL SELECT 'refund', refund_id, status FROM refunds WHERE merchant_id = $1 AND user_id = ANY($2)
+UNION ALL SELECT 'authentication', authentication_id, status FROM authentications
+    WHERE merchant_id = $1 AND user_id = ANY($2)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order of a business system. Amounts of one play are all different, so they name the order at the PSPs, too."""
+
+    number: str
+    kind: str
+    amount: int
+    user_id: str
+    payment: str | None = None
+    """Of a refund: the payment's order number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a business system was told about an order; no status: nothing, the connection was lost."""
+
+    number: str
+    status: int | None
+    body: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The status of an object as it stood in the tables at some time."""
+
+    object: str
+    id: UUID
+    status: str
+
+
+@dataclass
+class Play:
+    """What happens in one play, and everything that was seen and heard of it."""
+
+    stage: Stage
+    merchant_id: UUID
+    key: str
+    deaths: Sequence[Death] = ()
+    bug: str | None = None
+    at_once: int = 1
+    """Gateways that run beside each other. The first one dies."""
+    rehearses: bool = False
+    users: list[str] = field(default_factory=list)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    answered: list[Answered] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    gateways: list[Gateway] = field(default_factory=list)
+    """All that ever ran."""
+    codes_asked: int = 0
+    """How often an SMS code for signing was asked for."""
+    rests: bool = True
+    """Whether it came to rest in the end."""
+    _slots: list[Gateway] = field(default_factory=list)
+    _deaths_left: list[Death] = field(default_factory=list)
+    _reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _told_before: int = 0
+    _bodies: dict[str, tuple[str, Shown]] = field(default_factory=dict)
+
+    # Names
+
+    def number(self) -> int:
+        """A number that nobody had before."""
+        return next(self.stage.numbers)
+
+    def user(self) -> str:
+        """A new user."""
+        self.users.append(f"user-{self.number()}")
+        return self.users[-1]
+
+    def card(self, tail: str | None = None) -> Shown:
+        """A new card; its tail may ask the sandbox for something (sandbox/README.md)."""
+        return {"card_no": card_number(ICBC, self.number(), tail), **HOLDER}
+
+    def order(self, **changed: Any) -> Shown:
+        """A withhold that UnionPay takes, by the sample's fees, and for which a new card is authenticated silently."""
+        usual = {
+            "merchant_order_no": f"order-{self.number()}",
+            "scene": "withhold",
+            "user_id": changed.get("user_id") or self.user(),
+            "amount": 100_001 + self.number() % 800_000,
+            "currency": "CNY",
+            "card": changed.get("card") or self.card(),
+        }
+        return {name: value for name, value in (usual | changed).items() if value is not None}
+
+    def cheap_order(self, **changed: Any) -> Shown:
+        """A withhold that Allinpay takes, which authenticates no cards."""
+        return self.order(**({"amount": 10_001 + self.number() % 30_000} | changed))
+
+    # What a business system does
+
+    async def pay(self, order: Shown, at: int = 0) -> Shown:
+        """Ask for a payment until there is an answer; the payment as it was answered first."""
+        number = order["merchant_order_no"]
+        self.asked[number] = Asked(number, "payment", order["amount"], order["user_id"])
+        return await self._ask(number, path_of(order), order, at)
+
+    async def refund(self, payment: Shown, amount: int, at: int = 0) -> Shown:
+        """Ask for a refund until there is an answer."""
+        number = f"refund-{self.number()}"
+        self.asked[number] = Asked(number, "refund", amount, payment["user_id"], payment["merchant_order_no"])
+        body = {"merchant_order_no": number, "payment": payment["id"], "amount": amount}
+        return await self._ask(number, "/v1/refunds", body, at)
+
+    async def post(self, payment: Shown, path: str, body: Shown | None = None, at: int = 0) -> Shown:
+        """Another call about a payment (`confirm`, `resend-sms`, `close`) until there is an answer: what it says."""
+        return await self._ask(payment["merchant_order_no"], f"/v1/payments/{payment['id']}/{path}", body or {}, at)
+
+    async def _ask(self, number: str, path: str, body: Shown, at: int) -> Shown:
+        """Ask until there is an answer that is no "try again later"."""
+        self._bodies.setdefault(number, (path, body))
+        for _ in range(TRIES):
+            gateway = await self._gateway(at)
+            headers = {"Authorization": f"Bearer {self.key}"}
+            try:
+                async with self.stage.session.post(gateway.address + path, json=body, headers=headers) as answer:
+                    said = await answer.json(content_type=None)
+                    status = answer.status
+            except aiohttp.ClientError:
+                self.answered.append(Answered(number, None, {}))
+                await asyncio.wait_for(gateway.dead.wait(), 10.0)
+                continue
+            self.answered.append(Answered(number, status, said))
+            await self.look()
+            if status != BUSY:
+                return dict(said)
+            self.stage.move_to(self.stage.now + timedelta(seconds=2))
+            await self._work()
+        raise AssertionError(f"{path} was never answered")
+
+    async def ask_all_again(self) -> None:
+        """Ask for every order once more, when all is over."""
+        for number, (path, body) in list(self._bodies.items()):
+            await self._ask(number, path, body, 0)
+
+    # What PSPs do
+
+    async def fault(self, provider: str, fault: str, **more: Any) -> None:
+        """Ask a mock PSP for a fault (sandbox/README.md)."""
+        await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
+
+    async def call_back(self, provider: str, amount: int) -> None:
+        """Have a PSP tell what became of an order, until it is acknowledged."""
+        found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
+        [number] = [row["order_no"] for row in found if row["amount"] == amount] or [None]
+        for _ in range(TRIES):
+            if number is None:
+                return  # the PSP never got it
+            gateway = await self._gateway(0)
+            said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number})
+            await self.look()
+            if said["statuses"] == [200]:
+                return
+            if not gateway.dead.is_set():
+                await asyncio.sleep(0.01)
+        raise AssertionError("a callback was never acknowledged")
+
+    # Time
+
+    async def rest(self, steps: int = STEPS, *, watched: bool = False) -> None:
+        """Let time pass until nothing is due any more; `watched`: nor of what has ended and is looked at afterwards."""
+        for _ in range(steps):
+            await self._work()
+            due = await self.due(watched=watched)
+            if due is None:
+                return
+            self.stage.move_to(due + FEW_MS)
+        self.rests = False
+
+    async def due(self, *, watched: bool) -> datetime | None:
+        """When something is due next."""
+        [row] = await self.stage.rows(_DUE, self.merchant_id, watched)
+        at: datetime | None = row["at"]
+        return at
+
+    async def _work(self) -> None:
+        """Have every gateway do what is due now."""
+        for slot in range(self.at_once):
+            while not await (await self._gateway(slot)).do("work", now=self.stage.now.isoformat()):
+                await self.look()
+        await self.look()
+
+    async def look(self) -> None:
+        """See how everything stands in the tables."""
+        rows = await self.stage.rows(_STATUSES, self.merchant_id, self.users)
+        self.seen += [Seen(row["object"], row["id"], row["status"]) for row in rows]
+
+    # Gateways
+
+    async def begin(self) -> None:
+        """Start the first gateways, with nothing left of the play before."""
+        self.stage.now = START
+        self.stage.psp_requests.clear()
+        await self.stage.control("POST", "reset")
+        await self.stage.empty_books()
+        self.stage.receiver.refused = self.stage.receiver.fails = 0
+        self._told_before = len(self.stage.receiver.arrived)
+        self._deaths_left = list(self.deaths)
+        for slot in range(self.at_once):
+            self._slots.append(await self._start(free_port(), dies=slot == 0, counts=False))
+
+    async def count(self, on: bool) -> None:
+        """From here on what gateways do is counted, and they may die of it; or no more."""
+        for gateway in self._slots:
+            await gateway.do("count", on=on)
+
+    async def end(self) -> None:
+        """End the gateways that still run."""
+        for gateway in self._slots:
+            if self.rehearses:
+                await gateway.do("leave")
+            gateway.kill()
+            await gateway.dead.wait()
+
+    def told(self) -> list[bytes]:
+        """The notifications of this play, as they came."""
+        return self.stage.receiver.arrived[self._told_before :]
+
+    @property
+    def died(self) -> int:
+        """How many gateways died."""
+        return sum(gateway.died_on_purpose for gateway in self.gateways)
+
+    async def _gateway(self, slot: int) -> Gateway:
+        """The gateway of this slot, started again if it died."""
+        async with self._reviving:
+            gateway = self._slots[slot]
+            if gateway.dead.is_set():
+                assert gateway.died_on_purpose, f"a gateway broke:\n{self.stage.gateways.log_tail()}"
+                await self.look()
+                gateway = self._slots[slot] = await self._start(gateway.spec.port, dies=True, counts=True)
+            return gateway
+
+    async def _start(self, port: int, *, dies: bool, counts: bool) -> Gateway:
+        dies_at = self._deaths_left.pop(0) if dies and self._deaths_left else None
+        spec = Spec(0, port, self.stage.now.isoformat(), dies_at, counts, self.bug, self.rehearses)
+        gateway = await self.stage.gateways.start(spec)
+        self.gateways.append(gateway)
+        return gateway
