@@ -6,9 +6,12 @@ from dataclasses import dataclass
 __all__ = ["Difference", "Entry", "compare"]
 
 
+_TOOK_NOTHING = frozenset({"failed", "closed"})
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A payment as one side has it: our number at the PSP, fen, and `processing`, `succeeded` or `failed`."""
+    """A payment as one side has it: our number at the PSP, fen, and its status; only we have `closed`."""
 
     number: str
     amount: int
@@ -30,7 +33,7 @@ class Difference:
 def compare(ours: Iterable[Entry], theirs: Iterable[Entry]) -> list[Difference]:
     """Every payment on which the sides do not agree, by number.
 
-    One that failed with us need not be known to them: it may have ended before anything was sent.
+    One that took nothing with us need not be known to them: it may have ended before anything was sent.
     """
     mine, other = _by_number(ours), _by_number(theirs)
     return [
@@ -51,7 +54,9 @@ def _by_number(entries: Iterable[Entry]) -> dict[str, Entry]:
 def _agree(ours: Entry | None, theirs: Entry | None) -> bool:
     if ours is None:
         return False
-    return ours.state == "failed" if theirs is None else ours == theirs
+    if theirs is None or (ours.state == "closed" and theirs.state == "failed"):
+        return ours.state in _TOOK_NOTHING and (theirs is None or ours.amount == theirs.amount)
+    return ours == theirs
 
 
 def _told(entry: Entry | None) -> str:

@@ -140,6 +140,17 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentRefusal:
+    """A PSP wanted an SMS to bind a card of this bank: it is not asked to bind one silently until an operator says."""
+
+    merchant_id: UUID
+    account: str
+    bank: str
+    channel_code: str | None
+    refused_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
     """A time in which a channel takes nothing: from `starts_at` until before `ends_at`, and again where it repeats."""
 
@@ -234,14 +245,13 @@ class Catalogue:
         rules: Iterable[RouteRule] | RulesByPlace = (),
         *,
         zone: ZoneInfo = BUSINESS_ZONE,
-        silent_refusals: Iterable[tuple[UUID, str, str]] = (),
+        silent_refusals: Iterable[SilentRefusal] = (),
         blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
     ) -> None:
         self.version = version
         self._blocks = blocks or {}
         self.zone = zone
-        self.silent_refusals = frozenset(silent_refusals)
-        """(merchant, account, bank) where binding silently was answered with "an SMS is needed"."""
+        self.silent_refusals = {(each.merchant_id, each.account, each.bank): each for each in silent_refusals}
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
         self.merchants_by_code = {merchant.code: merchant for merchant in merchants}
         self.keys = {key.key_hash: key for key in keys}
@@ -327,6 +337,10 @@ class Catalogue:
     def binds_silently(self, merchant_id: UUID, account: str, bank: str) -> bool:
         """Whether the account is still asked to bind cards of this bank without the payer."""
         return (merchant_id, account, bank) not in self.silent_refusals
+
+    def silent_refusals_of(self, merchant_id: UUID) -> "list[SilentRefusal]":
+        """Where the merchant's cards are not bound silently any more, by account and bank."""
+        return [each for (owner, _, _), each in sorted(self.silent_refusals.items()) if owner == merchant_id]
 
     def calls_per_second(self, merchant_id: UUID, channel: str) -> int | None:
         """How many calls a channel carries in a second; None: no limit, also for a channel that is not there."""

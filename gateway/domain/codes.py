@@ -91,6 +91,11 @@ class Asked:
         """How many more SMS the payer may ask for."""
         return max(0, RESENDS_MAX - max(0, self.sms - 1))
 
+    @property
+    def tries_left(self) -> int:
+        """How many more wrong codes there may be; with the last of them it fails."""
+        return max(0, CODES_WRONG_MAX - self.wrong)
+
     def resend_in(self, now: datetime) -> timedelta:
         """How long the payer must wait for the next one; zero: it may be sent now."""
         if self.sms_at is None:

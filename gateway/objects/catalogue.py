@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gateway.domain.catalogue import Account, Catalogue, Channel, Endpoint, MaintenanceWindow, Merchant, RouteRule
+from gateway.domain.catalogue import (
+    Account,
+    Catalogue,
+    Channel,
+    Endpoint,
+    MaintenanceWindow,
+    Merchant,
+    RouteRule,
+    SilentRefusal,
+)
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
@@ -23,6 +32,7 @@ __all__ = [
     "endpoint_object",
     "merchant_object",
     "rule_object",
+    "silent_refusal_object",
     "whole_merchant_object",
     "window_object",
 ]
@@ -90,6 +100,17 @@ def rule_object(rule: RouteRule) -> Shown:
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
         **rule.limits.shown(),
+    }
+
+
+def silent_refusal_object(refusal: SilentRefusal) -> Shown:
+    """A bank whose cards an account does not bind silently any more."""
+    return {
+        "object": "silent_refusal",
+        "account": refusal.account,
+        "bank": refusal.bank,
+        "channel_code": refusal.channel_code,
+        "refused_at": timestamp(refusal.refused_at),
     }
 
 
@@ -161,6 +182,7 @@ def whole_merchant_object(
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
         "maintenance_windows": [window_object(window) for window in windows],
+        "silent_refusals": [silent_refusal_object(each) for each in catalogue.silent_refusals_of(mine)],
     }
 
 

@@ -11,11 +11,12 @@ __all__ = ["sms_code"]
 
 def sms_code(asked: Asked, until_at: datetime | None) -> dict[str, Any]:
     """The payer types the code of an SMS. `expired`: too late, and whether something was paid is being found out."""
-    action: dict[str, Any] = {
+    return {
         "type": "sms_code",
         "purpose": asked.purpose,
         "phone": asked.phone,
         "expires_at": timestamp(until_at),
         "resends_left": asked.resends_left,
+        "tries_left": asked.tries_left,
+        "expired": asked.expired,
     }
-    return action | {"expired": True} if asked.expired else action

@@ -2,9 +2,11 @@
 
 from gateway.ports.books import (
     ActRefusal,
+    AgreementView,
     AmountExceedsRestError,
     CardInUseError,
     CardNotFoundError,
+    CardView,
     ClockOffError,
     DatabaseAwayError,
     Found,
@@ -78,6 +80,7 @@ __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
     "ActRefusal",
+    "AgreementView",
     "AmountExceedsRestError",
     "AnswerLostError",
     "AskAuthentication",
@@ -94,6 +97,7 @@ __all__ = [
     "Calls",
     "CardInUseError",
     "CardNotFoundError",
+    "CardView",
     "ChannelFullError",
     "ClockOffError",
     "Command",

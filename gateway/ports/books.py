@@ -295,6 +295,29 @@ class ShownCard:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementView:
+    """An agreement as operators see it: without its number."""
+
+    account: str
+    status: str
+    verified_at: datetime
+    voided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """A card as operators see it, with all its agreements."""
+
+    card_id: UUID
+    masked: str
+    bank: str
+    created_at: datetime
+    hidden_at: datetime | None
+    erased_at: datetime | None
+    agreements: tuple[AgreementView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentFilter:
     """A search of payments, newest first. `before` is the last id of the page before."""
 

@@ -112,5 +112,6 @@ def why_not_primary(offer: Offer, authentication: Mapping[str, AuthenticationMod
     if signs.isdisjoint(modes):
         where = "every bank" if bank is None else bank
         said = ", ".join(sorted({mode or "absent" for mode in modes}))
-        return f"its authentication of {where} must be sms or silent, not {said}"
+        may = "sms or silent" if signs == CAN_SIGN_BY_SMS else "sms, silent or sms_each_payment"
+        return f"its authentication of {where} must be {may}, not {said}"
     return None

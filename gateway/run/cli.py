@@ -331,6 +331,27 @@ def export() -> None:
         typer.echo(text, nl=False)
 
 
+@catalogue.command("bind-silently")
+def bind_silently(
+    merchant: Annotated[str, typer.Argument(help="The merchant's code.")],
+    account: Annotated[str, typer.Argument(help="The account's code, as `catalogue show` lists it.")],
+    bank: Annotated[str, typer.Argument(help="The bank code.")],
+    note: Annotated[str, typer.Option(help="Why, for those who come later.")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = "command",
+) -> None:
+    """Bind cards of a bank silently again, at an account whose PSP wanted an SMS for one of them."""
+    with _plainly():
+        from gateway.run.commands import clear_silent_refusal
+        from gateway.run.local import database, with_local_secrets
+
+        settings = _settings()
+        with database(settings, make=False) as url:
+            version = _run(
+                clear_silent_refusal(url, with_local_secrets(settings), merchant, account, bank, by=by, note=note)
+            )
+        typer.echo(f"cards of {bank} are bound silently at {account} again: catalogue version {version}")
+
+
 @cards.command("rewrap")
 def rewrap_cards() -> None:
     """Put every card and secret under SLUICE_CARD_PRIMARY; safe beside payments, goes on where it was interrupted.

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.registry import assumptions_of
 from gateway.catalogue_file import CatalogueFile, read_catalogue, written
-from gateway.domain.catalogue_content import ApplyReport
+from gateway.domain.catalogue_content import ApplyReport, NotInCatalogueError
 from gateway.domain.ids import CARD, PAYMENT, IdError, show
 from gateway.domain.payments import Payment
 from gateway.domain.references import read_reference
@@ -36,6 +36,7 @@ from router.record import from_record
 __all__ = [
     "apply_file",
     "apply_sample",
+    "clear_silent_refusal",
     "diagnose",
     "explain_payment",
     "exported_catalogue",
@@ -152,6 +153,23 @@ async def shown_catalogue(url: str, settings: Settings) -> dict[str, Any]:
         store = _store(engine, settings)
         catalogue, apps, history = await store.load(), await store.app_names(), await store.history(HISTORY_SHOWN)
         return catalogue_object(catalogue, apps, history, datetime.now(UTC), assumptions_of)
+
+
+async def clear_silent_refusal(
+    url: str, settings: Settings, merchant: str, account: str, bank: str, *, by: str, note: str
+) -> int:
+    """Have cards of a bank bound silently at an account again; the new version. Raises LocalError."""
+    async with _engine(url) as engine:
+        store = _store(engine, settings)
+        merchant_id = (await store.merchant_ids()).get(merchant)
+        if merchant_id is None:
+            raise LocalError(f"there is no merchant {merchant}")
+        try:
+            return await store.clear_silent_refusal(merchant_id, account, bank, by=by, note=note, now=datetime.now(UTC))
+        except NotInCatalogueError:
+            refused = (await store.load()).silent_refusals_of(merchant_id)
+            listed = ", ".join(f"{each.bank} at {each.account}" for each in refused) or "none"
+            raise LocalError(f"{bank} is not refused at {account}; refused are: {listed}") from None
 
 
 async def exported_catalogue(url: str, settings: Settings) -> str:

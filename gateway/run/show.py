@@ -32,6 +32,7 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
         yield from _part("accounts", merchant["accounts"], _account)
         yield from _part("channels", merchant["channels"], _channel)
         yield from _part("maintenance windows", merchant["maintenance_windows"], _window)
+        yield from _part("banks that are not bound silently any more", merchant["silent_refusals"], _silent_refusal)
         yield from _part("rules (amounts in fen)", _together(merchant["rules"]), _rule)
 
 
@@ -92,6 +93,11 @@ def _window(window: Shown) -> Iterator[str]:
             yield f"{name} {' '.join(window[name])}"
     if window["note"]:
         yield f"note {window['note']}"
+
+
+def _silent_refusal(refusal: Shown) -> Iterator[str]:
+    code = f"  code {refusal['channel_code']}" if refusal["channel_code"] else ""
+    yield f"{refusal['bank']} at {refusal['account']} since {refusal['refused_at']}{code}"
 
 
 def _rule(rule: Shown) -> Iterator[str]:

@@ -14,6 +14,7 @@ from gateway.api.admin.changes import Snapshots, catalogue_route
 from gateway.api.admin.channels import ChannelAnswer
 from gateway.api.admin.merchants import MerchantAnswer
 from gateway.api.admin.rules import RuleAnswer
+from gateway.api.admin.silent_refusals import SilentRefusalAnswer
 from gateway.api.admin.windows import WindowAnswer
 from gateway.api.http.fields import Code
 from gateway.api.http.long_lists import json_list
@@ -115,6 +116,7 @@ class WholeMerchantAnswer(MerchantAnswer):
     accounts: list[AccountAnswer]
     channels: list[ChannelAnswer]
     maintenance_windows: list[WindowAnswer]
+    silent_refusals: list[SilentRefusalAnswer]
     rules: list[RuleAnswer]
 
 

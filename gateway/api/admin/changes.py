@@ -17,6 +17,7 @@ RETRY_AFTER_S = 1
 CHANNEL = f"{MERCHANT}/channels/{{channel}}"
 ABOUT = MERCHANT_ABOUT | {
     "channel": "the channel's code",
+    "account": "the account's code",
     "endpoint": "the endpoint's code",
     "window": "the window's id, mw_…",
     "block": "the entry's id, blk_…",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls
 from gateway.api.admin.blocks import BlockCalls, Blocks
+from gateway.api.admin.cards import OperatorCardCalls, OperatorCards
 from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
 from gateway.api.admin.channels import ChannelCalls, Channels
@@ -17,6 +18,7 @@ from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
+from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
 from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
@@ -27,12 +29,16 @@ from gateway.ports import Offer
 __all__ = ["Operators", "operator_routes"]
 
 
-class CatalogueChanges(History, Merchants, Channels, Windows, Rules, Endpoints, Protocol):
+class CatalogueChanges(History, Merchants, Channels, Windows, Rules, Endpoints, SilentRefusals, Protocol):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
 
 class Deliveries(DeadLetters, Redelivering, Protocol):
     """The books of deliveries: a `DeliveryStore`."""
+
+
+class LookUps(Payments, OperatorCards, Protocol):
+    """Where operators look things up: an `OperatorSearch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Operators:
     anomalies: Anomalies
     blocks: Blocks
     words: Words
-    payments: Payments
+    payments: LookUps
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -65,10 +71,12 @@ def operator_routes(needs: Operators) -> list[Route]:
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
+        *SilentRefusalCalls(needs.changes, needs.snapshots, needs.clock).routes(),
         *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
+        *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

@@ -14,7 +14,7 @@ from gateway.api.app.requests import MAX_EXPIRES_IN_S, MIN_EXPIRES_IN_S, CardFie
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import BankCode, Metadata, OrderNumber, RequestModel, UserId, wrong
 from gateway.api.http.needs import AuthenticationsFlow, CardsByUser
-from gateway.api.http.payment_answers import CardAnswer, FailureAnswer
+from gateway.api.http.payment_answers import CardAnswer, FailureAnswer, NextActionAnswer
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.authentications import Authentication
@@ -85,7 +85,7 @@ class AuthenticationAnswer(AnswerModel):
     channel: str | None
     fee: int | None
     failure: FailureAnswer | None
-    next_action: dict[str, Any] | None
+    next_action: NextActionAnswer | None
     closed_reason: ClosedReason | None
     created_at: Time
     finished_at: Time | None

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.searching import CutPage
-from gateway.domain.codes import ClosedReason
+from gateway.domain.codes import ClosedReason, Purpose
 from gateway.domain.failures import Advice, Blame, FailureCode
 from gateway.domain.ids import CARD, PAYMENT
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 
-__all__ = ["CardAnswer", "FailureAnswer", "PaymentAnswer", "PaymentPage", "ShownPaymentId"]
+__all__ = ["CardAnswer", "FailureAnswer", "NextActionAnswer", "PaymentAnswer", "PaymentPage", "ShownPaymentId"]
 
 ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
 
@@ -34,6 +34,18 @@ class FailureAnswer(AnswerModel):
     advice: Advice
     channel_code: str | None
     channel_message: str | None
+
+
+class NextActionAnswer(AnswerModel):
+    """What the payer must do, of what is `requires_action`: type the code of an SMS."""
+
+    type: Literal["sms_code"]
+    purpose: Annotated[Purpose, Field(description="sign: the code binds the card; pay: it pays this payment")]
+    phone: Annotated[str, Field(description="where the SMS goes, masked", examples=["138****8000"])]
+    expires_at: Annotated[Time | None, Field(description="until when the code can be typed")]
+    resends_left: Annotated[int, Field(description="how many more SMS may be asked for")]
+    tries_left: Annotated[int, Field(description="how many more wrong codes there may be: with the last one it fails")]
+    expired: Annotated[bool, Field(description="too late, and whether something was paid is being found out")]
 
 
 class PaymentAnswer(AnswerModel):
@@ -63,9 +75,9 @@ class PaymentAnswer(AnswerModel):
     ]
     failure: FailureAnswer | None
     next_action: Annotated[
-        dict[str, Any] | None, Field(description="what the payer must do now, while the status is requires_action")
+        NextActionAnswer | None, Field(description="what the payer must do now, while the status is requires_action")
     ]
-    closed_reason: Annotated[ClosedReason | None, Field(description="why it was closed without a failure")]
+    closed_reason: Annotated[ClosedReason | None, Field(description="why it is `closed`; a closed one has no failure")]
     description: str | None
     created_at: Time
     finished_at: Time | None

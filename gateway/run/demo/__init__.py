@@ -84,7 +84,7 @@ async def _demonstrate(
     troubled = Counter(order.trouble for order in orders if order.trouble)
     out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
     differences = [str(difference) for difference in compare(drive.our_entries(), theirs)]
-    wrong = [*drive.refused, *differences, *repeated, *drive.unbooked()]
+    wrong = [*drive.refused, *differences, *repeated, *drive.unbooked(), *drive.sms.signed_twice]
     _summarise(drive, len(theirs), len(differences), seconds, wrong, out)
     return not wrong
 
@@ -98,10 +98,10 @@ async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses
 def _table(drive: Drive, count: int) -> Table:
     final = sum(payment["status"] in FINAL for payment in drive.payments.values())
     title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
-    table = Table(title=title)
+    table = Table(title=title, caption=str(drive.sms), pad_edge=False)
     for heading in ("channel", "scene"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("open", "succeeded", "failed"):
+    for heading in ("open", "paid", "failed", "closed"):
         table.add_column(heading, no_wrap=True, justify="right")
     for heading, width in (("fen paid", 10), ("fees", 6)):
         # Wide enough for these 300 payments, and all of it fits 80 columns.
@@ -113,7 +113,8 @@ def _table(drive: Drive, count: int) -> Table:
             for payment in drive.payments.values()
             if (payment["channel"], payment["scene"], payment["status"]) == (channel, scene, "succeeded")
         ]
-        counts = (str(groups[channel, scene, status]) for status in ("processing", "succeeded", "failed"))
+        still = groups[channel, scene, "processing"] + groups[channel, scene, "requires_action"]
+        counts = (str(still), *(str(groups[channel, scene, status]) for status in ("succeeded", "failed", "closed")))
         # Authentications cost their fee whatever became of their payments.
         fees = sum(payment["fee"] or 0 for payment in paid) + sum(
             payment["authentication_fee"] or 0
@@ -134,6 +135,7 @@ def _summarise(drive: Drive, theirs: int, differences: int, seconds: float, wron
         f"fees: {yuan(owed)} yuan for payments and {yuan(sum(opened))} yuan for {len(opened)} authentications of cards",
         highlight=False,
     )
+    out.print(f"{drive.sms}; no phone got SMS to sign from two" if not drive.sms.signed_twice else str(drive.sms))
     out.print(
         f"{len(drive.payments)} payments in {seconds:.1f} s; the sandbox has {theirs} of them, "
         f"{differences} differently; the business system booked {len(drive.bookings)}",

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 
-from gateway.run.demo.orders import FAULTS, DemoOrder
+from gateway.run.demo.orders import FAULTS, DemoOrder, Typing
+from gateway.run.demo.payers import Payer, SmsSeen, phone_of, sms_seen
 from gateway.run.development import Addresses
 from gateway.settings import SAMPLE_API_KEY
 from reconciliation.comparison import Entry
@@ -20,6 +21,7 @@ ANSWER_WITHIN_S = 30.0
 FINAL_WITHIN_S = 180.0
 BOOKED_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.3
+KEY = {"Authorization": f"Bearer {SAMPLE_API_KEY}"}
 MAX_TRIES = 50
 """Of one order that is answered 503."""
 
@@ -36,48 +38,84 @@ class Drive:
     bookings: dict[str, str] = field(default_factory=dict)
     """Payment → status, as the sample business system has it."""
     made: int = 0
+    sms: SmsSeen = field(default_factory=lambda: sms_seen((), ()))
+    """What the phones of these payers have got."""
     fault_ids: list[tuple[str, str]] = field(default_factory=list)
+    payers: dict[str, Payer] = field(default_factory=dict)
+    """Payment → who pays it."""
+    phones: dict[str, str] = field(default_factory=dict)
+    """Payment → where its codes go."""
+    ended: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Order number → set when nothing more comes of it; of orders that others wait for."""
+    numbers: dict[str, str] = field(default_factory=dict)
+    """Payment → its order number."""
 
     async def make(self, orders: list[DemoOrder], concurrency: int) -> None:
         """Make all payments and wait until they are final and booked, or too much time has gone by."""
         try:
             await self._ask_for_faults()
             room = asyncio.Semaphore(concurrency)
+            self.ended = {order.after: asyncio.Event() for order in orders if order.after is not None}
+            since = datetime.now(UTC)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._follow(len(orders)))
+                group.create_task(self._follow(len(orders), since))
                 for order in orders:
                     group.create_task(self._make_one(order, room))
         finally:
             await self._take_faults_back()
 
     async def _make_one(self, order: DemoOrder, room: asyncio.Semaphore) -> None:
-        headers = {"Authorization": f"Bearer {SAMPLE_API_KEY}"}
+        if order.after is not None:
+            await self.ended[order.after].wait()
         async with room:
             for _ in range(MAX_TRIES):
                 url = self.addresses.gateway + order.path
-                async with self.session.post(url, json=order.body, headers=headers) as answer:
+                async with self.session.post(url, json=order.body, headers=KEY) as answer:
                     if answer.status == 503:
                         await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
                         continue
                     body = await answer.json(content_type=None)
                     if answer.status in (200, 201, 202):
-                        self.payments[body["id"]] = body
+                        self._take(order, body)
                     else:
-                        self.refused.append(f"{order.body['merchant_order_no']}: {answer.status} {body.get('code')}")
+                        self._refuse(order, f"{answer.status} {body.get('code')}")
                     break
             else:
-                self.refused.append(f"{order.body['merchant_order_no']}: overloaded")
+                self._refuse(order, "overloaded")
             self.made += 1
 
-    async def _follow(self, count: int) -> None:
-        """Read payments that are not final, and the bookings, until all is known."""
+    def _take(self, order: DemoOrder, payment: dict[str, Any]) -> None:
+        payment_id = payment["id"]
+        self.payers[payment_id] = Payer(order.typing)
+        self.phones[payment_id] = phone_of(order.body)
+        self.numbers[payment_id] = order.body["merchant_order_no"]
+        self._now(payment)
+
+    def _refuse(self, order: DemoOrder, why: str) -> None:
+        order_no = order.body["merchant_order_no"]
+        self.refused.append(f"{order_no}: {why}")
+        if order_no in self.ended:
+            self.ended[order_no].set()
+
+    def _now(self, payment: dict[str, Any]) -> None:
+        """Take a payment as it is now; who waits for its end goes on."""
+        self.payments[payment["id"]] = payment
+        order_no = self.numbers[payment["id"]]
+        if payment["status"] in FINAL and order_no in self.ended:
+            self.ended[order_no].set()
+
+    async def _follow(self, count: int, since: datetime) -> None:
+        """Read payments that are not final, type codes, and read the bookings, until all is known."""
         give_up_at = time.monotonic() + FINAL_WITHIN_S
         booked_by = give_up_at + BOOKED_WITHIN_S
         while time.monotonic() < booked_by:
             await asyncio.sleep(LOOK_EVERY_S)
             open_ids = [key for key, payment in self.payments.items() if payment["status"] not in FINAL]
+            inbox = await self._inbox(since)
             for payment_id in open_ids:
-                self.payments[payment_id] = await self._get(f"{self.addresses.gateway}/v1/payments/{payment_id}")
+                self._now(await self._get(f"{self.addresses.gateway}/v1/payments/{payment_id}"))
+                if self.payments[payment_id]["status"] == "requires_action":
+                    await self._ask_payer(payment_id, inbox.get(self.phones[payment_id], []))
             listed = await self._get(f"{self.addresses.receiver}/bookings")
             told = {booking["payment_id"]: booking["status"] for booking in listed["bookings"]}
             self.bookings = {payment_id: told[payment_id] for payment_id in self.payments if payment_id in told}
@@ -95,8 +133,32 @@ class Drive:
             for payment_id, payment in self.payments.items()
         )
 
+    async def _inbox(self, since: datetime) -> dict[str, list[dict[str, str]]]:
+        """Phone → the SMS that came to it, oldest first."""
+        url = f"{self.addresses.sandbox}/_sandbox/sms?since={since.isoformat()}"
+        arrived = (await self._get(url.replace("+", "%2B")))["sms"]
+        self.sms = sms_seen(arrived, self.phones.values())
+        by_phone: dict[str, list[dict[str, str]]] = {}
+        for sms in arrived:
+            by_phone.setdefault(sms["phone"], []).append(sms)
+        return by_phone
+
+    async def _ask_payer(self, payment_id: str, inbox: list[dict[str, str]]) -> None:
+        """Let the payer do what they do. What is refused is seen at the next look."""
+        url, payer = f"{self.addresses.gateway}/v1/payments/{payment_id}", self.payers[payment_id]
+        if payer.typing is Typing.LEAVES:
+            call, body = f"{url}/close", None
+        else:
+            code = payer.types(inbox)
+            if code is None:
+                return
+            call, body = f"{url}/confirm", {"sms_code": code}
+        async with self.session.post(call, json=body, headers=KEY) as answer:
+            if answer.status == 200:
+                self._now(await answer.json(content_type=None))
+
     async def _get(self, url: str) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {SAMPLE_API_KEY}"} if url.startswith(self.addresses.gateway) else {}
+        headers = KEY if url.startswith(self.addresses.gateway) else {}
         async with self.session.get(url, headers=headers) as answer:
             answer.raise_for_status()
             found: dict[str, Any] = await answer.json(content_type=None)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from enum import StrEnum
 from importlib import resources
 from typing import Any
 
@@ -13,9 +14,11 @@ from stdnum.cn import ric
 
 from gateway.domain.cards import bank_of
 
-__all__ = ["FAULTS", "DemoOrder", "make_orders"]
+__all__ = ["FAULTS", "DemoOrder", "Typing", "make_orders"]
 
 BANKS = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CEB", "CMBC", "SPABANK", "CIB", "SPDB")
+ASKING = ("CMB", "CIB", "SPDB", "CEB")
+"""Banks whose cards the sample catalogue has signed or paid by SMS: more of the charges are theirs."""
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", ("伟", "芳", "敏", "静", "强", "磊", "洋", "艳", "勇", "军")
 MAX_TRIES = 10_000
 MAGIC_TAILS = ("0064", "3008")
@@ -29,8 +32,21 @@ MAGIC_AMOUNTS = {
     980_006: "callback lost",
 }
 """Amounts in fen that ask the sandbox for trouble (sandbox/README.md)."""
+SMS_AFTER_ALL = "0071"
+"""The tail of cards whose silent opening UnionPay's sandbox answers with the wish for an SMS."""
 TROUBLED = 0.2
 """The share of orders that ask for trouble by themselves."""
+RETURNING = 0.3
+"""The share of charges whose card is withheld from afterwards, without its payer."""
+
+
+class Typing(StrEnum):
+    """What the payer does about an SMS."""
+
+    TYPES = "the payer types the code"
+    MISTYPES = "a wrong code, then the right one"
+    LEAVES = "the payer leaves, and the app closes the payment"
+
 
 FAULTS: dict[str, list[dict[str, Any]]] = {
     "allinpay": [
@@ -45,34 +61,63 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         {"fault": "forge_callback", "times": 3},
         {"fault": "delay_callback", "times": 3, "seconds": 2},
     ],
+    "baofoo": [
+        {"fault": "duplicate_callback", "times": 3, "copies": 2},
+        {"fault": "reset_after", "times": 2, "match": {"operation": "pay"}},
+    ],
 }
 """Faults that the demonstration asks each sandbox for: kinds that orders cannot ask for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOrder:
-    """One call to make: `path` and `body`; `trouble` says what was asked for, for people."""
+    """One call to make: `path` and `body`; `trouble` says what was asked for, for people.
+
+    `after`: the order that must have ended before this one is sent.
+    """
 
     path: str
     body: dict[str, Any] = field(repr=False)
     trouble: str | None
+    typing: Typing = Typing.TYPES
+    after: str | None = None
 
 
 def make_orders(count: int, run: str, dice: random.Random) -> Iterator[DemoOrder]:
     """`count` orders; `run` makes their numbers and users different from every other run's."""
     cards = _Cards(dice)
+    before: DemoOrder | None = None
     for number in range(count):
-        yield _order(f"demo-{run}-{number:05}", f"u-{run}-{number % max(count // 3, 1)}", cards, dice)
+        order_no = f"demo-{run}-{number:05}"
+        if before is not None and before.path == "/v1/charges" and not before.trouble and dice.random() < RETURNING:
+            before = _again(order_no, before, dice)
+        else:
+            before = _order(order_no, f"u-{run}-{number % max(count // 3, 1)}", cards, dice)
+        yield before
+
+
+def _again(order_no: str, before: DemoOrder, dice: random.Random) -> DemoOrder:
+    """A withhold from the card of a charge, once that has ended."""
+    body = {**before.body, "merchant_order_no": order_no, "scene": "withhold", "amount": dice.randrange(100, 20_000)}
+    return DemoOrder("/v1/withholds", body, None, after=before.body["merchant_order_no"])
 
 
 def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) -> DemoOrder:
     is_charge = dice.random() < 0.3
-    amount, tail, trouble = _amount(is_charge, dice), None, None
+    amount, tail, typing = _amount(is_charge, dice), None, Typing.TYPES
+    trouble: str | None = None
     if dice.random() < TROUBLED:
-        if dice.random() < 0.4:
+        kind = dice.random()
+        if is_charge and kind < 0.4:
+            typing = dice.choice((Typing.MISTYPES, Typing.LEAVES))
+            trouble = str(typing)
+        elif is_charge and kind < 0.6:
+            tail, trouble = SMS_AFTER_ALL, "an SMS needed after all"
+        elif kind < 0.4:
             tail, trouble = dice.choice(MAGIC_TAILS), "balance short"
         else:
             amount, trouble = dice.choice(list(MAGIC_AMOUNTS.items()))
+    banks = (*BANKS, *ASKING, *ASKING) if is_charge and tail is None else BANKS
     body = {
         "merchant_order_no": order_no,
         "scene": "quick_charge" if is_charge else "withhold",
@@ -80,14 +125,14 @@ def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) ->
         "amount": amount,
         "currency": "CNY",
         "card": {
-            "card_no": cards.make(dice.choice(BANKS), tail),
+            "card_no": cards.make(dice.choice(banks), tail),
             "holder_name": dice.choice(SURNAMES) + dice.choice(GIVEN),
             "id_no": _id_no(dice),
             "phone": f"13{dice.randrange(10**9):09}",
         },
         "metadata": {"run": "demo"},
     }
-    return DemoOrder("/v1/charges" if is_charge else "/v1/withholds", body, trouble)
+    return DemoOrder("/v1/charges" if is_charge else "/v1/withholds", body, trouble, typing)
 
 
 def _amount(is_charge: bool, dice: random.Random) -> int:

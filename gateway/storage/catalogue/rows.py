@@ -27,6 +27,7 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
     RulesByPlace,
+    SilentRefusal,
 )
 from gateway.domain.catalogue_content import WindowContent
 from gateway.domain.scenes import Scene
@@ -147,12 +148,9 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
         tuple(_window(row) for row in await rows(select(maintenance_windows).order_by("starts_at", "window_id"))),
         await _read_rules(connection),
         zone=zone,
-        silent_refusals=[(row["merchant_id"], row["account"], row["bank"]) for row in await rows(_SILENT_REFUSALS)],
+        silent_refusals=[SilentRefusal(**row) for row in await rows(select(silent_refusals))],
         blocks=await _read_block_kinds(connection),
     )
-
-
-_SILENT_REFUSALS = select(silent_refusals.c.merchant_id, silent_refusals.c.account, silent_refusals.c.bank)
 
 
 async def _read_block_kinds(connection: AsyncConnection) -> dict[UUID, set[BlockKind]]:

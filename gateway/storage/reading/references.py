@@ -21,7 +21,7 @@ from gateway.domain.ids import (
 )
 from gateway.domain.intents import OBJECT_OF, Verb
 from gateway.domain.payments import Payment
-from gateway.ports import Found, PaymentFilter, Reference
+from gateway.ports import AgreementView, CardView, Found, PaymentFilter, Reference
 from gateway.storage.reading.search import Place, find_payments, read_payments, searching
 
 __all__ = ["OperatorSearch"]
@@ -30,6 +30,7 @@ NEWEST = timedelta(hours=24)
 """Where nothing but filters is given."""
 CARDS_MAX = 128
 """Cards with the same first six and last four digits whose payments are looked at."""
+CARDS_OF_USER_MAX = 200
 OBJECTS_MAX = 1_000
 """Objects of one number, and payments of one authentication."""
 
@@ -70,6 +71,14 @@ SELECT user_id, card_id FROM cards WHERE merchant_id = :merchant AND masked = AN
     AND (CAST(:user AS text) IS NULL OR user_id = :user)
 ORDER BY card_id DESC LIMIT {CARDS_MAX + 1}"""
 
+_CARDS_OF_USER = f"""
+SELECT card_id, masked, bank, created_at, hidden_at, erased_at FROM cards
+WHERE merchant_id = :merchant AND user_id = :user AND same_as IS NULL
+ORDER BY created_at DESC, card_id LIMIT {CARDS_OF_USER_MAX}"""
+_AGREEMENTS = """
+SELECT card_id, account, status, verified_at, voided_at FROM agreements
+WHERE merchant_id = :merchant AND card_id = ANY(CAST(:ids AS uuid[])) ORDER BY account"""
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorSearch:
@@ -93,6 +102,28 @@ class OperatorSearch:
                 wanted = replace(wanted, created_from=now - NEWEST)
             ids, cut_at = await find_payments(connection, merchant_id, places, wanted, self.timezone)
             return Found(await read_payments(connection, merchant_id, ids), cut_at, cut=not all_of_them)
+
+    async def cards_of(self, merchant_id: UUID, user_id: str) -> list[CardView]:
+        """A user's cards with all their agreements, the newest first."""
+        async with searching(self.engine) as connection:
+            asked = {"merchant": merchant_id, "user": user_id}
+            found = (await connection.execute(text(_CARDS_OF_USER), asked)).all()
+            ids = [row.card_id for row in found]
+            agreements: dict[UUID, list[AgreementView]] = {card_id: [] for card_id in ids}
+            for row in await connection.execute(text(_AGREEMENTS), {"merchant": merchant_id, "ids": ids}):
+                agreements[row.card_id].append(AgreementView(row.account, row.status, row.verified_at, row.voided_at))
+        return [
+            CardView(
+                row.card_id,
+                row.masked,
+                row.bank,
+                row.created_at,
+                row.hidden_at,
+                row.erased_at,
+                tuple(agreements[row.card_id]),
+            )
+            for row in found
+        ]
 
     async def anywhere(self, by: Reference) -> list[Payment]:
         """The payments that go by a number or an id, of any merchant."""

@@ -138,8 +138,8 @@ def test_a_refused_payment_has_no_channel_and_no_number_there() -> None:
 
 def test_the_specifications_fields_are_all_there() -> None:
     fields = """id object kind merchant_order_no app scene user_id amount currency status channel channel_order_no
-        channel_transaction_no card fee expected_fee authentication_fee failure next_action created_at finished_at
-        channel_finished_at business_day refunded settled metadata"""
+        channel_transaction_no card fee expected_fee authentication_fee failure next_action closed_reason
+        created_at finished_at channel_finished_at business_day refunded settled metadata"""
     assert set(fields.split()) <= payment_object(payment()).keys()
 
 
