@@ -1,5 +1,6 @@
 """What payers do and what PSPs say of their codes, as it comes to the books of a real database, word by word."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,12 +11,14 @@ from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Mer
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, Verb
+from gateway.domain.orders import AuthenticationOrder
 from gateway.domain.outcomes import AnyOutcome
 from gateway.domain.payments import Payment
+from gateway.flows.authentication import AuthenticationOpening, AuthenticationResult
 from gateway.flows.observations import key_of
 from gateway.ports import ActRefusal, IntentKey, Observation, OpenResult, PayerAct, Recorded, Wish
 from tests.storage.gateway_process import Process
-from tests.unit.domain.samples import MERCHANT_ID, NOW, channel, endpoint, opening, order, rule
+from tests.unit.domain.samples import BANK, MERCHANT_ID, NOW, card_elements, channel, endpoint, opening, order, rule
 
 __all__ = [
     "EACH",
@@ -25,9 +28,12 @@ __all__ = [
     "asks",
     "code_word",
     "does",
+    "one_asked",
     "one_open",
     "place",
     "refused",
+    "sign_opening",
+    "sign_order",
     "sms_word",
     "that_can",
 ]
@@ -115,3 +121,20 @@ def refused(recorded: Recorded) -> ActRefusal | None:
     if recorded.refused is not None:
         assert (recorded.code, recorded.sms) == (None, None)
     return recorded.refused
+
+
+def sign_order(order_no: str = "sign-1", **known: Any) -> AuthenticationOrder:
+    """An app's wish to have the card of `order()` authenticated."""
+    base = AuthenticationOrder(MERCHANT_ID, "shop", order_no, "u1", BANK, card_elements(), None, True, None, {}, b"")
+    asked = replace(base, **known)
+    return asked if "body" in known else replace(asked, body=f"{asked.user_id} {asked.card}".encode())
+
+
+def sign_opening(asked: AuthenticationOrder, now: datetime = NOW) -> AuthenticationOpening:
+    """The order with fresh ids."""
+    return AuthenticationOpening(asked, uuid4(), uuid4(), uuid4(), uuid4(), now)
+
+
+async def one_asked(process: Process, order_no: str = "sign-1", **known: Any) -> AuthenticationResult:
+    """Open an authentication that an app asks for."""
+    return await process.books.open_authentication(sign_opening(sign_order(order_no, **known), process.now))
