@@ -8,15 +8,22 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final
 
 import orjson
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.x509.oid import NameOID
+
+from sandbox.identities import (
+    Identity,
+    KeysUnreadableError,
+    new_identity,
+    read_certificate,
+    read_identity,
+    unreadable,
+    write,
+    write_identity,
+)
 
 __all__ = [
     "AllKeys",
@@ -33,32 +40,10 @@ __all__ = [
     "unknown_ca",
 ]
 
-KEY_BITS: Final = 2048
-VALID_DAYS: Final = 3650
 ACCOUNT_FILE: Final = "account.json"
 # UnionPay's published verifier wants `00040000:SIGN` after the second @ on its test system (from memory: L).
 UNIONPAY_CN: Final = "041@Z12@00040000:SIGN"
 TR_ID: Final = "62000000001"  # the token requester number that UnionPay's demo says its test system gives everybody
-
-
-class KeysUnreadableError(Exception):
-    """A key file is missing or broken; the message says which and what to do."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Identity:
-    """A private key and the certificate that goes with it: `pem` is its text, `cert_id` its decimal serial number."""
-
-    key: RSAPrivateKey
-    certificate: x509.Certificate
-    pem: str
-    cert_id: str
-
-    @classmethod
-    def of(cls, key: RSAPrivateKey, certificate: x509.Certificate) -> Self:
-        """Bring a key and its certificate together."""
-        pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-        return cls(key, certificate, pem, str(certificate.serial_number))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -132,46 +117,6 @@ class AllKeys:
     lianlian: LianLianKeys
 
 
-def new_identity(common_name: str, issuer: Identity | None = None, *, is_ca: bool = False) -> Identity:
-    """A new key with a certificate by `issuer`, or signed by itself."""
-    key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Sluice sandbox"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject if issuer is None else issuer.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=VALID_DAYS))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(_key_usage(is_ca=is_ca), critical=True)
-        .sign(key if issuer is None else issuer.key, hashes.SHA256())
-    )
-    return Identity.of(key, certificate)
-
-
-def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=not is_ca,
-        data_encipherment=not is_ca,
-        key_agreement=False,
-        key_cert_sign=is_ca,
-        crl_sign=is_ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def unknown_ca() -> Identity:
     """A signer with the right name, issued by a CA that no merchant pinned: for forged callbacks."""
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
@@ -195,22 +140,22 @@ def _made(folder: Path, make: Callable[[Path], dict[str, str]]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         account = make(folder)
-        _write(folder / ACCOUNT_FILE, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
+        write(folder / ACCOUNT_FILE, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
     return folder
 
 
 def _make_unionpay(folder: Path) -> dict[str, str]:
     root = new_identity("Sandbox ACP ROOT CA", is_ca=True)
     middle = new_identity("Sandbox ACP OCA1", root, is_ca=True)
-    _write(folder / "root.pem", root.pem.encode())
-    _write(folder / "middle.pem", middle.pem.encode())
+    write(folder / "root.pem", root.pem.encode())
+    write(folder / "middle.pem", middle.pem.encode())
     psp = new_identity(UNIONPAY_CN, middle)
     encryption = new_identity("041@Z12@00040000:ENC", middle)
     mer_id = _digits(15)
     merchant = new_identity(f"041@Z2026@{mer_id}:SIGN", middle)
-    _write_identity(folder, "psp", psp)
-    _write_identity(folder, "encrypt", encryption)
-    _write_identity(folder, "merchant", merchant)
+    write_identity(folder, "psp", psp)
+    write_identity(folder, "encrypt", encryption)
+    write_identity(folder, "merchant", merchant)
     return {
         "mer_id": mer_id,
         "tr_id": TR_ID,
@@ -222,22 +167,22 @@ def _make_unionpay(folder: Path) -> dict[str, str]:
 
 def _make_allinpay(folder: Path) -> dict[str, str]:
     merchant_id = _digits(15)
-    _write_identity(folder, "psp", new_identity("Sandbox TLT"))
-    _write_identity(folder, "merchant", new_identity(f"Sandbox TLT merchant {merchant_id}"))
+    write_identity(folder, "psp", new_identity("Sandbox TLT"))
+    write_identity(folder, "merchant", new_identity(f"Sandbox TLT merchant {merchant_id}"))
     return {"merchant_id": merchant_id, "user_name": f"{merchant_id}04", "user_pass": secrets.token_hex(8)}
 
 
 def _make_baofoo(folder: Path) -> dict[str, str]:
     member_id = _digits(9)
-    _write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
-    _write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
+    write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
+    write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
     return {"member_id": member_id, "terminal_id": _digits(9)}
 
 
 def _make_cpcn(folder: Path) -> dict[str, str]:
     institution_id = _digits(6)
-    _write_identity(folder, "psp", new_identity("Sandbox CPCN"))
-    _write_identity(folder, "merchant", new_identity(f"Sandbox CPCN institution {institution_id}"))
+    write_identity(folder, "psp", new_identity("Sandbox CPCN"))
+    write_identity(folder, "merchant", new_identity(f"Sandbox CPCN institution {institution_id}"))
     return {"institution_id": institution_id, "settlement_flag": "0001"}
 
 
@@ -254,8 +199,8 @@ def _make_jd(_: Path) -> dict[str, str]:
 
 def _make_lianlian(folder: Path) -> dict[str, str]:
     oid_partner = _digits(18)
-    _write_identity(folder, "psp", new_identity("Sandbox LianLian"))
-    _write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
+    write_identity(folder, "psp", new_identity("Sandbox LianLian"))
+    write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
     return {"oid_partner": oid_partner, "ware_category": "2010"}
 
 
@@ -263,24 +208,11 @@ def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
 
-def _write_identity(folder: Path, name: str, identity: Identity) -> None:
-    _write(folder / f"{name}.cert.pem", identity.pem.encode())
-    key = identity.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    _write(folder / f"{name}.key.pem", key)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-
-
 def _read_unionpay(folder: Path) -> UnionPayKeys:
     return UnionPayKeys(
-        psp=_read_identity(folder, "psp"),
-        encryption=_read_identity(folder, "encrypt"),
-        merchant_certificate=_read_certificate(folder, "merchant"),
+        psp=read_identity(folder, "psp"),
+        encryption=read_identity(folder, "encrypt"),
+        merchant_certificate=read_certificate(folder, "merchant"),
         mer_id=_read_account(folder, "mer_id")[0],
     )
 
@@ -288,8 +220,8 @@ def _read_unionpay(folder: Path) -> UnionPayKeys:
 def _read_allinpay(folder: Path) -> AllinpayKeys:
     merchant_id, user_name, user_pass = _read_account(folder, "merchant_id", "user_name", "user_pass")
     return AllinpayKeys(
-        psp=_read_identity(folder, "psp"),
-        merchant_certificate=_read_certificate(folder, "merchant"),
+        psp=read_identity(folder, "psp"),
+        merchant_certificate=read_certificate(folder, "merchant"),
         merchant_id=merchant_id,
         user_name=user_name,
         user_pass=user_pass,
@@ -299,8 +231,8 @@ def _read_allinpay(folder: Path) -> AllinpayKeys:
 def _read_baofoo(folder: Path) -> BaofooKeys:
     member_id, terminal_id = _read_account(folder, "member_id", "terminal_id")
     return BaofooKeys(
-        psp=_read_identity(folder, "psp"),
-        merchant_certificate=_read_certificate(folder, "merchant"),
+        psp=read_identity(folder, "psp"),
+        merchant_certificate=read_certificate(folder, "merchant"),
         member_id=member_id,
         terminal_id=terminal_id,
     )
@@ -308,16 +240,16 @@ def _read_baofoo(folder: Path) -> BaofooKeys:
 
 def _read_cpcn(folder: Path) -> CpcnKeys:
     return CpcnKeys(
-        psp=_read_identity(folder, "psp"),
-        merchant_certificate=_read_certificate(folder, "merchant"),
+        psp=read_identity(folder, "psp"),
+        merchant_certificate=read_certificate(folder, "merchant"),
         institution_id=_read_account(folder, "institution_id")[0],
     )
 
 
 def _read_lianlian(folder: Path) -> LianLianKeys:
     return LianLianKeys(
-        psp=_read_identity(folder, "psp"),
-        merchant_certificate=_read_certificate(folder, "merchant"),
+        psp=read_identity(folder, "psp"),
+        merchant_certificate=read_certificate(folder, "merchant"),
         oid_partner=_read_account(folder, "oid_partner")[0],
     )
 
@@ -327,30 +259,4 @@ def _read_account(folder: Path, *names: str) -> list[str]:
         account = orjson.loads((folder / ACCOUNT_FILE).read_bytes())
         return [str(account[name]) for name in names]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(folder / ACCOUNT_FILE) from error
-
-
-def _read_certificate(folder: Path, name: str) -> x509.Certificate:
-    path = folder / f"{name}.cert.pem"
-    try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _unreadable(path) from error
-
-
-def _read_identity(folder: Path, name: str) -> Identity:
-    path = folder / f"{name}.key.pem"
-    try:
-        key = serialization.load_pem_private_key(
-            # Checking the primes takes longer than the rest of the start, and this program made the key itself.
-            path.read_bytes(),
-            password=None,
-            unsafe_skip_rsa_key_validation=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _unreadable(path) from error
-    return Identity.of(cast("RSAPrivateKey", key), _read_certificate(folder, name))
-
-
-def _unreadable(path: Path) -> KeysUnreadableError:
-    return KeysUnreadableError(f"{path} is missing or broken; delete {path.parent} to make that set of keys anew")
+        raise unreadable(folder / ACCOUNT_FILE) from error

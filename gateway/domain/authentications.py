@@ -131,7 +131,7 @@ def after_sms(
 ) -> Authentication:
     """What the PSP said of the SMS to sign with. Perhaps it was sent: then the payer waits for it.
 
-    Many look at the card already here: a refusal is one of the card as in `after_hearing`.
+    `verified_elsewhere` as of `after_hearing`: many look at the card before they send the SMS.
     """
     asked = authentication.asked
     if authentication.is_final or asked is None or not asked.sending or asked.sms != ordinal:

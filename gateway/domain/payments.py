@@ -268,8 +268,10 @@ def _as_signed(payment: Payment, authentication: Authentication) -> Asked | None
     asked, before = authentication.asked, payment.asked
     if asked is None or not authentication.is_own_of(payment.payment_id):
         return before
-    pays = before is not None and (before.then_pays or before.purpose is Purpose.PAY)
-    return replace(asked, then_pays=pays, by_pay=before is not None and before.by_pay)
+    if before is None:  # nothing but a word that it was paid can have been told of it so far
+        return replace(asked, called_paid=payment.sequence > 0)
+    pays = before.then_pays or before.purpose is Purpose.PAY
+    return replace(asked, then_pays=pays, by_pay=before.by_pay, called_paid=before.called_paid)
 
 
 def _waits_to_sign(payment: Payment, authentication: Authentication) -> Payment:

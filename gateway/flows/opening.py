@@ -73,6 +73,12 @@ class Opened:
         """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
         return self.payment.channel if self.payment.attempt or self.authentication or self.sms else None
 
+    @property
+    def sends_sms(self) -> bool:
+        """Whether the payer gets an SMS for what is sent now: asked for, or by asking the PSP to pay."""
+        asked = self.payment.asked
+        return self.sms is not None or (self.payment.attempt is not None and asked is not None and asked.by_pay)
+
 
 def open_payment(
     opening: Opening,
@@ -132,7 +138,9 @@ def without_code(opened: Opened) -> Opened:
     """The same where the payer's phone had too many SMS today: it fails, and nothing is sent."""
     payment, opening = opened.payment, opened.opening
     ended = failed(
-        replace(payment, asked=None, authentication_id=None), failure(FailureCode.TOO_MANY_TRIES), opening.now
+        replace(payment, asked=None, authentication_id=None, attempt=None),
+        failure(FailureCode.TOO_MANY_TRIES),
+        opening.now,
     )
     event = event_of(ended, EVENTS_OF[ObjectKind.PAYMENT][ended.status], opening.event_id, opening.now)
     return Opened(opening, ended, opened.decision, None, event)
@@ -285,8 +293,8 @@ def authentication_of(payment: Payment, channel: Channel, intent_id: UUID, now: 
         due_at=payment.due_at,
         created_at=now,
         finished_at=None,
-        expires_in_s=payment.expires_in_s,
         card_masked=payment.card.masked,
+        expires_in_s=payment.expires_in_s,
     )
 
 

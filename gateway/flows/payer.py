@@ -14,6 +14,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.codes import ClosedReason
 from gateway.domain.outcomes import Declined, NotFound, SmsNeeded
 from gateway.domain.payments import Payment
+from gateway.domain.statuses import Status
 from gateway.flows.in_hand import Tasks
 from gateway.flows.submit import Submission
 from gateway.ports import ActRefusal, Recorded, Wish
@@ -81,6 +82,8 @@ class PayerFlow:
         now = recorded.authentication or recorded.object
         if isinstance(now, Payment):
             now, said = await self.submission.ask(now)
+            if now.status is Status.CLOSED:
+                return cast("W", now)
             if now.is_final:
                 raise ActRefusedError(ActRefusal.NOT_WAITING)
             proved = isinstance(said, Declined | NotFound | SmsNeeded)

@@ -33,7 +33,7 @@ WAYS: dict[tuple[str, Scene], tuple[AuthenticationMode, ...]] = {
     ("unionpay", WITHHOLD): (NONE, SILENT, SMS),
     ("unionpay", QUICK): (SILENT, SMS, EACH),
 }
-"""What is offered, written down: what an adapter offers more or less is seen here, and in docs/cards.md."""
+"""What is offered, written down: what an adapter offers more or less is seen here, and in docs/ways.md."""
 CELLS = [(provider, scene, mode) for (provider, scene), modes in WAYS.items() for mode in modes]
 OPENED_ELSEWHERE = frozenset({("unionpay", WITHHOLD, NONE)})
 """The PSP pays from cards that are open there; without a way of its own the channel counts on that."""

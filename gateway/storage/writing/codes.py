@@ -14,7 +14,7 @@ from gateway.storage.server.database import Connection
 from gateway.storage.tables import code_counts
 from gateway.storage.writing.statement import Write
 
-__all__ = ["KnownPhone", "count_codes", "read_codes_sent", "read_continuations", "read_phones"]
+__all__ = ["KnownPhone", "KnownSms", "count_codes", "read_codes_sent", "read_phones", "read_sms"]
 
 # First version's cards have no print of their phone until they are rewritten: they are counted by their own id.
 READ_PHONES = """
@@ -30,9 +30,11 @@ READ_SENT = """
 SELECT phone_print, sent FROM code_counts
 WHERE merchant_id = $1 AND phone_print = ANY($2::bytea[]) AND business_day = $3
 """
-READ_CONTINUATIONS = """
-SELECT object_id, verb, ordinal, continuation FROM intents
-WHERE merchant_id = $1 AND object_id = ANY($2::uuid[]) AND continuation IS NOT NULL
+# Where the PSP sends the SMS when it is asked to pay, the intent to pay has what it gave to go on with.
+READ_SMS = """
+SELECT object_id, verb, ordinal, intent_id, number, continuation FROM intents
+WHERE merchant_id = $1 AND object_id = ANY($2::uuid[])
+    AND (verb IN ('send_signing_code', 'send_payment_code') OR continuation IS NOT NULL)
 """
 
 
@@ -64,12 +66,24 @@ async def read_codes_sent(
     return {bytes(phone): sent for phone, sent in rows}
 
 
-async def read_continuations(
+@dataclass(frozen=True, slots=True)
+class KnownSms:
+    """What is known of an SMS: who asked for it, for which order at the PSP, and what it gave to go on with, sealed."""
+
+    intent_id: UUID
+    number: str
+    continuation: bytes | None
+
+
+async def read_sms(
     connection: Connection, merchant_id: UUID, objects: Collection[UUID]
-) -> dict[tuple[UUID, Verb, int], bytes]:
-    """What the SMS of these objects gave to go on with, sealed."""
-    rows = await connection.fetch(READ_CONTINUATIONS, merchant_id, list(objects))
-    return {(row[0], Verb(row[1]), row[2]): bytes(row[3]) for row in rows}
+) -> dict[tuple[UUID, Verb, int], KnownSms]:
+    """The SMS of these objects, by object, verb and ordinal."""
+    rows = await connection.fetch(READ_SMS, merchant_id, list(objects))
+    return {
+        (row[0], Verb(row[1]), row[2]): KnownSms(row[3], row[4], bytes(row[5]) if row[5] is not None else None)
+        for row in rows
+    }
 
 
 def count_codes(write: Write, sent: Mapping[bytes, int], day: date) -> None:

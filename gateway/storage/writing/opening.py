@@ -20,7 +20,16 @@ from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind
 from gateway.flows.notify import DueDelivery
-from gateway.flows.opening import Opened, Opening, open_payment, send_before, stands_in_line, without_code
+from gateway.flows.opening import (
+    Opened,
+    Opening,
+    open_payment,
+    send_before,
+    sms_to_pay,
+    sms_to_sign,
+    stands_in_line,
+    without_code,
+)
 from gateway.flows.route import Unable
 from gateway.ports import (
     CardNotFoundError,
@@ -246,7 +255,7 @@ class OpeningStore:
         opened = open_payment(
             opening, card_id, facts, flush.catalogue, self._terms_of, self._timezone, unable, self._carries_of
         )
-        if opened.sms is not None and not self._may_ask(flush, order):
+        if opened.sends_sms and not self._may_ask(flush, order):
             opened = without_code(opened)
         if order.kind is Kind.WITHHOLD and opened.payment.asked is None:
             opened = self._placed(opened)
@@ -257,7 +266,7 @@ class OpeningStore:
         if payment.channel is not None and payment.account is not None and not payment.is_final:
             flush.facts.reserve(order.user_id, payment.channel, order.amount, number_print)
             flush.agreements[payment.payment_id] = facts.agreements.get(payment.account)
-        if opened.sms is not None and order.card is not None:
+        if opened.sends_sms and order.card is not None:
             phone = self._keys.order.print_of_phone(flush.merchant_id, order.card.phone)
             flush.codes_sent[phone] = flush.codes_sent.get(phone, 0) + 1
         if opened.authentication is not None:
@@ -376,18 +385,29 @@ class OpeningStore:
         waits = payment.waits_for_authentication and payment.authentication_id != opening.authentication_id
         ours = payment.channel is None or waits or payment.waits_for_place
         result = OpenResult(payment, replayed=not ours)
-        attempt = payment.attempt
+        attempt, asked = payment.attempt, payment.asked
         if attempt is not None and attempt.intent_id == opening.intent_id and attempt.is_untouched:
             try:
                 result = OpenResult(payment, replayed=False, agreement_no=self._agreement(flush, payment))
             except DecryptionError as error:
                 flush.refused[_order_key(opening.order)] = stand_back(error)
+        elif asked is not None and asked.sending and asked.sms == 1 and not waits and not payment.is_final:
+            try:
+                agreement_no = self._agreement(flush, payment)
+            except DecryptionError as error:
+                flush.refused[_order_key(opening.order)] = stand_back(error)
+            else:
+                sms = sms_to_pay(payment, opening.intent_id, payment.created_at)
+                result = OpenResult(payment, replayed=False, agreement_no=agreement_no, sms=sms)
         elif payment.waits_for_authentication and payment.authentication_id is not None:
             ids = [payment.authentication_id]
             found = (await authentications_by_id(connection, flush.merchant_id, ids)).get(ids[0])
-            mine = found.intent if found else None
+            mine, signs = (found.intent, found.asked) if found else (None, None)
             if mine and mine.intent_id == opening.intent_id and mine.is_untouched:
                 result = OpenResult(payment, replayed=False, authentication=found)
+            elif found and mine is None and signs and signs.sending and signs.sms == 1 and not waits:
+                sms = sms_to_sign(found, opening.intent_id, found.created_at)
+                result = OpenResult(payment, replayed=False, authentication=found, sms=sms)
         flush.resumed[payment.payment_id] = result
 
     def _result(

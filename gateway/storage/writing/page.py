@@ -13,7 +13,7 @@ from gateway.domain.refunds import Refund
 from gateway.storage.tables import agreements
 from gateway.storage.writing.authentications import change_authentications, insert_authentications
 from gateway.storage.writing.cards import CardRow
-from gateway.storage.writing.codes import KnownPhone, count_codes
+from gateway.storage.writing.codes import KnownPhone, KnownSms, count_codes
 from gateway.storage.writing.intents import IntentOf, SmsAnswer, change_intents, change_sms, insert_intents, intent_key
 from gateway.storage.writing.observations import Told, insert_anomalies
 from gateway.storage.writing.payments import change_authenticating, change_payments
@@ -72,8 +72,8 @@ class Page:
     """By object: SMS that are asked for now."""
     phones: dict[UUID, KnownPhone] = field(default_factory=dict)
     """By card, where a code may be asked for: what is known of its phone, and whether it is being signed."""
-    continuations: dict[IntentOf, bytes] = field(default_factory=dict)
-    """Of the SMS of what is acted upon: what they gave to go on with, sealed."""
+    known_sms: dict[IntentOf, KnownSms] = field(default_factory=dict)
+    """SMS that were asked for before, of what is acted upon, and of what goes on while one is being sent."""
     codes_sent: dict[bytes, int] = field(default_factory=dict)
     """By the print of a phone: SMS that are asked for now."""
     silent_refusals: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -109,10 +109,18 @@ class Page:
             self.changed.add(after.authentication_id)
             self._put_intent(before.intent, after.intent)
 
+    def about(self, object_id: UUID) -> Payment | Authentication | None:
+        """The payment or authentication with this id."""
+        return self.payments.get(object_id) or self.authentications.get(object_id)
+
     def ask(self, sms: Intent, card_id: UUID) -> None:
         """An SMS is asked for now; whoever recorded it has it sent."""
         self.sms[sms.object_id] = sms
         self.begun[intent_key(sms)] = sms
+        self.count_sms(card_id)
+
+    def count_sms(self, card_id: UUID) -> None:
+        """The phone of a card gets one more SMS today."""
         phone = self.phones[card_id]
         self.codes_sent[phone.print] = self.codes_sent.get(phone.print, 0) + 1
 

@@ -14,7 +14,7 @@ from gateway.domain import authentications, payments
 from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.codes import Asked, ClosedReason
-from gateway.domain.ids import number_of
+from gateway.domain.ids import caused_id, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
@@ -23,7 +23,7 @@ from gateway.flows.opening import intent_to_pay, intent_to_sign, sms_to_pay, sms
 from gateway.ports import ActRefusal, PayerAct, Recorded, TermsOf, Wish
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.writing.page import Page
-from gateway.storage.writing.signing import tell_authentication, tell_payment
+from gateway.storage.writing.signing import own_sms, tell_authentication, tell_payment
 
 __all__ = ["PayerActs"]
 
@@ -54,10 +54,11 @@ class PayerActs:
         shown = payment or waiting
         if waiting.status is not Status.REQUIRES_ACTION or waiting.asked is None:
             return self._not_waiting(act, waiting, shown, payment)
-        if act.wish is not Wish.EXPIRE and waiting.until_at is not None and waiting.until_at <= act.at:
-            late = replace(act, wish=Wish.EXPIRE)
-            after = self._give_up(page, late, waiting, ClosedReason.EXPIRED)
-            return self._shown(page, act, after)
+        if isinstance(waiting, Payment) and waiting.asked.called_paid and not waiting.has_code_in_the_air:
+            return self._ask_about(page, act, waiting)
+        late = waiting.asked.expired or (waiting.until_at is not None and waiting.until_at <= act.at)
+        if late and act.wish is not Wish.EXPIRE and not waiting.has_code_in_the_air:
+            return self._too_late(page, act, waiting, waiting.asked)
         match act.wish:
             case Wish.CONFIRM:
                 return self._confirm(page, act, waiting, waiting.asked)
@@ -80,6 +81,30 @@ class PayerActs:
         if act.wish is Wish.RESEND or (act.wish is Wish.CLOSE and waiting.status is not Status.CLOSED):
             refused = ActRefusal.NOT_WAITING
         return Recorded(shown, payment, refused=refused)
+
+    def _too_late(self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked) -> Recorded:
+        """The payer's time is over: nothing is sent any more. It is closed, or the PSP is asked first."""
+        if asked.expired and act.wish is Wish.CLOSE:
+            return self._close(page, act, waiting)
+        if not asked.expired:
+            waiting = self._give_up(page, replace(act, wish=Wish.EXPIRE), waiting, ClosedReason.EXPIRED)
+        if act.wish is Wish.RESEND:
+            return _refused(page, act, waiting, ActRefusal.NOT_WAITING)
+        if act.wish is Wish.CLOSE and not waiting.is_final:
+            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
+        return self._shown(page, act, waiting)
+
+    def _ask_about(self, page: Page, act: PayerAct, waiting: Payment) -> Recorded:
+        """Its PSP has called it paid, though no code was submitted: nothing is sent any more, and the PSP is asked."""
+        nobodys = caused_id(act.intent_id, waiting.payment_id, "asked about")
+        after = begun(waiting, intent_to_pay(waiting, nobodys, act.at), act.at)
+        self._put(page, after)
+        match act.wish:
+            case Wish.RESEND:
+                return _refused(page, act, after, ActRefusal.NOT_WAITING)
+            case Wish.CLOSE:
+                return _refused(page, act, after, ActRefusal.MAY_BE_PAID)
+        return self._shown(page, act, after)
 
     def _confirm(
         self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked
@@ -127,6 +152,12 @@ class PayerActs:
     def _resend(
         self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked
     ) -> Recorded | Exception:
+        newest = waiting.attempt if isinstance(waiting, Payment) else None
+        again = own_sms(page, waiting, act.intent_id)
+        if newest is not None and newest.intent_id == act.intent_id and newest.is_untouched:
+            again = newest  # to be asked to pay is what sends the SMS
+        if again is not None:  # it was recorded by an earlier try of this flush, the answer to whose COMMIT was lost
+            return self._to_send_again(page, act, waiting, again)
         if waiting.has_code_in_the_air:
             return _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
         if asked.sending:
@@ -139,13 +170,23 @@ class PayerActs:
         card_id = _card_of(waiting)
         if not page.may_ask(card_id, self._catalogue().sms_per_phone_and_day(waiting.merchant_id)):
             return _refused(page, act, waiting, ActRefusal.SMS_LIMIT_REACHED)
+        after, sms = self._asked_again(act, waiting, asked)
+        granted = self._to_send_again(page, act, after, sms)
+        if isinstance(granted, Recorded):
+            page.ask(sms, card_id)
+            self._put(page, after)
+            shown = self._shown(page, act, after)
+            granted = replace(granted, object=shown.object, payment=shown.payment)
+        return granted
+
+    def _to_send_again(
+        self, page: Page, act: PayerAct, after: Payment | Authentication, sms: Intent
+    ) -> Recorded | Exception:
+        """An SMS is to be sent by whoever asked, with what the one before gave, if it was of the same order."""
         try:
-            continuation, agreement_no = self._secrets(page, waiting)
+            continuation, agreement_no = self._secrets(page, after)
         except DecryptionError as error:
             return stand_back(error)
-        after, sms = self._asked_again(act, waiting, asked)
-        page.ask(sms, card_id)
-        self._put(page, after)
         signed = after if isinstance(after, Authentication) else None
         shown = self._shown(page, act, after)
         return replace(shown, sms=sms, continuation=continuation, agreement_no=agreement_no, authentication=signed)
@@ -225,7 +266,11 @@ class PayerActs:
             object_id, verb = waiting.authentication_id, Verb.SEND_SIGNING_CODE
         else:
             object_id, verb = waiting.payment_id, Verb.PAY if asked.by_pay else Verb.SEND_PAYMENT_CODE
-        given = {key[2]: blob for key, blob in page.continuations.items() if key[:2] == (object_id, verb)}
+        given = {
+            key[2]: sms.continuation
+            for key, sms in page.known_sms.items()
+            if key[:2] == (object_id, verb) and sms.number == asked.number and sms.continuation is not None
+        }
         account = waiting.account
         sealed = page.sealed.get((keeper.card_id, account)) if account else None
         if not given and sealed is None:

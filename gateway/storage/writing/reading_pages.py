@@ -21,7 +21,7 @@ from gateway.storage.tables import cards as cards_table
 from gateway.storage.tables import payments as payments_table
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.cards import CardRow, agreements_go_to, card_rows
-from gateway.storage.writing.codes import read_continuations, read_phones
+from gateway.storage.writing.codes import read_phones, read_sms
 from gateway.storage.writing.observations import read_known_anomalies
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.payments import compiled, payment_of, payment_select
@@ -83,7 +83,7 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
         rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
         await _read_in_flight(connection, merchant_id, page, going_on)
-    await _read_codes(connection, merchant_id, page, heard, acts)
+    await _read_codes(connection, merchant_id, page, items)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
     if suspicious:
         page.anomalies_known = await read_known_anomalies(connection, merchant_id, suspicious)
@@ -91,10 +91,9 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
     return page
 
 
-async def _read_codes(
-    connection: Connection, merchant_id: UUID, page: Page, heard: Sequence[Observation], acts: Sequence[PayerAct]
-) -> None:
+async def _read_codes(connection: Connection, merchant_id: UUID, page: Page, items: Sequence[Item]) -> None:
     """What asking for an SMS needs, where one may be asked for, and submitting a code, where one may be."""
+    heard = [item for item in items if isinstance(item, Observation)]
     asking = {each.card.card_id for each in page.payments.values() if each.asked is not None and each.card is not None}
     asking |= {each.card_id for each in page.authentications.values() if each.asked is not None}
     asking |= {
@@ -104,9 +103,16 @@ async def _read_codes(
     }
     if asking:
         page.phones = await read_phones(connection, merchant_id, asking, page.day)
-    if acts:
+    if any(isinstance(item, PayerAct) for item in items):
         objects = [*page.payments, *page.authentications]
-        page.continuations = await read_continuations(connection, merchant_id, objects)
+    elif len(heard) < len(items) or any(each.intent.verb is Verb.AUTHENTICATE for each in heard):
+        # What goes on: an SMS that is being sent may have been asked for by an earlier try of this flush.
+        objects = [key for key, each in page.payments.items() if each.asked is not None and each.asked.sending]
+        objects += [key for key, each in page.authentications.items() if each.asked is not None and each.asked.sending]
+    else:
+        return
+    if objects:
+        page.known_sms = await read_sms(connection, merchant_id, objects)
 
 
 async def _read_payments(
@@ -186,8 +192,8 @@ def _may_disagree(page: Page, heard: Observation) -> bool:
 
 
 def _may_be_refused(heard: Observation) -> bool:
-    about = heard.intent.verb in {Verb.AUTHENTICATE, Verb.SEND_SIGNING_CODE}
-    return about and isinstance(heard.outcome, Declined | SmsNeeded)
+    binds = heard.intent.verb in {Verb.AUTHENTICATE, Verb.SEND_SIGNING_CODE}
+    return binds and isinstance(heard.outcome, Declined | SmsNeeded)
 
 
 def _may_contradict(page: Page, heard: Observation) -> bool:

@@ -19,6 +19,7 @@ from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.codes import Purpose
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF
+from gateway.domain.failures import FailureCode, failure
 from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import ObjectKind, caused_id, show_object
 from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
@@ -45,6 +46,7 @@ from gateway.storage.writing.signing import (
     Signing,
     count_contradiction,
     count_disagreement,
+    own_sms,
     tell_authentication,
     tell_payment,
 )
@@ -226,7 +228,7 @@ class RecordingStore:
         starter = page.payments.get(before.payment_id) if before.payment_id else None
         agreement_no = heard.outcome.agreement_no if isinstance(heard.outcome, Authenticated) else None
         if heard.observation_id in page.recorded:
-            return Recorded(before, starter, _has_begun(heard, starter), agreement_no)
+            return Recorded(before, starter, _has_begun(heard, starter), agreement_no, _own_sms(page, heard, before))
         try:
             box = self._box(page, heard, before)
         except DecryptionError as error:
@@ -251,8 +253,7 @@ class RecordingStore:
             tell_authentication(page, heard.observation_id, after, heard.at)
         page.put_authentication(after)
         starter = page.payments.get(after.payment_id) if after.payment_id else None
-        sms = page.sms.get(after.authentication_id) or (page.sms.get(starter.payment_id) if starter else None)
-        return Recorded(after, starter, _has_begun(heard, starter), agreement_no, sms)
+        return Recorded(after, starter, _has_begun(heard, starter), agreement_no, _own_sms(page, heard, after))
 
     def _end_waits(self, page: Page, heard: Observation, ended: Authentication) -> None:
         """Everybody who waits goes on. Whoever heard of it sends the payment of the one that started it."""
@@ -279,6 +280,10 @@ class RecordingStore:
         if payment.asked.called_paid if payment.asked else payment.sequence > 0:
             nobodys = caused_id(intent_id, payment.payment_id, "asked about")
             return begun(payment, intent_to_pay(payment, nobodys, at), at)
+        if payment.asked is not None and payment.asked.by_pay and payment.card is not None:
+            if not self._signing.may_ask(page, payment):
+                return payments.failed(payment, failure(FailureCode.TOO_MANY_TRIES), at)
+            page.count_sms(payment.card.card_id)  # to be asked to pay is what sends it
         assert payment.account is not None
         terms = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT)
         return begun(payment, intent_to_pay(payment, intent_id, at), terms.unanswered(at))
@@ -301,7 +306,7 @@ class RecordingStore:
         if payment.waits_for_place:
             return self._leave_line(page, item, payment, agreement_no)
         if not payment.waits_for_authentication or payment.authentication_id is None:
-            return Recorded(payment, payment)
+            return Recorded(payment, payment, False, agreement_no, own_sms(page, payment, item.intent_id))
         ended = page.authentications.get(payment.authentication_id)
         if ended is None:
             return UnknownIntentError(f"{Verb.AUTHENTICATE} {payment.authentication_id}")
@@ -318,7 +323,7 @@ class RecordingStore:
                 tell_payment(page, item.intent_id, after, item.at)
         page.put_payment(after)
         submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
-        return Recorded(after, after, submit, agreement_no, page.sms.get(after.payment_id))
+        return Recorded(after, after, submit, agreement_no, own_sms(page, after, item.intent_id))
 
     def _end_in_line(self, page: Page, item: GoOn, payment: Payment) -> Recorded:
         """A withhold that stood in line until it was too late. What its PSP calls paid all the same is asked about."""
@@ -394,7 +399,13 @@ _WHEN_UNUSABLE = Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30
 
 def _still_to_send(page: Page, result: Recorded | Exception) -> Recorded | Exception:
     """The same flush may bring the end of what it begins: then it is not to be sent any more."""
-    if not isinstance(result, Recorded) or not result.submit or result.payment is None:
+    if not isinstance(result, Recorded):
+        return result
+    if result.code is not None and not _is_newest(page, result.code):
+        result = replace(result, code=None)
+    if result.sms is not None and (about := page.about(result.sms.object_id)) is not None and about.is_final:
+        result = replace(result, sms=None)
+    if not result.submit or result.payment is None:
         return result
     if isinstance(result.object, Authentication) and result.object.has_code_in_the_air:
         return result  # it was started now, so nobody has heard of it
@@ -402,6 +413,25 @@ def _still_to_send(page: Page, result: Recorded | Exception) -> Recorded | Excep
     if now.attempt is not None and now.attempt.is_untouched:
         return result
     return replace(result, payment=now, submit=False)
+
+
+def _is_newest(page: Page, code: Intent) -> bool:
+    about = page.about(code.object_id)
+    if about is None:
+        return False
+    newest = about.attempt if isinstance(about, Payment) else about.intent
+    return newest is not None and newest.intent_id == code.intent_id and newest.is_untouched
+
+
+def _own_sms(page: Page, heard: Observation, authentication: Authentication) -> Intent | None:
+    """The SMS that was asked for because of this very observation: to sign the card, or its starter's to pay."""
+    to_sign = caused_id(heard.observation_id, authentication.authentication_id, Verb.SEND_SIGNING_CODE)
+    if sms := own_sms(page, authentication, to_sign):
+        return sms
+    starter = page.payments.get(authentication.payment_id) if authentication.payment_id else None
+    if starter is None:
+        return None
+    return own_sms(page, starter, caused_id(heard.observation_id, starter.payment_id, Verb.PAY))
 
 
 def _user_of(item: Item) -> tuple[UUID, str]:

@@ -14,7 +14,7 @@ from gateway.domain.events import EVENTS_OF
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.hearing import Heard
 from gateway.domain.ids import ObjectKind, caused_id
-from gateway.domain.intents import IntentState, Verb
+from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.outcomes import CodeOutcome, CodeSent, Declined, NotSent, Unknown
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
@@ -28,7 +28,7 @@ from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
 from gateway.storage.writing.intents import SmsAnswer, intent_key
 from gateway.storage.writing.page import Page
 
-__all__ = ["Signing", "count_contradiction", "count_disagreement", "tell_authentication", "tell_payment"]
+__all__ = ["Signing", "count_contradiction", "count_disagreement", "own_sms", "tell_authentication", "tell_payment"]
 
 
 class Signing:
@@ -127,10 +127,9 @@ class Signing:
         channel = catalogue.channels.get((merchant_id, before.channel))
         ways = self._carries_of(merchant_id, before.account).ways
         claimant = self._claimant(page, before)
-        if channel is None or not may_sign(catalogue, channel, before.bank, ways):
+        nobody = claimant is None and not before.is_told
+        if nobody or channel is None or not may_sign(catalogue, channel, before.bank, ways):
             page.silent_refusals.append((before.account, before.bank, did.sms_needed.channel_code))
-            return None
-        if claimant is None and not before.is_told:
             return None
         if page.phones[before.card_id].signing:
             return None
@@ -158,6 +157,11 @@ class Signing:
         there = [payment for payment in _waiting(page, before) if payment.customer_present]
         return min(there, key=lambda p: (p.payment_id != before.payment_id, p.created_at, p.payment_id), default=None)
 
+    def may_ask(self, page: Page, payment: Payment) -> bool:
+        """Whether the phone of a payment may get one more SMS today."""
+        assert payment.card is not None
+        return page.may_ask(payment.card.card_id, self._catalogue().sms_per_phone_and_day(payment.merchant_id))
+
     def ask_to_pay(self, page: Page, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
         """An SMS with a code to pay with is asked for, unless the phone had too many today."""
         assert payment.asked is not None
@@ -166,12 +170,29 @@ class Signing:
         if payment.asked.called_paid:
             nobodys = caused_id(intent_id, payment.payment_id, "asked about")
             return begun(payment, intent_to_pay(payment, nobodys, at), at)
-        if not page.may_ask(payment.card.card_id, self._catalogue().sms_per_phone_and_day(payment.merchant_id)):
+        if not self.may_ask(page, payment):
             return payments.failed(payment, failure(FailureCode.TOO_MANY_TRIES), at)
         due_at = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT).unanswered(at)
         after = payments.asked_anew(payment, at, due_at)
         page.ask(sms_to_pay(after, intent_id, at), payment.card.card_id)
         return after
+
+
+def own_sms(page: Page, about: Payment | Authentication, intent_id: UUID) -> Intent | None:
+    """The SMS that was asked for under this id and is to be sent: now, or by an earlier try of this flush."""
+    object_id = about.payment_id if isinstance(about, Payment) else about.authentication_id
+    new, asked = page.sms.get(object_id), about.asked
+    if new is not None:
+        return new if new.intent_id == intent_id else None
+    if about.is_final or asked is None or not asked.sending or asked.sms_at is None:
+        return None
+    verb = Verb.SEND_PAYMENT_CODE if isinstance(about, Payment) else Verb.SEND_SIGNING_CODE
+    known = page.known_sms.get((object_id, verb, asked.sms))
+    if known is None or known.intent_id != intent_id:
+        return None
+    if isinstance(about, Payment):
+        return sms_to_pay(about, intent_id, asked.sms_at)
+    return sms_to_sign(about, intent_id, asked.sms_at)
 
 
 _STATES: Final = {

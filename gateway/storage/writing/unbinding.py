@@ -67,13 +67,15 @@ VOID = """
 UPDATE agreements SET status = 'void', voided_at = $4
 WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND status = 'unbinding'
 """
+# Only of the wish that was claimed: the card may have been bound anew and given up again meanwhile.
 END = """
-UPDATE unbindings SET ended = $4, due_at = NULL, lease_until = NULL
-WHERE merchant_id = $1 AND card_id = $2 AND account = $3
+UPDATE unbindings SET ended = $5, due_at = NULL, lease_until = NULL
+WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND asked_at = $4 AND ended IS NULL
+RETURNING account
 """
 LATER = """
-UPDATE unbindings SET tries = tries + 1, due_at = $4, lease_until = NULL
-WHERE merchant_id = $1 AND card_id = $2 AND account = $3
+UPDATE unbindings SET tries = tries + 1, due_at = $5, lease_until = NULL
+WHERE merchant_id = $1 AND card_id = $2 AND account = $3 AND asked_at = $4 AND ended IS NULL
 """
 
 
@@ -139,11 +141,11 @@ class UnbindingStore:
         """The PSP has said so, or is told no more: the agreement is void."""
         key = (unbinding.merchant_id, unbinding.card_id, unbinding.account)
         async with self.database.transaction() as connection:
-            await connection.execute(VOID, *key, now)
-            await connection.execute(END, *key, ended)
+            if await connection.fetch(END, *key, unbinding.asked_at, ended):
+                await connection.execute(VOID, *key, now)
 
     async def later(self, unbinding: Unbinding, due_at: datetime) -> None:
         """It is not known yet: told again then."""
         key = (unbinding.merchant_id, unbinding.card_id, unbinding.account)
         async with self.database.transaction() as connection:
-            await connection.execute(LATER, *key, due_at)
+            await connection.execute(LATER, *key, unbinding.asked_at, due_at)
