@@ -1,7 +1,7 @@
 """How what happened to a payment is shown: `{at, what, …}`; the other fields depend on `what`."""
 
 from collections.abc import Iterable
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, REFUND, show
 from gateway.domain.intents import Verb
@@ -92,8 +92,13 @@ def _delivery(one: Delivery) -> dict[str, Any]:
 
 def _said(one: ChannelSaid) -> str:
     """What apps know it by: of the payment itself the word alone."""
+    if one.verb in _SMS:
+        return _SMS[one.verb] + one.says.removeprefix("code_")  # it says `code_sent`
     named = {Verb.PAY: "", Verb.AUTHENTICATE: "authentication_", Verb.REFUND: "refund_"}
     return named[one.verb] + one.says
+
+
+_SMS: Final = {Verb.SEND_SIGNING_CODE: "sms_to_sign_", Verb.SEND_PAYMENT_CODE: "sms_to_pay_"}
 
 
 def _words(one: AuthenticationFinished | ChannelSaid) -> dict[str, Any]:

@@ -105,6 +105,20 @@ async def test_three_wrong_codes_fail_it_and_nothing_was_charged(world: World, p
     assert (await confirm(paying, waiting, "123456"))["status"] == "failed"
 
 
+async def test_a_wrong_code_to_sign_is_counted_in_what_the_payment_shows_and_told_in_its_timeline(
+    world: World, signing: App
+) -> None:
+    waiting = await signing.pay(charge(world, card=world.card() | {"phone": phone_of(world)}))
+    left = [(await confirm(signing, waiting, "000000"))["next_action"] for _ in range(2)]
+    assert [action["tries_left"] for action in left] == [2, 1]
+    failed = await confirm(signing, waiting, "000000")
+    assert (failed["status"], failed["failure"]["code"]) == ("failed", "sms_code_wrong")
+    timeline = (await signing.get(f"/v1/payments/{waiting['id']}/timeline"))["data"]
+    said = [one["says"] for one in timeline if one["what"] == "channel_said"]
+    assert said[0] == "sms_to_sign_sent"
+    assert set(said[1:]) == {"authentication_declined"}
+
+
 async def test_a_withhold_has_nobody_to_type_a_code(world: World, signing: App, paying: App) -> None:
     for app, code in ((signing, "card_needs_signing"), (paying, "no_channel_available")):  # UnionPay has no such code
         failed = await app.pay(world.order(world.dear()))

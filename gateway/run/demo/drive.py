@@ -154,8 +154,11 @@ class Drive:
                 return
             call, body = f"{url}/confirm", {"sms_code": code}
         async with self.session.post(call, json=body, headers=KEY) as answer:
+            told = await answer.json(content_type=None)
             if answer.status == 200:
-                self._now(await answer.json(content_type=None))
+                self._now(told)
+            elif told.get("code") == "may_be_paid":  # its PSP has an order that it takes a code for: the payer is back
+                payer.typing = Typing.TYPES
 
     async def _get(self, url: str) -> dict[str, Any]:
         headers = KEY if url.startswith(self.addresses.gateway) else {}

@@ -17,7 +17,7 @@ from gateway.domain.cards import bank_of
 __all__ = ["FAULTS", "DemoOrder", "Typing", "make_orders"]
 
 BANKS = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CEB", "CMBC", "SPABANK", "CIB", "SPDB")
-ASKING = ("CMB", "CIB", "SPDB", "CEB")
+ASKING = ("CMB", "CIB", "SPDB", "CEB", "SPABANK", "CITIC", "COMM", "PSBC", "CMBC")
 """Banks whose cards the sample catalogue has signed or paid by SMS: more of the charges are theirs."""
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", ("伟", "芳", "敏", "静", "强", "磊", "洋", "艳", "勇", "军")
 MAX_TRIES = 10_000
@@ -65,6 +65,9 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         {"fault": "duplicate_callback", "times": 3, "copies": 2},
         {"fault": "reset_after", "times": 2, "match": {"operation": "pay"}},
     ],
+    "cpcn": [{"fault": "error_after", "times": 2, "match": {"operation": "pay"}}],
+    "lianlian": [{"fault": "duplicate_callback", "times": 2, "copies": 2}],
+    "jd": [{"fault": "delay", "times": 2, "seconds": 2, "match": {"operation": "pay"}}],
 }
 """Faults that the demonstration asks each sandbox for: kinds that orders cannot ask for themselves."""
 
@@ -117,7 +120,7 @@ def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) ->
             tail, trouble = dice.choice(MAGIC_TAILS), "balance short"
         else:
             amount, trouble = dice.choice(list(MAGIC_AMOUNTS.items()))
-    banks = (*BANKS, *ASKING, *ASKING) if is_charge and tail is None else BANKS
+    banks = (*BANKS, *ASKING) if is_charge and tail is None else BANKS
     body = {
         "merchant_order_no": order_no,
         "scene": "quick_charge" if is_charge else "withhold",

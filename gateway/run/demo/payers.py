@@ -44,14 +44,12 @@ class SmsSeen:
     """Phones that signing SMS came to from more than one provider, which must not be, in words."""
 
     def __str__(self) -> str:
-        each = [
-            f"{self._of(provider, 'sign')} to sign and {self._of(provider, 'pay')} to pay by {provider}"
-            for provider in sorted({provider for provider, _ in self.sent})
-        ]
+        each = [self._by(provider) for provider in sorted({provider for provider, _ in self.sent})]
         return f"{sum(self.sent.values())} SMS to {self.phones} phones" + (": " + ", ".join(each) if each else "")
 
-    def _of(self, provider: str, purpose: str) -> int:
-        return self.sent.get((provider, purpose), 0)
+    def _by(self, provider: str) -> str:
+        counted = ((self.sent.get((provider, purpose), 0), purpose) for purpose in ("sign", "pay"))
+        return f"{provider} " + " and ".join(f"{times} to {purpose}" for times, purpose in counted if times)
 
 
 def sms_seen(inbox: Iterable[Mapping[str, str]], phones: Iterable[str]) -> SmsSeen:

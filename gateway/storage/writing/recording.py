@@ -247,8 +247,9 @@ class RecordingStore:
             count_contradiction(before, after)
         if did.agreement_no is not None and box is not None:
             _keep_agreement(page, after, did.agreement_no, box, heard.at)
+        if after.status is not before.status or after.asked != before.asked:
+            self._end_waits(page, heard, after)  # its payment shows what it asks for
         if after.status is not before.status:
-            self._end_waits(page, heard, after)
             tell_authentication(page, heard.observation_id, after, heard.at)
         page.put_authentication(after)
         starter = page.payments.get(after.payment_id) if after.payment_id else None

@@ -136,6 +136,16 @@ def test_a_refused_payment_has_no_channel_and_no_number_there() -> None:
     assert {shown[key] for key in nothing.split()} == {None}
 
 
+def test_whatever_a_verb_says_has_a_word_in_the_timeline() -> None:
+    said = {
+        verb: timeline_object([ChannelSaid(NOW, "answer", verb, PAYMENT_ID, "code_sent", None, None)])[0]["says"]
+        for verb in Verb
+        if verb is not Verb.UNBIND  # an errand: no observation is kept of it
+    }
+    assert len(set(said.values())) == len(said)
+    assert (said[Verb.SEND_SIGNING_CODE], said[Verb.SEND_PAYMENT_CODE]) == ("sms_to_sign_sent", "sms_to_pay_sent")
+
+
 def test_the_specifications_fields_are_all_there() -> None:
     fields = """id object kind merchant_order_no app scene user_id amount currency status channel channel_order_no
         channel_transaction_no card fee expected_fee authentication_fee failure next_action closed_reason
