@@ -59,7 +59,8 @@ def place(
 
 def that_can(**ways: bool) -> CarriesOf:
     """Providers that sign by SMS, and can do this besides."""
-    carries = Carries(ways=Ways(**({"signs": True} | ways)))
+    known: dict[str, Any] = {"signs": True, **ways}
+    carries = Carries(ways=Ways(**known))
     return lambda merchant_id, account: carries
 
 
