@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.domain.codes import Purpose
 from gateway.domain.events import RecordedDelivery
 from gateway.domain.failures import Failure
 from gateway.domain.intents import Verb
@@ -16,6 +17,7 @@ __all__ = [
     "AuthenticationFinished",
     "AuthenticationStarted",
     "ChannelSaid",
+    "CodeSubmitted",
     "Delivery",
     "EventWritten",
     "Happening",
@@ -23,6 +25,7 @@ __all__ = [
     "PaymentOpened",
     "RefundAsked",
     "Routed",
+    "SmsAsked",
     "Submitted",
     "TimelinePage",
     "TimelinePosition",
@@ -100,6 +103,23 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class SmsAsked:
+    """An SMS with a code was asked for."""
+
+    at: datetime
+    channel: str
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSubmitted:
+    """The code that signs the card was submitted. One that pays is a `Submitted`."""
+
+    at: datetime
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelSaid:
     """An observation: what the PSP said, and how it reached us."""
 
@@ -172,6 +192,8 @@ Happening = (
     | AuthenticationStarted
     | AuthenticationFinished
     | Submitted
+    | SmsAsked
+    | CodeSubmitted
     | ChannelSaid
     | PaymentFinished
     | RefundAsked

@@ -1,6 +1,6 @@
 """How what happened to a payment is shown: `{at, what, …}`; the other fields depend on `what`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, assert_never
 
 from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, REFUND, show
@@ -11,6 +11,7 @@ from gateway.domain.timeline import (
     AuthenticationFinished,
     AuthenticationStarted,
     ChannelSaid,
+    CodeSubmitted,
     Delivery,
     EventWritten,
     Happening,
@@ -18,6 +19,7 @@ from gateway.domain.timeline import (
     PaymentOpened,
     RefundAsked,
     Routed,
+    SmsAsked,
     Submitted,
     WaitedForAuthentication,
 )
@@ -51,6 +53,10 @@ def _told(one: Happening) -> dict[str, Any]:
             return {"what": "authentication_finished", "channel": one.channel, "status": one.status} | _words(one)
         case Submitted():
             return {"what": "submitted", "channel": one.channel, "channel_order_no": one.number}
+        case SmsAsked():
+            return {"what": "sms_asked", "channel": one.channel, "purpose": one.purpose}
+        case CodeSubmitted():
+            return {"what": "code_submitted", "channel": one.channel}
         case WaitedForAuthentication():
             started_by = show(PAYMENT, one.payment_id) if one.payment_id else None
             return {"what": "waited_for_authentication", "channel": one.channel, "started_by": started_by}
@@ -92,13 +98,18 @@ def _delivery(one: Delivery) -> dict[str, Any]:
 
 def _said(one: ChannelSaid) -> str:
     """What apps know it by: of the payment itself the word alone."""
-    if one.verb in _SMS:
-        return _SMS[one.verb] + one.says.removeprefix("code_")  # it says `code_sent`
-    named = {Verb.PAY: "", Verb.AUTHENTICATE: "authentication_", Verb.REFUND: "refund_"}
-    return named[one.verb] + one.says
+    return _SAID_OF[one.verb] + (one.says.removeprefix("code_") if one.verb in _OF_SMS else one.says)
 
 
-_SMS: Final = {Verb.SEND_SIGNING_CODE: "sms_to_sign_", Verb.SEND_PAYMENT_CODE: "sms_to_pay_"}
+_OF_SMS: Final = frozenset({Verb.SEND_SIGNING_CODE, Verb.SEND_PAYMENT_CODE})
+_SAID_OF: Final[Mapping[Verb, str]] = {
+    Verb.PAY: "",
+    Verb.AUTHENTICATE: "authentication_",
+    Verb.REFUND: "refund_",
+    Verb.SEND_SIGNING_CODE: "signing_code_",
+    Verb.SEND_PAYMENT_CODE: "payment_code_",
+    Verb.UNBIND: "unbinding_",
+}
 
 
 def _words(one: AuthenticationFinished | ChannelSaid) -> dict[str, Any]:

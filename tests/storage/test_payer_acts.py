@@ -30,9 +30,11 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
+from gateway.objects.timeline import timeline_object
 from gateway.ports import ActRefusal, GoOn, OpenResult, Recorded, Wish
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
+from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.engine import create_engine
 from tests.databases import close
 from tests.keys import new_keys
@@ -462,18 +464,27 @@ async def test_a_payment_that_wants_both_codes_asks_for_one_after_the_other(proc
     waiting = payment_in(await process.books.record(asks(opened.authentication, opened.sms, CodeSent("s-1"))))
     assert waiting.asked is not None
     assert (waiting.asked.purpose, waiting.asked.then_pays) == (Purpose.SIGN, True)
-    granted = await does(other, waiting, Wish.CONFIRM)
+    granted = await does(other, waiting, Wish.CONFIRM, later(seconds=5))
     assert (granted.continuation, granted.agreement_no) == ("s-1", None)
     bound = await other.books.record(code_word(waiting_in(granted), Authenticated("token-1"), at=later(seconds=9)))
     assert bound.sms is not None
     assert (bound.agreement_no, bound.submit, bound.sms.object_id) == ("token-1", False, waiting.payment_id)
-    to_pay = payment_in(await other.books.record(asks(payment_in(bound), bound.sms, CodeSent("p-1"), later(seconds=9))))
+    to_pay = payment_in(
+        await other.books.record(asks(payment_in(bound), bound.sms, CodeSent("p-1"), later(seconds=10)))
+    )
     assert (to_pay.status, to_pay.sequence) == (Status.REQUIRES_ACTION, 2)
     coded = await does(process, waiting, Wish.CONFIRM, later(seconds=20))
     assert (coded.continuation, coded.agreement_no) == ("p-1", "token-1")
     paid = payment_in(await process.books.record(code_word(waiting_in(coded), Succeeded(1000), at=later(seconds=21))))
     assert (paid.status, paid.sequence, paid.authentication_fee) == (Status.SUCCEEDED, 3, 100)
     assert await process.one("SELECT sent FROM code_counts") == 2
+    async with process.engine.connect() as connection:
+        told = timeline_object((await timeline_of(connection, paid, None, 100)).happened)
+    assert [each.get("purpose") or each.get("says") or each["what"] for each in told if "event" not in each] == [
+        "payment_taken", "routed", "authentication_started", "sign", "signing_code_sent", "code_submitted",
+        "authentication_finished", "pay", "authentication_authenticated", "payment_code_sent", "submitted",
+        "succeeded", "payment_finished",
+    ]  # fmt: skip
 
 
 async def test_the_second_sms_is_asked_for_by_whoever_goes_on_and_once(process: Process, other: Process) -> None:

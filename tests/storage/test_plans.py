@@ -23,6 +23,7 @@ from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.writing import (
     authentications,
     claims,
+    codes,
     deliveries,
     due,
     facts,
@@ -34,6 +35,7 @@ from gateway.storage.writing import (
     refunding,
     refunds,
     totals,
+    unbinding,
     with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
@@ -99,6 +101,9 @@ INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail,
 SELECT $1, payment_id, 'payment', payment_id, 'late_success', '', 'poll', created_at FROM payments""",
     f"""
 INSERT INTO channel_totals SELECT $1, current_date, gen_random_uuid(), 'up', n FROM generate_series(1, {MANY}) n""",
+    f"""
+INSERT INTO code_counts (merchant_id, phone_print, business_day, sent)
+SELECT $1, convert_to('p' || n, 'UTF8'), current_date, 1 FROM generate_series(1, {MANY}) n""",
     f"""
 INSERT INTO card_totals SELECT $1, current_date, convert_to('n' || n, 'UTF8'), 'up', n
 FROM generate_series(1, {MANY}) n""",
@@ -246,6 +251,14 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "RELEASE": (held.RELEASE, (M, ENDPOINT, AT, "100", AT), {"deliveries_held_idx"}),
     "DISCARD": (held.DISCARD, (M, ENDPOINT, "'old'", "100"), {"deliveries_held_idx"}),
     "HELD": (held.HELD, (M, f"ARRAY[{ENDPOINT}]", "100"), {"deliveries_held_idx"}),
+    "READ_PHONES": (codes.READ_PHONES, (M, IDS, "current_date"), {"cards_pkey", "code_counts_pkey"}),
+    "READ_SENT": (codes.READ_SENT, (M, "ARRAY['u1'::bytea]", "current_date"), {"code_counts_pkey"}),
+    "READ_SMS": (codes.READ_SMS, (M, IDS), {"intents_pkey"}),
+    "IN_USE": (
+        unbinding.IN_USE,
+        (M, "'u1'", IDS),
+        {"authentications_open_key"},
+    ),
     "READ_ANOMALIES": (READ_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
 }
 """The text, values for it, and the indexes that it must use."""

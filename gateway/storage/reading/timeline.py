@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.domain.codes import Purpose
 from gateway.domain.intents import Verb
 from gateway.domain.payments import Payment
 from gateway.domain.timeline import (
@@ -20,6 +21,7 @@ from gateway.domain.timeline import (
     AuthenticationFinished,
     AuthenticationStarted,
     ChannelSaid,
+    CodeSubmitted,
     Delivery,
     EventWritten,
     Happening,
@@ -27,6 +29,7 @@ from gateway.domain.timeline import (
     PaymentOpened,
     RefundAsked,
     Routed,
+    SmsAsked,
     Submitted,
     TimelinePage,
     TimelinePosition,
@@ -38,6 +41,7 @@ from gateway.storage.tables import (
     decisions,
     deliveries,
     events,
+    intents,
     observations,
     refunds,
 )
@@ -82,7 +86,7 @@ async def timeline_of(
     entries = _Entries(after)
     entries.add(_OPENED, enumerate(_opening(payment, await _decision(connection, payment))))
     entries.add(_AUTHENTICATED, enumerate(await _authentication(connection, payment)))
-    entries.add(_SUBMITTED, enumerate(_submission(payment)))
+    entries.add(_SUBMITTED, enumerate(await _submissions(connection, payment)))
     entries.add(_ASKED, enumerate(asked))
     entries.add(_HEARD, await _observations(connection, payment, refund_ids, after, limit + 1))
     entries.add(_ENDED, enumerate(_end(payment)))
@@ -139,10 +143,30 @@ async def _authentication(connection: AsyncConnection, payment: Payment) -> list
     return happened
 
 
-def _submission(payment: Payment) -> Iterator[Happening]:
+async def _submissions(connection: AsyncConnection, payment: Payment) -> list[Happening]:
+    """Its intent to pay; where its payer was asked for codes, each SMS and each code, too."""
     attempt = payment.attempt
-    if attempt is not None:
-        yield Submitted(attempt.recorded_at, attempt.channel, attempt.number)
+    if payment.asked is None:
+        return [Submitted(attempt.recorded_at, attempt.channel, attempt.number)] if attempt else []
+    i = intents.c
+    of_payment = i.object_id.in_([payment.payment_id, payment.authentication_id])
+    its_intents = select(i.verb, i.recorded_at, i.channel, i.number).where(
+        i.merchant_id == payment.merchant_id, of_payment
+    )
+    happened: list[Happening] = []
+    signs = False
+    for row in await connection.execute(its_intents.order_by(i.recorded_at, i.verb.desc(), i.ordinal)):
+        match Verb(row.verb):
+            case Verb.SEND_SIGNING_CODE:
+                signs = True
+                happened.append(SmsAsked(row.recorded_at, row.channel, Purpose.SIGN))
+            case Verb.SEND_PAYMENT_CODE:
+                happened.append(SmsAsked(row.recorded_at, row.channel, Purpose.PAY))
+            case Verb.AUTHENTICATE if signs:  # before the first SMS it was tried silently
+                happened.append(CodeSubmitted(row.recorded_at, row.channel))
+            case Verb.PAY:
+                happened.append(Submitted(row.recorded_at, row.channel, row.number))
+    return happened
 
 
 async def _observations(

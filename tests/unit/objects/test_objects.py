@@ -8,8 +8,10 @@ from dataclasses import replace
 from uuid import UUID
 
 import orjson
+import pytest
 
 from gateway.domain.anomalies import RecordedAnomaly
+from gateway.domain.codes import Purpose
 from gateway.domain.events import DeadLetter, DeliveryStatus, EventType, RecordedDelivery, RecordedEvent
 from gateway.domain.failures import Advice, FailureCode, failure
 from gateway.domain.hearing import Anomaly, AnomalyKind
@@ -26,6 +28,7 @@ from gateway.domain.timeline import (
     AuthenticationFinished,
     AuthenticationStarted,
     ChannelSaid,
+    CodeSubmitted,
     Delivery,
     EventWritten,
     Happening,
@@ -33,6 +36,7 @@ from gateway.domain.timeline import (
     PaymentOpened,
     RefundAsked,
     Routed,
+    SmsAsked,
     Submitted,
     WaitedForAuthentication,
 )
@@ -306,6 +310,18 @@ def test_an_anomaly_of_a_refund_names_the_refund() -> None:
 # --- timelines ---
 
 
+@pytest.mark.parametrize("verb", Verb)
+def test_whatever_is_said_of_any_verb_can_be_told(verb: Verb) -> None:
+    [told] = timeline_object([ChannelSaid(NOW, "answer", verb, UUID(int=6), "declined", "1", "拒绝")])
+    assert told["says"].endswith("declined")
+
+
+def test_a_word_on_an_sms_says_what_the_code_was_for() -> None:
+    words = [ChannelSaid(NOW, "answer", verb, UUID(int=6), says, None, None) for verb, says in (
+        (Verb.SEND_SIGNING_CODE, "code_sent"), (Verb.SEND_PAYMENT_CODE, "unknown"))]  # fmt: skip
+    assert [one["says"] for one in timeline_object(words)] == ["signing_code_sent", "payment_code_unknown"]
+
+
 def test_a_timeline_is_told_in_the_words_that_apps_know() -> None:
     refused = failure(FailureCode.CARD_LOST, channel_code="1")
     happened: list[Happening] = [
@@ -315,6 +331,8 @@ def test_a_timeline_is_told_in_the_words_that_apps_know() -> None:
         AuthenticationFinished(NOW, "up", "succeeded", None, "成功"),
         WaitedForAuthentication(NOW, "up", UUID(int=7)),
         WaitedForAuthentication(NOW, "up", None),
+        SmsAsked(NOW, "up", Purpose.SIGN),
+        CodeSubmitted(NOW, "up"),
         Submitted(NOW, "up", PAYMENT_ID.hex),
         ChannelSaid(NOW, "answer", Verb.AUTHENTICATE, UUID(int=6), "authenticated", None, None),
         ChannelSaid(NOW, "poll", Verb.PAY, PAYMENT_ID, "declined", "1", "挂失"),
@@ -340,6 +358,8 @@ def test_a_timeline_is_told_in_the_words_that_apps_know() -> None:
          "channel_message": "成功"},
         {"what": "waited_for_authentication", "channel": "up", "started_by": show(PAYMENT, UUID(int=7))},
         {"what": "waited_for_authentication", "channel": "up", "started_by": None},
+        {"what": "sms_asked", "channel": "up", "purpose": "sign"},
+        {"what": "code_submitted", "channel": "up"},
         {"what": "submitted", "channel": "up", "channel_order_no": PAYMENT_ID.hex},
         {"what": "channel_said", "source": "answer", "says": "authentication_authenticated", "channel_code": None,
          "channel_message": None},
