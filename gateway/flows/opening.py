@@ -129,8 +129,8 @@ def open_payment(
     if binds_silently(catalogue, channel, order.bank, ways):
         return Opened(opening, payment, record, started, None)
     assert order.card is not None, "only cards are signed"
-    started = replace(started, intent=None, asked=code_to_sign(started, order.card.phone, ways))
-    started = replace(started, asked=started.asked.another(now) if started.asked else None)
+    started = replace(started, intent=None)
+    started = replace(started, asked=code_to_sign(started, order.card.phone, ways).another(now))
     return Opened(opening, payment, record, started, None, sms_to_sign(started, opening.intent_id, now))
 
 

@@ -33,11 +33,23 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.scenes import Scene
-from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Command, Pay, Provider
+from gateway.ports import (
+    AskPayment,
+    Callback,
+    CallbackRejectedError,
+    CallbackRequest,
+    Command,
+    Pay,
+    Provider,
+    SendSigningCode,
+    Sign,
+    Unbind,
+)
 from tests.adapters import baofoo_case
 from tests.adapters.allinpay_case import PSP, AllinpayCase
 from tests.adapters.baofoo_case import BaofooCase
 from tests.adapters.contract import (
+    AGREEMENT_NO,
     Case,
     Wire,
     a_payment,
@@ -222,6 +234,10 @@ COMMANDS: dict[type[Command[Any]], Command[Any]] = {
         a_refunds_question(Scene.WITHHOLD),
         an_authentication(),
         an_authentications_question(),
+        a_signing_code(),
+        a_signing(),
+        a_payment_code(Scene.QUICK_CHARGE, AGREEMENT_NO),
+        an_unbinding(),
     )
 }
 CPCN_COMMANDS: list[Command[Any]] = [
@@ -235,6 +251,13 @@ CPCN_COMMANDS: list[Command[Any]] = [
     an_unbinding(),
 ]
 NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "tokenPayData", "accNo", "x"])
+ANY_OUTCOME = (
+    *get_args(Outcome),
+    *get_args(AuthenticationOutcome),
+    *get_args(CodeOutcome),
+    *get_args(UnbindingOutcome),
+)
+NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "origTxnType", "tokenPayData", "accNo", "x"])
 
 
 @SOME
@@ -280,12 +303,12 @@ def test_a_signed_answer_with_odd_fields_is_an_outcome(kind: type[Command[Any]])
     @given(odd=st.dictionaries(NOTICE_FIELDS | st.just("respCode"), ODD, max_size=4))
     def any_answer(odd: dict[str, str]) -> None:
         odd_fields.append({name: value for name, value in odd.items() if name not in {"merId", "orderId"}})
-        assert isinstance(asyncio.run(do(provider, command)), (*get_args(Outcome), *get_args(AuthenticationOutcome)))
+        assert isinstance(asyncio.run(do(provider, command)), ANY_OUTCOME)
 
     any_answer()
 
 
-@pytest.mark.parametrize("kind", [Pay, AskPayment])
+@pytest.mark.parametrize("kind", [Pay, AskPayment, SendSigningCode, Sign, Unbind])
 def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[Any]]) -> None:
     case, inside = AllinpayCase(), [""]
 
@@ -294,7 +317,8 @@ def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[
 
     provider = case.build(case.account(), answer)
     command = COMMANDS[kind]
-    tags = st.sampled_from(["RET_CODE", "AMOUNT", "BATCHID", "FINTIME", "ERR_MSG", "SN", "X"])
+    body = {SendSigningCode: "FAGRARET", Sign: "FAGRCRET", Unbind: "FAGRCNLRET"}.get(kind, "TRANSRET")
+    tags = st.sampled_from(["RET_CODE", "AGRMNO", "AMOUNT", "BATCHID", "FINTIME", "ERR_MSG", "SN", "X"])
     texts = st.text(st.characters(codec="gbk", exclude_characters="<>&@", min_codepoint=32), max_size=20)
     known = st.sampled_from(["0000", "1002", "3008", "2000", "4000", command.number, "20260302003015", "1e3", "-1", ""])
 
@@ -303,8 +327,8 @@ def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[
     def any_answer(lines: list[dict[str, str]]) -> None:
         parts = ["".join(f"<{tag}>{text}</{tag}>" for tag, text in line.items()) for line in lines]
         details = "".join(f"<QTDETAIL>{part}</QTDETAIL>" for part in parts)
-        inside.append(f"<QTRANSRSP>{details}</QTRANSRSP>" + "".join(f"<TRANSRET>{part}</TRANSRET>" for part in parts))
-        assert isinstance(asyncio.run(do(provider, command)), get_args(Outcome))
+        inside.append(f"<QTRANSRSP>{details}</QTRANSRSP>" + "".join(f"<{body}>{part}</{body}>" for part in parts))
+        assert isinstance(asyncio.run(do(provider, command)), ANY_OUTCOME)
 
     any_answer()
 

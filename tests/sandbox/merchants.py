@@ -269,6 +269,37 @@ class AllinpayMerchant:
         )
         return self.package("100011", req_sn, body)
 
+    def about_agreements(self, trx_code: str, req_sn: str, body: str, **leaves: str) -> bytes:
+        told = {"MERCHANT_ID": self.account["merchant_id"], **leaves}
+        inner = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
+        return self.package(trx_code, req_sn, f"<{body}>{inner}</{body}>", MERCHANT_ID=self.account["merchant_id"])
+
+    def signing_sms(self, req_sn: str, card: str = CARD, phone: str = PHONE) -> bytes:
+        holder = {"ACCOUNT_NO": card, "ACCOUNT_NAME": "张三", "ID_TYPE": "0", "ID": "110101199003070011", "TEL": phone}
+        bank = {"BANK_CODE": "0102", "ACCOUNT_TYPE": "00", "ACCOUNT_PROP": "0"}
+        return self.about_agreements("310001", req_sn, "FAGRA", **bank, **holder)
+
+    def signing(self, sms_of: str, code: str, req_sn: str | None = None) -> bytes:
+        return self.about_agreements("310002", req_sn or self.number(), "FAGRC", SRCREQSN=sms_of, VERCODE=code)
+
+    def giving_up(self, agrmno: str) -> bytes:
+        return self.about_agreements("310003", self.number(), "FAGRCNL", AGRMNO=agrmno)
+
+    def paying(self, req_sn: str, agrmno: str, amount: int = 1000, *, card: str = CARD, phone: str = PHONE) -> bytes:
+        return self.about_agreements(
+            "310011",
+            req_sn,
+            "FASTTRX",
+            BUSINESS_CODE="10600",
+            SUBMIT_TIME="20260301120000",
+            AGRMNO=agrmno,
+            ACCOUNT_NO=card,
+            ACCOUNT_NAME="张三",
+            AMOUNT=str(amount),
+            CURRENCY="CNY",
+            TEL=phone,
+        )
+
     async def collect(self, req_sn: str, amount: int = 1000, *, card: str = CARD) -> list[str]:
         return codes(await self.send(self.collecting(req_sn, amount, card=card)))
 
@@ -333,6 +364,11 @@ class Sandbox:
     async def order(self, provider: str, order_no: str) -> dict[str, Any] | None:
         _, shown = await self.control("GET", f"{provider}/transactions?order_no={order_no}")
         return shown["transactions"][0] if shown["transactions"] else None
+
+    async def inbox(self, phone: str = PHONE, path: str = "sms") -> list[dict[str, str]]:
+        """What arrived at a phone."""
+        _, shown = await self.control("GET", f"{path}?phone={phone}")
+        return list(shown["sms"])
 
     async def final(self, provider: str, order_no: str) -> dict[str, Any]:
         """The order once it is final."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Verb
@@ -26,6 +27,7 @@ from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, Re
 from gateway.run.rooms import ProcessRooms
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
@@ -59,6 +61,10 @@ class Process:
     """What its clock says when it opens payments."""
     unusable: Collection[str] = ()
     """Accounts whose settings cannot be used."""
+    carries_of: CarriesOf = carries_all
+    """What its providers carry, and how they authenticate."""
+    refused_silently: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """What it was told of banks that an account does not bind silently."""
     calls_at_once: int = 1000
     """Of every channel. Nothing here gives a place back by itself."""
 
@@ -87,14 +93,36 @@ class Process:
             self.rooms,
             lambda merchant_id: self.unusable,
             busy,
+            self.carries_of,
         )
         self.recording = RecordingStore(
-            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over, busy
+            self.database,
+            self.keys,
+            lambda: self.catalogue,
+            terms_of,
+            TIMEZONE,
+            hand_over,
+            busy,
+            self.carries_of,
+            lambda merchant_id, refused, now: self.refused_silently.extend(refused),
+        )
+        self.authenticating = AuthenticatingStore(
+            self.database,
+            self.keys,
+            lambda: self.catalogue,
+            terms_of,
+            TIMEZONE,
+            hand_over,
+            lambda: self.now,
+            self.rooms,
+            lambda merchant_id: self.unusable,
+            busy,
+            self.carries_of,
         )
         self.refunding = RefundingStore(
             self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, self.rooms, busy
         )
-        self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting)
+        self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting, self.authenticating.flush)
         self.due = DueStore(
             self.database, self.keys, KnownChannels(lambda merchant: self.catalogue.channel_codes(merchant))
         )

@@ -480,15 +480,16 @@ def test_no_order_of_words_and_wishes_breaks_an_authentication(
     for step, word, source in steps:
         at += RESEND_AFTER
         before = now
-        assert now.asked is not None
+        asked_now = now.asked
+        assert asked_now is not None
         free = now.status is Status.REQUIRES_ACTION and not now.has_code_in_the_air
         match step:
             case "submit" if free:
                 now = signs(now, at)
-            case "resend" if free and now.asked.resends_left and not now.asked.sending:
+            case "resend" if free and asked_now.resends_left and not asked_now.sending:
                 now = authentications.asked_anew(now, at, at)
             case "sms" if isinstance(word, CodeSent | Declined | NotSent | Unknown):
-                now = authentications.after_sms(now, now.asked.sms, word, at)
+                now = authentications.after_sms(now, asked_now.sms, word, at)
             case "close" if free:
                 now = authentications.closed(now, ClosedReason.EXPIRED, at)
             case "hear" if now.intent is not None:
