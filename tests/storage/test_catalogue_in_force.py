@@ -205,7 +205,7 @@ async def test_the_sample_is_put_in_force_once_and_follows_its_ports(
 ) -> None:
     done = [await put_sample(store, sample(SLUICE_SANDBOX_PORT=port)) for port in ("8090", "8090", "9999", "8090")]
     assert done == [Sample.APPLIED, Sample.THERE, Sample.APPLIED, Sample.APPLIED]
-    account = (await store.content())[0].accounts[1]
+    account = next(each for each in (await store.content())[0].accounts if each.provider == "unionpay")
     assert account.settings["base_url"] == "http://127.0.0.1:8090/unionpay"
 
 
