@@ -24,6 +24,12 @@ class Script:
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
+    whole: bool = False
+    """Whether the suite, too, plays a crash at each of its actions; of the others it draws some."""
+    long: bool = False
+    """Whether it is left to `make crashes`."""
+    ends: tuple[str, ...] | None = None
+    """How everything ends where nobody dies, in the order of asking."""
     never_proof: bool = False
     """Whether "not found" proves nothing by its terms, so that what was lost may stay open."""
     lies: bool = False
