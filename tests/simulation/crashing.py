@@ -13,7 +13,6 @@ from tests.simulation.stage import NOT_FOUND, Stage
 __all__ = ["Tally", "crash_at_each", "crash_at_pairs", "crash_at_some", "crash_at_some_pairs", "play_and_check"]
 
 MOST_ACTIONS = 200
-SOME = 4
 SECOND_WITHIN = 5
 """Actions of the second process among which one is drawn: nearly all of them have so many."""
 
@@ -43,10 +42,10 @@ async def crash_at_each(stage: Stage, script: Script, when: Sequence[str], bug: 
     return tally
 
 
-async def crash_at_some(stage: Stage, script: Script, seed: int) -> Tally:
-    """Play it to its end, and with a crash before some of its actions; `seed` draws them."""
+async def crash_at_some(stage: Stage, script: Script, count: int, seed: int) -> Tally:
+    """Play it to its end, and with a crash before so many of its actions; `seed` draws them."""
     tally = Tally()
-    for first in await _drawn(stage, script, tally, random.Random(f"{seed} {script.name}")):
+    for first in await _drawn(stage, script, tally, count, random.Random(f"{seed} {script.name}")):
         tally.points += (await play_and_check(stage, script, [(first, "before")], tally)).died
     return tally
 
@@ -65,19 +64,19 @@ async def crash_at_pairs(stage: Stage, script: Script) -> Tally:
     return tally
 
 
-async def crash_at_some_pairs(stage: Stage, script: Script, seed: int) -> Tally:
-    """The same of some pairs; `seed` draws them."""
+async def crash_at_some_pairs(stage: Stage, script: Script, count: int, seed: int) -> Tally:
+    """The same of so many pairs; `seed` draws them."""
     tally, random_one = Tally(), random.Random(f"{seed} {script.name}")
-    for first in await _drawn(stage, script, tally, random_one):
+    for first in await _drawn(stage, script, tally, count, random_one):
         deaths = [(first, "before"), (random_one.randint(1, SECOND_WITHIN), "before")]
         tally.pairs += (await play_and_check(stage, script, deaths, tally)).died == 2
     return tally
 
 
-async def _drawn(stage: Stage, script: Script, tally: Tally, drawn: random.Random) -> list[int]:
+async def _drawn(stage: Stage, script: Script, tally: Tally, count: int, random_one: random.Random) -> list[int]:
     """Some of its actions. They are known when it was played to its end."""
     does = len((await play_and_check(stage, script, [], tally)).gateways[0].does)
-    return sorted(drawn.sample(range(1, does + 1), min(SOME, does)))
+    return sorted(random_one.sample(range(1, does + 1), min(count, does)))
 
 
 async def play_and_check(

@@ -159,7 +159,6 @@ SCRIPTS_OF_CODES: Final = (
         _signs_and_pays,
         merchant=_SIGNS,
         pairs=True,
-        whole=True,
         ends=("succeeded",),
     ),
     Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID),
@@ -174,7 +173,6 @@ SCRIPTS_OF_CODES: Final = (
         _types_a_code_to_pay,
         merchant=_EACH,
         pairs=True,
-        whole=True,
         ends=("succeeded",),
     ),
     Script("a payment whose own code nobody types", _nobody_types_to_pay, merchant=_EACH, ends=CLOSED),
@@ -184,7 +182,7 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_EACH,
         ends=("closed",),
     ),
-    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, whole=True, ends=PAID),
+    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, ends=PAID),
     Script(
         "a withhold that stands in line", _stands_in_line, merchant=_one_call_at_once, ends=("succeeded", "succeeded")
     ),

@@ -24,8 +24,8 @@ class Script:
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
-    whole: bool = False
-    """Whether the suite, too, plays a crash at each of its actions; of the others it draws some."""
+    draws: int | None = 2
+    """At how many of its actions, drawn, the suite has a process die; None: at each."""
     long: bool = False
     """Whether it is left to `make crashes`."""
     ends: tuple[str, ...] | None = None
