@@ -19,7 +19,7 @@ __all__ = ["SCRIPTS_OF_CODES"]
 
 PAID: Final = ("succeeded",)
 CLOSED: Final = ("closed",)
-SEND_BEFORE: Final = START + timedelta(minutes=5)
+SEND_BEFORE: Final = START + timedelta(minutes=2)
 
 
 def _by(mode: AuthenticationMode) -> Change:
