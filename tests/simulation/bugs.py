@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.payments import Payment
 from gateway.domain.terms import Terms
 from gateway.flows.follow_up import FollowUp
+from gateway.flows.opening import sms_to_sign
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
 from gateway.storage.writing import outbox, recording, signing
@@ -92,6 +94,19 @@ def _authenticates_again() -> None:
     _put(Submission, "resume", resume)
 
 
+def _sends_an_sms_again() -> None:
+    async def follow_up(self: FollowUp, due: Any) -> None:
+        if not isinstance(due, Authentication) or due.asked is None or not due.asked.sending:
+            return await real(self, due)
+        card = await self.cards.card(due.merchant_id, due.card_id)
+        again = sms_to_sign(due, due.authentication_id, self.submission.observations.clock())
+        await self.submission.sms_to_sign(due, again, card)
+        return None
+
+    real = FollowUp.__call__
+    _put(FollowUp, "__call__", follow_up)
+
+
 def _believes_the_first_not_found() -> None:
     _put(Terms, "proves_lost", lambda *_: True)
 
@@ -146,6 +161,9 @@ BUGS: Final[dict[str, Bug]] = {
     "goes on before the commit": Bug(_goes_on_before_the_commit, _AT_ONCE, "was charged 2 times", "after"),
     "sends again what is unknown": Bug(_sends_again_what_is_unknown, _AT_ONCE, "was submitted 2 times"),
     "authenticates again": Bug(_authenticates_again, _NEW_CARD, "was submitted 2 times"),
+    "sends an SMS again": Bug(
+        _sends_an_sms_again, "a payment whose card nobody signs", "2 codes were sent, and 1 asked for"
+    ),
     "believes the first not found": Bug(
         _believes_the_first_not_found, "a payment that never arrives", "failed (channel_unavailable) without proof"
     ),

@@ -7,8 +7,8 @@ not needed to find what was charged for whom.
 from collections.abc import Iterator
 from typing import Final
 
+from tests.simulation.asked import Asked
 from tests.simulation.history import History, Row
-from tests.simulation.play import Asked
 from tests.simulation.rules import PROOF_MARGIN_S, Rules, charges_of, id_of, was_turned_away
 
 __all__ = ["nothing_fails_without_proof", "nothing_is_submitted_twice", "one_effective_charge", "one_effective_refund"]
@@ -85,7 +85,7 @@ def nothing_fails_without_proof(history: History, rules: Rules) -> Iterator[str]
         if not intents:
             yield from _failed_before_money(history, row)
         for intent in intents:
-            if not _is_proved(history, intent["number"], row, rules):
+            if not _is_proved(history, intent, row, rules):
                 yield f"{number} failed ({row['failure_code']}) without proof"
 
 
@@ -97,7 +97,8 @@ def _failed_before_money(history: History, row: Row) -> Iterator[str]:
     mentions = [each for each in history.psp_requests if (row.get("channel_order_no") or "no number") in each.body]
     if row["failure_code"] == "authentication_rejected" and not _was_refused(history, row["channel_code"]):
         yield f"{row['merchant_order_no']} failed as if its card had been refused, and no PSP refused it"
-    if mentions:
+    of_it = [each["verb"] for each in history.intents if each["object_id"] == id_of(row)]
+    if len(mentions) > of_it.count("send_payment_code"):
         yield f"{row['merchant_order_no']} failed before anything was sent, and its PSP was sent {len(mentions)}"
 
 
@@ -107,13 +108,16 @@ def _was_refused(history: History, code: str | None) -> bool:
     return code is not None and any(code in each.answer for each in history.psp_requests)
 
 
-def _is_proved(history: History, number: str, row: Row, rules: Rules) -> bool:
+def _is_proved(history: History, intent: Row, row: Row, rules: Rules) -> bool:
+    number = intent["number"]
     mentions = [each for each in history.psp_requests if number in each.body]
     theirs = [each for each in history.at_psps if each["order_no"] == number]
     if any(each["state"] == "failed" for each in theirs):
         return True
     if not mentions:
         return False  # nobody asked, and whoever recorded it cannot tell that it was not sent
+    if intent["state"] == "declined" and any(said in each.answer for each in mentions for said in rules.codes_refused):
+        return True  # what the payer typed was wrong, or too late
     code = row["channel_code"]
     if code and code not in rules.not_found_codes and code in mentions[0].answer:
         return True  # refused at once: such an order does not stand in every PSP's books

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.simulation.history import History, Row
-from tests.simulation.rules import FINAL, OPEN, TURNED_AWAY, Rules, charges_of, id_of, was_turned_away
+from tests.simulation.rules import (
+    FINAL,
+    OPEN,
+    TURNED_AWAY,
+    Rules,
+    charges_of,
+    id_of,
+    told_by_themselves,
+    was_turned_away,
+)
 
 __all__ = [
     "a_card_is_asked_for_once",
@@ -17,6 +26,8 @@ __all__ = [
     "the_last_attempt_is_the_last",
     "the_same_number_is_the_same_order",
     "usage_is_what_is_open_and_what_succeeded",
+    "what_is_bound_is_known",
+    "what_is_given_up_ends",
 ]
 
 
@@ -36,7 +47,7 @@ def no_final_state_changes(history: History, _: Rules) -> Iterator[str]:
             yield f"{answer.number} was answered {before}, and later {status}"
         if status is not None:
             told[answer.number] = str(status)
-    for row in [*history.payments, *history.refunds]:
+    for row in [*history.payments, *history.refunds, *told_by_themselves(history)]:
         said = told.get(row["merchant_order_no"])
         if said in FINAL and said != row["status"] and (said, row["status"]) != _RETURN:
             yield f"{row['merchant_order_no']} was answered {said} and is {row['status']}"
@@ -57,12 +68,25 @@ def everything_comes_to_an_end(history: History, rules: Rules) -> Iterator[str]:
             yield f"authentication {row['authentication_id']} stays {row['status']}"
 
 
+NOT_NOW: Final = {
+    "confirmation_in_progress",
+    "may_be_paid",
+    "no_resends_left",
+    "not_waiting",
+    "resend_too_soon",
+    "sms_in_progress",
+}
+"""Why a wish is not granted: what the payer did before is still in hand, or was enough."""
+
+
 def the_same_number_is_the_same_order(history: History, _: Rules) -> Iterator[str]:
     """An app that sends its order again gets the same object, and never another."""
     ids: defaultdict[str, set[str]] = defaultdict(set)
     for answer in history.answered:
         if answer.status in {200, 201}:
             ids[answer.number].add(answer.body["id"])
+        elif answer.wish and answer.status == 409 and answer.body.get("code") in NOT_NOW:
+            continue
         elif answer.status not in {None, 503} and answer.body.get("code") != TURNED_AWAY:
             yield f"{answer.number} was answered {answer.status}: {answer.body.get('code')}"
     for number in history.asked:
@@ -73,14 +97,18 @@ def the_same_number_is_the_same_order(history: History, _: Rules) -> Iterator[st
             yield f"{number} stands in the orders {'though it was turned away' if not here else 'not once'}"
 
 
+DOING: Final = {"authenticate", "pay", "refund"}
+TOOK_NOTHING: Final = {"declined", "not_sent"}
+
+
 def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str]:
-    """One intent of each verb, and its end is its object's."""
-    of = Counter((each["object_id"], each["verb"]) for each in history.intents)
-    for (object_id, verb), count in of.items():
-        if count > 1:
-            yield f"{object_id} has {count} intents to {verb}"
+    """Of the intents of each verb all but the last took nothing, and the end of the last is its object's."""
     for row in [*history.payments, *history.refunds, *history.authentications]:
-        states = {each["state"] for each in history.intents if each["object_id"] == id_of(row)}
+        of_it = [each for each in history.intents if each["object_id"] == id_of(row) and each["verb"] in DOING]
+        of_it.sort(key=lambda each: each["ordinal"])
+        if any(each["state"] not in TOOK_NOTHING for each in of_it[:-1]):
+            yield f"{id_of(row)} has {len(of_it)} intents, of which an early one may have done it"
+        states = {each["state"] for each in of_it[-1:]}
         if states and (states == {"open"}) != (row["status"] in OPEN):
             yield f"{id_of(row)} is {row['status']}, and what was sent is {states}"
         if row["status"] == "succeeded" and states != {"done"}:
@@ -151,6 +179,7 @@ def a_card_is_asked_for_once(history: History, rules: Rules) -> Iterator[str]:
         starters = [each for each in history.payments if each["payment_id"] == row["payment_id"]]
         sent = any(numbers.get(each["order_no"]) == row["authentication_id"] for each in openings)
         fees = [each["authentication_fee"] for each in starters]
+        fees = fees if row["merchant_order_no"] is None else [row["fee"]]
         if sent and fees != [rules.authentication_fee]:
             yield f"a card was opened, and its payment says that this cost {fees}"
     started = {row["payment_id"] for row in history.authentications}
@@ -160,9 +189,36 @@ def a_card_is_asked_for_once(history: History, rules: Rules) -> Iterator[str]:
 
 
 def codes_come_from_one_channel(history: History, _: Rules) -> Iterator[str]:
-    """The payer gets codes for signing from one channel only, and no more than were asked for."""
-    signing = [row for row in history.sms if row["purpose"] == "open_card"]
+    """The payer gets codes for signing from one channel only, and no more codes than were asked for."""
+    signing = [row for row in history.sms if row["purpose"] == "sign"]
     if len({row["provider"] for row in signing}) > 1:
         yield f"codes for signing came from {sorted({row['provider'] for row in signing})}"
     if len(signing) > history.codes_asked:
         yield f"{len(signing)} codes were sent, and {history.codes_asked} asked for"
+    recorded = Counter(each["number"] for each in history.intents if each["verb"] in SENDING)
+    for number, count in Counter(row["order_no"] for row in history.sms).items():
+        if count > recorded[number]:
+            yield f"{count} codes were sent for {number}, and {recorded[number]} were recorded"
+
+
+SENDING: Final = {"send_signing_code", "send_payment_code"}
+
+
+def what_is_bound_is_known(history: History, _: Rules) -> Iterator[str]:
+    """A card that its PSP bound has its agreement here, however late that was heard."""
+    cards = {row["authentication_id"]: row["card_id"] for row in history.authentications}
+    of_number = {each["number"]: cards.get(each["object_id"]) for each in history.intents if each["verb"] in DOING}
+    known = {row["card_id"] for row in history.agreements}
+    for row in history.at_psps:
+        if row["kind"] == "open_card" and row["state"] == "succeeded" and of_number.get(row["order_no"]) not in known:
+            yield f"a card was bound as {row['order_no']}, and no agreement is known"
+
+
+def what_is_given_up_ends(history: History, _: Rules) -> Iterator[str]:
+    """An agreement that its user gave up is void, and its PSP was told."""
+    states = {(row["card_id"], row["account"]): row["status"] for row in history.agreements}
+    for row in history.unbindings:
+        if row["ended"] != "unbound" or states.get((row["card_id"], row["account"])) != "void":
+            yield f"the agreement of {row['card_id']} was given up, and is {row['ended'] or 'still to be ended'}"
+        if not any("txnType=74" in each.body for each in history.psp_requests):
+            yield f"the agreement of {row['card_id']} was given up, and its PSP was not told"

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 import orjson
 
 from tests.simulation.history import History, Row
-from tests.simulation.rules import FINAL, Rules, id_of
+from tests.simulation.rules import FINAL, Rules, id_of, told_by_themselves
 
 __all__ = ["everybody_is_told", "one_event_for_each_end"]
 
 
 def one_event_for_each_end(history: History, _: Rules) -> Iterator[str]:
     """One event per state that has a type, numbered without a gap, and none without a change."""
-    for row in [*history.payments, *history.refunds]:
+    for row in [*history.payments, *history.refunds, *told_by_themselves(history)]:
         name = row["merchant_order_no"]
         events = sorted((each for each in history.events if each["object_id"] == id_of(row)), key=_sequence)
         if [each["sequence"] for each in events] != list(range(1, row["sequence"] + 1)):
             yield f"{name} has had {row['sequence']} events; there are {[each['sequence'] for each in events]}"
-        kind = "refund" if "refund_id" in row else "payment"
+        kind = "refund" if "refund_id" in row else "payment" if "scene" in row else "authentication"
         types = Counter(each["type"] for each in events)
         for event_type, count in types.items():
             if count > 1 and not event_type.endswith((".anomaly", ".requires_action")):

@@ -20,6 +20,8 @@ from tests.simulation.check_states import (
     the_last_attempt_is_the_last,
     the_same_number_is_the_same_order,
     usage_is_what_is_open_and_what_succeeded,
+    what_is_bound_is_known,
+    what_is_given_up_ends,
 )
 from tests.simulation.check_telling import (
     everybody_is_told,
@@ -64,4 +66,6 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     everybody_is_told,
     a_card_is_asked_for_once,
     codes_come_from_one_channel,
+    what_is_bound_is_known,
+    what_is_given_up_ends,
 )

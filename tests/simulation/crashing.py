@@ -10,7 +10,7 @@ from tests.simulation.play import Death, Play
 from tests.simulation.script import Script
 from tests.simulation.stage import NOT_FOUND, Stage
 
-__all__ = ["Tally", "crash_at_each", "crash_at_pairs", "play_and_check"]
+__all__ = ["Tally", "crash_at_each", "crash_at_pairs", "crash_at_some", "crash_at_some_pairs", "play_and_check"]
 
 MOST_ACTIONS = 200
 SECOND_WITHIN = 5
@@ -42,26 +42,41 @@ async def crash_at_each(stage: Stage, script: Script, when: Sequence[str], bug: 
     return tally
 
 
-async def crash_at_pairs(stage: Stage, script: Script, seed: int | None) -> Tally:
-    """The second process dies, too: for each action of the first at one of the second, or at every one.
-
-    `seed` draws the one; without it there is no drawing.
-    """
+async def crash_at_some(stage: Stage, script: Script, count: int, seed: int) -> Tally:
+    """Play it to its end, and with a crash before so many of its actions; `seed` draws them."""
     tally = Tally()
-    drawn = random.Random(seed)
+    for first in await _drawn(stage, script, tally, count, random.Random(f"{seed} {script.name}")):
+        tally.points += (await play_and_check(stage, script, [(first, "before")], tally)).died
+    return tally
+
+
+async def crash_at_pairs(stage: Stage, script: Script) -> Tally:
+    """The second process dies, too: for each action of the first at every one of the second."""
+    tally = Tally()
     for first in range(1, MOST_ACTIONS):
-        second, most = 1, MOST_ACTIONS
-        if seed is not None:
-            second = most = drawn.randint(1, SECOND_WITHIN)
-        while second <= most:
+        for second in range(1, MOST_ACTIONS):
             play = await play_and_check(stage, script, [(first, "before"), (second, "before")], tally)
             tally.pairs += play.died == 2
             if play.died < 2:
                 break
-            second += 1
         if first > len(play.gateways[0].does):
-            return tally
+            break
     return tally
+
+
+async def crash_at_some_pairs(stage: Stage, script: Script, count: int, seed: int) -> Tally:
+    """The same of so many pairs; `seed` draws them."""
+    tally, random_one = Tally(), random.Random(f"{seed} {script.name}")
+    for first in await _drawn(stage, script, tally, count, random_one):
+        deaths = [(first, "before"), (random_one.randint(1, SECOND_WITHIN), "before")]
+        tally.pairs += (await play_and_check(stage, script, deaths, tally)).died == 2
+    return tally
+
+
+async def _drawn(stage: Stage, script: Script, tally: Tally, count: int, random_one: random.Random) -> list[int]:
+    """Some of its actions. They are known when it was played to its end."""
+    does = len((await play_and_check(stage, script, [], tally)).gateways[0].does)
+    return sorted(random_one.sample(range(1, does + 1), min(count, does)))
 
 
 async def play_and_check(
@@ -70,8 +85,11 @@ async def play_and_check(
     """Play it once and add what was found."""
     play = await script.play(stage, deaths, bug)
     rules = Rules(NOT_FOUND.answers, NOT_FOUND.over_s, script.never_proof, script.lies, script.daily_limit)
-    found = check(await history_of(play), rules)
+    history = await history_of(play)
+    found = check(history, rules)
     tally.open += found.open
+    if script.ends is not None and bug is None and not play.died and history.ends() != script.ends:
+        found.wrong.append(f"it shows something else than it is for: {history.ends()}")
     if found.wrong:
         tally.wrong += [f"{script.name}, {_where(play)}: {sentence}" for sentence in found.wrong]
     return play

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.play import Answered, Asked, Play, Seen
+from tests.simulation.asked import Answered, Asked, Seen
+from tests.simulation.play import Play
 from tests.simulation.stage import PROVIDERS, PspRequest
 
 __all__ = ["History", "Row", "history_of"]
@@ -43,6 +44,15 @@ class History:
     events: list[Row]
     deliveries: list[Row]
     anomalies: list[Row]
+    agreements: list[Row]
+    """Of the cards that were authenticated."""
+    unbindings: list[Row]
+
+    def ends(self) -> tuple[str, ...]:
+        """How everything that was asked for has ended, in the order of asking."""
+        rows = [*self.payments, *self.refunds, *self.authentications]
+        ends = {row["merchant_order_no"]: row["status"] for row in rows}
+        return tuple(str(ends.get(number, "nothing")) for number in self.asked)
 
 
 async def history_of(play: Play) -> History:
@@ -58,7 +68,9 @@ async def history_of(play: Play) -> History:
     payments, refunds = await of_users("payments"), await of_users("refunds")
     authentications = await of_users("authentications")
     ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
-    events = await of("events", "object_id", ids)
+    signings = [row["authentication_id"] for row in authentications]
+    cards = list({row["card_id"] for row in authentications})
+    events = await of("events", "object_id", [*ids, *signings])
     at_psps: list[Row] = []
     sms: list[Row] = []
     for provider in PROVIDERS:
@@ -80,12 +92,14 @@ async def history_of(play: Play) -> History:
         payments=payments,
         refunds=refunds,
         authentications=authentications,
-        intents=await of("intents", "object_id", [*ids, *(row["authentication_id"] for row in authentications)]),
+        intents=await of("intents", "object_id", [*ids, *signings]),
         usage=await of_users("channel_usage"),
         last_attempts=await of_users("last_attempts"),
         outflows=await of("outflows", "payment_id", ids),
-        orders=await of("orders", "object_id", ids),
+        orders=await of("orders", "object_id", [*ids, *signings]),
         events=events,
         deliveries=await of("deliveries", "event_id", [row["event_id"] for row in events]),
         anomalies=await of("anomalies", "object_id", ids),
+        agreements=await of("agreements", "card_id", cards),
+        unbindings=await of("unbindings", "card_id", cards),
     )

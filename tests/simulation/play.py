@@ -5,7 +5,7 @@ in the dead one's place, until there is an answer; time passes by being moved to
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,11 +15,12 @@ import aiohttp
 
 from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
+from tests.simulation.asked import Answered, Asked, Seen, address_of
 from tests.simulation.gateways import Gateway
 from tests.simulation.process import Spec
 from tests.simulation.stage import START, Stage, free_port
 
-__all__ = ["Answered", "Asked", "Death", "Play", "Seen"]
+__all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
 
 Death = tuple[int, str]
 """At which outside action of a process, and whether before or after it."""
@@ -36,9 +37,14 @@ _DUE = """
 SELECT min(at) AS at FROM (
     SELECT greatest(least(due_at, until_at), lease_until) AS at, finished_at FROM payments
         WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL)
+        AND NOT (status = 'processing' AND due_at IS NULL)
+    UNION ALL SELECT coalesce(lease_until, $3), NULL FROM payments -- in line
+        WHERE merchant_id = $1 AND status = 'processing' AND due_at IS NULL
     UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM authentications
         WHERE merchant_id = $1 AND due_at IS NOT NULL
     UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM refunds
+        WHERE merchant_id = $1 AND due_at IS NOT NULL
+    UNION ALL SELECT greatest(due_at, lease_until), NULL FROM unbindings
         WHERE merchant_id = $1 AND due_at IS NOT NULL
     UNION ALL SELECT greatest(due_at, lease_until), NULL FROM deliveries WHERE merchant_id = $1 AND status = 'pending'
 ) AS due WHERE $2 OR finished_at IS NULL
@@ -49,36 +55,6 @@ UNION ALL SELECT 'refund', refund_id, status FROM refunds WHERE merchant_id = $1
 UNION ALL SELECT 'authentication', authentication_id, status FROM authentications
     WHERE merchant_id = $1 AND user_id = ANY($2)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An order of a business system. Amounts of one play are all different, so they name the order at the PSPs, too."""
-
-    number: str
-    kind: str
-    amount: int
-    user_id: str
-    payment: str | None = None
-    """Of a refund: the payment's order number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a business system was told about an order; no status: nothing, the connection was lost."""
-
-    number: str
-    status: int | None
-    body: Shown
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The status of an object as it stood in the tables at some time."""
-
-    object: str
-    id: UUID
-    status: str
 
 
 @dataclass
@@ -100,7 +76,7 @@ class Play:
     gateways: list[Gateway] = field(default_factory=list)
     """All that ever ran."""
     codes_asked: int = 0
-    """How often an SMS code for signing was asked for."""
+    """How often an SMS with a code for signing was wished for."""
     rests: bool = True
     """Whether it came to rest in the end."""
     _slots: list[Gateway] = field(default_factory=list)
@@ -155,30 +131,62 @@ class Play:
         body = {"merchant_order_no": number, "payment": payment["id"], "amount": amount}
         return await self._ask(number, "/v1/refunds", body, at)
 
-    async def post(self, payment: Shown, path: str, body: Shown | None = None, at: int = 0) -> Shown:
-        """Another call about a payment (`confirm`, `resend-sms`, `close`) until there is an answer: what it says."""
-        return await self._ask(payment["merchant_order_no"], f"/v1/payments/{payment['id']}/{path}", body or {}, at)
+    async def authenticate(self, user_id: str, card: Shown, at: int = 0) -> Shown:
+        """Ask for a card's authentication by itself until there is an answer."""
+        number = f"sign-{self.number()}"
+        self.asked[number] = Asked(number, "authentication", 0, user_id)
+        body = {"merchant_order_no": number, "user_id": user_id, "card": card}
+        return await self._ask(number, "/v1/authentications", body, at)
+
+    async def wish(self, about: Shown, what: str, body: Shown | None = None, at: int = 0) -> tuple[int, Shown]:
+        """Wish something of a payment or an authentication (`confirm`, `resend-sms`, `close`) until there is an answer:
+        its status, and what it says.
+        """
+        number, path = about["merchant_order_no"], f"{address_of(about)}/{what}"
+        return await self._call("POST", path, body or {}, at, lambda *said: self._answered(number, *said, wish=True))
+
+    async def read(self, path: str, at: int = 0) -> Shown:
+        """Read something."""
+        _, said = await self._call("GET", path, None, at, lambda *_: None)
+        return said
+
+    async def unbind(self, card_id: str, at: int = 0) -> int:
+        """Give a card up until there is an answer: its status. Once it is given up it is found no more."""
+        status, _ = await self._call("DELETE", f"/v1/cards/{card_id}", None, at, lambda *_: None)
+        return status
 
     async def _ask(self, number: str, path: str, body: Shown, at: int) -> Shown:
-        """Ask until there is an answer that is no "try again later"."""
+        """Ask for something until there is an answer that is no "try again later"."""
         self._bodies.setdefault(number, (path, body))
+        _, said = await self._call("POST", path, body, at, lambda *said: self._answered(number, *said))
+        return said
+
+    def _answered(self, number: str, status: int | None, said: Shown, *, wish: bool = False) -> None:
+        self.answered.append(Answered(number, status, said, wish))
+
+    async def _call(
+        self, method: str, path: str, body: Shown | None, at: int, answered: Callable[[int | None, Shown], None]
+    ) -> tuple[int, Shown]:
+        """Call until there is an answer that is no "try again later"; `answered` hears of each."""
         for _ in range(TRIES):
             gateway = await self._gateway(at)
             headers = {"Authorization": f"Bearer {self.key}"}
             try:
-                async with self.stage.session.post(gateway.address + path, json=body, headers=headers) as answer:
-                    said = await answer.json(content_type=None)
+                session = self.stage.session
+                async with session.request(method, gateway.address + path, json=body, headers=headers) as answer:
+                    said = dict(await answer.json(content_type=None))
                     status = answer.status
             except aiohttp.ClientError:
-                self.answered.append(Answered(number, None, {}))
+                answered(None, {})
                 await asyncio.wait_for(gateway.dead.wait(), 10.0)
                 continue
-            self.answered.append(Answered(number, status, said))
-            await self.look()
+            answered(status, said)
+            if method != "GET":
+                await self.look()
             if status != BUSY:
-                return dict(said)
+                return status, said
             self.stage.move_to(self.stage.now + timedelta(seconds=2))
-            await self._work()
+            await self.work()
         raise AssertionError(f"{path} was never answered")
 
     async def ask_all_again(self) -> None:
@@ -213,7 +221,7 @@ class Play:
     async def rest(self, steps: int = STEPS, *, watched: bool = False) -> None:
         """Let time pass until nothing is due any more; `watched`: nor of what has ended and is looked at afterwards."""
         for _ in range(steps):
-            await self._work()
+            await self.work()
             due = await self.due(watched=watched)
             if due is None:
                 return
@@ -222,11 +230,11 @@ class Play:
 
     async def due(self, *, watched: bool) -> datetime | None:
         """When something is due next."""
-        [row] = await self.stage.rows(_DUE, self.merchant_id, watched)
+        [row] = await self.stage.rows(_DUE, self.merchant_id, watched, self.stage.now)
         at: datetime | None = row["at"]
         return at
 
-    async def _work(self) -> None:
+    async def work(self) -> None:
         """Have every gateway do what is due now."""
         for slot in range(self.at_once):
             while not await (await self._gateway(slot)).do("work", now=self.stage.now.isoformat()):

@@ -24,6 +24,8 @@ from gateway.run.running_tasks import RunningTasks
 from gateway.settings import Settings
 from gateway.workers.deliver import Deliverer
 from gateway.workers.follow_up import Follower
+from gateway.workers.line import Line
+from gateway.workers.unbind import Unbinder
 from tests.simulation.bugs import BUGS
 from tests.simulation.outside import Outside, number_answers, parts_of
 
@@ -33,6 +35,7 @@ BIND_WITHIN_S = 5.0
 MOMENT = timedelta(microseconds=1)
 ROUNDS = 50
 """Of working, before it is told that there is no end of it."""
+JOBS = ("follow_up", "line", "unbind", "deliver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class _Parts:
         self.schedule: _ByHand
         self.follower: Follower
         self.deliverer: Deliverer
+        self.line: Line
+        self.unbinder: Unbinder
         self.tasks: RunningTasks
 
     def put_in(self) -> None:
@@ -132,6 +137,8 @@ class _Parts:
             "Schedule": self._keep("schedule", _ByHand),
             "Follower": self._keep("follower", Follower),
             "Deliverer": self._keep("deliverer", Deliverer),
+            "Line": self._keep("line", Line),
+            "Unbinder": self._keep("unbinder", Unbinder),
             "RunningTasks": self._keep("tasks", RunningTasks),
             "OpenPaymentsWatch": _NoWatch,
         }
@@ -160,8 +167,8 @@ class _Parts:
     async def work(self) -> None:
         """Do what is due, and all that follows from it at once, until there is nothing more."""
         for _ in range(ROUNDS):
-            await self.schedule.jobs["follow_up"]()
-            await self.schedule.jobs["deliver"]()
+            for job in JOBS:
+                await self.schedule.jobs[job]()
             if not await self._settled():
                 return
         raise AssertionError("there is no end of what is due now")
@@ -175,9 +182,10 @@ class _Parts:
         return busy
 
     def _running(self) -> set[asyncio.Task[Any]]:
-        follower, refilling = self.follower, self.follower._refilling
-        more = {refilling} if refilling is not None and not refilling.done() else set()
-        return {*follower._tasks, *self.deliverer._tasks, *self.tasks._tasks, *more}
+        workers = self.follower, self.line
+        refilling = {each._refilling for each in workers if each._refilling is not None and not each._refilling.done()}
+        lasting = self.deliverer._tasks | self.tasks._tasks | self.unbinder._tasks
+        return lasting.union(refilling, *(each._tasks for each in workers))
 
 
 def run(spec: Spec, settings: Settings, control: Path) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "Rules",
     "charges_of",
     "id_of",
+    "told_by_themselves",
     "was_turned_away",
 ]
 
@@ -38,6 +39,8 @@ class Rules:
     authentication_fee: int = 100
     not_found_codes: frozenset[str] = frozenset({"34", "1002"})
     """How the mock PSPs say that they have no such order."""
+    codes_refused: tuple[str, ...] = ("respCode=69", "respCode=71")
+    """How the mock PSPs say that a code is too old, or wrong."""
 
 
 def charges_of(history: History) -> list[Row]:
@@ -49,7 +52,12 @@ def id_of(row: Row) -> Any:
     """The id of a payment, a refund or an authentication."""
     if "refund_id" in row:
         return row["refund_id"]
-    return row["payment_id"] if "merchant_order_no" in row else row["authentication_id"]
+    return row["payment_id"] if "scene" in row else row["authentication_id"]
+
+
+def told_by_themselves(history: History) -> list[Row]:
+    """The authentications that an app asked for."""
+    return [row for row in history.authentications if row["merchant_order_no"] is not None]
 
 
 def was_turned_away(history: History, number: str) -> bool:

@@ -24,6 +24,12 @@ class Script:
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
+    draws: int | None = 2
+    """At how many of its actions, drawn, the suite has a process die; None: at each."""
+    long: bool = False
+    """Whether it is left to `make crashes`."""
+    ends: tuple[str, ...] | None = None
+    """How everything ends where nobody dies, in the order of asking."""
     never_proof: bool = False
     """Whether "not found" proves nothing by its terms, so that what was lost may stay open."""
     lies: bool = False

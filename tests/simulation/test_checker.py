@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.simulation.asked import Answered, Seen
 from tests.simulation.checker import Rules, check
 from tests.simulation.flows import SCRIPTS
 from tests.simulation.history import History, Row, history_of
-from tests.simulation.play import Answered, Seen
 from tests.simulation.stage import NOT_FOUND, Stage
 
 RULES = Rules(NOT_FOUND.answers, NOT_FOUND.over_s)
@@ -56,6 +56,10 @@ def changed_its_mind(history: History) -> History:
     return replace(history, seen=[*history.seen, replace(history.seen[-1], status="failed"), Seen("x", uuid4(), "x")])
 
 
+def code_from(provider: str) -> Row:
+    return {"purpose": "sign", "provider": provider, "order_no": "1"}
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "submitted twice": (rows("at_psps", each_with(submissions=2)), "was submitted 2 times"),
     "charged twice": (rows("at_psps", twice("withhold")), "was charged 2 times"),
@@ -89,12 +93,22 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a fee forgotten": (rows("payments", each_with(authentication_fee=None)), "says that this cost"),
     "a fee of nothing": (rows("authentications", lambda _: []), "that it did not start"),
     "codes of two channels": (
-        lambda history: replace(history, sms=[{"purpose": "open_card", "provider": each} for each in "ab"]),
+        lambda history: replace(history, sms=[code_from(each) for each in "ab"]),
         "came from ['a', 'b']",
     ),
     "a code that nobody asked for": (
-        lambda history: replace(history, sms=[{"purpose": "open_card", "provider": "a"}]),
+        lambda history: replace(history, sms=[code_from("a")]),
         "1 codes were sent, and 0 asked for",
+    ),
+    "a code that nobody recorded": (lambda history: replace(history, sms=[code_from("a")]), "and 0 were recorded"),
+    "an agreement forgotten": (rows("agreements", lambda _: []), "no agreement is known"),
+    "an agreement that goes on": (
+        lambda history: replace(history, unbindings=[row | {"ended": None} for row in history.agreements]),
+        "still to be ended",
+    ),
+    "a PSP that was not told": (
+        lambda history: replace(history, unbindings=[row | {"ended": "unbound"} for row in history.agreements]),
+        "its PSP was not told",
     ),
 }
 
