@@ -115,7 +115,7 @@ async def test_a_wrong_code_to_sign_is_counted_in_what_the_payment_shows_and_tol
     assert (failed["status"], failed["failure"]["code"]) == ("failed", "sms_code_wrong")
     timeline = (await signing.get(f"/v1/payments/{waiting['id']}/timeline"))["data"]
     said = [one["says"] for one in timeline if one["what"] == "channel_said"]
-    assert said[0] == "sms_to_sign_sent"
+    assert said[0] == "signing_code_sent"
     assert set(said[1:]) == {"authentication_declined"}
 
 

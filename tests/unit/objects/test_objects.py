@@ -147,7 +147,7 @@ def test_whatever_a_verb_says_has_a_word_in_the_timeline() -> None:
         if verb is not Verb.UNBIND  # an errand: no observation is kept of it
     }
     assert len(set(said.values())) == len(said)
-    assert (said[Verb.SEND_SIGNING_CODE], said[Verb.SEND_PAYMENT_CODE]) == ("sms_to_sign_sent", "sms_to_pay_sent")
+    assert (said[Verb.SEND_SIGNING_CODE], said[Verb.SEND_PAYMENT_CODE]) == ("signing_code_sent", "payment_code_sent")
 
 
 def test_the_specifications_fields_are_all_there() -> None:
