@@ -150,7 +150,7 @@ SCRIPTS: Final = (
     Script("an authentication that never arrives", _card_never_arrives),
     Script("a success that comes after the proof of failure", _success_comes_too_late, lies=True, long=True),
     Script("a receiver that is down at first", _receiver_is_down_at_first),
-    Script("a refund", _refund, _paid, pairs=True, draws=None),
+    Script("a refund", _refund, _paid, pairs=True, draws=4),
     Script("a refund whose answer is lost", _refund_whose_answer_is_lost, _paid),
     Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid),
     *SCRIPTS_OF_CODES,

@@ -165,9 +165,9 @@ SCRIPTS_OF_CODES: Final = (
     Script("three wrong codes", _types_three_wrong_codes, merchant=_SIGNS, ends=("failed",)),
     Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=_SIGNS, ends=CLOSED),
     Script("a payment whose card nobody signs", _nobody_types, merchant=_SIGNS, ends=CLOSED),
-    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, ends=PAID),
+    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, draws=3, ends=PAID),
     Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS),
-    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, ends=PAID),
+    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, draws=3, ends=PAID),
     Script(
         "a payment with a code of its own, after a wrong one",
         _types_a_code_to_pay,
@@ -182,9 +182,13 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_EACH,
         ends=("closed",),
     ),
-    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, ends=PAID),
+    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, draws=3, ends=PAID),
     Script(
-        "a withhold that stands in line", _stands_in_line, merchant=_one_call_at_once, ends=("succeeded", "succeeded")
+        "a withhold that stands in line",
+        _stands_in_line,
+        merchant=_one_call_at_once,
+        draws=3,
+        ends=("succeeded", "succeeded"),
     ),
     Script(
         "a withhold that stands in line too long",

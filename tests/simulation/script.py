@@ -24,7 +24,7 @@ class Script:
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
-    draws: int | None = 2
+    draws: int | None = 1
     """At how many of its actions, drawn, the suite has a process die; None: at each."""
     long: bool = False
     """Whether it is left to `make crashes`."""

@@ -17,7 +17,7 @@ from tests.simulation.stage import Stage
 
 LONG = bool(os.environ.get("SLUICE_HUNT_CRASHES"))
 SEED = int(os.environ.get("SLUICE_HUNT_SEED", "1"))
-PAIRS = 3
+PAIRS = 2
 """Of each flow that has them, in the suite."""
 
 Count = Callable[[Script, Tally], None]
