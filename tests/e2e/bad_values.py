@@ -120,15 +120,13 @@ def _limits(*values: Any) -> list[Any]:
 
 
 TIME = "2026-01-01T00:00:00Z"
-SMS = {"*": "sms"}
-"""No adapter signs by SMS yet."""
 WINDOWS, RULES = "/maintenance_windows", "/rules/withhold/ICBC"
 ADMIN: dict[tuple[str, str, str], list[Any]] = {
     ("PATCH", "", "on"): _changes("on", 1, "true", []),
     ("PATCH", "", "name"): _changes("name", 1, "", "x" * 101, NUL, SURROGATE),
     ("PATCH", "", "authentication_fee"): _changes("authentication_fee", -1, "1", 1.5, HUGE),
     ("PATCH", "", "daily_total"): _changes("daily_total", 0, -1, "1", HUGE),
-    ("PATCH", "", "authentication"): _changes("authentication", {}, [], {"*": "x"}, {"X1": "none"}, SMS),
+    ("PATCH", "", "authentication"): _changes("authentication", {}, [], {"*": "x"}, {"X1": "none"}),
     ("PATCH", "", "no_such"): _changes("no_such", 1),
     ("POST", WINDOWS, "starts_at"): [{}, {"starts_at": "today", "ends_at": TIME}],
     ("POST", WINDOWS, "ends_at"): [{"starts_at": TIME, "ends_at": TIME}, {"starts_at": TIME, "ends_at": 1}],

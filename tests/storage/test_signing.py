@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.catalogue import SilentRefusal
 from gateway.domain.codes import ClosedReason
 from gateway.domain.failures import Blame, FailureCode
 from gateway.domain.hearing import Source
@@ -250,9 +251,13 @@ async def test_elsewhere_it_fails_without_a_charge_and_the_bank_is_no_longer_bou
         FailureCode.AUTHENTICATION_REJECTED, Blame.CHANNEL, None,
     )  # fmt: skip
     assert silent.refused_silently == [("up-1", "ICBC", "S1")]
-    silent.catalogue = place(SILENT, primary="tl", silent_refusals=[(MERCHANT_ID, "up-1", "ICBC")])
+    silent.catalogue = place(
+        SILENT, primary="tl", silent_refusals=[SilentRefusal(MERCHANT_ID, "up-1", "ICBC", None, NOW)]
+    )
     assert code_of((await one_open(silent)).payment) is FailureCode.CARD_NEEDS_SIGNING
-    silent.catalogue = place(SILENT, primary="up", silent_refusals=[(MERCHANT_ID, "up-1", "ICBC")])
+    silent.catalogue = place(
+        SILENT, primary="up", silent_refusals=[SilentRefusal(MERCHANT_ID, "up-1", "ICBC", None, NOW)]
+    )
     assert (await one_open(silent)).sms is not None
     absent = await one_open(silent, user_id="u2", customer_present=False)
     assert code_of(absent.payment) is FailureCode.CARD_NEEDS_SIGNING

@@ -147,7 +147,9 @@ def _responses(route: Route, refs: _Refs) -> dict[str, Any]:
 
 
 def _response(answer: Answer, refs: _Refs) -> dict[str, Any]:
-    schema = refs[answer.model] if answer.model is not None else {"type": "string"}
+    # What a payment company wants to read is text or JSON, as it says.
+    plain = {} if answer.content_type == "*/*" else {"type": "string"}
+    schema = refs[answer.model] if answer.model is not None else plain
     headers = {name: {"schema": {"type": "string"}, "description": about} for name, about in answer.headers.items()}
     return {
         "description": answer.description,
