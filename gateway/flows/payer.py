@@ -12,7 +12,7 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.codes import ClosedReason
-from gateway.domain.outcomes import Declined, NotFound, SmsNeeded
+from gateway.domain.outcomes import Declined
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.flows.in_hand import Tasks
@@ -86,7 +86,8 @@ class PayerFlow:
                 return cast("W", now)
             if now.is_final:
                 raise ActRefusedError(ActRefusal.NOT_WAITING)
-            proved = isinstance(said, Declined | NotFound | SmsNeeded)
+            # "Not found" is no proof while the PSP may still take the payment: its own time is not over.
+            proved = isinstance(said, Declined)
         else:
             raise ActRefusedError(ActRefusal.CONFIRMATION_IN_PROGRESS)  # of a binding the answer is near
         act = self.submission.observations.act(waiting, Wish.CLOSE, reason, proved=proved)

@@ -165,8 +165,10 @@ async def test_an_order_that_may_be_paid_is_asked_about_before_it_is_closed(gate
     psp.says[AskPayment] = Unknown("timeout")
     assert await refusal_of(one.payer.close(waiting)) is ActRefusal.MAY_BE_PAID
     psp.says[AskPayment] = NotFound("34")
+    assert await refusal_of(one.payer.close(waiting)) is ActRefusal.MAY_BE_PAID
+    psp.says[AskPayment] = Declined(FailureCode.SMS_CODE_EXPIRED, "CLOSED")
     assert (await one.payer.close(waiting)).status is Status.CLOSED
-    assert (len(psp.got(Pay)), len(psp.got(AskPayment))) == (1, 2)
+    assert (len(psp.got(Pay)), len(psp.got(AskPayment))) == (1, 3)
     assert (await one.payer.confirm(waiting, "123456")).status is Status.CLOSED
     assert len(psp.got(Pay)) == 1
 
