@@ -16,18 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gateway import logs
 from gateway.refused_rows import forget_row, said_by
 
-MARK, NAME = "mark-7731", "张三丰"
+MARK, NAME = "mark-773190417", "张三丰"
 TABLE = "CREATE TEMP TABLE kept (id int PRIMARY KEY, name text CHECK (length(name) < 3), at int NOT NULL)"
 REFUSED = [
     f"INSERT INTO kept VALUES (1, '{NAME}\n{MARK}', 1)",  # a check, and a value with a line of its own
     f"INSERT INTO kept VALUES (1, '{MARK}', NULL)",
-    "INSERT INTO kept VALUES (7731, 'a', 1), (7731, 'a', 1)",
+    "INSERT INTO kept VALUES (773190417, 'a', 1), (773190417, 'a', 1)",
     f"INSERT INTO kept VALUES (1, 'a', '{MARK}')",
     f"""SELECT * FROM json_to_recordset('[{{"id": "{MARK}"}}]') AS v (id int)""",
     f"""SELECT '{{"a": {MARK}}}'::json""",
     f"SELECT '{MARK}'::timestamptz",
 ]
-HIDDEN = (MARK, NAME, "7731")
+HIDDEN = (MARK, NAME, "773190417")
 
 
 async def refused(engine: AsyncEngine, sql: str) -> asyncpg.PostgresError:
