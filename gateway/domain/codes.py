@@ -85,6 +85,8 @@ class Asked:
     """The payer's time is over, and whether something was paid is still to be found out."""
     questions: int = 0
     """Asked since then."""
+    since: datetime | None = None
+    """When the payer's time began, if that was not at the opening: it stood in line before."""
 
     @property
     def resends_left(self) -> int:
@@ -104,7 +106,7 @@ class Asked:
 
     def waits_until(self, created_at: datetime, expires_in_s: int | None) -> datetime:
         """Until when the payer may type the code: 5 minutes for signing, never longer than the object's own time."""
-        own = created_at + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
+        own = (self.since or created_at) + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
         if self.purpose is Purpose.PAY or self.sms_at is None:
             return own
         return min(own, self.sms_at + SIGNING_TIME)
@@ -131,7 +133,7 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) > 7 else "****"
 
 
-_TIMES: Final = frozenset({"told_at", "sms_at"})
+_TIMES: Final = frozenset({"told_at", "sms_at", "since"})
 
 
 def asked_to_json(asked: Asked) -> dict[str, Any]:
