@@ -231,7 +231,7 @@ async def test_of_two_withholds_of_one_card_that_leave_the_line_together_one_ask
     await in_line(gateway, "a", "b")
     gateway.at_once = 10
     await gateway.serves_the_line()
-    assert [await town.says(each) for each in "ab"] == ["requires_action", "failed: signing_in_progress/platform"]
+    assert {await town.says(each) for each in "ab"} == {"requires_action", "failed: signing_in_progress/platform"}
     assert psp.heard == [SMS_TO_SIGN]
 
 
