@@ -48,6 +48,8 @@ class Plan:
     """The charges are measured every so often."""
     measured_s: float = 0.0
     """So long each time, in each process."""
+    psp_ms: float = 0.0
+    """How long PSPs take meanwhile."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ async def scene(url: str, plan: Plan, others: Sequence[tuple[World, float]] = ()
     `url`: a database of its own, with the tables. `others`: processes that the charges are measured in as well, in
     turns, with the withholds a second that come to them meanwhile.
     """
-    world, dice = World(url, plan.charges_per_second), random.Random(1)
+    world, dice = World(url, plan.charges_per_second, plan.psp_ms / 1e3), random.Random(1)
     all_worlds = [(world, 0.0), *others]
     left, owed, per_step = plan.withholds, 0.0, plan.withholds * STEP_S / plan.hand_in_s
     measure_at = WARM_UP_S + plan.hand_in_s
@@ -133,7 +135,8 @@ async def _show(plan: Plan) -> None:
         async with contextlib.AsyncExitStack() as stack:
             others = {}
             for place, name in enumerate(OTHERS, 1):
-                others[name] = World(named(server, f"w{place}"), plan.charges_per_second, seed=place + 1)
+                url = named(server, f"w{place}")
+                others[name] = World(url, plan.charges_per_second, plan.psp_ms / 1e3, seed=place + 1)
                 stack.push_async_callback(others[name].close)
             began = time.perf_counter()
             pairs = [(others[name], per_second) for name, per_second in OTHERS.items()]
@@ -149,23 +152,28 @@ async def _show(plan: Plan) -> None:
         for channel, where in ((LINE, "beside the line"), (BESIDE, "on the other channel")):
             ms = {"with a line": world.charges[channel].ms}
             ms |= {name: other.charges[channel].ms for name, other in others.items()}
-            plain = [*ms["without"], *ms["without again"]]
+            plain = (ms["without"], ms["without again"])
             print(f"\ncharges {where}, p50 in ms (how many):")
             print("; ".join(f"{name} {statistics.median(each):.1f} ({len(each)})" for name, each in ms.items()))
-            print(f"with a line / without: {_ratio(ms['with a line'], plain)}")
+            print(f"with a line / without: {_ratio(ms['with a line'], *plain)}")
             print(f"without again / without, the noise: {_ratio(ms['without again'], ms['without'])}")
-            print(f"as busy / without: {_ratio(ms['without, as busy'], plain)}")
+            print(f"as busy / without: {_ratio(ms['without, as busy'], *plain)}")
             print(f"with a line / as busy: {_ratio(ms['with a line'], ms['without, as busy'])}", flush=True)
 
 
-def _ratio(some: Sequence[float], others: Sequence[float]) -> str:
+def _ratio(some: Sequence[float], *others: Sequence[float]) -> str:
     """That of the medians, and the least and most of it over parts of the run."""
-    parts = [statistics.median(_part(some, place)) / statistics.median(_part(others, place)) for place in range(PARTS)]
-    return f"{statistics.median(some) / statistics.median(others):.2f} ({min(parts):.2f} to {max(parts):.2f})"
+
+    def of(place: int, parts: int) -> float:
+        those = [value for each in others for value in _part(each, place, parts)]
+        return statistics.median(_part(some, place, parts)) / statistics.median(those)
+
+    by_part = [of(place, PARTS) for place in range(PARTS)]
+    return f"{of(0, 1):.2f} ({min(by_part):.2f} to {max(by_part):.2f})"
 
 
-def _part(values: Sequence[float], place: int) -> Sequence[float]:
-    return values[len(values) * place // PARTS : len(values) * (place + 1) // PARTS]
+def _part(values: Sequence[float], place: int, parts: int) -> Sequence[float]:
+    return values[len(values) * place // parts : len(values) * (place + 1) // parts]
 
 
 def _within(folder: str) -> Path:
@@ -182,6 +190,7 @@ def main() -> None:
     parser.add_argument("--charges-per-second", type=float, default=2.0, help="to each of the two channels")
     parser.add_argument("--every-s", type=float, default=30.0, help="by the clock moved: charges are measured")
     parser.add_argument("--measured-s", type=float, default=3.0, help="each time, in each process")
+    parser.add_argument("--psp-ms", type=float, default=50.0, help="that a PSP takes while charges are measured")
     args = parser.parse_args()
     asyncio.run(_show(Plan(**vars(args))))
 

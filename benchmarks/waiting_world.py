@@ -75,14 +75,17 @@ class World:
     callbacks = None
     declaration = Declaration("mock", frozenset(Scene), terms=dict.fromkeys(Product, TERMS))
 
-    def __init__(self, url: str, per_second: float, seed: int = 1) -> None:
-        """`url`: a database of its own, with the tables; `per_second`: charges that come to each channel."""
+    def __init__(self, url: str, per_second: float, psp_s: float = 0.0, seed: int = 1) -> None:
+        """`url`: a database of its own, with the tables; `per_second`: charges that come to each channel.
+
+        `psp_s`: how long the PSP takes, while the clock goes as clocks do.
+        """
         self.called: list[tuple[float, str]] = []
         """When each order was sent to the channel with the line, and which."""
         self.charges = {channel: Charges() for channel in BANK_OF}
         self.database = Database(url, 8)
         self._passed_s, self._goes_since = 0.0, 0.0
-        self._goes = False
+        self._goes, self._psp_s = False, psp_s
         self._per_second, self._dice, self._numbers = per_second, random.Random(seed), count(1)
         ring, order_key = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
         keys = Keys.parse(f"1:{ring}", None, order_key)
@@ -222,6 +225,8 @@ class World:
     async def _pay(self, command: Any) -> Outcome:
         if command.bank == BANK_OF[LINE]:
             self.called.append((self.passed_s, command.description))
+        if self._goes:
+            await asyncio.sleep(self._psp_s)
         return Succeeded(command.amount)
 
 

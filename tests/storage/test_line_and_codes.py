@@ -143,7 +143,12 @@ async def test_its_payer_is_asked_when_its_place_comes_and_not_before(
     assert (waiting.waits_for_place, waiting.until_at, psp.heard) == (True, send_before, [])
     assert (await sms_counted(town), await events(town), (await town.books()).to_bind) == (0, [], 0)
     town.pass_time(AN_HOUR_S)
-    await gateway.serves_the_line()
+    held = psp.holds(before[0])
+    await gateway.looks_at_the_line()
+    await held.reached()
+    assert (await town.payment(FIRST)).until_at is None  # it stands in line no more
+    held.release()
+    await gateway.line_is_quiet()
     assert (await town.says(), psp.heard) == ("requires_action", before)
     assert (await sms_counted(town), await events(town)) == (1, ["payment.requires_action"])
     asked = await town.payment(FIRST)
