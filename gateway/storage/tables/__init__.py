@@ -1,0 +1,72 @@
+"""The tables. `merchant_id` comes first in every key, so that the schema spreads over a cluster by merchant.
+
+Invariants stand here as constraints. Errors are told apart by SQLSTATE and the prefix of the constraint's name.
+Times, ids and JSON come from Python: there are no defaults, triggers or functions in the schema.
+"""
+
+from gateway.storage.tables.base import metadata
+from gateway.storage.tables.catalogue import (
+    accounts,
+    api_keys,
+    apps,
+    block_proposals,
+    blocks,
+    catalogue_versions,
+    channels,
+    endpoints,
+    maintenance_windows,
+    merchants,
+    route_rules,
+)
+from gateway.storage.tables.limits import card_totals, channel_totals, channel_usage, last_attempts
+from gateway.storage.tables.money import decisions, intents, orders, outflows, payments, refunds
+from gateway.storage.tables.payers import (
+    agreements,
+    authentications,
+    cards,
+    code_counts,
+    silent_refusals,
+    unbindings,
+    users,
+)
+from gateway.storage.tables.running import processes, schema_versions
+from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
+
+__all__ = [
+    "accounts",
+    "agreements",
+    "anomalies",
+    "api_keys",
+    "apps",
+    "authentications",
+    "block_proposals",
+    "blocks",
+    "card_totals",
+    "cards",
+    "catalogue_versions",
+    "channel_totals",
+    "channel_usage",
+    "channels",
+    "code_counts",
+    "decisions",
+    "deliveries",
+    "endpoints",
+    "events",
+    "intents",
+    "last_attempts",
+    "maintenance_windows",
+    "merchants",
+    "metadata",
+    "observations",
+    "orders",
+    "outflows",
+    "payments",
+    "processes",
+    "refunds",
+    "route_rules",
+    "schema_versions",
+    "silent_refusals",
+    "strays",
+    "unbindings",
+    "users",
+]

@@ -1,0 +1,15 @@
+"""What all tables share."""
+
+from sqlalchemy import Column, DateTime, MetaData
+
+__all__ = ["OPEN", "STATUSES", "metadata", "moment"]
+
+metadata = MetaData()
+
+STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed')"
+OPEN = "('processing', 'requires_action')"
+
+
+def moment(name: str, *, nullable: bool = False) -> Column[object]:
+    """An aware time, kept in UTC."""
+    return Column(name, DateTime(timezone=True), nullable=nullable)
