@@ -5,6 +5,7 @@ Asked only of a channel that failed a limit, so that it costs a payment that goe
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from router.facts import Candidate, ChannelFacts
 from router.reasons import Refusal
@@ -41,8 +42,7 @@ class Told:
     other_card_helps: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
+class _Rest(NamedTuple):
     """One limit with what is used of it. `of_card`: of that, another card number has used nothing."""
 
     kind: str
@@ -72,16 +72,6 @@ def exceeded_limit(candidate: Candidate, facts: ChannelFacts, amount: int, refus
     return first.told if first is not None else None
 
 
-def most_now(candidate: Candidate, facts: ChannelFacts) -> int | None:
-    """The most that a channel would still take, in fen: the least that its limits leave. None: they do not bound it."""
-    least: int | None = None
-    for rest in _rests(candidate, facts):
-        if rest.times and rest.left:
-            continue
-        least = rest.left if least is None else min(least, rest.left)
-    return least
-
-
 def told_of(refusal: Refusal, amount: int, available: Sequence[tuple[Candidate, ChannelFacts]]) -> Told | None:
     """What a refusal tells of the channels that were available, each of which fails a limit.
 
@@ -90,7 +80,7 @@ def told_of(refusal: Refusal, amount: int, available: Sequence[tuple[Candidate, 
     limit is told that a channel fails first, of a channel that waits only for what is in flight, else of the one that
     would still take the most.
     """
-    each = [_Seen(c.channel, list(_rests(c, facts)), most_now(c, facts) or 0) for c, facts in available]
+    each = [_seen(candidate, facts) for candidate, facts in available]
     of_one = [
         (seen, rest)
         for seen in each
@@ -114,8 +104,9 @@ def told_of(refusal: Refusal, amount: int, available: Sequence[tuple[Candidate, 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
+    """A channel with its limits. `most`: the least that they leave, in fen."""
+
     channel: str
     rests: list[_Rest]
     most: int
@@ -129,6 +120,12 @@ class _Seen:
 
     def takes_another_card(self, amount: int) -> bool:
         return all(rest.fits(amount, rest.used if rest.of_card else 0) for rest in self.rests)
+
+
+def _seen(candidate: Candidate, facts: ChannelFacts) -> _Seen:
+    rests = list(_rests(candidate, facts))
+    bounds = [rest.left for rest in rests if not rest.times or not rest.left]
+    return _Seen(candidate.channel, rests, min(bounds, default=0))
 
 
 def _rests(candidate: Candidate, facts: ChannelFacts) -> Iterator[_Rest]:

