@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.domain.scenes import Kind
+from router.left import ToldLimit
 
 
 class Blame(StrEnum):
@@ -171,6 +172,10 @@ class Failure:
     """Kept with the failure: what was advised then, whatever the code means later."""
     channel_code: str | None = None
     channel_message: str | None = None
+    limit: ToldLimit | None = None
+    """Of a refusal for a limit: which one."""
+    max_amount_now: int | None = None
+    """Of a refusal for a limit: the most that one available channel would still take, in fen."""
 
 
 def failure(
