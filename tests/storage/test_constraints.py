@@ -299,8 +299,8 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
         REFUSED_BY_ROUTER | SUCCEEDED | {"failure_code": None, "failure_blame": None},
     ],
     "payments_limit_check": [
-        {"failure_limit": {}},
-        FAILED | {"failure_limit": {}},
+        {"failure_limit": "{}"},
+        FAILED | {"failure_limit": "{}"},
     ],
     "route_rules_insufficient_check": [{"daily_insufficient_by": "user"}],
     "payments_number_check": [
@@ -368,7 +368,7 @@ TAKEN: list[tuple[str, Row]] = [
     # A late success has its fee.
     ("payments", FAILED | {"fee": 50}),
     ("payments", REFUSED_BY_ROUTER),
-    ("payments", REFUSED_BY_ROUTER | {"failure_limit": {"kind": "daily_limit"}}),
+    ("payments", REFUSED_BY_ROUTER | {"failure_limit": "{}"}),
     ("intents", {"verb": "authenticate", "amount": None} | GIVEN_UP),
     ("authentications", {"account": "up-2", "asked": None}),
     # A code that was refused is followed by another.
