@@ -82,7 +82,7 @@ def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
     limits = draw(st.lists(st.builds(RuleLimits, MAYBE_FEN, MAYBE_FEN), min_size=1, max_size=2))
     return tuple(
         RuleContent("unionpay", scene, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(st.integers(-2, 2)),
-                    draw(st.sampled_from(limits)))
+                    draw(st.sampled_from(limits)), draw(st.sampled_from(["user", "card"])))
         for scene, bank in draw(st.lists(places, unique=True, max_size=8))
     )  # fmt: skip
 
