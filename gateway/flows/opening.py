@@ -19,6 +19,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
+from gateway.flows.refusal import refusal_of
 from gateway.flows.route import (
     ABLE,
     Payer,
@@ -386,7 +387,7 @@ def _payment(
     """The payment as it was decided, before anything of it is sent."""
     order, now = opening.order, opening.now
     card = Card(card_id, mask_card_no(order.card.card_no), order.bank) if order.card and card_id else None
-    refusal = failure(FailureCode(decision.refusal)) if decision.refusal else None
+    refusal = refusal_of(decision)
     return Payment(
         merchant_id=order.merchant_id,
         payment_id=opening.payment_id,

@@ -66,6 +66,7 @@ def candidates_for(
                 authentication_fee=_authentication_fee(channel, scene, bank),
                 limits=rule.limits,
                 channel_limits=channel.limits,
+                daily_insufficient_by=rule.daily_insufficient_by,
             )
         )
     return candidates

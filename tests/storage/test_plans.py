@@ -28,6 +28,7 @@ from gateway.storage.writing import (
     due,
     facts,
     held,
+    in_flight,
     low_water,
     orders,
     payments,
@@ -36,6 +37,7 @@ from gateway.storage.writing import (
     refunds,
     totals,
     unbinding,
+    unresolved,
     with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
@@ -236,6 +238,16 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         totals.READ_TOTALS,
         (M, "current_date", LATE, LATE, "ARRAY['n1', 'n2']::bytea[]"),
         {"channel_totals_pkey", "card_totals_pkey"},
+    ),
+    "READ_IN_FLIGHT": (
+        in_flight.READ_IN_FLIGHT,
+        (M, "ARRAY['up']", "current_date", "ARRAY['n1', 'n2']::bytea[]"),
+        {"payments_channel_due_idx"},
+    ),
+    "READ_UNRESOLVED": (
+        unresolved.READ_UNRESOLVED,
+        (M, "ARRAY['u1', 'u2']", IDS),
+        {"payments_user_idx", "intents_pkey"},
     ),
     "OPEN_PAYMENTS": (
         OPEN_PAYMENTS.replace(":merchant_id", "$1").replace(":most", "$2"),

@@ -82,7 +82,7 @@ def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
     limits = draw(st.lists(st.builds(RuleLimits, MAYBE_FEN, MAYBE_FEN), min_size=1, max_size=2))
     return tuple(
         RuleContent("unionpay", scene, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(st.integers(-2, 2)),
-                    draw(st.sampled_from(limits)))
+                    draw(st.sampled_from(limits)), draw(st.sampled_from(["user", "card"])))
         for scene, bank in draw(st.lists(places, unique=True, max_size=8))
     )  # fmt: skip
 
@@ -102,7 +102,10 @@ OWN_TERMS = st.builds(
     st.lists(windows(), max_size=3, unique=True),
     st.dictionaries(st.sampled_from(Product), OWN_TERMS),
     st.builds(ChannelLimits, MAYBE_FEN),
-    st.fixed_dictionaries({}, optional={"authentication_spread": FEN, "sms_per_phone_and_day": FEN}),
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(("authentication_spread", "sms_per_phone_and_day", "unresolved_counts_after_s"), FEN),
+    ),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_as_the_same(

@@ -24,13 +24,15 @@ from gateway.api.http.fields import (
     wrong,
 )
 from gateway.api.http.needs import CardsByUser
+from gateway.api.http.payment_answers import LimitAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import Advice, FailureCode
 from gateway.domain.one_form import one_form
 from gateway.domain.scenes import Scene
+from gateway.flows.refusal import refusal_of
 from gateway.flows.route import Payer, Unable, candidates_for, with_bound
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
@@ -39,7 +41,7 @@ from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.limits import ChannelLimits, RuleLimits
 from router.record import to_answer
 
-__all__ = ["RouteAnswer", "RouteCalls", "RouteQuestion"]
+__all__ = ["DecisionAnswer", "RouteAnswer", "RouteCalls", "RouteQuestion"]
 
 MAX_RULES = 1000
 MAX_PRIORITY = 2**31 - 1
@@ -155,13 +157,14 @@ class SeenChannel(AnswerModel):
     channel: str
     removed_by_step: int | None
     reason: str | None
+    limit: Annotated[LimitAnswer | None, Field(description="for which it was removed, if it was one")]
     fee: int
     authentication_share: int | str
     compared: int
     rank: int | None
 
 
-class RouteAnswer(AnswerModel):
+class DecisionAnswer(AnswerModel):
     """A decision of the router: a channel or a refusal, and every channel it looked at."""
 
     chosen: str | None
@@ -169,8 +172,19 @@ class RouteAnswer(AnswerModel):
     chosen_by_step: int | None
     refused_by_step: int | None
     max_single_limit: int | None
+    limit: Annotated[LimitAnswer | None, Field(description="of a refusal for a limit: which one")]
+    max_amount_now: Annotated[
+        int | None,
+        Field(description="of a refusal for a limit: the most that one available channel would still take, in fen"),
+    ]
     candidates: list[SeenChannel]
     config_version: int
+
+
+class RouteAnswer(DecisionAnswer):
+    """What the router would decide."""
+
+    advice: Annotated[Advice | None, Field(description="of a refusal: what would help, as a payment would tell it")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +214,8 @@ class RouteCalls:
         question: RouteQuestion = call.body
         given = question.what_if
         decision = await (self._decide_now(call, question) if given is None else self._decide_if(call, question, given))
-        return Reply(to_answer(decision))
+        refusal = refusal_of(decision)
+        return Reply(to_answer(decision) | {"advice": refusal.advice if refusal else None})
 
     async def _decide_now(self, call: Call, question: RouteQuestion) -> Decision:
         catalogue, now, merchant_id = self.catalogue(), self.clock(), call.caller.merchant_id
@@ -274,6 +289,10 @@ def _facts(given: GivenFacts) -> ChannelFacts:
         used_today=given.used_today,
         insufficient_today=given.insufficient_today,
         last_attempt=LastAttempt(last.status, last.blame, last.finished_at) if last else None,
+        # What is given is all that there is.
+        in_flight_today=0,
+        channel_in_flight_today=0,
+        card_in_flight_today=0,
         bound=given.bound,
         channel_used_today=given.channel_used_today,
         card_used_today=given.card_used_today,
