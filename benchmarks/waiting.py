@@ -27,6 +27,7 @@ from uuid_utils.compat import uuid7
 
 from benchmarks.server import named, new_database
 from gateway.domain.cards import CardElements
+from gateway.domain.carrying import carries_all
 from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Channel, Merchant, RouteRule
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import Outcome, Succeeded
@@ -46,6 +47,7 @@ from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.migrate import upgrade
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -53,6 +55,7 @@ from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.line import Line
 from router.fees import FixedFee
 
@@ -115,7 +118,20 @@ class _World:
         )
         recording = RecordingStore(self.database, keys, lambda: catalogue, _terms, ZONE, None)
         refunding = RefundingStore(self.database, keys, _terms, ZONE, self.now, rooms)
-        self.books = Books(opening, recording, refunding, 10_000)
+        authenticating = AuthenticatingStore(
+            self.database,
+            keys,
+            lambda: catalogue,
+            _terms,
+            ZONE,
+            None,
+            self.now,
+            rooms,
+            lambda _: (),
+            BusyUsers(self.database),
+            carries_all,
+        )
+        self.books = Books(opening, recording, refunding, 10_000, authenticating.flush)
         due = DueStore(self.database, keys, KnownChannels(lambda _: ()))
         submission = Submission(self, ProviderCalls(self, rooms), self.books, ObservationMaker(self.now, uuid7))
         follow_up = FollowUp(submission, due)

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.carrying import carries_all
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.failures import FailureCode
@@ -70,6 +71,7 @@ from gateway.run.lines import ProcessLines
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -78,6 +80,7 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.line import Line
 from tests.databases import Server, own_url
 from tests.keys import new_keys
@@ -500,7 +503,20 @@ class Gateway:
             self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None
         )
         refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock, rooms)
-        self._books = Books(opening, recording, refunding, max_waiting)
+        authenticating = AuthenticatingStore(
+            database,
+            town.keys,
+            lambda: town.catalogue,
+            terms_of,
+            TIMEZONE,
+            None,
+            self._clock,
+            rooms,
+            lambda merchant_id: self.unusable,
+            BusyUsers(database),
+            carries_all,
+        )
+        self._books = Books(opening, recording, refunding, max_waiting, authenticating.flush)
         self._due = DueStore(database, town.keys, KnownChannels(lambda merchant_id: ()))
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()
