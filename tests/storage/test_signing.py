@@ -448,6 +448,40 @@ async def test_a_card_that_was_bound_anew_stays_bound(process: Process) -> None:
     assert (await one_open(process, later(seconds=7))).agreement_no == "token-2"
 
 
+async def test_a_card_that_was_given_up_cannot_be_named_any_more_until_it_is_used_anew(process: Process) -> None:
+    store, card_id = await bound_card(process)
+    by_id: dict[str, Any] = {"card_id": card_id}
+    (taken,) = await process.opened(order("before", **by_id))
+    signed = await one_asked(process, "signed", **by_id)
+    await process.heard(taken, Declined(FailureCode.CARD_FROZEN))
+    await store.give_up(MERCHANT_ID, card_id, later(seconds=1))
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is None
+    # Whoever read its elements a moment before it was given up, too.
+    (refused_one,) = await process.opening.flush([opening(order("new", **by_id))])
+    assert isinstance(refused_one, CardNotFoundError)
+    with pytest.raises(CardNotFoundError):
+        await one_asked(process, "new", **by_id)
+    gone = order("before", card=None, **by_id)
+    (replayed,) = await process.opening.flush([opening(gone)])
+    assert (cast("OpenResult", replayed).payment.payment_id, cast("OpenResult", replayed).replayed) == (
+        taken.payment_id, True,
+    )  # fmt: skip
+    same_body = sign_order("signed", **by_id).body
+    again = await process.books.open_authentication(
+        sign_opening(sign_order("signed", card=None, body=same_body, **by_id))
+    )
+    assert (again.authentication.authentication_id, again.replayed) == (signed.authentication.authentication_id, True)
+    # Typed once more, it is there once more when it is bound.
+    typed = (await one_open(process, later(seconds=3))).payment
+    assert typed.card is not None
+    assert typed.card.card_id == card_id
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is None
+    await process.heard_of_card(typed, Authenticated("token-2"), at=later(seconds=4))
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is not None
+    (named,) = await process.opened(order("after", **by_id), now=later(seconds=5))
+    assert named.card == typed.card
+
+
 async def test_what_is_not_known_is_told_again_when_it_is_due(process: Process) -> None:
     store, card_id = await bound_card(process)
     assert not await store.give_up(MERCHANT_ID, UUID(int=1), NOW)

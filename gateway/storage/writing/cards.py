@@ -16,7 +16,14 @@ from gateway.storage.keys import CardBox, Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.statement import Row
 
-__all__ = ["CardRow", "KnownCards", "agreements_go_to", "card_rows", "new_card_row"]
+__all__ = ["IS_THERE", "CardRow", "KnownCards", "agreements_go_to", "card_rows", "new_card_row"]
+
+IS_THERE = """({card}.hidden_at IS NULL
+    OR EXISTS (SELECT FROM agreements used WHERE used.merchant_id = $1 AND used.card_id = {card}.card_id
+        AND used.status = 'active' AND used.verified_at > {card}.hidden_at)
+    OR EXISTS (SELECT FROM payments used WHERE used.merchant_id = $1 AND used.user_id = {card}.user_id
+        AND used.card_id = {card}.card_id AND used.status = 'succeeded' AND used.created_at > {card}.hidden_at))"""
+"""Whether a card may be named by its id: nobody gave it up, or it was used again since."""
 
 
 @dataclass(frozen=True, slots=True)

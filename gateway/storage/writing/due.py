@@ -21,6 +21,7 @@ from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.cards import IS_THERE
 from gateway.storage.writing.claims import (
     CLAIM_AUTHENTICATIONS,
     CLAIM_PAYMENTS,
@@ -50,10 +51,11 @@ JOIN agreements a ON a.merchant_id = $1 AND a.card_id = c.card_id AND a.account 
 WHERE asked.merchant_id = $1 AND asked.card_id = $2
 """
 # The one that is found from now on, where the one that is asked for is the same card typed differently.
-FIND_CARD = """
+FIND_CARD = f"""
 SELECT c.card_id, c.masked, c.bank, c.elements, c.data_key FROM cards asked
 JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
 WHERE asked.merchant_id = $1 AND asked.user_id = $2 AND asked.card_id = $3 AND c.erased_at IS NULL
+    AND {IS_THERE.format(card="c")}
 """
 # Of the object that an order at a PSP is for; an order has one intent that moves money.
 FIND_INTENT = """
@@ -172,7 +174,10 @@ class DueStore:
             raise stand_back(error) from None
 
     async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
-        """A user's own card, its elements in one form, or None. Raises OverloadedError where a key is missing here."""
+        """A user's own card, its elements in one form; None: there is none, or it was given up.
+
+        Raises OverloadedError where a key is missing here.
+        """
         async with self.database.connection() as connection:
             rows = await connection.fetch(FIND_CARD, merchant_id, user_id, card_id)
         if not rows:
