@@ -36,7 +36,7 @@ from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
-from gateway.storage.writing.recording import UnknownIntentError
+from gateway.storage.writing.going_on import UnknownIntentError
 from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, card_observation, observation, payment_in
@@ -330,7 +330,7 @@ async def test_one_observation_may_cause_two_events(process: Process, monkeypatc
     def both(*asked: Any) -> Heard:
         return replace(hear(*asked), anomaly=Anomaly(AnomalyKind.LATE_SUCCESS, "planted"))
 
-    monkeypatch.setattr("gateway.storage.writing.recording.hear", both)
+    monkeypatch.setattr("gateway.storage.writing.hearing.hear", both)
     opened = await process.open_one()
     (recorded,) = await process.recording.flush([observation(opened, INSUFFICIENT)])
     assert payment_in(recorded).sequence == 2
