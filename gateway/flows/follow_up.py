@@ -6,7 +6,6 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
-from gateway.domain.outcomes import Declined, NotFound
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -71,13 +70,22 @@ class FollowUp:
 
     async def _expire(self, due: Payment | Authentication) -> None:
         """The payer's time is over. Where the PSP was sent an order that it may pay, it is asked first."""
-        submission, proved = self.submission, False
-        if isinstance(due, Payment) and due.order_may_be_paid:
+        submission, said = self.submission, None
+        if isinstance(due, Payment) and due.order_may_be_paid and not self._is_asked_by_another(due):
             after, said = await submission.ask(due)
             if after.is_final:
                 return
-            due, proved = after, isinstance(said, Declined | NotFound)
-        await submission.books.act(submission.observations.act(due, Wish.EXPIRE, proved=proved))
+            due = after
+        await submission.books.act(submission.observations.act(due, Wish.EXPIRE, said=said))
+
+    def _is_asked_by_another(self, due: Payment) -> bool:
+        """Whether somebody who wished to close it has the PSP asked just now: then it is asked by its plan."""
+        asked = due.asked
+        return (
+            asked is not None
+            and asked.ask_again_at is not None
+            and self.submission.observations.clock() < asked.ask_again_at
+        )
 
     async def _go_on(self, payment: Payment) -> None:
         """Nothing of it was sent: it waits for an authentication, or waited, or stands in line and its time is over."""
