@@ -336,6 +336,28 @@ async def test_what_cannot_be_signed_is_recorded_as_failed_and_told(
     assert await process.rows("SELECT sequence, type FROM events") == [(1, "authentication.failed")]
 
 
+@pytest.mark.parametrize("source", [Source.ANSWER, Source.POLL])
+async def test_a_silent_one_that_needs_an_sms_asks_nobody_where_the_app_said_that_nobody_is_there(
+    source: Source, silent: Process, other: Process
+) -> None:
+    other.catalogue = silent.catalogue
+    opened = await one_asked(silent, customer_present=False)
+    assert (opened.sms, opened.authentication.intent is not None) == (None, True)
+    heard = await other.books.record(code_word(opened.authentication, NEEDS_SMS, source))  # whoever it is that asks
+    after = heard.object
+    assert isinstance(after, Authentication)
+    assert (after.status, heard.sms) == (Status.FAILED, None)
+    assert after.failure is not None
+    assert (after.failure.code, after.failure.blame) == (FailureCode.AUTHENTICATION_REJECTED, Blame.CHANNEL)
+    assert other.refused_silently == [("up-1", "ICBC", "S1")]
+    assert await silent.one("SELECT count(*) FROM code_counts") == 0
+    # A payer who waits for the same card and is there is asked.
+    again = await one_asked(silent, "sign-2", customer_present=False)
+    waiter = (await one_open(other)).payment
+    assert waiter.authentication_id == again.authentication.authentication_id
+    assert (await other.books.record(code_word(again.authentication, NEEDS_SMS, source))).sms is not None
+
+
 async def test_a_payment_and_an_app_do_not_sign_one_card_at_once(process: Process, other: Process) -> None:
     opened = await one_asked(process)
     assert code_of((await one_open(other)).payment) is FailureCode.SIGNING_IN_PROGRESS
