@@ -109,6 +109,12 @@ class Payment:
         return self.attempt is not None and self.asked is not None and self.asked.by_pay
 
     @property
+    def waits_for_proof(self) -> bool:
+        """Whether its payer's time is over, and nothing but that its PSP may pay the order keeps it open."""
+        expired = self.status is Status.REQUIRES_ACTION and self.asked is not None and self.asked.expired
+        return expired and self.order_may_be_paid and not self.has_code_in_the_air
+
+    @property
     def waits_for_place(self) -> bool:
         """Whether nothing of it was sent, since its channel had no place: it stands in line until `until_at`."""
         sent = self.attempt is not None or self.authentication_id is not None or self.asked is not None

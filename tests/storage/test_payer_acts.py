@@ -465,6 +465,29 @@ async def test_where_not_found_never_proves_anything_it_is_asked_about_until_its
     assert (shut.status, shut.due_at) == (Status.CLOSED, None)
 
 
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        (Declined(FailureCode.CHANNEL_REFUSED), Source.OPERATOR),
+        (Declined(FailureCode.CHANNEL_REFUSED), Source.CALLBACK),
+        (NotFound("34"), Source.OPERATOR),
+    ],
+    ids=repr,
+)
+async def test_a_word_of_its_psp_that_nobody_asked_for_closes_what_waits_for_a_proof(
+    said: Any, source: Source, process: Process
+) -> None:
+    waiting = await may_be_paid(process)
+    early = payment_in(await process.heard(waiting, said, source))
+    assert early.status is Status.REQUIRES_ACTION  # the payer may still type the code
+    expired = await expires(process, waiting, cast("Any", waiting.until_at), AfterAsking.NOTHING)
+    heard = payment_in(await process.heard(expired, NotFound("34"), Source.CALLBACK, cast("Any", expired.due_at)))
+    assert heard.status is Status.REQUIRES_ACTION
+    shut = payment_in(await process.heard(expired, said, source, cast("Any", expired.due_at)))
+    assert (shut.status, shut.closed_reason, shut.due_at) == (Status.CLOSED, ClosedReason.EXPIRED, None)
+    assert await process.one("SELECT type FROM events ORDER BY sequence DESC LIMIT 1") == "payment.closed"
+
+
 async def test_what_its_psp_called_paid_before_a_code_was_typed_is_asked_about_and_not_paid(process: Process) -> None:
     waiting = await pays(process)
     told = payment_in(await process.heard(waiting, Succeeded(1000, "theirs-1"), Source.CALLBACK))
