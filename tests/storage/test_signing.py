@@ -26,6 +26,7 @@ from gateway.ports import ActRefusal, CardInUseError, CardNotFoundError, OpenRes
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.server.engine import create_engine
+from gateway.storage.writing import erasing
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.unbinding import UnbindingStore
 from tests.databases import close
@@ -502,6 +503,17 @@ async def test_a_card_that_was_given_up_cannot_be_named_any_more_until_it_is_use
     assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is not None
     (named,) = await process.opened(order("after", **by_id), now=later(seconds=5))
     assert named.card == typed.card
+
+
+async def test_a_card_is_not_erased_while_an_app_has_it_authenticated(process: Process) -> None:
+    opened = await one_asked(process)
+    card_id = opened.authentication.card_id
+    waiting = (await process.books.record(asks(opened.authentication, opened.sms, CodeSent()))).object
+    with pytest.raises(erasing.CardInUseError, match="auth_"):
+        await erasing.erase_card(process.database, MERCHANT_ID, card_id, later(seconds=1))
+    assert isinstance(waiting, Authentication)
+    await does(process, waiting, Wish.CLOSE)
+    assert (await erasing.erase_card(process.database, MERCHANT_ID, card_id, later(seconds=2))).cards == (card_id,)
 
 
 async def test_what_is_not_known_is_told_again_when_it_is_due(process: Process) -> None:
