@@ -24,9 +24,11 @@ def channel_of(due: Due) -> str:
 
 
 class CardReading(Protocol):
-    """Reads the elements of a card."""
+    """Reads the elements of a card, and what the SMS gave that it is signed by."""
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements: ...
+
+    async def continuation(self, authentication: Authentication) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class FollowUp:
     async def _authentication(self, due: Authentication) -> None:
         if due.intent is not None and (due.intent.is_open or due.is_final):
             card = await self.cards.card(due.merchant_id, due.card_id)
-            await self.submission.resume(due, card)
+            await self.submission.resume(due, card, await self.cards.continuation(due))
         elif due.asked is not None and due.asked.sending:
             await self.submission.lost_sms_to_sign(due)
         else:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.codes import CODES_PER_SMS
 from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import CodeSent, Declined, NotFound, SmsNeeded, Succeeded, Unknown
+from gateway.domain.outcomes import Authenticated, CodeSent, Declined, NotFound, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
@@ -23,14 +23,24 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.payer import ActRefusedError, PayerFlow
 from gateway.flows.submit import Submission
-from gateway.ports import ActRefusal, AskPayment, Command, Declaration, Pay, SendPaymentCode, Wish
+from gateway.ports import (
+    ActRefusal,
+    AskAuthentication,
+    AskPayment,
+    Command,
+    Declaration,
+    Pay,
+    SendPaymentCode,
+    SendSigningCode,
+    Wish,
+)
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
-from tests.storage.payers import EACH, one_open, place, that_can
+from tests.storage.payers import EACH, SMS, one_open, place, that_can
 from tests.unit.domain.samples import MERCHANT_ID, NOW, TERMS, card_elements
 
 WRONG = Declined(FailureCode.SMS_CODE_WRONG, "W1")
@@ -39,6 +49,7 @@ WRONG = Declined(FailureCode.SMS_CODE_WRONG, "W1")
 class Psp:
     """Says what it is told, and remembers what it heard."""
 
+    commands = dict.fromkeys((AskAuthentication,))
     declaration = Declaration("mock", frozenset({Scene.WITHHOLD}), terms=dict.fromkeys(Product, TERMS))
 
     def __init__(self) -> None:
@@ -246,3 +257,22 @@ async def test_whoever_dies_before_the_sms_or_the_code_is_followed_up_without_se
         Status.REQUIRES_ACTION, 1, [AskPayment],
     )  # fmt: skip
     assert (await two.payer.confirm(after, "123456")).status is Status.SUCCEEDED
+
+
+async def test_whoever_asks_about_a_lost_code_names_what_its_sms_gave(gateways: list[Gateway], psp: Psp) -> None:
+    """At some PSPs each SMS is a binding of its own: to ask for the first one would lose the second."""
+    one, two = gateways
+    one.process.catalogue = place(SMS)
+    one.process.witnessed_by(lambda database: database)
+    one.submission = Submission(psp, psp, one.process.books, ObservationMaker(one.clock, uuid4))  # type: ignore[arg-type]
+    one.payer = PayerFlow(one.submission, one.process.due, RunningTasks(), 10.0)
+    psp.says |= {SendSigningCode: CodeSent("s-1"), AskAuthentication: Authenticated("token-1")}
+    waiting = await one.opens()
+    one.clock.now += timedelta(seconds=61)
+    psp.says[SendSigningCode] = CodeSent("s-2")
+    await one.payer.resend(waiting)
+    await one.submission.books.act(one.submission.observations.act(waiting, Wish.CONFIRM))  # and dies
+    one.clock.now += timedelta(seconds=60)
+    await two.follows_up()
+    assert [each.continuation for each in psp.got(AskAuthentication)] == ["s-2"]
+    assert (await one.process.read(waiting)).status is Status.SUCCEEDED
