@@ -95,6 +95,8 @@ class Asked:
     """Somebody who wished to close it has the PSP asked: nobody else does so before."""
     codes_before: int = 0
     """What `submitted` was when the newest SMS was asked for."""
+    since: datetime | None = None
+    """When the payer's time began, if that was not at the opening: it stood in line before."""
 
     @property
     def resends_left(self) -> int:
@@ -119,7 +121,7 @@ class Asked:
 
     def waits_until(self, created_at: datetime, expires_in_s: int | None) -> datetime:
         """Until when the payer may type the code: 5 minutes for signing, never longer than the object's own time."""
-        own = created_at + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
+        own = (self.since or created_at) + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
         if self.purpose is Purpose.PAY or self.sms_at is None:
             return own
         return min(own, self.sms_at + SIGNING_TIME)
@@ -155,7 +157,7 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) > 7 else "****"
 
 
-_TIMES: Final = frozenset({"told_at", "sms_at", "not_found_since", "ask_again_at"})
+_TIMES: Final = frozenset({"told_at", "sms_at", "since", "not_found_since", "ask_again_at"})
 
 
 def asked_to_json(asked: Asked) -> dict[str, Any]:

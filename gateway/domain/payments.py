@@ -195,7 +195,7 @@ def _waits_for_payer(payment: Payment, asked: Asked, **heard_of: Any) -> Payment
 
 def in_line(payment: Payment, until_at: datetime) -> Payment:
     """The payment that finds no place on its channel: nothing of it is sent yet, and nothing from `until_at` on."""
-    return replace(payment, attempt=None, authentication_id=None, due_at=None, until_at=until_at)
+    return replace(payment, attempt=None, authentication_id=None, asked=None, due_at=None, until_at=until_at)
 
 
 def authenticating(payment: Payment, authentication_id: UUID, due_at: datetime) -> Payment:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
+from gateway.domain.codes import mask_phone
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -109,5 +110,5 @@ class FollowUp:
         assert payment.card is not None
         card = await self.cards.card(payment.merchant_id, payment.card.card_id)
         submission = self.submission
-        going = await submission.books.go_on(submission.observations.go_on(payment, has_place=has_place))
-        await submission.go_on(going, card)
+        waiting = submission.observations.go_on(payment, has_place=has_place, phone=mask_phone(card.phone))
+        await submission.go_on(await submission.books.go_on(waiting), card)

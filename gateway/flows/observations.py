@@ -104,13 +104,14 @@ class ObservationMaker:
         found_nothing = isinstance(said, NotFound) and self.clock_is_right()
         return AfterAsking.NOT_FOUND if found_nothing else AfterAsking.NOTHING
 
-    def go_on(self, payment: Payment, *, has_place: bool = False) -> GoOn:
+    def go_on(self, payment: Payment, *, has_place: bool = False, phone: str = "") -> GoOn:
         """A payment that waited is to go on; who asks so draws the id of its intent.
 
-        `has_place`: it stood in line, and has a place of its channel now.
+        `has_place`: it stood in line, and has a place of its channel now. `phone`: the payer's, masked.
         """
         drawn = self.new_id() if has_place else None
-        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, self.new_id(), self.clock(), drawn)
+        intent_id, now = self.new_id(), self.clock()
+        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, intent_id, now, drawn, phone)
 
 
 def key_of(about: Payment | Authentication | Refund) -> IntentKey:

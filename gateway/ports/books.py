@@ -129,7 +129,8 @@ class Observation:
 class GoOn:
     """A payment that waited is to go on: after an authentication, or on a place of its channel.
 
-    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication.
+    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication, or
+    of the SMS that its payer needs.
     `intent_id` is drawn by the one who asks, and only they send the intent that has it.
     """
 
@@ -140,6 +141,8 @@ class GoOn:
     at: datetime
     authentication_id: UUID | None = None
     """Of the authentication that it starts, if it needs one. Only whoever has a place for it asks for one."""
+    phone: str = ""
+    """The payer's, masked: an SMS may have to be asked for."""
 
 
 class Wish(StrEnum):

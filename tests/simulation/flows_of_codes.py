@@ -36,9 +36,17 @@ def _by(mode: AuthenticationMode) -> Change:
 
 
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
-    limits = ChannelLimits(calls_at_once=1)
-    channels = tuple(replace(channel, limits=limits) for channel in merchant.channels)
-    return replace(only("allinpay")(merchant), channels=channels)
+    return _narrow(only("allinpay"))(merchant)
+
+
+def _narrow(other: Change) -> Change:
+    """The same, with one call at once on each channel."""
+
+    def change(merchant: MerchantContent) -> MerchantContent:
+        changed, limits = other(merchant), ChannelLimits(calls_at_once=1)
+        return replace(changed, channels=tuple(replace(channel, limits=limits) for channel in changed.channels))
+
+    return change
 
 
 _SIGNS, _EACH = _by(AuthenticationMode.SMS), _by(AuthenticationMode.SMS_EACH_PAYMENT)
@@ -153,6 +161,17 @@ async def _stands_in_line_too_long(play: Play, _: Any) -> None:
     play.stage.move_to(SEND_BEFORE + timedelta(seconds=1))
 
 
+async def _signs_when_the_place_comes(play: Play, _: Any) -> None:
+    """Two withholds whose payers are there; one of them stands in line while the other's SMS is sent."""
+    play.codes_asked += 2
+    await play.fault("unionpay", "delay", match={"operation": "send_code"}, seconds=0.2)
+    phones = [f"1390000{play.number() % 10_000:04d}" for _ in range(2)]
+    orders = [play.order(customer_present=True, card=play.card() | {"phone": phone}) for phone in phones]
+    payments = await asyncio.gather(*(play.pay(order) for order in orders))
+    for phone, payment in zip(phones, payments, strict=True):
+        await Payer(play, phone).types(payment)
+
+
 SCRIPTS_OF_CODES: Final = (
     Script(
         "a new card that is signed by SMS, after a wrong code",
@@ -188,6 +207,12 @@ SCRIPTS_OF_CODES: Final = (
         _stands_in_line,
         merchant=_one_call_at_once,
         draws=3,
+        ends=("succeeded", "succeeded"),
+    ),
+    Script(
+        "a withhold in line whose card is signed when its place comes",
+        _signs_when_the_place_comes,
+        merchant=_narrow(_SIGNS),
         ends=("succeeded", "succeeded"),
     ),
     Script(

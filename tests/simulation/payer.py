@@ -16,10 +16,10 @@ DONE: Final = 200
 
 
 class Payer:
-    """Whoever is asked for codes in a play."""
+    """Whoever is asked for codes in a play. `phone`: where theirs come, if there are others' beside them."""
 
-    def __init__(self, play: Play) -> None:
-        self._play = play
+    def __init__(self, play: Play, phone: str = "") -> None:
+        self._play, self._phone = play, phone
 
     async def is_asked(self, about: Shown) -> Shown:
         """Let time pass until a code is asked for, or it has ended: it, as it is then."""
@@ -73,7 +73,7 @@ class Payer:
 
     async def _newest(self, about: Shown) -> str | None:
         """The code that came last for what is asked."""
-        sent = (await self._play.stage.control("GET", "unionpay/sms"))["sms"]
+        sent = (await self._play.stage.control("GET", f"unionpay/sms?phone={self._phone}"))["sms"]
         codes = [sms["code"] for sms in sent if sms["purpose"] == about["next_action"]["purpose"]]
         return codes[-1] if codes else None
 

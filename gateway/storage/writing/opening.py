@@ -161,11 +161,15 @@ class OpeningStore:
         opened = open_payment(
             opening, card_id, facts, page.catalogue, self._terms_of, self._timezone, unable, self._carries_of
         )
+        if order.kind is Kind.WITHHOLD:
+            opened = self._placed(opened)  # in line nobody is asked for a code yet
         if opened.sends_sms and not self._may_ask(page, order):
             opened = without_code(opened)
-        if order.kind is Kind.WITHHOLD and opened.payment.asked is None:
-            opened = self._placed(opened)
-        elif opened.sends and not self._rooms.take(opening.payment_id, page.merchant_id, opened.sends):
+        elif (
+            order.kind is not Kind.WITHHOLD
+            and opened.sends
+            and not self._rooms.take(opening.payment_id, page.merchant_id, opened.sends)
+        ):
             raise ChannelFullError(opened.sends)
         page.opened.append(opened)
         payment = opened.payment

@@ -207,7 +207,14 @@ def change_payments(write: Write, changed: Sequence[Payment]) -> None:
 
 def change_authenticating(write: Write, changed: Sequence[Payment]) -> None:
     """Write what became of payments that stood in line, and wait for an authentication now."""
-    rows = [_changing(payment) | {"authentication_id": payment.authentication_id} for payment in changed]
+    rows = [
+        _changing(payment)
+        | {
+            "authentication_id": payment.authentication_id,
+            "asked": asked_to_json(payment.asked) if payment.asked else None,
+        }
+        for payment in changed
+    ]
     write.update(payments, rows, by=["payment_id"], also=_FREES_ITS_LEASE, part="authenticating_payments")
 
 
