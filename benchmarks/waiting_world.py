@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from gateway.domain.cards import CardElements
+from gateway.domain.carrying import carries_all
 from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Channel, Merchant, RouteRule
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import Outcome, Succeeded
@@ -33,6 +34,7 @@ from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -40,6 +42,7 @@ from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.line import Line
 from gateway.workers.schedule import TICK_S
 from router.fees import FixedFee
@@ -98,7 +101,11 @@ class World:
         )
         recording = RecordingStore(self.database, keys, lambda: catalogue, _terms, ZONE, None)
         refunding = RefundingStore(self.database, keys, _terms, ZONE, self.now, rooms)
-        self._books = Books(opening, recording, refunding, 10_000)
+        busy = BusyUsers(self.database)
+        authenticating = AuthenticatingStore(
+            self.database, keys, lambda: catalogue, _terms, ZONE, None, self.now, rooms, lambda _: (), busy, carries_all
+        )
+        self._books = Books(opening, recording, refunding, 10_000, authenticating.flush)
         due = DueStore(self.database, keys, KnownChannels(lambda _: ()))
         submission = Submission(self, ProviderCalls(self, rooms), self._books, ObservationMaker(self.now, uuid7))
         follow_up = FollowUp(submission, due)

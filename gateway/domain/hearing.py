@@ -34,7 +34,7 @@ from gateway.domain.outcomes import (
     Unbound,
     Unknown,
 )
-from gateway.domain.terms import Terms
+from gateway.domain.terms import MAX_LATE_LOOKS, Terms
 
 __all__ = ["LOOK_AT", "Anomaly", "AnomalyKind", "Heard", "Source", "hear", "look_at"]
 
@@ -242,7 +242,9 @@ def _after_the_end(
         return Heard(intent)
     assert intent.ended_at is not None
     planned = look_at(intent.ended_at, intent.looks, terms, zone)
-    if planned is None or now < planned:
+    if planned is None:
+        return Heard(intent, moves_due=intent.looks < MAX_LATE_LOOKS)  # other terms than today's planned this one
+    if now < planned:
         return Heard(intent)  # somebody asked besides: that is none of the looks
     if isinstance(outcome, NotSent) and now < intent.ended_at + _UNSENT_LOOKS_WAIT:
         return Heard(intent, now + _FIRST_LOOKS[0], moves_due=True)  # nobody was asked: later, then

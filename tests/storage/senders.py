@@ -76,6 +76,7 @@ from gateway.run.lines import ProcessLines
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -84,6 +85,7 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.line import Line
 from tests.databases import Server, own_url
 from tests.keys import new_keys
@@ -529,7 +531,20 @@ class Gateway:
             carries_of=self._carries,
         )
         refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock, rooms)
-        self._books = Books(opening, recording, refunding, max_waiting)
+        authenticating = AuthenticatingStore(
+            database,
+            town.keys,
+            lambda: town.catalogue,
+            terms_of,
+            TIMEZONE,
+            None,
+            self._clock,
+            rooms,
+            lambda merchant_id: self.unusable,
+            BusyUsers(database),
+            carries_all,
+        )
+        self._books = Books(opening, recording, refunding, max_waiting, authenticating.flush)
         self._due = DueStore(database, town.keys, KnownChannels(lambda merchant_id: ()))
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()

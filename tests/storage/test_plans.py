@@ -218,6 +218,11 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "FIND_UNSENT": (due.FIND_UNSENT, (M, ID, "'up-1'", "'n-77'"), {"payments_pkey"}),
     "FIND_OBJECT": (due.FIND_OBJECT[ObjectKind.REFUND][1], (M, ID), {"refunds_pkey"}),
+    "READ_CONTINUATION": (
+        due.READ_CONTINUATION,
+        (M, ID, "'n-77'"),
+        {"authentications_pkey", "cards_pkey", "intents_pkey"},
+    ),
     "HAS_INTENT": (due.HAS_INTENT, (M, ID, "'pay'"), {"intents_pkey"}),
     "payments_by_id": (payments._BY_ID, (M, IDS), {"payments_pkey", "intents_pkey"}),
     "authentications_by_id": (authentications._BY_ID, (M, IDS), {"authentications_pkey", "intents_pkey"}),

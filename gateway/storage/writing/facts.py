@@ -11,13 +11,13 @@ from gateway.domain.ids import ObjectKind
 from gateway.ports import UserFacts
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection
-from gateway.storage.writing.cards import CardRow, KnownCards
+from gateway.storage.writing.cards import IS_THERE, CardRow, KnownCards
 from gateway.storage.writing.orders import OrderKey, TakenOrder
 from gateway.storage.writing.totals import UsedByAll
 from gateway.storage.writing.unresolved import read_unresolved
 from router.facts import Blame, ChannelFacts, LastAttempt, or_unresolved
 
-READ_FACTS = """
+READ_FACTS = f"""
 WITH known AS MATERIALIZED (
     SELECT 'print' AS what, user_id, masked, NULL::smallint AS key_version, created_at AS at, card_id, print AS blob,
            data_key, NULL::uuid AS named
@@ -31,6 +31,7 @@ WITH known AS MATERIALIZED (
     SELECT 'named', c.user_id, NULL, NULL, h.created_at, h.card_id, h.elements, h.data_key, c.card_id
     FROM cards c JOIN cards h ON h.merchant_id = $1 AND h.card_id = coalesce(c.same_as, c.card_id)
     WHERE c.merchant_id = $1 AND c.user_id = ANY($2::text[]) AND c.card_id = ANY($5::uuid[])
+        AND {IS_THERE.format(card="h")}
 )
 SELECT 'usage' AS what, user_id AS one, channel AS two, reserved + succeeded AS fen, insufficient AS times,
        NULL::timestamptz AS at, NULL::uuid AS id, NULL::bytea AS blob, NULL::bytea AS data_key, NULL::uuid AS named,

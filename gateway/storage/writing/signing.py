@@ -127,7 +127,7 @@ class Signing:
         channel = catalogue.channels.get((merchant_id, before.channel))
         ways = self._carries_of(merchant_id, before.account).ways
         claimant = self._claimant(page, before)
-        nobody = claimant is None and not before.is_told
+        nobody = claimant is None and not (before.is_told and before.customer_present)
         if nobody or channel is None or not may_sign(catalogue, channel, before.bank, ways):
             page.silent_refusals.append((before.account, before.bank, did.sms_needed.channel_code))
             return None
