@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import ClientSession, web
 
@@ -11,14 +11,11 @@ from sandbox.books import Books, Order, State
 from sandbox.config import SandboxConfig
 from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults, Occasion
 from sandbox.journal import Journal
+from sandbox.notices import NoCallbacksError, Notices, Pen
 from sandbox.sms import Purpose, SmsLog
 from sandbox.timers import Timers
 
-__all__ = ["NoCallbacksError", "Provider"]
-
-
-class NoCallbacksError(Exception):
-    """This provider, or this order, has no notification to send."""
+__all__ = ["Provider"]
 
 
 class Provider(ABC):
@@ -27,16 +24,17 @@ class Provider(ABC):
     name: ClassVar[str]
     cannot: ClassVar[frozenset[str]] = frozenset()
     """Faults that its protocol has no message for."""
-    has_callbacks: ClassVar[bool] = True
 
-    def __init__(self, config: SandboxConfig, timers: Timers) -> None:
+    def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
+        """`pen`: how its notices are written; None: its protocol has none."""
         self.config = config
         self.timers = timers
         self.session: ClientSession | None = None
         path = None if config.data_dir is None else config.data_dir / f"{self.name}.jsonl"
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
-        self.faults = Faults(known if self.has_callbacks else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
+        self.faults = Faults(known if pen else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
+        self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)
 
     @abstractmethod
@@ -51,16 +49,14 @@ class Provider(ABC):
     def routes(self) -> Iterable[web.RouteDef]:
         """The addresses of the protocol."""
 
-    @abstractmethod
-    def became_final(self, order: Order) -> None:
-        """Called once for each order that became final: the place to notify."""
-
     async def call_back(self, order: Order, count: int) -> list[int | None]:
         """Send the notification of a final order again, now. Answers the HTTP status of each, None for no answer.
 
         Raises NoCallbacksError.
         """
-        raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
+        if self._notices is None:
+            raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
+        return await self._notices.again(order, count)
 
     def send_code(self, phone: str, purpose: Purpose, order_no: str, occasion: Occasion) -> None:
         """Send an SMS, with what faults and the card's tail do to it."""
@@ -77,7 +73,7 @@ class Provider(ABC):
         if order.state == "processing":
             self._finish_when_due(order)
         else:
-            self.became_final(order)
+            self._became_final(order)
 
     def resume(self) -> None:
         """Go on with the orders that an earlier run left unfinished."""
@@ -85,7 +81,7 @@ class Provider(ABC):
             if order.state == "processing":
                 self._finish_when_due(order)
             elif order.callback == "owed":
-                self.became_final(order)
+                self._became_final(order)
 
     def reset(self) -> None:
         """Forget books, faults and SMS; the keys stay."""
@@ -98,4 +94,8 @@ class Provider(ABC):
 
     def _finish(self, order: Order) -> None:
         if self.books.finish(order):
-            self.became_final(order)
+            self._became_final(order)
+
+    def _became_final(self, order: Order) -> None:
+        if self._notices is not None:
+            self._notices.owe(order)

@@ -53,10 +53,9 @@ class Allinpay(Provider):
 
     name: ClassVar[str] = "allinpay"
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
-    has_callbacks: ClassVar[bool] = False
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers)  # real-time work of this protocol has no notices
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
@@ -75,9 +74,6 @@ class Allinpay(Provider):
     def reset(self) -> None:
         super().reset()
         self._agreements.clear()
-
-    def became_final(self, order: Order) -> None:
-        """Nothing is told: real-time work of this protocol has no callback."""
 
     async def _handle(self, request: web.Request) -> web.Response:
         raw = await request.read()

@@ -20,6 +20,7 @@ __all__ = [
     "magic_amount",
     "magic_tail",
     "state_of",
+    "text_of",
 ]
 
 SUCCESS: Final = "0000"
@@ -121,6 +122,11 @@ def state_of(code: str) -> State:
     if code in (SUCCESS, PAID_BEFORE):
         return "succeeded"
     return "processing" if code in UNDECIDED else "failed"
+
+
+def text_of(code: str) -> str:
+    """biz_resp_msg of a code."""
+    return MESSAGES.get(code, "其他")
 
 
 def call_state(code: str) -> str:
