@@ -22,7 +22,7 @@ from sandbox.course import Codes, Course, bend
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.keys import AllinpayKeys
-from sandbox.magic import pays
+from sandbox.magic import is_refused_by, pays
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -174,7 +174,7 @@ class Allinpay(Provider):
 
     def _course(self, occasion: Occasion, phone: str) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
-        if not pays(occasion.card_tail, phone):
+        if is_refused_by(self.name, occasion.card_tail) or not pays(occasion.card_tail, phone):
             code = NAME_WRONG
         return bend(
             Course(code, code, 0.0, CODES.interim),

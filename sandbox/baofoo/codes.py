@@ -8,10 +8,12 @@ __all__ = [
     "AGREEMENT_VOID",
     "BINDING_TAILS",
     "DUPLICATE",
+    "HOLDER_WRONG",
     "IN_PROCESS",
     "MESSAGES",
     "NO_SUCH_ORDER",
     "PAID_BEFORE",
+    "PHONE_WRONG",
     "SUCCESS",
     "UNDER_WAY",
     "UNPAID",
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 SUCCESS: Final = "0000"
+HOLDER_WRONG: Final = "BF00101"
+PHONE_WRONG: Final = "BF00343"
 PAID_BEFORE: Final = "BF00114"
 UNDER_WAY: Final = "BF00115"
 DUPLICATE: Final = "BF00126"

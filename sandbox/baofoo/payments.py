@@ -91,13 +91,16 @@ class Payments:
             return Answer(code, {"trans_id": wish.order_no})
         binding = self._bindings.of(wish.protocol_no)
         card = "" if binding is None else binding.card
-        course = self._course(Occasion("pay", wish.order_no, card[-4:], wish.amount))
+        occasion = Occasion("pay", wish.order_no, card[-4:], wish.amount)
+        course = self._course(occasion, has_wrong_phone=binding is not None and not binding.pays)
         order = self._book(wish, kind, card, course, known)
         return Answer(course.answer, result_of(order) if course.after_s <= 0 else {"trans_id": order.order_no})
 
-    def _course(self, occasion: Occasion) -> Course:
+    def _course(self, occasion: Occasion, *, has_wrong_phone: bool) -> Course:
         config = self._provider.config
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
+        if has_wrong_phone:
+            code = table.PHONE_WRONG
         course = bend(
             Course(code, code, 0.0, CODES.interim),
             self._faults,
