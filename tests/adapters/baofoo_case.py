@@ -200,7 +200,12 @@ class BaofooCase(Case):
         return AccountSettings(
             code=f"baofoo-{merchant}",
             provider="baofoo",
-            settings={"base_url": "https://baofoo.test", "member_id": member_id, "terminal_id": terminal_id},
+            settings={
+                "base_url": "https://baofoo.test",
+                "member_id": member_id,
+                "terminal_id": terminal_id,
+                "assumed": ["order_time", "another_code"],
+            },
             secrets={
                 "merchant_private_key": MERCHANTS[merchant]
                 .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
