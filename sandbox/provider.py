@@ -2,13 +2,15 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from aiohttp import ClientSession, web
 
-from sandbox.books import Books, Order, State
+from sandbox.books import Books, Kind, Order, State
 from sandbox.config import SandboxConfig
+from sandbox.course import Codes, Course, bend
 from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults, Occasion
 from sandbox.journal import Journal
 from sandbox.notices import NoCallbacksError, Notices, Pen
@@ -66,6 +68,36 @@ class Provider(ABC):
     def register_notices(self, url: str) -> None:
         """Send all notifications to this address from now on. Raises NoCallbacksError."""
         raise NoCallbacksError(f"{self.name} has no address of its own for notifications: {url}")
+
+    def bend(self, course: Course, occasion: Occasion, codes: Codes, worked: Collection[str] = ()) -> Course:
+        """The course as magic amounts and faults change it.
+
+        `worked`: answers that leave the work done all the same, so that the order succeeds after a while.
+        """
+        config = self.config
+        bent = bend(course, self.faults, occasion, codes, processing_s=config.processing_delay_s, late_s=config.late_s)
+        if bent.answer in worked and bent.final == bent.answer:
+            return replace(bent, final=codes.success, after_s=config.processing_delay_s)
+        return bent
+
+    def book(self, order_no: str, kind: Kind, amount: int, card: str, course: Course, **more: Any) -> Order:
+        """Put a new order into the books, on its course. `more`: its other fields."""
+        now = time.time()
+        order = Order(
+            order_no=order_no,
+            kind=kind,
+            amount=amount,
+            currency="CNY",
+            card=card,
+            received_at=now,
+            due_at=now + course.after_s,
+            visible_at=now + course.hidden_s,
+            code=course.interim,
+            planned_code=course.final,
+            **more,
+        )
+        self.take(order)
+        return order
 
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""

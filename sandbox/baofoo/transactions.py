@@ -1,7 +1,6 @@
 """What protocol pay does for each transaction type; payments are in `payments`."""
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +10,8 @@ from sandbox.baofoo.bindings import Binding, Bindings, Wish, new_number
 from sandbox.baofoo.payments import Answer, Payments
 from sandbox.baofoo.request import FORMAT_WRONG, MISSING, Request
 from sandbox.baofoo.wire import Message, RefusedError
-from sandbox.books import Order, mask_card
+from sandbox.books import mask_card
+from sandbox.course import Course
 from sandbox.faults import Occasion, Operation
 from sandbox.magic import binds, is_refused_by
 from sandbox.provider import Provider
@@ -143,10 +143,9 @@ class Transactions:
 
     def _book_binding(self, message: Message, card: str) -> None:
         """Nothing names an order here: the confirmation stands in the books under its own number."""
-        number, now, code = message["msg_id"], time.time(), table.SUCCESS
+        number, done = message["msg_id"], Course(table.SUCCESS, table.SUCCESS, 0.0, table.SUCCESS)
         if self._books.get(number) is None:
-            order = Order(number, "open_card", 0, "CNY", card, now, now, now, code, code, txn_time=message["send_time"])
-            self._provider.take(order)
+            self._provider.book(number, "open_card", 0, card, done, txn_time=message["send_time"])
 
     def _confirmed(self, read: Request, purpose: Purpose) -> Wish:
         """The wish whose code this is. Raises RefusedError."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from sandbox.books import Kind, Order, mask_card
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Awaited, Binding, Bindings
 from sandbox.cpcn.requests import CARD, QUICK, REFUND, WITHHOLD, Body, Business, check
@@ -122,7 +122,7 @@ class Transactions:
         return None if its_phone_will_do else table.PHONE_WRONG
 
     def _bound(self, number: str, card: str, phone: str, code: str) -> Body:
-        order = self._book(number, "open_card", card, 0, Course(code, code, 0.0, CODES.interim))
+        order = self._provider.book(number, "open_card", 0, card, Course(code, code, 0.0, CODES.interim))
         if code == table.SUCCESS:
             self._bindings.bind(number, card, phone)
         return self._binding_told(order)
@@ -234,7 +234,7 @@ class Transactions:
         code = CODES.success if code == table.SMS_WANTED else code
         after_s = 0.0 if at_once else delay_s
         course = self._bent(Course(CODES.accepted if after_s else code, code, after_s, CODES.interim), occasion)
-        return self._book(number, kind, card, occasion.amount, course)
+        return self._provider.book(number, kind, occasion.amount, card, course)
 
     def _told(self, family: str, order: Order) -> dict[str, str]:
         """What is said of an order; only a quick payment does not state its amount (H)."""
@@ -267,7 +267,7 @@ class Transactions:
         course = self._bent(course, occasion)
         # A refund's answer is a head alone: nothing can be refused there but by the head.
         course = replace(course, after_s=max(course.after_s, self._config.processing_delay_s))
-        self._book(message["TxSN"], "refund", original.card, amount, course, original=original.order_no)
+        self._provider.book(message["TxSN"], "refund", amount, original.card, course, original=original.order_no)
         return None
 
     def _refund_state(self, message: Message, occasion: Occasion) -> Body:
@@ -282,37 +282,10 @@ class Transactions:
     # Orders
 
     def _bent(self, course: Course, occasion: Occasion) -> Course:
-        bent = bend(
-            course,
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=self._config.processing_delay_s,
-            late_s=self._config.late_s,
-        )
+        bent = self._provider.bend(course, occasion, CODES)
         if table.is_head(bent.answer):
             raise RefusedError(bent.answer)
         return bent
-
-    def _book(
-        self, number: str, kind: Kind, card: str, amount: int, course: Course, *, original: str | None = None
-    ) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=number,
-            kind=kind,
-            amount=amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
-            original=original,
-        )
-        self._provider.take(order)
-        return order
 
     def _refuse_used(self, number: str, code: str, *, but_awaited: bool = False) -> None:
         order = self._books.get(number)

@@ -4,14 +4,14 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from aiohttp import web
 
 from sandbox.books import Order, State, mask_card
 from sandbox.config import SandboxConfig
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.jd import codes as table
@@ -168,36 +168,18 @@ class Jd(Provider):
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
         if not pays(occasion.card_tail, phone):
             code = PHONE_WRONG
-        course = bend(
-            Course(code, code, 0.0, CODES.interim),
-            self.faults,
-            occasion,
-            CODES,
-            processing_s=self.config.processing_delay_s,
-            late_s=self.config.late_s,
-        )
-        if course.answer in table.UNDECIDED and course.final == course.answer:
-            return replace(course, final=CODES.success, after_s=self.config.processing_delay_s)
-        return course
+        return self.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.UNDECIDED)
 
     def _book(self, letter: Letter, occasion: Occasion, course: Course) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=occasion.order_no,
-            kind="consume",
-            amount=occasion.amount,
-            currency="CNY",
-            card=mask_card(letter.card["NO"]),
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self.book(
+            occasion.order_no,
+            "consume",
+            occasion.amount,
+            mask_card(letter.card["NO"]),
+            course,
             txn_time=letter.trade.get("DATE", "") + letter.trade.get("TIME", ""),
             back_url=letter.trade.get("NOTICE", ""),
         )
-        self.take(order)
-        return order
 
     def _query(self, occasion: Occasion) -> Answer:
         if decline := self.faults.take("decline", occasion):

@@ -4,13 +4,12 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from sandbox.books import Kind, Order, mask_card
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.faults import Occasion
 from sandbox.lianlian import codes as table
 from sandbox.lianlian.agreements import Agreement, Agreements, Token, Tokens
@@ -198,17 +197,7 @@ class Transactions:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or table.SUCCESS
         if not its_phone_pays:
             code = table.PHONE_WRONG
-        course = bend(
-            Course(code, code, 0.0, CODES.interim),
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=self._config.processing_delay_s,
-            late_s=self._config.late_s,
-        )
-        if course.answer in table.WORKED and course.final == course.answer:
-            return replace(course, final=table.SUCCESS, after_s=self._config.processing_delay_s)
-        return course
+        return self._provider.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.WORKED)
 
     # Questions
 
@@ -280,22 +269,14 @@ class Transactions:
         return answer
 
     def _book(self, fields: Fields, kind: Kind, card: str, amount: int, course: Course) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=fields["no_order"],
-            kind=kind,
-            amount=amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self._provider.book(
+            fields["no_order"],
+            kind,
+            amount,
+            card,
+            course,
             transaction_no=f"{datetime.now(UTC):%Y%m%d}{next(self._serial):08d}",
             txn_time=fields["dt_order"],
             back_url=fields.get("notify_url", ""),
             echo={name: fields[name] for name in ("oid_partner", "pay_type", "user_id") if fields.get(name)},
         )
-        self._provider.take(order)
-        return order
