@@ -4,11 +4,10 @@ H: the official document of authenticated pay (V4.0.4.0), whose table protocol p
 marks for "failed" and "unknown", where it has more. What the marks alone are known of is "refused", no reason given.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.account import AccountError
+from adapters.account import more_declines
 from gateway.domain.failures import FailureCode as F
 from gateway.ports import AccountSettings
 
@@ -94,11 +93,5 @@ NO_DECLINES: Final = frozenset(
 
 def declines_of(account: AccountSettings) -> Declines:
     """The table, and what the account's setting `declines` adds to it. Raises AccountError."""
-    more = account.settings.get("declines", {})
-    if not isinstance(more, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
-    fixed = SUCCESSES | OPEN_ORDER | MAY_BE_THERE | NO_DECLINES
-    for code, failure in more.items():
-        if not re.fullmatch(r"BF[0-9]{5}", str(code)) or str(code) in fixed or str(failure) not in set(F):
-            raise AccountError(account, "declines", "must be BF codes of refusals with failure codes of ours")
-    return {**DECLINES, **{str(code): F(str(failure)) for code, failure in more.items()}}
+    never = SUCCESSES | OPEN_ORDER | MAY_BE_THERE | NO_DECLINES
+    return {**DECLINES, **more_declines(account, "BF[0-9]{5}", "BF codes of refusals", never)}

@@ -588,6 +588,13 @@ def test_a_wrong_setting_is_named(field_name: str, value: object) -> None:
         with_settings(**{field_name: value})
 
 
+def test_without_what_it_assumes_the_account_is_refused_or_has_no_codes_by_sms() -> None:
+    with pytest.raises(AccountError, match="order_time"):
+        with_settings(assumed=["another_code"])
+    has = with_settings(assumed=["order_time"]).commands.keys()
+    assert has == CASE.commands.keys() - {SendSigningCode, Sign, SendPaymentCode}
+
+
 @pytest.mark.parametrize("field_name", ["merchant_private_key", "psp_certificate"])
 def test_a_missing_or_wrong_secret_is_named_and_not_shown(field_name: str) -> None:
     account = CASE.account()
