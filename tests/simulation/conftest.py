@@ -10,7 +10,7 @@ import pytest
 from sandbox.keys import prepare_keys
 from tests.databases import Server, copy_of
 from tests.simulation.crashing import Tally
-from tests.simulation.flows import REHEARSAL
+from tests.simulation.flows import REHEARSAL, SCRIPTS
 from tests.simulation.script import Script
 from tests.simulation.stage import Stage, new_stage
 
@@ -27,6 +27,8 @@ async def stage(
     folder = short_folder / "simulation"
     folder.mkdir()
     async with new_stage(await copy_of(postgres, template, "simulation"), keys, folder) as stage:
+        for script in SCRIPTS:  # so that the rehearsal reads the whole catalogue
+            await script.merchant_on(stage)
         await REHEARSAL.play(stage, rehearses=True)
         yield stage
 

@@ -88,8 +88,14 @@ async def play_and_check(
     history = await history_of(play)
     found = check(history, rules)
     tally.open += found.open
-    if script.ends is not None and bug is None and not play.died and history.ends() != script.ends:
-        found.wrong.append(f"it shows something else than it is for: {history.ends()}")
+    if bug is None and not play.died:
+        shows = {"ends": history.ends(), "codes": len(history.codes_to_sign())}
+        wanted = {"ends": script.ends, "codes": script.codes}
+        found.wrong += [
+            f"it shows something else than it is for: {what} {shows[what]}"
+            for what in shows
+            if wanted[what] is not None and shows[what] != wanted[what]
+        ]
     if found.wrong:
         tally.wrong += [f"{script.name}, {_where(play)}: {sentence}" for sentence in found.wrong]
     return play

@@ -161,7 +161,7 @@ SCRIPTS_OF_CODES: Final = (
         pairs=True,
         ends=("succeeded",),
     ),
-    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID),
+    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID, codes=2),
     Script("three wrong codes", _types_three_wrong_codes, merchant=_SIGNS, ends=("failed",)),
     Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=_SIGNS, ends=CLOSED),
     Script("a payment whose card nobody signs", _nobody_types, merchant=_SIGNS, ends=CLOSED),

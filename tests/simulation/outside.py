@@ -22,15 +22,19 @@ from adapters.http import AiohttpTransport
 from gateway.flows.notify import Reply
 from gateway.ports import Command, command_name
 from gateway.run.calls import ProviderCalls
+from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.server.database import Database
 from gateway.storage.tables import metadata
 from gateway.workers.egress import Egress
+from tests.simulation.warm import KnownCatalogue
 
 __all__ = ["DIED", "Outside", "number_answers", "parts_of"]
 
 DIED: Final = 9
 """The exit status of a process that died where it was told to."""
 _WRITTEN: Final = re.compile(r"\b(?:INSERT INTO|(?<!FOR )(?<!KEY )(?<!DO )UPDATE|DELETE FROM)\s+(\w+)")
+_OF_FLOWS: Final = metadata.tables.keys() - {"processes"}
+"""Tables that flows write. That a process lives it says whenever it is time."""
 
 _command: ContextVar[str] = ContextVar("the command in hand", default="a request")
 
@@ -118,7 +122,22 @@ def parts_of(outside: Outside) -> dict[str, Any]:
             outside.end(number)
             return reply
 
+    def catalogue(*values: Any, **more: Any) -> CatalogueStore:
+        """The catalogue: where gateways write into it by themselves."""
+        store = KnownCatalogue(*values, **more)
+        real = store.refuse_silent
+
+        async def refuse_silent(*values: Any, **more: Any) -> int:
+            number = outside.begin("a statement writes silent_refusals")
+            version: int = await real(*values, **more)
+            outside.end(number)
+            return version
+
+        vars(store)["refuse_silent"] = refuse_silent
+        return store
+
     return {
+        "CatalogueStore": catalogue,
         "Database": NumberedDatabase,
         "AiohttpTransport": NumberedTransport,
         "ProviderCalls": NamedCalls,
@@ -131,7 +150,9 @@ def number_answers(app: web.Application, outside: Outside) -> None:
 
     async def prepared(request: web.Request, response: web.StreamResponse) -> None:
         if request.method != "GET":
-            outside.begin(f"answer {response.status} to {request.method} {request.path}")
+            resource = request.match_info.route.resource
+            path = request.path if resource is None else resource.canonical
+            outside.begin(f"answer {response.status} to {request.method} {path}")
 
     app.on_response_prepare.append(prepared)
 
@@ -160,7 +181,7 @@ class _Statements:
         return await self._do(sql, self._connection.fetchval(sql, *values, **more))
 
     async def _do(self, sql: str, work: Awaitable[Any]) -> Any:
-        tables = [table for table in _WRITTEN.findall(sql) if table in metadata.tables]
+        tables = [table for table in _WRITTEN.findall(sql) if table in _OF_FLOWS]
         if self.written is not None:
             self.written += tables
             return await work

@@ -28,6 +28,7 @@ from gateway.workers.line import Line
 from gateway.workers.unbind import Unbinder
 from tests.simulation.bugs import BUGS
 from tests.simulation.outside import Outside, number_answers, parts_of
+from tests.simulation.warm import serve_only
 
 __all__ = ["Spec", "run"]
 
@@ -40,9 +41,10 @@ JOBS = ("follow_up", "line", "unbind", "deliver")
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one process is to be. `now`: what its clock says, until it is told otherwise."""
+    """What one process is to be. `now`: what its clock says, until it is told otherwise; `merchant`: whom it serves."""
 
     name: int
+    merchant: str
     port: int
     now: str
     dies_at: tuple[int, str] | None = None
@@ -190,6 +192,7 @@ class _Parts:
 
 def run(spec: Spec, settings: Settings, control: Path) -> None:
     """Be this gateway until it dies or is told to leave."""
+    serve_only(spec.merchant)
     asyncio.run(_run(spec, settings, control))
 
 
