@@ -40,11 +40,14 @@ _command: ContextVar[str] = ContextVar("the command in hand", default="a request
 
 
 class Outside:
-    """Numbers the actions from 1. `tell` hears of each before it is done; `dies_at`: (number, "before" or "after")."""
+    """Numbers the actions from 1. `tell` hears of each before it is done.
 
-    def __init__(self, tell: Callable[[int, str], None], dies_at: tuple[int, str] | None) -> None:
+    `dies_at`: a number, or words: then the first action that is told so; and "before" or "after" it.
+    """
+
+    def __init__(self, tell: Callable[[int, str], None], dies_at: tuple[int | str, str] | None) -> None:
         self._tell = tell
-        self._dies_at = dies_at
+        self._at, self._side = dies_at or (0, "")
         self._counting = False
         self._done = 0
 
@@ -58,15 +61,17 @@ class Outside:
             return 0
         self._done += 1
         self._tell(self._done, what)
-        self._die_if((self._done, "before"))
+        if self._at in (self._done, what):
+            self._at = self._done
+            self._die_if(self._done, "before")
         return self._done
 
     def end(self, number: int) -> None:
         """An action was done, and what came of it is known to nobody in this process yet."""
-        self._die_if((number, "after"))
+        self._die_if(number, "after")
 
-    def _die_if(self, here: tuple[int, str]) -> None:
-        if here == self._dies_at:
+    def _die_if(self, number: int, side: str) -> None:
+        if number and (number, side) == (self._at, self._side):
             os._exit(DIED)
 
 

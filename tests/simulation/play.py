@@ -22,8 +22,8 @@ from tests.simulation.stage import START, Stage, free_port
 
 __all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
 
-Death = tuple[int, str]
-"""At which outside action of a process, and whether before or after it."""
+Death = tuple[int | str, str]
+"""At which outside action of a process, by its number or its words, and whether "before" or "after" it."""
 
 TRIES = 20
 STEPS = 60

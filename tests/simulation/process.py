@@ -47,7 +47,7 @@ class Spec:
     merchant: str
     port: int
     now: str
-    dies_at: tuple[int, str] | None = None
+    dies_at: tuple[int | str, str] | None = None
     counts: bool = True
     """Whether its actions count from the beginning."""
     bug: str | None = None

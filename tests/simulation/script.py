@@ -29,10 +29,8 @@ class Script:
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
-    draws: int | None = 1
-    """At how many of its actions, drawn, the suite has a process die; None: at each."""
-    long: bool = False
-    """Whether it is left to `make crashes`."""
+    races: bool = False
+    """Whether things run beside each other in it, so that it is not the same actions each time."""
     ends: tuple[str, ...] | None = None
     """How everything ends where nobody dies, in the order of asking."""
     codes: int | None = None

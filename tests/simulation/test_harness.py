@@ -11,5 +11,5 @@ from tests.simulation.stage import Stage
 @pytest.mark.parametrize("bug", BUGS)
 async def test_a_bug_that_is_put_in_on_purpose_is_found(stage: Stage, bug: str) -> None:
     script = next(each for each in SCRIPTS if each.name == BUGS[bug].script)
-    tally = await crash_at_each(stage, script, (BUGS[bug].side,), bug)
+    tally = await crash_at_each(stage, script, BUGS[bug].side, bug)
     assert any(BUGS[bug].says in sentence for sentence in tally.wrong), tally.wrong
