@@ -28,12 +28,14 @@ class Tally:
 
 
 async def crash_at_some(stage: Stage, script: Script, deaths: Sequence[Death]) -> Tally:
-    """Play it to its end, with each of these deaths, and with some pairs if it has pairs."""
+    """Play it with each of these deaths; to its end, if it is said how it ends; and with some pairs if it has pairs."""
     tally = Tally()
-    whole = await play_and_check(stage, script, [], tally)
-    pairs = pairs_of(whole.gateways[0].does) if script.pairs else []
-    for each in [*([death] for death in deaths), *pairs]:
-        await play_and_check(stage, script, each, tally)
+    for death in deaths:
+        await play_and_check(stage, script, [death], tally)
+    if script.ends is not None or script.pairs:
+        whole = await play_and_check(stage, script, [], tally)
+        for pair in pairs_of(whole.gateways[0].does) if script.pairs else []:
+            await play_and_check(stage, script, pair, tally)
     return tally
 
 

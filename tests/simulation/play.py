@@ -294,9 +294,8 @@ class Play:
 
     async def _start(self, port: int, *, dies: bool, counts: bool) -> Gateway:
         dies_at = self._deaths_left.pop(0) if dies and self._deaths_left else None
-        spec = Spec(
-            0, str(self.merchant_id), port, self.stage.now.isoformat(), dies_at, counts, self.bug, self.rehearses
-        )
+        now, merchant, catalogue = self.stage.now.isoformat(), str(self.merchant_id), self.stage.version
+        spec = Spec(0, merchant, catalogue, port, now, dies_at, counts, self.bug, self.rehearses)
         gateway = await self.stage.gateways.start(spec)
         self.gateways.append(gateway)
         return gateway

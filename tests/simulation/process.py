@@ -41,10 +41,15 @@ JOBS = ("follow_up", "line", "unbind", "deliver")
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one process is to be. `now`: what its clock says, until it is told otherwise; `merchant`: whom it serves."""
+    """What one process is to be.
+
+    `merchant`: whom it serves, by which version of the `catalogue`; `now`: what its clock says, until it is told
+    otherwise.
+    """
 
     name: int
     merchant: str
+    catalogue: int
     port: int
     now: str
     dies_at: tuple[int | str, str] | None = None
@@ -192,7 +197,7 @@ class _Parts:
 
 def run(spec: Spec, settings: Settings, control: Path) -> None:
     """Be this gateway until it dies or is told to leave."""
-    serve_only(spec.merchant)
+    serve_only(spec.merchant, spec.catalogue)
     asyncio.run(_run(spec, settings, control))
 
 

@@ -6,7 +6,7 @@ loses its power, a database that goes away (tests/e2e, tests/storage).
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -27,12 +27,8 @@ KINDS: Final = {action for deaths in POINTS.values() for action, _ in deaths}
 Count = Callable[[Script, Tally], None]
 
 
-def flows(scripts: Iterable[Script]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("script", scripts, ids=lambda script: script.name)
-
-
 @pytest.mark.skipif(LONG or WRITES, reason="other points are played")
-@flows(SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 async def test_a_crash_at_every_kind_of_action_breaks_nothing(stage: Stage, script: Script, count: Count) -> None:
     deaths = POINTS.get(script.name, [])
     tally = await crash_at_some(stage, script, deaths)
@@ -45,8 +41,11 @@ async def test_a_crash_at_every_kind_of_action_breaks_nothing(stage: Stage, scri
     assert not new, "nobody dies there: write the points anew"
 
 
-@pytest.mark.parametrize("side", points.SIDES)
-@flows(SCRIPTS if LONG else [])
+TURNS: Final = [(script, side) for script in SCRIPTS for side in points.SIDES] if LONG else []
+PAIRS: Final = [(script, part) for script in SCRIPTS for part in range(PARTS) if script.pairs] if LONG else []
+
+
+@pytest.mark.parametrize(("script", "side"), TURNS, ids=[f"{script.name}-{side}" for script, side in TURNS])
 async def test_a_crash_at_any_action_breaks_nothing(stage: Stage, script: Script, side: str, count: Count) -> None:
     tally = await crash_at_each(stage, script, side)
     count(script, tally)
@@ -54,8 +53,7 @@ async def test_a_crash_at_any_action_breaks_nothing(stage: Stage, script: Script
     assert tally.wrong == []
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-@flows([script for script in SCRIPTS if LONG and script.pairs])
+@pytest.mark.parametrize(("script", "part"), PAIRS, ids=[f"{script.name}-{part}" for script, part in PAIRS])
 async def test_a_second_crash_of_the_process_that_follows_breaks_nothing(
     stage: Stage, script: Script, part: int, count: Count
 ) -> None:

@@ -33,17 +33,18 @@ def keep_what_is_learnt() -> None:
     _keep_types()
     _keep_engines()
     _keep_adapters()
+    _keep_the_order_key()
 
 
-def serve_only(merchant_id: str) -> None:
+def serve_only(merchant_id: str, version: int) -> None:
     """Have the gateway of this process serve this merchant alone, as if there were no other in its catalogue.
 
-    Workers ask about all merchants at once, and to plan that takes as long as a play.
+    Workers ask about all merchants at once, and to plan that takes as long as a play. `version`: of the catalogue.
     """
-    _served[:] = [UUID(merchant_id)]
+    _served[:] = [(UUID(merchant_id), version)]
 
 
-_served: Final[list[UUID]] = []
+_served: Final[list[tuple[UUID, int]]] = []
 
 
 def _keep_types() -> None:
@@ -84,18 +85,20 @@ def _keep_engines() -> None:
 
 
 class KnownCatalogue(CatalogueStore):
-    """The catalogue of each version is read once; later only the version is asked for."""
+    """The catalogue of each version is read once. A gateway is told which is in force, and looks for no other."""
 
     _known: ClassVar[dict[int, Catalogue]] = {}
 
     async def load(self) -> Catalogue:
-        version = await self.version()
+        [(merchant_id, version)] = _served
         if version not in self._known:
-            read = await super().load()
-            version, self._known[read.version] = read.version, read
+            self._known[version] = await super().load()
         served = copy(self._known[version])
-        served.merchants = {merchant_id: served.merchants[merchant_id] for merchant_id in _served}
+        served.merchants = {merchant_id: served.merchants[merchant_id]}
         return served
+
+    async def version(self) -> int:
+        return _served[0][1]
 
 
 def _keep_adapters() -> None:
@@ -115,3 +118,16 @@ def _keep_adapters() -> None:
             self._built, self._carries = built, carries
 
     vars(wiring)["AdapterProviders"] = KnownProviders
+
+
+def _keep_the_order_key() -> None:
+    """That it is the right one."""
+    real = vars(wiring)["require_order_key"]
+    known: list[Any] = []
+
+    async def require(engine: Any, keys: Any) -> None:
+        if keys.order not in known:
+            await real(engine, keys)
+            known.append(keys.order)
+
+    vars(wiring)["require_order_key"] = require
