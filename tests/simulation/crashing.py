@@ -39,15 +39,12 @@ async def crash_at_some(stage: Stage, script: Script, deaths: Sequence[Death]) -
     return tally
 
 
-async def crash_at_each(stage: Stage, script: Script, side: str, bug: str | None = None) -> Tally:
-    """Play it once for each of its actions: the process dies before it, or after it; and once to its end.
-
-    With a bug it stops at the first thing that is wrong.
-    """
+async def crash_at_each(stage: Stage, script: Script, side: str) -> Tally:
+    """Play it once for each of its actions: the process dies before it, or after it; and once to its end."""
     tally = Tally()
     for number in range(1, MOST_ACTIONS):
-        play = await play_and_check(stage, script, [(number, side)], tally, bug)
-        if number > len(play.gateways[0].does) or (bug and tally.wrong):
+        play = await play_and_check(stage, script, [(number, side)], tally)
+        if number > len(play.gateways[0].does):
             break
     return tally
 

@@ -28,7 +28,10 @@ from gateway.storage.tables import metadata
 from gateway.workers.egress import Egress
 from tests.simulation.warm import KnownCatalogue
 
-__all__ = ["DIED", "Outside", "number_answers", "parts_of"]
+__all__ = ["DIED", "Death", "Outside", "number_answers", "parts_of"]
+
+Death = tuple[int | str, str]
+"""At which action of a process, and whether "before" or "after" it: its number, or words: the first that is told so."""
 
 DIED: Final = 9
 """The exit status of a process that died where it was told to."""
@@ -40,12 +43,9 @@ _command: ContextVar[str] = ContextVar("the command in hand", default="a request
 
 
 class Outside:
-    """Numbers the actions from 1. `tell` hears of each before it is done.
+    """Numbers the actions from 1, and has the process die. `tell` hears of each before it is done."""
 
-    `dies_at`: a number, or words: then the first action that is told so; and "before" or "after" it.
-    """
-
-    def __init__(self, tell: Callable[[int, str], None], dies_at: tuple[int | str, str] | None) -> None:
+    def __init__(self, tell: Callable[[int, str], None], dies_at: Death | None) -> None:
         self._tell = tell
         self._at, self._side = dies_at or (0, "")
         self._counting = False

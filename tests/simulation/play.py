@@ -17,13 +17,11 @@ from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
 from tests.simulation.asked import Answered, Asked, Seen, address_of
 from tests.simulation.gateways import Gateway
+from tests.simulation.outside import Death
 from tests.simulation.process import Spec
 from tests.simulation.stage import START, Stage, free_port
 
 __all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
-
-Death = tuple[int | str, str]
-"""At which outside action of a process, by its number or its words, and whether "before" or "after" it."""
 
 TRIES = 20
 STEPS = 60

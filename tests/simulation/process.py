@@ -27,7 +27,7 @@ from gateway.workers.follow_up import Follower
 from gateway.workers.line import Line
 from gateway.workers.unbind import Unbinder
 from tests.simulation.bugs import BUGS
-from tests.simulation.outside import Outside, number_answers, parts_of
+from tests.simulation.outside import Death, Outside, number_answers, parts_of
 from tests.simulation.warm import serve_only
 
 __all__ = ["Spec", "run"]
@@ -52,7 +52,7 @@ class Spec:
     catalogue: int
     port: int
     now: str
-    dies_at: tuple[int | str, str] | None = None
+    dies_at: Death | None = None
     counts: bool = True
     """Whether its actions count from the beginning."""
     bug: str | None = None
