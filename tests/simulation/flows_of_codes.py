@@ -97,6 +97,10 @@ async def _silent_needs_a_code(play: Play, _: Any) -> None:
     await payer.types(payment)
 
 
+async def _silent_needs_a_code_and_nobody_is_there(play: Play, _: Any) -> None:
+    await play.pay(play.order(card=play.card("0071")))
+
+
 async def _two_of_one_card_to_sign(play: Play, _: Any) -> None:
     user, card, payer = play.user(), play.card(), Payer(play)
     play.codes_asked += 1
@@ -180,13 +184,19 @@ SCRIPTS_OF_CODES: Final = (
         pairs=True,
         ends=("succeeded",),
     ),
-    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID),
+    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID, codes=2),
     Script("three wrong codes", _types_three_wrong_codes, merchant=_SIGNS, ends=("failed",)),
     Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=_SIGNS, ends=CLOSED),
     Script("a payment whose card nobody signs", _nobody_types, merchant=_SIGNS, ends=CLOSED),
-    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, draws=3, ends=PAID),
-    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS),
-    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, draws=3, ends=PAID),
+    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, ends=PAID),
+    Script(
+        "a silent authentication that needs a code, and nobody is there",
+        _silent_needs_a_code_and_nobody_is_there,
+        merchant=_SILENT,
+        ends=("failed",),
+    ),
+    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS, races=True),
+    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, ends=PAID),
     Script(
         "a payment with a code of its own, after a wrong one",
         _types_a_code_to_pay,
@@ -201,12 +211,12 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_EACH,
         ends=("closed",),
     ),
-    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, draws=3, ends=PAID),
+    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, ends=PAID),
     Script(
         "a withhold that stands in line",
         _stands_in_line,
         merchant=_one_call_at_once,
-        draws=3,
+        races=True,
         ends=("succeeded", "succeeded"),
     ),
     Script(
@@ -219,6 +229,7 @@ SCRIPTS_OF_CODES: Final = (
         "a withhold that stands in line too long",
         _stands_in_line_too_long,
         merchant=_one_call_at_once,
+        races=True,
         ends=("succeeded", "failed"),
     ),
 )

@@ -13,6 +13,9 @@ WRONG: Final = "000000"
 WAITS: Final = timedelta(seconds=61)
 """Before another SMS is wished for."""
 DONE: Final = 200
+GRANTED_BEFORE: Final = {"resend_too_soon", "sms_in_progress"}
+"""Why no other SMS is sent to who wished for one before, and has lost the answer."""
+TOO_LATE: Final = {"not_waiting", "no_resends_left"}
 
 
 class Payer:
@@ -53,11 +56,12 @@ class Payer:
         if (await play.read(address_of(about)))["next_action"] is None:
             return
         play.stage.move_to(play.stage.now + WAITS)
+        await play.work()  # by which gateways know how late it is
         play.codes_asked += 1
         for _ in range(TRIES):
             status, said = await play.wish(about, "resend-sms")
-            if status == DONE or said["code"] in {"resend_too_soon", "not_waiting", "no_resends_left"}:
-                return  # too soon: an earlier try was granted, and its answer was lost
+            if status == DONE or said["code"] in GRANTED_BEFORE or said["code"] in TOO_LATE:
+                return
             await self._time_passes()
 
     async def gives_up(self, about: Shown) -> None:
