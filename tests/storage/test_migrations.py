@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -112,6 +113,8 @@ async def test_a_program_does_not_run_on_an_older_schema(engine: AsyncEngine) ->
 
 async def test_every_migration_says_what_it_tolerates(engine: AsyncEngine) -> None:
     tolerated = migrate._tolerated()
+    in_their_order = ScriptDirectory.from_config(migrate._config()).walk_revisions()
+    assert list(tolerated) == [script.revision for script in in_their_order]
     assert all(oldest <= revision and oldest in tolerated for revision, oldest in tolerated.items())
     async with engine.connect() as connection:
         rows = (await connection.execute(text("SELECT revision, tolerates FROM schema_versions"))).all()
