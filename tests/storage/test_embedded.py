@@ -18,7 +18,7 @@ import pytest
 from gateway.storage.server import data_folder, postmaster
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, running_url
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 OWNER = """
 import sys, time

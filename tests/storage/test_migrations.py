@@ -133,7 +133,7 @@ async def test_a_locked_table_makes_a_migration_wait_its_turn_and_nobody_behind_
     async with holder.connect() as connection:
         await connection.execute(text("LOCK TABLE alembic_version IN SHARE MODE"))
         upgrading = asyncio.create_task(upgrade(empty_database_url, lambda _: waited.set()))
-        await asyncio.wait_for(waited.wait(), 20)
+        await asyncio.wait_for(waited.wait(), 60)
         async with holder.connect() as other:
             await other.execute(text("SET statement_timeout = 5000"))
             await other.execute(text("SELECT 1 FROM alembic_version"))
