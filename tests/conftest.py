@@ -51,6 +51,9 @@ _numbers = count(1)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
 
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
