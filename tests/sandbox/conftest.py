@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 
 from sandbox.app import SandboxConfig, build_app
-from sandbox.keys import prepare_keys
 from tests.sandbox.merchants import AllinpayMerchant, Mailbox, Sandbox, UnionPayMerchant
 
 QUICK = SandboxConfig(
@@ -26,10 +25,8 @@ Start = Callable[..., Awaitable[Sandbox]]
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sandbox-keys")
-    prepare_keys(folder)
-    return folder
+def keys(psp_keys: Path) -> Path:
+    return psp_keys
 
 
 @pytest.fixture

@@ -245,6 +245,8 @@ class Gateway:
         for _ in range(STEPS):
             self._clock.now += STEP
             due = await self._due.claim(MERCHANT_ID, self._clock(), CLAIMED_AT_ONCE, self._clock() + STEP / 2)
+            if not due:  # after a step all that is open is due
+                return
             await asyncio.gather(*(self._follow_up(each) for each in due))
 
     async def _unless_it_dies(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -434,7 +434,7 @@ async def test_a_watch_follows_changes_of_another_process(store: CatalogueStore)
     try:
         assert await heard.get() == 0
         await store.apply(CatalogueFile((SHOP,)), "test", "a file", NOW)
-        assert await asyncio.wait_for(heard.get(), 5) == 1
+        assert await asyncio.wait_for(heard.get(), 60) == 1
         assert watch.current.version == 1
     finally:
         await watch.stop()

@@ -23,7 +23,6 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.windows import Repeats
 from router.fees import PercentFee, TieredFee, fee_for
 from router.limits import RuleLimits
-from sandbox.keys import prepare_keys
 
 SECRET = "whsec_" + "QUJD" * 8
 
@@ -83,10 +82,10 @@ Read = Callable[..., CatalogueFile]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> Path:
     """A folder with PSP keys beside which the files are written."""
     folder = tmp_path_factory.mktemp("catalogue")
-    prepare_keys(folder / "keys")
+    (folder / "keys").symlink_to(psp_keys)
     return folder
 
 

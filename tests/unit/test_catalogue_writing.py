@@ -22,7 +22,6 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
 from router.limits import ChannelLimits, RuleLimits
-from sandbox.keys import prepare_keys
 from tests.unit.router.strategies import fees
 
 SECRET = "whsec_" + "A" * 32
@@ -43,11 +42,10 @@ MAYBE_FEN = st.none() | FEN
 
 
 @pytest.fixture(scope="module")
-def merchant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MerchantContent]:
+def merchant(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> tuple[Path, MerchantContent]:
     """The first merchant of the sample, and a folder."""
     folder = tmp_path_factory.mktemp("written")
-    prepare_keys(folder)
-    environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(folder)}
+    environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(psp_keys)}
     with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
         return folder, read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET}).merchants[0]
 
