@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from gateway.api.app.payments import PAYMENT_ABOUT, TAGS, ShownPaymentId, payment_id_of
-from gateway.api.app.routes import DecisionAnswer
+from gateway.api.app.routes import RouteAnswer
 from gateway.api.http.answers import AnswerModel, Time
 from gateway.api.http.fields import PageSize, QueryModel
 from gateway.api.http.places import Place, shown_place
@@ -22,7 +22,7 @@ ENTRIES = 100
 """Of a timeline in one page, unless it is asked for by `limit`."""
 
 
-class PaymentDecision(DecisionAnswer):
+class PaymentDecision(RouteAnswer):
     """The decision of a payment as it was made then, in sentences, and the record it can be made again from."""
 
     payment: ShownPaymentId

@@ -29,10 +29,9 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.failures import Advice, FailureCode
+from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
 from gateway.domain.scenes import Scene
-from gateway.flows.refusal import refusal_of
 from gateway.flows.route import Payer, Unable, candidates_for, with_bound
 from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
@@ -41,7 +40,7 @@ from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.limits import ChannelLimits, RuleLimits
 from router.record import to_answer
 
-__all__ = ["DecisionAnswer", "RouteAnswer", "RouteCalls", "RouteQuestion"]
+__all__ = ["RouteAnswer", "RouteCalls", "RouteQuestion"]
 
 MAX_RULES = 1000
 MAX_PRIORITY = 2**31 - 1
@@ -164,7 +163,7 @@ class SeenChannel(AnswerModel):
     rank: int | None
 
 
-class DecisionAnswer(AnswerModel):
+class RouteAnswer(AnswerModel):
     """A decision of the router: a channel or a refusal, and every channel it looked at."""
 
     chosen: str | None
@@ -179,12 +178,6 @@ class DecisionAnswer(AnswerModel):
     ]
     candidates: list[SeenChannel]
     config_version: int
-
-
-class RouteAnswer(DecisionAnswer):
-    """What the router would decide."""
-
-    advice: Annotated[Advice | None, Field(description="of a refusal: what would help, as a payment would tell it")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +207,7 @@ class RouteCalls:
         question: RouteQuestion = call.body
         given = question.what_if
         decision = await (self._decide_now(call, question) if given is None else self._decide_if(call, question, given))
-        refusal = refusal_of(decision)
-        return Reply(to_answer(decision) | {"advice": refusal.advice if refusal else None})
+        return Reply(to_answer(decision))
 
     async def _decide_now(self, call: Call, question: RouteQuestion) -> Decision:
         catalogue, now, merchant_id = self.catalogue(), self.clock(), call.caller.merchant_id
