@@ -1,6 +1,6 @@
 """Failure codes: who is to blame, what to do next, and how to say it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gateway.domain.scenes import Kind
@@ -174,6 +174,8 @@ class Failure:
     """Of a refusal for a limit: which one."""
     max_amount_now: int | None = None
     """Of a refusal for a limit: the most that one available channel would still take, in fen."""
+    no_more_today: bool = field(default=False, compare=False)
+    """Of `insufficient_balance`, when it is heard: the PSP takes no more tries today. It is counted, and not kept."""
 
 
 def failure(

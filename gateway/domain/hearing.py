@@ -303,7 +303,8 @@ def _second_transaction(intent: Intent, outcome: Succeeded) -> Anomaly | None:
 
 
 def _declined(outcome: Declined) -> Failure:
-    return failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+    why = failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+    return replace(why, no_more_today=True) if outcome.no_more_today else why
 
 
 def _not_sent(outcome: NotSent) -> Failure:

@@ -61,9 +61,9 @@ OF_EVERY_REQUEST = {"version", "send_time", "msg_id", "txn_type", "member_id", "
 REFUSALS: dict[str, Meaning] = {
     f"BF{code}": meaning
     for meaning, codes in (
-        (F.INSUFFICIENT_BALANCE, "00103"),
+        (F.INSUFFICIENT_BALANCE, "00103 00342"),
         (F.CHANNEL_LIMIT_EXCEEDED, "00104 00109 00117 00146 00189 00234 00235 08701 08702 08703 08704 08705"),
-        (F.TOO_MANY_TRIES, "00233 00261 00342 00347 00350 00351"),
+        (F.TOO_MANY_TRIES, "00233 00261 00347 00350 00351"),
         (F.CARD_EXPIRED, "00102"),
         (F.CARD_CLOSED, "00140"),
         (F.CARD_LOST, "00141"),

@@ -418,6 +418,8 @@ async def test_an_answer_with_escapes_is_read_where_its_signature_says_so() -> N
     # Not escaped, and yet with the signs of it: the text is what was signed.
     refused = await asked(said("F", "BF00103", biz_resp_msg="100%+余额不足"))
     assert refused == Declined(F.INSUFFICIENT_BALANCE, "BF00103", "100%+余额不足", "58752185")
+    often = await asked(said("F", "BF00342", biz_resp_msg="x"))
+    assert often == Declined(F.INSUFFICIENT_BALANCE, "BF00342", "x", "58752185", no_more_today=True)
 
 
 @pytest.mark.parametrize("message", ["a&b", "a&resp_code=S", "x&succ_amt=1&y=2"])

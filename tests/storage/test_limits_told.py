@@ -6,7 +6,7 @@ Not tested here: which limit is told and what would help (tests/unit/router), an
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -150,6 +150,26 @@ class TestLimitsOverAll:
         await process.open_one(user_id="u2", amount=700, card=CARD)
         facts = (await reader(process).facts(MERCHANT_ID, "u1", OTHER_PHONE, None, NOW)).channels["tl"]
         assert (facts.channel_in_flight_today, facts.card_in_flight_today, facts.in_flight_today) == (700, 700, None)
+
+
+class TestNoMoreToday:
+    """A PSP says that the day's tries for want of balance are used up."""
+
+    @pytest.mark.parametrize("by", ["user", "card"])
+    async def test_it_is_as_if_there_had_been_as_many_as_any_limit(
+        self, process: Process, by: Literal["user", "card"]
+    ) -> None:
+        process.catalogue = only(daily_insufficient_limit=50, daily_insufficient_by=by)
+        await process.heard(await process.open_one(card=CARD), replace(SHORT, no_more_today=True))
+        refusal_now = refusal(await process.open_one(card=CARD))
+        assert refusal_now.code is FailureCode.DAILY_INSUFFICIENT_BALANCE_EXCEEDED
+        assert refusal_now.limit == ToldLimit("daily_insufficient_limit", 50, 0, 0)
+        assert (await process.open_one(card=CARD, now=later(days=1))).failure is None
+
+    async def test_that_is_no_part_of_what_is_kept_of_the_failure(self, process: Process) -> None:
+        payment = await process.open_one()
+        await process.heard(payment, replace(SHORT, no_more_today=True))
+        assert refusal(await process.read(payment)).no_more_today is False
 
 
 class TestInsufficientByCard:

@@ -15,6 +15,8 @@ from gateway.storage.writing.totals import Change, OfCard
 
 __all__ = ["UsageChanges", "reserve"]
 
+NO_MORE_TODAY: Final = 1_000_000
+"""Counted where the PSP says that the day's tries for want of balance are used up: more than any limit."""
 _NOTHING: Final = OfCard()
 
 
@@ -80,8 +82,8 @@ class UsageChanges:
             usage.succeeded += after.amount
         insufficient = 0
         if after.failure and not before.failure and after.failure.code is FailureCode.INSUFFICIENT_BALANCE:
-            insufficient = 1
-            usage.insufficient += 1
+            insufficient = NO_MORE_TODAY if after.failure.no_more_today else 1
+            usage.insufficient += insufficient
         if used or insufficient:
             of = (after.channel, after.business_day, after.card.card_id if after.card else None)
             before_it = self.used.get(of, _NOTHING)
