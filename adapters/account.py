@@ -112,13 +112,16 @@ def more_declines(
 
 
 def declared(account: AccountSettings, declaration: Declaration) -> Declaration:
-    """The adapter's declaration under what the account's contract says otherwise."""
+    """The adapter's declaration under what the account's contract says otherwise, and what it may not assume."""
     terms = dict(declaration.terms)
     for product, own in account.terms.items():
         if product not in terms:
             raise AccountError(account, f"terms.{product}", f"is not a product of {declaration.provider}")
         terms[product] = own.over(terms[product])
-    return replace(declaration, terms=terms)
+    in_force = assumptions_in_force(account, declaration)
+    lacks_permits = any(each.residence_permits and each not in in_force for each in declaration.assumptions)
+    carries = replace(declaration.carries, residence_permits=False) if lacks_permits else declaration.carries
+    return replace(declaration, terms=terms, carries=carries)
 
 
 def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str]:
@@ -135,7 +138,7 @@ def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str
             raise AccountError(account, "assumed", f"has {name!r}; {_names(known)}")
     names = frozenset(each.name for each in assumptions_in_force(account, declaration))
     for each in known.values():
-        if not each.commands and each.name not in names:
+        if not (each.commands or each.residence_permits) and each.name not in names:
             raise AccountError(account, "assumed", f"must name {each.name!r} first: {each.meaning}")
     return names
 

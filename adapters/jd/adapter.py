@@ -60,6 +60,11 @@ _DECLARATION: Final = Declaration(
     identity=frozenset({"merchant"}),
     assumptions=(
         Assumption(
+            "residence_permits",
+            "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are IDTYPE I.",
+            residence_permits=True,
+        ),
+        Assumption(
             "order_numbers",
             "JD takes order numbers (TRADE/ID) of 32 characters: its document is not public, and one client allows 30.",
         ),
