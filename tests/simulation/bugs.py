@@ -82,9 +82,9 @@ def _sends_again_what_is_unknown() -> None:
 
 
 def _authenticates_again() -> None:
-    async def resume(self: Submission, authentication: Any, card: Any) -> Any:
+    async def resume(self: Submission, authentication: Any, card: Any, *given: Any) -> Any:
         if authentication.authentication_id in done:
-            return await real(self, authentication, card)
+            return await real(self, authentication, card, *given)
         done.add(authentication.authentication_id)
         young = replace(authentication.intent, recorded_at=self.observations.clock())
         return await self.authenticate(replace(authentication, intent=young), card)

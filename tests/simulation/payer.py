@@ -77,7 +77,8 @@ class Payer:
 
     async def _newest(self, about: Shown) -> str | None:
         """The code that came last for what is asked."""
-        sent = (await self._play.stage.control("GET", f"unionpay/sms?phone={self._phone}"))["sms"]
+        of_theirs = f"?phone={self._phone}" if self._phone else ""
+        sent = (await self._play.stage.control("GET", f"unionpay/sms{of_theirs}"))["sms"]
         codes = [sms["code"] for sms in sent if sms["purpose"] == about["next_action"]["purpose"]]
         return codes[-1] if codes else None
 
