@@ -13,7 +13,7 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.opening import sms_to_sign
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
-from gateway.storage.writing import outbox, recording, signing
+from gateway.storage.writing import hearing, outbox, recording, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
@@ -138,7 +138,7 @@ def _tells_nobody_of_what_it_asked_about() -> None:
             real(page, cause, after, at)
 
     real = signing.tell_payment
-    _put(recording, "tell_payment", tell)
+    _put(hearing, "tell_payment", tell)
 
 
 def _keeps_reserved_what_it_asked_about() -> None:
