@@ -83,10 +83,10 @@ class Assumption:
     meaning: str
     """One sentence for the person who checks it with the PSP."""
     commands: frozenset[type[Command[Any]]] = frozenset()
-    residence_permits: bool = False
-    """It is about those of people from Hong Kong, Macau and Taiwan."""
     since_first_version: bool = False
     """The first version used it unasked: it is in force without the account's word, and is listed."""
+    residence_permits: bool = False
+    """It is about those of people from Hong Kong, Macau and Taiwan."""
 
 
 @dataclass(frozen=True, slots=True)

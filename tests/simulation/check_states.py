@@ -109,7 +109,9 @@ def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str
         if any(each["state"] not in TOOK_NOTHING for each in of_it[:-1]):
             yield f"{id_of(row)} has {len(of_it)} intents, of which an early one may have done it"
         states = {each["state"] for each in of_it[-1:]}
-        if states and (states == {"open"}) != (row["status"] in OPEN):
+        # Asked to pay without a code, such a PSP pays nothing: the payer is to type one.
+        asks = row["status"] == "requires_action" and {each["account"] for each in of_it} <= SENDING_BY_PAYING
+        if states and not asks and (states == {"open"}) != (row["status"] in OPEN):
             yield f"{id_of(row)} is {row['status']}, and what was sent is {states}"
         if row["status"] == "succeeded" and states != {"done"}:
             yield f"{id_of(row)} succeeded, and what was sent is {states or 'nothing'}"
@@ -195,13 +197,19 @@ def codes_come_from_one_channel(history: History, _: Rules) -> Iterator[str]:
         yield f"codes for signing came from {sorted({row['provider'] for row in signing})}"
     if len(signing) > history.codes_asked:
         yield f"{len(signing)} codes were sent, and {history.codes_asked} asked for"
-    recorded = Counter(each["number"] for each in history.intents if each["verb"] in SENDING)
-    for number, count in Counter(row["order_no"] for row in history.sms).items():
-        if count > recorded[number]:
-            yield f"{count} codes were sent for {number}, and {recorded[number]} were recorded"
+    recorded = Counter((each["number"], each["verb"]) for each in history.intents)
+    for (provider, number), count in Counter((row["provider"], row["order_no"]) for row in history.sms).items():
+        verbs = {"pay", *SENDING} if provider in SENDS_BY_PAYING else SENDING
+        asked_for = sum(recorded[number, verb] for verb in verbs)
+        if count > asked_for:
+            yield f"{count} codes were sent for {number}, and {asked_for} were recorded"
 
 
 SENDING: Final = {"send_signing_code", "send_payment_code"}
+SENDS_BY_PAYING: Final = {"lianlian"}
+"""PSPs that send a code when they are asked to pay without one."""
+SENDING_BY_PAYING: Final = {f"{provider}_main" for provider in SENDS_BY_PAYING}
+"""Their accounts."""
 
 
 def what_is_bound_is_known(history: History, _: Rules) -> Iterator[str]:

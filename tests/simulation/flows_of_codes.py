@@ -1,6 +1,7 @@
 """The flows in which a payer types a code, gives a card up, or a withhold stands in line."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -10,10 +11,10 @@ from gateway.domain.catalogue_content import MerchantContent
 from router.limits import ChannelLimits
 from tests.e2e.business import Shown
 from tests.e2e.merchants import Change, only
-from tests.simulation.payer import WRONG, Payer
+from tests.simulation.payer import WRONG, Payer, StaysProcessingError
 from tests.simulation.play import Play
 from tests.simulation.script import Script
-from tests.simulation.stage import START
+from tests.simulation.stage import BANK_AT_LIANLIAN, START
 
 __all__ = ["SCRIPTS_OF_CODES"]
 
@@ -133,6 +134,18 @@ async def _closes_what_waits_to_pay(play: Play, _: Any) -> None:
     await Payer(play).gives_up(await play.pay(_charge(play)))
 
 
+async def _types_a_code_that_paying_sends(play: Play, _: Any) -> None:
+    """Where the answer that tells of the SMS is lost nobody knows of it: the order waits at the PSP until it lapses."""
+    payer, payment = Payer(play), await play.pay(_charge(play, bank=BANK_AT_LIANLIAN))
+    with suppress(StaysProcessingError):
+        await payer.types(payment, WRONG)
+        await payer.types(payment)
+
+
+async def _nobody_types_what_paying_sent(play: Play, _: Any) -> None:
+    await play.pay(_charge(play, bank=BANK_AT_LIANLIAN))
+
+
 # Giving a card up
 
 
@@ -211,6 +224,19 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_EACH,
         ends=("closed",),
     ),
+    Script(
+        "a code that is sent by asking to pay, after a wrong one",
+        _types_a_code_that_paying_sends,
+        pairs=True,
+        never_proof=True,
+        ends=PAID,
+    ),
+    Script(
+        "a code that is sent by asking to pay, and that nobody types",
+        _nobody_types_what_paying_sent,
+        never_proof=True,
+        ends=("requires_action",),
+    ),
     Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, ends=PAID),
     Script(
         "a withhold that stands in line",
@@ -223,6 +249,7 @@ SCRIPTS_OF_CODES: Final = (
         "a withhold in line whose card is signed when its place comes",
         _signs_when_the_place_comes,
         merchant=_narrow(_SIGNS),
+        races=True,
         ends=("succeeded", "succeeded"),
     ),
     Script(

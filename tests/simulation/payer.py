@@ -7,7 +7,7 @@ from tests.e2e.business import Shown
 from tests.simulation.asked import address_of
 from tests.simulation.play import FEW_MS, STEPS, TRIES, Play
 
-__all__ = ["WRONG", "Payer"]
+__all__ = ["WRONG", "Payer", "StaysProcessingError"]
 
 WRONG: Final = "000000"
 WAITS: Final = timedelta(seconds=61)
@@ -16,6 +16,10 @@ DONE: Final = 200
 GRANTED_BEFORE: Final = {"resend_too_soon", "sms_in_progress"}
 """Why no other SMS is sent to who wished for one before, and has lost the answer."""
 TOO_LATE: Final = {"not_waiting", "no_resends_left"}
+
+
+class StaysProcessingError(AssertionError):
+    """Nobody is asked for anything, however much time passes."""
 
 
 class Payer:
@@ -32,7 +36,7 @@ class Payer:
             if now["status"] != "processing":
                 return now
             await self._time_passes()
-        raise AssertionError(f"{about['id']} stays processing")
+        raise StaysProcessingError(about["id"])
 
     async def types(self, about: Shown, code: str | None = None) -> Shown:
         """Type what came last, or this code, until it is taken; wish for another SMS where none came."""
@@ -78,7 +82,7 @@ class Payer:
     async def _newest(self, about: Shown) -> str | None:
         """The code that came last for what is asked."""
         of_theirs = f"?phone={self._phone}" if self._phone else ""
-        sent = (await self._play.stage.control("GET", f"unionpay/sms{of_theirs}"))["sms"]
+        sent = (await self._play.stage.control("GET", f"sms{of_theirs}"))["sms"]
         codes = [sms["code"] for sms in sent if sms["purpose"] == about["next_action"]["purpose"]]
         return codes[-1] if codes else None
 

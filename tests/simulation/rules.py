@@ -37,9 +37,9 @@ class Rules:
     """Whether a PSP said "not found" of what it has."""
     daily_limit: int | None = None
     authentication_fee: int = 100
-    not_found_codes: frozenset[str] = frozenset({"34", "1002"})
+    not_found_codes: frozenset[str] = frozenset({"34", "1002", "8901"})
     """How the mock PSPs say that they have no such order."""
-    codes_refused: tuple[str, ...] = ("respCode=69", "respCode=71")
+    codes_refused: tuple[str, ...] = ("respCode=69", "respCode=71", '"1900"', '"1901"')
     """How the mock PSPs say that a code is too old, or wrong."""
 
 

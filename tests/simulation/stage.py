@@ -35,13 +35,14 @@ from tests.simulation.gateways import Gateways
 from tests.simulation.receiver import Receiver
 from tests.simulation.stem import stem
 
-__all__ = ["NOT_FOUND", "PROVIDERS", "START", "PspRequest", "Stage", "free_port", "new_stage"]
+__all__ = ["BANK_AT_LIANLIAN", "NOT_FOUND", "PROVIDERS", "START", "PspRequest", "Stage", "free_port", "new_stage"]
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """When every play begins: a Monday morning in Shanghai."""
-PROVIDERS = ("unionpay", "allinpay")
+PROVIDERS = ("unionpay", "allinpay", "lianlian")
 BANK = "ICBC"
-"""Of all cards in plays."""
+"""Of all cards in plays, but for those that are for LianLian."""
+BANK_AT_LIANLIAN = "PSBC"
 NOT_FOUND = NotFoundRule(answers=3, over_s=600.0)
 TERMS: Mapping[str, Any] = {"poll_gaps_s": (30.0, 300.0, 1800.0), "not_found": NOT_FOUND, "answer_timeout_s": 60.0}
 """Few questions, far apart: time passes by being moved."""
@@ -188,7 +189,8 @@ def _of_these_providers(sample: MerchantContent) -> MerchantContent:
     theirs = {account.code for account in accounts}
     channels = tuple(channel for channel in sample.channels if channel.account in theirs)
     codes = {channel.code for channel in channels}
-    rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank == BANK)
+    banks = {BANK, BANK_AT_LIANLIAN}
+    rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank in banks)
     return replace(sample, accounts=accounts, channels=channels, rules=rules, primary_signers={})
 
 
