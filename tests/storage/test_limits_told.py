@@ -16,6 +16,7 @@ from gateway.domain.catalogue import Catalogue, Merchant
 from gateway.domain.failures import Advice, Failure, FailureCode
 from gateway.domain.outcomes import Declined, Succeeded
 from gateway.domain.payments import Payment
+from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server.engine import create_engine
 from router.facts import LastAttempt
@@ -157,13 +158,15 @@ class TestNoMoreToday:
 
     @pytest.mark.parametrize("by", ["user", "card"])
     async def test_it_is_as_if_there_had_been_as_many_as_any_limit(
-        self, process: Process, by: Literal["user", "card"]
+        self, engine: AsyncEngine, process: Process, other: Process, by: Literal["user", "card"]
     ) -> None:
-        process.catalogue = only(daily_insufficient_limit=50, daily_insufficient_by=by)
+        process.catalogue = other.catalogue = only(daily_insufficient_limit=50, daily_insufficient_by=by)
         await process.heard(await process.open_one(card=CARD), replace(SHORT, no_more_today=True))
         refusal_now = refusal(await process.open_one(card=CARD))
         assert refusal_now.code is FailureCode.DAILY_INSUFFICIENT_BALANCE_EXCEEDED
         assert refusal_now.limit == ToldLimit("daily_insufficient_limit", 50, 0, 0)
+        assert (await other.open_one(card=CARD)).failure == refusal_now, "a process that starts finds it so"
+        assert await examine(engine, NOW) == []
         assert (await process.open_one(card=CARD, now=later(days=1))).failure is None
 
     async def test_that_is_no_part_of_what_is_kept_of_the_failure(self, process: Process) -> None:

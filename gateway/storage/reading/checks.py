@@ -8,6 +8,8 @@ database.
 
 from dataclasses import dataclass
 
+from gateway.storage.tables.limits import NO_MORE_TODAY
+
 __all__ = ["CHECKS", "Check", "Walk"]
 
 
@@ -111,13 +113,14 @@ CHECKS = (
             coalesce(c.business_day, u.business_day) AS business_day,
             coalesce(u.reserved, 0) AS has_reserved, coalesce(c.reserved, 0) AS reserved,
             coalesce(u.succeeded, 0) AS has_succeeded, coalesce(c.succeeded, 0) AS succeeded,
-            coalesce(u.insufficient, 0) AS has_insufficient, coalesce(c.insufficient, 0) AS insufficient
+            coalesce(u.insufficient, 0) % {NO_MORE_TODAY} AS has_insufficient,
+            coalesce(c.insufficient, 0) AS insufficient
         FROM counted c
         FULL JOIN told u ON u.merchant_id = c.merchant_id AND u.user_id = c.user_id
             AND u.channel = c.channel AND u.business_day = c.business_day
         WHERE coalesce(u.reserved, 0) <> coalesce(c.reserved, 0)
             OR coalesce(u.succeeded, 0) <> coalesce(c.succeeded, 0)
-            OR coalesce(u.insufficient, 0) <> coalesce(c.insufficient, 0)
+            OR coalesce(u.insufficient, 0) % {NO_MORE_TODAY} <> coalesce(c.insufficient, 0)
         """,
         "usage of user {user_id} on {channel} on {business_day} says reserved {has_reserved}, succeeded"
         " {has_succeeded}, insufficient {has_insufficient}; the payments say {reserved}, {succeeded}, {insufficient}",

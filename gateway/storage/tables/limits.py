@@ -17,7 +17,13 @@ from sqlalchemy import (
 
 from gateway.storage.tables.base import metadata, moment
 
-__all__ = ["card_totals", "channel_totals", "channel_usage", "last_attempts"]
+__all__ = ["NO_MORE_TODAY", "card_totals", "channel_totals", "channel_usage", "last_attempts"]
+
+NO_MORE_TODAY = 1_000_000
+"""Added to `insufficient` where a PSP takes no more tries for want of balance today: more than any limit.
+
+What is left of it by this number is how often it failed.
+"""
 
 channel_usage = Table(
     "channel_usage",

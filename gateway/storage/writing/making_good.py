@@ -14,6 +14,7 @@ from gateway.domain.catalogue import NOTHING_COUNTED, Counted
 from gateway.logs import get
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.server.troubles import comes_again
+from gateway.storage.tables.limits import NO_MORE_TODAY
 
 __all__ = ["FILL_CARDS", "FILL_CHANNELS", "MISSING_OF_CARDS", "MakingGood", "begins_with"]
 
@@ -44,7 +45,7 @@ SELECT $1::uuid, $2::date, $3::uuid, channel, sum(used)::bigint FROM (
 ) AS missing GROUP BY channel HAVING sum(used) <> 0
 """
 # An erased card has no print any more: as long as payments of today may be one's, nothing is taken from a total.
-MISSING_OF_CARDS = """
+MISSING_OF_CARDS = f"""
 WITH used AS (
     SELECT c.number_print, c.erased_at, p.channel,
         CASE WHEN p.status <> 'failed' OR i.late_success THEN p.amount ELSE 0 END AS used,
@@ -60,7 +61,7 @@ WITH used AS (
     SELECT number_print, channel, sum(used)::bigint AS used, sum(insufficient)::integer AS insufficient FROM (
         SELECT number_print, channel, used, insufficient FROM used WHERE number_print IS NOT NULL
         UNION ALL
-        SELECT number_print, channel, -used, -insufficient FROM card_totals
+        SELECT number_print, channel, -used, -(insufficient % {NO_MORE_TODAY}) FROM card_totals
         WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($3::text[])
     ) AS missing GROUP BY number_print, channel
 ), erased AS (SELECT EXISTS (SELECT FROM used WHERE erased_at IS NOT NULL) AS any_one)

@@ -10,13 +10,12 @@ from gateway.domain.failures import Blame, FailureCode
 from gateway.domain.payments import FINAL, Payment
 from gateway.domain.statuses import Status
 from gateway.storage.tables import channel_usage, last_attempts
+from gateway.storage.tables.limits import NO_MORE_TODAY
 from gateway.storage.writing.statement import Write, differing
 from gateway.storage.writing.totals import Change, OfCard
 
 __all__ = ["UsageChanges", "reserve"]
 
-NO_MORE_TODAY: Final = 1_000_000
-"""Counted where the PSP says that the day's tries for want of balance are used up: more than any limit."""
 _NOTHING: Final = OfCard()
 
 
@@ -82,7 +81,7 @@ class UsageChanges:
             usage.succeeded += after.amount
         insufficient = 0
         if after.failure and not before.failure and after.failure.code is FailureCode.INSUFFICIENT_BALANCE:
-            insufficient = NO_MORE_TODAY if after.failure.no_more_today else 1
+            insufficient = 1 + (NO_MORE_TODAY if after.failure.no_more_today else 0)
             usage.insufficient += insufficient
         if used or insufficient:
             of = (after.channel, after.business_day, after.card.card_id if after.card else None)
