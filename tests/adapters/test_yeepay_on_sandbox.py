@@ -5,6 +5,7 @@ The browser is `tests.browsing`. Not tested here: the flows, and pages in a real
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,6 +39,7 @@ from tests.browsing import Browser, Page
 
 AMOUNT = 123_456
 IN_TIME_S = 10.0
+LATE_S = 0.3
 PAGE = Scene.NETBANK_CHARGE
 
 
@@ -134,7 +136,7 @@ async def everything(keys: Path) -> AsyncIterator[World]:
         return web.Response(status=answer.status, body=answer.body)
 
     config = SandboxConfig(
-        keys_dir=keys, callback_delay_s=0.0, late_s=0.05, callback_time_scale=0.0001, callback_timeout_s=5.0
+        keys_dir=keys, callback_delay_s=0.0, late_s=LATE_S, callback_time_scale=0.0001, callback_timeout_s=5.0
     )
     app = web.Application()
     app.router.add_route("*", "/{kind}/a", arrived)
@@ -330,6 +332,34 @@ async def test_while_the_bank_is_working_the_order_is_open_and_cannot_be_given_u
 
 async def test_an_order_that_nobody_opened_is_not_there_to_be_given_up(world: World) -> None:
     assert isinstance(await world.cancel(world.redirect()), NotFound)
+
+
+async def test_a_magic_amount_is_paid_late(world: World) -> None:
+    command = world.redirect(980_001)
+    assert "处理中" in (await world.paid(command)).text
+    await world.next()
+    assert isinstance(await world.ask(command), Succeeded)
+
+
+async def test_a_magic_amount_is_more_than_the_payer_has(world: World) -> None:
+    command = world.redirect(980_003)
+    assert "余额不足" in (await world.paid(command)).text
+    assert isinstance(await world.ask(command), Processing)
+
+
+async def test_a_magic_amount_is_not_found_at_first(world: World) -> None:
+    command, began = world.redirect(980_005), time.monotonic()
+    page = await world.open(command)
+    early = await world.ask(command)
+    assert isinstance(early, NotFound) or time.monotonic() - began >= LATE_S
+    assert (await world.browser.press(page, "pay")).status == 502
+    await world.next()
+    async with asyncio.timeout(IN_TIME_S):
+        for _ in range(10_000):
+            if isinstance(await world.ask(command), Succeeded):
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError
 
 
 # Which copies come, and when
