@@ -29,6 +29,7 @@ __all__ = ["YeePay"]
 NODE: Final = "/yeepay/app-merchant-proxy/node"
 COMMAND: Final = "/yeepay/app-merchant-proxy/command"
 BEIJING: Final = timezone(timedelta(hours=8))
+MAINTENANCE: Final = "系统维护中 Under maintenance"
 PSP: Final = "易宝支付 YeePay"
 SAME: Final = ("p3_Amt", "p5_Pid", "p8_Url", "pa_MP", "pb_ServerNotifyUrl", "pd_FrpId", "pm_Period", "pn_Unit")
 """What must be the same when an order is opened again."""
@@ -77,7 +78,7 @@ class YeePay(Provider):
             return self._desk.refuse(f"{refused} ({refused.code})")
         occasion = Occasion("open_page", fields["p2_Order"], amount=fen(fields["p3_Amt"]) or 0)
         if self.faults.take("maintenance", occasion):
-            return self._desk.refuse("系统维护中 Under maintenance")
+            return self._desk.refuse(MAINTENANCE)
         return await exchange(
             request, self.faults, occasion, lambda: self._book(fields), lambda answer, _: self._opened(answer)
         )
@@ -108,11 +109,9 @@ class YeePay(Provider):
         return order
 
     def _opened(self, order: Order | None) -> web.Response:
-        return (
-            self._desk.refuse("订单号重复 The number is in use (-1)")
-            if order is None
-            else self._desk.open(order.order_no)
-        )
+        if order is None:
+            return self._desk.refuse("订单号重复 The number is in use (-1)")
+        return self._desk.open(order.order_no)
 
     def stands(self, order_no: str) -> Bill | Ending | None:
         """How an order stands at the bank's page."""
@@ -144,6 +143,8 @@ class YeePay(Provider):
         if order.state == "succeeded":
             return Ending("已支付 Paid", self._server_copies.way_back(order))
         occasion = self.occasion(order_no)
+        if self.faults.take("maintenance", occasion):
+            return Ending(MAINTENANCE, may_try_again=True)
         if (closed := self._why_closed(order)) and not self.faults.take("pay_closed", occasion):
             return Ending(closed)
         if choice == "cancel":
@@ -191,6 +192,8 @@ class YeePay(Provider):
         number = fields.get("p2_Order" if asks else "pb_TrxId", "")
         order = self.books.get(number)
         occasion = Occasion("query" if asks else "cancel", number, amount=order.amount if order else 0)
+        if self.faults.take("maintenance", occasion):
+            return web.Response(status=503, text=MAINTENANCE)
         return await exchange(
             request,
             self.faults,

@@ -441,6 +441,19 @@ async def test_without_an_address_that_fits_the_server_tells_where_the_browser_g
 # Questions that go wrong
 
 
+async def test_during_maintenance_nothing_is_opened_paid_or_told(world: World) -> None:
+    command, other = world.redirect(), world.redirect()
+    page = await world.open(command)
+    for _ in range(4):
+        await world.fault("maintenance")
+    assert (await world.open(other)).buttons() == []
+    assert "维护" in (await world.browser.press(page, "pay")).text
+    assert is_unknown(await world.ask(command), received=False)
+    assert is_unknown(await world.cancel(command), received=False)
+    assert isinstance(await world.ask(other), NotFound)
+    assert isinstance(await world.ask(command), Processing)
+
+
 @pytest.mark.parametrize("fault", ["reset_after", "error_after", "garbage", "wrong_signature"])
 async def test_a_question_or_a_giving_up_whose_answer_is_lost_is_unknown(world: World, fault: str) -> None:
     command = world.redirect()
