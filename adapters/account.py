@@ -1,6 +1,7 @@
 """Reading an account's settings and secrets when its adapter is built: every complaint names account and field."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from adapters.signing import SigningError, load_certificate, load_private_key, load_public_key
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
+from gateway.domain.failures import FailureCode
 from gateway.ports import AccountSettings, Assumption, Command, Declaration, Table
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "base_url",
     "certificate",
     "declared",
+    "more_declines",
     "private_key",
     "public_key",
     "secret",
@@ -92,14 +95,33 @@ def certificate(account: AccountSettings, name: str) -> x509.Certificate:
         raise AccountError(account, name, f"is wrong: {error}") from None
 
 
+def more_declines(
+    account: AccountSettings, code: str, words: str, never: Collection[str] = ()
+) -> dict[str, FailureCode]:
+    """The account's `declines`: more codes of refusals, of this form (a regular expression, in `words`).
+
+    `never`: codes that mean something else, whatever the account says. Raises AccountError.
+    """
+    told, form = account.settings.get("declines", {}), re.compile(code)
+    if not isinstance(told, Mapping):
+        raise AccountError(account, "declines", "must be codes with their failure codes")
+    for said, failure in told.items():
+        if not form.fullmatch(str(said)) or str(said) in never or str(failure) not in set(FailureCode):
+            raise AccountError(account, "declines", f"must be {words} with failure codes of ours")
+    return {str(said): FailureCode(str(failure)) for said, failure in told.items()}
+
+
 def declared(account: AccountSettings, declaration: Declaration) -> Declaration:
-    """The adapter's declaration under what the account's contract says otherwise."""
+    """The adapter's declaration under what the account's contract says otherwise, and what it may not assume."""
     terms = dict(declaration.terms)
     for product, own in account.terms.items():
         if product not in terms:
             raise AccountError(account, f"terms.{product}", f"is not a product of {declaration.provider}")
         terms[product] = own.over(terms[product])
-    return replace(declaration, terms=terms)
+    in_force = assumptions_in_force(account, declaration)
+    lacks_permits = any(each.residence_permits and each not in in_force for each in declaration.assumptions)
+    carries = replace(declaration.carries, residence_permits=False) if lacks_permits else declaration.carries
+    return replace(declaration, terms=terms, carries=carries)
 
 
 def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str]:
@@ -116,7 +138,7 @@ def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str
             raise AccountError(account, "assumed", f"has {name!r}; {_names(known)}")
     names = frozenset(each.name for each in assumptions_in_force(account, declaration))
     for each in known.values():
-        if not each.commands and each.name not in names:
+        if not (each.commands or each.residence_permits) and each.name not in names:
             raise AccountError(account, "assumed", f"must name {each.name!r} first: {each.meaning}")
     return names
 

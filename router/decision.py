@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 from router.facts import Candidate, ChannelFacts, RouteRequest
+from router.left import Told, ToldLimit, exceeded_limit, told_of
 from router.reasons import Hidden, Refusal
+
+_OF_LIMITS: Final = frozenset({2, 3, 4, 5})
+"""The steps that remove channels for a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,22 @@ class Decision:
     def ranked(self) -> list[Seen]:
         """The channels that survived step 5, best first."""
         return sorted((seen for seen in self.trace if seen.rank is not None), key=lambda seen: seen.rank or 0)
+
+    @property
+    def told(self) -> Told | None:
+        """What a refusal for a limit tells; None: no limit refused this."""
+        if self.refusal is None or self.refused_by_step not in _OF_LIMITS:
+            return None
+        hidden = {seen.channel for seen in self.trace if seen.removed_by_step == 1}
+        available = [(c, self.facts[c.channel]) for c in self.candidates if c.channel not in hidden]
+        return told_of(self.refusal, self.request.amount, available)
+
+    def limit_of(self, seen: Seen) -> ToldLimit | None:
+        """The limit for which a channel of the trace was removed, if it was one."""
+        if seen.removed_by_step not in _OF_LIMITS or seen.reason is None:
+            return None
+        candidate = next(c for c in self.candidates if c.channel == seen.channel)
+        return exceeded_limit(candidate, self.facts[seen.channel], self.request.amount, Refusal(seen.reason))
 
     @property
     def wants_room(self) -> bool:

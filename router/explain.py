@@ -1,6 +1,7 @@
 """A decision in plain sentences, for the person who is asked why a payment took this channel."""
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from router.decision import Decision, Seen
 from router.facts import Candidate, LastAttempt
@@ -108,11 +109,25 @@ def _step_7_to_9(decision: Decision) -> str:
         return f"Step 7: {best} is chosen, the user {why}."
     if step == 8:
         return f"Step 8: {best} is chosen, the user's last attempt there failed, but by the payer's fault."
-    failed = f"the user's last attempt on {best} failed ({_blame(best_last)})"
+    failed = f"the user's last attempt on {best} {_how_it_failed(best_last)}"
     if decision.chosen == best:
         second_last = counted_last_attempt(decision.facts[second], decision.request)
-        return f"Step 9: {best} is chosen, {failed}, and so did the one on {second} ({_blame(second_last)})."
+        so_did = f"so did the one on {second} ({_blame(second_last)})"
+        if _is_unresolved(best_last) or _is_unresolved(second_last):
+            so_did = f"the one on {second} {_how_it_failed(second_last)}"
+        return f"Step 9: {best} is chosen, {failed}, and {so_did}."
     return f"Step 9: {second} is chosen instead of {best}, {failed}."
+
+
+def _is_unresolved(last: LastAttempt | None) -> bool:
+    return last is not None and last.unresolved_since is not None
+
+
+def _how_it_failed(last: LastAttempt | None) -> str:
+    if last is None or last.unresolved_since is None:
+        return f"failed ({_blame(last)})"
+    since = last.unresolved_since.astimezone(UTC).isoformat(timespec="seconds")
+    return f"has had no result since {since} and counts as failed (blame: channel)"
 
 
 def _blame(last: LastAttempt | None) -> str:

@@ -14,34 +14,52 @@ from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, Rule
 Blame = Literal["payer", "channel", "platform"]
 Unfit = Literal["bank_unsupported", "name_unwritable", "id_type_unsupported"]
 Signing = Literal["ready", "needs_signing", "signing_in_progress"]
+CountedBy = Literal["user", "card"]
 
 
 @dataclass(frozen=True, slots=True)
 class LastAttempt:
     """The user's latest attempt on a channel that ended. A failure without a known blame is not the payer's.
 
-    Raises ValueError for a naive `finished_at`.
+    `unresolved_since`: it has not ended, and counts as failed until it does (`or_unresolved`); when it was recorded.
+    Raises ValueError for a naive time.
     """
 
     status: Literal["succeeded", "failed"]
     blame: Blame | None = None
     finished_at: datetime | None = None
+    unresolved_since: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.finished_at is not None and self.finished_at.tzinfo is None:
-            raise ValueError("the finish time of an attempt must be aware")
+        if any(at is not None and at.tzinfo is None for at in (self.finished_at, self.unresolved_since)):
+            raise ValueError("the times of an attempt must be aware")
 
     @property
     def failed_by_other_than_payer(self) -> bool:
         return self.status == "failed" and self.blame != "payer"
 
 
+def or_unresolved(
+    last: LastAttempt | None, open_since: datetime, now: datetime, after: timedelta
+) -> LastAttempt | None:
+    """The attempt that counts as the user's last one on a channel, where the oldest open one was recorded `open_since`.
+
+    One that is open for longer than `after`, and newer than what ended last, counts as failed by the channel.
+    """
+    if now - open_since <= after:
+        return last
+    if last is not None and last.finished_at is not None and open_since <= last.finished_at:
+        return last
+    return LastAttempt("failed", "channel", unresolved_since=open_since)
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
     """What one user did on one channel, over all scenes, banks and cards.
 
-    `channel_used_today` (all users) and `card_used_today` (this card number, whoever used it) are needed only where the
-    optional totals are on.
+    `channel_used_today` (all users), `card_used_today` and `card_insufficient_today` (this card number, whoever used
+    it) are needed only where a limit counts them. What is in flight is a part of what is used, and changes no choice;
+    None: not known.
     """
 
     used_today: int = 0
@@ -51,6 +69,10 @@ class ChannelFacts:
     card_used_today: int = 0
     bound: bool = False
     """This card is authenticated there already."""
+    in_flight_today: int | None = None
+    channel_in_flight_today: int | None = None
+    card_in_flight_today: int | None = None
+    card_insufficient_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,8 @@ class Candidate:
     """What authenticating a card once costs, in fen; 0 where nothing is bound, or each payment sends its own SMS."""
     limits: RuleLimits = NO_RULE_LIMITS
     channel_limits: ChannelLimits = NO_CHANNEL_LIMITS
+    daily_insufficient_by: CountedBy = "user"
+    """Whose failures for want of balance `daily_insufficient_limit` counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from router import record_1
 from router.decision import Decision, Seen
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.fees import fee_to_json, parse_fee
+from router.left import ToldLimit
 from router.limits import ChannelLimits, RuleLimits
 from router.reasons import Refusal
 
@@ -76,17 +77,21 @@ def from_record(record: Mapping[str, Any]) -> Decision:
 
 def to_answer(decision: Decision) -> dict[str, object]:
     """The answer of `/v1/routes`, every field present."""
+    told = decision.told
     return {
         "chosen": decision.chosen,
         "refusal": None if decision.refusal is None else decision.refusal.value,
         "chosen_by_step": decision.chosen_by_step,
         "refused_by_step": decision.refused_by_step,
         "max_single_limit": decision.max_single_limit,
+        "limit": None if told is None else limit_to_json(told.limit),
+        "max_amount_now": None if told is None else told.max_amount_now,
         "candidates": [
             {
                 "channel": seen.channel,
                 "removed_by_step": seen.removed_by_step,
                 "reason": None if seen.reason is None else str(seen.reason),
+                "limit": None if (limit := decision.limit_of(seen)) is None else limit_to_json(limit),
                 "fee": seen.fee,
                 "authentication_share": _share_to_json(decision.share(seen.channel)),
                 "compared": seen.compared,
@@ -96,6 +101,11 @@ def to_answer(decision: Decision) -> dict[str, object]:
         ],
         "config_version": decision.config_version,
     }
+
+
+def limit_to_json(limit: ToldLimit) -> dict[str, object]:
+    """A limit as refusals tell it."""
+    return {"kind": limit.kind, "limit": limit.limit, "left": limit.left, "in_flight": limit.in_flight}
 
 
 def _unless_default(value: object, defaults: tuple[tuple[str, Any], ...]) -> dict[str, object]:
@@ -142,6 +152,8 @@ def _facts_to_json(facts: ChannelFacts) -> dict[str, object]:
             attempt["blame"] = last.blame
         if last.finished_at is not None:
             attempt["finished_at"] = _time_to_json(last.finished_at)
+        if last.unresolved_since is not None:
+            attempt["unresolved_since"] = _time_to_json(last.unresolved_since)
         told["last_attempt"] = attempt
     return told
 
@@ -215,12 +227,16 @@ def _facts_from_json(told: Mapping[str, Any]) -> ChannelFacts:
 
 
 def _attempt_from_json(told: Mapping[str, Any]) -> LastAttempt:
-    finished_at = told.get("finished_at")
     return LastAttempt(
         status=told["status"],
         blame=told.get("blame"),
-        finished_at=None if finished_at is None else datetime.fromisoformat(finished_at),
+        finished_at=_time_from_json(told.get("finished_at")),
+        unresolved_since=_time_from_json(told.get("unresolved_since")),
     )
+
+
+def _time_from_json(told: str | None) -> datetime | None:
+    return None if told is None else datetime.fromisoformat(told)
 
 
 _CANDIDATE_READERS: Final[Mapping[int, _CandidateReader]] = {

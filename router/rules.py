@@ -138,6 +138,12 @@ def counted_last_attempt(facts: ChannelFacts, request: RouteRequest) -> LastAtte
     return None if request.now - last.finished_at > request.last_attempt_max_age else last
 
 
+def counted_insufficient(candidate: Candidate, facts: ChannelFacts) -> int:
+    """Today's failures for want of balance that count here: the user's, or those of this card number."""
+    by_card = candidate.daily_insufficient_by == "card"
+    return facts.card_insufficient_today if by_card else facts.insufficient_today
+
+
 def _fee_then_priority_then_code(offer: Offer) -> tuple[int, int, str]:
     return offer.compared, -offer.candidate.priority, offer.candidate.channel
 
@@ -157,7 +163,7 @@ def within_daily_limit(offer: Offer, amount: int) -> bool:
 
 def within_insufficient_limit(offer: Offer, _amount: int) -> bool:
     limit = offer.candidate.limits.daily_insufficient_limit
-    return limit is None or offer.facts.insufficient_today < limit
+    return limit is None or counted_insufficient(offer.candidate, offer.facts) < limit
 
 
 def within_channel_total(offer: Offer, amount: int) -> bool:
@@ -170,12 +176,17 @@ def within_card_limit(offer: Offer, amount: int) -> bool:
     return (single is None or amount <= single) and (daily is None or offer.facts.card_used_today + amount <= daily)
 
 
+def _used(used: int, in_flight: int | None) -> str:
+    told = f"{yuan(used)} are used"
+    return f"{told} ({yuan(in_flight)} in flight)" if in_flight else told
+
+
 def _card_takes(limits: RuleLimits, facts: ChannelFacts) -> str:
     takes = []
     if limits.card_single_limit is not None:
         takes.append(f"takes at most {yuan(limits.card_single_limit)} at once from a card")
     if limits.card_daily_limit is not None:
-        used = f"of which {yuan(facts.card_used_today)} are used"
+        used = f"of which {_used(facts.card_used_today, facts.card_in_flight_today)}"
         takes.append(f"takes at most {yuan(limits.card_daily_limit)} a day from this card, {used}")
     return " and ".join(takes)
 
@@ -199,15 +210,17 @@ LIMITS: Final[tuple[Limit, ...]] = (
         Refusal.DAILY_LIMIT_EXCEEDED,
         within_daily_limit,
         lambda rule, facts: (
-            f"takes at most {yuan(rule.limits.daily_limit)} a day, of which {yuan(facts.used_today)} are used"
+            f"takes at most {yuan(rule.limits.daily_limit)} a day, "
+            f"of which {_used(facts.used_today, facts.in_flight_today)}"
         ),
     ),
     Limit(
         Refusal.DAILY_INSUFFICIENT_BALANCE_EXCEEDED,
         within_insufficient_limit,
         lambda rule, facts: (
-            f"has {facts.insufficient_today} of {rule.limits.daily_insufficient_limit} failures "
+            f"has {counted_insufficient(rule, facts)} of {rule.limits.daily_insufficient_limit} failures "
             "for insufficient balance that are allowed a day"
+            + (" to this card" if rule.daily_insufficient_by == "card" else "")
         ),
     ),
     Limit(
@@ -215,7 +228,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
         within_channel_total,
         lambda rule, facts: (
             f"takes at most {yuan(rule.channel_limits.daily_total)} a day from all users, "
-            f"of which {yuan(facts.channel_used_today)} are used"
+            f"of which {_used(facts.channel_used_today, facts.channel_in_flight_today)}"
         ),
     ),
     Limit(

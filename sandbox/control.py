@@ -8,7 +8,8 @@ import orjson
 from aiohttp import web
 
 from sandbox.faults import FaultRefusedError
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.notices import NoCallbacksError
+from sandbox.provider import Provider
 
 __all__ = ["Control"]
 

@@ -2,23 +2,22 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from aiohttp import ClientSession, web
 
-from sandbox.books import Books, Order, State
+from sandbox.books import Books, Kind, Order, State
 from sandbox.config import SandboxConfig
+from sandbox.course import Codes, Course, bend
 from sandbox.faults import CALLBACK_FAULTS, FAULTS, PAGE_FAULTS, Faults, Occasion
 from sandbox.journal import Journal
+from sandbox.notices import NoCallbacksError, Notices, Pen
 from sandbox.sms import Purpose, SmsLog
 from sandbox.timers import Timers
 
-__all__ = ["NoCallbacksError", "Provider"]
-
-
-class NoCallbacksError(Exception):
-    """This provider, or this order, has no notification to send."""
+__all__ = ["Provider"]
 
 
 class Provider(ABC):
@@ -27,11 +26,11 @@ class Provider(ABC):
     name: ClassVar[str]
     cannot: ClassVar[frozenset[str]] = frozenset()
     """Faults that its protocol has no message for."""
-    has_callbacks: ClassVar[bool] = True
     has_pages: ClassVar[bool] = False
     """A payer's browser opens pages here."""
 
-    def __init__(self, config: SandboxConfig, timers: Timers) -> None:
+    def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
+        """`pen`: how its notices are written; None: its protocol has none."""
         self.config = config
         self.timers = timers
         self.session: ClientSession | None = None
@@ -39,7 +38,8 @@ class Provider(ABC):
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
         known -= frozenset() if self.has_pages else frozenset(PAGE_FAULTS)
-        self.faults = Faults(known if self.has_callbacks else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
+        self.faults = Faults(known if pen else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
+        self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)
 
     @abstractmethod
@@ -54,16 +54,14 @@ class Provider(ABC):
     def routes(self) -> Iterable[web.RouteDef]:
         """The addresses of the protocol."""
 
-    @abstractmethod
-    def became_final(self, order: Order) -> None:
-        """Called once for each order that became final: the place to notify."""
-
     async def call_back(self, order: Order, count: int) -> list[int | None]:
         """Send the notification of a final order again, now. Answers the HTTP status of each, None for no answer.
 
         Raises NoCallbacksError.
         """
-        raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
+        if self._notices is None:
+            raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
+        return await self._notices.again(order, count)
 
     def send_code(self, phone: str, purpose: Purpose, order_no: str, occasion: Occasion) -> None:
         """Send an SMS, with what faults and the card's tail do to it."""
@@ -74,13 +72,43 @@ class Provider(ABC):
         """Send all notifications to this address from now on. Raises NoCallbacksError."""
         raise NoCallbacksError(f"{self.name} has no address of its own for notifications: {url}")
 
+    def bend(self, course: Course, occasion: Occasion, codes: Codes, worked: Collection[str] = ()) -> Course:
+        """The course as magic amounts and faults change it.
+
+        `worked`: answers that leave the work done all the same, so that the order succeeds after a while.
+        """
+        config = self.config
+        bent = bend(course, self.faults, occasion, codes, processing_s=config.processing_delay_s, late_s=config.late_s)
+        if bent.answer in worked and bent.final == bent.answer:
+            return replace(bent, final=codes.success, after_s=config.processing_delay_s)
+        return bent
+
+    def book(self, order_no: str, kind: Kind, amount: int, card: str, course: Course, **more: Any) -> Order:
+        """Put a new order into the books, on its course. `more`: its other fields."""
+        now = time.time()
+        order = Order(
+            order_no=order_no,
+            kind=kind,
+            amount=amount,
+            currency="CNY",
+            card=card,
+            received_at=now,
+            due_at=now + course.after_s,
+            visible_at=now + course.hidden_s,
+            code=course.interim,
+            planned_code=course.final,
+            **more,
+        )
+        self.take(order)
+        return order
+
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""
         self.books.add(order)
         if order.state == "processing":
             self._finish_when_due(order)
         else:
-            self.became_final(order)
+            self._became_final(order)
 
     def resume(self) -> None:
         """Go on with the orders that an earlier run left unfinished."""
@@ -88,7 +116,7 @@ class Provider(ABC):
             if order.state == "processing":
                 self._finish_when_due(order)
             elif order.callback == "owed":
-                self.became_final(order)
+                self._became_final(order)
 
     def reset(self) -> None:
         """Forget books, faults and SMS; the keys stay."""
@@ -101,4 +129,8 @@ class Provider(ABC):
 
     def _finish(self, order: Order) -> None:
         if self.books.finish(order):
-            self.became_final(order)
+            self._became_final(order)
+
+    def _became_final(self, order: Order) -> None:
+        if self._notices is not None:
+            self._notices.owe(order)

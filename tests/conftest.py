@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -22,6 +23,7 @@ from gateway import logs
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
+from sandbox.keys import prepare_keys
 from tests.databases import (
     EMPTY,
     RUN,
@@ -45,6 +47,13 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle
 POOL_SIZE = 8
 _numbers = count(1)
 
+# Programs that tests start keep what they compile, whatever this one was told: compiling costs them more than starting.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
 
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
@@ -53,6 +62,22 @@ def short_folder() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def psp_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The keys of all sandboxes, for whoever only reads them: making a dozen RSA keys takes longer than a test."""
+    folder = tmp_path_factory.mktemp("psp-keys")
+    prepare_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_cluster(short_folder: Path) -> Path:
+    """A data folder whose server was made and stopped, to be copied: to make one costs three times as much."""
+    folder = short_folder / "new-cluster"
+    with EmbeddedPostgres(folder, durable=False, tell=lambda _: None):
+        return folder
 
 
 @pytest.fixture(scope="session")

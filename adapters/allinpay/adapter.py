@@ -11,15 +11,24 @@ unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`,
 questions.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
 import httpx
 
-from adapters.account import AccountError, allowed, base_url, declared, private_key, public_key, secret, setting
+from adapters.account import (
+    AccountError,
+    allowed,
+    base_url,
+    declared,
+    more_declines,
+    private_key,
+    public_key,
+    secret,
+    setting,
+)
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
 from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES
@@ -95,7 +104,7 @@ class Allinpay:
         self._user_pass = _writable(account, "user_pass", secret(account, "user_pass"))
         business_code = setting(account, "business_code", BUSINESS_CODE)
         self._bodies = Bodies(self._merchant_id, _writable(account, "business_code", business_code))
-        self._declines = {**DECLINES, **_more_declines(account)}
+        self._declines = {**DECLINES, **more_declines(account, r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
 
@@ -201,13 +210,3 @@ def _writable(account: AccountSettings, field: str, value: str) -> str:
     except UnwritableError as error:
         raise AccountError(account, field, str(error)) from None
     return value
-
-
-def _more_declines(account: AccountSettings) -> dict[str, F]:
-    declines = account.settings.get("declines", {})
-    if not isinstance(declines, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
-    for code, failure in declines.items():
-        if not re.fullmatch(r"3\d{3}", str(code)) or str(code) in NO_DECLINES or str(failure) not in set(F):
-            raise AccountError(account, "declines", "must be 3xxx codes of refusals with failure codes of ours")
-    return {str(code): F(str(failure)) for code, failure in declines.items()}

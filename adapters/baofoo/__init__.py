@@ -3,6 +3,7 @@
 Nothing here is used by another adapter.
 """
 
-from adapters.baofoo.adapter import DECLARATION, Baofoo
+from adapters.baofoo.adapter import Baofoo
+from adapters.baofoo.declaration import DECLARATION
 
 __all__ = ["DECLARATION", "Baofoo"]

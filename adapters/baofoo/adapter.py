@@ -2,9 +2,9 @@
 
 Sources: H, Baofoo's documents of protocol pay and of authenticated pay (whose codes it shares); M, third-party code (a
 Go client with the documents' enumerations, a Java list of codes).
-Not public, so chosen here: the answer times and the poll plan; what "no such order" proves (nothing); what a question
-says of an order whose last code was wrong (the code's refusal is taken for it); whether the time of a later request on
-an order may be the order's own, as it is here; which banks there are (the request names none).
+Not public, so chosen here: the answer times and the poll plan; what "no such order" proves (nothing); which banks there
+are (the request names none). Not public, so the account must say it (`declaration`): whether a later request may state
+the order's own time, and what becomes of an order whose last code was wrong.
 
 A card is bound by an SMS: 01 sends it and gives a code, 02 confirms that code with what the payer typed. There is no
 silent binding. Binding a bound card makes a new agreement and voids the one before. Payments go by agreement: 08 at
@@ -31,8 +31,8 @@ from adapters.baofoo.answers import (
     read_unbinding,
 )
 from adapters.baofoo.codes import declines_of
+from adapters.baofoo.declaration import DECLARATION
 from adapters.baofoo.letter import (
-    PAPERS,
     Fields,
     UnbelievableError,
     UnwritableError,
@@ -46,7 +46,6 @@ from adapters.baofoo.letter import (
 )
 from adapters.baofoo.notices import Notices
 from adapters.baofoo.seal import Seal
-from gateway.domain.carrying import Carries
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
 from gateway.domain.outcomes import (
@@ -58,8 +57,6 @@ from gateway.domain.outcomes import (
     UnbindingOutcome,
     Unknown,
 )
-from gateway.domain.scenes import Scene
-from gateway.domain.terms import Product, Terms
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
@@ -80,25 +77,7 @@ from gateway.ports import (
 
 __all__ = ["Baofoo"]
 
-# "Do not ask at once after a timeout, but later" (H), without numbers: these are our choice.
-POLL_GAPS_S: Final = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the bank, and a cut answer costs a poll
 CONNECT_TIMEOUT_S: Final = 5.0
-
-DECLARATION: Final = Declaration(
-    provider="baofoo",
-    scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD}),
-    terms={
-        # 128 is "no such order", and no source says that it will not be there later.
-        Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
-        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
-    },
-    carries=Carries(id_types=frozenset(PAPERS)),
-    identity=frozenset({"member_id", "terminal_id"}),
-    code_wants_agreement=True,  # 05 names the agreement to be paid by
-    authenticated_scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD}),  # and so does 08
-)
-
 PATH: Final = "/cutpayment/protocol/backTransRequest"
 DEBIT_CARD: Final = "101"  # (M); a credit card would need its security code and expiry, which we do not have
 FINANCE: Final = "02"
@@ -112,10 +91,10 @@ BIND_SMS, BIND, BINDINGS, UNBIND, PAY_SMS, PAY_BY_CODE, QUERY, PAY = "01", "02",
 class Baofoo:
     """One merchant's terminal for protocol pay.
 
-    Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`; optional `goods_category` (risk
-    control's two digits for the business), and `declines`: more codes of refusals with our failure codes. Secrets:
-    `merchant_private_key`, `psp_certificate` (PEM). The certificate is pinned, so its dates and the clock are not
-    asked. Raises AccountError.
+    Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`, `assumed`; optional `goods_category`
+    (risk control's two digits for the business), and `declines`: more codes of refusals with our failure codes.
+    Secrets: `merchant_private_key`, `psp_certificate` (PEM). The certificate is pinned, so its dates and the clock are
+    not asked. Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION

@@ -8,6 +8,7 @@ from adapters.baofoo.codes import (
     FAILED,
     MAY_BE_THERE,
     NO_AGREEMENT,
+    NO_MORE_TODAY,
     NO_SUCH_ORDER,
     OF_A_CODE,
     OK,
@@ -157,7 +158,9 @@ def _read_state(fields: Fields, declines: Declines) -> Outcome:
 def _refused(fields: Fields, declines: Declines) -> Declined | None:
     state, code, message = _said(fields)
     failure = declines.get(code or "") if state == FAILED else None
-    return None if failure is None else Declined(failure, code, message, fields.get("order_id"))
+    if failure is None:
+        return None
+    return Declined(failure, code, message, fields.get("order_id"), no_more_today=code in NO_MORE_TODAY)
 
 
 def _of_no_order(answer: Fields) -> Unknown:

@@ -4,11 +4,10 @@ H: the official document of authenticated pay (V4.0.4.0), whose table protocol p
 marks for "failed" and "unknown", where it has more. What the marks alone are known of is "refused", no reason given.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.account import AccountError
+from adapters.account import more_declines
 from gateway.domain.failures import FailureCode as F
 from gateway.ports import AccountSettings
 
@@ -17,6 +16,7 @@ __all__ = [
     "FAILED",
     "MAY_BE_THERE",
     "NO_AGREEMENT",
+    "NO_MORE_TODAY",
     "NO_SUCH_ORDER",
     "OF_A_CODE",
     "OK",
@@ -52,9 +52,9 @@ SMS_WANTED: Final = "BF00130"  # this payment must be made with a code
 DECLINES: Final[Declines] = {
     f"BF{code}": failure
     for failure, codes in (
-        (F.INSUFFICIENT_BALANCE, "00103"),
-        # pin; of want of balance today; too often; thrice today; of the day (H); codes by SMS (M)
-        (F.TOO_MANY_TRIES, "00233 00342 00347 00350 00351 00261"),
+        (F.INSUFFICIENT_BALANCE, "00103 00342"),
+        # pin; too often; thrice today; of the day (H); codes by SMS (M)
+        (F.TOO_MANY_TRIES, "00233 00347 00350 00351 00261"),
         # over; one payment; the day's; below the least; Baofoo's own (H); 8701-8705 (M)
         (F.CHANNEL_LIMIT_EXCEEDED, "00104 00146 00235 00234 00109 00117 00189 08701 08702 08703 08704 08705"),
         (F.CARD_EXPIRED, "00102"),
@@ -81,6 +81,8 @@ DECLINES: Final[Declines] = {
     )
     for code in codes.split()
 }
+NO_MORE_TODAY: Final = frozenset({"BF00342"})
+"""For want of balance it was tried so often that no more tries are taken today (H)."""
 OF_A_CODE: Final = frozenset({F.SMS_CODE_WRONG, F.SMS_CODE_EXPIRED})
 """Refusals of one try: an order that was not paid may be tried again under its number (H)."""
 # 113 and 238: the result is not known. 126, 190 and 373: the order is there, the request's number was used, it is being
@@ -94,11 +96,5 @@ NO_DECLINES: Final = frozenset(
 
 def declines_of(account: AccountSettings) -> Declines:
     """The table, and what the account's setting `declines` adds to it. Raises AccountError."""
-    more = account.settings.get("declines", {})
-    if not isinstance(more, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
-    fixed = SUCCESSES | OPEN_ORDER | MAY_BE_THERE | NO_DECLINES
-    for code, failure in more.items():
-        if not re.fullmatch(r"BF[0-9]{5}", str(code)) or str(code) in fixed or str(failure) not in set(F):
-            raise AccountError(account, "declines", "must be BF codes of refusals with failure codes of ours")
-    return {**DECLINES, **{str(code): F(str(failure)) for code, failure in more.items()}}
+    never = SUCCESSES | OPEN_ORDER | MAY_BE_THERE | NO_DECLINES
+    return {**DECLINES, **more_declines(account, "BF[0-9]{5}", "BF codes of refusals", never)}

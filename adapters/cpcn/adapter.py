@@ -16,12 +16,12 @@ address that the institution has registered; `notify_url` is nowhere told to it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
-from adapters.account import AccountError, allowed, declared
+from adapters.account import AccountError, allowed, declared, more_declines
 from adapters.cpcn.answers import (
     Reasons,
     read_binding,
@@ -82,7 +82,7 @@ __all__ = ["Cpcn"]
 
 MAX_NUMBER: Final = 32
 MAX_ORDINAL: Final = 99
-_RESPONSE_CODE = re.compile(r"[0-9A-Za-z]{1,16}")
+RESPONSE_CODE: Final = r"[0-9A-Za-z]{1,16}"
 
 BIND: Final = Tx("2501", Product.AUTHENTICATION, "TxSNBinding")
 ASK_BINDING: Final = Tx("2502", Product.AUTHENTICATION, "TxSNBinding")
@@ -121,7 +121,7 @@ class Cpcn:
         self._code = account.code
         self._send = Exchange(account, transport, self.declaration.terms)
         self._settlement_flag = given(account, "settlement_flag")
-        self._reasons = Reasons(_declines(account), _sms_wanted(account))
+        self._reasons = Reasons(more_declines(account, RESPONSE_CODE, "ResponseCodes"), _sms_wanted(account))
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
 
     def __repr__(self) -> str:
@@ -273,18 +273,8 @@ def _number(number: str, ordinal: int) -> str:
     return number if ordinal == 1 else f"{number[: MAX_NUMBER - 2]}{ordinal:02d}"
 
 
-def _declines(account: AccountSettings) -> dict[str, F]:
-    declines = account.settings.get("declines", {})
-    if not isinstance(declines, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
-    for code, failure in declines.items():
-        if not _RESPONSE_CODE.fullmatch(str(code)) or str(failure) not in set(F):
-            raise AccountError(account, "declines", "must be ResponseCodes with failure codes of ours")
-    return {str(code): F(str(failure)) for code, failure in declines.items()}
-
-
 def _sms_wanted(account: AccountSettings) -> frozenset[str]:
     codes = account.settings.get("sms_wanted", [])
-    if not isinstance(codes, list) or not all(_RESPONSE_CODE.fullmatch(str(code)) for code in codes):
+    if not isinstance(codes, list) or not all(re.fullmatch(RESPONSE_CODE, str(code)) for code in codes):
         raise AccountError(account, "sms_wanted", "must be a list of ResponseCodes")
     return frozenset(map(str, codes))

@@ -31,6 +31,11 @@ DECLARATION: Final = Declaration(
     identity=frozenset({"institution_id"}),
     assumptions=(
         Assumption(
+            "residence_permits",
+            "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are IdentificationType 0.",
+            residence_permits=True,
+        ),
+        Assumption(
             "payment_code_again",
             "An SMS for a payment (2541) may be sent again under the same PaymentNo, and after a wrong code (2542, "
             "VerifyStatus 30) that PaymentNo takes another one.",

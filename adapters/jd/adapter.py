@@ -7,15 +7,13 @@ bound. Not public, so chosen here: the plan of polling, and what JD wants to rea
 text costs only notices that come again). Refunds (R) are not used: what their states mean is in no public source.
 """
 
-import re
-from collections.abc import Mapping
 from datetime import timedelta, timezone
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
 import httpx
 
-from adapters.account import AccountError, allowed, base_url, declared
+from adapters.account import allowed, base_url, declared, more_declines
 from adapters.jd.answers import read_code, read_payment, read_question
 from adapters.jd.codes import BANKS, DECLINES, NO_DECLINES, OK
 from adapters.jd.envelope import MAX_ANSWER_BYTES, Envelope, UnreadableError, UnwritableError, node, text_of
@@ -62,6 +60,11 @@ _DECLARATION: Final = Declaration(
     identity=frozenset({"merchant"}),
     assumptions=(
         Assumption(
+            "residence_permits",
+            "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are IDTYPE I.",
+            residence_permits=True,
+        ),
+        Assumption(
             "order_numbers",
             "JD takes order numbers (TRADE/ID) of 32 characters: its document is not public, and one client allows 30.",
         ),
@@ -87,7 +90,8 @@ class Jd:
         self._code, self._transport = account.code, transport
         self._url = base_url(account, "url")
         self._envelope = Envelope(account)
-        self._declines = {**DECLINES, **_more_declines(account)}
+        more = more_declines(account, r"EE[A-Z][0-9]{4}", "codes EE… of refusals", NO_DECLINES)
+        self._declines = {**DECLINES, **more}
         self.callbacks = Notices(self._envelope)
 
     def __repr__(self) -> str:
@@ -201,13 +205,3 @@ def _check(data: Element, kind: str, number: str) -> None:
     may_lack_it = kind != "S" and text_of(data, "RETURN/CODE") != OK
     if text_of(data, "TRADE/TYPE") != kind or not (told == number or (told is None and may_lack_it)):
         raise UnreadableError("an answer to another request")
-
-
-def _more_declines(account: AccountSettings) -> dict[str, F]:
-    declines = account.settings.get("declines", {})
-    if not isinstance(declines, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
-    for code, failure in declines.items():
-        if not re.fullmatch(r"EE[A-Z][0-9]{4}", str(code)) or str(code) in NO_DECLINES or str(failure) not in set(F):
-            raise AccountError(account, "declines", "must be codes EE… of refusals with failure codes of ours")
-    return {str(code): F(str(failure)) for code, failure in declines.items()}

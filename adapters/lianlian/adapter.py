@@ -18,13 +18,13 @@ from typing import ClassVar, Final
 
 import httpx
 
-from adapters.account import allowed, base_url, declared
+from adapters.account import allowed, base_url, declared, more_declines
 from adapters.lianlian.answers import Answer, read_code, read_payment, read_query, read_signing, read_unbinding
-from adapters.lianlian.codes import DECLINES, OK, SMS_SENT, Declines
+from adapters.lianlian.codes import DECLINES, KNOWN, OK, SMS_SENT, Declines
 from adapters.lianlian.declaration import DECLARATION
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, written
 from adapters.lianlian.notices import Notices
-from adapters.lianlian.requests import Requests, Sent, more_declines, unfit
+from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -54,6 +54,8 @@ from gateway.ports import (
 
 __all__ = ["LianLian"]
 
+REFUSAL: Final = r"(?s)[0-9]{4}|[A-Z]{2,16}|(?=.*[^\x00-\x7f]).{2,}"
+"""A ret_code, a result_pay, or words of a memo."""
 CONNECT_TIMEOUT_S: Final = 5.0
 
 Heard = Answer | NotSent | Unknown | Declined
@@ -78,7 +80,8 @@ class LianLian:
         self._code, self._transport = account.code, transport
         self._mpay, self._query, self._trader = (_host(account, name) for name in ("mpayapi", "queryapi", "traderapi"))
         self._requests, self._seal = Requests.of(account), Seal(account)
-        self._declines: Declines = {**DECLINES, **more_declines(account)}
+        more = more_declines(account, REFUSAL, "codes, states or Chinese words of refusals", KNOWN)
+        self._declines: Declines = {**DECLINES, **more}
         self.callbacks = Notices(self._seal, self._requests.oid_partner, self._declines)
 
     def __repr__(self) -> str:

@@ -25,6 +25,11 @@ DECLARATION: Final = Declaration(
     identity=frozenset({"oid_partner"}),
     assumptions=(
         Assumption(
+            "residence_permits",
+            "Residence permits of people from Hong Kong, Macau and Taiwan (81, 82, 83) are id_type 0.",
+            residence_permits=True,
+        ),
+        Assumption(
             "short_risk_item",
             "LianLian takes this merchant's requests with a risk_item of the user, the phone, the goods and what the "
             "account's own `risk_item` says, without when the user registered and from which IP address he pays.",

@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.account import AccountError, setting
-from adapters.lianlian.codes import KNOWN
 from adapters.lianlian.letter import UnwritableError, name_of_user, written
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
@@ -17,7 +16,7 @@ from gateway.domain.money import yuan
 from gateway.domain.outcomes import Declined
 from gateway.ports import AccountSettings, AskPayment, Pay, SendSigningCode, Sign, Unbind
 
-__all__ = ["Requests", "Sent", "more_declines", "unfit"]
+__all__ = ["Requests", "Sent", "unfit"]
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 DEBIT_CARD: Final = "2"
@@ -153,17 +152,3 @@ def unfit(card: CardElements | None, notify_url: str) -> Declined | None:
         why = f"the address of callbacks is longer than {MAX_NOTIFY_URL} characters"
         return Declined(F.CHANNEL_REFUSED, channel_message=why)
     return None
-
-
-def more_declines(account: AccountSettings) -> dict[str, F]:
-    """What the account says that other codes, states or words of refusals mean. Raises AccountError."""
-    declines = account.settings.get("declines", {})
-    if not isinstance(declines, Mapping):
-        raise AccountError(account, "declines", "must be codes, states or words with their failure codes")
-    for said, failure in declines.items():
-        is_one = re.fullmatch(r"[0-9]{4}|[A-Z]{2,16}", str(said)) or (len(str(said)) > 1 and not str(said).isascii())
-        if not is_one or str(said) in KNOWN or str(failure) not in set(F):
-            raise AccountError(
-                account, "declines", "must be codes, states or Chinese words of refusals with failure codes of ours"
-            )
-    return {str(said): F(str(failure)) for said, failure in declines.items()}

@@ -103,6 +103,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         code=shape.code,
         name=shape.name,
         last_attempt_max_age_s=shape.last_attempt_max_age_s,
+        unresolved_counts_after_s=shape.unresolved_counts_after_s,
         authentication_spread=shape.authentication_spread,
         primary_signer=shape.primary_signer,
         primary_signers=shape.primary_signers,
@@ -168,6 +169,7 @@ def _rows(rule: RuleShape) -> list[RuleContent]:
             fee=rule.fee,
             priority=rule.priority,
             limits=rule.limits,
+            daily_insufficient_by=rule.daily_insufficient_by,
         )
         for scene in rule.scenes
         for bank in banks_of(rule)

@@ -30,6 +30,7 @@ from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Nev
 from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
 from gateway.limit_fields import given, with_limits
+from router.facts import CountedBy
 from router.fees import MAX_FEN, Fee, FeeError, parse_fee
 from router.limits import ChannelLimits, RuleLimits
 
@@ -298,6 +299,7 @@ class RuleShape(Shape):
     enabled: bool = True
     fee: Annotated[Any, AfterValidator(_fee)]
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
+    daily_insufficient_by: CountedBy = "user"
 
     @property
     def limits(self) -> RuleLimits:
@@ -338,6 +340,7 @@ class MerchantShape(Shape):
     code: Code
     name: Name
     last_attempt_max_age_s: Count | None = None
+    unresolved_counts_after_s: Count | None = None
     authentication_spread: Count | None = None
     primary_signer: Code | None = None
     primary_signers: dict[str, Code] = Field(default={}, max_length=MAX_OF_EACH)

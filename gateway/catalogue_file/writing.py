@@ -32,6 +32,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
         code=merchant.code,
         name=merchant.name,
         last_attempt_max_age_s=merchant.last_attempt_max_age_s,
+        unresolved_counts_after_s=merchant.unresolved_counts_after_s,
         authentication_spread=merchant.authentication_spread,
         primary_signer=merchant.primary_signer,
         primary_signers=merchant.primary_signers or None,
@@ -117,6 +118,8 @@ def _rules(rules: Iterable[RuleContent]) -> Iterator[str]:
             "priority": rule.priority,
             **rule.limits.to_json(),
         }
+        if rule.daily_insufficient_by != "user":
+            said["daily_insufficient_by"] = rule.daily_insufficient_by
         alike = (rule.channel, json.dumps(said, sort_keys=True))
         fields[alike] = said
         banks[alike][rule.scene].append(rule.bank)

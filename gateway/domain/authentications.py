@@ -55,6 +55,8 @@ class Authentication:
     sequence: int = 0
     """How many events it has had."""
     expires_in_s: int | None = None
+    customer_present: bool = True
+    """Whether somebody can type a code, as the app says; of one that a payment needs, the payment says so."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.domain.cards import CardElements
-from gateway.domain.identities import IdType
+from gateway.domain.identities import IdType, is_residence_permit
 from gateway.domain.scenes import Scene
 from router.facts import Unfit
 
@@ -49,6 +49,8 @@ class Carries:
     charset: str = "utf-8"
     id_types: frozenset[IdType] = ID_CARDS
     ways: Ways = NO_CODES
+    residence_permits: bool = True
+    """Those of people from Hong Kong, Macau and Taiwan, as ID cards."""
 
     def why_not(self, bank: str, card: CardElements | None) -> Unfit | None:
         """Why a card cannot be carried, or a payment without one; None: it can."""
@@ -58,7 +60,8 @@ class Carries:
             return None
         if not self._writes(card.holder_name):
             return "name_unwritable"
-        return None if card.id_type in self.id_types else "id_type_unsupported"
+        permit = not self.residence_permits and is_residence_permit(card.id_type, card.id_no)
+        return "id_type_unsupported" if permit or card.id_type not in self.id_types else None
 
     def _writes(self, name: str) -> bool:
         try:

@@ -16,6 +16,7 @@ from gateway.domain.blocks import BlockKind
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats, is_open
+from router.facts import CountedBy
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -53,6 +54,8 @@ class Merchant:
     name: str
     last_attempt_max_age: timedelta | None = None
     """Router steps 7-9 forget attempts older than this; None: never."""
+    unresolved_counts_after: timedelta | None = None
+    """An attempt without a result for longer counts as failed by the channel in router steps 7-9; None: never."""
     authentication_spread: int | None = None
     """Over how many payments router step 6 spreads the fee of an authentication; None: it compares without it."""
     primary_signer: str | None = None
@@ -184,6 +187,14 @@ class RouteRule:
     fee: Fee
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
+    daily_insufficient_by: CountedBy = "user"
+    """Whose failures `daily_insufficient_limit` counts: the user's, or those of each card number for itself."""
+
+    @property
+    def counts_cards(self) -> bool:
+        """Whether a limit counts what all did who use a card number."""
+        by_card = self.daily_insufficient_by == "card" and self.limits.daily_insufficient_limit is not None
+        return by_card or self.limits.any_shared
 
 
 BUSINESS_ZONE = ZoneInfo("Asia/Shanghai")
@@ -222,7 +233,7 @@ class RulesByPlace:
         """Take in some more."""
         for rule in rules:
             self.by_place[rule.merchant_id, rule.scene, rule.bank].append(rule)
-            if rule.limits.any_shared:
+            if rule.counts_cards:
                 self.of_cards[rule.merchant_id].add(rule.channel)
 
 
@@ -328,6 +339,11 @@ class Catalogue:
     def asks_for_codes(self, merchant_id: UUID) -> bool:
         """Whether a channel of the merchant may ask a payer for a code."""
         return merchant_id in self._asking
+
+    def unresolved_counts_after(self, merchant_id: UUID) -> timedelta | None:
+        """How long an attempt may be without a result before it counts as failed; None: for ever."""
+        merchant = self.merchants.get(merchant_id)
+        return merchant.unresolved_counts_after if merchant else None
 
     def sms_per_phone_and_day(self, merchant_id: UUID) -> int:
         """How many codes one phone may get in a business day, over all users, cards and channels."""

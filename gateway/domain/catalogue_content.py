@@ -15,6 +15,7 @@ from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats
+from router.facts import CountedBy
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -107,6 +108,7 @@ class RuleContent:
     fee: Fee
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
+    daily_insufficient_by: CountedBy = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class MerchantContent:
     code: str
     name: str
     last_attempt_max_age_s: int | None = None
+    unresolved_counts_after_s: int | None = None
     authentication_spread: int | None = None
     primary_signer: str | None = None
     primary_signers: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.domain.failures import FailureCode
 
 __all__ = [
+    "CODES_PER_SMS",
     "CODES_WRONG_MAX",
     "EXPIRES_IN_S",
     "RESENDS_MAX",
@@ -32,6 +33,8 @@ RESEND_AFTER: Final = timedelta(seconds=60)
 RESENDS_MAX: Final = 3
 CODES_WRONG_MAX: Final = 3
 """Answers of the PSP that a code was wrong, over all SMS: then it fails."""
+CODES_PER_SMS: Final = 3
+"""Codes that are submitted after one SMS. The PSP may call each of them expired, which is not counted as wrong."""
 SIGNING_TIME: Final = timedelta(minutes=5)
 """How long a card's signing waits for its code after the last SMS."""
 EXPIRES_IN_S: Final = 900
@@ -85,6 +88,15 @@ class Asked:
     """The payer's time is over, and whether something was paid is still to be found out."""
     questions: int = 0
     """Asked since then."""
+    not_found: int = 0
+    """Since then: how often the PSP did not find the order."""
+    not_found_since: datetime | None = None
+    ask_again_at: datetime | None = None
+    """Somebody who wished to close it has the PSP asked: nobody else does so before."""
+    codes_before: int = 0
+    """What `submitted` was when the newest SMS was asked for."""
+    since: datetime | None = None
+    """When the payer's time began, if that was not at the opening: it stood in line before."""
 
     @property
     def resends_left(self) -> int:
@@ -96,6 +108,11 @@ class Asked:
         """How many more wrong codes there may be; with the last of them it fails."""
         return max(0, CODES_WRONG_MAX - self.wrong)
 
+    @property
+    def needs_sms(self) -> bool:
+        """Whether no more codes are tried after the newest SMS."""
+        return self.order_ended or self.submitted - self.codes_before >= CODES_PER_SMS
+
     def resend_in(self, now: datetime) -> timedelta:
         """How long the payer must wait for the next one; zero: it may be sent now."""
         if self.sms_at is None:
@@ -104,14 +121,23 @@ class Asked:
 
     def waits_until(self, created_at: datetime, expires_in_s: int | None) -> datetime:
         """Until when the payer may type the code: 5 minutes for signing, never longer than the object's own time."""
-        own = created_at + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
+        own = (self.since or created_at) + timedelta(seconds=expires_in_s or EXPIRES_IN_S)
         if self.purpose is Purpose.PAY or self.sms_at is None:
             return own
         return min(own, self.sms_at + SIGNING_TIME)
 
     def another(self, now: datetime) -> "Asked":
         """One more SMS is asked for now."""
-        return replace(self, sms=self.sms + 1, sms_at=now, sending=True)
+        return replace(self, sms=self.sms + 1, sms_at=now, sending=True, codes_before=self.submitted)
+
+    def arrived(self, now: datetime) -> "Asked":
+        """The PSP sent an SMS when it was asked to pay: the one that was asked for, or one by itself."""
+        sms, sms_at = (self.sms, self.sms_at) if self.sending else (self.sms + 1, now)
+        return replace(self, sms=sms, sms_at=sms_at, sending=False, codes_before=self.submitted)
+
+    def missed(self, now: datetime) -> "Asked":
+        """The PSP was asked after the payer's time was over, and did not find the order."""
+        return replace(self, not_found=self.not_found + 1, not_found_since=self.not_found_since or now)
 
     def refused(self, code: FailureCode) -> "Asked":
         """The PSP refused a code that was submitted."""
@@ -131,7 +157,7 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) > 7 else "****"
 
 
-_TIMES: Final = frozenset({"told_at", "sms_at"})
+_TIMES: Final = frozenset({"told_at", "sms_at", "since", "not_found_since", "ask_again_at"})
 
 
 def asked_to_json(asked: Asked) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Failure codes: who is to blame, what to do next, and how to say it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from gateway.domain.scenes import Kind
+from router.left import ToldLimit
 
 
 class Blame(StrEnum):
@@ -127,9 +128,7 @@ MEANINGS: dict[FailureCode, Meaning] = {
     _F.CHANNEL_TOTAL_EXCEEDED: Meaning(
         _S, Advice.RETRY_TOMORROW, "The channel's total of the day is used up.", "渠道当日总额已用尽"
     ),
-    _F.CARD_LIMIT_EXCEEDED: Meaning(
-        _S, Advice.RETRY_TOMORROW, "The card's limit of the day is used up.", "该卡当日限额已用尽"
-    ),
+    _F.CARD_LIMIT_EXCEEDED: Meaning(_S, Advice.RETRY_TOMORROW, "The card's limit is exceeded.", "超出该卡限额"),
     _F.NO_ELIGIBLE_CHANNEL: Meaning(
         _S, Advice.RETRY_LATER, "No channel can take this payment.", "没有符合条件的支付渠道"
     ),
@@ -171,6 +170,12 @@ class Failure:
     """Kept with the failure: what was advised then, whatever the code means later."""
     channel_code: str | None = None
     channel_message: str | None = None
+    limit: ToldLimit | None = None
+    """Of a refusal for a limit: which one."""
+    max_amount_now: int | None = None
+    """Of a refusal for a limit: the most that one available channel would still take, in fen."""
+    no_more_today: bool = field(default=False, compare=False)
+    """Of `insufficient_balance`, when it is heard: the PSP takes no more tries today. It is counted, and not kept."""
 
 
 def failure(

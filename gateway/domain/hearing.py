@@ -35,7 +35,7 @@ from gateway.domain.outcomes import (
     Unbound,
     Unknown,
 )
-from gateway.domain.terms import Terms
+from gateway.domain.terms import MAX_LATE_LOOKS, Terms
 
 __all__ = ["LOOK_AT", "Anomaly", "AnomalyKind", "Heard", "Source", "hear", "look_at"]
 
@@ -248,7 +248,9 @@ def _after_the_end(
         return Heard(intent)
     assert intent.ended_at is not None
     planned = look_at(intent.ended_at, intent.looks, terms, zone)
-    if planned is None or now < planned:
+    if planned is None:
+        return Heard(intent, moves_due=intent.looks < MAX_LATE_LOOKS)  # other terms than today's planned this one
+    if now < planned:
         return Heard(intent)  # somebody asked besides: that is none of the looks
     if isinstance(outcome, NotSent) and now < intent.ended_at + _UNSENT_LOOKS_WAIT:
         return Heard(intent, now + _FIRST_LOOKS[0], moves_due=True)  # nobody was asked: later, then
@@ -307,7 +309,8 @@ def _second_transaction(intent: Intent, outcome: Succeeded) -> Anomaly | None:
 
 
 def _declined(outcome: Declined) -> Failure:
-    return failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+    why = failure(outcome.code, channel_code=outcome.channel_code, channel_message=outcome.channel_message)
+    return replace(why, no_more_today=True) if outcome.no_more_today else why
 
 
 def _not_sent(outcome: NotSent) -> Failure:

@@ -8,7 +8,7 @@ from typing import Final
 
 from stdnum.cn import ric
 
-__all__ = ["IdType", "check_digit_fits", "compared_id", "is_id_number"]
+__all__ = ["IdType", "check_digit_fits", "compared_id", "is_id_number", "is_residence_permit"]
 
 
 class IdType(StrEnum):
@@ -28,6 +28,7 @@ class IdType(StrEnum):
 _ID_CARD: Final = re.compile(r"[1-9][0-9]{16}[0-9X]|[1-9][0-9]{14}", re.ASCII)
 _OTHER: Final = re.compile(r"[A-Z0-9]{5,20}", re.ASCII)
 _OLD_LENGTH: Final = 15
+_RESIDENCE_PERMITS: Final = frozenset({"81", "82", "83"})
 
 
 def is_id_number(id_type: IdType, number: str) -> bool:
@@ -40,6 +41,11 @@ def is_id_number(id_type: IdType, number: str) -> bool:
         born = _in_18(number)[6:14]
         return bool(date(int(born[:4]), int(born[4:6]), int(born[6:])))
     return False
+
+
+def is_residence_permit(id_type: IdType, number: str) -> bool:
+    """Whether it is one of people from Hong Kong (81), Macau (82) or Taiwan (83): written as an ID card's number."""
+    return id_type is IdType.ID_CARD and len(number) != _OLD_LENGTH and number[:2] in _RESIDENCE_PERMITS
 
 
 def compared_id(id_type: IdType, number: str) -> str:

@@ -67,6 +67,8 @@ class Declined:
     channel_code: str | None = None
     channel_message: str | None = None
     channel_transaction_no: str | None = None
+    no_more_today: bool = False
+    """Of `insufficient_balance`: it failed so often today that the PSP takes no more tries."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ __all__ = [
     "authenticating",
     "begun",
     "closed",
+    "closed_as_not_found",
     "failed",
     "in_line",
     "never_sent",
@@ -108,6 +109,12 @@ class Payment:
         return self.attempt is not None and self.asked is not None and self.asked.by_pay
 
     @property
+    def waits_for_proof(self) -> bool:
+        """Whether its payer's time is over, and nothing but that its PSP may pay the order keeps it open."""
+        expired = self.status is Status.REQUIRES_ACTION and self.asked is not None and self.asked.expired
+        return expired and self.order_may_be_paid and not self.has_code_in_the_air
+
+    @property
     def waits_for_place(self) -> bool:
         """Whether nothing of it was sent, since its channel had no place: it stands in line until `until_at`."""
         sent = self.attempt is not None or self.authentication_id is not None or self.asked is not None
@@ -165,6 +172,13 @@ def closed(payment: Payment, reason: ClosedReason, now: datetime) -> Payment:
     return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, due_at=None)
 
 
+def closed_as_not_found(payment: Payment, reason: ClosedReason, now: datetime, look_at: datetime | None) -> Payment:
+    """The same where all that proves it is that the PSP does not find the order; so it is asked again, at `look_at`."""
+    assert payment.attempt is not None
+    attempt = replace(payment.attempt, state=IntentState.NOT_RECEIVED, ended_at=now)
+    return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, due_at=look_at, attempt=attempt)
+
+
 def _waits_for_payer(payment: Payment, asked: Asked, **heard_of: Any) -> Payment:
     """The payment that waits for a code. Its entry into this state is told; another SMS for the same is not."""
     known: dict[str, Any] = {
@@ -181,7 +195,7 @@ def _waits_for_payer(payment: Payment, asked: Asked, **heard_of: Any) -> Payment
 
 def in_line(payment: Payment, until_at: datetime) -> Payment:
     """The payment that finds no place on its channel: nothing of it is sent yet, and nothing from `until_at` on."""
-    return replace(payment, attempt=None, authentication_id=None, due_at=None, until_at=until_at)
+    return replace(payment, attempt=None, authentication_id=None, asked=None, due_at=None, until_at=until_at)
 
 
 def authenticating(payment: Payment, authentication_id: UUID, due_at: datetime) -> Payment:
@@ -224,11 +238,17 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
 def _code_refused(payment: Payment, asked: Asked, heard: Heard, now: datetime, heard_of: dict[str, Any]) -> Payment:
     """What was asked to pay took nothing: the payer is asked for a code, or for another one, or it is over."""
     if heard.sms_needed is not None and asked.by_pay:
-        sent = replace(asked, sms=asked.sms + 1, sms_at=now, sending=False) if heard.sms_needed.sent else asked
+        if heard.sms_needed.sent and not asked.sending and asked.resends_left == 0:  # by itself, once too often
+            return _finished(payment, Status.FAILED, failure(FailureCode.SMS_CODE_EXPIRED), now, **heard_of)
+        sent = asked.arrived(now) if heard.sms_needed.sent else replace(asked, sending=False)
         return _waits_for_payer(payment, sent, attempt=heard.intent)
     why = heard.failure
     if asked.expired:  # nobody waits any more: now it is known that nothing was paid
         return _finished(payment, Status.CLOSED, None, now, closed_reason=ClosedReason.EXPIRED, **heard_of)
+    if asked.sending:
+        asked = replace(asked, sending=False)
+        if heard.intent.state is IntentState.NOT_SENT and payment.status is Status.REQUIRES_ACTION:
+            return _waits_for_payer(payment, asked, attempt=heard.intent)  # the SMS before may still do
     if why is None or why.code not in CODE_REFUSALS:
         return _finished(payment, Status.FAILED, why, now, **heard_of)
     asked = asked.refused(why.code)
@@ -287,7 +307,7 @@ def _is_bound(payment: Payment, authentication: Authentication, now: datetime) -
         assert payment.channel_order_no is not None
         asked = replace(
             asked, purpose=Purpose.PAY, then_pays=False, number=payment.channel_order_no, told_at=now,
-            sms=0, sms_at=None, sending=False, submitted=0, order_ended=False,
+            sms=0, sms_at=None, sending=False, submitted=0, codes_before=0, order_ended=False,
         )  # fmt: skip
     status = payment.status
     if status is Status.REQUIRES_ACTION:

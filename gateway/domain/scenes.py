@@ -40,3 +40,11 @@ CUSTODY_SCENES: frozenset[Scene] = frozenset(
 
 CARD_SCENES: frozenset[Scene] = frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE})
 """Scenes that need a card; the others are paid on the bank's own page and need a bank."""
+
+
+def why_not_by_card(*scenes: Scene) -> str | None:
+    """Why a rule of these scenes cannot count by card number, or None."""
+    for scene in scenes:
+        if scene not in CARD_SCENES:
+            return f"{scene} has no card number: count by user there"
+    return None

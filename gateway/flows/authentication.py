@@ -149,6 +149,7 @@ def _begun(opening: AuthenticationOpening, card_id: UUID, channel: Channel | Non
         merchant_order_no=order.merchant_order_no,
         card_masked=mask_card_no(order.card.card_no) if order.card else "",
         expires_in_s=order.expires_in_s,
+        customer_present=order.customer_present,
         metadata=order.metadata,
     )
 

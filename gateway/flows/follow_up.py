@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
-from gateway.domain.outcomes import Declined, NotFound
+from gateway.domain.codes import mask_phone
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -25,9 +25,11 @@ def channel_of(due: Due) -> str:
 
 
 class CardReading(Protocol):
-    """Reads the elements of a card."""
+    """Reads the elements of a card, and what the SMS gave that it is signed by."""
 
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements: ...
+
+    async def continuation(self, authentication: Authentication) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class FollowUp:
     async def _authentication(self, due: Authentication) -> None:
         if due.intent is not None and (due.intent.is_open or due.is_final):
             card = await self.cards.card(due.merchant_id, due.card_id)
-            await self.submission.resume(due, card)
+            await self.submission.resume(due, card, await self.cards.continuation(due))
         elif due.asked is not None and due.asked.sending:
             await self.submission.lost_sms_to_sign(due)
         else:
@@ -71,13 +73,22 @@ class FollowUp:
 
     async def _expire(self, due: Payment | Authentication) -> None:
         """The payer's time is over. Where the PSP was sent an order that it may pay, it is asked first."""
-        submission, proved = self.submission, False
-        if isinstance(due, Payment) and due.order_may_be_paid:
+        submission, said = self.submission, None
+        if isinstance(due, Payment) and due.order_may_be_paid and not self._is_asked_by_another(due):
             after, said = await submission.ask(due)
             if after.is_final:
                 return
-            due, proved = after, isinstance(said, Declined | NotFound)
-        await submission.books.act(submission.observations.act(due, Wish.EXPIRE, proved=proved))
+            due = after
+        await submission.books.act(submission.observations.act(due, Wish.EXPIRE, said=said))
+
+    def _is_asked_by_another(self, due: Payment) -> bool:
+        """Whether somebody who wished to close it has the PSP asked just now: then it is asked by its plan."""
+        asked = due.asked
+        return (
+            asked is not None
+            and asked.ask_again_at is not None
+            and self.submission.observations.clock() < asked.ask_again_at
+        )
 
     async def _go_on(self, payment: Payment) -> None:
         """Nothing of it was sent: it waits for an authentication, or waited, or stands in line and its time is over."""
@@ -99,5 +110,5 @@ class FollowUp:
         assert payment.card is not None
         card = await self.cards.card(payment.merchant_id, payment.card.card_id)
         submission = self.submission
-        going = await submission.books.go_on(submission.observations.go_on(payment, has_place=has_place))
-        await submission.go_on(going, card)
+        waiting = submission.observations.go_on(payment, has_place=has_place, phone=mask_phone(card.phone))
+        await submission.go_on(await submission.books.go_on(waiting), card)

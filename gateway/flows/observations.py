@@ -12,10 +12,10 @@ from gateway.domain.codes import ClosedReason
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AnyOutcome, NotFound, Unknown
+from gateway.domain.outcomes import AnyOutcome, Declined, NotFound, Outcome, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.ports import GoOn, IntentKey, Observation, PayerAct, Wish
+from gateway.ports import AfterAsking, GoOn, IntentKey, Observation, PayerAct, Wish
 
 Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
@@ -77,24 +77,41 @@ class ObservationMaker:
         about: Payment | Authentication,
         wish: Wish,
         reason: ClosedReason = ClosedReason.BY_APP,
-        *,
-        proved: bool = False,
+        said: Outcome | None = None,
     ) -> PayerAct:
-        """Something is done about what waits for its payer; who does it draws the id of what is sent for it."""
+        """Something is done about what waits for its payer; who does it draws the id of what is sent for it.
+
+        `said`: by the PSP, if it was asked.
+        """
         is_payment = isinstance(about, Payment)
         kind = ObjectKind.PAYMENT if is_payment else ObjectKind.AUTHENTICATION
         object_id = about.payment_id if isinstance(about, Payment) else about.authentication_id
         return PayerAct(
-            about.merchant_id, about.user_id, kind, object_id, wish, self.new_id(), self.clock(), reason, proved
+            about.merchant_id,
+            about.user_id,
+            kind,
+            object_id,
+            wish,
+            self.new_id(),
+            self.clock(),
+            reason,
+            None if said is None else self._after_asking(said),
         )
 
-    def go_on(self, payment: Payment, *, has_place: bool = False) -> GoOn:
+    def _after_asking(self, said: Outcome) -> AfterAsking:
+        if isinstance(said, Declined):
+            return AfterAsking.REFUSED
+        found_nothing = isinstance(said, NotFound) and self.clock_is_right()
+        return AfterAsking.NOT_FOUND if found_nothing else AfterAsking.NOTHING
+
+    def go_on(self, payment: Payment, *, has_place: bool = False, phone: str = "") -> GoOn:
         """A payment that waited is to go on; who asks so draws the id of its intent.
 
-        `has_place`: it stood in line, and has a place of its channel now.
+        `has_place`: it stood in line, and has a place of its channel now. `phone`: the payer's, masked.
         """
         drawn = self.new_id() if has_place else None
-        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, self.new_id(), self.clock(), drawn)
+        intent_id, now = self.new_id(), self.clock()
+        return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, intent_id, now, drawn, phone)
 
 
 def key_of(about: Payment | Authentication | Refund) -> IntentKey:

@@ -19,6 +19,7 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
+from gateway.flows.refusal import refusal_of
 from gateway.flows.route import (
     ABLE,
     Payer,
@@ -76,8 +77,7 @@ class Opened:
     @property
     def sends_sms(self) -> bool:
         """Whether the payer gets an SMS for what is sent now: asked for, or by asking the PSP to pay."""
-        asked = self.payment.asked
-        return self.sms is not None or (self.payment.attempt is not None and asked is not None and asked.by_pay)
+        return _sends_sms(self.payment, self.sms)
 
 
 def open_payment(
@@ -109,29 +109,87 @@ def open_payment(
     if channel is None:
         event = event_of(payment, EVENTS_OF[ObjectKind.PAYMENT][payment.status], opening.event_id, now)
         return Opened(opening, payment, record, None, event)
-    ways = carries_of(order.merchant_id, channel.account).ways
-    if pays_by_code(channel, order.scene, order.bank):
-        payment = replace(payment, asked=_code_to_pay(order, payment, ways))
-    if channel.account in facts.agreements or not needs_agreement(channel, order.scene, order.bank, ways):
-        due_at = terms_of(order.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
+    step = first_step(
+        payment,
+        channel,
+        FirstIds(opening.intent_id, opening.authentication_id),
+        order.card.phone if order.card else "",
+        catalogue,
+        terms_of,
+        carries_of(order.merchant_id, channel.account).ways,
+        now,
+        bound=channel.account in facts.agreements,
+        in_flight=facts.authentications.get(channel.account),
+    )
+    return Opened(opening, step.payment, record, step.authentication, None, step.sms)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstIds:
+    """Of what a payment may begin with, drawn by whoever sends it."""
+
+    intent_id: UUID
+    """Of the first intent: to pay, to authenticate the card, or to send an SMS."""
+    authentication_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """What a payment begins with: its intent to pay, an authentication that it starts or waits for, or an SMS."""
+
+    payment: Payment
+    authentication: Authentication | None = None
+    """The one that it starts."""
+    sms: Intent | None = None
+
+    @property
+    def sends_sms(self) -> bool:
+        """As of `Opened`."""
+        return _sends_sms(self.payment, self.sms)
+
+
+def _sends_sms(payment: Payment, sms: Intent | None) -> bool:
+    return sms is not None or (payment.attempt is not None and payment.asked is not None and payment.asked.by_pay)
+
+
+def first_step(
+    payment: Payment,
+    channel: Channel,
+    ids: FirstIds,
+    phone: str,
+    catalogue: Catalogue,
+    terms_of: TermsOf,
+    ways: Ways,
+    now: datetime,
+    *,
+    bound: bool,
+    in_flight: UUID | None,
+) -> FirstStep:
+    """What comes before the wire of a payment that is sent now, by the way in which its channel authenticates.
+
+    `phone`: the payer's, masked or not. `bound`: its card has an agreement here. `in_flight`: its silent authentication
+    here, if one is.
+    """
+    since = now if payment.created_at < now else None
+    if pays_by_code(channel, payment.scene, payment.bank):
+        payment = replace(payment, asked=_code_to_pay(payment, phone, ways, now, since))
+    if bound or not needs_agreement(channel, payment.scene, payment.bank, ways):
+        due_at = terms_of(payment.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
         if payment.asked is not None and not payment.asked.by_pay:
-            payment = asked_anew(payment, now, due_at)
-            return Opened(opening, payment, record, None, None, sms_to_pay(payment, opening.intent_id, now))
-        to_pay = intent_to_pay(payment, opening.intent_id, now)
-        return Opened(opening, begun(payment, to_pay, due_at), record, None, None)
-    due_at = terms_of(order.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
-    in_flight = facts.authentications.get(channel.account)
-    authentication_id = in_flight or opening.authentication_id
-    payment = authenticating(payment, authentication_id, due_at)
+            payment = replace(asked_anew(payment, now, due_at), until_at=None)
+            return FirstStep(payment, sms=sms_to_pay(payment, ids.intent_id, now))
+        return FirstStep(begun(payment, intent_to_pay(payment, ids.intent_id, now), due_at))
+    due_at = terms_of(payment.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
+    payment = authenticating(payment, in_flight or ids.authentication_id, due_at)
     if in_flight:
-        return Opened(opening, payment, record, None, None)
-    started = authentication_of(payment, channel, opening.intent_id, now)
-    if binds_silently(catalogue, channel, order.bank, ways):
-        return Opened(opening, payment, record, started, None)
-    assert order.card is not None, "only cards are signed"
+        return FirstStep(payment)
+    started = authentication_of(payment, channel, ids.intent_id, now)
+    if binds_silently(catalogue, channel, payment.bank, ways):
+        return FirstStep(payment, started)
     started = replace(started, intent=None)
-    started = replace(started, asked=code_to_sign(started, order.card.phone, ways).another(now))
-    return Opened(opening, payment, record, started, None, sms_to_sign(started, opening.intent_id, now))
+    asked = replace(code_to_sign(started, phone, ways), since=since)
+    started = replace(started, asked=asked.another(now))
+    return FirstStep(payment, started, sms_to_sign(started, ids.intent_id, now))
 
 
 def without_code(opened: Opened) -> Opened:
@@ -146,16 +204,16 @@ def without_code(opened: Opened) -> Opened:
     return Opened(opening, ended, opened.decision, None, event)
 
 
-def _code_to_pay(order: Order, payment: Payment, ways: Ways) -> Asked:
-    assert order.card is not None, "only a card's payer is asked for a code"
+def _code_to_pay(payment: Payment, phone: str, ways: Ways, now: datetime, since: datetime | None) -> Asked:
     assert payment.channel_order_no is not None
     return Asked(
         Purpose.PAY,
-        mask_phone(order.card.phone),
+        mask_phone(phone),
         payment.channel_order_no,
-        payment.created_at,
+        now,
         by_pay=ways.by_pay,
         ends_order=ways.ends_order,
+        since=since,
     )
 
 
@@ -237,8 +295,8 @@ def send_before(order: Order, now: datetime, timezone: ZoneInfo) -> datetime:
 
 
 def stands_in_line(opened: Opened, until_at: datetime) -> Opened:
-    """What is recorded where its channel has no place: nothing is sent of it yet, and no card authenticated."""
-    return replace(opened, payment=in_line(opened.payment, until_at), authentication=None)
+    """What is recorded where its channel has no place: nothing is sent of it yet, no card authenticated, no SMS."""
+    return replace(opened, payment=in_line(opened.payment, until_at), authentication=None, sms=None)
 
 
 def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
@@ -329,7 +387,7 @@ def _payment(
     """The payment as it was decided, before anything of it is sent."""
     order, now = opening.order, opening.now
     card = Card(card_id, mask_card_no(order.card.card_no), order.bank) if order.card and card_id else None
-    refusal = failure(FailureCode(decision.refusal)) if decision.refusal else None
+    refusal = refusal_of(decision)
     return Payment(
         merchant_id=order.merchant_id,
         payment_id=opening.payment_id,

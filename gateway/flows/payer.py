@@ -12,7 +12,6 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.codes import ClosedReason
-from gateway.domain.outcomes import Declined
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.flows.in_hand import Tasks
@@ -72,26 +71,22 @@ class PayerFlow:
         return await self._carried_out(waiting, recorded, self._send_again(recorded, card))
 
     async def close(self, waiting: W, reason: ClosedReason = ClosedReason.BY_APP) -> W:
-        """Give it up. Where something may have been paid the PSP is asked first.
+        """Give it up. Where the PSP has an order that it may pay, it is asked first: once, and then not for a while.
 
         Raises ActRefusedError unless it is proved that nothing was; OverloadedError.
         """
-        recorded = await self.submission.books.act(self.submission.observations.act(waiting, Wish.CLOSE, reason))
-        if recorded.refused is not ActRefusal.MAY_BE_PAID:
+        submission = self.submission
+        recorded = await submission.books.act(submission.observations.act(waiting, Wish.CLOSE, reason))
+        if not recorded.ask:
             return cast("W", _granted(recorded))
-        now = recorded.authentication or recorded.object
-        if isinstance(now, Payment):
-            now, said = await self.submission.ask(now)
-            if now.status is Status.CLOSED:
-                return cast("W", now)
-            if now.is_final:
-                raise ActRefusedError(ActRefusal.NOT_WAITING)
-            # "Not found" is no proof while the PSP may still take the payment: its own time is not over.
-            proved = isinstance(said, Declined)
-        else:
-            raise ActRefusedError(ActRefusal.CONFIRMATION_IN_PROGRESS)  # of a binding the answer is near
-        act = self.submission.observations.act(waiting, Wish.CLOSE, reason, proved=proved)
-        return cast("W", _granted(await self.submission.books.act(act)))
+        assert isinstance(recorded.object, Payment)
+        now, said = await submission.ask(recorded.object)
+        if now.status is Status.CLOSED:
+            return cast("W", now)
+        if now.is_final:
+            raise ActRefusedError(ActRefusal.NOT_WAITING)
+        act = submission.observations.act(now, Wish.CLOSE, reason, said=said)
+        return cast("W", _granted(await submission.books.act(act)))
 
     async def _act(self, waiting: Waiting, wish: Wish) -> Recorded:
         recorded = await self.submission.books.act(self.submission.observations.act(waiting, wish))

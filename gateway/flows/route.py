@@ -60,12 +60,13 @@ def candidates_for(
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, scene, bank, now),
                 account_usable=channel.account not in unable.accounts,
                 unfit=_unfit(channel, scene, bank, card, carries),
-                signing=_signing(catalogue, channel, scene, bank, payer, carries.ways),
+                signing=signing_of(catalogue, channel, scene, bank, payer, carries.ways),
                 full=rule.channel in unable.full,
                 priority=rule.priority,
                 authentication_fee=_authentication_fee(channel, scene, bank),
                 limits=rule.limits,
                 channel_limits=channel.limits,
+                daily_insufficient_by=rule.daily_insufficient_by,
             )
         )
     return candidates
@@ -157,7 +158,7 @@ class Payer:
     """Accounts where the card is being signed by an SMS already."""
 
 
-def _signing(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, payer: Payer, ways: Ways) -> Signing:
+def signing_of(catalogue: Catalogue, channel: Channel, scene: Scene, bank: str, payer: Payer, ways: Ways) -> Signing:
     """Whether the channel can authenticate this card now; where that needs the payer, whether they are there."""
     if pays_by_code(channel, scene, bank) and not payer.present:
         return "needs_signing"

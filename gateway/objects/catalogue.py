@@ -44,12 +44,13 @@ AssumptionsOf = Callable[[Account], Iterable[Assumption]]
 
 def merchant_object(merchant: Merchant) -> Shown:
     """A merchant."""
-    age = merchant.last_attempt_max_age
+    age, after = merchant.last_attempt_max_age, merchant.unresolved_counts_after
     return {
         "object": "merchant",
         "code": merchant.code,
         "name": merchant.name,
         "last_attempt_max_age_s": None if age is None else int(age.total_seconds()),
+        "unresolved_counts_after_s": None if after is None else int(after.total_seconds()),
         "authentication_spread": merchant.authentication_spread,
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
@@ -99,6 +100,7 @@ def rule_object(rule: RouteRule) -> Shown:
         "enabled": rule.enabled,
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
+        "daily_insufficient_by": rule.daily_insufficient_by,
         **rule.limits.shown(),
     }
 

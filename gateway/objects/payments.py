@@ -7,6 +7,7 @@ from gateway.domain.ids import CARD, PAYMENT, show
 from gateway.domain.payments import Payment, Status
 from gateway.objects.next_actions import sms_code
 from gateway.objects.times import timestamp
+from router.record import limit_to_json
 
 __all__ = ["failure_object", "payment_object"]
 
@@ -48,10 +49,10 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
     }
 
 
-def failure_object(failure: Failure, language: str) -> dict[str, str | None]:
+def failure_object(failure: Failure, language: str) -> dict[str, Any]:
     """A failure as apps read it."""
     meaning = MEANINGS[failure.code]
-    return {
+    shown = {
         "code": failure.code,
         "blame": failure.blame,
         "message": meaning.zh if language == "zh" else meaning.en,
@@ -59,3 +60,6 @@ def failure_object(failure: Failure, language: str) -> dict[str, str | None]:
         "channel_code": failure.channel_code,
         "channel_message": failure.channel_message,
     }
+    if failure.limit is None:
+        return shown
+    return shown | {"limit": limit_to_json(failure.limit), "max_amount_now": failure.max_amount_now}

@@ -2,6 +2,7 @@
 
 from gateway.ports.books import (
     ActRefusal,
+    AfterAsking,
     AgreementView,
     AmountExceedsRestError,
     CardInUseError,
@@ -82,6 +83,7 @@ __all__ = [
     "PLACE_WITHIN_S",
     "AccountSettings",
     "ActRefusal",
+    "AfterAsking",
     "AgreementView",
     "AmountExceedsRestError",
     "AnswerLostError",

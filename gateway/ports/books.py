@@ -36,6 +36,7 @@ from router.facts import ChannelFacts
 
 __all__ = [
     "ActRefusal",
+    "AfterAsking",
     "AmountExceedsRestError",
     "CardInUseError",
     "CardNotFoundError",
@@ -128,7 +129,8 @@ class Observation:
 class GoOn:
     """A payment that waited is to go on: after an authentication, or on a place of its channel.
 
-    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication.
+    Its intent to pay is recorded, if the card is bound; else, of one that stood in line, that of its authentication, or
+    of the SMS that its payer needs.
     `intent_id` is drawn by the one who asks, and only they send the intent that has it.
     """
 
@@ -139,6 +141,8 @@ class GoOn:
     at: datetime
     authentication_id: UUID | None = None
     """Of the authentication that it starts, if it needs one. Only whoever has a place for it asks for one."""
+    phone: str = ""
+    """The payer's, masked: an SMS may have to be asked for."""
 
 
 class Wish(StrEnum):
@@ -148,6 +152,14 @@ class Wish(StrEnum):
     RESEND = "resend"
     CLOSE = "close"
     EXPIRE = "expire"  # its time is over
+
+
+class AfterAsking(StrEnum):
+    """What a PSP said that was asked about an order before it is given up."""
+
+    REFUSED = "refused"  # nothing was paid, and nothing will be
+    NOT_FOUND = "not_found"  # by a clock that is right: a proof by the account's terms alone
+    NOTHING = "nothing"  # that would prove anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +178,8 @@ class PayerAct:
     at: datetime
     reason: ClosedReason = ClosedReason.BY_APP
     """Of `close`."""
-    proved: bool = False
-    """The PSP was asked since, and nothing was paid."""
+    said: "AfterAsking | None" = None
+    """What the PSP said, of `close` and `expire`. None: it was not asked."""
 
 
 class ActRefusal(StrEnum):
@@ -192,8 +204,9 @@ class Recorded:
     authentication that is open it is that one's own intent. `sms`: an SMS was asked for now, for `object` or its
     payment, and the bearer must have it sent.
 
-    After a `PayerAct`: `refused` says why nothing was done, `wait_s` how long to wait then; `code`: the intent that
-    submits the code; `continuation`: what the newest SMS gave to go on with; `authentication`: whose it is.
+    After a `PayerAct`: `refused` says why nothing was done, `wait_s` how long to wait then, `ask` that the PSP is to be
+    asked first, by the one who acts; `code`: the intent that submits the code; `continuation`: what the newest SMS gave
+    to go on with; `authentication`: whose it is.
     """
 
     object: Payment | Authentication | Refund
@@ -206,6 +219,7 @@ class Recorded:
     authentication: Authentication | None = None
     refused: ActRefusal | None = None
     wait_s: int = 0
+    ask: bool = False
 
 
 class Recording(Protocol):

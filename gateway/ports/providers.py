@@ -76,13 +76,16 @@ class NoSuchCommandError(LookupError):
 class Assumption:
     """Something that no public source says for sure, so that an account must say that it holds (`assumed: [name]`).
 
-    Without that word the adapter does not use it: `commands` cannot be done. None of them: the account is refused.
+    Without that word the adapter does not use it: `commands` cannot be done, or `residence_permits` are not carried.
+    Neither: the account is refused.
     """
 
     name: str
     meaning: str
     """One sentence for the person who checks it with the PSP."""
     commands: frozenset[type[Command[Any]]] = frozenset()
+    residence_permits: bool = False
+    """It is about those of people from Hong Kong, Macau and Taiwan."""
     since_first_version: bool = False
     """The first version used it unasked: it is in force without the account's word, and is listed."""
 

@@ -152,7 +152,7 @@ async def erase(url: str, settings: Settings, merchant: str, shown_card: str) ->
             raise LocalError(f"{merchant} has no card {shown_card}") from None
         except CardInUseError as error:
             raise LocalError(
-                f"a payment of {shown_card} is open: erase the card when none is (payment id {error.payment_id})"
+                f"{error.shown} of {shown_card} is open, or still asked about: erase the card when nothing is"
             ) from None
     finally:
         await database.close()

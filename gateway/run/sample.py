@@ -63,6 +63,7 @@ def _digest(merchants: Iterable[MerchantContent]) -> str:
 def _said(merchant: MerchantContent) -> dict[str, Any]:
     # Only what is said, so that digests of before, which knew nothing of it, stay.
     settings = {
+        "unresolved_counts_after_s": merchant.unresolved_counts_after_s,
         "authentication_spread": merchant.authentication_spread,
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
@@ -90,6 +91,7 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         ),
         "rules": _any_order(
             [r.channel, r.scene, r.bank, r.enabled, fee_to_json(r.fee), r.priority, r.limits.to_json()]
+            + ([r.daily_insufficient_by] if r.daily_insufficient_by != "user" else [])
             for r in merchant.rules
         ),
     }

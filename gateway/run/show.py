@@ -14,6 +14,14 @@ __all__ = ["COLUMNS", "catalogue_lines"]
 COLUMNS: Final = 80
 Shown = Mapping[str, Any]
 
+_SETTINGS: Final = (
+    "last_attempt_max_age_s",
+    "unresolved_counts_after_s",
+    "authentication_spread",
+    "sms_per_phone_and_day",
+    "primary_signer",
+)
+
 
 def catalogue_lines(catalogue: Shown) -> Iterator[str]:
     """The lines of a catalogue as the API shows it (`gateway.objects.catalogue`); none is wider than `COLUMNS`."""
@@ -22,7 +30,7 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
     for merchant in merchants:
         yield ""
         yield from _line(0, f"{merchant['code']}  {merchant['name']}")
-        for name in ("last_attempt_max_age_s", "authentication_spread", "sms_per_phone_and_day", "primary_signer"):
+        for name in _SETTINGS:
             if merchant[name] is not None:
                 yield from _line(1, f"{name} {merchant[name]}")
         if merchant["primary_signers"]:
@@ -105,6 +113,8 @@ def _rule(rule: Shown) -> Iterator[str]:
     yield f"{rule['channel']}  {rule['scene']}{off}  priority {rule['priority']}"
     yield f"fee {_fields(rule['fee'])}"
     yield from _limits(rule, RuleLimits)
+    if rule["daily_insufficient_by"] != "user":
+        yield f"daily_insufficient_by {rule['daily_insufficient_by']}"
     yield f"banks {' '.join(rule['banks'])}"
 
 

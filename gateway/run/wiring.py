@@ -287,6 +287,7 @@ async def system(
             timezone,
             lambda merchant_id: watch.current.has_totals(merchant_id),
             lambda merchant_id: watch.current.blocks(merchant_id),
+            lambda merchant_id: watch.current.unresolved_counts_after(merchant_id),
         )
         schedule: Schedule | None = None
         if workers:

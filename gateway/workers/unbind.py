@@ -12,7 +12,7 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import number_of
-from gateway.domain.outcomes import Declined, Unbound
+from gateway.domain.outcomes import Declined, UnbindingOutcome, Unbound, Unknown
 from gateway.domain.unbinding import Unbinding
 from gateway.logs import get
 from gateway.ports import Calls, NoSuchCommandError, Unbind, UnusableAccountError
@@ -107,9 +107,12 @@ class Unbinder:
             user_id=told.user_id,
             agreement_no=agreement_no,
         )
+        outcome: UnbindingOutcome
         try:
             outcome = await self._calls(told.merchant_id, told.channel, told.account, command)
-        except (NoSuchCommandError, UnusableAccountError):
+        except UnusableAccountError as error:
+            outcome = Unknown(str(error))  # until its settings are put right
+        except NoSuchCommandError:
             await self._books.end(told, "unbound", self._clock())  # it has no call for it: void here is all there is
             return
         if isinstance(outcome, Unbound | Declined):

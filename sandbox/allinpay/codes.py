@@ -8,6 +8,7 @@ __all__ = [
     "CONTENT_WRONG",
     "DUPLICATE",
     "MESSAGES",
+    "PROCESSING",
     "SIGNING_TAILS",
     "SUCCESS",
     "is_processing",

@@ -16,13 +16,13 @@ from sandbox.allinpay.agreements import Agreements
 from sandbox.allinpay.answer import Answer, word
 from sandbox.allinpay.signing import CANCELLED, NAME_WRONG, NO_AGREEMENT, Signing, check_card
 from sandbox.allinpay.wire import CHARSET, Package, RefusedError, parse, render, verifies
-from sandbox.books import Order, State, mask_card
+from sandbox.books import Kind, Order, State, mask_card
 from sandbox.config import SandboxConfig
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.keys import AllinpayKeys
-from sandbox.magic import pays
+from sandbox.magic import is_refused_by, pays
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -53,10 +53,9 @@ class Allinpay(Provider):
 
     name: ClassVar[str] = "allinpay"
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
-    has_callbacks: ClassVar[bool] = False
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers)  # real-time work of this protocol has no notices
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
@@ -75,9 +74,6 @@ class Allinpay(Provider):
     def reset(self) -> None:
         super().reset()
         self._agreements.clear()
-
-    def became_final(self, order: Order) -> None:
-        """Nothing is told: real-time work of this protocol has no callback."""
 
     async def _handle(self, request: web.Request) -> web.Response:
         raw = await request.read()
@@ -160,8 +156,6 @@ class Allinpay(Provider):
         course = self._course(occasion, package.body.get("TEL", ""))
         if table.is_refusal(course.answer):
             return Answer(course.answer)
-        if table.is_processing(course.answer) and course.final == course.answer:
-            course = replace(course, final=CODES.success, after_s=self.config.processing_delay_s)
         order = self._book(package, occasion, course)
         if course.after_s > 0:
             return Answer(course.answer)
@@ -178,34 +172,15 @@ class Allinpay(Provider):
 
     def _course(self, occasion: Occasion, phone: str) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
-        if not pays(occasion.card_tail, phone):
+        if is_refused_by(self.name, occasion.card_tail) or not pays(occasion.card_tail, phone):
             code = NAME_WRONG
-        return bend(
-            Course(code, code, 0.0, CODES.interim),
-            self.faults,
-            occasion,
-            CODES,
-            processing_s=self.config.processing_delay_s,
-            late_s=self.config.late_s,
-        )
+        course = self.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.PROCESSING)
+        return replace(course, hidden_s=max(course.hidden_s, self.config.not_visible_s))
 
     def _book(self, package: Package, occasion: Occasion, course: Course) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=occasion.order_no,
-            kind="pay" if package.body_name == "FASTTRX" else "collect",
-            amount=occasion.amount,
-            currency="CNY",
-            card=mask_card(package.body["ACCOUNT_NO"]),
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + max(course.hidden_s, self.config.not_visible_s),
-            code=course.interim,
-            planned_code=course.final,
-            txn_time=package.body["SUBMIT_TIME"],
-        )
-        self.take(order)
-        return order
+        kind: Kind = "pay" if package.body_name == "FASTTRX" else "collect"
+        card, txn_time = mask_card(package.body["ACCOUNT_NO"]), package.body["SUBMIT_TIME"]
+        return self.book(occasion.order_no, kind, occasion.amount, card, course, txn_time=txn_time)
 
     def _query(self, occasion: Occasion) -> Answer:
         if decline := self.faults.take("decline", occasion):

@@ -1,14 +1,14 @@
 """Signing by SMS (310001, 310002) and giving an agreement up (310003)."""
 
 import re
-import time
 from typing import Final
 
 from sandbox.allinpay import codes as table
 from sandbox.allinpay.agreements import Agreements, Asked
 from sandbox.allinpay.answer import Answer, word
 from sandbox.allinpay.wire import Package, RefusedError
-from sandbox.books import Order, mask_card
+from sandbox.books import mask_card
+from sandbox.course import Course
 from sandbox.faults import Occasion
 from sandbox.magic import binds, is_refused_by
 from sandbox.provider import Provider
@@ -93,21 +93,8 @@ class Signing:
         return word("FAGRCRET", table.SUCCESS, AGRMNO=agreement.agrmno)
 
     def _book(self, order_no: str, asked: Asked) -> None:
-        now = time.time()
-        self._provider.take(
-            Order(
-                order_no=order_no,
-                kind="open_card",
-                amount=0,
-                currency="CNY",
-                card=mask_card(asked.card_no),
-                received_at=now,
-                due_at=now,
-                visible_at=now,
-                code=table.SUCCESS,
-                planned_code=table.SUCCESS,
-            )
-        )
+        done = Course(table.SUCCESS, table.SUCCESS, 0.0, table.SUCCESS)
+        self._provider.book(order_no, "open_card", 0, mask_card(asked.card_no), done)
 
     def _give_up(self, package: Package) -> Answer:
         agreement = self._agreements.get(package.body["AGRMNO"])

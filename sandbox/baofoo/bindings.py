@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from sandbox.books import Books, mask_card
 from sandbox.journal import JournalUnreadableError
 from sandbox.keys import Identity
+from sandbox.magic import pays
 from sandbox.prints import CardPrinter
 
 __all__ = ["Binding", "Bindings", "Wish", "new_number"]
@@ -31,6 +32,8 @@ class Binding:
     card: str
     sealed_phone: str
     live: bool = True
+    pays: bool = True
+    """Whether its phone is the one that is reserved for payments."""
 
 
 @dataclass(slots=True, repr=False)
@@ -80,6 +83,7 @@ class Bindings:
             card_print=self._printer.of(card_no),
             card=mask_card(card_no),
             sealed_phone=self._psp.key.public_key().encrypt(phone.encode(), PKCS1v15()).hex(),
+            pays=pays(card_no[-4:], phone),
         )
         self._index(binding)
         self._books.note({"binding": binding})

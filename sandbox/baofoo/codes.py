@@ -8,10 +8,12 @@ __all__ = [
     "AGREEMENT_VOID",
     "BINDING_TAILS",
     "DUPLICATE",
+    "HOLDER_WRONG",
     "IN_PROCESS",
     "MESSAGES",
     "NO_SUCH_ORDER",
     "PAID_BEFORE",
+    "PHONE_WRONG",
     "SUCCESS",
     "UNDER_WAY",
     "UNPAID",
@@ -20,9 +22,12 @@ __all__ = [
     "magic_amount",
     "magic_tail",
     "state_of",
+    "text_of",
 ]
 
 SUCCESS: Final = "0000"
+HOLDER_WRONG: Final = "BF00101"
+PHONE_WRONG: Final = "BF00343"
 PAID_BEFORE: Final = "BF00114"
 UNDER_WAY: Final = "BF00115"
 DUPLICATE: Final = "BF00126"
@@ -121,6 +126,11 @@ def state_of(code: str) -> State:
     if code in (SUCCESS, PAID_BEFORE):
         return "succeeded"
     return "processing" if code in UNDECIDED else "failed"
+
+
+def text_of(code: str) -> str:
+    """biz_resp_msg of a code."""
+    return MESSAGES.get(code, "其他")
 
 
 def call_state(code: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from sandbox.baofoo.bindings import Binding, Bindings, Wish, new_number
 from sandbox.baofoo.request import Request
 from sandbox.baofoo.wire import RefusedError
 from sandbox.books import Kind, Order
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.faults import Occasion
 from sandbox.provider import Provider
 
@@ -91,46 +91,30 @@ class Payments:
             return Answer(code, {"trans_id": wish.order_no})
         binding = self._bindings.of(wish.protocol_no)
         card = "" if binding is None else binding.card
-        course = self._course(Occasion("pay", wish.order_no, card[-4:], wish.amount))
+        occasion = Occasion("pay", wish.order_no, card[-4:], wish.amount)
+        course = self._course(occasion, has_wrong_phone=binding is not None and not binding.pays)
         order = self._book(wish, kind, card, course, known)
         return Answer(course.answer, result_of(order) if course.after_s <= 0 else {"trans_id": order.order_no})
 
-    def _course(self, occasion: Occasion) -> Course:
-        config = self._provider.config
+    def _course(self, occasion: Occasion, *, has_wrong_phone: bool) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
-        course = bend(
-            Course(code, code, 0.0, CODES.interim),
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=config.processing_delay_s,
-            late_s=config.late_s,
-        )
-        if course.answer in table.WORKED and course.final == course.answer:
-            return replace(course, final=CODES.success, after_s=config.processing_delay_s)
-        return course
+        if has_wrong_phone:
+            code = table.PHONE_WRONG
+        return self._provider.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.WORKED)
 
     def _book(self, wish: Wish, kind: Kind, card: str, course: Course, before: Order | None) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=wish.order_no,
-            kind=kind,
-            amount=wish.amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self._provider.book(
+            wish.order_no,
+            kind,
+            wish.amount,
+            card,
+            course,
             submissions=1 if before is None else before.submissions + 1,
             transaction_no=new_number(),
             txn_time=wish.txn_time,
             back_url=wish.return_url,
             echo={"protocol_no": wish.protocol_no},
         )
-        self._provider.take(order)
-        return order
 
     def query(self, read: Request) -> Answer:
         """What became of an order, by its number and time. One that only an SMS was sent for is not paid."""

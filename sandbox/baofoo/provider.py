@@ -1,6 +1,5 @@
 """The Baofoo mock as a server: checks a message, has its transaction done, signs the answer, notifies."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Iterable
@@ -11,17 +10,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
 from sandbox.baofoo.bindings import Bindings
-from sandbox.baofoo.notices import Notice, Notices
-from sandbox.baofoo.payments import Answer, beijing, result_of
+from sandbox.baofoo.notices import BaofooPen
+from sandbox.baofoo.payments import Answer, beijing
 from sandbox.baofoo.request import read_request
 from sandbox.baofoo.transactions import Transactions
 from sandbox.baofoo.wire import Message, RefusedError, encode_text, parse, seal, sign, verifies
-from sandbox.books import Order, State
+from sandbox.books import State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.keys import BaofooKeys
 from sandbox.prints import CardPrinter
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 
 __all__ = ["Baofoo"]
@@ -44,13 +43,12 @@ class Baofoo(Provider):
     name: ClassVar[str] = "baofoo"
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: BaofooKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers, BaofooPen(keys))
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._bindings = Bindings(self.books, CardPrinter(print_key), keys.psp)
         self._transactions = Transactions(self, self._bindings)
-        self._notices = Notices(config, self.faults, keys.psp)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(PATH, self._handle)]
@@ -107,7 +105,7 @@ class Baofoo(Provider):
             "resp_code": answer.state or table.call_state(answer.code),
             **{name: message[name] for name in ("terminal_id", "txn_type", "member_id")},
             "biz_resp_code": answer.code,
-            "biz_resp_msg": _text_of(answer.code) + (f"[{answer.detail}]" if answer.detail else ""),
+            "biz_resp_msg": table.text_of(answer.code) + (f"[{answer.detail}]" if answer.detail else ""),
             **answer.more,
             **seal(answer.hidden, self._merchant_key),
         }
@@ -115,51 +113,3 @@ class Baofoo(Provider):
         if wrongly:
             signed["signature"] = sign({**signed, "biz_resp_msg": "?"}, self._keys.psp.key)["signature"]
         return web.Response(body=encode_text(signed), content_type="text/html", charset="utf-8")
-
-    def became_final(self, order: Order) -> None:
-        if order.kind == "open_card" or not order.back_url:
-            return
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        assert self.session is not None
-        notice = await self._write(order)
-        if notice is not None:
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            await self._notices.send_until_acknowledged(
-                self.session, notice, order, lambda: self.books.get(order.order_no) is order
-            )
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _write(self, order: Order) -> Notice | None:
-        told = {
-            "resp_code": table.call_state(order.code),
-            "biz_resp_code": order.code,
-            "biz_resp_msg": _text_of(order.code),
-            "member_id": self._keys.member_id,
-            "terminal_id": self._keys.terminal_id,
-        }
-        return await self._notices.write(order, told | result_of(order))
-
-    async def _send_copy(self, notice: Notice) -> None:
-        await self._send(notice)
-
-    async def _send(self, notice: Notice) -> int | None:
-        assert self.session is not None
-        return (await self._notices.send(self.session, notice))[0]
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.state == "processing" or order.kind == "open_card" or not order.back_url:
-            raise NoCallbacksError(f"order {order.order_no} is {order.state} {order.kind}: nothing is notified for it")
-        notice = await self._write(order)
-        return [] if notice is None else [await self._send(notice) for _ in range(count)]
-
-
-def _text_of(code: str) -> str:
-    return table.MESSAGES.get(code, "其他")

@@ -1,7 +1,6 @@
 """What protocol pay does for each transaction type; payments are in `payments`."""
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +10,10 @@ from sandbox.baofoo.bindings import Binding, Bindings, Wish, new_number
 from sandbox.baofoo.payments import Answer, Payments
 from sandbox.baofoo.request import FORMAT_WRONG, MISSING, Request
 from sandbox.baofoo.wire import Message, RefusedError
-from sandbox.books import Order, mask_card
+from sandbox.books import mask_card
+from sandbox.course import Course
 from sandbox.faults import Occasion, Operation
+from sandbox.magic import binds, is_refused_by
 from sandbox.provider import Provider
 from sandbox.sms import Purpose
 
@@ -52,11 +53,11 @@ class Transactions:
         self._books, self._faults, self._sms = provider.books, provider.faults, provider.sms
         self._payments = Payments(provider, bindings)
         self._businesses: Mapping[str, Business] = {
-            "01": Business("authenticate", ("dgtl_envlp", "card_type", "id_card_type", "acc_info"), self._pre_bind),
+            "01": Business("send_code", ("dgtl_envlp", "card_type", "id_card_type", "acc_info"), self._pre_bind),
             "02": Business("authenticate", ("dgtl_envlp", "unique_code"), self._bind),
             "03": Business("query_authentication", (), self._query_bindings),
-            "04": Business("authenticate", ("dgtl_envlp", "protocol_no"), self._unbind),
-            "05": Business("authenticate", PAYING, self._pre_pay),
+            "04": Business("unbind", ("dgtl_envlp", "protocol_no"), self._unbind),
+            "05": Business("send_code", PAYING, self._pre_pay),
             "06": Business("pay", ("dgtl_envlp", "unique_code"), self._confirm),
             QUERY: Business("query", ("orig_trans_id", "orig_trade_date"), self._payments.query),
             "08": Business("pay", PAYING, lambda read: self._payments.pay(read, self._live(read))),
@@ -114,14 +115,20 @@ class Transactions:
             raise RefusedError(CARD_WRONG)
         if message["card_type"] != DEBIT:
             raise RefusedError(NO_CREDIT_CARDS if message["card_type"] == CREDIT else FORMAT_WRONG, "card_type")
-        code = table.magic_tail(read.card_no[-4:])
+        tail, phone = read.card_no[-4:], account[3]
+        code = table.magic_tail(tail)
         if code in table.BINDING_TAILS:
             raise RefusedError(code)
-        return self._sent("sign", Wish(new_number(), message["user_id"], read.card_no, account[3]), account[3])
+        if is_refused_by(self._provider.name, tail):
+            raise RefusedError(table.HOLDER_WRONG)
+        if not binds(tail, phone):
+            raise RefusedError(table.PHONE_WRONG)
+        return self._sent(read, "sign", Wish(new_number(), message["user_id"], read.card_no, phone), phone)
 
-    def _sent(self, purpose: Purpose, wish: Wish, phone: str) -> Answer:
+    def _sent(self, read: Request, purpose: Purpose, wish: Wish, phone: str) -> Answer:
         self._bindings.wish(wish)
-        self._sms.send(phone, purpose, wish.unique_code)
+        occasion = self.occasion(self.of(read.message), read)
+        self._provider.send_code(phone, purpose, wish.unique_code, occasion)
         return Answer(table.SUCCESS, {"trans_id": wish.order_no}, {"unique_code": wish.unique_code})
 
     def _bind(self, read: Request) -> Answer:
@@ -136,10 +143,9 @@ class Transactions:
 
     def _book_binding(self, message: Message, card: str) -> None:
         """Nothing names an order here: the confirmation stands in the books under its own number."""
-        number, now, code = message["msg_id"], time.time(), table.SUCCESS
+        number, done = message["msg_id"], Course(table.SUCCESS, table.SUCCESS, 0.0, table.SUCCESS)
         if self._books.get(number) is None:
-            order = Order(number, "open_card", 0, "CNY", card, now, now, now, code, code, txn_time=message["send_time"])
-            self._provider.take(order)
+            self._provider.book(number, "open_card", 0, card, done, txn_time=message["send_time"])
 
     def _confirmed(self, read: Request, purpose: Purpose) -> Wish:
         """The wish whose code this is. Raises RefusedError."""
@@ -179,7 +185,7 @@ class Transactions:
         binding = self._live(read)
         wish = self._payments.wish(read, binding)
         self._payments.check_new(wish)
-        return self._sent("pay", wish, self._bindings.phone_of(binding))
+        return self._sent(read, "pay", wish, self._bindings.phone_of(binding))
 
     def _confirm(self, read: Request) -> Answer:
         wish = self._bindings.wish_of(read.unique_code)

@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet
 
 from sandbox.books import Books
 from sandbox.journal import JournalUnreadableError
+from sandbox.magic import pays
 
 __all__ = ["Awaited", "Binding", "Bindings", "Seal"]
 
@@ -44,6 +45,8 @@ class Binding:
     card: str
     phone: str = field(repr=False)
     live: bool = True
+    pays: bool = True
+    """Whether the phone is the one that is reserved for payments."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +78,7 @@ class Bindings:
 
     def bind(self, number: str, card: str, phone: str) -> None:
         """A card is bound from now on."""
-        self._save(Binding(number, card, self._seal.hidden(phone)))
+        self._save(Binding(number, card, self._seal.hidden(phone), pays=pays(card[-4:], phone)))
 
     def give_up(self, binding: Binding) -> None:
         """The binding is dead from now on."""

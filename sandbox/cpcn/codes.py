@@ -13,7 +13,9 @@ __all__ = [
     "EXPIRED_TAIL",
     "HANDLED",
     "HEADS",
+    "HOLDER_WRONG",
     "OPEN",
+    "PHONE_WRONG",
     "RESPONSES",
     "SMS_WANTED",
     "SUCCESS",
@@ -77,6 +79,8 @@ SUCCESS: Final = "00"
 OPEN: Final = "PR"
 """Of an order that is not finished, in the books alone."""
 SMS_WANTED: Final = "71"
+HOLDER_WRONG: Final = "82"
+PHONE_WRONG: Final = "83"
 RESPONSES: Final[Mapping[str, str]] = {
     "00": "交易成功",
     "05": "发卡行拒绝",
@@ -94,7 +98,7 @@ RESPONSES: Final[Mapping[str, str]] = {
     "83": "手机号不符",
     "91": "发卡行不可用",
 }
-BINDING_TAILS: Final = frozenset({"57", "71", "81", "82", "83"})
+BINDING_TAILS: Final = frozenset({"57", SMS_WANTED, "81", HOLDER_WRONG, PHONE_WRONG})
 """Card tails whose code answers the binding already; 71 the silent one alone."""
 TAIL_PREFIX: Final = "60"
 EXPIRED_TAIL: Final = "6020"

@@ -1,24 +1,23 @@
 """The CPCN mock as a server: verifies a message, has its transaction done, signs the answer, tells of withholds."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from sandbox.books import Order, State
+from sandbox.books import State
 from sandbox.config import SandboxConfig
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Bindings, Seal
-from sandbox.cpcn.notices import Notice, Notices
+from sandbox.cpcn.notices import CpcnPen
 from sandbox.cpcn.requests import Body, Business
 from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
 from sandbox.keys import CpcnKeys
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 
 __all__ = ["Cpcn"]
@@ -34,15 +33,15 @@ class Cpcn(Provider):
     name: ClassVar[str] = "cpcn"
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: CpcnKeys) -> None:
-        super().__init__(config, timers)
+        self._pen = CpcnPen(keys)
+        super().__init__(config, timers, self._pen)
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         key_file = None if config.data_dir is None else config.data_dir / "cpcn-phones.key"
         self._bindings = Bindings(self.books, Seal(key_file))
         self._transactions = Transactions(self, self._bindings)
-        self._notices = Notices(config, self.faults, keys.psp, keys.institution_id)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
-        self._notice_url = str(told[-1]) if told else ""
+        self._pen.url = str(told[-1]) if told else ""
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(PATH, self._handle)]
@@ -56,14 +55,14 @@ class Cpcn(Provider):
         return len(code) == 2 and code.isascii() and code.isalnum() and code not in {table.SUCCESS, table.OPEN}
 
     def register_notices(self, url: str) -> None:
-        self._notice_url = url
+        self._pen.url = url
         self.books.note({"notice_url": url})
 
     def reset(self) -> None:
         super().reset()
         self._bindings.clear()
         self._transactions.clear()
-        self.register_notices(self._notice_url)  # it stays, as the keys do
+        self.register_notices(self._pen.url)  # it stays, as the keys do
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
@@ -95,42 +94,3 @@ class Cpcn(Provider):
         told = None if body is None else {"InstitutionID": self._keys.institution_id, **body}
         content = response(code, message, told, self._keys.psp, wrongly=wrongly)
         return web.Response(body=content, content_type="text/html", charset="utf-8")
-
-    def became_final(self, order: Order) -> None:
-        if order.kind != "withhold" or not self._notice_url:
-            return
-        order.back_url = self._notice_url
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        notice = await self._notices.write(order)
-        if notice is not None:
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            await self._send_until_taken(order, notice)
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _send_until_taken(self, order: Order, notice: Notice) -> None:
-        while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
-            await asyncio.sleep(gap_s)
-            order.sends += 1
-            assert self.session is not None
-            if (await self._notices.send(self.session, notice))[1]:
-                return
-
-    async def _send_copy(self, notice: Notice) -> None:
-        assert self.session is not None
-        await self._notices.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.state == "processing" or order.kind != "withhold" or not self._notice_url:
-            raise NoCallbacksError(f"order {order.order_no} is {order.state} {order.kind}: nothing is notified for it")
-        order.back_url = self._notice_url
-        notice = await self._notices.write(order)
-        assert self.session is not None
-        return [] if notice is None else [(await self._notices.send(self.session, notice))[0] for _ in range(count)]

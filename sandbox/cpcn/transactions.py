@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from sandbox.books import Kind, Order, mask_card
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Awaited, Binding, Bindings
 from sandbox.cpcn.requests import CARD, QUICK, REFUND, WITHHOLD, Body, Business, check
 from sandbox.cpcn.wire import Message, RefusedError
-from sandbox.faults import Occasion
+from sandbox.faults import Occasion, Operation
+from sandbox.magic import SMS_WANTED, binds, is_refused_by, pays
 from sandbox.provider import Provider
 from sandbox.sms import Purpose
 
@@ -20,6 +21,8 @@ __all__ = ["Transactions", "notice_of"]
 
 CODES: Final = Codes(success=table.SUCCESS, accepted=table.OPEN, interim=table.OPEN, balance_short="51")
 BEIJING: Final = timezone(timedelta(hours=8))
+BENT: Final[tuple[Operation, ...]] = ("authenticate", "pay", "refund")
+"""What has a course, which a `decline` bends; all else it refuses in the head."""
 
 
 def notice_of(order: Order, institution_id: str, amount: int) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -52,12 +55,12 @@ class Transactions:
         self.business: Mapping[str, Business] = {
             "2501": Business("authenticate", "TxSNBinding", CARD, self._bind),
             "2502": Business("query_authentication", "TxSNBinding", CARD[:1], self._binding),
-            "2503": Business("authenticate", "TxSNUnBinding", (("TxSNUnBinding", "30250305", None),), self._unbind),
-            "2531": Business("authenticate", "TxSNBinding", CARD, self._send_signing_code),
+            "2503": Business("unbind", "TxSNUnBinding", (("TxSNUnBinding", "30250305", None),), self._unbind),
+            "2531": Business("send_code", "TxSNBinding", CARD, self._send_signing_code),
             "2532": Business("authenticate", "TxSNBinding", (*CARD[:1], code), self._sign),
             "2511": Business("pay", "PaymentNo", QUICK, self._quick),
             "2512": Business("query", "PaymentNo", QUICK[:1], self._quick_state),
-            "2541": Business("authenticate", "PaymentNo", QUICK, self._send_payment_code),
+            "2541": Business("send_code", "PaymentNo", QUICK, self._send_payment_code),
             "2542": Business("pay", "PaymentNo", (*QUICK[:1], code), self._quick_by_code),
             "2011": Business("pay", "TxSN", WITHHOLD, self._withhold),
             "2020": Business("query", "TxSN", WITHHOLD[:1], self._withhold_state),
@@ -93,7 +96,7 @@ class Transactions:
 
     def perform(self, business: Business, message: Message, occasion: Occasion) -> Body:
         """Do the work of one request and tell the body of its answer. Raises RefusedError."""
-        if business.operation.startswith("query") and (decline := self._faults.take("decline", occasion)):
+        if business.operation not in BENT and (decline := self._faults.take("decline", occasion)):
             raise RefusedError(decline.params["code"])
         return business.work(message, occasion)
 
@@ -101,18 +104,25 @@ class Transactions:
 
     def _bind(self, message: Message, occasion: Occasion) -> Body:
         self._refuse_used(message["TxSNBinding"], "30250123")
-        wanted = self._faults.take("sms_needed", occasion) is not None
-        code = table.SMS_WANTED if wanted else self._binding_code(occasion, table.BINDING_TAILS)
-        return self._bound(message["TxSNBinding"], mask_card(message["AccountNumber"]), message["PhoneNumber"], code)
+        wanted = occasion.card_tail == SMS_WANTED or self._faults.take("sms_needed", occasion) is not None
+        phone = message["PhoneNumber"]
+        code = table.SMS_WANTED if wanted else self._binding_code(occasion, phone, table.BINDING_TAILS)
+        return self._bound(message["TxSNBinding"], mask_card(message["AccountNumber"]), phone, code)
 
-    def _binding_code(self, occasion: Occasion, tails: frozenset[str]) -> str:
-        magic = table.magic_tail(occasion.card_tail)
+    def _binding_code(self, occasion: Occasion, phone: str, tails: frozenset[str]) -> str:
+        magic = self._refusal(occasion, binds(occasion.card_tail, phone)) or table.magic_tail(occasion.card_tail)
         course = self._bent(Course(CODES.success, CODES.success, 0.0, CODES.interim), occasion)
         bent = course.final if course.final != CODES.success else None
         return bent or (magic if magic in tails else None) or CODES.success
 
+    def _refusal(self, occasion: Occasion, its_phone_will_do: bool) -> str | None:
+        """The bank's code for a holder whom this provider refuses, or for a phone that is not the right one."""
+        if is_refused_by(self._provider.name, occasion.card_tail):
+            return table.HOLDER_WRONG
+        return None if its_phone_will_do else table.PHONE_WRONG
+
     def _bound(self, number: str, card: str, phone: str, code: str) -> Body:
-        order = self._book(number, "open_card", card, 0, Course(code, code, 0.0, CODES.interim))
+        order = self._provider.book(number, "open_card", 0, card, Course(code, code, 0.0, CODES.interim))
         if code == table.SUCCESS:
             self._bindings.bind(number, card, phone)
         return self._binding_told(order)
@@ -126,11 +136,11 @@ class Transactions:
         order = self._seen(message["TxSNBinding"], "30250205", occasion)
         return {"TxSNBinding": message["TxSNBinding"], "Status": "10"} if order is None else self._binding_told(order)
 
-    def _send_signing_code(self, message: Message, _: Occasion) -> Body:
+    def _send_signing_code(self, message: Message, occasion: Occasion) -> Body:
         number = message["TxSNBinding"]
         self._refuse_used(number, "30250123")
         self._awaited[number] = Awaited(mask_card(message["AccountNumber"]), message["PhoneNumber"])
-        self._sms.send(message["PhoneNumber"], "sign", number)
+        self._provider.send_code(message["PhoneNumber"], "sign", number, occasion)
         return None
 
     def _sign(self, message: Message, occasion: Occasion) -> Body:
@@ -143,7 +153,7 @@ class Transactions:
         if verdict is not None:
             return {"TxSNBinding": number, **verdict}
         del self._awaited[number]
-        code = self._binding_code(occasion, table.BINDING_TAILS - {table.SMS_WANTED})
+        code = self._binding_code(occasion, awaited.phone, table.BINDING_TAILS - {table.SMS_WANTED})
         told = self._bound(number, awaited.card, awaited.phone, code)
         return {"VerifyStatus": "40", **(told or {})}
 
@@ -177,17 +187,20 @@ class Transactions:
 
     def _quick(self, message: Message, occasion: Occasion) -> Body:
         self._refuse_used(message["PaymentNo"], "30251107")
-        card = self._live(message).card
-        return self._told("quick", self._charge("consume", message["PaymentNo"], card, occasion, delay_s=0.0))
+        return self._told("quick", self._quick_charge(message["PaymentNo"], self._live(message), occasion))
 
-    def _send_payment_code(self, message: Message, _: Occasion) -> Body:
+    def _quick_charge(self, number: str, binding: Binding, occasion: Occasion) -> Order:
+        refusal = self._refusal(occasion, binding.pays)
+        return self._charge("consume", number, binding.card, occasion, refusal, delay_s=0.0)
+
+    def _send_payment_code(self, message: Message, occasion: Occasion) -> Body:
         number, amount = message["PaymentNo"], int(message["Amount"])
         self._refuse_used(number, "30251107", but_awaited=True)
         binding = self._live(message)
         awaited = Awaited(binding.card, self._bindings.phone_of(binding), binding.number, amount)
         if self._awaited.setdefault(number, awaited) != awaited:
             raise RefusedError("30251107")
-        self._sms.send(awaited.phone, "pay", number)
+        self._provider.send_code(awaited.phone, "pay", number, occasion)
         return None
 
     def _quick_by_code(self, message: Message, occasion: Occasion) -> Body:
@@ -203,23 +216,25 @@ class Transactions:
         if binding is None or not binding.live:
             raise RefusedError("30251109")
         del self._awaited[number]
-        order = self._charge("consume", number, awaited.card, occasion, delay_s=0.0)
-        return {"VerifyStatus": "40", **self._told("quick", order)}
+        return {"VerifyStatus": "40", **self._told("quick", self._quick_charge(number, binding, occasion))}
 
     def _withhold(self, message: Message, occasion: Occasion) -> Body:
         self._refuse_used(message["TxSN"], "2008")
-        card = mask_card(message["AccountNumber"])
+        number, card = message["TxSN"], mask_card(message["AccountNumber"])
+        refusal = self._refusal(occasion, pays(occasion.card_tail, message["PhoneNumber"]))
         delay_s = self._config.processing_delay_s
-        return self._told("withhold", self._charge("withhold", message["TxSN"], card, occasion, delay_s=delay_s))
+        return self._told("withhold", self._charge("withhold", number, card, occasion, refusal, delay_s=delay_s))
 
-    def _charge(self, kind: Kind, number: str, card: str, occasion: Occasion, *, delay_s: float) -> Order:
+    def _charge(
+        self, kind: Kind, number: str, card: str, occasion: Occasion, refusal: str | None, *, delay_s: float
+    ) -> Order:
         """A quick payment is answered when it is done, a withhold is accepted first (the sandbox's own choice)."""
         at_once = table.magic_amount(occasion.amount)
-        code = at_once or table.magic_tail(occasion.card_tail) or CODES.success
+        code = refusal or at_once or table.magic_tail(occasion.card_tail) or CODES.success
         code = CODES.success if code == table.SMS_WANTED else code
         after_s = 0.0 if at_once else delay_s
         course = self._bent(Course(CODES.accepted if after_s else code, code, after_s, CODES.interim), occasion)
-        return self._book(number, kind, card, occasion.amount, course)
+        return self._provider.book(number, kind, occasion.amount, card, course)
 
     def _told(self, family: str, order: Order) -> dict[str, str]:
         """What is said of an order; only a quick payment does not state its amount (H)."""
@@ -252,7 +267,7 @@ class Transactions:
         course = self._bent(course, occasion)
         # A refund's answer is a head alone: nothing can be refused there but by the head.
         course = replace(course, after_s=max(course.after_s, self._config.processing_delay_s))
-        self._book(message["TxSN"], "refund", original.card, amount, course, original=original.order_no)
+        self._provider.book(message["TxSN"], "refund", amount, original.card, course, original=original.order_no)
         return None
 
     def _refund_state(self, message: Message, occasion: Occasion) -> Body:
@@ -267,37 +282,10 @@ class Transactions:
     # Orders
 
     def _bent(self, course: Course, occasion: Occasion) -> Course:
-        bent = bend(
-            course,
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=self._config.processing_delay_s,
-            late_s=self._config.late_s,
-        )
+        bent = self._provider.bend(course, occasion, CODES)
         if table.is_head(bent.answer):
             raise RefusedError(bent.answer)
         return bent
-
-    def _book(
-        self, number: str, kind: Kind, card: str, amount: int, course: Course, *, original: str | None = None
-    ) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=number,
-            kind=kind,
-            amount=amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
-            original=original,
-        )
-        self._provider.take(order)
-        return order
 
     def _refuse_used(self, number: str, code: str, *, but_awaited: bool = False) -> None:
         order = self._books.get(number)

@@ -1,26 +1,25 @@
 """The JD mock for one merchant account: an SMS for each payment (V), the payment with its code (S), questions (Q)."""
 
-import asyncio
 import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from aiohttp import web
 
 from sandbox.books import Order, State, mask_card
 from sandbox.config import SandboxConfig
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.jd import codes as table
-from sandbox.jd.notices import Notice, Notices, state_trade
+from sandbox.jd.notices import JdPen, state_trade
 from sandbox.jd.wire import Letter, RefusedError, open_letter, write_letter
 from sandbox.keys import JdKeys
 from sandbox.magic import binds, is_refused_by, pays
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 
 __all__ = ["Jd"]
@@ -56,9 +55,8 @@ class Jd(Provider):
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: JdKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers, JdPen(keys))
         self._keys = keys
-        self._notices = Notices(config, self.faults, keys, self.books)
         self._wishes: dict[str, tuple[Mapping[str, str], str]] = {}
         """Number → card and amount of its newest V; forgotten at the end, as the SMS are."""
 
@@ -170,36 +168,18 @@ class Jd(Provider):
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
         if not pays(occasion.card_tail, phone):
             code = PHONE_WRONG
-        course = bend(
-            Course(code, code, 0.0, CODES.interim),
-            self.faults,
-            occasion,
-            CODES,
-            processing_s=self.config.processing_delay_s,
-            late_s=self.config.late_s,
-        )
-        if course.answer in table.UNDECIDED and course.final == course.answer:
-            return replace(course, final=CODES.success, after_s=self.config.processing_delay_s)
-        return course
+        return self.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.UNDECIDED)
 
     def _book(self, letter: Letter, occasion: Occasion, course: Course) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=occasion.order_no,
-            kind="consume",
-            amount=occasion.amount,
-            currency="CNY",
-            card=mask_card(letter.card["NO"]),
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self.book(
+            occasion.order_no,
+            "consume",
+            occasion.amount,
+            mask_card(letter.card["NO"]),
+            course,
             txn_time=letter.trade.get("DATE", "") + letter.trade.get("TIME", ""),
             back_url=letter.trade.get("NOTICE", ""),
         )
-        self.take(order)
-        return order
 
     def _query(self, occasion: Occasion) -> Answer:
         if decline := self.faults.take("decline", occasion):
@@ -216,36 +196,3 @@ class Jd(Provider):
         md5_key = secrets.token_hex(16) if wrongly else None
         letter = write_letter(answer.trade, code, table.text_of(code), self._keys, md5_key)
         return web.Response(text=f"resp={letter}")
-
-    def became_final(self, order: Order) -> None:
-        # One client says that successes alone are notified (M), another reads failures, too: it can be chosen. What
-        # the answer refused at once is never notified.
-        refused_at_once = order.due_at <= order.received_at
-        if not order.back_url or (order.state != "succeeded" and (refused_at_once or not self.config.notify_failures)):
-            return
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        notice = self._notices.write(order)
-        if notice is not None:
-            assert self.session is not None
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            await self._notices.send_until_taken(self.session, order, notice)
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _send_copy(self, notice: Notice) -> None:
-        assert self.session is not None
-        await self._notices.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.state == "processing" or not order.back_url:
-            raise NoCallbacksError(f"order {order.order_no} is {order.state}: nothing is notified for it")
-        notice = self._notices.write(order)
-        assert self.session is not None
-        return [] if notice is None else [await self._notices.send(self.session, notice) for _ in range(count)]

@@ -28,6 +28,8 @@ class Agreement:
     card_print: str
     card: str
     live: bool = True
+    pays: bool = True
+    """Whether the phone that it was bound with is the one that is reserved for payments."""
 
 
 class Agreements:
@@ -44,17 +46,26 @@ class Agreements:
                 raise JournalUnreadableError("an agreement in the journal was written by another version") from error
             self._by_number[agreement.no_agree] = agreement
 
-    def bind(self, user_id: str, card_no: str) -> Agreement:
-        """Bind a card. A card that the user has bound already keeps its number (the sandbox's own rule)."""
-        card_print = self._printer.of(card_no)
-        for known in self._by_number.values():
-            if known.live and (known.user_id, known.card_print) == (user_id, card_print):
-                return known
-        tail = "".join(str(secrets.randbelow(10)) for _ in range(AGREEMENT_DIGITS - 8))
-        agreement = Agreement(f"{datetime.now(UTC):%Y%m%d}{tail}", user_id, card_print, mask_card(card_no))
+    def bind(self, user_id: str, card_no: str, *, pays: bool) -> Agreement:
+        """Bind a card. A card that the user has bound already keeps its number (the sandbox's own rule).
+
+        `pays`: whether the phone is the one that is reserved for payments.
+        """
+        agreement = self._known(user_id, self._printer.of(card_no))
+        if agreement is None:
+            tail = "".join(str(secrets.randbelow(10)) for _ in range(AGREEMENT_DIGITS - 8))
+            number, card_print = f"{datetime.now(UTC):%Y%m%d}{tail}", self._printer.of(card_no)
+            agreement = Agreement(number, user_id, card_print, mask_card(card_no), pays=pays)
+        elif agreement.pays == pays:
+            return agreement
+        agreement.pays = pays
         self._by_number[agreement.no_agree] = agreement
         self._books.note({"agreement": agreement})
         return agreement
+
+    def _known(self, user_id: str, card_print: str) -> Agreement | None:
+        live = (known for known in self._by_number.values() if known.live)
+        return next((known for known in live if (known.user_id, known.card_print) == (user_id, card_print)), None)
 
     def of(self, user_id: str, no_agree: str) -> Agreement | None:
         """The user's live agreement of this number."""
@@ -80,6 +91,8 @@ class Token:
     order_no: str
     user_id: str
     card_no: str
+    pays: bool
+    """Whether the phone that it was sent to is the one that is reserved for payments."""
     lapses_at: float
     wrong_codes: int = 0
 
@@ -95,9 +108,10 @@ class Tokens:
     def __init__(self) -> None:
         self._by_order: dict[str, Token] = {}
 
-    def new(self, purpose: Purpose, order_no: str, user_id: str, card_no: str) -> Token:
+    def new(self, purpose: Purpose, order_no: str, user_id: str, card_no: str, *, pays: bool) -> Token:
         """A token for an SMS that goes out now; the one before it is worth nothing any more."""
-        token = Token(secrets.token_hex(16).upper(), purpose, order_no, user_id, card_no, time.time() + TOKEN_LIFE_S)
+        text, lapses_at = secrets.token_hex(16).upper(), time.time() + TOKEN_LIFE_S
+        token = Token(text, purpose, order_no, user_id, card_no, pays, lapses_at)
         self._by_order[order_no] = token
         return token
 

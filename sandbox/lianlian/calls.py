@@ -26,7 +26,7 @@ class Call:
 CALLS: Final[Mapping[str, Call]] = {
     "bind": Call(
         "mpayapi/v1/bankcardbind",
-        "authenticate",
+        "send_code",
         ("user_id", "no_order", "dt_order", "pay_type", "risk_item", *CARD),
         is_encrypted=True,
     ),
@@ -42,7 +42,7 @@ CALLS: Final[Mapping[str, Call]] = {
     ),
     "pay": Call("mpayapi/v1/bankcardpay", "pay", ("no_order", "money_order", "token", "verify_code")),
     "query": Call("queryapi/orderquery.htm", "query", ("no_order", "dt_order")),
-    "unbind": Call("traderapi/bankcardunbind.htm", "authenticate", ("user_id", "no_agree")),
+    "unbind": Call("traderapi/bankcardunbind.htm", "unbind", ("user_id", "no_agree")),
 }
 FORMATS: Final[Mapping[str, str]] = {
     "user_id": ".{1,32}",

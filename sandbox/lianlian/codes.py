@@ -10,10 +10,12 @@ __all__ = [
     "CLOSED",
     "CODE_FAULTS",
     "DUPLICATE",
+    "HOLDER_WRONG",
     "LAPSED",
     "MESSAGES",
     "NOT_FOUND",
     "PAID_BEFORE",
+    "PHONE_WRONG",
     "SMS_EVERY_TIME_TAIL",
     "SMS_SENT",
     "SUCCESS",
@@ -32,6 +34,8 @@ PAID_BEFORE: Final = "2007"
 DUPLICATE: Final = "1002"
 LAPSED: Final = "1000"
 CLOSED: Final = "2006"
+HOLDER_WRONG: Final = "1108"
+PHONE_WRONG: Final = "1114"
 NOT_FOUND: Final = "8901"
 OPEN: Final = frozenset({SMS_SENT, ACCEPTED})
 WORKED: Final = frozenset(
@@ -98,7 +102,7 @@ MESSAGES: Final[dict[str, str]] = {
     "9999": "系统错误",
 }
 
-BINDING_TAILS: Final = frozenset({"1108", "1112", "1113", "1114", "1115"})
+BINDING_TAILS: Final = frozenset({HOLDER_WRONG, "1112", "1113", PHONE_WRONG, "1115"})
 """Card tails whose code answers the wish to bind already: they are about the holder."""
 PAYMENT_TAILS: Final = frozenset({"1100", "1101", "1103", "1105", "1110", "6001", "9910", "9911", "9912"})
 SMS_EVERY_TIME_TAIL: Final = SMS_SENT

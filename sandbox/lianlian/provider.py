@@ -1,6 +1,5 @@
 """The LianLian mock as a server: opens and checks a request, has its work done, signs the answer, notifies."""
 
-import asyncio
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -16,11 +15,11 @@ from sandbox.keys import LianLianKeys
 from sandbox.lianlian import codes as table
 from sandbox.lianlian.agreements import Agreements
 from sandbox.lianlian.calls import CALLS
-from sandbox.lianlian.notices import Heard, Notice, Notices
-from sandbox.lianlian.transactions import Answer, Transactions, notice_of
+from sandbox.lianlian.notices import LianLianPen
+from sandbox.lianlian.transactions import Answer, Transactions
 from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies
 from sandbox.prints import CardPrinter
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 
 __all__ = ["LianLian"]
@@ -36,13 +35,12 @@ class LianLian(Provider):
     name: ClassVar[str] = "lianlian"
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: LianLianKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers, LianLianPen(keys.psp))
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._agreements = Agreements(self.books, CardPrinter(print_key))
         self._transactions = Transactions(self, self._agreements)
-        self._notices = Notices(config, self.faults, keys.psp)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(f"/lianlian/{call.path}", partial(self._handle, name)) for name, call in CALLS.items()]
@@ -112,42 +110,6 @@ class LianLian(Provider):
             outside = UNSIGNED if "result_pay" in answer else frozenset[str]()
             answer = sign(answer, self._keys.psp.key, outside)
         return web.Response(body=render(answer), content_type="application/json", charset="utf-8")
-
-    def became_final(self, order: Order) -> None:
-        # Only what was paid is notified (H).
-        if order.kind != "consume" or order.state != "succeeded" or not order.back_url:
-            return
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        notice = await self._notices.write(order, notice_of(order))
-        if notice is not None:
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
-                await asyncio.sleep(gap_s)
-                order.sends += 1
-                if (await self._send(notice)).is_thanks:
-                    break
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _send_copy(self, notice: Notice) -> None:
-        await self._send(notice)
-
-    async def _send(self, notice: Notice) -> Heard:
-        assert self.session is not None
-        return await self._notices.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.kind != "consume" or order.state != "succeeded" or not order.back_url:
-            raise NoCallbacksError(f"order {order.order_no} is {order.state} {order.kind}: nothing is notified for it")
-        notice = await self._notices.write(order, notice_of(order))
-        return [] if notice is None else [(await self._send(notice)).status for _ in range(count)]
 
 
 def _refusal(refused: RefusedError) -> Answer:

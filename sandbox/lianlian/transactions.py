@@ -4,18 +4,18 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from sandbox.books import Kind, Order, mask_card
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.faults import Occasion
 from sandbox.lianlian import codes as table
-from sandbox.lianlian.agreements import Agreements, Token, Tokens
+from sandbox.lianlian.agreements import Agreement, Agreements, Token, Tokens
 from sandbox.lianlian.calls import CALLS, CARD, Call, check
 from sandbox.lianlian.wire import Fields, RefusedError, fen_of, yuan_of
+from sandbox.magic import binds, is_refused_by, pays
 from sandbox.sms import Purpose
 
 if TYPE_CHECKING:
@@ -104,9 +104,18 @@ class Transactions:
             raise RefusedError(decline.params["code"])
         if occasion.card_tail in table.BINDING_TAILS:
             raise RefusedError(occasion.card_tail)
+        self._refuse_holder(fields)
         order = self._waiting(fields, "open_card", mask_card(fields["card_no"]), 0)
-        token = self._send_sms("sign", fields, fields["card_no"], fields["bind_mob"])
+        token = self._send_sms("sign", fields, fields["bind_mob"], None)
         return self._answer(table.SMS_SENT, fields) | {"dt_order": order.txn_time, "token": token.text}
+
+    def _refuse_holder(self, fields: Fields) -> None:
+        """Raise RefusedError for a card that this provider, or the bank with this phone, does not bind."""
+        tail = fields["card_no"][-4:]
+        if is_refused_by(self._provider.name, tail):
+            raise RefusedError(table.HOLDER_WRONG)
+        if not binds(tail, fields["bind_mob"]):
+            raise RefusedError(table.PHONE_WRONG)
 
     def _verify(self, fields: Fields) -> Answer:
         token = self._believed(fields, "sign")
@@ -115,7 +124,7 @@ class Transactions:
         if decline := self._faults.take("decline", self.occasion(CALLS["verify"], fields)):
             raise RefusedError(decline.params["code"])
         self.tokens.drop(token)
-        agreement = self._agreements.bind(token.user_id, token.card_no)
+        agreement = self._agreements.bind(token.user_id, token.card_no, pays=token.pays)
         self._provider.settle(self._order(fields), table.SUCCESS)
         said = {"no_agree": agreement.no_agree, "card_no": agreement.card[-4:]}
         return self._answer(table.SUCCESS, fields) | said
@@ -124,6 +133,8 @@ class Transactions:
         agreement = self._agreements.of(fields["user_id"], fields["no_agree"])
         if agreement is None:
             raise RefusedError("3003")
+        if decline := self._faults.take("decline", self.occasion(CALLS["unbind"], fields)):
+            raise RefusedError(decline.params["code"])
         self._agreements.give_up(agreement)
         return {"sign_type": "RSA", "ret_code": table.SUCCESS}
 
@@ -136,6 +147,8 @@ class Transactions:
             raise RefusedError("3003")
         if agreement is None and (missing := [name for name in CARD if not fields.get(name)]):
             raise RefusedError("1004", ",".join(missing))
+        if agreement is None:
+            self._refuse_holder(fields)
         card = mask_card(fields["card_no"]) if agreement is None else agreement.card
         known = self._books.get(fields["no_order"])
         self._refuse_duplicate(known, amount)
@@ -144,9 +157,9 @@ class Transactions:
         sms_wanted = occasion.card_tail == table.SMS_EVERY_TIME_TAIL or self._faults.take("sms_needed", occasion)
         if agreement is None or is_waiting or sms_wanted:
             order = self._waiting(fields, "consume", card, amount)
-            token = self._send_sms("pay", fields, fields.get("card_no", ""), _phone_of(fields))
+            token = self._send_sms("pay", fields, _phone_of(fields), agreement)
             return self._of_paid(order, table.SMS_SENT) | {"token": token.text}
-        course = self._course(occasion)
+        course = self._course(occasion, its_phone_pays=agreement.pays)
         order = self._book(fields, "consume", card, amount, course)
         return self._charged(order, course) | ({"no_agree": no_agree} if course.after_s <= 0 else {})
 
@@ -155,7 +168,7 @@ class Transactions:
         token = self._believed(fields, "pay")
         if order.amount != fen_of(fields["money_order"]):
             raise RefusedError("7017")
-        course = self._course(self.occasion(CALLS["pay"], fields))
+        course = self._course(self.occasion(CALLS["pay"], fields), its_phone_pays=token.pays)
         if course.answer in table.CODE_FAULTS:
             raise RefusedError(course.answer)
         self.tokens.drop(token)
@@ -163,7 +176,7 @@ class Transactions:
         answer = self._charged(order, course)
         if order.state == "succeeded" and token.card_no:
             # The first payment of a card binds it, too (H).
-            answer["no_agree"] = self._agreements.bind(token.user_id, token.card_no).no_agree
+            answer["no_agree"] = self._agreements.bind(token.user_id, token.card_no, pays=token.pays).no_agree
         return answer
 
     def _charged(self, order: Order, course: Course) -> Answer:
@@ -180,19 +193,11 @@ class Transactions:
             return
         raise RefusedError(BY_STATE.get(known.state, table.DUPLICATE))
 
-    def _course(self, occasion: Occasion) -> Course:
+    def _course(self, occasion: Occasion, *, its_phone_pays: bool) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or table.SUCCESS
-        course = bend(
-            Course(code, code, 0.0, CODES.interim),
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=self._config.processing_delay_s,
-            late_s=self._config.late_s,
-        )
-        if course.answer in table.WORKED and course.final == course.answer:
-            return replace(course, final=table.SUCCESS, after_s=self._config.processing_delay_s)
-        return course
+        if not its_phone_pays:
+            code = table.PHONE_WRONG
+        return self._provider.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.WORKED)
 
     # Questions
 
@@ -235,9 +240,11 @@ class Transactions:
         life_s = 60.0 * int(fields.get("valid_order") or USUAL_VALIDITY_MINUTES)
         return self._book(fields, kind, card, amount, Course("", lapsed, life_s, table.SMS_SENT))
 
-    def _send_sms(self, purpose: Purpose, fields: Fields, card_no: str, phone: str) -> Token:
-        self._sms.send(phone, purpose, fields["no_order"])
-        return self.tokens.new(purpose, fields["no_order"], fields["user_id"], card_no)
+    def _send_sms(self, purpose: Purpose, fields: Fields, phone: str, agreement: Agreement | None) -> Token:
+        order_no, card_no = fields["no_order"], fields.get("card_no", "")
+        self._provider.send_code(phone, purpose, order_no, self.occasion(CALLS["bind"], fields))
+        its_phone_pays = pays(card_no[-4:], phone) if agreement is None else agreement.pays
+        return self.tokens.new(purpose, order_no, fields["user_id"], card_no, pays=its_phone_pays)
 
     def _believed(self, fields: Fields, purpose: Purpose) -> Token:
         """The token of a request that brings the right code."""
@@ -262,22 +269,14 @@ class Transactions:
         return answer
 
     def _book(self, fields: Fields, kind: Kind, card: str, amount: int, course: Course) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=fields["no_order"],
-            kind=kind,
-            amount=amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self._provider.book(
+            fields["no_order"],
+            kind,
+            amount,
+            card,
+            course,
             transaction_no=f"{datetime.now(UTC):%Y%m%d}{next(self._serial):08d}",
             txn_time=fields["dt_order"],
             back_url=fields.get("notify_url", ""),
             echo={name: fields[name] for name in ("oid_partner", "pay_type", "user_id") if fields.get(name)},
         )
-        self._provider.take(order)
-        return order

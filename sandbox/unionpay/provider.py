@@ -1,27 +1,26 @@
 """The UnionPay mock as a server: checks a message, has its transaction done, signs the answer, notifies."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from sandbox.books import Order, State
+from sandbox.books import State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.keys import UnionPayKeys
 from sandbox.prints import CardPrinter
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import codes as table
 from sandbox.unionpay.by_sms import Codes
 from sandbox.unionpay.checks import check_authentic, check_fields
-from sandbox.unionpay.notices import Notice, Notices
+from sandbox.unionpay.notices import UnionPayPen
 from sandbox.unionpay.openings import Openings
 from sandbox.unionpay.request import read_request
-from sandbox.unionpay.transactions import Answer, Business, Transactions, answer_to, notice_of
-from sandbox.unionpay.wire import ENCODINGS, Message, RefusedError, encode_text, parse, sign
+from sandbox.unionpay.transactions import Answer, Business, Transactions, answer_to
+from sandbox.unionpay.wire import Message, RefusedError, encode_text, parse, sign
 
 __all__ = ["UnionPay"]
 
@@ -36,7 +35,7 @@ class UnionPay(Provider):
     name: ClassVar[str] = "unionpay"
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: UnionPayKeys) -> None:
-        super().__init__(config, timers)
+        super().__init__(config, timers, UnionPayPen(keys.psp))
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         self._merchant_cert_id = str(keys.merchant_certificate.serial_number)
@@ -44,7 +43,6 @@ class UnionPay(Provider):
         self._openings = Openings(self.books, CardPrinter(print_key))
         self._codes = Codes(self)
         self._transactions = Transactions(self, self._openings, self._codes)
-        self._notices = Notices(config, self.faults, keys.psp)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(BACK_PATH, self._handle_back), web.post(QUERY_PATH, self._handle_query)]
@@ -92,52 +90,3 @@ class UnionPay(Provider):
         if wrongly:
             signed["signature"] = sign({**answer, "respMsg": "?"}, charset, self._keys.psp)["signature"]
         return web.Response(body=encode_text(signed, charset), content_type="text/html", charset=charset)
-
-    def became_final(self, order: Order) -> None:
-        if not self._notifies(order):
-            return
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    def _notifies(self, order: Order) -> bool:
-        if order.kind == "open_card" or not order.back_url:
-            return False
-        # Whether failures of back transactions are notified is not certain in public sources: it can be chosen.
-        # A refusal that the synchronous answer told already is never notified.
-        refused_at_once = order.due_at <= order.received_at
-        return order.state == "succeeded" or (self.config.notify_failures and not refused_at_once)
-
-    async def _notify(self, order: Order) -> None:
-        notice = await self._write_notice(order)
-        if notice is not None:
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            await self._send_until_acknowledged(order, notice)
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _write_notice(self, order: Order) -> Notice | None:
-        return await self._notices.write(order, notice_of(order), ENCODINGS[order.echo["encoding"].upper()])
-
-    async def _send_until_acknowledged(self, order: Order, notice: Notice) -> None:
-        while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
-            await asyncio.sleep(gap_s)
-            order.sends += 1
-            if self._notices.is_acknowledged(await self._send(notice)):
-                return
-
-    async def _send_copy(self, notice: Notice) -> None:
-        await self._send(notice)
-
-    async def _send(self, notice: Notice) -> int | None:
-        assert self.session is not None
-        return await self._notices.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.state == "processing" or order.kind == "open_card" or not order.back_url:
-            raise NoCallbacksError(f"order {order.order_no} is {order.state} {order.kind}: nothing is notified for it")
-        notice = await self._write_notice(order)
-        return [] if notice is None else [await self._send(notice) for _ in range(count)]

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sandbox.books import Kind, Order, mask_card
-from sandbox.course import Codes, Course, bend
+from sandbox.course import Codes, Course
 from sandbox.faults import Occasion, Operation
 from sandbox.magic import SMS_WANTED, binds, is_refused_by
 from sandbox.provider import Provider
@@ -235,9 +235,8 @@ class Transactions:
     def _charge(self, read: Request, kind: Kind, opening: Opening) -> Answer:
         occasion = self.occasion(read, "pay")
         usual = self._usual_course(occasion)
-        course = self._bent(usual if opening.pays else replace(usual, final=table.IDENTITY_WRONG), occasion)
-        if course.answer in table.WORKED and course.final == course.answer:
-            course = replace(course, final=CODES.success, after_s=self._config.processing_delay_s)
+        usual = usual if opening.pays else replace(usual, final=table.IDENTITY_WRONG)
+        course = self._provider.bend(usual, occasion, CODES, table.WORKED)
         order = self._book(read, kind, opening.card, course)
         return answer_to(read.message, course.answer) | {"queryId": order.transaction_no or ""}
 
@@ -254,14 +253,7 @@ class Transactions:
         return Course(CODES.accepted, code or CODES.success, processing_s, CODES.interim)
 
     def _bent(self, course: Course, occasion: Occasion) -> Course:
-        return bend(
-            course,
-            self._faults,
-            occasion,
-            CODES,
-            processing_s=self._config.processing_delay_s,
-            late_s=self._config.late_s,
-        )
+        return self._provider.bend(course, occasion, CODES)
 
     def _refuse_duplicate(self, read: Request) -> None:
         order = self._books.get(read.order_no)
@@ -270,26 +262,18 @@ class Transactions:
             raise RefusedError(table.DUPLICATE)
 
     def _book(self, read: Request, kind: Kind, card: str, course: Course, *, original: str | None = None) -> Order:
-        now = time.time()
-        order = Order(
-            order_no=read.order_no,
-            kind=kind,
-            amount=read.amount,
-            currency="CNY",
-            card=card,
-            received_at=now,
-            due_at=now + course.after_s,
-            visible_at=now + course.hidden_s,
-            code=course.interim,
-            planned_code=course.final,
+        return self._provider.book(
+            read.order_no,
+            kind,
+            read.amount,
+            card,
+            course,
             transaction_no=f"{datetime.now(UTC):%Y%m%d%H%M%S}{next(self._serial):07d}",
             txn_time=read.message["txnTime"],
             back_url=read.message["backUrl"],
             echo={name: read.message[name] for name in (*ECHOED, *ECHOED_OF_ORDER) if read.message[name]},
             original=original,
         )
-        self._provider.take(order)
-        return order
 
     def _query(self, read: Request) -> Answer:
         order = self._books.get(read.order_no)

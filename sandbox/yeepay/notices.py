@@ -1,75 +1,60 @@
 """YeePay's notices of a paid order: the browser's copy by POST, the server's by GET until it reads `SUCCESS` (H)."""
 
-import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from typing import ClassVar, Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-from yarl import URL
-
-from sandbox.books import Books, Order
-from sandbox.config import SandboxConfig
+from sandbox.books import Order
 from sandbox.faults import Faults, Occasion
 from sandbox.keys import YeePayKeys
-from sandbox.magic import CALLBACK_LOST
+from sandbox.notices import Pen
 from sandbox.pages import WayBack
 from sandbox.yeepay.wire import form_of, sealed, yuan
 
-__all__ = ["Notice", "Notices"]
+__all__ = ["YeePayPen"]
 
-GAPS_S: Final[Sequence[float]] = (180.0, 180.0)
-"""Three sends, 3 minutes apart."""
 THANKS: Final = b"SUCCESS"
-MAX_ANSWER_BYTES: Final = 4096
 BY_BROWSER, BY_SERVER = "1", "2"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Notice:
-    """The server's copy, ready to be sent: the same address at every send."""
+class YeePayPen(Pen[str]):
+    """Writes both copies to one merchant, signing with the key that both share."""
 
-    url: str
-    wait_s: float = 0.0
-    copies: int = 0
+    gaps_s: ClassVar[Sequence[float]] = (180.0, 180.0)
+    by_get: ClassVar[bool] = True
 
+    def __init__(self, keys: YeePayKeys) -> None:
+        super().__init__(keys.key)
+        self._mer_id = keys.mer_id
 
-class Notices:
-    """Writes both copies, with the faults that were asked for, and sends the server's."""
+    def address(self, order: Order) -> str:
+        """Of what is paid; nothing else is notified (H)."""
+        return order.back_url if order.state == "succeeded" else ""
 
-    def __init__(self, config: SandboxConfig, faults: Faults, keys: YeePayKeys, books: Books) -> None:
-        self._config, self._faults, self._keys, self._books = config, faults, keys, books
+    def forger(self) -> str:
+        return secrets.token_hex(16)
 
-    def way_back(self, order: Order) -> WayBack | None:
+    def write(self, order: Order, amount: int, signer: str, *, altered: bool) -> bytes:
+        """The server's copy."""
+        return form_of(self._fields(order, amount, signer, BY_SERVER, altered=altered)).encode("ascii")
+
+    def is_taken(self, status: int, body: bytes) -> bool:  # noqa: ARG002
+        return body.startswith(THANKS)
+
+    def way_back(self, order: Order, faults: Faults) -> WayBack | None:
         """The browser's copy; None when a fault loses it."""
         occasion = Occasion("pay", order.order_no, amount=order.amount)
-        if self._faults.take("lose_return", occasion):
+        if faults.take("lose_return", occasion):
             return None
-        fields = self._fields(order, BY_BROWSER, occasion, "return")
+        amount = order.amount + (faults.take("wrong_amount_return", occasion) is not None)
+        signer = self.forger() if faults.take("forge_return", occasion) else self.signer
+        altered = faults.take("corrupt_return", occasion) is not None
+        fields = self._fields(order, amount, signer, BY_BROWSER, altered=altered)
         return WayBack(order.echo["p8_Url"], fields, "POST", "gbk")
 
-    def write(self, order: Order) -> Notice | None:
-        """The server's copy; None when a fault loses it."""
-        occasion = Occasion("pay", order.order_no, amount=order.amount)
-        if self._faults.take("lose_callback", occasion) or order.amount == CALLBACK_LOST:
-            return None
-        fields = self._fields(order, BY_SERVER, occasion, "callback")
-        parts = urlsplit(order.back_url)
-        query = "&".join(filter(None, (parts.query, form_of(fields))))
-        delay = self._faults.take("delay_callback", occasion)
-        duplicate = self._faults.take("duplicate_callback", occasion)
-        return Notice(
-            url=urlunsplit((*parts[:3], query, "")),
-            wait_s=delay.seconds if delay else 0.0,
-            copies=duplicate.params["copies"] if duplicate else 0,
-        )
-
-    def _fields(self, order: Order, by: str, occasion: Occasion, way: str) -> dict[str, str]:
-        amount = order.amount + (self._faults.take(f"wrong_amount_{way}", occasion) is not None)
+    def _fields(self, order: Order, amount: int, signer: str, by: str, *, altered: bool) -> dict[str, str]:
         fields = {
-            "p1_MerId": self._keys.mer_id,
+            "p1_MerId": self._mer_id,
             "r0_Cmd": "Buy",
             "r1_Code": "1",
             "r2_TrxId": order.transaction_no or "",
@@ -81,27 +66,7 @@ class Notices:
             "r8_MP": order.echo["pa_MP"],
             "r9_BType": by,
         }
-        key = secrets.token_hex(16) if self._faults.take(f"forge_{way}", occasion) else self._keys.key
-        fields = sealed(fields, key)
-        if self._faults.take(f"corrupt_{way}", occasion):
-            fields["r3_Amt"] = yuan(amount + 1)
-        return fields | {"rb_BankId": order.echo["pd_FrpId"].removesuffix("-B2C")}
-
-    async def send_until_taken(self, session: ClientSession, order: Order, notice: Notice) -> None:
-        """Send until it is taken, or as often as YeePay would."""
-        while self._books.get(order.order_no) is order and order.sends <= len(GAPS_S):
-            if order.sends:
-                await asyncio.sleep(GAPS_S[order.sends - 1] * self._config.callback_time_scale)
-            order.sends += 1
-            if (await self.send(session, notice))[1]:
-                return
-
-    async def send(self, session: ClientSession, notice: Notice) -> tuple[int | None, bool]:
-        """Send once: the HTTP status, None when there was no answer in time, and whether the merchant took it."""
-        timeout = ClientTimeout(total=self._config.callback_timeout_s)
-        try:
-            async with session.get(URL(notice.url, encoded=True), timeout=timeout, allow_redirects=False) as answer:
-                said = await answer.content.read(MAX_ANSWER_BYTES)
-                return answer.status, said.startswith(THANKS)
-        except (ClientError, TimeoutError, ValueError, OSError):
-            return None, False
+        said = sealed(fields, signer)
+        if altered:
+            said["r3_Amt"] = yuan(amount + 1)
+        return said | {"rb_BankId": order.echo["pd_FrpId"].removesuffix("-B2C")}

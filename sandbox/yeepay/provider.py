@@ -1,6 +1,5 @@
 """The YeePay mock for one merchant account: Buy opens the bank's page, QueryOrdDetail asks, CancelOrd gives up."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -16,12 +15,12 @@ from sandbox.faults import Occasion
 from sandbox.keys import YeePayKeys
 from sandbox.magic import LATE_DECLINE, LATE_SUCCESS, NOT_FOUND_FIRST
 from sandbox.pages import Bill, Choice, Desk, Ending
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.yeepay import codes as table
 from sandbox.yeepay.answers import found, nothing
 from sandbox.yeepay.checks import check_buy, fen, life_s
-from sandbox.yeepay.notices import Notice, Notices
+from sandbox.yeepay.notices import YeePayPen
 from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed
 
 __all__ = ["YeePay"]
@@ -43,9 +42,9 @@ class YeePay(Provider):
     has_pages: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: YeePayKeys) -> None:
-        super().__init__(config, timers)
+        self._pen = YeePayPen(keys)
+        super().__init__(config, timers, self._pen)
         self._keys = keys
-        self._server_copies = Notices(config, self.faults, keys, self.books)
         self._desk = Desk(self.name, self, self.faults)
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -119,7 +118,7 @@ class YeePay(Provider):
         if order is None:
             return None
         if order.state == "succeeded":
-            return Ending("已支付 Paid", self._server_copies.way_back(order))
+            return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
         if (closed := self._why_closed(order)) and not self._pays_closed(order_no):
             return Ending(closed)
         return Bill(
@@ -141,7 +140,7 @@ class YeePay(Provider):
         order = self.books.get(order_no)
         assert order is not None
         if order.state == "succeeded":
-            return Ending("已支付 Paid", self._server_copies.way_back(order))
+            return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
         occasion = self.occasion(order_no)
         if self.faults.take("maintenance", occasion):
             return Ending(MAINTENANCE, may_try_again=True)
@@ -165,7 +164,7 @@ class YeePay(Provider):
             self._finish_when_due(order)
             return Ending("银行处理中 The bank is working on it")
         self._finish(order)
-        return Ending("已支付 Paid", self._server_copies.way_back(order))
+        return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
 
     def _why_closed(self, order: Order) -> str:
         if order.state == "failed":
@@ -230,37 +229,3 @@ class YeePay(Provider):
 
     async def _said(self, request: web.Request) -> bytes:
         return await request.read() if request.method == "POST" else request.rel_url.raw_query_string.encode()
-
-    # The server's copy of a notice
-
-    def became_final(self, order: Order) -> None:
-        if order.state != "succeeded":
-            return  # nothing but success is notified (H)
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        notice = self._server_copies.write(order)
-        if notice is not None:
-            assert self.session is not None
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            await self._server_copies.send_until_taken(self.session, order, notice)
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _send_copy(self, notice: Notice) -> None:
-        assert self.session is not None
-        await self._server_copies.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if order.state != "succeeded":
-            raise NoCallbacksError(f"order {order.order_no} is {order.state}: nothing is notified for it")
-        notice = self._server_copies.write(order)
-        assert self.session is not None
-        return (
-            [] if notice is None else [(await self._server_copies.send(self.session, notice))[0] for _ in range(count)]
-        )

@@ -129,6 +129,7 @@ class AllinpayCase(Case):
     without_question = frozenset({Verb.AUTHENTICATE})
     continuation = f"{NUMBER}S1"
     unmapped_code = "3998"
+    duplicates = ("3051",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         AskPayment: frozenset({"1000", "1001", "2002", "2006"})
     }

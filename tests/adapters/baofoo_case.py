@@ -61,9 +61,9 @@ OF_EVERY_REQUEST = {"version", "send_time", "msg_id", "txn_type", "member_id", "
 REFUSALS: dict[str, Meaning] = {
     f"BF{code}": meaning
     for meaning, codes in (
-        (F.INSUFFICIENT_BALANCE, "00103"),
+        (F.INSUFFICIENT_BALANCE, "00103 00342"),
         (F.CHANNEL_LIMIT_EXCEEDED, "00104 00109 00117 00146 00189 00234 00235 08701 08702 08703 08704 08705"),
-        (F.TOO_MANY_TRIES, "00233 00261 00342 00347 00350 00351"),
+        (F.TOO_MANY_TRIES, "00233 00261 00347 00350 00351"),
         (F.CARD_EXPIRED, "00102"),
         (F.CARD_CLOSED, "00140"),
         (F.CARD_LOST, "00141"),
@@ -186,6 +186,7 @@ class BaofooCase(Case):
     }
     codes_of_payments_by_code = TO_PAY_BY_CODE
     unmapped_code = "BF09999"
+    duplicates = ("BF00126", "BF00190", "BF00373")
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
         (Pay, AskPayment), frozenset({*MAY_BE_THERE, "BF00128"})
     )
@@ -199,7 +200,12 @@ class BaofooCase(Case):
         return AccountSettings(
             code=f"baofoo-{merchant}",
             provider="baofoo",
-            settings={"base_url": "https://baofoo.test", "member_id": member_id, "terminal_id": terminal_id},
+            settings={
+                "base_url": "https://baofoo.test",
+                "member_id": member_id,
+                "terminal_id": terminal_id,
+                "assumed": ["order_time", "another_code"],
+            },
             secrets={
                 "merchant_private_key": MERCHANTS[merchant]
                 .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -300,6 +306,12 @@ class BaofooCase(Case):
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         fields = dict(pair.split("=", 1) for pair in response.text.split("&"))
         return text_of(signed(fields, by=STRANGER))
+
+    def undecipherable(self, answer: httpx.Response) -> httpx.Response | None:
+        fields = dict(pair.split("=", 1) for pair in answer.text.split("&"))
+        if "dgtl_envlp" not in fields:
+            return None
+        return text_of(signed(fields | {"dgtl_envlp": envelope_for("second")}))
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
         return self.done(request, trans_id=OTHER_NUMBER)

@@ -131,6 +131,8 @@ class Case(ABC):
     """Of each command but `AskAuthentication`: every code of the document, as the answer to what is sent, or as the
     state of the order that is asked about."""
     unmapped_code: str
+    duplicates: tuple[str, ...]
+    """Codes that say, to whatever was sent or asked, that this number was used before."""
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {}
     """Codes that do not even say that the PSP has the order: as an answer to what is sent, or of a failed question."""
     calls_back: frozenset[Verb] = frozenset()
@@ -207,6 +209,14 @@ class Case(ABC):
     @abstractmethod
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         """The same answer with a signature of right form by somebody else's key."""
+
+    def miscoded(self, answer: httpx.Response) -> httpx.Response:
+        """The same answer in another charset than it must be in; where that is inside of the letter, rightly signed."""
+        return httpx.Response(200, content=answer.content.decode(self.charset).encode(self.wrong_charset))
+
+    def undecipherable(self, answer: httpx.Response) -> httpx.Response | None:
+        """The same answer, rightly signed, its secret part under a key that nobody has. None where it has none."""
+        return None
 
     @abstractmethod
     def of_another_order(self, request: httpx.Request) -> httpx.Response:

@@ -6,5 +6,5 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sandbox-keys")
+def keys(psp_keys: Path) -> Path:
+    return psp_keys

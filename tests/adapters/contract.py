@@ -82,7 +82,7 @@ from tests.adapters.case import (
     meaning_of,
     sent,
 )
-from tests.adapters.contract_codes import CodesContract
+from tests.adapters.contract_faults import FaultsContract
 from tests.adapters.contract_redirects import RedirectsContract
 
 __all__ = [
@@ -120,10 +120,11 @@ __all__ = [
 ]
 
 
-class Contract(CodesContract, RedirectsContract):
+class Contract(FaultsContract, RedirectsContract):
     """The suite. Subclass it with a `case`.
 
-    Codes by SMS, signing and unbinding: `contract_codes`. The PSP's own pages: `contract_redirects`.
+    Codes by SMS, signing and unbinding: `contract_codes`. Faults of the wire, of every command: `contract_faults`. The
+    PSP's own pages: `contract_redirects`.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -218,10 +219,6 @@ class Contract(CodesContract, RedirectsContract):
         adapter, _ = self.adapter(self.case.processing)
         assert isinstance(await do(adapter, sent(sends, self.scene)), Processing)
 
-    async def test_an_answer_that_somebody_else_signed_is_unknown(self, sends: type[Command[Any]]) -> None:
-        adapter, _ = self.adapter(lambda request: self.case.unsigned(self.case.processing(request)))
-        assert is_unknown(await do(adapter, sent(sends, self.scene)), received=False)
-
     async def test_cancelling_is_not_swallowed(self, sends: type[Command[Any]]) -> None:
         async def for_ever(request: httpx.Request) -> httpx.Response:
             await asyncio.Event().wait()
@@ -276,10 +273,6 @@ class Contract(CodesContract, RedirectsContract):
         adapter, _ = self.adapter(self.case.of_another_order)
         assert is_unknown(await do(adapter, asked(asks, self.scene)), received=False)
 
-    async def test_a_final_word_that_somebody_else_signed_is_unknown(self, asks: type[Command[Any]]) -> None:
-        adapter, _ = self.adapter(lambda request: self.case.unsigned(self.case.succeeded(request)))
-        assert is_unknown(await do(adapter, asked(asks, self.scene)), received=False)
-
     async def test_no_single_altered_byte_of_an_answer_changes_what_is_believed(self, asks: type[Command[Any]]) -> None:
         adapter, wire = self.adapter(self.case.succeeded)
         kept: list[bytes] = []
@@ -296,25 +289,6 @@ class Contract(CodesContract, RedirectsContract):
             wire.psp = partial(_say, body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :])
             outcome = await do(adapter, asked(asks, self.scene))
             assert isinstance(outcome, Unknown) or outcome == truth, (place, body[place : place + 1])
-
-    async def test_a_whole_answer_with_status_500_is_not_believed(self, asks: type[Command[Any]]) -> None:
-        adapter, _ = self.adapter(lambda request: httpx.Response(500, content=self.case.succeeded(request).content))
-        assert isinstance(await do(adapter, asked(asks, self.scene)), Unknown)
-
-    async def test_a_truncated_answer_is_unknown_wherever_it_is_cut(self, asks: type[Command[Any]]) -> None:
-        adapter, wire = self.adapter(self.case.succeeded)
-        for share in (0.1, 0.5, 0.9, 0.99):
-            wire.psp = partial(self._cut, share)
-            assert isinstance(await do(adapter, asked(asks, self.scene)), Unknown)
-
-    async def test_an_answer_in_the_wrong_charset_is_unknown(self, asks: type[Command[Any]]) -> None:
-        def transcoded(request: httpx.Request) -> httpx.Response:
-            answer = self.case.succeeded(request)
-            text = answer.content.decode(self.case.charset)
-            return httpx.Response(200, content=text.encode("utf-16"))
-
-        adapter, _ = self.adapter(transcoded)
-        assert isinstance(await do(adapter, asked(asks, self.scene)), Unknown)
 
     # Authentication
 
@@ -492,10 +466,6 @@ class Contract(CodesContract, RedirectsContract):
 
     def _has_it(self, kind: type[Command[Any]], code: str) -> bool:
         return code not in self.case.not_received.get(kind, frozenset())
-
-    def _cut(self, share: float, request: httpx.Request) -> httpx.Response:
-        whole = self.case.succeeded(request).content
-        return httpx.Response(200, content=whole[: int(len(whole) * share)])
 
 
 def _say(body: bytes, request: httpx.Request) -> httpx.Response:

@@ -210,6 +210,7 @@ class CpcnCase(Case):
         "30": F.SMS_CODE_WRONG,
     }
     unmapped_code = "99"
+    duplicates = tuple(DUPLICATES)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         Pay: SYSTEM_ERRORS,
         Refund: SYSTEM_ERRORS,
@@ -311,6 +312,9 @@ class CpcnCase(Case):
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         return answer_of(base64.b64decode(response.text.partition(",")[0]), by=STRANGER)
+
+    def miscoded(self, answer: httpx.Response) -> httpx.Response:
+        return answer_of(base64.b64decode(answer.text.partition(",")[0]).decode().encode("gbk"))
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
         name = TXS[self.checked(request)["TxCode"]][0]

@@ -164,6 +164,7 @@ class JdCase(Case):
         SendPaymentCode: {**REFUSALS, **NO_WORD, "0000": CodeSent, **dict.fromkeys(IN_PROCESS, Unknown)},
     }
     unmapped_code = "0000/9"
+    duplicates = PAID_BEFORE
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         Pay: frozenset(NOT_EVEN_RECEIVED),
         AskPayment: frozenset(TO_A_QUESTION),
@@ -244,6 +245,20 @@ class JdCase(Case):
         data = str(root.findtext("DATA"))
         sign = signature(MERCHANTS["first"], data, "the md5 key of a stranger")
         return httpx.Response(200, content=f"resp={letter(data, sign=sign)}".encode())
+
+    def miscoded(self, answer: httpx.Response) -> httpx.Response:
+        return self._again(answer, self._data(answer).decode().encode("gbk"))
+
+    def undecipherable(self, answer: httpx.Response) -> httpx.Response | None:
+        return self._again(answer, self._data(answer), OTHER_DES_KEY)
+
+    def _data(self, answer: httpx.Response) -> bytes:
+        root = read_xml(base64.b64decode(answer.text.removeprefix("resp=")))
+        return decrypted(str(root.findtext("DATA")))
+
+    def _again(self, answer: httpx.Response, data: bytes, key: str = DES_KEY) -> httpx.Response:
+        """Rightly signed, with this DATA."""
+        return httpx.Response(200, content=f"resp={letter(encrypted(data, key))}".encode())
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
         return told(inside("Q", OTHER_NUMBER, str(AMOUNT), "0000/0"))

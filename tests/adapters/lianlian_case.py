@@ -268,6 +268,7 @@ class LianLianCase(Case):
         "8888": SmsNeeded,
     }
     unmapped_code = "7654"
+    duplicates = ("1002", "2005", "2007", "9983")
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {Pay: frozenset(SAYS_NOTHING)}
     calls_back = frozenset({Verb.PAY})
     without_question = frozenset({Verb.AUTHENTICATE})

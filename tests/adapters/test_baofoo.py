@@ -418,6 +418,8 @@ async def test_an_answer_with_escapes_is_read_where_its_signature_says_so() -> N
     # Not escaped, and yet with the signs of it: the text is what was signed.
     refused = await asked(said("F", "BF00103", biz_resp_msg="100%+余额不足"))
     assert refused == Declined(F.INSUFFICIENT_BALANCE, "BF00103", "100%+余额不足", "58752185")
+    often = await asked(said("F", "BF00342", biz_resp_msg="x"))
+    assert often == Declined(F.INSUFFICIENT_BALANCE, "BF00342", "x", "58752185", no_more_today=True)
 
 
 @pytest.mark.parametrize("message", ["a&b", "a&resp_code=S", "x&succ_amt=1&y=2"])
@@ -586,6 +588,13 @@ def test_its_commands_are_those_that_the_protocol_has() -> None:
 def test_a_wrong_setting_is_named(field_name: str, value: object) -> None:
     with pytest.raises(AccountError, match=field_name):
         with_settings(**{field_name: value})
+
+
+def test_without_what_it_assumes_the_account_is_refused_or_has_no_codes_by_sms() -> None:
+    with pytest.raises(AccountError, match="order_time"):
+        with_settings(assumed=["another_code"])
+    has = with_settings(assumed=["order_time"]).commands.keys()
+    assert has == CASE.commands.keys() - {SendSigningCode, Sign, SendPaymentCode}
 
 
 @pytest.mark.parametrize("field_name", ["merchant_private_key", "psp_certificate"])

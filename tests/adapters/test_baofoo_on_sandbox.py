@@ -127,7 +127,7 @@ async def test_an_agreement_that_was_given_up_pays_nothing_and_may_be_given_up_a
     payment = await world.payment()
     assert payment.agreement_no
     unbinding = Unbind(uuid4().hex, now(), "ICBC", CARD, USER, payment.agreement_no)
-    await world.fault("reset_after", match={"operation": "authenticate"})
+    await world.fault("reset_after", match={"operation": "unbind"})
     assert isinstance(await do(world.adapter, unbinding), Unknown)
     assert isinstance(await do(world.adapter, unbinding), Unbound)
     assert await declined(world, payment) is F.AGREEMENT_VOID

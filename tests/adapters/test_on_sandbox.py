@@ -246,7 +246,7 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
         settings = {"base_url": f"{address}/baofoo", **merchant}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     elif name == "cpcn":
-        declines = {"51": "insufficient_balance", "82": "id_mismatch"}
+        declines = {"51": "insufficient_balance", "82": "id_mismatch", "83": "phone_mismatch"}
         settings = {"base_url": f"{address}/cpcn", **merchant, "declines": declines, "sms_wanted": ["71"]}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     elif name == "jd":

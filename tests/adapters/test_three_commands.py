@@ -48,6 +48,7 @@ class TinyCase(Case):
         Refund: {**OF_PAYMENTS, "14": Unknown, "51": F.MERCHANT_BALANCE_SHORT},
     }
     unmapped_code = "77"
+    duplicates = ("94",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
         (Pay, AskPayment, Refund), frozenset({"25", "98"})
     )

@@ -183,6 +183,7 @@ class UnionPayCase(Case):
         Unbind: {**WITHOUT_CODE, **dict.fromkeys(("00", "A6", "40", "72", "77", "80"), Unbound)},
     }
     unmapped_code = "Z9"
+    duplicates = ("12",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
         (Pay, Refund), frozenset({"03", "04"})
     )

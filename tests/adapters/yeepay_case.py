@@ -111,6 +111,7 @@ class YeePayCase(Case):
         Cancel: {"1": Closed, "53": Unknown, "50": NotFound, "2": Unknown},
     }
     unmapped_code = "FROZEN"
+    duplicates = ("51",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         AskPayment: frozenset({"2"}),
         Cancel: frozenset({"2"}),

@@ -29,13 +29,14 @@ from gateway.domain.events import EVENTS_OF, RecordedEvent, Redelivered
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, IntentState, Verb
-from gateway.domain.orders import Order, RefundOrder
+from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
 from gateway.domain.timeline import PaymentOpened, TimelinePage, TimelinePosition
+from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.objects.events import event_of
 from gateway.ports import (
@@ -59,6 +60,7 @@ from router.facts import Candidate, RouteRequest
 from router.fees import FixedFee
 from router.limits import RuleLimits
 from router.record import to_record
+from tests.unit.domain.samples import authentication
 
 MERCHANT, OTHER_MERCHANT = UUID(int=0xA), UUID(int=0xB)
 KEY, OTHER_APP_KEY, OTHER_MERCHANT_KEY = "sk_test_shop", "sk_test_books", "sk_test_elsewhere"
@@ -291,6 +293,17 @@ class FakeCards:
         )
 
 
+class FakeAuthentications:
+    """Has taken one order, `sign-1`, with a card that is gone since."""
+
+    async def open(self, asked: AuthenticationOrder) -> AuthenticationResult:
+        if asked.merchant_order_no != "sign-1":
+            raise CardNotFoundError
+        assert (asked.card, asked.bank) == (None, "")
+        known = {"app": "shop", "merchant_order_no": "sign-1", "card_masked": "622202******1234"}
+        return AuthenticationResult(authentication(Status.SUCCEEDED, **known), replayed=True)
+
+
 @dataclass
 class FakeGateway:
     """Everything that the API needs, with handles for tests."""
@@ -309,7 +322,7 @@ class FakeGateway:
             settings=Settings(admin_token=SecretStr(ADMIN)),
             payments=self.books,
             payer=cast("Any", None),
-            authentications=cast("Any", None),
+            authentications=FakeAuthentications(),
             shown_cards=cast("Any", None),
             unbinding=cast("Any", None),
             refunds=self.refunds,

@@ -1,6 +1,7 @@
 """What the API takes and says of codes. Not tested here: what a wish does (tests/storage/test_payer_acts.py)."""
 
 from typing import get_args
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -9,11 +10,13 @@ from gateway.api.app.authentications import AuthenticationAnswer
 from gateway.api.app.payer_acts import _DETAILS, ConfirmRequest, granted
 from gateway.api.http.chinese import in_chinese
 from gateway.api.http.problems import Problem, ProblemCode
+from gateway.domain.ids import CARD, show
 from gateway.domain.statuses import Status
 from gateway.flows.payer import ActRefusedError
 from gateway.objects.authentications import authentication_object
 from gateway.ports import ActRefusal
 from tests.api.client import Client
+from tests.api.fakes import FakeCards
 from tests.unit.domain.samples import authentication
 
 
@@ -59,6 +62,20 @@ def test_an_authentication_is_shown_as_the_document_says(status: Status) -> None
     shown = authentication_object(authentication(status, **known))
     assert set(shown) == set(AuthenticationAnswer.model_fields)
     AuthenticationAnswer.model_validate(shown)
+
+
+async def test_a_named_card_that_is_gone_is_unknown_to_a_new_order_and_nothing_to_one_that_was_taken(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(FakeCards, "find_card", gone)
+    taken = {"merchant_order_no": "sign-1", "user_id": "u1", "card_id": show(CARD, UUID(int=7))}
+    again = await client.post("/v1/authentications", taken)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
+    new = await client.post("/v1/authentications", taken | {"merchant_order_no": "sign-2"})
+    assert (new.status, new.fields) == (422, ["card_id"])
 
 
 async def test_the_document_has_the_calls_of_payers_and_cards(client: Client) -> None:

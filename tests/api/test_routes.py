@@ -40,7 +40,23 @@ async def test_the_bank_may_come_from_the_card(client: Client) -> None:
 async def test_a_refusal_is_an_answer(client: Client) -> None:
     got = await client.post("/v1/routes", QUESTION | {"amount": 1_000_001})
     assert (got.status, got.json["refusal"], got.json["refused_by_step"]) == (200, "single_limit_exceeded", 2)
-    assert got.json["max_single_limit"] == 1_000_000
+    assert got.json["max_single_limit"] == got.json["max_amount_now"] == 1_000_000
+    limit = {"kind": "single_limit", "limit": 1_000_000, "left": 1_000_000, "in_flight": 0}
+    assert got.json["limit"] == limit
+    assert [seen["limit"] for seen in got.json["candidates"]] == [limit, limit]
+
+
+async def test_a_refusal_on_given_facts_tells_the_limit_and_the_most_that_goes(client: Client) -> None:
+    rules = [rule("a", 1, daily_limit=10_500), rule("b", 2, single_limit=3_000)]
+    what_if = {"rules": rules, "facts": {"a": {"used_today": 4_000}}}
+    got = (await client.post("/v1/routes", QUESTION | {"what_if": what_if})).json
+    limit = {"kind": "daily_limit", "limit": 10_500, "left": 6_500, "in_flight": 0}
+    assert (got["refusal"], got["limit"], got["max_amount_now"]) == ("no_eligible_channel", limit, 6_500)
+    taken = (await client.post("/v1/routes", QUESTION | {"what_if": what_if, "amount": 6_500})).json
+    assert (taken["chosen"], taken["limit"], taken["max_amount_now"]) == ("a", None, None)
+    assert [seen["limit"] and seen["limit"]["kind"] for seen in taken["candidates"]] == [None, "single_limit"]
+    more = (await client.post("/v1/routes", QUESTION | {"what_if": what_if, "amount": 6_501})).json
+    assert more["refusal"] == "no_eligible_channel"
 
 
 @pytest.mark.parametrize(

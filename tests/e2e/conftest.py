@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gateway.domain import clocks
-from sandbox.keys import prepare_keys
 from tests.databases import Server, copy_of
 from tests.e2e.processes import Crowd, gateway_processes
 from tests.e2e.world import World, new_world
@@ -28,14 +27,6 @@ def proof_waits_no_longer_than_its_rule() -> Iterator[None]:
 def a_measured_clock_is_believed_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateways in this process stand still while tests run that are no coroutines, longer than its minute."""
     monkeypatch.setattr(clocks, "MAX_AGE_S", 3600.0)
-
-
-@pytest.fixture(scope="session")
-def psp_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The keys of all sandboxes: RSA keys take long to make."""
-    folder = tmp_path_factory.mktemp("psp-keys")
-    prepare_keys(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

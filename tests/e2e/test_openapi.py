@@ -26,7 +26,7 @@ CHECKS = (
     "response_schema_conformance",
     "unsupported_method",
 )
-ENDS_WITHIN_S = 90.0
+ENDS_WITHIN_S = 600.0
 
 
 @pytest.fixture(scope="module")

@@ -89,8 +89,8 @@ class BaofooMerchant:
     async def send(self, kind: str, secret: Mapping[str, str] | None = None, **more: str) -> Fields:
         return await self.post(self.signed(self.fields(kind, secret, **more)))
 
-    async def pre_bind(self, card: str = CARD, user_id: str = "u1", **more: str) -> Fields:
-        account = f"{card}|张三|110101199003070011|{PHONE}||"
+    async def pre_bind(self, card: str = CARD, user_id: str = "u1", *, phone: str = PHONE, **more: str) -> Fields:
+        account = f"{card}|张三|110101199003070011|{phone}||"
         told: dict[str, str] = {"user_id": user_id, "card_type": "101", "id_card_type": "01", **more}
         return await self.send("01", {"acc_info": account}, **told)
 

@@ -1,6 +1,7 @@
 """Sandboxes on free ports, sharing one set of keys."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pytest
 from aiohttp import web
 
 from sandbox.app import SandboxConfig, build_app
-from sandbox.keys import prepare_keys
 from tests.sandbox.merchants import AllinpayMerchant, Mailbox, Sandbox, UnionPayMerchant
 
 QUICK = SandboxConfig(
@@ -25,10 +25,8 @@ Start = Callable[..., Awaitable[Sandbox]]
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sandbox-keys")
-    prepare_keys(folder)
-    return folder
+def keys(psp_keys: Path) -> Path:
+    return psp_keys
 
 
 @pytest.fixture
@@ -45,9 +43,8 @@ async def _serve(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.fixture
-async def start(keys: Path, session: aiohttp.ClientSession) -> AsyncIterator[Start]:
-    """Start sandboxes with other settings than the quick ones; all are stopped after the test."""
+@asynccontextmanager
+async def _starting(keys: Path, session: aiohttp.ClientSession) -> AsyncIterator[Start]:
     running: list[web.AppRunner] = []
 
     async def start_one(**changed: object) -> Sandbox:
@@ -64,6 +61,20 @@ async def start(keys: Path, session: aiohttp.ClientSession) -> AsyncIterator[Sta
     yield start_one
     for runner in running:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def start(keys: Path, session: aiohttp.ClientSession) -> AsyncIterator[Start]:
+    """Start sandboxes with other settings than the quick ones; all are stopped after the test."""
+    async with _starting(keys, session) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+async def start_shared(keys: Path) -> AsyncIterator[Start]:
+    """The same for a module whose tests do not get in each other's way."""
+    async with aiohttp.ClientSession() as session, _starting(keys, session) as start:
+        yield start
 
 
 @pytest.fixture

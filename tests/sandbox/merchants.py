@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 CARD = "6222021234567890"
 PHONE = "13800001111"
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 Fields = dict[str, str]
 

@@ -14,7 +14,7 @@ import pytest
 from sandbox import __main__ as command_line
 from sandbox import business_system
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 ARGUMENTS = {
     "sandbox": ["--data", "."],
     "sandbox.business_system": ["--secret", "whsec_c2x1aWNlIHRlc3Qgc2VjcmV0IGZvciB0ZXN0cyE="],

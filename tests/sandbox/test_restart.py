@@ -4,6 +4,7 @@ Does not test a crash of the machine: the journal is not synced to disk.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,8 @@ def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
     assert first.allinpay.user_pass not in repr(first.allinpay)
 
 
-def test_a_missing_key_is_named(tmp_path: Path) -> None:
-    prepare_keys(tmp_path)
-    (tmp_path / "unionpay" / "psp.key.pem").unlink()
+def test_a_missing_key_is_named(tmp_path: Path, keys: Path) -> None:
+    shutil.copytree(keys, tmp_path / "keys")
+    (tmp_path / "keys" / "unionpay" / "psp.key.pem").unlink()
     with pytest.raises(KeysUnreadableError, match=r"psp\.key\.pem"):
-        prepare_keys(tmp_path)
+        prepare_keys(tmp_path / "keys")

@@ -17,6 +17,7 @@ from gateway.storage.writing import outbox, recording, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
+from tests.simulation.outside import Death
 
 __all__ = ["BUGS", "Bug"]
 
@@ -26,13 +27,12 @@ COMMIT_LAGS_S: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """How it is put into a process, the script that shows it, and a part of what the checker then says."""
+    """How it is put into a process, the script and the death that show it, and a part of what the checker then says."""
 
     put_in: Callable[[], Any]
     script: str
+    at: Death
     says: str
-    side: str = "before"
-    """Of the actions at which it shows."""
 
 
 def _put(where: Any, name: str, bad: Callable[..., Any]) -> None:
@@ -156,18 +156,33 @@ def _was_asked_about(payment: Payment) -> bool:
 
 _AT_ONCE: Final = "a withhold that is answered at once"
 _NEW_CARD: Final = "a withhold whose card is authenticated silently"
+_UNSIGNED: Final = "a payment whose card nobody signs"
+_NEVER_ARRIVES: Final = "a payment that never arrives"
+_PAID_AT_ALLINPAY: Final = ("pay to allinpay_main is sent", "after")
+_PAID_AT_UNIONPAY: Final = ("pay to unionpay_main is sent", "after")
+_AUTHENTICATED: Final = ("authenticate to unionpay_main is sent", "after")
+_CODE_SENT: Final = ("send_signing_code to unionpay_main is sent", "after")
+_ENDED: Final = (
+    "COMMIT of users, payments, intents, observations, channel_usage, last_attempts, events, deliveries",
+    "before",
+)
 
 BUGS: Final[dict[str, Bug]] = {
-    "goes on before the commit": Bug(_goes_on_before_the_commit, _AT_ONCE, "was charged 2 times", "after"),
-    "sends again what is unknown": Bug(_sends_again_what_is_unknown, _AT_ONCE, "was submitted 2 times"),
-    "authenticates again": Bug(_authenticates_again, _NEW_CARD, "was submitted 2 times"),
-    "sends an SMS again": Bug(
-        _sends_an_sms_again, "a payment whose card nobody signs", "2 codes were sent, and 1 asked for"
+    "goes on before the commit": Bug(_goes_on_before_the_commit, _AT_ONCE, _PAID_AT_ALLINPAY, "was charged 2 times"),
+    "sends again what is unknown": Bug(
+        _sends_again_what_is_unknown, _AT_ONCE, _PAID_AT_ALLINPAY, "was submitted 2 times"
     ),
+    "authenticates again": Bug(_authenticates_again, _NEW_CARD, _AUTHENTICATED, "was submitted 2 times"),
+    "sends an SMS again": Bug(_sends_an_sms_again, _UNSIGNED, _CODE_SENT, "2 codes were sent, and 1 asked for"),
     "believes the first not found": Bug(
-        _believes_the_first_not_found, "a payment that never arrives", "failed (channel_unavailable) without proof"
+        _believes_the_first_not_found,
+        _NEVER_ARRIVES,
+        _PAID_AT_ALLINPAY,
+        "failed (channel_unavailable) without proof",
     ),
-    "tells before the commit": Bug(_tells_before_the_commit, _AT_ONCE, "arrived, and is no event of the books"),
-    "tells nobody": Bug(_tells_nobody_of_what_it_asked_about, _NEW_CARD, "has had 1 events; there are []"),
-    "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, "reserved"),
+    "tells before the commit": Bug(_tells_before_the_commit, _AT_ONCE, _ENDED, "arrived, and is no event of the books"),
+    "tells nobody": Bug(
+        _tells_nobody_of_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "has had 1 events; there are []"
+    ),
+    "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "reserved"),
 }

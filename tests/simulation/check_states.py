@@ -190,7 +190,7 @@ def a_card_is_asked_for_once(history: History, rules: Rules) -> Iterator[str]:
 
 def codes_come_from_one_channel(history: History, _: Rules) -> Iterator[str]:
     """The payer gets codes for signing from one channel only, and no more codes than were asked for."""
-    signing = [row for row in history.sms if row["purpose"] == "sign"]
+    signing = history.codes_to_sign()
     if len({row["provider"] for row in signing}) > 1:
         yield f"codes for signing came from {sorted({row['provider'] for row in signing})}"
     if len(signing) > history.codes_asked:

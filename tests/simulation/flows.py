@@ -129,16 +129,17 @@ async def _rehearses(play: Play, _: Any) -> None:
 REHEARSAL: Final = Script("a rehearsal, so that those who come later start warm", _rehearses)
 
 SCRIPTS: Final = (
-    Script("a withhold that is answered at once", _withhold, pairs=True, draws=None),
-    Script("a withhold whose card is authenticated silently", _withhold_of_a_new_card, pairs=True, draws=None),
+    Script("a withhold that is answered at once", _withhold, pairs=True),
+    Script("a withhold whose card is authenticated silently", _withhold_of_a_new_card, pairs=True),
     Script("a charge that is called back twice", _charge_that_is_called_back),
-    Script("two payments of one new card at once", _two_of_one_new_card),
-    Script("two payments of one new card at once on two processes", _two_of_one_new_card, at_once=2),
+    Script("two payments of one new card at once", _two_of_one_new_card, races=True),
+    Script("two payments of one new card at once on two processes", _two_of_one_new_card, at_once=2, races=True),
     Script(
         "two payments at a daily limit",
         _two_at_a_limit,
         merchant=only("allinpay", daily_limit=SINGLE),
         daily_limit=SINGLE,
+        races=True,
     ),
     Script("a payment that is declined in the end", _declined_in_the_end),
     Script("a payment that is declined at once", _declined_at_once),
@@ -148,10 +149,10 @@ SCRIPTS: Final = (
     Script("a payment that never arrives, at a PSP whose word is never proof", _order_never_arrives, never_proof=True),
     Script("an authentication whose answer is lost", _word_of_the_card_is_lost),
     Script("an authentication that never arrives", _card_never_arrives),
-    Script("a success that comes after the proof of failure", _success_comes_too_late, lies=True, long=True),
+    Script("a success that comes after the proof of failure", _success_comes_too_late, lies=True),
     Script("a receiver that is down at first", _receiver_is_down_at_first),
-    Script("a refund", _refund, _paid, pairs=True, draws=4),
+    Script("a refund", _refund, _paid, pairs=True),
     Script("a refund whose answer is lost", _refund_whose_answer_is_lost, _paid),
-    Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid),
+    Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid, races=True),
     *SCRIPTS_OF_CODES,
 )

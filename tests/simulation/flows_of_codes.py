@@ -36,9 +36,17 @@ def _by(mode: AuthenticationMode) -> Change:
 
 
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
-    limits = ChannelLimits(calls_at_once=1)
-    channels = tuple(replace(channel, limits=limits) for channel in merchant.channels)
-    return replace(only("allinpay")(merchant), channels=channels)
+    return _narrow(only("allinpay"))(merchant)
+
+
+def _narrow(other: Change) -> Change:
+    """The same, with one call at once on each channel."""
+
+    def change(merchant: MerchantContent) -> MerchantContent:
+        changed, limits = other(merchant), ChannelLimits(calls_at_once=1)
+        return replace(changed, channels=tuple(replace(channel, limits=limits) for channel in changed.channels))
+
+    return change
 
 
 _SIGNS, _EACH = _by(AuthenticationMode.SMS), _by(AuthenticationMode.SMS_EACH_PAYMENT)
@@ -87,6 +95,10 @@ async def _nobody_types(play: Play, _: Any) -> None:
 async def _silent_needs_a_code(play: Play, _: Any) -> None:
     payer, payment = Payer(play), await _opens(play, card=play.card("0071"))
     await payer.types(payment)
+
+
+async def _silent_needs_a_code_and_nobody_is_there(play: Play, _: Any) -> None:
+    await play.pay(play.order(card=play.card("0071")))
 
 
 async def _two_of_one_card_to_sign(play: Play, _: Any) -> None:
@@ -153,6 +165,17 @@ async def _stands_in_line_too_long(play: Play, _: Any) -> None:
     play.stage.move_to(SEND_BEFORE + timedelta(seconds=1))
 
 
+async def _signs_when_the_place_comes(play: Play, _: Any) -> None:
+    """Two withholds whose payers are there; one of them stands in line while the other's SMS is sent."""
+    play.codes_asked += 2
+    await play.fault("unionpay", "delay", match={"operation": "send_code"}, seconds=0.2)
+    phones = [f"1390000{play.number() % 10_000:04d}" for _ in range(2)]
+    orders = [play.order(customer_present=True, card=play.card() | {"phone": phone}) for phone in phones]
+    payments = await asyncio.gather(*(play.pay(order) for order in orders))
+    for phone, payment in zip(phones, payments, strict=True):
+        await Payer(play, phone).types(payment)
+
+
 SCRIPTS_OF_CODES: Final = (
     Script(
         "a new card that is signed by SMS, after a wrong code",
@@ -161,13 +184,19 @@ SCRIPTS_OF_CODES: Final = (
         pairs=True,
         ends=("succeeded",),
     ),
-    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID),
+    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID, codes=2),
     Script("three wrong codes", _types_three_wrong_codes, merchant=_SIGNS, ends=("failed",)),
     Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=_SIGNS, ends=CLOSED),
     Script("a payment whose card nobody signs", _nobody_types, merchant=_SIGNS, ends=CLOSED),
-    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, draws=3, ends=PAID),
-    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS),
-    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, draws=3, ends=PAID),
+    Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, ends=PAID),
+    Script(
+        "a silent authentication that needs a code, and nobody is there",
+        _silent_needs_a_code_and_nobody_is_there,
+        merchant=_SILENT,
+        ends=("failed",),
+    ),
+    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS, races=True),
+    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, ends=PAID),
     Script(
         "a payment with a code of its own, after a wrong one",
         _types_a_code_to_pay,
@@ -182,18 +211,25 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_EACH,
         ends=("closed",),
     ),
-    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, draws=3, ends=PAID),
+    Script("a card that is given up", _gives_the_card_up, _paid_with_its_card, ends=PAID),
     Script(
         "a withhold that stands in line",
         _stands_in_line,
         merchant=_one_call_at_once,
-        draws=3,
+        races=True,
+        ends=("succeeded", "succeeded"),
+    ),
+    Script(
+        "a withhold in line whose card is signed when its place comes",
+        _signs_when_the_place_comes,
+        merchant=_narrow(_SIGNS),
         ends=("succeeded", "succeeded"),
     ),
     Script(
         "a withhold that stands in line too long",
         _stands_in_line_too_long,
         merchant=_one_call_at_once,
+        races=True,
         ends=("succeeded", "failed"),
     ),
 )

@@ -36,7 +36,17 @@ class Gateway:
     @property
     def died_on_purpose(self) -> bool:
         """Whether it came to where it had to die."""
-        return self.spec.dies_at is not None and len(self.does) >= self.spec.dies_at[0] and self.dead.is_set()
+        if self.spec.dies_at is None or not self.dead.is_set():
+            return False
+        at, _ = self.spec.dies_at
+        return at in self.does if isinstance(at, str) else len(self.does) >= at
+
+    def died_where(self) -> str:
+        """Where it died, if that was on purpose."""
+        if self.spec.dies_at is None or not self.died_on_purpose:
+            return ""
+        at, side = self.spec.dies_at
+        return f"died {side} {at}" if isinstance(at, str) else f"died {side} {at} ({self.does[at - 1]})"
 
     async def ready(self) -> None:
         """Wait until it serves. It does not die before."""

@@ -54,6 +54,10 @@ class History:
         ends = {row["merchant_order_no"]: row["status"] for row in rows}
         return tuple(str(ends.get(number, "nothing")) for number in self.asked)
 
+    def codes_to_sign(self) -> list[Row]:
+        """The SMS with codes for signing."""
+        return [row for row in self.sms if row["purpose"] == "sign"]
+
 
 async def history_of(play: Play) -> History:
     """The history of a play that is over."""

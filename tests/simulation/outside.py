@@ -22,25 +22,32 @@ from adapters.http import AiohttpTransport
 from gateway.flows.notify import Reply
 from gateway.ports import Command, command_name
 from gateway.run.calls import ProviderCalls
+from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.server.database import Database
 from gateway.storage.tables import metadata
 from gateway.workers.egress import Egress
+from tests.simulation.warm import KnownCatalogue
 
-__all__ = ["DIED", "Outside", "number_answers", "parts_of"]
+__all__ = ["DIED", "Death", "Outside", "number_answers", "parts_of"]
+
+Death = tuple[int | str, str]
+"""At which action of a process, and whether "before" or "after" it: its number, or words: the first that is told so."""
 
 DIED: Final = 9
 """The exit status of a process that died where it was told to."""
 _WRITTEN: Final = re.compile(r"\b(?:INSERT INTO|(?<!FOR )(?<!KEY )(?<!DO )UPDATE|DELETE FROM)\s+(\w+)")
+_OF_FLOWS: Final = metadata.tables.keys() - {"processes"}
+"""Tables that flows write. That a process lives it says whenever it is time."""
 
 _command: ContextVar[str] = ContextVar("the command in hand", default="a request")
 
 
 class Outside:
-    """Numbers the actions from 1. `tell` hears of each before it is done; `dies_at`: (number, "before" or "after")."""
+    """Numbers the actions from 1, and has the process die. `tell` hears of each before it is done."""
 
-    def __init__(self, tell: Callable[[int, str], None], dies_at: tuple[int, str] | None) -> None:
+    def __init__(self, tell: Callable[[int, str], None], dies_at: Death | None) -> None:
         self._tell = tell
-        self._dies_at = dies_at
+        self._at, self._side = dies_at or (0, "")
         self._counting = False
         self._done = 0
 
@@ -54,15 +61,17 @@ class Outside:
             return 0
         self._done += 1
         self._tell(self._done, what)
-        self._die_if((self._done, "before"))
+        if self._at in (self._done, what):
+            self._at = self._done
+            self._die_if(self._done, "before")
         return self._done
 
     def end(self, number: int) -> None:
         """An action was done, and what came of it is known to nobody in this process yet."""
-        self._die_if((number, "after"))
+        self._die_if(number, "after")
 
-    def _die_if(self, here: tuple[int, str]) -> None:
-        if here == self._dies_at:
+    def _die_if(self, number: int, side: str) -> None:
+        if number and (number, side) == (self._at, self._side):
             os._exit(DIED)
 
 
@@ -118,7 +127,22 @@ def parts_of(outside: Outside) -> dict[str, Any]:
             outside.end(number)
             return reply
 
+    def catalogue(*values: Any, **more: Any) -> CatalogueStore:
+        """The catalogue: where gateways write into it by themselves."""
+        store = KnownCatalogue(*values, **more)
+        real = store.refuse_silent
+
+        async def refuse_silent(*values: Any, **more: Any) -> int:
+            number = outside.begin("a statement writes silent_refusals")
+            version: int = await real(*values, **more)
+            outside.end(number)
+            return version
+
+        vars(store)["refuse_silent"] = refuse_silent
+        return store
+
     return {
+        "CatalogueStore": catalogue,
         "Database": NumberedDatabase,
         "AiohttpTransport": NumberedTransport,
         "ProviderCalls": NamedCalls,
@@ -131,7 +155,9 @@ def number_answers(app: web.Application, outside: Outside) -> None:
 
     async def prepared(request: web.Request, response: web.StreamResponse) -> None:
         if request.method != "GET":
-            outside.begin(f"answer {response.status} to {request.method} {request.path}")
+            resource = request.match_info.route.resource
+            path = request.path if resource is None else resource.canonical
+            outside.begin(f"answer {response.status} to {request.method} {path}")
 
     app.on_response_prepare.append(prepared)
 
@@ -160,7 +186,7 @@ class _Statements:
         return await self._do(sql, self._connection.fetchval(sql, *values, **more))
 
     async def _do(self, sql: str, work: Awaitable[Any]) -> Any:
-        tables = [table for table in _WRITTEN.findall(sql) if table in metadata.tables]
+        tables = [table for table in _WRITTEN.findall(sql) if table in _OF_FLOWS]
         if self.written is not None:
             self.written += tables
             return await work

@@ -13,13 +13,16 @@ WRONG: Final = "000000"
 WAITS: Final = timedelta(seconds=61)
 """Before another SMS is wished for."""
 DONE: Final = 200
+GRANTED_BEFORE: Final = {"resend_too_soon", "sms_in_progress"}
+"""Why no other SMS is sent to who wished for one before, and has lost the answer."""
+TOO_LATE: Final = {"not_waiting", "no_resends_left"}
 
 
 class Payer:
-    """Whoever is asked for codes in a play."""
+    """Whoever is asked for codes in a play. `phone`: where theirs come, if there are others' beside them."""
 
-    def __init__(self, play: Play) -> None:
-        self._play = play
+    def __init__(self, play: Play, phone: str = "") -> None:
+        self._play, self._phone = play, phone
 
     async def is_asked(self, about: Shown) -> Shown:
         """Let time pass until a code is asked for, or it has ended: it, as it is then."""
@@ -53,11 +56,12 @@ class Payer:
         if (await play.read(address_of(about)))["next_action"] is None:
             return
         play.stage.move_to(play.stage.now + WAITS)
+        await play.work()  # by which gateways know how late it is
         play.codes_asked += 1
         for _ in range(TRIES):
             status, said = await play.wish(about, "resend-sms")
-            if status == DONE or said["code"] in {"resend_too_soon", "not_waiting", "no_resends_left"}:
-                return  # too soon: an earlier try was granted, and its answer was lost
+            if status == DONE or said["code"] in GRANTED_BEFORE or said["code"] in TOO_LATE:
+                return
             await self._time_passes()
 
     async def gives_up(self, about: Shown) -> None:
@@ -73,7 +77,7 @@ class Payer:
 
     async def _newest(self, about: Shown) -> str | None:
         """The code that came last for what is asked."""
-        sent = (await self._play.stage.control("GET", "unionpay/sms"))["sms"]
+        sent = (await self._play.stage.control("GET", f"unionpay/sms?phone={self._phone}"))["sms"]
         codes = [sms["code"] for sms in sent if sms["purpose"] == about["next_action"]["purpose"]]
         return codes[-1] if codes else None
 

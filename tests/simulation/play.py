@@ -17,13 +17,11 @@ from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
 from tests.simulation.asked import Answered, Asked, Seen, address_of
 from tests.simulation.gateways import Gateway
+from tests.simulation.outside import Death
 from tests.simulation.process import Spec
 from tests.simulation.stage import START, Stage, free_port
 
 __all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
-
-Death = tuple[int, str]
-"""At which outside action of a process, and whether before or after it."""
 
 TRIES = 20
 STEPS = 60
@@ -294,7 +292,8 @@ class Play:
 
     async def _start(self, port: int, *, dies: bool, counts: bool) -> Gateway:
         dies_at = self._deaths_left.pop(0) if dies and self._deaths_left else None
-        spec = Spec(0, port, self.stage.now.isoformat(), dies_at, counts, self.bug, self.rehearses)
+        now, merchant, catalogue = self.stage.now.isoformat(), str(self.merchant_id), self.stage.version
+        spec = Spec(0, merchant, catalogue, port, now, dies_at, counts, self.bug, self.rehearses)
         gateway = await self.stage.gateways.start(spec)
         self.gateways.append(gateway)
         return gateway

@@ -27,7 +27,8 @@ from gateway.workers.follow_up import Follower
 from gateway.workers.line import Line
 from gateway.workers.unbind import Unbinder
 from tests.simulation.bugs import BUGS
-from tests.simulation.outside import Outside, number_answers, parts_of
+from tests.simulation.outside import Death, Outside, number_answers, parts_of
+from tests.simulation.warm import serve_only
 
 __all__ = ["Spec", "run"]
 
@@ -40,12 +41,18 @@ JOBS = ("follow_up", "line", "unbind", "deliver")
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one process is to be. `now`: what its clock says, until it is told otherwise."""
+    """What one process is to be.
+
+    `merchant`: whom it serves, by which version of the `catalogue`; `now`: what its clock says, until it is told
+    otherwise.
+    """
 
     name: int
+    merchant: str
+    catalogue: int
     port: int
     now: str
-    dies_at: tuple[int, str] | None = None
+    dies_at: Death | None = None
     counts: bool = True
     """Whether its actions count from the beginning."""
     bug: str | None = None
@@ -190,6 +197,7 @@ class _Parts:
 
 def run(spec: Spec, settings: Settings, control: Path) -> None:
     """Be this gateway until it dies or is told to leave."""
+    serve_only(spec.merchant, spec.catalogue)
     asyncio.run(_run(spec, settings, control))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from gateway.domain.catalogue_content import MerchantContent
 from gateway.domain.terms import NEVER
@@ -13,6 +14,10 @@ from tests.simulation.stage import Stage
 __all__ = ["Script"]
 
 
+def _as_it_is(merchant: MerchantContent) -> MerchantContent:
+    return merchant
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A flow: what is prepared undisturbed, and what is then done while gateways die. See README.md."""
@@ -20,16 +25,16 @@ class Script:
     name: str
     act: Callable[[Play, Any], Awaitable[object]]
     prepare: Callable[[Play], Awaitable[Any]] | None = None
-    merchant: Change = lambda merchant: merchant
+    merchant: Change = _as_it_is
     at_once: int = 1
     pairs: bool = False
     """Whether two processes in a row die, too."""
-    draws: int | None = 1
-    """At how many of its actions, drawn, the suite has a process die; None: at each."""
-    long: bool = False
-    """Whether it is left to `make crashes`."""
+    races: bool = False
+    """Whether things run beside each other in it, so that it is not the same actions each time."""
     ends: tuple[str, ...] | None = None
     """How everything ends where nobody dies, in the order of asking."""
+    codes: int | None = None
+    """How many SMS to sign with are sent where nobody dies."""
     never_proof: bool = False
     """Whether "not found" proves nothing by its terms, so that what was lost may stay open."""
     lies: bool = False
@@ -46,11 +51,15 @@ class Script:
         accounts = tuple(account_with(each, {"not_found": NEVER}) for each in changed.accounts)
         return replace(changed, accounts=accounts)
 
+    async def merchant_on(self, stage: Stage) -> tuple[UUID, str]:
+        """Its merchant, which it shares with scripts that want the same: its id, and its app's key."""
+        return await stage.merchant((self.merchant, self.never_proof), self._changed)
+
     async def play(
         self, stage: Stage, deaths: Sequence[Death] = (), bug: str | None = None, *, rehearses: bool = False
     ) -> Play:
         """Play it once, to its rest."""
-        merchant_id, key = await stage.merchant(self.name, self._changed)
+        merchant_id, key = await self.merchant_on(stage)
         play = Play(stage, merchant_id, key, deaths, bug, self.at_once, rehearses)
         await play.begin()
         try:

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,8 @@ __all__ = ["NOT_FOUND", "PROVIDERS", "START", "PspRequest", "Stage", "free_port"
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """When every play begins: a Monday morning in Shanghai."""
 PROVIDERS = ("unionpay", "allinpay")
+BANK = "ICBC"
+"""Of all cards in plays."""
 NOT_FOUND = NotFoundRule(answers=3, over_s=600.0)
 TERMS: Mapping[str, Any] = {"poll_gaps_s": (30.0, 300.0, 1800.0), "not_found": NOT_FOUND, "answer_timeout_s": 60.0}
 """Few questions, far apart: time passes by being moved."""
@@ -67,6 +69,9 @@ _EMPTY_BOOKS = "SET session_replication_role = replica; " + "; ".join(
     f"DELETE FROM {table}" for table in metadata.tables if table not in _CATALOGUE
 )
 
+_FORGET_VERSIONS = "DELETE FROM catalogue_versions WHERE version > {}"
+"""Those of what gateways wrote: gateways know the catalogue as the stage made it (warm.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PspRequest:
@@ -91,10 +96,12 @@ class Stage:
     gateways: Gateways
     now: datetime = START
     """The time of day of everybody here. It stands still until it is moved."""
+    version: int = 0
+    """Of the catalogue, as it was made here."""
     psp_requests: list[PspRequest] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _merchants: dict[str, tuple[UUID, str]] = field(default_factory=dict)
+    _merchants: dict[Hashable, tuple[UUID, str]] = field(default_factory=dict)
 
     def move_to(self, at: datetime) -> None:
         """Let time pass until then."""
@@ -114,21 +121,22 @@ class Stage:
     async def empty_books(self) -> None:
         """Forget what gateways wrote: what the play before left open must not come due in this one."""
         async with self._asking:
-            await self.database.execute(_EMPTY_BOOKS)
+            await self.database.execute(f"{_EMPTY_BOOKS}; {_FORGET_VERSIONS.format(self.version)}")
 
-    async def merchant(self, name: str, change: Change) -> tuple[UUID, str]:
-        """The merchant of a script, made when it is first asked for: its id, and its app's key."""
-        if name not in self._merchants:
+    async def merchant(self, kind: Hashable, change: Change) -> tuple[UUID, str]:
+        """A merchant of this kind, made when it is first asked for: its id, and its app's key."""
+        if kind not in self._merchants:
             code, key = f"m{next(self.numbers)}", f"sk_test_{secrets.token_hex(8)}"
             content = replace(
                 self.sample,
                 code=code,
                 apps=(AppContent("loans", "loans", (KeyContent("test", key_hash_of(key)),)),),
             )
-            await self.store.apply(CatalogueFile((change(content),)), "test", "test", datetime.now(UTC))
+            applied = await self.store.apply(CatalogueFile((change(content),)), "test", "test", datetime.now(UTC))
+            self.version = applied.version
             [row] = await self.rows("SELECT merchant_id FROM merchants WHERE code = $1", code)
-            self._merchants[name] = (row["merchant_id"], key)
-        return self._merchants[name]
+            self._merchants[kind] = (row["merchant_id"], key)
+        return self._merchants[kind]
 
 
 @contextlib.asynccontextmanager
@@ -159,7 +167,7 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
             "SLUICE_RECEIVER_SECRET": receiver.secret,
         }
         sample = read_catalogue(sample_catalogue(), environment).merchants[0]
-        sample = replace(sample, accounts=tuple(account_with(each, TERMS) for each in sample.accounts))
+        sample = _of_these_providers(sample)
         gateways = Gateways(stack.enter_context(stem(settings, folder)))
         await stack.enter_async_context(gateways.listening())
         engine = create_engine(database_url, 2)
@@ -172,6 +180,16 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
         )
         stages.append(stage)
         yield stage
+
+
+def _of_these_providers(sample: MerchantContent) -> MerchantContent:
+    """The sample merchant as far as plays go: a gateway reads all of it, and builds each account, when it starts."""
+    accounts = tuple(account_with(each, TERMS) for each in sample.accounts if each.provider in PROVIDERS)
+    theirs = {account.code for account in accounts}
+    channels = tuple(channel for channel in sample.channels if channel.account in theirs)
+    codes = {channel.code for channel in channels}
+    rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank == BANK)
+    return replace(sample, accounts=accounts, channels=channels, rules=rules, primary_signers={})
 
 
 def free_port() -> int:

@@ -18,15 +18,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from adapters import account
-from adapters.signing import load_private_key
 from gateway import logs
 from gateway.settings import Settings
 from tests.simulation.process import Spec, run
+from tests.simulation.warm import keep_what_is_learnt
 
 __all__ = ["Stem", "stem"]
 
@@ -81,8 +79,7 @@ def _be_the_stem(settings: Settings, control: Path, stream: TextIO, line: socket
     sys.stdout = sys.stderr = stream
     logging.getLogger().handlers[:] = []
     logs.configure("warning", console=False, stream=stream)
-    # To check a private key takes longer than all the rest of a start.
-    vars(account)["load_private_key"] = cache(load_private_key)
+    keep_what_is_learnt()
     for told in line.makefile("r"):
         spec = Spec.of_line(told)
         _bury()

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
+from gateway.domain.carrying import carries_all
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.orders import Order, RefundOrder
 from gateway.domain.outcomes import Authenticated, NotFound, Processing, Succeeded
@@ -43,12 +44,14 @@ from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from tests.databases import database_on
 from tests.storage.gateway_process import TIMEZONE
 from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, rule, terms_of
@@ -192,6 +195,19 @@ class Gateway:
             RecordingStore(database, keys, lambda: PLACE, terms_of, TIMEZONE, None),
             RefundingStore(database, keys, terms_of, TIMEZONE, clock, rooms),
             100,
+            AuthenticatingStore(
+                database,
+                keys,
+                lambda: PLACE,
+                terms_of,
+                TIMEZONE,
+                None,
+                clock,
+                rooms,
+                lambda merchant_id: (),
+                BusyUsers(database),
+                carries_all,
+            ).flush,
         )
         submission = Submission(OneProvider(), self._call, books, ObservationMaker(clock, uuid7))
         tasks = RunningTasks()
@@ -229,6 +245,8 @@ class Gateway:
         for _ in range(STEPS):
             self._clock.now += STEP
             due = await self._due.claim(MERCHANT_ID, self._clock(), CLAIMED_AT_ONCE, self._clock() + STEP / 2)
+            if not due:  # after a step all that is open is due
+                return
             await asyncio.gather(*(self._follow_up(each) for each in due))
 
     async def _unless_it_dies(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.carrying import Carries, CarriesOf, carries_all
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.failures import FailureCode
@@ -33,6 +34,7 @@ from gateway.domain.orders import Order
 from gateway.domain.outcomes import (
     Authenticated,
     AuthenticationOutcome,
+    CodeSent,
     Declined,
     NotFound,
     NotSent,
@@ -49,6 +51,7 @@ from gateway.flows import submit
 from gateway.flows.follow_up import Due, FollowUp
 from gateway.flows.observations import ObservationMaker, key_of
 from gateway.flows.pay import PayFlow
+from gateway.flows.payer import PayerFlow
 from gateway.flows.route import carries_now
 from gateway.flows.sending import SEND_WITHIN_S
 from gateway.flows.submit import Submission
@@ -64,12 +67,16 @@ from gateway.ports import (
     OrderConflictError,
     OverloadedError,
     Pay,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
 )
 from gateway.run.calls import ProviderCalls
 from gateway.run.lines import ProcessLines
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
@@ -78,6 +85,7 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.users import BusyUsers
 from gateway.workers.line import Line
 from tests.databases import Server, own_url
 from tests.keys import new_keys
@@ -114,6 +122,7 @@ __all__ = [
     "Answer",
     "Anything",
     "Claim",
+    "CodeRequest",
     "Flush",
     "Gateway",
     "Hold",
@@ -182,6 +191,14 @@ class Request(StrEnum):
     ASK_ABOUT_BINDING = "ask about binding"
     PAY = "pay"
     ASK = "ask"
+
+
+class CodeRequest(StrEnum):
+    """What else can reach one whose payers type codes."""
+
+    SMS_TO_SIGN = "SMS to sign"
+    SIGN = "sign"
+    SMS_TO_PAY = "SMS to pay"
 
 
 class Flush(StrEnum):
@@ -259,38 +276,41 @@ class Psp:
     """Says what it is told to say, the last of it for ever; remembers every request."""
 
     def __init__(self) -> None:
-        self.heard: list[Request] = []
+        self.heard: list[Request | CodeRequest] = []
         self.payments: Counter[str] = Counter()
         """How often each order was sent to be paid."""
         self.paid_with: list[str | None] = []
         """The agreement that each payment named."""
-        self.numbers: dict[Request, list[str]] = {request: [] for request in Request}
+        self.numbers: dict[Request | CodeRequest, list[str]] = {request: [] for request in (*Request, *CodeRequest)}
         self.declaration = Declaration(
             "mock",
             frozenset({Scene.WITHHOLD}),
             terms={Product.PAYMENT: TERMS, Product.AUTHENTICATION: AUTHENTICATION_TERMS},
         )
-        self._says: dict[Request, list[Anything]] = {
+        self._says: dict[Request | CodeRequest, list[Any]] = {
             Request.BIND: [BOUND],
             Request.ASK_ABOUT_BINDING: [NOT_FOUND],
             Request.PAY: [PAID],
             Request.ASK: [NOT_FOUND],
+            CodeRequest.SMS_TO_SIGN: [CodeSent("given")],
+            CodeRequest.SIGN: [BOUND],
+            CodeRequest.SMS_TO_PAY: [CodeSent("given")],
         }
-        self._meanwhile: dict[Request, Meanwhile] = {}
+        self._meanwhile: dict[Request | CodeRequest, Meanwhile] = {}
 
     # --- what it is told ---
 
-    def says(self, request: Request, *answers: Anything) -> None:
+    def says(self, request: Request | CodeRequest, *answers: Any) -> None:
         """Answer requests of this kind with these in turn, then with the last of them."""
         self._says[request] = list(answers)
 
-    def holds(self, request: Request) -> Hold:
+    def holds(self, request: Request | CodeRequest) -> Hold:
         """Keep requests of this kind in the hand until they are released."""
         hold = Hold()
         self._meanwhile[request] = hold.keep
         return hold
 
-    def meanwhile(self, request: Request, happens: Meanwhile) -> None:
+    def meanwhile(self, request: Request | CodeRequest, happens: Meanwhile) -> None:
         """Let something happen between each request of this kind and its answer."""
         self._meanwhile[request] = happens
 
@@ -305,17 +325,20 @@ class Psp:
             AskAuthentication: partial(self._hear, Request.ASK_ABOUT_BINDING),
             Pay: self._pay,
             AskPayment: partial(self._hear, Request.ASK),
+            SendSigningCode: partial(self._hear, CodeRequest.SMS_TO_SIGN),
+            Sign: partial(self._hear, CodeRequest.SIGN),
+            SendPaymentCode: partial(self._hear, CodeRequest.SMS_TO_PAY),
         }
 
-    async def _hear(self, request: Request, command: Command[Any]) -> Outcome | AuthenticationOutcome:
+    async def _hear(self, request: Request | CodeRequest, command: Command[Any]) -> Any:
         return await self._answer(request, command.number)
 
-    async def _pay(self, command: Pay) -> Outcome | AuthenticationOutcome:
+    async def _pay(self, command: Pay) -> Any:
         self.payments[command.description] += 1
         self.paid_with.append(command.agreement_no)
         return await self._answer(Request.PAY, command.number)
 
-    async def _answer(self, request: Request, number: str) -> Outcome | AuthenticationOutcome:
+    async def _answer(self, request: Request | CodeRequest, number: str) -> Any:
         self.heard.append(request)
         self.numbers[request].append(number)
         if happens := self._meanwhile.get(request):
@@ -376,6 +399,7 @@ class Town:
             (channel("up"), channel("tl", AuthenticationMode.SILENT)),
             (rule("up", bank=Route.DIRECT), rule("tl", bank=Route.BINDS)),
         )
+        self.carries_of: CarriesOf = carries_all
         self._place, self._database = place, place.take()
         self._now = NOW
         self._stands_still = False
@@ -495,17 +519,38 @@ class Gateway:
             self._clock,
             rooms,
             lambda merchant_id: self.unusable,
+            carries_of=self._carries,
         )
         recording = RecordingStore(
-            self._transactions[Flush.RECORDING], town.keys, lambda: town.catalogue, terms_of, TIMEZONE, None
+            self._transactions[Flush.RECORDING],
+            town.keys,
+            lambda: town.catalogue,
+            terms_of,
+            TIMEZONE,
+            None,
+            carries_of=self._carries,
         )
         refunding = RefundingStore(database, town.keys, terms_of, TIMEZONE, self._clock, rooms)
-        self._books = Books(opening, recording, refunding, max_waiting)
+        authenticating = AuthenticatingStore(
+            database,
+            town.keys,
+            lambda: town.catalogue,
+            terms_of,
+            TIMEZONE,
+            None,
+            self._clock,
+            rooms,
+            lambda merchant_id: self.unusable,
+            BusyUsers(database),
+            carries_all,
+        )
+        self._books = Books(opening, recording, refunding, max_waiting, authenticating.flush)
         self._due = DueStore(database, town.keys, KnownChannels(lambda merchant_id: ()))
         self._observations = ObservationMaker(self._clock, uuid4)
         self._tasks = RunningTasks()
         submission = Submission(town.psp, ProviderCalls(town.psp, rooms), self._books, self._observations)
         self._follow_up = FollowUp(submission, self._due)
+        self._payer = PayerFlow(submission, self._due, self._tasks, WITHIN_S)
         self._flow = PayFlow(self._books, submission, self._tasks, self._clock, uuid4, answer_within_s, rooms)
         self.lines = ProcessLines(rooms, town.passed_s)
         self._line = Line(
@@ -525,6 +570,14 @@ class Gateway:
         """Take an order, carry it out, and answer as HTTP would."""
         opened = await self._flow.open(_order(order_no, route, known))
         return Answer(_says(opened.payment), opened.replayed)
+
+    async def types(self, sms_code: str, order_no: str = FIRST) -> str:
+        """Submit the code that a payer typed; what becomes of the payment, as `Answer.says`."""
+        return _says(await self._payer.confirm(await self._town.payment(order_no), sms_code))
+
+    async def gives_up(self, order_no: str = FIRST) -> str:
+        """Close a payment. Raises ActRefusedError."""
+        return _says(await self._payer.close(await self._town.payment(order_no)))
 
     async def finishes(self) -> None:
         """Wait for what goes on after the answers."""
@@ -575,6 +628,9 @@ class Gateway:
     async def line_is_quiet(self) -> None:
         """Return when nothing that was sent from the line is in hand."""
         await asyncio.wait_for(self._line.is_quiet(), WITHIN_S)
+
+    def _carries(self, merchant_id: UUID, account: str) -> Carries:
+        return self._town.carries_of(merchant_id, account)
 
     def _carrying(self, merchant_id: UUID, now: datetime) -> list[str]:
         channels = self._town.catalogue.channels_of(merchant_id)

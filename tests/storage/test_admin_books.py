@@ -63,6 +63,10 @@ DEAD: dict[str, Any] = {
 UNKNOWN = 77
 """An endpoint that the catalogue does not have."""
 
+_document: dict[str, Any] = {}
+_validators: dict[tuple[str, str, str], jsonschema_rs.Validator] = {}
+"""By path, method and status. Every application here has the same document, and making it takes longer than a test."""
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -83,15 +87,20 @@ class Operator:
     async def _answered(self, method: str, path: str, response: ClientResponse, status: int) -> Any:
         answer = await response.json()
         assert response.status == status, answer
-        document = await (await self.http.get("/openapi.json")).json()
         parts = path.split("/")
         if len(parts) == 4:
             parts[2] = "{endpoint}" if parts[1] == "endpoints" else "{id}"
-        described = document["paths"][BASE + "/".join(parts)][method]["responses"][str(status)]
-        (content,) = described["content"].values()
-        schema = {**content["schema"], "components": document["components"]}
-        jsonschema_rs.validate(schema, answer)
+        described = (BASE + "/".join(parts), method, str(status))
+        if described not in _validators:
+            _validators[described] = await self._validator(*described)
+        _validators[described].validate(answer)
         return answer
+
+    async def _validator(self, path: str, method: str, status: str) -> jsonschema_rs.Validator:
+        if not _document:
+            _document.update(await (await self.http.get("/openapi.json")).json())
+        (content,) = _document["paths"][path][method]["responses"][status]["content"].values()
+        return jsonschema_rs.validator_for({**content["schema"], "components": _document["components"]})
 
 
 @pytest.fixture

@@ -298,6 +298,11 @@ async def test_a_rule_is_put_found_replaced_and_removed(client: Client) -> None:
     await answered(await client.put(address, json={"fee": 7, "single_limit": 100}))
     (again,) = (await answered(await client.get(f"{CHANNEL}/rules?bank=CMB")))["data"]
     assert (again["fee"], again["priority"], again["single_limit"]) == ({"type": "fixed", "amount": 7}, 0, 100)
+    assert (rule["daily_insufficient_by"], again["daily_insufficient_by"]) == ("user", "user")
+    counted = {"fee": 7, "daily_insufficient_limit": 2, "daily_insufficient_by": "card"}
+    assert (await answered(await client.put(address, json=counted)))["daily_insufficient_by"] == "card"
+    problem = await answered(await client.put(f"{CHANNEL}/rules/netbank_charge/CMB", json=counted), 422)
+    assert [error["field"] for error in problem["errors"]] == ["scene"]
     await answered(await client.delete(address))
     await answered(await client.delete(address), 404)
 

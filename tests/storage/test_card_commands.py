@@ -105,7 +105,7 @@ async def test_erasing_says_what_went_and_refuses_with_a_reason(process: Process
     payment = await process.open_one()
     assert payment.card is not None
     shown: Any = show(CARD, payment.card.card_id)
-    with pytest.raises(LocalError, match=r"a payment of card_.* is open"):
+    with pytest.raises(LocalError, match=r"pay_.* of card_.* is open"):
         await erase(database_url, settings(1), "acme", shown)
     await process.heard_of_card(payment, Authenticated("token"))
     await process.heard(payment, Succeeded(1000), at=later(seconds=1))

@@ -23,7 +23,6 @@ from gateway.ports import Assumption
 from gateway.run.sample import BY_RUN, Sample, put_sample
 from gateway.run.show import COLUMNS, catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
-from sandbox.keys import prepare_keys
 from tests.keys import new_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -31,19 +30,12 @@ SECRET = "whsec_" + "A" * 32
 PATH = resources.files("gateway") / "samples/catalogue.toml"
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keys")
-    prepare_keys(folder)
-    return folder
-
-
 @pytest.fixture
-def sample(keys: Path) -> Callable[..., CatalogueFile]:
+def sample(psp_keys: Path) -> Callable[..., CatalogueFile]:
     """The sample as it is read with these variables."""
 
     def read(**changed: str) -> CatalogueFile:
-        environ = {"SLUICE_SANDBOX_PORT": "8090", "SLUICE_RECEIVER_PORT": "8070", "SLUICE_SANDBOX_KEYS": str(keys)}
+        environ = {"SLUICE_SANDBOX_PORT": "8090", "SLUICE_RECEIVER_PORT": "8070", "SLUICE_SANDBOX_KEYS": str(psp_keys)}
         with resources.as_file(PATH) as path:
             return read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET} | changed)
 

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.domain.codes import CODES_PER_SMS
 from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import CodeSent, Declined, NotFound, SmsNeeded, Succeeded, Unknown
+from gateway.domain.outcomes import Authenticated, CodeSent, Declined, NotFound, SmsNeeded, Succeeded, Unknown
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
@@ -22,14 +23,24 @@ from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.payer import ActRefusedError, PayerFlow
 from gateway.flows.submit import Submission
-from gateway.ports import ActRefusal, AskPayment, Command, Declaration, Pay, SendPaymentCode, Wish
+from gateway.ports import (
+    ActRefusal,
+    AskAuthentication,
+    AskPayment,
+    Command,
+    Declaration,
+    Pay,
+    SendPaymentCode,
+    SendSigningCode,
+    Wish,
+)
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
 from gateway.storage.server.engine import create_engine
 from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
-from tests.storage.payers import EACH, one_open, place, that_can
+from tests.storage.payers import EACH, SMS, one_open, place, that_can
 from tests.unit.domain.samples import MERCHANT_ID, NOW, TERMS, card_elements
 
 WRONG = Declined(FailureCode.SMS_CODE_WRONG, "W1")
@@ -38,6 +49,7 @@ WRONG = Declined(FailureCode.SMS_CODE_WRONG, "W1")
 class Psp:
     """Says what it is told, and remembers what it heard."""
 
+    commands = dict.fromkeys((AskAuthentication,))
     declaration = Declaration("mock", frozenset({Scene.WITHHOLD}), terms=dict.fromkeys(Product, TERMS))
 
     def __init__(self) -> None:
@@ -49,6 +61,7 @@ class Psp:
         }
         self.at_once = asyncio.Event()
         self.at_once.set()
+        self.reached = asyncio.Event()
 
     def provider(self, merchant_id: UUID, account: str) -> "Psp":
         return self
@@ -58,6 +71,7 @@ class Psp:
 
     async def __call__(self, merchant_id: UUID, channel: str, account: str, command: Command[Any], *rest: Any) -> Any:
         self.heard.append(command)
+        self.reached.set()
         await self.at_once.wait()
         return self.says[type(command)]
 
@@ -153,19 +167,71 @@ async def test_sent_by_one_process_and_resent_it_is_confirmed_on_another_with_th
     }
 
 
-async def test_an_order_that_may_be_paid_is_asked_about_before_it_is_closed(gateways: list[Gateway], psp: Psp) -> None:
-    one = gateways[0]
+def may_pay_by_itself(one: Gateway, psp: Psp) -> None:
+    """From now on the PSP sends the SMS when it is asked to pay."""
     one.process.carries_of = that_can(by_pay=True)
     one.process.witnessed_by(lambda database: database)
     one.submission = Submission(psp, psp, one.process.books, ObservationMaker(one.clock, uuid4))  # type: ignore[arg-type]
     one.payer = PayerFlow(one.submission, one.process.due, RunningTasks(), 10.0)
+    one.follow_up = FollowUp(one.submission, one.process.due)
     psp.says[Pay] = SmsNeeded(sent=True)
+
+
+async def test_clients_in_a_loop_do_not_flood_the_psp(gateways: list[Gateway], psp: Psp) -> None:
+    one = gateways[0]
+    may_pay_by_itself(one, psp)
+    waiting = await one.opens()
+    psp.says[AskPayment] = NotFound("34")
+    for _ in range(60):  # a minute, each second from both processes
+        wishes = (each.payer.close(waiting) for each in gateways)
+        assert {await refusal_of(wish) for wish in wishes} == {ActRefusal.MAY_BE_PAID}
+        one.clock.now += timedelta(seconds=1)
+    assert len(psp.got(AskPayment)) == 6
+    psp.says[Pay] = Declined(FailureCode.SMS_CODE_EXPIRED, "E1")
+    for _ in range(10):
+        await asyncio.gather(*(each.payer.confirm(waiting, "123456") for each in gateways), return_exceptions=True)
+    assert len(psp.got(Pay)) == 1 + CODES_PER_SMS
+    psp.says[Pay] = SmsNeeded(sent=True)
+    await asyncio.gather(*(each.payer.resend(waiting) for each in gateways * 5), return_exceptions=True)
+    assert len(psp.got(Pay)) == 2 + CODES_PER_SMS
+
+
+async def test_while_somebody_has_it_asked_whether_it_may_be_closed_its_expiry_asks_nothing(
+    gateways: list[Gateway], psp: Psp
+) -> None:
+    one, two = gateways
+    may_pay_by_itself(one, psp)
+    waiting = await one.opens()
+    assert waiting.until_at is not None
+    one.clock.now = waiting.until_at - timedelta(seconds=1)
+    psp.at_once.clear()
+    psp.reached.clear()
+    psp.says[AskPayment] = NotFound("34")
+    closing = asyncio.create_task(refusal_of(one.payer.close(waiting)))
+    await psp.reached.wait()
+    one.clock.now = waiting.until_at
+    await asyncio.wait_for(two.follows_up(), 10.0)
+    assert len(psp.got(AskPayment)) == 1
+    after = await one.process.read(waiting)
+    assert (after.status, after.due_at is not None) == (Status.REQUIRES_ACTION, True)
+    psp.at_once.set()
+    assert await closing is ActRefusal.MAY_BE_PAID
+    # From its expiry on it is asked by the plan until that proves something.
+    for _ in range(10):
+        one.clock.now += timedelta(seconds=60)
+        await two.follows_up()
+    assert (await one.process.read(waiting)).status is Status.CLOSED
+
+
+async def test_an_order_that_may_be_paid_is_asked_about_before_it_is_closed(gateways: list[Gateway], psp: Psp) -> None:
+    one = gateways[0]
+    may_pay_by_itself(one, psp)
     waiting = await one.opens()
     assert waiting.status is Status.REQUIRES_ACTION
-    psp.says[AskPayment] = Unknown("timeout")
-    assert await refusal_of(one.payer.close(waiting)) is ActRefusal.MAY_BE_PAID
-    psp.says[AskPayment] = NotFound("34")
-    assert await refusal_of(one.payer.close(waiting)) is ActRefusal.MAY_BE_PAID
+    for said in (Unknown("timeout"), NotFound("34")):
+        psp.says[AskPayment] = said
+        assert await refusal_of(one.payer.close(waiting)) is ActRefusal.MAY_BE_PAID
+        one.clock.now += timedelta(seconds=10)
     psp.says[AskPayment] = Declined(FailureCode.SMS_CODE_EXPIRED, "CLOSED")
     assert (await one.payer.close(waiting)).status is Status.CLOSED
     assert (len(psp.got(Pay)), len(psp.got(AskPayment))) == (1, 3)
@@ -191,3 +257,22 @@ async def test_whoever_dies_before_the_sms_or_the_code_is_followed_up_without_se
         Status.REQUIRES_ACTION, 1, [AskPayment],
     )  # fmt: skip
     assert (await two.payer.confirm(after, "123456")).status is Status.SUCCEEDED
+
+
+async def test_whoever_asks_about_a_lost_code_names_what_its_sms_gave(gateways: list[Gateway], psp: Psp) -> None:
+    """At some PSPs each SMS is a binding of its own: to ask for the first one would lose the second."""
+    one, two = gateways
+    one.process.catalogue = place(SMS)
+    one.process.witnessed_by(lambda database: database)
+    one.submission = Submission(psp, psp, one.process.books, ObservationMaker(one.clock, uuid4))  # type: ignore[arg-type]
+    one.payer = PayerFlow(one.submission, one.process.due, RunningTasks(), 10.0)
+    psp.says |= {SendSigningCode: CodeSent("s-1"), AskAuthentication: Authenticated("token-1")}
+    waiting = await one.opens()
+    one.clock.now += timedelta(seconds=61)
+    psp.says[SendSigningCode] = CodeSent("s-2")
+    await one.payer.resend(waiting)
+    await one.submission.books.act(one.submission.observations.act(waiting, Wish.CONFIRM))  # and dies
+    one.clock.now += timedelta(seconds=60)
+    await two.follows_up()
+    assert [each.continuation for each in psp.got(AskAuthentication)] == ["s-2"]
+    assert (await one.process.read(waiting)).status is Status.SUCCEEDED

@@ -298,6 +298,11 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
         {"channel": None},
         REFUSED_BY_ROUTER | SUCCEEDED | {"failure_code": None, "failure_blame": None},
     ],
+    "payments_limit_check": [
+        {"failure_limit": "{}"},
+        FAILED | {"failure_limit": "{}"},
+    ],
+    "route_rules_insufficient_check": [{"daily_insufficient_by": "user"}],
     "payments_number_check": [
         {"channel_order_no": None},
         {"account": None},
@@ -363,6 +368,7 @@ TAKEN: list[tuple[str, Row]] = [
     # A late success has its fee.
     ("payments", FAILED | {"fee": 50}),
     ("payments", REFUSED_BY_ROUTER),
+    ("payments", REFUSED_BY_ROUTER | {"failure_limit": "{}"}),
     ("intents", {"verb": "authenticate", "amount": None} | GIVEN_UP),
     ("authentications", {"account": "up-2", "asked": None}),
     # A code that was refused is followed by another.

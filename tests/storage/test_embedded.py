@@ -18,7 +18,7 @@ import pytest
 from gateway.storage.server import data_folder, postmaster
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres, running_url
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 OWNER = """
 import sys, time
@@ -37,6 +37,19 @@ except Interrupted:
 @pytest.fixture
 def folder(short_folder: Path, request: pytest.FixtureRequest) -> Path:
     return short_folder / str(abs(hash(request.node.name)))
+
+
+def copied(cluster: Path, folder: Path) -> Path:
+    """A data folder with a copy of a server that was made before."""
+    folder.mkdir(mode=0o711)
+    subprocess.run(["cp", "-a", cluster / "postgres", folder / "postgres"], check=True)
+    return folder
+
+
+@pytest.fixture
+def used(folder: Path, new_cluster: Path) -> Path:
+    """A data folder with a server in it, for tests that are not about making one."""
+    return copied(new_cluster, folder)
 
 
 def quiet(folder: Path) -> EmbeddedPostgres:
@@ -73,30 +86,30 @@ async def test_what_was_written_is_there_again_after_a_stop(folder: Path) -> Non
         assert await ask(server, "SELECT number FROM kept") == 7
 
 
-async def test_a_server_that_was_killed_recovers_what_was_committed(folder: Path) -> None:
-    with EmbeddedPostgres(folder, tell=lambda _: None) as server:
+async def test_a_server_that_was_killed_recovers_what_was_committed(used: Path) -> None:
+    with EmbeddedPostgres(used, tell=lambda _: None) as server:
         await ask(server, "CREATE TABLE kept AS SELECT 7 AS number")
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-    with quiet(folder) as server:
+    with quiet(used) as server:
         assert await ask(server, "SELECT number FROM kept") == 7
 
 
-async def test_a_second_owner_is_told_who_the_first_is(folder: Path) -> None:
-    with quiet(folder) as server:
+async def test_a_second_owner_is_told_who_the_first_is(used: Path) -> None:
+    with quiet(used) as server:
         with pytest.raises(DataFolderError, match=rf"another sluice runs .*pid {os.getpid()}"):
-            quiet(folder).start()
+            quiet(used).start()
         assert await ask(server, "SELECT 1") == 1
-        assert running_url(folder) == server.url
-    assert running_url(folder) is None
+        assert running_url(used) == server.url
+    assert running_url(used) is None
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_the_server_ends_with_its_owner(folder: Path, sign: signal.Signals) -> None:
+def test_the_server_ends_with_its_owner(used: Path, sign: signal.Signals) -> None:
     if sign is signal.SIGKILL and sys.platform != "linux":
         pytest.skip("only Linux tells a child that its parent was killed")
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", OWNER, str(used)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert owner.stdout is not None
     pid = int(owner.stdout.readline())
@@ -104,27 +117,27 @@ def test_the_server_ends_with_its_owner(folder: Path, sign: signal.Signals) -> N
     assert owner.wait(WITHIN_S) == (-sign if sign is signal.SIGKILL else 0)
     owner.stdout.close()
     until(lambda: gone(pid))
-    with quiet(folder) as server:
+    with quiet(used) as server:
         assert server.pid is not None
 
 
-def test_a_server_left_behind_is_ended_by_the_next_owner(folder: Path) -> None:
-    first = quiet(folder)
+def test_a_server_left_behind_is_ended_by_the_next_owner(used: Path) -> None:
+    first = quiet(used)
     first.start()
     pid = first.pid
     assert pid is not None
     first._ownership.release()  # as if its owner had been killed where nothing ties the two together
-    with quiet(folder) as second:
+    with quiet(used) as second:
         assert second.pid not in (None, pid)
         assert gone(pid)
     first.stop()
 
 
-def test_a_stale_note_of_a_server_is_ignored(folder: Path) -> None:
-    with quiet(folder):
+def test_a_stale_note_of_a_server_is_ignored(used: Path) -> None:
+    with quiet(used):
         pass
-    (folder / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{folder}/postgres\n")
-    with quiet(folder) as server:
+    (used / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{used}/postgres\n")
+    with quiet(used) as server:
         assert server.pid is not None
 
 
@@ -168,11 +181,11 @@ def test_as_root_a_folder_that_others_cannot_pass_is_refused(folder: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has the database run by another user")
-def test_as_root_programs_that_others_cannot_reach_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_root_programs_that_others_cannot_reach_are_copied(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postmaster, "first_closed", lambda _: Path("/root"))
-    with quiet(folder) as server:
+    with quiet(used) as server:
         assert server.pid is not None
-        assert str(folder) in Path(f"/proc/{server.pid}/exe").resolve().as_posix()
+        assert str(used) in Path(f"/proc/{server.pid}/exe").resolve().as_posix()
 
 
 def test_a_disk_that_is_nearly_full_is_told_before_anything_is_written(

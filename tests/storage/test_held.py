@@ -42,7 +42,7 @@ NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ONE = UUID(int=1)
 HELD: dict[str, Any] = {"status": "held", "due_at": None}
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 async def many(engine: AsyncEngine, numbers: Collection[int], endpoint_no: int, **columns: object) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.storage.server.embedded import DataFolderError, EmbeddedPostgres
 from gateway.storage.server.keeping import kept
-from tests.storage.test_embedded import ask, until
+from tests.storage.test_embedded import ask, copied, until
 
 WITHIN_S = 60.0
 
@@ -37,8 +37,8 @@ except Interrupted:
 
 
 @pytest.fixture
-def folder(short_folder: Path, request: pytest.FixtureRequest) -> Path:
-    return short_folder / str(abs(hash(request.node.name)))
+def folder(short_folder: Path, new_cluster: Path, request: pytest.FixtureRequest) -> Path:
+    return copied(new_cluster, short_folder / str(abs(hash(request.node.name))))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ from gateway.storage.writing.erasing import CardInUseError, erase_card
 from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, payment_in
-from tests.unit.domain.samples import MERCHANT_ID, catalogue, channel, later, rule
+from tests.unit.domain.samples import AUTHENTICATION_TERMS, MERCHANT_ID, catalogue, channel, later, rule
 
 PAYS = catalogue((channel("up"),), (rule("up", 10),))
 OPENS = catalogue((channel("up", AuthenticationMode.SILENT, authentication_fee=100),), (rule("up", 10),))
@@ -305,3 +305,22 @@ async def test_a_card_is_not_erased_while_something_of_it_may_still_be_looked_at
         await lost.hears(NOT_FOUND, at)
     await erase_card(process.database, MERCHANT_ID, card_id, later(days=2))
     assert await process.one("SELECT elements FROM cards") is None
+
+
+async def test_where_there_is_no_question_nothing_is_planned_and_what_was_planned_once_is_the_last(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = await given_up(process, "authentication")
+    assert (await gone.plan())[0] == gone.looks()[0]
+    silent = replace(AUTHENTICATION_TERMS, late_looks=0)
+    monkeypatch.setattr(process.recording._hearing, "_terms_of", lambda *_: silent)
+    await gone.hears(LOST, gone.looks()[0])
+    assert await process.rows("SELECT 1 FROM authentications WHERE due_at IS NOT NULL") == []
+    other = await given_up(process, "authentication")
+    assert await process.rows("SELECT 1 FROM authentications WHERE due_at IS NOT NULL") == []
+    # A late word that comes by itself keeps its agreement and its fee all the same.
+    after = await other.hears(Authenticated("token-late"), later(hours=2), Source.CALLBACK)
+    assert isinstance(after, Authentication)
+    assert (after.status, after.fee, after.due_at) == (other.was.status, 100, None)
+    assert await process.one("SELECT status FROM agreements") == "active"
+    assert await process.rows("SELECT kind FROM anomalies") == []

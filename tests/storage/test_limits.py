@@ -19,7 +19,6 @@ from gateway.run.show import catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.keys import KeyRing
 from router.limits import ChannelLimits, Limits, RuleLimits
-from sandbox.keys import prepare_keys
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 FILE = """
@@ -62,10 +61,10 @@ def _one_of_each(kind: type[Limits], first: int) -> dict[str, int]:
 
 
 async def test_every_limit_goes_from_the_file_to_the_router_the_terminal_and_the_admin_api(
-    engine: AsyncEngine, tmp_path: Path
+    engine: AsyncEngine, tmp_path: Path, psp_keys: Path
 ) -> None:
     of_rule, of_channel = _one_of_each(RuleLimits, 101), _one_of_each(ChannelLimits, 501)
-    prepare_keys(tmp_path / "keys")
+    (tmp_path / "keys").symlink_to(psp_keys)
     text = FILE.replace("CHANNEL_LIMITS", _written(of_channel)).replace("RULE_LIMITS", _written(of_rule))
     (tmp_path / "file.toml").write_text(text)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -112,6 +113,8 @@ async def test_a_program_does_not_run_on_an_older_schema(engine: AsyncEngine) ->
 
 async def test_every_migration_says_what_it_tolerates(engine: AsyncEngine) -> None:
     tolerated = migrate._tolerated()
+    in_their_order = ScriptDirectory.from_config(migrate._config()).walk_revisions()
+    assert list(tolerated) == [script.revision for script in in_their_order]
     assert all(oldest <= revision and oldest in tolerated for revision, oldest in tolerated.items())
     async with engine.connect() as connection:
         rows = (await connection.execute(text("SELECT revision, tolerates FROM schema_versions"))).all()
@@ -130,7 +133,7 @@ async def test_a_locked_table_makes_a_migration_wait_its_turn_and_nobody_behind_
     async with holder.connect() as connection:
         await connection.execute(text("LOCK TABLE alembic_version IN SHARE MODE"))
         upgrading = asyncio.create_task(upgrade(empty_database_url, lambda _: waited.set()))
-        await asyncio.wait_for(waited.wait(), 20)
+        await asyncio.wait_for(waited.wait(), 60)
         async with holder.connect() as other:
             await other.execute(text("SET statement_timeout = 5000"))
             await other.execute(text("SELECT 1 FROM alembic_version"))

@@ -6,7 +6,7 @@ Not tested here: what each word means (tests/unit/domain/test_codes.py), how a s
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.authentications import Authentication
-from gateway.domain.codes import ClosedReason, Purpose
+from gateway.domain.clocks import PROOF_MARGIN_S
+from gateway.domain.codes import CODES_PER_SMS, ClosedReason, Purpose
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.outcomes import (
@@ -31,7 +32,7 @@ from gateway.domain.outcomes import (
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.objects.timeline import timeline_object
-from gateway.ports import ActRefusal, GoOn, OpenResult, Recorded, Wish
+from gateway.ports import ActRefusal, AfterAsking, GoOn, OpenResult, Recorded, Wish
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.timeline import timeline_of
@@ -40,7 +41,7 @@ from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import LostCommitDatabase, Process, observation, payment_in
 from tests.storage.payers import EACH, SMS, act, asks, code_word, does, one_open, place, refused, sms_word, that_can
-from tests.unit.domain.samples import NOW, later, opening, order
+from tests.unit.domain.samples import NOW, TERMS, later, opening, order
 
 WRONG, TOO_OLD = Declined(FailureCode.SMS_CODE_WRONG, "W1"), Declined(FailureCode.SMS_CODE_EXPIRED, "E1")
 MINUTE = timedelta(seconds=61)
@@ -179,6 +180,21 @@ async def test_a_late_answer_to_an_older_sms_changes_nothing(begin: Any, process
     assert (await does(process, waiting, Wish.CONFIRM, later(seconds=64))).continuation == "c-2"
 
 
+@WAYS
+async def test_codes_that_are_called_too_old_do_not_go_out_for_ever(begin: Any, process: Process) -> None:
+    waiting, at = await begin(process), NOW
+    for _ in range(2):
+        for _ in range(CODES_PER_SMS):
+            granted = await does(process, waiting, Wish.CONFIRM, at)
+            assert granted.code is not None
+            await process.books.record(code_word(waiting_in(granted), TOO_OLD, at=at))
+        assert refused(await does(process, waiting, Wish.CONFIRM, at)) is ActRefusal.NEW_SMS_NEEDED
+        at += MINUTE
+        resent = await does(process, waiting, Wish.RESEND, at)
+        await process.books.record(asks(waiting_in(resent), resent.sms, CodeSent(), at))
+    assert (await does(process, waiting, Wish.CONFIRM, at)).code is not None
+
+
 async def test_what_an_order_gave_that_is_over_is_not_used_for_the_next(process: Process) -> None:
     process.carries_of = that_can(ends_order=True)
     process.witnessed_by(lambda database: database)
@@ -187,12 +203,14 @@ async def test_what_an_order_gave_that_is_over_is_not_used_for_the_next(process:
     assert granted.continuation == "c-1"
     await process.books.record(code_word(waiting_in(granted), WRONG))
     assert refused(await does(process, waiting, Wish.CONFIRM)) is ActRefusal.NEW_SMS_NEEDED
-    resent = await does(process, waiting, Wish.RESEND)
+    soon = await does(process, waiting, Wish.RESEND, later(seconds=59))  # a minute lies between, whatever the reason
+    assert (refused(soon), soon.wait_s) == (ActRefusal.RESEND_TOO_SOON, 1)
+    resent = await does(process, waiting, Wish.RESEND, later(seconds=60))
     assert resent.sms is not None
     assert resent.sms.number != waiting.channel_order_no
     assert resent.continuation is None
-    await process.books.record(asks(waiting, resent.sms, Unknown("timeout")))
-    coded = await does(process, waiting, Wish.CONFIRM)
+    await process.books.record(asks(waiting, resent.sms, Unknown("timeout"), later(seconds=61)))
+    coded = await does(process, waiting, Wish.CONFIRM, later(seconds=62))
     assert (coded.continuation, cast("Any", coded.code).number) == (None, resent.sms.number)
     assert (await process.read(waiting)).channel_order_no == resent.sms.number
 
@@ -217,6 +235,26 @@ async def test_of_two_tabs_that_press_resend_one_sends_and_within_a_minute_nobod
     soon = await does(process, waiting, Wish.RESEND, later(seconds=62))
     assert (refused(soon), soon.wait_s) == (ActRefusal.RESEND_TOO_SOON, 59)
     assert await process.one("SELECT sent FROM code_counts") == 2
+
+
+async def test_where_it_is_sent_by_asking_to_pay_it_is_asked_for_as_seldom_whatever_the_answer(
+    process: Process,
+) -> None:
+    waiting, at = await may_be_paid(process), NOW
+    for said in (SmsNeeded(), NotSent("refused"), SmsNeeded(sent=True)):
+        at += MINUTE
+        resent = await does(process, waiting, Wish.RESEND, at)
+        assert resent.sms is not None
+        after = payment_in(await process.books.record(code_word(waiting_in(resent), said, at=at)))
+        assert after.status is Status.REQUIRES_ACTION  # the SMS before may still do
+        soon = await does(process, waiting, Wish.RESEND, at + timedelta(seconds=59))
+        assert refused(soon) in {ActRefusal.RESEND_TOO_SOON, ActRefusal.NO_RESENDS_LEFT}
+    assert refused(await does(process, waiting, Wish.RESEND, at + MINUTE)) is ActRefusal.NO_RESENDS_LEFT
+    # A PSP that sends one more by itself, to a code, has sent too many.
+    granted = await does(process, waiting, Wish.CONFIRM, at + MINUTE)
+    over = payment_in(await process.books.record(code_word(waiting_in(granted), SmsNeeded(sent=True), at=at + MINUTE)))
+    assert over.failure is not None
+    assert (over.status, over.failure.code) == (Status.FAILED, FailureCode.SMS_CODE_EXPIRED)
 
 
 @WAYS
@@ -310,8 +348,10 @@ async def test_nobody_expires_before_its_time_and_a_resend_gives_a_signing_more(
 async def test_what_has_a_code_in_the_air_is_not_given_up_and_ends_by_its_answer(begin: Any, process: Process) -> None:
     waiting = await begin(process)
     granted = await does(process, waiting, Wish.CONFIRM)
+    may_be = ActRefusal.MAY_BE_PAID if begin is pays else ActRefusal.CONFIRMATION_IN_PROGRESS
     for at in (NOW, later(hours=1)):
-        assert refused(await does(process, waiting, Wish.CLOSE, at)) is ActRefusal.MAY_BE_PAID
+        shut = await does(process, waiting, Wish.CLOSE, at)
+        assert (refused(shut), shut.ask) == (may_be, False)  # its answer is awaited: nobody asks beside it
         assert refused(await does(process, waiting, Wish.CONFIRM, at)) is ActRefusal.CONFIRMATION_IN_PROGRESS
         assert refused(await does(process, waiting, Wish.RESEND, at)) is ActRefusal.CONFIRMATION_IN_PROGRESS
     assert (await does(process, waiting, Wish.EXPIRE, later(hours=1))).refused is None
@@ -321,25 +361,131 @@ async def test_what_has_a_code_in_the_air_is_not_given_up_and_ends_by_its_answer
     assert after.status is (Status.SUCCEEDED if begin is pays else Status.PROCESSING)
 
 
-async def test_an_order_that_the_psp_may_pay_is_given_up_only_after_a_question(process: Process) -> None:
+async def may_be_paid(process: Process) -> Payment:
+    """A payment whose PSP has sent the SMS since it was asked to pay: it has an order that it may pay."""
     process.carries_of = that_can(by_pay=True)
     process.witnessed_by(lambda database: database)
     opened = await one_open(process)
-    waiting = payment_in(await process.heard(opened.payment, SmsNeeded(sent=True), Source.ANSWER))
-    assert refused(await does(process, waiting, Wish.CLOSE)) is ActRefusal.MAY_BE_PAID
+    return payment_in(await process.heard(opened.payment, SmsNeeded(sent=True), Source.ANSWER))
+
+
+async def test_an_order_that_the_psp_may_pay_is_given_up_only_after_a_question(process: Process) -> None:
+    waiting = await may_be_paid(process)
+    asking = await does(process, waiting, Wish.CLOSE)
+    assert (refused(asking), asking.ask) == (ActRefusal.MAY_BE_PAID, True)
     over = cast("Any", waiting.until_at)
-    expired = payment_in(await does(process, waiting, Wish.EXPIRE, over))
+    expired = payment_in(await does(process, waiting, Wish.EXPIRE, over, said=AfterAsking.NOTHING))
     assert expired.asked is not None
     assert (expired.status, expired.asked.expired, expired.until_at) == (Status.REQUIRES_ACTION, True, None)
     assert expired.due_at is not None
-    late = over + MINUTE
+    late = over + timedelta(seconds=1)
     typed = await does(process, waiting, Wish.CONFIRM, late)
     assert (refused(typed), typed.code) == (None, None)
     assert refused(await does(process, waiting, Wish.RESEND, late)) is ActRefusal.NOT_WAITING
-    assert refused(await does(process, waiting, Wish.CLOSE, late)) is ActRefusal.MAY_BE_PAID
     assert (await process.read(waiting)) == expired
-    shut = payment_in(await does(process, waiting, Wish.CLOSE, late, proved=True))
-    assert (shut.status, shut.closed_reason) == (Status.CLOSED, ClosedReason.BY_APP)
+    asking = await does(process, waiting, Wish.CLOSE, late)
+    assert (refused(asking), asking.ask) == (ActRefusal.MAY_BE_PAID, True)
+    shut = payment_in(await does(process, waiting, Wish.CLOSE, late, said=AfterAsking.REFUSED))
+    assert (shut.status, shut.closed_reason, shut.due_at) == (Status.CLOSED, ClosedReason.BY_APP, None)
+
+
+async def test_whoever_wishes_to_close_it_in_a_loop_has_its_psp_asked_once_at_a_time_and_with_a_gap(
+    process: Process, other: Process
+) -> None:
+    waiting = await may_be_paid(process)
+    said = await asyncio.gather(*(does(each, waiting, Wish.CLOSE) for each in (process, other) for _ in range(5)))
+    assert sorted((each.ask, each.wait_s) for each in said) == [(False, 35)] * 9 + [(True, 0)]
+    # Whoever asked is gone: another may ask when its answer is overdue.
+    assert not (await does(process, waiting, Wish.CLOSE, later(seconds=34.5))).ask
+    assert (await does(other, waiting, Wish.CLOSE, later(seconds=35))).ask
+    answered = await does(other, waiting, Wish.CLOSE, later(seconds=36), said=AfterAsking.NOTHING)
+    assert (refused(answered), answered.wait_s) == (ActRefusal.MAY_BE_PAID, 10)
+    soon = await does(process, waiting, Wish.CLOSE, later(seconds=44.5))
+    assert (refused(soon), soon.ask, soon.wait_s) == (ActRefusal.MAY_BE_PAID, False, 2)
+    assert (await does(process, waiting, Wish.CLOSE, later(seconds=46))).ask
+    # That it is not found proves nothing while the payer may still type the code.
+    for seconds in range(47, 700, 50):
+        known = {"said": AfterAsking.NOT_FOUND} if seconds > 47 else {"said": AfterAsking.NOTHING}
+        after = await does(process, waiting, Wish.CLOSE, later(seconds=seconds), **known)
+        assert refused(after) is ActRefusal.MAY_BE_PAID
+    assert (await process.read(waiting)).until_at == waiting.until_at
+
+
+async def test_what_is_asked_about_by_its_plan_is_not_asked_by_others_meanwhile(process: Process) -> None:
+    waiting = await may_be_paid(process)
+    over = cast("Any", waiting.until_at)
+    assert refused(late := await does(process, waiting, Wish.CLOSE, over)) is ActRefusal.MAY_BE_PAID
+    assert not late.ask
+    due_at = cast("Any", (await process.read(waiting)).due_at)
+    assert not (await does(process, waiting, Wish.CLOSE, due_at)).ask
+    asking = payment_in(await does(process, waiting, Wish.EXPIRE, due_at, said=AfterAsking.NOTHING))
+    assert (asking.due_at or over) > due_at
+    granted = await does(process, waiting, Wish.CLOSE, due_at)
+    assert granted.ask
+    assert payment_in(granted).due_at == due_at + timedelta(seconds=35)  # nor by the plan before its answer is overdue
+
+
+async def expires(process: Process, waiting: Payment, at: datetime, said: AfterAsking) -> Payment:
+    return payment_in(await does(process, waiting, Wish.EXPIRE, at, said=said))
+
+
+async def test_that_an_order_is_not_found_closes_it_by_the_terms_counted_from_its_expiry(process: Process) -> None:
+    waiting = await may_be_paid(process)
+    over, rule = cast("Any", waiting.until_at), cast("Any", TERMS.not_found)
+    proved_at = over + timedelta(seconds=rule.over_s + PROOF_MARGIN_S)
+    for number in range(rule.answers + 2):
+        after = await expires(process, waiting, over + timedelta(seconds=number), AfterAsking.NOT_FOUND)
+        assert (after.status, after.due_at is not None) == (Status.REQUIRES_ACTION, True)
+    assert not (await expires(process, waiting, proved_at, AfterAsking.NOTHING)).is_final
+    shut = await expires(process, waiting, proved_at, AfterAsking.NOT_FOUND)
+    assert (shut.status, shut.closed_reason, shut.failure) == (Status.CLOSED, ClosedReason.EXPIRED, None)
+    assert await process.usage() == (0, 0, 0)
+    # It ended without the PSP's word: it is looked at again, and what is paid after all is an anomaly.
+    assert shut.due_at == proved_at + timedelta(hours=1)
+    looked = payment_in(await process.heard(shut, NotFound("34"), at=shut.due_at))
+    assert looked.due_at == proved_at + timedelta(hours=6)
+    late = payment_in(await process.heard(shut, Succeeded(1000), at=looked.due_at))
+    assert (late.status, late.due_at) == (Status.CLOSED, None)
+    assert await process.rows("SELECT kind FROM anomalies") == [("late_success",)]
+
+
+async def test_where_not_found_never_proves_anything_it_is_asked_about_until_its_psp_refuses_it(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await may_be_paid(process)
+    never = replace(TERMS, not_found=None)
+    monkeypatch.setattr(process.recording._acts._giving_up, "_terms_of", lambda *_: never)
+    at = cast("Any", waiting.until_at)
+    for _ in range(20):
+        after = await expires(process, waiting, at, AfterAsking.NOT_FOUND)
+        assert (after.status, after.due_at) == (Status.REQUIRES_ACTION, after.due_at)
+        at = cast("Any", after.due_at)
+    assert at > later(minutes=30)
+    shut = await expires(process, waiting, at, AfterAsking.REFUSED)
+    assert (shut.status, shut.due_at) == (Status.CLOSED, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        (Declined(FailureCode.CHANNEL_REFUSED), Source.OPERATOR),
+        (Declined(FailureCode.CHANNEL_REFUSED), Source.CALLBACK),
+        (NotFound("34"), Source.OPERATOR),
+    ],
+    ids=repr,
+)
+async def test_a_word_of_its_psp_that_nobody_asked_for_closes_what_waits_for_a_proof(
+    said: Any, source: Source, process: Process
+) -> None:
+    waiting = await may_be_paid(process)
+    early = payment_in(await process.heard(waiting, said, source))
+    assert early.status is Status.REQUIRES_ACTION  # the payer may still type the code
+    expired = await expires(process, waiting, cast("Any", waiting.until_at), AfterAsking.NOTHING)
+    heard = payment_in(await process.heard(expired, NotFound("34"), Source.CALLBACK, cast("Any", expired.due_at)))
+    assert heard.status is Status.REQUIRES_ACTION
+    shut = payment_in(await process.heard(expired, said, source, cast("Any", expired.due_at)))
+    assert (shut.status, shut.closed_reason, shut.due_at) == (Status.CLOSED, ClosedReason.EXPIRED, None)
+    assert await process.one("SELECT type FROM events ORDER BY sequence DESC LIMIT 1") == "payment.closed"
 
 
 async def test_what_its_psp_called_paid_before_a_code_was_typed_is_asked_about_and_not_paid(process: Process) -> None:

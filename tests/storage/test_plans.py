@@ -28,6 +28,7 @@ from gateway.storage.writing import (
     due,
     facts,
     held,
+    in_flight,
     low_water,
     orders,
     payments,
@@ -36,6 +37,7 @@ from gateway.storage.writing import (
     refunds,
     totals,
     unbinding,
+    unresolved,
     with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
@@ -216,6 +218,11 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "FIND_UNSENT": (due.FIND_UNSENT, (M, ID, "'up-1'", "'n-77'"), {"payments_pkey"}),
     "FIND_OBJECT": (due.FIND_OBJECT[ObjectKind.REFUND][1], (M, ID), {"refunds_pkey"}),
+    "READ_CONTINUATION": (
+        due.READ_CONTINUATION,
+        (M, ID, "'n-77'"),
+        {"authentications_pkey", "cards_pkey", "intents_pkey"},
+    ),
     "HAS_INTENT": (due.HAS_INTENT, (M, ID, "'pay'"), {"intents_pkey"}),
     "payments_by_id": (payments._BY_ID, (M, IDS), {"payments_pkey", "intents_pkey"}),
     "authentications_by_id": (authentications._BY_ID, (M, IDS), {"authentications_pkey", "intents_pkey"}),
@@ -236,6 +243,16 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         totals.READ_TOTALS,
         (M, "current_date", LATE, LATE, "ARRAY['n1', 'n2']::bytea[]"),
         {"channel_totals_pkey", "card_totals_pkey"},
+    ),
+    "READ_IN_FLIGHT": (
+        in_flight.READ_IN_FLIGHT,
+        (M, "ARRAY['up']", "current_date", "ARRAY['n1', 'n2']::bytea[]"),
+        {"payments_channel_due_idx"},
+    ),
+    "READ_UNRESOLVED": (
+        unresolved.READ_UNRESOLVED,
+        (M, "ARRAY['u1', 'u2']", IDS),
+        {"payments_user_idx", "intents_pkey"},
     ),
     "OPEN_PAYMENTS": (
         OPEN_PAYMENTS.replace(":merchant_id", "$1").replace(":most", "$2"),

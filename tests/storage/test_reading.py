@@ -3,6 +3,7 @@
 Rows are written here as tables have them; that the flows write such rows is tested where they do.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -500,6 +501,7 @@ async def test_facts_are_those_of_the_business_day_and_of_the_card(
                        "finished_at": NOW},
     )  # fmt: skip
     expected = ChannelFacts(120, 3, LastAttempt("failed", "payer", NOW), channel_used_today=500)
+    expected = replace(expected, in_flight_today=100, channel_in_flight_today=0, card_in_flight_today=0)
     for typed, named in ((ELEMENTS, None), (ELEMENTS, card_id)):
         facts = await reader.facts(MERCHANT, "u1", typed, named, NOW)
         assert facts.channels == {"tlt": expected}

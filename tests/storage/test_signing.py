@@ -26,6 +26,7 @@ from gateway.ports import ActRefusal, CardInUseError, CardNotFoundError, OpenRes
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.server.engine import create_engine
+from gateway.storage.writing import erasing
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.unbinding import UnbindingStore
 from tests.databases import close
@@ -336,6 +337,28 @@ async def test_what_cannot_be_signed_is_recorded_as_failed_and_told(
     assert await process.rows("SELECT sequence, type FROM events") == [(1, "authentication.failed")]
 
 
+@pytest.mark.parametrize("source", [Source.ANSWER, Source.POLL])
+async def test_a_silent_one_that_needs_an_sms_asks_nobody_where_the_app_said_that_nobody_is_there(
+    source: Source, silent: Process, other: Process
+) -> None:
+    other.catalogue = silent.catalogue
+    opened = await one_asked(silent, customer_present=False)
+    assert (opened.sms, opened.authentication.intent is not None) == (None, True)
+    heard = await other.books.record(code_word(opened.authentication, NEEDS_SMS, source))  # whoever it is that asks
+    after = heard.object
+    assert isinstance(after, Authentication)
+    assert (after.status, heard.sms) == (Status.FAILED, None)
+    assert after.failure is not None
+    assert (after.failure.code, after.failure.blame) == (FailureCode.AUTHENTICATION_REJECTED, Blame.CHANNEL)
+    assert other.refused_silently == [("up-1", "ICBC", "S1")]
+    assert await silent.one("SELECT count(*) FROM code_counts") == 0
+    # A payer who waits for the same card and is there is asked.
+    again = await one_asked(silent, "sign-2", customer_present=False)
+    waiter = (await one_open(other)).payment
+    assert waiter.authentication_id == again.authentication.authentication_id
+    assert (await other.books.record(code_word(again.authentication, NEEDS_SMS, source))).sms is not None
+
+
 async def test_a_payment_and_an_app_do_not_sign_one_card_at_once(process: Process, other: Process) -> None:
     opened = await one_asked(process)
     assert code_of((await one_open(other)).payment) is FailureCode.SIGNING_IN_PROGRESS
@@ -446,6 +469,51 @@ async def test_a_card_that_was_bound_anew_stays_bound(process: Process) -> None:
     await store.end(late, "unbound", later(seconds=6))
     assert await process.one("SELECT status FROM agreements") == "active"
     assert (await one_open(process, later(seconds=7))).agreement_no == "token-2"
+
+
+async def test_a_card_that_was_given_up_cannot_be_named_any_more_until_it_is_used_anew(process: Process) -> None:
+    store, card_id = await bound_card(process)
+    by_id: dict[str, Any] = {"card_id": card_id}
+    (taken,) = await process.opened(order("before", **by_id))
+    signed = await one_asked(process, "signed", **by_id)
+    await process.heard(taken, Declined(FailureCode.CARD_FROZEN))
+    await store.give_up(MERCHANT_ID, card_id, later(seconds=1))
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is None
+    # Whoever read its elements a moment before it was given up, too.
+    (refused_one,) = await process.opening.flush([opening(order("new", **by_id))])
+    assert isinstance(refused_one, CardNotFoundError)
+    with pytest.raises(CardNotFoundError):
+        await one_asked(process, "new", **by_id)
+    gone = order("before", card=None, **by_id)
+    (replayed,) = await process.opening.flush([opening(gone)])
+    assert (cast("OpenResult", replayed).payment.payment_id, cast("OpenResult", replayed).replayed) == (
+        taken.payment_id, True,
+    )  # fmt: skip
+    same_body = sign_order("signed", **by_id).body
+    again = await process.books.open_authentication(
+        sign_opening(sign_order("signed", card=None, body=same_body, **by_id))
+    )
+    assert (again.authentication.authentication_id, again.replayed) == (signed.authentication.authentication_id, True)
+    # Typed once more, it is there once more when it is bound.
+    typed = (await one_open(process, later(seconds=3))).payment
+    assert typed.card is not None
+    assert typed.card.card_id == card_id
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is None
+    await process.heard_of_card(typed, Authenticated("token-2"), at=later(seconds=4))
+    assert await process.due.find_card(MERCHANT_ID, "u1", card_id) is not None
+    (named,) = await process.opened(order("after", **by_id), now=later(seconds=5))
+    assert named.card == typed.card
+
+
+async def test_a_card_is_not_erased_while_an_app_has_it_authenticated(process: Process) -> None:
+    opened = await one_asked(process)
+    card_id = opened.authentication.card_id
+    waiting = (await process.books.record(asks(opened.authentication, opened.sms, CodeSent()))).object
+    with pytest.raises(erasing.CardInUseError, match="auth_"):
+        await erasing.erase_card(process.database, MERCHANT_ID, card_id, later(seconds=1))
+    assert isinstance(waiting, Authentication)
+    await does(process, waiting, Wish.CLOSE)
+    assert (await erasing.erase_card(process.database, MERCHANT_ID, card_id, later(seconds=2))).cards == (card_id,)
 
 
 async def test_what_is_not_known_is_told_again_when_it_is_due(process: Process) -> None:

@@ -254,10 +254,12 @@ async def test_totals_are_the_sum_of_usage_whatever_happens(process: Process, ot
     assert await counted(process) == used
     assert await process.one("SELECT sum(used)::bigint FROM card_totals") == used
     async with process.database.connection() as connection:
-        of_channels, of_cards = await totals.Totals(process.database).read(
+        read = await totals.Totals(process.database).read(
             connection, MERCHANT_ID, NOW.date(), await _prints(process), NOW
         )
-    assert of_channels["tl"] == sum(of_card["tl"] for of_card in of_cards.values()) == used
+    assert read.channels["tl"] == sum(of_card["tl"].used for of_card in read.cards.values()) == used
+    failed = await process.one("SELECT sum(insufficient)::bigint FROM channel_usage")
+    assert sum(of_card["tl"].insufficient for of_card in read.cards.values()) == failed > 0
 
 
 async def _prints(process: Process) -> list[bytes]:

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.account import AccountError, account_settings, declared
+from adapters.registry import PROVIDERS
 from gateway.domain.catalogue import Account, Catalogue, Merchant
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
@@ -25,7 +26,7 @@ from gateway.ports import (
     UnusableAccountError,
 )
 from gateway.run.providers import TRY_AGAIN_S, AdapterProviders
-from tests.unit.domain.samples import MERCHANT_ID
+from tests.unit.domain.samples import MERCHANT_ID, card_elements
 from tests.unit.flows.ports_in_memory import FakeProvider
 
 OTHER_ID = UUID(int=0xB)
@@ -301,3 +302,28 @@ def test_callbacks_come_to_an_address_that_carries_the_merchant_and_leads_back_t
         account = catalogue.account_of_callback(url.rpartition("/")[2])
         assert account is not None
         assert (account.merchant_id, account.code) == (merchant_id, "up-1")
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_residence_permits_are_carried_where_the_protocol_has_a_word_for_them_or_the_account_assumes_it(
+    provider: str,
+) -> None:
+    declaration = PROVIDERS[provider].DECLARATION
+    permit = replace(card_elements(), id_no="810000199408230021")
+    bank = min(declaration.carries.banks or {"ICBC"})
+
+    def why_not(*assumed: str) -> str | None:
+        account = AccountSettings("a-1", provider, {"assumed": list(assumed)}, {})
+        return declared(account, declaration).carries.why_not(bank, permit)
+
+    about = [each for each in declaration.assumptions if each.name == "residence_permits"]
+    if not about or about[0].since_first_version:
+        assert why_not() is None
+    else:
+        assert about[0].residence_permits
+        assert why_not() == "id_type_unsupported"
+    if about:
+        assert why_not("residence_permits") is None
+    assert (
+        declared(AccountSettings("a-1", provider, {}, {}), declaration).carries.why_not(bank, card_elements()) is None
+    )

@@ -23,7 +23,6 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.windows import Repeats
 from router.fees import PercentFee, TieredFee, fee_for
 from router.limits import RuleLimits
-from sandbox.keys import prepare_keys
 
 SECRET = "whsec_" + "QUJD" * 8
 
@@ -83,10 +82,10 @@ Read = Callable[..., CatalogueFile]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> Path:
     """A folder with PSP keys beside which the files are written."""
     folder = tmp_path_factory.mktemp("catalogue")
-    prepare_keys(folder / "keys")
+    (folder / "keys").symlink_to(psp_keys)
     return folder
 
 
@@ -355,6 +354,16 @@ merchants:
         ("single_limit = 100", 'single_limit = "9"', "merchants[0].rules[0].single_limit: must be a valid integer"),
         ("single_limit = 100", "single_limit = 1.5", "merchants[0].rules[0].single_limit: must be a valid integer"),
         # fees
+        (
+            "single_limit = 100",
+            'daily_insufficient_by = "phone"',
+            "merchants[0].rules[0].daily_insufficient_by: must be 'user' or 'card'",
+        ),
+        (
+            'name = "商店"',
+            'name = "商店"\nunresolved_counts_after_s = 0',
+            "merchants[0].unresolved_counts_after_s: must be greater than 0",
+        ),
         ('rate = "0.002"', 'rate = "2"', "merchants[0].rules[0].fee.rate: must be a fraction from 0 to 1"),
         ('rate = "0.002",', "", "merchants[0].rules[0].fee.rate: is missing"),
         ('"percent"', '"per cent"', "merchants[0].rules[0].fee.type: must be one of fixed, percent, tiered"),
@@ -462,6 +471,25 @@ def test_a_bad_file_is_told_where_and_what(read: Read, was: str, becomes: str, e
 def test_a_rule_for_a_channel_that_is_not_there_is_refused(read: Read) -> None:
     text = GOOD.replace('[[merchants.rules]]\nchannel = "tl"', '[[merchants.rules]]\nchannel = "up"')
     assert problems(read, text) == ["merchants[0].rules[0].channel: there is no channel up; there are tl"]
+
+
+def test_failures_may_count_by_card_and_attempts_without_a_result_after_a_time(read: Read) -> None:
+    said = "daily_insufficient_limit = 3\ndaily_insufficient_by"
+    text = GOOD.replace("single_limit = 100", f'{said} = "card"')
+    merchant = read(text.replace('name = "商店"', 'name = "商店"\nunresolved_counts_after_s = 600')).merchants[0]
+    assert {rule.daily_insufficient_by for rule in merchant.rules} == {"card"}
+    assert merchant.unresolved_counts_after_s == 600
+    silent = read(GOOD.replace("single_limit = 100", f'{said} = "user"')).merchants[0]
+    assert {rule.daily_insufficient_by for rule in silent.rules} == {"user"}
+    assert silent.unresolved_counts_after_s is None
+
+
+def test_a_scene_without_cards_cannot_count_by_card(read: Read) -> None:
+    text = GOOD.replace('scenes = ["withhold"]', 'scenes = ["withhold", "custody_withhold"]')
+    told = problems(read, text + 'daily_insufficient_by = "card"\n')
+    assert (
+        "merchants[0].rules[0].daily_insufficient_by: custody_withhold has no card number: count by user there" in told
+    )
 
 
 def test_the_same_row_in_two_rules_is_refused(read: Read) -> None:

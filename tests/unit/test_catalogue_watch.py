@@ -31,7 +31,7 @@ class Source:
     async def look(self, more: int = 2) -> None:
         """Wait until the watch has looked again, and had time to make something of it."""
         goal = self.looks + more
-        async with asyncio.timeout(5), self.looked:
+        async with asyncio.timeout(60), self.looked:
             await self.looked.wait_for(lambda: self.looks >= goal)
 
 

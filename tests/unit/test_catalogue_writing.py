@@ -22,7 +22,6 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
 from router.limits import ChannelLimits, RuleLimits
-from sandbox.keys import prepare_keys
 from tests.unit.router.strategies import fees
 
 SECRET = "whsec_" + "A" * 32
@@ -43,11 +42,10 @@ MAYBE_FEN = st.none() | FEN
 
 
 @pytest.fixture(scope="module")
-def merchant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MerchantContent]:
+def merchant(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> tuple[Path, MerchantContent]:
     """The first merchant of the sample, and a folder."""
     folder = tmp_path_factory.mktemp("written")
-    prepare_keys(folder)
-    environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(folder)}
+    environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(psp_keys)}
     with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
         return folder, read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET}).merchants[0]
 
@@ -82,7 +80,7 @@ def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
     limits = draw(st.lists(st.builds(RuleLimits, MAYBE_FEN, MAYBE_FEN), min_size=1, max_size=2))
     return tuple(
         RuleContent("unionpay", scene, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(st.integers(-2, 2)),
-                    draw(st.sampled_from(limits)))
+                    draw(st.sampled_from(limits)), draw(st.sampled_from(["user", "card"])))
         for scene, bank in draw(st.lists(places, unique=True, max_size=8))
     )  # fmt: skip
 
@@ -102,7 +100,10 @@ OWN_TERMS = st.builds(
     st.lists(windows(), max_size=3, unique=True),
     st.dictionaries(st.sampled_from([Product.PAYMENT, Product.AUTHENTICATION, Product.REFUND]), OWN_TERMS),
     st.builds(ChannelLimits, MAYBE_FEN),
-    st.fixed_dictionaries({}, optional={"authentication_spread": FEN, "sms_per_phone_and_day": FEN}),
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(("authentication_spread", "sms_per_phone_and_day", "unresolved_counts_after_s"), FEN),
+    ),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_as_the_same(

@@ -19,7 +19,7 @@ from gateway.storage.catalogue.watch import CatalogueWatch
 from router.fees import FixedFee
 
 MERCHANT_ID = UUID(int=1)
-WITHIN_S = 10.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from adapters.registry import PROVIDERS, offer_for, offer_of
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.scenes import Scene
-from gateway.ports import Offer
+from gateway.ports import Assumption, Offer
 
 PAGE = Path(__file__).parents[2] / "docs" / "ways.md"
 Cell = tuple[str, str, AuthenticationMode]
@@ -42,7 +42,10 @@ def needed(provider: str, scene: Scene, mode: AuthenticationMode) -> frozenset[s
         others = [each.name for each in later if each.name != name]
         return offer_for(AccountContent("main", provider, {"assumed": others}, {}))
 
-    return frozenset(each.name for each in later if not (each.commands and fits(without(each.name), scene, mode)))
+    def narrow(each: Assumption) -> bool:
+        return bool(each.commands) or each.residence_permits
+
+    return frozenset(each.name for each in later if not (narrow(each) and fits(without(each.name), scene, mode)))
 
 
 def test_the_page_of_ways_has_what_the_catalogue_offers_and_the_words_that_it_wants() -> None:

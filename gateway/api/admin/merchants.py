@@ -50,6 +50,7 @@ class MerchantAnswer(BaseModel):
     code: Code
     name: str
     last_attempt_max_age_s: int | None
+    unresolved_counts_after_s: int | None
     authentication_spread: int | None
     primary_signer: Code | None
     primary_signers: dict[str, Code]

@@ -18,10 +18,11 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Account, RouteRule
 from gateway.domain.catalogue_content import NotInCatalogueError
-from gateway.domain.scenes import Scene
+from gateway.domain.scenes import Scene, why_not_by_card
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import rule_object
 from gateway.ports import Offer
+from router.facts import CountedBy
 from router.limits import RuleLimits
 
 __all__ = ["RuleAnswer", "RuleCalls", "Rules"]
@@ -47,6 +48,9 @@ class RuleFields(RequestModel):
     fee: FeeField
     enabled: bool = True
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
+    daily_insufficient_by: Annotated[
+        CountedBy, Field(description="whose failures daily_insufficient_limit counts; card: each number for itself")
+    ] = "user"
 
     @property
     def limits(self) -> RuleLimits:
@@ -71,6 +75,7 @@ class RuleAnswer(BaseModel):
     enabled: bool
     fee: dict[str, Any]
     priority: int
+    daily_insufficient_by: CountedBy
 
 
 class RuleList(BaseModel):
@@ -121,8 +126,11 @@ class RuleCalls:
         if why:
             raise bad_fields([FieldError("scene", "unsupported", why)])
         body: RuleFields = call.body
+        by = body.daily_insufficient_by
+        if by == "card" and (why := why_not_by_card(scene)):
+            raise bad_fields([FieldError("daily_insufficient_by", "unsupported", why)])
         rule = RouteRule(
-            channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits
+            channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits, by
         )
         await self.store.put_rule(rule, by=BY, now=self.clock())
         await self.snapshots.refresh_now()

@@ -29,7 +29,7 @@ CONFIRM_ABOUT: Final = (
 RESEND_ABOUT: Final = "Three times at most, with a minute between: the answer to an earlier wish says how long to wait."
 CLOSE_ABOUT: Final = (
     "Only while it waits for its payer. Where something may have been paid, the payment company is asked first, and it "
-    "is closed only if nothing was."
+    "is closed only if nothing was. It is asked by one at a time and with a few seconds between: `retry_after_s`."
 )
 
 CODE_DIGITS: Final = range(4, 9)
@@ -68,7 +68,7 @@ _DETAILS: Final[dict[ActRefusal, str]] = {
     ActRefusal.SMS_LIMIT_REACHED: "This phone got as many codes today as it may.",
     ActRefusal.NOT_WAITING: "It does not wait for its payer, so there is nothing to do. Ask for the state.",
     ActRefusal.MAY_BE_PAID: "It may have been paid: the payment company has not said otherwise. Ask again later.",
-    ActRefusal.NEW_SMS_NEEDED: "The code before ended the order at the payment company. Ask for another SMS first.",
+    ActRefusal.NEW_SMS_NEEDED: "No more codes are tried for the SMS that was sent. Ask for another one first.",
 }
 
 

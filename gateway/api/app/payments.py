@@ -47,7 +47,8 @@ OPENING = (
 
 WITHHOLDING = (
     f"{OPENING} A withhold whose channel has no place free is recorded, answered `processing` at once, and sent when "
-    "there is one, before `send_before`; what was never sent by then fails as `channel_unavailable`."
+    "there is one, before `send_before`; what was never sent by then fails as `channel_unavailable`. A payer who must "
+    "type a code is asked when there is a place."
 )
 
 if TYPE_CHECKING:

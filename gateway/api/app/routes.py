@@ -24,6 +24,7 @@ from gateway.api.http.fields import (
     wrong,
 )
 from gateway.api.http.needs import CardsByUser
+from gateway.api.http.payment_answers import LimitAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.carrying import CarriesOf, carries_all
@@ -155,6 +156,7 @@ class SeenChannel(AnswerModel):
     channel: str
     removed_by_step: int | None
     reason: str | None
+    limit: Annotated[LimitAnswer | None, Field(description="for which it was removed, if it was one")]
     fee: int
     authentication_share: int | str
     compared: int
@@ -169,6 +171,11 @@ class RouteAnswer(AnswerModel):
     chosen_by_step: int | None
     refused_by_step: int | None
     max_single_limit: int | None
+    limit: Annotated[LimitAnswer | None, Field(description="of a refusal for a limit: which one")]
+    max_amount_now: Annotated[
+        int | None,
+        Field(description="of a refusal for a limit: the most that one available channel would still take, in fen"),
+    ]
     candidates: list[SeenChannel]
     config_version: int
 
@@ -274,6 +281,10 @@ def _facts(given: GivenFacts) -> ChannelFacts:
         used_today=given.used_today,
         insufficient_today=given.insufficient_today,
         last_attempt=LastAttempt(last.status, last.blame, last.finished_at) if last else None,
+        # What is given is all that there is.
+        in_flight_today=0,
+        channel_in_flight_today=0,
+        card_in_flight_today=0,
         bound=given.bound,
         channel_used_today=given.channel_used_today,
         card_used_today=given.card_used_today,

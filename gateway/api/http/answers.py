@@ -54,7 +54,9 @@ class ProblemAnswer(AnswerModel):
     errors: list[FieldProblem]
     left: Annotated[int | None, Field(description="of amount_exceeds_rest: what the payment has left, in fen")] = None
     held: Annotated[int | None, Field(description="of endpoints_stopped: notifications of it that are held")] = None
-    retry_after_s: Annotated[int | None, Field(description="of resend_too_soon: how long to wait")] = None
+    retry_after_s: Annotated[int | None, Field(description="of resend_too_soon and may_be_paid: how long to wait")] = (
+        None
+    )
     request_id: str
 
 

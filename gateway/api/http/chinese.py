@@ -29,7 +29,7 @@ PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "malformed_json": "请求体不是 UTF-8 编码的 JSON 对象。",
     "may_be_paid": "可能已经支付：支付公司尚未明确未支付，请稍后再试。",
     "method_not_allowed": "该地址不支持此方法，可用方法见响应头 Allow。",
-    "new_sms_needed": "上一个验证码已使该订单在支付公司失效，请先重新获取短信。",
+    "new_sms_needed": "这条短信的验证码不能再试，请先重新获取短信。",
     "no_resends_left": "短信重发次数已用完，请重新发起。",
     "not_found": "没有找到，或该密钥无权查看。",
     "not_waiting": "当前不在等待付款人操作，请查询状态。",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.searching import CutPage
@@ -12,7 +12,15 @@ from gateway.domain.ids import CARD, PAYMENT
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 
-__all__ = ["CardAnswer", "FailureAnswer", "NextActionAnswer", "PaymentAnswer", "PaymentPage", "ShownPaymentId"]
+__all__ = [
+    "CardAnswer",
+    "FailureAnswer",
+    "LimitAnswer",
+    "NextActionAnswer",
+    "PaymentAnswer",
+    "PaymentPage",
+    "ShownPaymentId",
+]
 
 ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
 
@@ -25,8 +33,35 @@ class CardAnswer(AnswerModel):
     bank: str
 
 
+class LimitAnswer(AnswerModel):
+    """A limit that is in the way, by its name in the catalogue. All in fen; of `daily_insufficient_limit`, times."""
+
+    kind: Annotated[
+        Literal[
+            "single_limit",
+            "daily_limit",
+            "daily_insufficient_limit",
+            "daily_total",
+            "card_single_limit",
+            "card_daily_limit",
+        ],
+        Field(description="daily_total: of all users of the channel; card_…: of the card number, whoever uses it"),
+    ]
+    limit: int
+    left: Annotated[int, Field(description="of the limit, now")]
+    in_flight: Annotated[
+        int | None,
+        Field(description="of what is used, what has no result yet; null: not known, in decisions of before"),
+    ]
+
+
 class FailureAnswer(AnswerModel):
-    """Why a payment failed, who is to blame, and what to do. `message` is in the language of `Accept-Language`."""
+    """Why a payment failed, who is to blame, and what to do. `message` is in the language of `Accept-Language`.
+
+    `limit` and `max_amount_now` are told where the router refused for a limit.
+    """
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     code: FailureCode
     blame: Blame
@@ -34,6 +69,10 @@ class FailureAnswer(AnswerModel):
     advice: Advice
     channel_code: str | None
     channel_message: str | None
+    limit: LimitAnswer | None = None
+    max_amount_now: Annotated[
+        int | None, Field(description="the most that one available channel would still take, in fen; 0: none would")
+    ] = None
 
 
 class NextActionAnswer(AnswerModel):

@@ -108,6 +108,7 @@ class Applier:
             "code": content.code,
             "name": content.name,
             "last_attempt_max_age_s": content.last_attempt_max_age_s,
+            "unresolved_counts_after_s": content.unresolved_counts_after_s,
             "authentication_spread": content.authentication_spread,
             "primary_signer": content.primary_signer,
             "primary_signers": dict(content.primary_signers) or None,
@@ -350,4 +351,5 @@ def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
         fee=content.fee,
         priority=content.priority,
         limits=content.limits,
+        daily_insufficient_by=content.daily_insufficient_by,
     )

@@ -82,6 +82,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 code=code,
                 name=merchant["name"],
                 last_attempt_max_age_s=merchant["last_attempt_max_age_s"],
+                unresolved_counts_after_s=merchant["unresolved_counts_after_s"],
                 authentication_spread=merchant["authentication_spread"],
                 primary_signer=merchant["primary_signer"],
                 primary_signers=merchant["primary_signers"] or {},
@@ -164,4 +165,5 @@ def _rule(row: RowMapping) -> RuleContent:
         fee=parse_fee(row["fee"]),
         priority=row["priority"],
         limits=RuleLimits.from_json(row["limits"]),
+        daily_insufficient_by=row["daily_insufficient_by"] or "user",
     )

@@ -115,6 +115,7 @@ def rule_row(rule: RouteRule) -> dict[str, Any]:
         "fee": fee_to_json(rule.fee),
         "priority": rule.priority,
         "limits": rule.limits.to_json(),
+        "daily_insufficient_by": None if rule.daily_insufficient_by == "user" else rule.daily_insufficient_by,
     }
 
 
@@ -166,7 +167,7 @@ async def _read_block_kinds(connection: AsyncConnection) -> dict[UUID, set[Block
 
 async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
     r, found = route_rules.c, RulesByPlace()
-    whole = (r.merchant_id, r.channel, r.scene, r.bank, r.enabled, r.priority)
+    whole = (r.merchant_id, r.channel, r.scene, r.bank, r.enabled, r.priority, r.daily_insufficient_by)
     every = select(*whole, cast(r.fee, Text), cast(r.limits, Text)).order_by(r.channel, r.scene, r.bank)
     async with connection.stream(every, execution_options={"yield_per": RULES_FETCHED}) as result:
         async for part in result.partitions(RULES_AT_ONCE):
@@ -176,12 +177,13 @@ async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
 
 
 def _merchant(row: RowMapping) -> Merchant:
-    age_s = row["last_attempt_max_age_s"]
+    age_s, after_s = row["last_attempt_max_age_s"], row["unresolved_counts_after_s"]
     return Merchant(
         merchant_id=row["merchant_id"],
         code=row["code"],
         name=row["name"],
         last_attempt_max_age=None if age_s is None else timedelta(seconds=age_s),
+        unresolved_counts_after=None if after_s is None else timedelta(seconds=after_s),
         authentication_spread=row["authentication_spread"],
         primary_signer=row["primary_signer"],
         primary_signers=row["primary_signers"] or {},
@@ -269,7 +271,7 @@ def window_row(window: MaintenanceWindow) -> dict[str, Any]:
 
 
 def _rule(row: Sequence[Any]) -> RouteRule:
-    merchant_id, channel, scene, bank, enabled, priority, fee, limits = row
+    merchant_id, channel, scene, bank, enabled, priority, by, fee, limits = row
     return RouteRule(
         merchant_id=merchant_id,
         channel=channel,
@@ -279,6 +281,7 @@ def _rule(row: Sequence[Any]) -> RouteRule:
         fee=_fee(fee),
         priority=priority,
         limits=_limits(limits),
+        daily_insufficient_by=by or "user",
     )
 
 

@@ -6,7 +6,7 @@ Pages go by key, newest first: ids are UUIDv7, so their order is that of time.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ from gateway.storage.writing.authentications import authentication_of, authentic
 from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
+from gateway.storage.writing.in_flight import read_in_flight
 from gateway.storage.writing.payments import payment_of, payment_select
 from gateway.storage.writing.refunds import refund_of, refund_select
 from gateway.storage.writing.totals import Totals
@@ -63,6 +64,7 @@ class Reader:
     """Implements `gateway.ports.Reading`. `has_totals` tells whether a merchant uses the router's optional totals.
 
     `timezone` is that of the business day. `blocks`: of which kinds a merchant's block list has entries.
+    `unresolved_after`: how long an attempt may be without a result before a merchant's router counts it as failed.
     """
 
     engine: AsyncEngine
@@ -71,6 +73,7 @@ class Reader:
     timezone: ZoneInfo
     has_totals: Callable[[UUID], bool] = _assume_totals
     blocks: Callable[[UUID], Collection[BlockKind]] = lambda _merchant_id: tuple(BlockKind)
+    unresolved_after: Callable[[UUID], timedelta | None] = lambda _merchant_id: None
 
     async def payment(self, merchant_id: UUID, app: str, payment_id: UUID) -> Payment | None:
         """A payment of this app, or None."""
@@ -166,7 +169,9 @@ class Reader:
         day = now.astimezone(self.timezone).date()
         card_ids = [card_id] if card_id is not None else []
         async with self.database.connection() as connection:
-            facts = await read_facts(connection, merchant_id, [user_id], day, prints, card_ids)
+            after = self.unresolved_after(merchant_id)
+            unresolved = None if after is None else (now, after)
+            facts = await read_facts(connection, merchant_id, [user_id], day, prints, card_ids, unresolved=unresolved)
             try:
                 if card_id is not None:
                     card_id = facts.cards.named.get(card_id)
@@ -180,9 +185,10 @@ class Reader:
                     number_print = self.keys.order.print_of_number(merchant_id, card.card_no)
                 elif card_id is not None:
                     number_print = await connection.fetchval(NUMBER_PRINT, merchant_id, card_id)
-                facts.channel_totals, facts.card_totals = await Totals(self.database).read(
-                    connection, merchant_id, day, [number_print] if number_print is not None else [], now
-                )
+                numbers = [number_print] if number_print is not None else []
+                facts.totals = used = await Totals(self.database).read(connection, merchant_id, day, numbers, now)
+                counted = used.channels.keys() | {channel for of_card in used.cards.values() for channel in of_card}
+                await read_in_flight(connection, merchant_id, day, used, counted, numbers)
             payers = {user_id: (user_id, card)}
             blocked = await read_blocks(connection, self.keys.order, merchant_id, self.blocks(merchant_id), payers, now)
         try:

@@ -10,6 +10,7 @@ with the tables.
 """
 
 import asyncio
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -17,14 +18,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -34,6 +30,10 @@ from gateway.storage.server.bounds import refuse_pooler
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.engine import POOL_NAME
 from gateway.storage.tables import metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
 
 __all__ = [
     "MigrationsPendingError",
@@ -67,6 +67,8 @@ SETTINGS = {
 PAUSE_S = 1.0
 LOCK_NOT_AVAILABLE = "55P03"
 
+WHAT_A_MIGRATION_SAYS = re.compile(r"""^(revision|tolerates) = ['"](\w+)['"]$""", re.MULTILINE)
+
 HAS_REVISIONS = "SELECT to_regclass('alembic_version')::text"
 READ_REVISION = "SELECT version_num FROM alembic_version"
 READ_TOLERATED = "SELECT tolerates FROM schema_versions WHERE revision = :revision"
@@ -90,7 +92,12 @@ class Upgraded:
     after: str
 
 
-def _config(connection: sa.Connection | None = None, tell: Tell = lambda _: None) -> Config:
+# Alembic is imported by what migrates: whoever serves only looks at revisions, and starts sooner without it.
+
+
+def _config(connection: sa.Connection | None = None, tell: Tell = lambda _: None) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -101,8 +108,9 @@ def _config(connection: sa.Connection | None = None, tell: Tell = lambda _: None
 @cache
 def _tolerated() -> dict[str, str]:
     """Every revision of this program, the newest first, with the oldest that it tolerates."""
-    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return {script.revision: script.module.tolerates for script in scripts}
+    files = sorted(FOLDER.glob("versions/[0-9]*.py"), reverse=True)
+    said = [dict(WHAT_A_MIGRATION_SAYS.findall(file.read_text(encoding="utf-8"))) for file in files]
+    return {one["revision"]: one["tolerates"] for one in said}
 
 
 def head() -> str:
@@ -111,7 +119,10 @@ def head() -> str:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if connection.scalar(sa.text(HAS_REVISIONS)) is None:
+        return None
+    found: str | None = connection.scalar(sa.text(READ_REVISION))
+    return found
 
 
 async def applied(engine: AsyncEngine) -> str | None:
@@ -123,7 +134,7 @@ async def applied(engine: AsyncEngine) -> str | None:
 async def is_current(engine: AsyncEngine) -> bool:
     """Whether this program may run on the database: its revision is ours, or a newer one that tolerates us.
 
-    It is asked again and again, so without Alembic's own reading, which takes longer than a payment.
+    It is asked again and again, also beside payments.
     """
     async with engine.connect() as connection:
         if await connection.scalar(sa.text(HAS_REVISIONS)) is None:
@@ -161,6 +172,8 @@ async def upgrade(url: str, tell: Tell = lambda _: None, *, force: bool = False)
     Raises MigrationsPendingError when a newer program has migrated it already, when a migration does not tolerate the
     processes that run on it (`force` goes on all the same), and when a table stays locked by others.
     """
+    from alembic import command
+
     async with _alone(url) as connection:
         before = await _run(connection, _revision)
         if before == head():
@@ -212,11 +225,15 @@ async def _locked(connection: AsyncConnection) -> str:
 
 async def differences(url: str) -> list[Any]:
     """What Alembic would change in the database to make it like `gateway.storage.tables`; empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+
     async with _alone(url) as connection:
         return await _run(connection, lambda connection: compare_metadata(_comparison(connection), metadata))
 
 
-def _comparison(connection: sa.Connection) -> MigrationContext:
+def _comparison(connection: sa.Connection) -> "MigrationContext":
+    from alembic.migration import MigrationContext
+
     return MigrationContext.configure(connection, opts={"compare_type": True})
 
 
@@ -263,6 +280,8 @@ def _write(message: str) -> None:
 
 
 async def _revise(url: str, message: str, number: str) -> None:
+    from alembic import command
+
     await upgrade(url)
     async with _alone(url) as connection:
         await _run(

@@ -51,6 +51,7 @@ merchants = Table(
     Column("code", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("last_attempt_max_age_s", BigInteger),
+    Column("unresolved_counts_after_s", BigInteger),
     Column("authentication_spread", BigInteger),
     Column("primary_signer", Text),
     Column("primary_signers", JSONB(none_as_null=True), comment="bank code -> channel"),
@@ -228,7 +229,9 @@ route_rules = Table(
     Column("fee", JSONB, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("limits", JSONB, nullable=False, comment="what is set of router.limits.RuleLimits"),
+    Column("daily_insufficient_by", Text, comment="card: each card number counts for itself; null: the user"),
     PrimaryKeyConstraint("merchant_id", "channel", "scene", "bank", name="route_rules_pkey"),
+    CheckConstraint("daily_insufficient_by = 'card'", name="route_rules_insufficient_check"),
     ForeignKeyConstraint(
         ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="route_rules_channel_fkey"
     ),

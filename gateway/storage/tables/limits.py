@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from gateway.storage.tables.base import metadata, moment
@@ -60,8 +61,15 @@ card_totals = Table(
     Column("number_print", LargeBinary, nullable=False, comment="keyed print of the card number alone"),
     Column("channel", Text, nullable=False),
     Column("used", BigInteger, nullable=False, comment="fen, by whoever used the number"),
+    Column(
+        "insufficient",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="attempts that failed with insufficient_balance",
+    ),
     PrimaryKeyConstraint("merchant_id", "business_day", "number_print", "channel", name="card_totals_pkey"),
-    comment="what is used of a card number on channels with a limit of each card",
+    comment="what a card number did on channels with a limit of each card",
 )
 
 last_attempts = Table(

@@ -81,6 +81,7 @@ payments = Table(
     Column("asked", JSONB, comment="the code that the payer is asked for, or will be: domain.codes.Asked"),
     Column("closed_reason", Text),
     Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
+    Column("failure_limit", JSONB(none_as_null=True), comment="of a refusal for a limit: what it told"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
@@ -96,6 +97,10 @@ payments = Table(
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="payments_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="payments_blame_check"),
     CheckConstraint("status = 'failed' OR channel IS NOT NULL", name="payments_channel_check"),
+    # Only the router refuses for a limit, and what it refuses has no channel.
+    CheckConstraint(
+        "failure_limit IS NULL OR (failure_code IS NOT NULL AND channel IS NULL)", name="payments_limit_check"
+    ),
     CheckConstraint("(status = 'closed') = (closed_reason IS NOT NULL)", name="payments_closed_check"),
     CheckConstraint(
         "(channel IS NULL) = (channel_order_no IS NULL) AND (channel IS NULL) = (account IS NULL)",

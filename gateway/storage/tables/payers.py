@@ -130,6 +130,7 @@ authentications = Table(
     Column("sequence", Integer),
     Column("expires_in_s", Integer),
     Column("metadata", JSONB),
+    Column("customer_present", Boolean, comment="somebody can type a code; null: true, or its payment says so"),
     PrimaryKeyConstraint("merchant_id", "authentication_id", name="authentications_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="authentications_card_fkey"

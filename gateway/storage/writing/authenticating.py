@@ -28,7 +28,7 @@ from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_own_authentications
 from gateway.storage.writing.blocks import read_blocks
-from gateway.storage.writing.cards import CardRow, new_card_row
+from gateway.storage.writing.cards import card_id_of
 from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
 from gateway.storage.writing.intents import insert_intents
@@ -169,25 +169,11 @@ class AuthenticatingStore:
         return self._keys.order.print_of_phone(order.merchant_id, order.card.phone)
 
     def _card_id(self, flush: _Flush, opening: AuthenticationOpening) -> UUID:
-        """The card's row: the one that is named, the one that is known, or a new one. Raises CardNotFoundError."""
         order, known = opening.order, flush.facts.cards
-        if order.card is None:
-            raise CardNotFoundError
-        if order.card_id is not None:
-            named = known.named.get(order.card_id)
-            if named is None or known.rows[named].erased:
-                raise CardNotFoundError
-            return named
-        print_of_card = self._keys.order.print_of_card(order.merchant_id, order.card)
-        found = known.find(order.merchant_id, order.user_id, print_of_card, order.card, self._keys)
-        if found is not None:
-            return found
-        card_id = opening.new_card_id
-        row, box = new_card_row(
-            order.merchant_id, card_id, order.user_id, order.card, order.bank, opening.now, self._keys
-        )
-        flush.new_cards[card_id] = row
-        known.add(order.user_id, print_of_card, CardRow(card_id, row["data_key"], opening.now), box)
+        typed = order.card if order.card_id is None else None
+        printed = self._keys.order.print_of_card(order.merchant_id, typed) if typed else None
+        card_id = card_id_of(order, printed, known, flush.new_cards, opening.new_card_id, opening.now, self._keys)
+        assert card_id is not None, "it is of a card, named or typed"
         return card_id
 
     async def _insert(

@@ -57,6 +57,7 @@ AUTHENTICATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.sequence,
     _a.expires_in_s,
     _a.metadata,
+    _a.customer_present,
     _c.masked.label("card_masked"),
     *INTENT_COLUMNS,
 )
@@ -117,6 +118,7 @@ def authentication_of(row: Mapping[str, Any]) -> Authentication:
         card_masked=row["card_masked"],
         sequence=row["sequence"] or 0,
         expires_in_s=row["expires_in_s"],
+        customer_present=row["customer_present"] is not False,
         metadata=json_of(row["metadata"]) if row["metadata"] is not None else {},
     )
 
@@ -141,6 +143,7 @@ def insert_own_authentications(write: Write, started: Sequence[Authentication], 
             "app": each.app,
             "merchant_order_no": each.merchant_order_no,
             "metadata": each.metadata,
+            "customer_present": each.customer_present,
         }
         for each in started
     ]

@@ -50,11 +50,6 @@ MAX_OBSERVATIONS_WAITING = 1_000_000
 Flush = Callable[[list[T]], Awaitable[Sequence[R | Exception]]]
 
 
-async def _nothing(openings: list[AuthenticationOpening]) -> Sequence[AuthenticationResult | Exception]:
-    """Books of a process that opens no authentications by themselves."""
-    return [OverloadedError(AWAY_RETRY_AFTER_S) for _ in openings]
-
-
 class Books:
     """Natural batching over the stores: one queue per merchant and kind, since a flush belongs to one merchant."""
 
@@ -64,7 +59,7 @@ class Books:
         recording: RecordingStore,
         refunding: RefundingStore,
         max_waiting: int,
-        authenticating: Flush[AuthenticationOpening, AuthenticationResult] = _nothing,
+        authenticating: Flush[AuthenticationOpening, AuthenticationResult],
     ) -> None:
         self._authentications: _Queues[AuthenticationOpening, AuthenticationResult] = _Queues(
             "authenticate", authenticating, max_waiting

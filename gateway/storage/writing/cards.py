@@ -12,11 +12,20 @@ from uuid import UUID
 
 from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.one_form import as_compared, one_form
+from gateway.domain.orders import AuthenticationOrder, Order
+from gateway.ports import CardNotFoundError
 from gateway.storage.keys import CardBox, Keys
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.statement import Row
 
-__all__ = ["CardRow", "KnownCards", "agreements_go_to", "card_rows", "new_card_row"]
+__all__ = ["IS_THERE", "CardRow", "KnownCards", "agreements_go_to", "card_id_of", "card_rows", "new_card_row"]
+
+IS_THERE = """({card}.hidden_at IS NULL
+    OR EXISTS (SELECT FROM agreements used WHERE used.merchant_id = $1 AND used.card_id = {card}.card_id
+        AND used.status = 'active' AND used.verified_at > {card}.hidden_at)
+    OR EXISTS (SELECT FROM payments used WHERE used.merchant_id = $1 AND used.user_id = {card}.user_id
+        AND used.card_id = {card}.card_id AND used.status = 'succeeded' AND used.created_at > {card}.hidden_at))"""
+"""Whether a card may be named by its id: nobody gave it up, or it was used again since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,36 @@ class KnownCards:
 
     def _preference(self, card_id: UUID) -> tuple[bool, datetime, UUID]:
         return preference(bool(self.agreements.get(card_id)), self.rows[card_id].created_at, card_id)
+
+
+def card_id_of(
+    order: Order | AuthenticationOrder,
+    print_of_card: bytes | None,
+    known: KnownCards,
+    new_cards: dict[UUID, Row],
+    new_card_id: UUID,
+    now: datetime,
+    keys: Keys,
+) -> UUID | None:
+    """The card's row of an order: the one that is named, the one that is known, or a new one; None: it is for none.
+
+    `print_of_card`: where it was typed. Raises CardNotFoundError, DecryptionError.
+    """
+    if order.card_id is not None:
+        named = known.named.get(order.card_id)
+        if order.card is None or named is None or known.rows[named].erased:
+            raise CardNotFoundError
+        return named
+    if order.card is None:
+        return None
+    assert print_of_card is not None, "a card that is typed is known by its print"
+    found = known.find(order.merchant_id, order.user_id, print_of_card, order.card, keys)
+    if found is not None:
+        return found
+    row, box = new_card_row(order.merchant_id, new_card_id, order.user_id, order.card, order.bank, now, keys)
+    new_cards[new_card_id] = row
+    known.add(order.user_id, print_of_card, CardRow(new_card_id, row["data_key"], now), box)
+    return new_card_id
 
 
 def preference(live: bool, created_at: datetime, card_id: UUID) -> tuple[bool, datetime, UUID]:

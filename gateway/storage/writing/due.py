@@ -21,6 +21,7 @@ from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Database
 from gateway.storage.writing.authentications import authentications_by_id
+from gateway.storage.writing.cards import IS_THERE
 from gateway.storage.writing.claims import (
     CLAIM_AUTHENTICATIONS,
     CLAIM_PAYMENTS,
@@ -49,11 +50,21 @@ JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked
 JOIN agreements a ON a.merchant_id = $1 AND a.card_id = c.card_id AND a.account = $3 AND a.status = 'active'
 WHERE asked.merchant_id = $1 AND asked.card_id = $2
 """
+# What an SMS gave for the binding that was asked for with its code.
+READ_CONTINUATION = """
+SELECT i.continuation, c.card_id, c.data_key FROM authentications t
+JOIN cards asked ON asked.merchant_id = $1 AND asked.card_id = t.card_id
+JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id) AND c.erased_at IS NULL
+JOIN intents i ON i.merchant_id = $1 AND i.object_id = t.authentication_id AND i.verb = 'send_signing_code'
+    AND i.number = $3 AND i.continuation IS NOT NULL
+WHERE t.merchant_id = $1 AND t.authentication_id = $2 ORDER BY i.ordinal DESC LIMIT 1
+"""
 # The one that is found from now on, where the one that is asked for is the same card typed differently.
-FIND_CARD = """
+FIND_CARD = f"""
 SELECT c.card_id, c.masked, c.bank, c.elements, c.data_key FROM cards asked
 JOIN cards c ON c.merchant_id = $1 AND c.card_id = coalesce(asked.same_as, asked.card_id)
 WHERE asked.merchant_id = $1 AND asked.user_id = $2 AND asked.card_id = $3 AND c.erased_at IS NULL
+    AND {IS_THERE.format(card="c")}
 """
 # Of the object that an order at a PSP is for; an order has one intent that moves money.
 FIND_INTENT = """
@@ -152,6 +163,22 @@ class DueStore:
         except DecryptionError as error:
             raise stand_back(error) from None
 
+    async def continuation(self, authentication: Authentication) -> str | None:
+        """What the newest SMS of a signing gave, with which its code was submitted. Raises OverloadedError."""
+        intent, object_id = authentication.intent, authentication.authentication_id
+        if authentication.asked is None or intent is None:
+            return None
+        merchant_id = authentication.merchant_id
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(READ_CONTINUATION, merchant_id, object_id, intent.number)
+        if not rows:
+            return None
+        sealed, card_id, data_key = rows[0]
+        try:
+            return self.keys.box(merchant_id, card_id, data_key).open_continuation(object_id, sealed)
+        except DecryptionError as error:
+            raise stand_back(error) from None
+
     async def agreement_no(self, merchant_id: UUID, card_id: UUID, account: str) -> str | None:
         """The number of a card's active agreement with an account. Raises OverloadedError."""
         return await self._agreement(READ_AGREEMENT, merchant_id, card_id, account)
@@ -172,7 +199,10 @@ class DueStore:
             raise stand_back(error) from None
 
     async def find_card(self, merchant_id: UUID, user_id: str, card_id: UUID) -> StoredCard | None:
-        """A user's own card, its elements in one form, or None. Raises OverloadedError where a key is missing here."""
+        """A user's own card, its elements in one form; None: there is none, or it was given up.
+
+        Raises OverloadedError where a key is missing here.
+        """
         async with self.database.connection() as connection:
             rows = await connection.fetch(FIND_CARD, merchant_id, user_id, card_id)
         if not rows:

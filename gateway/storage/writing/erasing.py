@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.domain.ids import ObjectKind, show_object
 from gateway.ports import CardNotFoundError
 from gateway.storage.server.database import Database
 from gateway.storage.writing.users import lock_users
@@ -20,15 +21,15 @@ SELECT c.card_id, c.erased_at FROM cards c WHERE c.merchant_id = $1 AND (c.card_
 )) ORDER BY c.card_id
 """
 # Open, or watched: its PSP may still have to be asked about the card.
-OPEN_PAYMENTS = """
-SELECT payment_id FROM (
-    SELECT payment_id FROM payments
+OPEN_OBJECTS = """
+SELECT kind, object_id FROM (
+    SELECT 'payment' AS kind, payment_id AS object_id FROM payments
     WHERE merchant_id = $1 AND user_id = $2 AND card_id = ANY($3::uuid[])
         AND (status IN ('processing', 'requires_action') OR due_at IS NOT NULL)
     UNION ALL
-    SELECT payment_id FROM authentications
-    WHERE merchant_id = $1 AND card_id = ANY($3::uuid[]) AND due_at IS NOT NULL AND payment_id IS NOT NULL
-) AS in_hand ORDER BY payment_id LIMIT 1
+    SELECT 'authentication', authentication_id FROM authentications
+    WHERE merchant_id = $1 AND card_id = ANY($3::uuid[]) AND due_at IS NOT NULL
+) AS in_hand ORDER BY kind DESC, object_id LIMIT 1
 """
 PERHAPS_ALIKE = """
 SELECT c.card_id FROM cards c JOIN cards me ON me.merchant_id = $1 AND me.card_id = $3
@@ -46,11 +47,11 @@ FROM (SELECT $3::timestamptz AS at) AS v WHERE merchant_id = $1 AND card_id = AN
 
 
 class CardInUseError(Exception):
-    """A payment of the card is open: its PSP may still have to be asked about the card."""
+    """A payment or an authentication of the card is open or watched: its PSP may still have to be asked about it."""
 
-    def __init__(self, payment_id: UUID) -> None:
-        super().__init__(str(payment_id))
-        self.payment_id = payment_id
+    def __init__(self, kind: ObjectKind, object_id: UUID) -> None:
+        self.shown = show_object(kind, object_id)
+        super().__init__(self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ async def erase_card(database: Database, merchant_id: UUID, card_id: UUID, now: 
         await lock_users(connection, merchant_id, [user_id], now)
         alike = await connection.fetch(ALIKE, merchant_id, card_id)
         ids = [row[0] for row in alike]
-        open_ones = await connection.fetch(OPEN_PAYMENTS, merchant_id, user_id, ids)
+        open_ones = await connection.fetch(OPEN_OBJECTS, merchant_id, user_id, ids)
         if open_ones:
-            raise CardInUseError(open_ones[0][0])
+            raise CardInUseError(ObjectKind(open_ones[0][0]), open_ones[0][1])
         await connection.execute(DROP_NUMBERS, merchant_id, ids, now)
         await connection.execute(DROP_CARDS, merchant_id, ids, now)
         perhaps = await connection.fetch(PERHAPS_ALIKE, merchant_id, user_id, card_id)

@@ -15,8 +15,8 @@ from gateway.domain.intents import Verb
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product
-from gateway.flows.opening import authentication_of, intent_to_pay
-from gateway.flows.route import binds_silently, needs_agreement
+from gateway.flows.leaving_line import leave_line
+from gateway.flows.opening import FirstIds, FirstStep, intent_to_pay
 from gateway.ports import GoOn, Recorded, TermsOf
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.writing.page import Page
@@ -67,6 +67,8 @@ class GoingOn:
             return UnknownIntentError(f"{Verb.AUTHENTICATE} {payment.authentication_id}")
         if ended.intent and ended.intent.intent_id == item.intent_id and ended.intent.is_untouched:
             return Recorded(ended, payment, submit=True)  # started by an earlier try of this flush
+        if (sms := own_sms(page, ended, item.intent_id)) is not None:
+            return Recorded(ended, payment, sms=sms)  # the same
         if not ended.is_final:
             terms = self._terms_of(payment.merchant_id, ended.account, Product.AUTHENTICATION)
             after = replace(payment, due_at=terms.unanswered(item.at))
@@ -91,30 +93,50 @@ class GoingOn:
         return Recorded(after, after)
 
     def _leave_line(self, page: Page, item: GoOn, payment: Payment, agreement_no: str | None) -> Recorded:
-        """A withhold that stands in line: it goes on, on the place that it has now."""
+        """A withhold that stands in line: it goes on, on the place that it has now, or fails by what is known now."""
         channel = self._catalogue().channels.get((payment.merchant_id, payment.channel or ""))
         if channel is None or payment.account != channel.account or item.authentication_id is None:
             return Recorded(payment, payment)
-        bound = () if agreement_no is None else (channel.account,)
-        ways = self._carries_of(payment.merchant_id, channel.account).ways
-        needs = needs_agreement(channel, payment.scene, payment.bank, ways) and not bound
-        if not needs or payment.sequence > 0:
+        if payment.sequence > 0 or payment.card is None:
             after = self.begin(page, payment, item.intent_id, item.at)
             page.put_payment(after)
             submit = after.attempt is not None and after.attempt.intent_id == item.intent_id
             return Recorded(after, after, submit, agreement_no)
-        if payment.card is None or not binds_silently(self._catalogue(), channel, payment.bank, ways):
-            return Recorded(payment, payment)  # it could be authenticated when it was routed
-        keeper = page.keepers[payment.card.card_id]
-        in_flight = page.in_flight.get((keeper.card_id, channel.account))
-        terms = self._terms_of(payment.merchant_id, channel.account, Product.AUTHENTICATION)
-        after = payments.authenticating(payment, in_flight or item.authentication_id, terms.unanswered(item.at))
-        page.put_payment(after)
-        if in_flight is not None:
-            return Recorded(after, after)
-        started = authentication_of(after, channel, item.intent_id, item.at)
-        page.start_authentication(started)
-        return Recorded(started, after, submit=True)
+        card_id = page.keepers[payment.card.card_id].card_id
+        step = leave_line(
+            payment,
+            channel,
+            FirstIds(item.intent_id, item.authentication_id),
+            item.phone,
+            self._catalogue(),
+            self._terms_of,
+            self._carries_of(payment.merchant_id, channel.account).ways,
+            item.at,
+            bound=agreement_no is not None,
+            in_flight=page.in_flight.get((card_id, channel.account)),
+            signing=page.signing.get(card_id, ()),
+        )
+        if not isinstance(step, FailureCode) and step.sends_sms and not self._signing.may_ask(page, payment):
+            step = FailureCode.TOO_MANY_TRIES
+        if isinstance(step, FailureCode):
+            ended = payments.failed(payment, failure(step), item.at)
+            tell_payment(page, item.intent_id, ended, item.at)
+            page.put_payment(ended)
+            return Recorded(ended, ended)
+        return self._begin_step(page, step, payment.card.card_id, agreement_no)
+
+    def _begin_step(self, page: Page, step: FirstStep, card_id: UUID, agreement_no: str | None) -> Recorded:
+        """Record it; whoever asked sends it."""
+        page.put_payment(step.payment)
+        if step.authentication is not None:
+            page.start_authentication(step.authentication)
+        if step.sms is not None:
+            page.ask(step.sms, card_id)
+        elif step.sends_sms:
+            page.count_sms(card_id)  # to be asked to pay is what sends it
+        if step.authentication is not None:
+            return Recorded(step.authentication, step.payment, submit=step.sms is None, sms=step.sms)
+        return Recorded(step.payment, step.payment, step.payment.attempt is not None, agreement_no, step.sms)
 
     def begin(self, page: Page, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
         """Record what comes next of a payment whose card is bound: its intent to pay, or an SMS with a code for it.

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain import authentications, payments, refunds
 from gateway.domain.authentications import Authentication
+from gateway.domain.codes import ClosedReason
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF
 from gateway.domain.hearing import Anomaly, AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import ObjectKind, caused_id
 from gateway.domain.intents import OBJECT_OF, PRODUCT_OF, Intent, Verb
-from gateway.domain.outcomes import Authenticated, Succeeded
+from gateway.domain.outcomes import Authenticated, Declined, NotFound, Succeeded
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.repeating import says_news
@@ -81,6 +82,8 @@ class Hearing:
         if refused := self._signing.keep_continuation(page, payment, did):
             return refused
         after = payments.after_hearing(payment, did, heard.at)
+        if after.waits_for_proof and _proves_unpaid(heard):
+            after = payments.closed(after, ClosedReason.EXPIRED, heard.at)
         count_disagreement(page, after, did)
         if did.voids_agreement and payment.card is not None:
             _void_agreement(page, payment.card.card_id, payment.attempt, heard.at)
@@ -209,6 +212,16 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
         and payment.attempt.intent_id == caused_id(heard.observation_id, payment.payment_id, Verb.PAY)
         and payment.attempt.is_untouched
     )
+
+
+def _proves_unpaid(heard: Observation) -> bool:
+    """Whether a word that nobody asked for here proves that an order is not paid, and will not be."""
+    match heard.source:
+        case Source.OPERATOR:
+            return isinstance(heard.outcome, Declined | NotFound)
+        case Source.CALLBACK:
+            return isinstance(heard.outcome, Declined)
+    return False  # of answers to questions the one who asked makes something (`giving_up`)
 
 
 def _is_of_another(heard: Observation, newest: Intent) -> bool:

@@ -46,27 +46,36 @@ SELECT $1::uuid, $2::date, $3::uuid, channel, sum(used)::bigint FROM (
 # An erased card has no print any more: as long as payments of today may be one's, nothing is taken from a total.
 MISSING_OF_CARDS = """
 WITH used AS (
-    SELECT c.number_print, c.erased_at, p.channel, p.amount AS used FROM payments p
+    SELECT c.number_print, c.erased_at, p.channel,
+        CASE WHEN p.status <> 'failed' OR i.late_success THEN p.amount ELSE 0 END AS used,
+        CASE WHEN p.failure_code = 'insufficient_balance' THEN 1 ELSE 0 END AS insufficient
+    FROM payments p
     JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id
     LEFT JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payment_id AND i.verb = 'pay'
         AND i.ordinal = coalesce(p.attempt_ordinal, 1)
     WHERE p.merchant_id = $1 AND p.business_day = $2 AND p.channel = ANY($3::text[])
-        AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success)
-)
-SELECT number_print, channel, sum(used)::bigint AS used FROM (
-    SELECT number_print, channel, used FROM used WHERE number_print IS NOT NULL
-    UNION ALL
-    SELECT number_print, channel, -used FROM card_totals
-    WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($3::text[])
-) AS missing GROUP BY number_print, channel
-HAVING sum(used) > 0 OR (sum(used) < 0 AND NOT EXISTS (SELECT FROM used WHERE erased_at IS NOT NULL))
+        AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success
+            OR p.failure_code = 'insufficient_balance')
+), missing AS (
+    SELECT number_print, channel, sum(used)::bigint AS used, sum(insufficient)::integer AS insufficient FROM (
+        SELECT number_print, channel, used, insufficient FROM used WHERE number_print IS NOT NULL
+        UNION ALL
+        SELECT number_print, channel, -used, -insufficient FROM card_totals
+        WHERE merchant_id = $1 AND business_day = $2 AND channel = ANY($3::text[])
+    ) AS missing GROUP BY number_print, channel
+), erased AS (SELECT EXISTS (SELECT FROM used WHERE erased_at IS NOT NULL) AS any_one)
+SELECT number_print, channel, CASE WHEN any_one THEN greatest(used, 0) ELSE used END AS used,
+    CASE WHEN any_one THEN greatest(insufficient, 0) ELSE insufficient END AS insufficient
+FROM missing, erased
+WHERE used > 0 OR insufficient > 0 OR ((used < 0 OR insufficient < 0) AND NOT any_one)
 ORDER BY number_print, channel
 """
 FILL_CARDS = """
-INSERT INTO card_totals (merchant_id, business_day, number_print, channel, used)
-SELECT $1::uuid, $2::date, v.number_print, v.channel, v.used
-FROM unnest($3::bytea[], $4::text[], $5::bigint[]) AS v (number_print, channel, used)
-ON CONFLICT (merchant_id, business_day, number_print, channel) DO UPDATE SET used = card_totals.used + excluded.used
+INSERT INTO card_totals (merchant_id, business_day, number_print, channel, used, insufficient)
+SELECT $1::uuid, $2::date, v.number_print, v.channel, v.used, v.insufficient
+FROM unnest($3::bytea[], $4::text[], $5::bigint[], $6::integer[]) AS v (number_print, channel, used, insufficient)
+ON CONFLICT (merchant_id, business_day, number_print, channel) DO UPDATE SET used = card_totals.used + excluded.used,
+    insufficient = card_totals.insufficient + excluded.insufficient
 """
 
 

@@ -32,7 +32,7 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import insert_authentications
-from gateway.storage.writing.cards import CardRow, new_card_row
+from gateway.storage.writing.cards import card_id_of
 from gateway.storage.writing.codes import count_codes
 from gateway.storage.writing.comes_again import ComesAgain
 from gateway.storage.writing.intents import insert_intents
@@ -148,7 +148,8 @@ class OpeningStore:
         order = opening.order
         if order.send_before is not None:
             send_before(order, opening.now, self._timezone)  # refused whether there is a place or not
-        card_id = self._card_id(page, opening)
+        printed, known = page.prints.get(opening.payment_id), page.facts.cards
+        card_id = card_id_of(order, printed, known, page.new_cards, opening.new_card_id, opening.now, self._keys)
         number_print = page.numbers.get(opening.payment_id)
         if card_id is not None and number_print is not None:
             page.number_prints[card_id] = number_print
@@ -160,11 +161,15 @@ class OpeningStore:
         opened = open_payment(
             opening, card_id, facts, page.catalogue, self._terms_of, self._timezone, unable, self._carries_of
         )
+        if order.kind is Kind.WITHHOLD:
+            opened = self._placed(opened)  # in line nobody is asked for a code yet
         if opened.sends_sms and not self._may_ask(page, order):
             opened = without_code(opened)
-        if order.kind is Kind.WITHHOLD and opened.payment.asked is None:
-            opened = self._placed(opened)
-        elif opened.sends and not self._rooms.take(opening.payment_id, page.merchant_id, opened.sends):
+        elif (
+            order.kind is not Kind.WITHHOLD
+            and opened.sends
+            and not self._rooms.take(opening.payment_id, page.merchant_id, opened.sends)
+        ):
             raise ChannelFullError(opened.sends)
         page.opened.append(opened)
         payment = opened.payment
@@ -200,29 +205,6 @@ class OpeningStore:
             return opened
         self._rooms.stand_in_line(merchant_id, channel)
         return stands_in_line(opened, send_before(opened.opening.order, opened.opening.now, self._timezone))
-
-    def _card_id(self, page: OpeningPage, opening: Opening) -> UUID | None:
-        """The card's row: the one that is named, the one that is known, or a new one to insert."""
-        order = opening.order
-        cards = page.facts.cards
-        if order.card_id is not None:
-            named = cards.named.get(order.card_id)
-            if order.card is None or named is None or cards.rows[named].erased:
-                raise CardNotFoundError
-            return named
-        if order.card is None:
-            return None
-        print_of_card = page.prints[opening.payment_id]
-        known = cards.find(page.merchant_id, order.user_id, print_of_card, order.card, self._keys)
-        if known is not None:
-            return known
-        card_id = opening.new_card_id
-        row, box = new_card_row(
-            page.merchant_id, card_id, order.user_id, order.card, order.bank, opening.now, self._keys
-        )
-        page.new_cards[card_id] = row
-        cards.add(order.user_id, print_of_card, CardRow(card_id, row["data_key"], opening.now), box)
-        return card_id
 
     async def _insert(
         self, connection: Connection, page: OpeningPage, now: datetime

@@ -16,6 +16,7 @@ from gateway.storage.server.database import Connection
 from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.codes import read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
+from gateway.storage.writing.in_flight import limits_in_reach, read_in_flight
 from gateway.storage.writing.orders import OrderKey
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals
@@ -82,7 +83,10 @@ class Reading:
             if o.order.card and not o.order.card_id
         }
         card_ids = [order.card_id for order in orders if order.card_id]
-        facts = await read_facts(connection, merchant_id, users, day, masked, card_ids, order_keys(openings))
+        after = catalogue.unresolved_counts_after(merchant_id)
+        unresolved = None if after is None else (now, after)
+        keys = order_keys(openings)
+        facts = await read_facts(connection, merchant_id, users, day, masked, card_ids, keys, unresolved=unresolved)
         counted, numbers = catalogue.counted(merchant_id), {}
         if counted.cards:
             numbers = {
@@ -91,9 +95,11 @@ class Reading:
                 if o.order.card
             }
         if counted:
-            facts.channel_totals, facts.card_totals = await self._totals.read(
-                connection, merchant_id, day, set(numbers.values()), now
-            )
+            of_numbers = set(numbers.values())
+            facts.totals = await self._totals.read(connection, merchant_id, day, of_numbers, now)
+            asked = [(o.order, numbers.get(o.payment_id)) for o in openings]
+            if reached := limits_in_reach(catalogue, merchant_id, facts.totals, asked):
+                await read_in_flight(connection, merchant_id, day, facts.totals, reached, of_numbers)
         payers = {o.payment_id: (o.order.user_id, o.order.card) for o in openings}
         kinds = catalogue.blocks(merchant_id)
         blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}

@@ -43,7 +43,9 @@ class Page:
     number_prints: dict[UUID, bytes] = field(default_factory=dict)
     """By card: the print of its number, which limits of a card count by."""
     in_flight: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
-    """(card, account) → the authentication that is in flight; for payments that stood in line."""
+    """(card, account) → the silent authentication that is in flight; for payments that stood in line."""
+    signing: dict[UUID, set[str]] = field(default_factory=dict)
+    """Card → the accounts on which it is being signed by an SMS; for the same."""
     sealed: dict[tuple[UUID, str], bytes] = field(default_factory=dict)
     """(card, account) → the sealed number of its agreement; for payments that go on."""
     recorded: frozenset[UUID] = frozenset()
@@ -96,10 +98,17 @@ class Page:
         self._put_intent(before.attempt, after.attempt)
 
     def start_authentication(self, started: Authentication) -> None:
-        """Take an authentication that a payment starts now; those of the same card wait for it."""
+        """Take an authentication that a payment starts now; those of the same card wait for it, or find it signed."""
         self.started.append(started)
-        keeper = self.keepers[started.card_id]
-        self.in_flight[keeper.card_id, started.account] = started.authentication_id
+        card_id = self.keepers[started.card_id].card_id
+        if started.asked is None:
+            self.in_flight[card_id, started.account] = started.authentication_id
+        else:
+            self.signs(card_id, started.account)
+
+    def signs(self, card_id: UUID, account: str) -> None:
+        """The card is signed by an SMS from now on."""
+        self.signing.setdefault(card_id, set()).add(account)
 
     def put_authentication(self, after: Authentication) -> None:
         """Take what became of an authentication."""

@@ -7,8 +7,8 @@ what is recorded is that one was submitted, by whom it is sent, and what the PSP
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gateway.domain import authentications, payments
 from gateway.domain.authentications import Authentication
@@ -22,12 +22,11 @@ from gateway.domain.terms import Product, Terms
 from gateway.flows.opening import intent_to_pay, intent_to_sign, sms_to_pay, sms_to_sign
 from gateway.ports import ActRefusal, PayerAct, Recorded, TermsOf, Wish
 from gateway.storage.keys import DecryptionError, Keys, stand_back
+from gateway.storage.writing.giving_up import GivingUp, put, refused, seconds, shown
 from gateway.storage.writing.page import Page
-from gateway.storage.writing.signing import own_sms, tell_authentication, tell_payment
+from gateway.storage.writing.signing import own_sms
 
 __all__ = ["PayerActs"]
-
-SECOND: Final = timedelta(seconds=1)
 
 _Secrets = tuple[str | None, str | None]
 """What the newest SMS gave to go on with, and the number of the agreement."""
@@ -36,8 +35,9 @@ _Secrets = tuple[str | None, str | None]
 class PayerActs:
     """What a flush does about wishes."""
 
-    def __init__(self, keys: Keys, catalogue: Callable[[], Catalogue], terms_of: TermsOf) -> None:
+    def __init__(self, keys: Keys, catalogue: Callable[[], Catalogue], terms_of: TermsOf, timezone: ZoneInfo) -> None:
         self._keys, self._catalogue, self._terms_of = keys, catalogue, terms_of
+        self._giving_up = GivingUp(terms_of, timezone)
 
     def apply(self, page: Page, act: PayerAct) -> Recorded | Exception:
         """The object after a wish, with what is to be sent for it, or why it is not granted."""
@@ -51,9 +51,8 @@ class PayerActs:
                 authentication = signed
         waiting = authentication or payment
         assert waiting is not None
-        shown = payment or waiting
         if waiting.status is not Status.REQUIRES_ACTION or waiting.asked is None:
-            return self._not_waiting(act, waiting, shown, payment)
+            return self._not_waiting(act, waiting, payment or waiting, payment)
         if isinstance(waiting, Payment) and waiting.asked.called_paid and not waiting.has_code_in_the_air:
             return self._ask_about(page, act, waiting)
         late = waiting.asked.expired or (waiting.until_at is not None and waiting.until_at <= act.at)
@@ -65,46 +64,47 @@ class PayerActs:
             case Wish.RESEND:
                 return self._resend(page, act, waiting, waiting.asked)
             case Wish.CLOSE:
-                return self._close(page, act, waiting)
+                return self._giving_up.close(page, act, waiting)
             case Wish.EXPIRE:
                 if not waiting.asked.expired and (waiting.until_at is None or waiting.until_at > act.at):
-                    return self._shown(page, act, waiting)
-                return self._shown(page, act, self._give_up(page, act, waiting, ClosedReason.EXPIRED))
+                    return shown(page, act, waiting)
+                return shown(page, act, self._giving_up.give_up(page, act, waiting, ClosedReason.EXPIRED))
 
     def _not_waiting(
-        self, act: PayerAct, waiting: Payment | Authentication, shown: Payment | Authentication, payment: Payment | None
+        self, act: PayerAct, waiting: Payment | Authentication, now: Payment | Authentication, payment: Payment | None
     ) -> Recorded:
         """It needs nothing of its payer: not yet, or no more."""
-        refused = None
-        if act.wish is Wish.CONFIRM and waiting.asked is not None and waiting.asked.sending and not waiting.is_final:
-            refused = ActRefusal.SMS_IN_PROGRESS
+        why = None
+        sending = waiting.asked is not None and waiting.asked.sending and not waiting.has_code_in_the_air
+        if act.wish is Wish.CONFIRM and sending and not waiting.is_final:
+            why = ActRefusal.SMS_IN_PROGRESS
         if act.wish is Wish.RESEND or (act.wish is Wish.CLOSE and waiting.status is not Status.CLOSED):
-            refused = ActRefusal.NOT_WAITING
-        return Recorded(shown, payment, refused=refused)
+            why = ActRefusal.NOT_WAITING
+        return Recorded(now, payment, refused=why)
 
     def _too_late(self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked) -> Recorded:
         """The payer's time is over: nothing is sent any more. It is closed, or the PSP is asked first."""
         if asked.expired and act.wish is Wish.CLOSE:
-            return self._close(page, act, waiting)
+            return self._giving_up.close(page, act, waiting)
         if not asked.expired:
-            waiting = self._give_up(page, replace(act, wish=Wish.EXPIRE), waiting, ClosedReason.EXPIRED)
+            waiting = self._giving_up.give_up(page, replace(act, wish=Wish.EXPIRE), waiting, ClosedReason.EXPIRED)
         if act.wish is Wish.RESEND:
-            return _refused(page, act, waiting, ActRefusal.NOT_WAITING)
+            return refused(page, act, waiting, ActRefusal.NOT_WAITING)
         if act.wish is Wish.CLOSE and not waiting.is_final:
-            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
-        return self._shown(page, act, waiting)
+            return refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
+        return shown(page, act, waiting)
 
     def _ask_about(self, page: Page, act: PayerAct, waiting: Payment) -> Recorded:
         """Its PSP has called it paid, though no code was submitted: nothing is sent any more, and the PSP is asked."""
         nobodys = caused_id(act.intent_id, waiting.payment_id, "asked about")
         after = begun(waiting, intent_to_pay(waiting, nobodys, act.at), act.at)
-        self._put(page, after)
+        put(page, after)
         match act.wish:
             case Wish.RESEND:
-                return _refused(page, act, after, ActRefusal.NOT_WAITING)
+                return refused(page, act, after, ActRefusal.NOT_WAITING)
             case Wish.CLOSE:
-                return _refused(page, act, after, ActRefusal.MAY_BE_PAID)
-        return self._shown(page, act, after)
+                return refused(page, act, after, ActRefusal.MAY_BE_PAID)
+        return shown(page, act, after)
 
     def _confirm(
         self, page: Page, act: PayerAct, waiting: Payment | Authentication, asked: Asked
@@ -112,15 +112,15 @@ class PayerActs:
         newest = waiting.attempt if isinstance(waiting, Payment) else waiting.intent
         if newest is not None and newest.is_open:
             if newest.intent_id != act.intent_id or not newest.is_untouched:
-                return _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
+                return refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
             try:  # it was recorded by an earlier try of this flush, the answer to whose COMMIT was lost
                 return self._to_send(page, act, waiting, newest, self._secrets(page, waiting))
             except DecryptionError as error:
                 return stand_back(error)
         if asked.sending:
-            return _refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
-        if asked.order_ended:
-            return _refused(page, act, waiting, ActRefusal.NEW_SMS_NEEDED)
+            return refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
+        if asked.needs_sms:
+            return refused(page, act, waiting, ActRefusal.NEW_SMS_NEEDED)
         try:
             secrets = self._secrets(page, waiting)
         except DecryptionError as error:
@@ -133,7 +133,7 @@ class PayerActs:
             intent = intent_to_sign(waiting, act.intent_id, act.at)
             due_at = self._terms(waiting, Product.AUTHENTICATION).unanswered(act.at)
             after = authentications.submitted(waiting, intent, due_at)
-        self._put(page, after)
+        put(page, after)
         return self._to_send(page, act, after, intent, secrets)
 
     def _to_send(
@@ -142,7 +142,7 @@ class PayerActs:
         """The code is to be submitted by whoever asked, with what the newest SMS gave to go on with."""
         continuation, agreement_no = secrets
         return replace(
-            self._shown(page, act, after),
+            shown(page, act, after),
             code=code,
             continuation=continuation,
             agreement_no=agreement_no,
@@ -159,24 +159,24 @@ class PayerActs:
         if again is not None:  # it was recorded by an earlier try of this flush, the answer to whose COMMIT was lost
             return self._to_send_again(page, act, waiting, again)
         if waiting.has_code_in_the_air:
-            return _refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
+            return refused(page, act, waiting, ActRefusal.CONFIRMATION_IN_PROGRESS)
         if asked.sending:
-            return _refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
+            return refused(page, act, waiting, ActRefusal.SMS_IN_PROGRESS)
         if asked.resends_left == 0:
-            return _refused(page, act, waiting, ActRefusal.NO_RESENDS_LEFT)
+            return refused(page, act, waiting, ActRefusal.NO_RESENDS_LEFT)
         wait = asked.resend_in(act.at)
-        if wait > timedelta(0) and not asked.order_ended:
-            return _refused(page, act, waiting, ActRefusal.RESEND_TOO_SOON, -(-wait // SECOND))
+        if wait > timedelta(0):
+            return refused(page, act, waiting, ActRefusal.RESEND_TOO_SOON, seconds(wait))
         card_id = _card_of(waiting)
         if not page.may_ask(card_id, self._catalogue().sms_per_phone_and_day(waiting.merchant_id)):
-            return _refused(page, act, waiting, ActRefusal.SMS_LIMIT_REACHED)
+            return refused(page, act, waiting, ActRefusal.SMS_LIMIT_REACHED)
         after, sms = self._asked_again(act, waiting, asked)
         granted = self._to_send_again(page, act, after, sms)
         if isinstance(granted, Recorded):
             page.ask(sms, card_id)
-            self._put(page, after)
-            shown = self._shown(page, act, after)
-            granted = replace(granted, object=shown.object, payment=shown.payment)
+            put(page, after)
+            now = shown(page, act, after)
+            granted = replace(granted, object=now.object, payment=now.payment)
         return granted
 
     def _to_send_again(
@@ -188,8 +188,8 @@ class PayerActs:
         except DecryptionError as error:
             return stand_back(error)
         signed = after if isinstance(after, Authentication) else None
-        shown = self._shown(page, act, after)
-        return replace(shown, sms=sms, continuation=continuation, agreement_no=agreement_no, authentication=signed)
+        now = shown(page, act, after)
+        return replace(now, sms=sms, continuation=continuation, agreement_no=agreement_no, authentication=signed)
 
     def _asked_again(
         self, act: PayerAct, waiting: Payment | Authentication, asked: Asked
@@ -202,58 +202,11 @@ class PayerActs:
             signing = authentications.asked_anew(replace(waiting, asked=asked), act.at, due_at)
             return signing, sms_to_sign(signing, act.intent_id, act.at)
         due_at = self._terms(waiting, Product.PAYMENT).unanswered(act.at)
-        paying = replace(waiting, asked=asked, channel_order_no=asked.number)
+        paying = payments.asked_anew(replace(waiting, asked=asked, channel_order_no=asked.number), act.at, due_at)
         if asked.by_pay:  # to be asked to pay without a code is what sends the SMS
             intent = intent_to_pay(paying, act.intent_id, act.at)
             return begun(paying, intent, due_at), intent
-        paying = payments.asked_anew(paying, act.at, due_at)
         return paying, sms_to_pay(paying, act.intent_id, act.at)
-
-    def _close(self, page: Page, act: PayerAct, waiting: Payment | Authentication) -> Recorded:
-        if waiting.has_code_in_the_air:
-            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
-        if isinstance(waiting, Payment) and waiting.order_may_be_paid and not act.proved:
-            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
-        return self._shown(page, act, self._give_up(page, act, waiting, act.reason))
-
-    def _give_up(
-        self, page: Page, act: PayerAct, waiting: Payment | Authentication, reason: ClosedReason
-    ) -> Payment | Authentication:
-        """It is closed: nothing of it can be paid. Else it waits on, and the PSP is asked."""
-        if waiting.has_code_in_the_air:
-            return waiting
-        if isinstance(waiting, Authentication):
-            closed = authentications.closed(waiting, reason, act.at)
-            self._put(page, closed)
-            tell_authentication(page, act.intent_id, closed, act.at)
-            for payment in [p for p in page.payments.values() if p.authentication_id == closed.authentication_id]:
-                self._end(page, act, payment, payments.after_authentication(payment, closed, act.at))
-            return closed
-        if waiting.order_may_be_paid and not act.proved:
-            assert waiting.asked is not None
-            terms = self._terms(waiting, Product.PAYMENT)
-            asked = replace(waiting.asked, expired=True, questions=waiting.asked.questions + 1)
-            after = replace(waiting, asked=asked, until_at=None, due_at=terms.after(asked.questions - 1, act.at))
-            self._put(page, after)
-            return after
-        ended = payments.closed(waiting, reason, act.at)
-        self._end(page, act, waiting, ended)
-        return ended
-
-    def _end(self, page: Page, act: PayerAct, before: Payment, after: Payment) -> None:
-        if after.status is not before.status:
-            tell_payment(page, act.intent_id, after, act.at)
-        page.put_payment(after)
-
-    def _put(self, page: Page, after: Payment | Authentication) -> None:
-        """Take it; the payment of an authentication shows what that asks for."""
-        if isinstance(after, Payment):
-            page.put_payment(after)
-            return
-        page.put_authentication(after)
-        owner = page.payments.get(after.payment_id) if after.payment_id else None
-        if owner is not None and after.status is Status.REQUIRES_ACTION:
-            page.put_payment(payments.after_authentication(owner, after, after.created_at))
 
     def _secrets(self, page: Page, waiting: Payment | Authentication) -> _Secrets:
         """What the newest SMS gave to go on with, and the number of the agreement. Raises DecryptionError."""
@@ -279,21 +232,9 @@ class PayerActs:
         newest = box.open_continuation(object_id, given[max(given)]) if given else None
         return newest, box.open_agreement(account, sealed) if sealed is not None and account else None
 
-    def _shown(self, page: Page, act: PayerAct, after: Payment | Authentication) -> Recorded:
-        payment = page.payments.get(act.object_id)
-        return Recorded(payment or after, payment)
-
     def _terms(self, waiting: Payment | Authentication, product: Product) -> Terms:
         assert waiting.account is not None
         return self._terms_of(waiting.merchant_id, waiting.account, product)
-
-
-def _refused(
-    page: Page, act: PayerAct, waiting: Payment | Authentication, why: ActRefusal, wait_s: int = 0
-) -> Recorded:
-    payment = page.payments.get(act.object_id)
-    signed = waiting if isinstance(waiting, Authentication) else None
-    return Recorded(payment or waiting, payment, refused=why, wait_s=wait_s, authentication=signed)
 
 
 def _card_of(waiting: Payment | Authentication) -> UUID:

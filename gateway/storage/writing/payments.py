@@ -17,7 +17,7 @@ from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection
 from gateway.storage.tables import cards, decisions, intents, outflows, payments
-from gateway.storage.writing.failures import failure_columns, failure_of
+from gateway.storage.writing.failures import failure_columns, failure_of, limit_to_json, with_limit
 from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
 from gateway.storage.writing.statement import Row, Write
 
@@ -61,6 +61,7 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.failure_code,
     _p.failure_blame,
     _p.failure_advice,
+    _p.failure_limit,
     _p.channel_code,
     _p.channel_message,
     _p.description,
@@ -122,7 +123,7 @@ async def payments_by_id(connection: Connection, merchant_id: UUID, ids: Iterabl
 
 def payment_of(row: Mapping[str, Any]) -> Payment:
     """The payment of a row of `payment_select()`."""
-    payment_id = row["payment_id"]
+    payment_id, limit = row["payment_id"], row["failure_limit"]
     return Payment(
         merchant_id=row["merchant_id"],
         payment_id=payment_id,
@@ -143,7 +144,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         expected_fee=row["expected_fee"],
         fee=row["fee"],
         authentication_fee=row["authentication_fee"],
-        failure=failure_of(row),
+        failure=failure_of(row) if limit is None else with_limit(failure_of(row), json_of(limit)),
         attempt=intent_of(row, payment_id, Verb.PAY) if row["intent_id"] is not None else None,
         due_at=row["due_at"],
         until_at=row["until_at"],
@@ -164,12 +165,18 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
 
 def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, only: str) -> None:
     """Insert payments whose order the part `only` returned."""
-    plain = [_row(order, payment) for order, payment in opened if payment.asked is None]
+    plain, asking, limited = [], [], []
+    for order, payment in opened:
+        row = _row(order, payment)
+        if payment.asked is not None:
+            asking.append(row | {"asked": asked_to_json(payment.asked)})
+        elif limit := limit_to_json(payment.failure):
+            limited.append(row | {"failure_limit": limit})
+        else:
+            plain.append(row)
     write.insert(payments, plain, only=(only, "payment_id"))
-    asking = [
-        _row(order, payment) | {"asked": asked_to_json(payment.asked)} for order, payment in opened if payment.asked
-    ]
     write.insert(payments, asking, only=(only, "payment_id"), part="new_asking")
+    write.insert(payments, limited, only=(only, "payment_id"), part="new_limited")
 
 
 def insert_decisions(write: Write, made: Sequence[tuple[UUID, Mapping[str, Any]]], *, only: str) -> None:
@@ -207,7 +214,14 @@ def change_payments(write: Write, changed: Sequence[Payment]) -> None:
 
 def change_authenticating(write: Write, changed: Sequence[Payment]) -> None:
     """Write what became of payments that stood in line, and wait for an authentication now."""
-    rows = [_changing(payment) | {"authentication_id": payment.authentication_id} for payment in changed]
+    rows = [
+        _changing(payment)
+        | {
+            "authentication_id": payment.authentication_id,
+            "asked": asked_to_json(payment.asked) if payment.asked else None,
+        }
+        for payment in changed
+    ]
     write.update(payments, rows, by=["payment_id"], also=_FREES_ITS_LEASE, part="authenticating_payments")
 
 

@@ -14,6 +14,7 @@ from gateway.domain.failures import IDENTITY_REFUSALS
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Declined, Returned, SmsNeeded, Succeeded
+from gateway.domain.payments import Payment
 from gateway.domain.statuses import FINAL
 from gateway.ports import GoOn, Observation, PayerAct
 from gateway.storage.server.database import Connection
@@ -50,7 +51,7 @@ SELECT card_id, account, agreement_no FROM agreements
 WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status = 'active'
 """
 READ_IN_FLIGHT = """
-SELECT card_id, account, authentication_id FROM authentications
+SELECT card_id, account, authentication_id, asked IS NOT NULL FROM authentications
 WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status IN ('processing', 'requires_action')
 """
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
@@ -82,7 +83,7 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
         heads = [page.keepers[card.card_id].card_id for card in goers if card is not None]
         rows = await connection.fetch(READ_AGREEMENTS, merchant_id, heads)
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
-        await _read_in_flight(connection, merchant_id, page, going_on)
+        await _read_in_flight(connection, merchant_id, page, items)
     await _read_codes(connection, merchant_id, page, items)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
     if suspicious:
@@ -96,6 +97,7 @@ async def _read_codes(connection: Connection, merchant_id: UUID, page: Page, ite
     heard = [item for item in items if isinstance(item, Observation)]
     asking = {each.card.card_id for each in page.payments.values() if each.asked is not None and each.card is not None}
     asking |= {each.card_id for each in page.authentications.values() if each.asked is not None}
+    asking |= {each.card.card_id for each in _leaving(page, items) if each.card is not None and each.customer_present}
     asking |= {
         page.authentications[each.intent.object_id].card_id
         for each in heard
@@ -153,15 +155,24 @@ async def _read_keepers(
     page.keepers = await agreements_go_to(connection, merchant_id, same_as, found)
 
 
-async def _read_in_flight(connection: Connection, merchant_id: UUID, page: Page, going_on: Sequence[UUID]) -> None:
+def _leaving(page: Page, items: Sequence[Item]) -> list[Payment]:
+    """The payments that stood in line, and have their place now or are too late."""
+    going = (page.payments.get(item.payment_id) for item in items if isinstance(item, GoOn))
+    return [payment for payment in going if payment is not None and payment.waits_for_place]
+
+
+async def _read_in_flight(connection: Connection, merchant_id: UUID, page: Page, items: Sequence[Item]) -> None:
     """For which cards of payments that stood in line an authentication is in flight."""
-    from_line = [page.payments[each] for each in going_on if each in page.payments]
-    cards = [each.card.card_id for each in from_line if each.card is not None and each.waits_for_place]
+    cards = [each.card.card_id for each in _leaving(page, items) if each.card is not None]
     if cards:
         heads = {each: page.keepers[each].card_id for each in cards}
         of_head = {**heads, **{head: head for head in heads.values()}}
         rows = await connection.fetch(READ_IN_FLIGHT, merchant_id, list(of_head))
-        page.in_flight = {(of_head[row[0]], row[1]): row[2] for row in rows}
+        for card_id, account, authentication_id, is_asked in rows:
+            if is_asked:
+                page.signs(of_head[card_id], account)
+            else:
+                page.in_flight[of_head[card_id], account] = authentication_id
 
 
 async def _read_verifiers(

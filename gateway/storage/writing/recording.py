@@ -65,7 +65,7 @@ class RecordingStore:
         self._totals = Totals(database)
         self._silent_refused = silent_refused
         signing = Signing(keys, catalogue, terms_of, carries_of)
-        self._acts = PayerActs(keys, catalogue, terms_of)
+        self._acts = PayerActs(keys, catalogue, terms_of, timezone)
         self._going_on = GoingOn(keys, catalogue, terms_of, carries_of, signing)
         self._hearing = Hearing(keys, terms_of, timezone, signing, self._going_on)
         self._catalogue = catalogue

@@ -127,11 +127,12 @@ class Signing:
         channel = catalogue.channels.get((merchant_id, before.channel))
         ways = self._carries_of(merchant_id, before.account).ways
         claimant = self._claimant(page, before)
-        nobody = claimant is None and not before.is_told
+        nobody = claimant is None and not (before.is_told and before.customer_present)
         if nobody or channel is None or not may_sign(catalogue, channel, before.bank, ways):
             page.silent_refusals.append((before.account, before.bank, did.sms_needed.channel_code))
             return None
-        if page.phones[before.card_id].signing:
+        card_id = page.keepers[before.card_id].card_id
+        if page.phones[before.card_id].signing or page.signing.get(card_id):
             return None
         most = catalogue.sms_per_phone_and_day(merchant_id)
         if not page.may_ask(before.card_id, most):
@@ -141,9 +142,12 @@ class Signing:
         asking = replace(before, intent=did.intent, payment_id=claimant.payment_id if claimant else None)
         asking = replace(asking, asked=code_to_sign(asking, "", ways), due_at=due_at)
         assert asking.asked is not None
+        # Who stood in line before waited for nobody: the payer's time begins now.
+        since = heard.at if claimant is not None and claimant.created_at < before.created_at else None
         asking = authentications.asked_anew(
-            replace(asking, asked=replace(asking.asked, phone=heard.phone or "****")), heard.at, due_at
+            replace(asking, asked=replace(asking.asked, phone=heard.phone or "****", since=since)), heard.at, due_at
         )
+        page.signs(card_id, before.account)
         page.ask(sms_to_sign(asking, intent_id, heard.at), before.card_id)
         for payment in _waiting(page, before):
             if claimant is None or payment.payment_id != claimant.payment_id:

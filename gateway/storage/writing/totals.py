@@ -12,7 +12,7 @@ When a store first sees a limit, what was not counted until then is made good (`
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -23,7 +23,16 @@ from gateway.storage.tables import card_totals, cards, channel_totals
 from gateway.storage.writing.making_good import MakingGood, begins_with
 from gateway.storage.writing.statement import Row, Write
 
-__all__ = ["READ_TOTALS", "Change", "Totals", "count_changes", "count_reservations", "print_numbers"]
+__all__ = [
+    "READ_TOTALS",
+    "Change",
+    "OfCard",
+    "Totals",
+    "UsedByAll",
+    "count_changes",
+    "count_reservations",
+    "print_numbers",
+]
 
 COUNTED_INTO = timedelta(minutes=1)
 """How long a store counts into the same part."""
@@ -31,10 +40,10 @@ ENDED_AFTER = timedelta(minutes=3)
 """A part this old is not counted into any more: the slowest flush has ended, and clocks are not that far apart."""
 
 READ_TOTALS = """
-SELECT channel, NULL::bytea AS number_print, part < $4 AS ended, sum(used)::bigint FROM channel_totals
+SELECT channel, NULL::bytea AS number_print, part < $4 AS ended, sum(used)::bigint, 0 FROM channel_totals
 WHERE merchant_id = $1 AND business_day = $2 AND part >= $3 GROUP BY channel, part < $4
 UNION ALL
-SELECT channel, number_print, false, used FROM card_totals
+SELECT channel, number_print, false, used, insufficient FROM card_totals
 WHERE merchant_id = $1 AND business_day = $2 AND number_print = ANY($5::bytea[])
 """
 
@@ -43,11 +52,44 @@ _ADDS_CHANNEL = (
 )
 _ADDS_CARD = (
     "ON CONFLICT (merchant_id, business_day, number_print, channel) "
-    "DO UPDATE SET used = card_totals.used + excluded.used"
+    "DO UPDATE SET used = card_totals.used + excluded.used, "
+    "insufficient = card_totals.insufficient + excluded.insufficient"
 )
 
 Change = tuple[str, date, UUID | None]
 """What usage changed of: channel, business day, card."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfCard:
+    """What all who use a card number did today on a channel: used in fen, and failures for want of balance."""
+
+    used: int = 0
+    insufficient: int = 0
+
+
+@dataclass(slots=True)
+class UsedByAll:
+    """What is used today, by whoever, of channels that count it. What is in flight is known where it was asked for."""
+
+    channels: dict[str, int] = field(default_factory=dict)
+    cards: dict[bytes, dict[str, OfCard]] = field(default_factory=dict)
+    """print of a card number → channel"""
+    channels_in_flight: dict[str, int] = field(default_factory=dict)
+    cards_in_flight: dict[tuple[bytes, str], int] = field(default_factory=dict)
+
+    def reserve(self, channel: str, amount: int, number_print: bytes | None) -> None:
+        """Count an attempt that is about to be recorded, for those that are routed after it."""
+        self.channels[channel] = self.channels.get(channel, 0) + amount
+        if channel in self.channels_in_flight:
+            self.channels_in_flight[channel] += amount
+        if number_print is None:
+            return
+        of_card = self.cards.setdefault(number_print, {})
+        before = of_card.get(channel, OfCard())
+        of_card[channel] = replace(before, used=before.used + amount)
+        if (number_print, channel) in self.cards_in_flight:
+            self.cards_in_flight[number_print, channel] += amount
 
 
 @dataclass(slots=True)
@@ -75,7 +117,7 @@ class Totals:
 
     async def read(
         self, connection: Connection, merchant_id: UUID, day: date, number_prints: Collection[bytes], now: datetime
-    ) -> tuple[dict[str, int], dict[bytes, dict[str, int]]]:
+    ) -> UsedByAll:
         """What is used today: by channel, and by print of a card number and channel."""
         ended = self._ended.get(merchant_id)
         if ended is None or ended.day != day:
@@ -83,17 +125,17 @@ class Totals:
         mark = max(ended.mark, begins_with(now - ENDED_AFTER))
         rows = await connection.fetch(READ_TOTALS, merchant_id, day, ended.mark, mark, list(number_prints))
         of_channels: dict[str, int] = dict(ended.used)
-        of_cards: dict[bytes, dict[str, int]] = {}
+        of_cards: dict[bytes, dict[str, OfCard]] = {}
         more_ended = dict(ended.used)
-        for channel, number_print, has_ended, used in rows:
+        for channel, number_print, has_ended, used, insufficient in rows:
             if number_print is not None:
-                of_cards.setdefault(bytes(number_print), {})[channel] = used
+                of_cards.setdefault(bytes(number_print), {})[channel] = OfCard(used, insufficient)
                 continue
             of_channels[channel] = of_channels.get(channel, 0) + used
             if has_ended:
                 more_ended[channel] = more_ended.get(channel, 0) + used
         self._ended[merchant_id] = _Ended(day, mark, more_ended)
-        return of_channels, of_cards
+        return UsedByAll(of_channels, of_cards)
 
 
 def count_reservations(
@@ -114,33 +156,36 @@ def count_reservations(
             of_channels.append(row | {"part": part, "channel": payment.channel, "used": payment.amount})
         number_print = number_prints.get(payment.card.card_id) if payment.card else None
         if payment.channel in counted.cards and number_print is not None:
-            of_cards.append(row | {"number_print": number_print, "channel": payment.channel, "used": payment.amount})
+            of_card = {"number_print": number_print, "channel": payment.channel}
+            of_cards.append(row | of_card | {"used": payment.amount, "insufficient": 0})
     _write(write, of_channels, of_cards, only=(only, "payment_id"))
 
 
 def count_changes(
     write: Write,
-    changes: Mapping[Change, int],
+    changes: Mapping[Change, OfCard],
     counted: Counted,
     part: UUID,
     number_prints: Mapping[UUID, bytes],
 ) -> None:
-    """Count what became of payments: below zero what failed or was closed, above it what succeeded late."""
+    """Count what became of payments: `used` is below zero for what failed or was closed, above it for what succeeded
+    late."""
     of_channels: list[Row] = []
     of_cards: list[Row] = []
-    for (channel, day, card_id), used in changes.items():
+    for (channel, day, card_id), change in changes.items():
         if channel in counted.channels:
-            of_channels.append({"business_day": day, "part": part, "channel": channel, "used": used})
+            of_channels.append({"business_day": day, "part": part, "channel": channel, "used": change.used})
         number_print = number_prints.get(card_id) if card_id is not None else None
         if channel in counted.cards and number_print is not None:
-            of_cards.append({"business_day": day, "number_print": number_print, "channel": channel, "used": used})
+            of_card = {"business_day": day, "number_print": number_print, "channel": channel}
+            of_cards.append(of_card | {"used": change.used, "insufficient": change.insufficient})
     _write(write, of_channels, of_cards, only=None)
 
 
 def _write(write: Write, of_channels: list[Row], of_cards: list[Row], *, only: tuple[str, str] | None) -> None:
     # Rows of cards are shared with other flushes: all of them take them in the order of their key.
     write.insert(channel_totals, of_channels, only=only, summed=("used",), conflict=_ADDS_CHANNEL)
-    write.insert(card_totals, of_cards, only=only, summed=("used",), conflict=_ADDS_CARD)
+    write.insert(card_totals, of_cards, only=only, summed=("used", "insufficient"), conflict=_ADDS_CARD)
 
 
 def print_numbers(write: Write, number_prints: Mapping[UUID, bytes]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from gateway.domain.failures import Blame, FailureCode
@@ -10,9 +11,13 @@ from gateway.domain.payments import FINAL, Payment
 from gateway.domain.statuses import Status
 from gateway.storage.tables import channel_usage, last_attempts
 from gateway.storage.writing.statement import Write, differing
-from gateway.storage.writing.totals import Change
+from gateway.storage.writing.totals import Change, OfCard
 
 __all__ = ["UsageChanges", "reserve"]
+
+NO_MORE_TODAY: Final = 1_000_000
+"""Counted where the PSP says that the day's tries for want of balance are used up: more than any limit."""
+_NOTHING: Final = OfCard()
 
 
 def reserve(write: Write, routed: Sequence[Payment], *, only: str) -> None:
@@ -55,8 +60,9 @@ class UsageChanges:
     usage: dict[tuple[str, str, date], _Usage] = field(default_factory=dict)
     last: dict[tuple[str, str], Payment] = field(default_factory=dict)
     """(user, channel) → the payment that finished there last."""
-    used: dict[Change, int] = field(default_factory=dict)
-    """By how much what is used of a channel and of a card changes. What was reserved and succeeds changes nothing."""
+    used: dict[Change, OfCard] = field(default_factory=dict)
+    """By how much what is used of a channel and of a card changes, and how often a card failed for want of balance.
+    What was reserved and succeeds changes nothing."""
 
     def count(self, before: Payment, after: Payment) -> None:
         """Count what one change of a payment means."""
@@ -74,11 +80,14 @@ class UsageChanges:
         if late or (after.status is Status.SUCCEEDED and before.status is not Status.SUCCEEDED):
             used += after.amount
             usage.succeeded += after.amount
-        if used:
-            of = (after.channel, after.business_day, after.card.card_id if after.card else None)
-            self.used[of] = self.used.get(of, 0) + used
+        insufficient = 0
         if after.failure and not before.failure and after.failure.code is FailureCode.INSUFFICIENT_BALANCE:
-            usage.insufficient += 1
+            insufficient = NO_MORE_TODAY if after.failure.no_more_today else 1
+            usage.insufficient += insufficient
+        if used or insufficient:
+            of = (after.channel, after.business_day, after.card.card_id if after.card else None)
+            before_it = self.used.get(of, _NOTHING)
+            self.used[of] = OfCard(before_it.used + used, before_it.insufficient + insufficient)
 
     def _keep_last(self, after: Payment, channel: str) -> None:
         ours = after.failure is not None and after.failure.blame is Blame.PLATFORM

@@ -469,6 +469,14 @@ def test_a_provider_is_asked_afterwards_only_as_often_as_it_bears(late_looks: in
     assert heard.intent.looks == late_looks
 
 
+def test_a_look_that_its_terms_do_not_plan_any_more_is_the_last() -> None:
+    heard = judge(attempt(not_found=2, not_found_since=NOW), NotFound(), at=later(hours=1))
+    assert heard.due_at is not None
+    never = replace(TERMS, late_looks=0)
+    looked = judge(heard.intent, Unknown("there is no question for it"), at=heard.due_at, terms=never)
+    assert (looked.moves_due, looked.due_at) == (True, None)
+
+
 WATCHED = [
     *product([Verb.AUTHENTICATE], [IntentState.NOT_RECEIVED, IntentState.UNKNOWN]),
     *product(MONEY, [IntentState.NOT_RECEIVED]),

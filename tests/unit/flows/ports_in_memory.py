@@ -333,6 +333,9 @@ class World:
         self.started.append(task)
         return task
 
+    async def continuation(self, authentication: Authentication) -> str | None:
+        return None
+
     async def card(self, merchant_id: UUID, card_id: UUID) -> CardElements:
         return card_elements()
 

@@ -18,6 +18,11 @@ class NaiveAnswer:
     refusal: str | None = None
     step: int = 0
     max_single_limit: int | None = None
+    max_amount_now: int | None = None
+    limit: tuple[str, int, int, int | None] | None = None
+    limits: dict[str, tuple[str, int, int, int | None]] = field(default_factory=dict)
+    waits_only: bool | None = None
+    other_card: bool | None = None
     wants_room: bool = False
     removed: dict[str, tuple[int, str]] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
@@ -122,7 +127,10 @@ def naive_decide(
         if not past.used_today + request.amount <= (infinite if limits.daily_limit is None else limits.daily_limit):
             fails[code].append("daily_limit_exceeded")
         tries = infinite if limits.daily_insufficient_limit is None else limits.daily_insufficient_limit
-        if not past.insufficient_today < tries:
+        failed_before = past.insufficient_today
+        if rules[code].daily_insufficient_by == "card":
+            failed_before = past.card_insufficient_today
+        if not failed_before < tries:
             fails[code].append("daily_insufficient_balance_exceeded")
         if total is not None and past.channel_used_today + request.amount > total:
             fails[code].append("channel_total_exceeded")
@@ -145,6 +153,7 @@ def naive_decide(
                 answer.max_single_limit = max(rules[code].limits.single_limit or 0 for code in available)
             for code in available:
                 answer.removed[code] = (step, limit)
+            naive_telling(answer, available, rules, known, request.amount)
             return answer
 
     # 5
@@ -156,7 +165,9 @@ def naive_decide(
     answer.ranking = left
     if len(left) == 0:
         answer.refusal = "no_eligible_channel"
+        naive_telling(answer, available, rules, known, request.amount)
         return answer
+    naive_telling(answer, [code for code in available if code not in left], rules, known, request.amount)
     if len(left) == 1:
         answer.chosen = left[0]
         return answer
@@ -194,3 +205,98 @@ def _how_it_went(last: LastAttempt | None, request: RouteRequest) -> str:
     if last.status == "succeeded":
         return "well"
     return "badly, payer" if last.blame == "payer" else "badly, not payer"
+
+
+CODES = {
+    "single_limit": "single_limit_exceeded",
+    "daily_limit": "daily_limit_exceeded",
+    "daily_insufficient_limit": "daily_insufficient_balance_exceeded",
+    "daily_total": "channel_total_exceeded",
+    "card_single_limit": "card_limit_exceeded",
+    "card_daily_limit": "card_limit_exceeded",
+}
+
+
+def naive_telling(
+    answer: NaiveAnswer,
+    dropped: list[str],
+    rules: Mapping[str, Candidate],
+    known: Mapping[str, ChannelFacts],
+    amount: int,
+) -> None:
+    """What is told of channels that failed a limit; of a refusal, what would go now and what would help."""
+    tables = {code: naive_table(rules[code], known[code]) for code in dropped}
+
+    def passes(code: str, asked: int, without: str = "") -> bool:
+        for kind, (most, used, flying) in tables[code].items():
+            gone = 0
+            if without == "flying":
+                gone = flying or 0
+            if without == "card" and (kind == "card_daily_limit" or _tries_of_card(kind, rules[code])):
+                gone = used
+            if used - gone + (1 if kind == "daily_insufficient_limit" else asked) > most:
+                return False
+        return True
+
+    def shown(code: str, kind: str) -> tuple[str, int, int, int | None]:
+        most, used, flying = tables[code][kind]
+        return kind, most, most - used if most > used else 0, flying
+
+    failing: dict[str, list[str]] = {}
+    for code in dropped:
+        failing[code] = []
+        for kind, (most, used, _) in tables[code].items():
+            if used + (1 if kind == "daily_insufficient_limit" else amount) > most:
+                failing[code].append(kind)
+        told = [kind for kind in failing[code] if CODES[kind] == answer.removed[code][1]]
+        answer.limits[code] = shown(code, told[0])
+    if answer.refusal is None:
+        return
+
+    # The most that goes: by halving, since whoever takes an amount takes every smaller one.
+    best = {}
+    for code in dropped:
+        low, high = 0, amount
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if passes(code, middle) else (low, middle)
+        best[code] = low
+    answer.max_amount_now = max(best.values())
+    waiting = [code for code in dropped if passes(code, amount, without="flying")]
+    answer.waits_only = len(waiting) > 0
+    answer.other_card = len([code for code in dropped if passes(code, amount, without="card")]) > 0
+    order = []
+    for code in sorted(dropped):
+        told = [k for k in failing[code] if answer.refusal in (CODES[k], "no_eligible_channel")]
+        kind, most, left, flying = shown(code, told[0])
+        order.append((-(best[code] if answer.refusal == "no_eligible_channel" else left), (kind, most, left, flying)))
+        if code in waiting:
+            order[-1] = (order[-1][0] - 10**15, order[-1][1])
+    answer.limit = min(order, key=lambda each: each[0])[1]
+
+
+def naive_table(rule: Candidate, past: ChannelFacts) -> dict[str, tuple[int, int, int | None]]:
+    """By kind: the limit, what is used of it, and how much of that is in flight."""
+
+    def flying(told: int | None, used: int) -> int | None:
+        if used == 0:
+            return 0
+        return told if told is None or told < used else used
+
+    tries = past.card_insufficient_today if rule.daily_insufficient_by == "card" else past.insufficient_today
+    of_day = past.used_today, flying(past.in_flight_today, past.used_today)
+    of_all = past.channel_used_today, flying(past.channel_in_flight_today, past.channel_used_today)
+    of_card = past.card_used_today, flying(past.card_in_flight_today, past.card_used_today)
+    every = [
+        ("single_limit", rule.limits.single_limit, 0, 0),
+        ("daily_limit", rule.limits.daily_limit, *of_day),
+        ("daily_insufficient_limit", rule.limits.daily_insufficient_limit, tries, 0),
+        ("daily_total", rule.channel_limits.daily_total, *of_all),
+        ("card_single_limit", rule.limits.card_single_limit, 0, 0),
+        ("card_daily_limit", rule.limits.card_daily_limit, *of_card),
+    ]
+    return {kind: (most, used, in_flight) for kind, most, used, in_flight in every if most is not None}
+
+
+def _tries_of_card(kind: str, rule: Candidate) -> bool:
+    return kind == "daily_insufficient_limit" and rule.daily_insufficient_by == "card"

@@ -69,12 +69,27 @@ def last_attempts() -> st.SearchStrategy[LastAttempt | None]:
         LastAttempt, st.just("failed"), st.sampled_from(["payer", "channel", "platform", None]), finished
     )
     succeeded = st.builds(LastAttempt, st.just("succeeded"), st.none(), finished)
-    return st.one_of(failed, failed, failed, succeeded, st.none())
+    since = st.sampled_from([1, 60, 86400 * 30]).map(lambda minutes: NOW - timedelta(minutes=minutes))
+    unresolved = st.builds(LastAttempt, st.just("failed"), st.just("channel"), st.none(), since)
+    return st.one_of(failed, failed, failed, succeeded, unresolved, st.none())
 
 
 def facts() -> st.SearchStrategy[ChannelFacts]:
     used = st.sampled_from([0, 0, 100, 500, 1000])
-    return st.builds(ChannelFacts, used, st.integers(0, 3), last_attempts(), used, used)
+    in_flight = st.sampled_from([None, 0, 100, 500, 1000])
+    several = st.integers(0, 3)
+    return st.builds(
+        ChannelFacts,
+        used,
+        several,
+        last_attempts(),
+        used,
+        used,
+        in_flight_today=in_flight,
+        channel_in_flight_today=in_flight,
+        card_in_flight_today=in_flight,
+        card_insufficient_today=several,
+    )
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
@@ -107,6 +122,7 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "authentication_fee": st.sampled_from([0, 0, 1, 100, 101]),
         "limits": limits(RuleLimits),
         "channel_limits": limits(ChannelLimits),
+        "daily_insufficient_by": mostly("user", "card"),
     }
     drawn: dict[str, Any] = {name: draw(strategy) for name, strategy in known.items()}
     return Candidate(channel=channel, **drawn)

@@ -4,6 +4,7 @@ Not tested here: the single edges of each step, which test_steps names one by on
 """
 
 import json
+from dataclasses import replace
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from router import (
     Decision,
     Fee,
+    ToldLimit,
     decide,
     explain,
     fee_for,
@@ -49,6 +51,35 @@ def test_both_routers_answer_the_same(case: Case) -> None:
     assert [seen.channel for seen in decision.ranked] == naive.ranking
     assert {seen.channel: seen.fee for seen in decision.trace} == naive.fees
     assert {seen.channel: seen.compared for seen in decision.trace} == naive.compared
+    told = decision.told
+    assert (None if told is None else _shown(told.limit)) == naive.limit
+    assert (None if told is None else told.max_amount_now) == naive.max_amount_now
+    assert (None if told is None else told.in_flight_only) == naive.waits_only
+    assert (None if told is None else told.other_card_helps) == naive.other_card
+    limits = {seen.channel: limit for seen in decision.trace if (limit := decision.limit_of(seen)) is not None}
+    assert {channel: _shown(limit) for channel, limit in limits.items()} == naive.limits
+
+
+def _shown(limit: ToldLimit) -> tuple[str, int, int, int | None]:
+    return limit.kind, limit.limit, limit.left, limit.in_flight
+
+
+@MANY
+@given(cases())
+def test_what_may_go_now_goes_and_one_fen_more_does_not(case: Case) -> None:
+    told = decided(case).told
+    if told is None:
+        return
+    if told.max_amount_now:
+        assert decided(case._replace(request=replace(case.request, amount=told.max_amount_now))).chosen is not None
+    assert decided(case._replace(request=replace(case.request, amount=told.max_amount_now + 1))).chosen is None
+
+
+@SOME
+@given(cases())
+def test_nothing_but_a_limit_tells_one(case: Case) -> None:
+    decision = decided(case)
+    assert (decision.told is not None) == (decision.refused_by_step in {2, 3, 4, 5})
 
 
 @MANY

@@ -156,8 +156,8 @@ def test_a_damaged_record_is_refused_by_name(damage: dict[str, object]) -> None:
 
 
 def test_the_answer_has_every_field() -> None:
-    def no_share(fee: int) -> dict[str, object]:
-        return {"authentication_share": 0, "compared": fee}
+    def rest(fee: int) -> dict[str, object]:
+        return {"limit": None, "authentication_share": 0, "compared": fee}
 
     assert to_answer(route(rule("a", 10), rule("b", 12), rule("c", enabled=False))) == {
         "chosen": "a",
@@ -165,10 +165,12 @@ def test_the_answer_has_every_field() -> None:
         "chosen_by_step": 7,
         "refused_by_step": None,
         "max_single_limit": None,
+        "limit": None,
+        "max_amount_now": None,
         "candidates": [
-            {"channel": "a", "removed_by_step": None, "reason": None, "fee": 10, "rank": 1} | no_share(10),
-            {"channel": "b", "removed_by_step": None, "reason": None, "fee": 12, "rank": 2} | no_share(12),
-            {"channel": "c", "removed_by_step": 1, "reason": "rule_disabled", "fee": 100, "rank": None} | no_share(100),
+            {"channel": "a", "removed_by_step": None, "reason": None, "fee": 10, "rank": 1} | rest(10),
+            {"channel": "b", "removed_by_step": None, "reason": None, "fee": 12, "rank": 2} | rest(12),
+            {"channel": "c", "removed_by_step": 1, "reason": "rule_disabled", "fee": 100, "rank": None} | rest(100),
         ],
         "config_version": 7,
     }

@@ -24,10 +24,26 @@ def _name(record: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("record", RECORDS, ids=_name)
 def test_it_is_read_as_it_was_written(record: dict[str, Any]) -> None:
-    answer = to_answer(from_record(record))
+    answer: dict[str, Any] = to_answer(from_record(record))
     assert {name: answer[name] for name in OUTCOME} == {name: record.get(name) for name in OUTCOME}
     unset = {"removed_by_step": None, "reason": None, "rank": None, "authentication_share": 0}
-    assert answer["candidates"] == [{**unset, "compared": seen["fee"], **seen} for seen in record["trace"]]
+    shown = [{name: told for name, told in seen.items() if name != "limit"} for seen in answer["candidates"]]
+    assert shown == [{**unset, "compared": seen["fee"], **seen} for seen in record["trace"]]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=_name)
+def test_what_is_told_of_its_limits_is_made_from_it_and_what_was_in_flight_is_not_known(record: dict[str, Any]) -> None:
+    answer: dict[str, Any] = to_answer(from_record(record))
+    by_limit = record.get("refused_by_step") in {2, 3, 4, 5}
+    assert [answer["limit"] is not None, answer["max_amount_now"] is not None] == [by_limit, by_limit]
+    for seen in answer["candidates"]:
+        assert (seen["limit"] is not None) == (seen["removed_by_step"] in {2, 3, 4, 5})
+        if seen["reason"] in {"daily_limit_exceeded", "channel_total_exceeded"}:
+            name = "used_today" if seen["reason"] == "daily_limit_exceeded" else "channel_used_today"
+            used = record["facts"].get(seen["channel"], {}).get(name, 0)
+            limit = seen["limit"]
+            assert limit["left"] == max(limit["limit"] - used, 0)
+            assert limit["in_flight"] == (None if used else 0)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=_name)

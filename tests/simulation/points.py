@@ -1,0 +1,78 @@
+"""Where the suite has processes die: at every kind of action of any flow, before and after it, once.
+
+`points.txt` names them; it is written anew by
+
+    SLUICE_WRITE_POINTS=1 .venv/bin/python -m pytest tests/simulation/test_crashes.py -k written
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.simulation.play import Death
+
+__all__ = ["SIDES", "choose", "is_sent", "pairs_of", "read", "write"]
+
+FILE: Final = Path(__file__).with_name("points.txt")
+HEAD: Final = """\
+# Where the suite has a process die: every kind of action, before and after it, in one of the flows that have it.
+# Written by SLUICE_WRITE_POINTS=1 pytest tests/simulation/test_crashes.py -k written
+"""
+SIDES: Final = ("before", "after")
+SECONDS: Final = 3
+"""Of the second process: it asks, and records what it heard."""
+
+
+def is_sent(action: str) -> bool:
+    """Whether it is a request to a PSP."""
+    return action.endswith(" is sent") and action != "a notification is sent"
+
+
+def choose(flows: Mapping[str, Sequence[str]]) -> dict[str, list[Death]]:
+    """For each kind of action the flow that has fewest points yet. `flows`: each with its actions, in turn.
+
+    An answer that was given is the next action's "before", so it has no "after". A flow that is left with nothing dies
+    after its last request to a PSP.
+    """
+    having: defaultdict[str, list[str]] = defaultdict(list)
+    for flow, actions in flows.items():
+        for action in dict.fromkeys(actions):
+            having[action].append(flow)
+    chosen: dict[str, list[Death]] = {flow: [] for flow in flows}
+    for action in sorted(having, key=lambda each: (len(having[each]), each)):
+        for side in SIDES[: 1 if action.startswith("answer ") else 2]:
+            flow = min(having[action], key=lambda each: (len(chosen[each]), len(flows[each])))
+            chosen[flow].append((action, side))
+    for flow, deaths in chosen.items():
+        if not deaths:
+            deaths.append(([action for action in flows[flow] if is_sent(action)][-1], "after"))
+    return chosen
+
+
+def pairs_of(actions: Iterable[str]) -> list[list[Death]]:
+    """Pairs of deaths: the first after each kind of request to a PSP, the second soon after it has started."""
+    sent = [action for action in dict.fromkeys(actions) if is_sent(action)]
+    return [[(action, "after"), (1 + place % SECONDS, "before")] for place, action in enumerate(sent)]
+
+
+def read() -> dict[str, list[Death]]:
+    """The points of each flow, by its name."""
+    points: dict[str, list[Death]] = {}
+    flow = ""
+    for line in FILE.read_text().splitlines():
+        if line.startswith("    "):
+            side, _, action = line.strip().partition(" ")
+            points[flow].append((action, side))
+        elif line and not line.startswith("#"):
+            flow = line
+            points[flow] = []
+    return points
+
+
+def write(points: Mapping[str, Sequence[Death]]) -> None:
+    """Keep them."""
+    lines = [HEAD]
+    for flow, deaths in points.items():
+        lines += [flow, *(f"    {side} {action}" for action, side in deaths), ""]
+    FILE.write_text("\n".join(lines))
