@@ -11,6 +11,7 @@ from adapters.cpcn import Cpcn
 from adapters.jd import Jd
 from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
+from adapters.yeepay import YeePay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
@@ -38,6 +39,7 @@ PROVIDERS: dict[str, ProviderClass] = {
     "cpcn": Cpcn,
     "jd": Jd,
     "lianlian": LianLian,
+    "yeepay": YeePay,
 }
 
 

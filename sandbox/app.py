@@ -18,6 +18,7 @@ from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import UnionPay
+from sandbox.yeepay import YeePay
 
 __all__ = ["SandboxConfig", "build_app", "keys_folder"]
 
@@ -49,6 +50,7 @@ def build_app(config: SandboxConfig) -> web.Application:
         Cpcn.name: Cpcn(config, timers, keys.cpcn),
         Jd.name: Jd(config, timers, keys.jd),
         LianLian.name: LianLian(config, timers, keys.lianlian),
+        YeePay.name: YeePay(config, timers, keys.yeepay),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

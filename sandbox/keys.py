@@ -35,6 +35,7 @@ __all__ = [
     "KeysUnreadableError",
     "LianLianKeys",
     "UnionPayKeys",
+    "YeePayKeys",
     "new_identity",
     "prepare_keys",
     "unknown_ca",
@@ -106,6 +107,14 @@ class LianLianKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class YeePayKeys:
+    """What the YeePay mock shares with its merchant."""
+
+    mer_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AllKeys:
     """The sets of all providers."""
 
@@ -115,6 +124,7 @@ class AllKeys:
     cpcn: CpcnKeys
     jd: JdKeys
     lianlian: LianLianKeys
+    yeepay: YeePayKeys
 
 
 def unknown_ca() -> Identity:
@@ -132,6 +142,7 @@ def prepare_keys(folder: Path) -> AllKeys:
         cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
         jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
         lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
+        yeepay=YeePayKeys(*_read_account(_made(folder / "yeepay", _make_yeepay), "mer_id", "key")),
     )
 
 
@@ -202,6 +213,10 @@ def _make_lianlian(folder: Path) -> dict[str, str]:
     write_identity(folder, "psp", new_identity("Sandbox LianLian"))
     write_identity(folder, "merchant", new_identity(f"Sandbox LianLian merchant {oid_partner}"))
     return {"oid_partner": oid_partner, "ware_category": "2010"}
+
+
+def _make_yeepay(_: Path) -> dict[str, str]:
+    return {"mer_id": _digits(11), "key": secrets.token_urlsafe(45)}
 
 
 def _digits(count: int) -> str:

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import ClientError, ClientTimeout
+from yarl import URL
 
 from sandbox.books import Order
 from sandbox.faults import Occasion, Operation
@@ -35,6 +37,8 @@ class Pen(ABC, Generic[Signer]):
     gaps_s: ClassVar[Sequence[float]] = (0.0, 60.0, 120.0, 240.0)
     """Between a send and the next: there is one send more than these."""
     answer_within_s: ClassVar[float] = math.inf
+    by_get: ClassVar[bool] = False
+    """The notice stands in the address, behind what the merchant has put there."""
     failures_by_choice: ClassVar[bool] = False
     """Public sources do not agree whether failures are notified: `notify_failures` chooses, and what the answer refused
     at once is never notified."""
@@ -164,17 +168,25 @@ class Notices(Generic[Signer]):
         session = self._provider.session
         assert session is not None
         timeout = ClientTimeout(total=min(self._pen.answer_within_s, self._provider.config.callback_timeout_s))
-        headers = {"Content-Type": notice.content_type}
+        method, url, body, headers = "POST", URL(notice.url), notice.body, {"Content-Type": notice.content_type}
+        if self._pen.by_get:
+            method, url, body, headers = "GET", _behind(notice.url, notice.body), b"", {}
         try:
             async with (
                 self._sending,
-                session.post(
-                    notice.url, data=notice.body, headers=headers, timeout=timeout, allow_redirects=False
+                session.request(
+                    method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
                 ) as answer,
             ):
                 return answer.status, self._pen.is_taken(answer.status, await answer.content.read(MAX_ANSWER_BYTES))
         except (ClientError, TimeoutError, ValueError, OSError):
             return None, False
+
+
+def _behind(url: str, query: bytes) -> URL:
+    parts = urlsplit(url)
+    whole = "&".join(filter(None, (parts.query, query.decode("ascii"))))
+    return URL(urlunsplit((*parts[:3], whole, "")), encoded=True)
 
 
 def next_digit(number: str) -> str:

@@ -11,7 +11,7 @@ from aiohttp import ClientSession, web
 from sandbox.books import Books, Kind, Order, State
 from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course, bend
-from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults, Occasion
+from sandbox.faults import CALLBACK_FAULTS, FAULTS, PAGE_FAULTS, Faults, Occasion
 from sandbox.journal import Journal
 from sandbox.notices import NoCallbacksError, Notices, Pen
 from sandbox.sms import Purpose, SmsLog
@@ -26,6 +26,8 @@ class Provider(ABC):
     name: ClassVar[str]
     cannot: ClassVar[frozenset[str]] = frozenset()
     """Faults that its protocol has no message for."""
+    has_pages: ClassVar[bool] = False
+    """A payer's browser opens pages here."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
@@ -35,6 +37,7 @@ class Provider(ABC):
         path = None if config.data_dir is None else config.data_dir / f"{self.name}.jsonl"
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
+        known -= frozenset() if self.has_pages else frozenset(PAGE_FAULTS)
         self.faults = Faults(known if pen else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
         self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)

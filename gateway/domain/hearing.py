@@ -22,6 +22,7 @@ from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.outcomes import (
     AnyOutcome,
     Authenticated,
+    Closed,
     CodeSent,
     Declined,
     NotFound,
@@ -86,6 +87,8 @@ class Heard:
     sms_needed: SmsNeeded | None = None
     """It ended by this word: nothing was done, and the payer must type a code first."""
     voids_agreement: bool = False
+    closed: bool = False
+    """It ended unpaid, and not by a refusal: nobody can pay it any more."""
 
 
 GIVES_UP_AFTER: Final = {Verb.AUTHENTICATE: 1}
@@ -100,15 +103,15 @@ _UNSENT_LOOKS_WAIT: Final = timedelta(days=30)
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
-_NO_WORDS_OF_A_CODE: Final = (Succeeded, Returned, Processing, Authenticated, SmsNeeded, NotFound, Unbound)
+_NO_WORDS_OF_A_CODE: Final = (Succeeded, Returned, Closed, Processing, Authenticated, SmsNeeded, NotFound, Unbound)
 
 _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
-    Verb.AUTHENTICATE: (Succeeded, Returned, Processing, CodeSent, Unbound),
+    Verb.AUTHENTICATE: (Succeeded, Returned, Closed, Processing, CodeSent, Unbound),
     Verb.SEND_SIGNING_CODE: _NO_WORDS_OF_A_CODE,
     Verb.SEND_PAYMENT_CODE: _NO_WORDS_OF_A_CODE,
     Verb.PAY: (Authenticated, Returned, CodeSent, Unbound),
-    Verb.REFUND: (Authenticated, SmsNeeded, CodeSent, Unbound),
-    Verb.UNBIND: (Succeeded, Returned, Processing, Authenticated, SmsNeeded, CodeSent),
+    Verb.REFUND: (Authenticated, Closed, SmsNeeded, CodeSent, Unbound),
+    Verb.UNBIND: (Succeeded, Returned, Closed, Processing, Authenticated, SmsNeeded, CodeSent),
 }
 """What cannot be said of a verb. Whatever it means, the PSP has the order, and how it stands is unknown."""
 
@@ -140,6 +143,9 @@ def hear(
             ended = replace(intent, channel_transaction_no=known)
             heard = _end(ended, IntentState.DECLINED, now, failure=_declined(outcome))
             return replace(heard, voids_agreement=outcome.code is FailureCode.AGREEMENT_VOID)
+        case Closed():
+            why = _not_received(outcome.channel_code, outcome.channel_message or "closed unpaid at the channel")
+            return replace(_end(intent, IntentState.DECLINED, now, failure=why), closed=True)
         case SmsNeeded():
             code, message = outcome.channel_code, outcome.channel_message
             why = failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL, channel_code=code,
@@ -234,7 +240,7 @@ def _after_the_end(
     now: datetime,
 ) -> Heard:
     match outcome:
-        case Declined() | SmsNeeded():
+        case Declined() | SmsNeeded() | Closed():
             return _refused_late(intent, outcome.channel_code)
         case NotFound() if source is Source.OPERATOR:
             return _refused_late(intent, outcome.channel_code)

@@ -9,6 +9,8 @@
     ├── Processing          readable, not final     │
     ├── Unknown             sent, or perhaps sent   ├── Unknown             sent, or perhaps sent
     ├── NotFound            the query found nothing ├── NotFound            the query found no binding
+    ├── Closed              unpaid, and no longer   │
+    │                       payable: final          │
     └── NotSent             the connection was      └── NotSent             the connection was never made
                             never made
 
@@ -67,6 +69,14 @@ class Declined:
     channel_transaction_no: str | None = None
     no_more_today: bool = False
     """Of `insufficient_balance`: it failed so often today that the PSP takes no more tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nothing was paid, and nothing can be any more: the order was cancelled or has expired at the PSP. No refusal."""
+
+    channel_code: str | None = None
+    channel_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,7 @@ class Unbound:
     channel_code: str | None = None
 
 
-Outcome = Succeeded | Returned | Declined | SmsNeeded | Processing | Unknown | NotFound | NotSent
+Outcome = Succeeded | Returned | Declined | Closed | SmsNeeded | Processing | Unknown | NotFound | NotSent
 AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent
 CodeOutcome = CodeSent | Declined | Unknown | NotSent
 UnbindingOutcome = Unbound | Declined | Unknown | NotSent

@@ -28,6 +28,16 @@ SCENES_OF: dict[Kind, frozenset[Scene]] = {
     ),
 }
 
+REDIRECT_SCENES: frozenset[Scene] = frozenset(
+    {Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE}
+)
+"""Scenes that the payer pays on the page of a bank or a PSP, in the browser."""
+
+CUSTODY_SCENES: frozenset[Scene] = frozenset(
+    {Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE, Scene.CUSTODY_WITHHOLD}
+)
+"""Scenes in which the bank charges through a PSP that we name."""
+
 CARD_SCENES: frozenset[Scene] = frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE})
 """Scenes that need a card; the others are paid on the bank's own page and need a bank."""
 

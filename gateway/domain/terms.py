@@ -41,6 +41,7 @@ class Product(StrEnum):
     PAYMENT = "payment"
     AUTHENTICATION = "authentication"
     REFUND = "refund"
+    REDIRECT = "redirect"  # payments on a bank's page: the payer takes minutes
 
 
 @dataclass(frozen=True, slots=True)

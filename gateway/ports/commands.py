@@ -7,6 +7,8 @@
     Unbind                                  UnbindingOutcome
     SendPaymentCode                         CodeOutcome
     Pay               AskPayment            Outcome
+    Redirect          AskPayment            Form: no request, the payer's browser carries it out
+                      Cancel                Outcome
     Refund            AskRefund             Outcome
 
 A card is bound silently (`Authenticate`) or by an SMS: `SendSigningCode`, then `Sign` with the code. A payment that
@@ -30,6 +32,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from gateway.domain.cards import CardElements
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, AuthenticationOutcome, CodeOutcome, Outcome, UnbindingOutcome
+from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 
 __all__ = [
@@ -37,9 +40,11 @@ __all__ = [
     "AskPayment",
     "AskRefund",
     "Authenticate",
+    "Cancel",
     "Command",
     "Commands",
     "Pay",
+    "Redirect",
     "Refund",
     "SendPaymentCode",
     "SendSigningCode",
@@ -50,7 +55,7 @@ __all__ = [
     "command_name",
 ]
 
-O_co = TypeVar("O_co", bound=AnyOutcome, covariant=True)
+O_co = TypeVar("O_co", bound=AnyOutcome | Form, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,49 @@ class Pay(Command[Outcome]):
 
     def __repr__(self) -> str:
         return f"Pay({self.number}, {self.scene}, {self.amount})"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect(Command[Form]):
+    """The form by which the payer's browser opens the PSP's page to pay `amount` fen there. It makes no request.
+
+    Built from these values alone, so that it is the same as often as it is asked for: no clock, no random number.
+    """
+
+    verb = Verb.PAY
+    requests = 0
+
+    scene: Scene
+    amount: int
+    bank: str
+    """The bank whose page is wanted; `ANY`: the PSP shows its own list."""
+    user_id: str
+    description: str
+    """For the payer's eyes, any text: what the protocol's charset or its field cannot take is replaced or cut first."""
+    notify_url: str
+    return_url: str
+    """Where the PSP sends the payer's browser afterwards: an address of ours."""
+    expires_at: datetime
+    """Until when it may be paid. The PSP is told, where its protocol has a place for it."""
+    psp_code: str | None = None
+    """Custody: the payment company that the bank is to charge through."""
+    custody_user_no: str | None = None
+    """Custody: the payer's number at the bank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Command[Outcome]):
+    """Give up an order that the payer's browser opened; it may be sent again. Answered as a question is.
+
+    `Closed`: it is unpaid and cannot be paid any more. What was paid already answers `Succeeded`, or `Unknown` with
+    `received` where the answer does not say how much.
+    """
+
+    verb = Verb.PAY
+    asks = True
+
+    scene: Scene
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)

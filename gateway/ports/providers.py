@@ -14,6 +14,7 @@ from uuid import UUID
 from gateway.domain.carrying import Carries, Ways
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, Outcome
+from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product, Terms
 from gateway.ports.commands import Authenticate, Command, Commands, SendSigningCode, Sign, command_name
@@ -123,6 +124,10 @@ class Declaration:
     """Scenes that are paid by an agreement or a code alone: mode `none` would fail each time."""
     codeless_scenes: frozenset[Scene] = frozenset()
     """Scenes whose payments have no code of their own."""
+    redirects: RedirectRules | None = None
+    """Of the scenes that are paid on a page of the PSP's; None: it has none. Their terms are `Product.REDIRECT`."""
+    callback_url_chars: int | None = None
+    """How long the address of callbacks may be that the PSP is told; None: longer than any of ours."""
 
 
 @dataclass(frozen=True, slots=True)

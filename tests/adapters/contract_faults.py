@@ -90,7 +90,8 @@ class FaultsContract(CodesContract):
             yield self.by_code() if kind is PayByCode else self.command_beside_money(kind)
 
     def _asked_scenes(self, kind: Any) -> tuple[Scene, ...]:
-        return self.case.scenes_of(SENDS[ASKS.index(kind)])
+        sends = SENDS[ASKS.index(kind)]
+        return self.case.scenes_of(sends if sends in self.case.commands else kind)
 
     async def _final_answers(self, kind: Any, command: Command[Any], adapter: Provider, wire: Wire) -> Answers:
         """What the PSP could finally say to it: done, and refused in each of its ways."""
@@ -106,7 +107,7 @@ class FaultsContract(CodesContract):
         codes = self._codes_of(kind)
         # The first and the last of the table: where there are two levels of refusing, they are of both.
         refusals = [code for code, meaning in codes.items() if isinstance(meaning, FailureCode)]
-        words: dict[str, Psp] = {code: _saying(case.answer, code) for code in {refusals[0], refusals[-1]}}
+        words: dict[str, Psp] = {code: _saying(case.answer, code) for code in {*refusals[:1], *refusals[-1:]}}
         if kind in ASKS:
             return {**words, "done": case.succeeded, "absent": case.not_found}
         if kind in BY_THE_PAYER:

@@ -98,7 +98,7 @@ OWN_TERMS = st.builds(
     TEXTS.filter(_is_name),
     rules(),
     st.lists(windows(), max_size=3, unique=True),
-    st.dictionaries(st.sampled_from(Product), OWN_TERMS),
+    st.dictionaries(st.sampled_from([Product.PAYMENT, Product.AUTHENTICATION, Product.REFUND]), OWN_TERMS),
     st.builds(ChannelLimits, MAYBE_FEN),
     st.fixed_dictionaries(
         {},

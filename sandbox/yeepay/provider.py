@@ -1,0 +1,231 @@
+"""The YeePay mock for one merchant account: Buy opens the bank's page, QueryOrdDetail asks, CancelOrd gives up."""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import ClassVar, Final
+
+from aiohttp import web
+
+from sandbox.books import Order, State
+from sandbox.config import SandboxConfig
+from sandbox.exchange import exchange
+from sandbox.faults import Occasion
+from sandbox.keys import YeePayKeys
+from sandbox.magic import LATE_DECLINE, LATE_SUCCESS, NOT_FOUND_FIRST
+from sandbox.pages import Bill, Choice, Desk, Ending
+from sandbox.provider import Provider
+from sandbox.timers import Timers
+from sandbox.yeepay import codes as table
+from sandbox.yeepay.answers import found, nothing
+from sandbox.yeepay.checks import check_buy, fen, life_s
+from sandbox.yeepay.notices import YeePayPen
+from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed
+
+__all__ = ["YeePay"]
+
+NODE: Final = "/yeepay/app-merchant-proxy/node"
+COMMAND: Final = "/yeepay/app-merchant-proxy/command"
+BEIJING: Final = timezone(timedelta(hours=8))
+MAINTENANCE: Final = "系统维护中 Under maintenance"
+PSP: Final = "易宝支付 YeePay"
+SAME: Final = ("p3_Amt", "p5_Pid", "p8_Url", "pa_MP", "pb_ServerNotifyUrl", "pd_FrpId", "pm_Period", "pn_Unit")
+"""What must be the same when an order is opened again."""
+
+
+class YeePay(Provider):
+    """Provider `yeepay`."""
+
+    name: ClassVar[str] = "yeepay"
+    cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
+    has_pages: ClassVar[bool] = True
+
+    def __init__(self, config: SandboxConfig, timers: Timers, keys: YeePayKeys) -> None:
+        self._pen = YeePayPen(keys)
+        super().__init__(config, timers, self._pen)
+        self._keys = keys
+        self._desk = Desk(self.name, self, self.faults)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [
+            web.get(NODE, self._open),
+            web.post(NODE, self._open),
+            web.get(COMMAND, self._answer),
+            web.post(COMMAND, self._answer),
+            *self._desk.routes(),
+        ]
+
+    def state_of(self, code: str) -> State:
+        return table.state_of(code)
+
+    def is_failure_code(self, code: str) -> bool:
+        return code.lstrip("-").isdecimal() and code != table.DONE
+
+    def reset(self) -> None:
+        super().reset()
+        self._desk.clear()
+
+    # Buy, and the bank's page
+
+    async def _open(self, request: web.Request) -> web.StreamResponse:
+        said = await self._said(request)
+        try:
+            fields = read_form(said, self._keys.key)
+            check_buy(fields, self._keys.mer_id)
+        except RefusedError as refused:
+            return self._desk.refuse(f"{refused} ({refused.code})")
+        occasion = Occasion("open_page", fields["p2_Order"], amount=fen(fields["p3_Amt"]) or 0)
+        if self.faults.take("maintenance", occasion):
+            return self._desk.refuse(MAINTENANCE)
+        return await exchange(
+            request, self.faults, occasion, lambda: self._book(fields), lambda answer, _: self._opened(answer)
+        )
+
+    def _book(self, fields: Mapping[str, str]) -> Order | None:
+        """The order, new or opened again; None when the number stands for another one."""
+        known = self.books.get(fields["p2_Order"])
+        if known is not None:
+            self.books.submitted_again(known)
+            return known if all(known.echo[name] == fields.get(name, "") for name in SAME) else None
+        now, amount = time.time(), fen(fields["p3_Amt"]) or 0
+        order = Order(
+            order_no=fields["p2_Order"],
+            kind="netbank",
+            amount=amount,
+            currency="CNY",
+            card="",
+            received_at=now,
+            due_at=now + life_s(fields),
+            visible_at=now + (self.config.late_s if amount == NOT_FOUND_FIRST else 0.0),
+            code=table.UNPAID,
+            planned_code=table.UNPAID,
+            txn_time=datetime.now(BEIJING).strftime("%Y%m%d%H%M%S"),
+            back_url=fields.get("pb_ServerNotifyUrl", "") or fields["p8_Url"],
+            echo={**{name: fields.get(name, "") for name in SAME}, "expires_at": str(now + life_s(fields))},
+        )
+        self.books.add(order)
+        return order
+
+    def _opened(self, order: Order | None) -> web.Response:
+        if order is None:
+            return self._desk.refuse("订单号重复 The number is in use (-1)")
+        return self._desk.open(order.order_no)
+
+    def stands(self, order_no: str) -> Bill | Ending | None:
+        """How an order stands at the bank's page."""
+        order = self.books.get(order_no)
+        if order is None:
+            return None
+        if order.state == "succeeded":
+            return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
+        if (closed := self._why_closed(order)) and not self._pays_closed(order_no):
+            return Ending(closed)
+        return Bill(
+            psp=PSP,
+            bank=table.bank_of(order.echo["pd_FrpId"]) or "",
+            merchant=f"示例商户 {self._keys.mer_id}",
+            order_no=order_no,
+            amount=order.amount,
+            description=order.echo["p5_Pid"],
+        )
+
+    def occasion(self, order_no: str) -> Occasion:
+        """Paying an order, as faults match it."""
+        order = self.books.get(order_no)
+        return Occasion("pay", order_no, amount=order.amount if order else 0)
+
+    def choose(self, order_no: str, choice: Choice) -> Ending:
+        """What the payer did: what is not paid stays as it is, and payable until it is closed."""
+        order = self.books.get(order_no)
+        assert order is not None
+        if order.state == "succeeded":
+            return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
+        occasion = self.occasion(order_no)
+        if self.faults.take("maintenance", occasion):
+            return Ending(MAINTENANCE, may_try_again=True)
+        if (closed := self._why_closed(order)) and not self.faults.take("pay_closed", occasion):
+            return Ending(closed)
+        if choice == "cancel":
+            return Ending("未支付 You did not pay", may_try_again=True)
+        short = choice == "insufficient" or order.amount == LATE_DECLINE
+        if short or self.faults.take("decline", occasion):
+            return Ending("余额不足 Not enough money", may_try_again=True)
+        late = self.faults.take("late_final", occasion)
+        after_s = late.seconds if late else self.config.late_s if order.amount == LATE_SUCCESS else 0.0
+        return self._pay(order, after_s)
+
+    def _pay(self, order: Order, after_s: float) -> Ending:
+        order.state, order.planned_code = "processing", table.PAID
+        order.due_at = time.time() + after_s
+        order.transaction_no = order.transaction_no or f"{secrets.randbelow(10**15):015}I"
+        self.books.save(order)
+        if after_s:
+            self._finish_when_due(order)
+            return Ending("银行处理中 The bank is working on it")
+        self._finish(order)
+        return Ending("已支付 Paid", self._pen.way_back(order, self.faults))
+
+    def _why_closed(self, order: Order) -> str:
+        if order.state == "failed":
+            return "订单已撤销 The order was cancelled"
+        if order.planned_code == table.PAID:
+            return "银行处理中 The bank is working on it"
+        return "订单已过期 The order has expired" if time.time() >= float(order.echo["expires_at"]) else ""
+
+    def _pays_closed(self, order_no: str) -> bool:
+        """Whether the bank would take what is closed: the fault is used up by paying, not by looking."""
+        return any(
+            fault.name == "pay_closed" and fault.applies_to(self.occasion(order_no), time.time())
+            for fault in self.faults.all()
+        )
+
+    # QueryOrdDetail and CancelOrd
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            fields = read_form(await self._said(request), self._keys.key)
+        except RefusedError as refused:
+            return web.Response(body=lines_of({"r0_Cmd": "", "r1_Code": refused.code}), content_type="text/html")
+        asks = fields["p0_Cmd"] == "QueryOrdDetail"
+        number = fields.get("p2_Order" if asks else "pb_TrxId", "")
+        order = self.books.get(number)
+        occasion = Occasion("query" if asks else "cancel", number, amount=order.amount if order else 0)
+        if self.faults.take("maintenance", occasion):
+            return web.Response(status=503, text=MAINTENANCE)
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._ask(number, occasion) if asks else self._cancel(fields, occasion),
+            lambda answer, wrongly: self._render(answer, wrongly=wrongly),
+        )
+
+    def _ask(self, number: str, occasion: Occasion) -> Mapping[str, str]:
+        if decline := self.faults.take("decline", occasion):
+            return nothing(decline.params["code"])
+        order, hidden = self.books.get(number), self.faults.take("not_found", occasion) is not None
+        if order is None or hidden or time.time() < order.visible_at:
+            return nothing(table.NO_SUCH_ORDER)
+        return found(order)
+
+    def _cancel(self, fields: Mapping[str, str], occasion: Occasion) -> Mapping[str, str]:
+        order = self.books.get(occasion.order_no)
+        if decline := self.faults.take("decline", occasion):
+            code = decline.params["code"]
+        elif order is None or fields.get("pv_Ver") != "1":
+            code = table.NO_SUCH_ORDER
+        elif table.PAID in (order.code, order.planned_code):
+            code = table.ALREADY_PAID
+        else:
+            order.planned_code = table.CANCELED
+            self.books.finish(order)
+            code = table.DONE
+        return {"r0_Cmd": "CancelOrd", "r1_Code": code}
+
+    def _render(self, answer: Mapping[str, str], *, wrongly: bool) -> web.Response:
+        key = secrets.token_hex(16) if wrongly else self._keys.key
+        return web.Response(body=lines_of(sealed(answer, key)), content_type="text/html", charset="gbk")
+
+    async def _said(self, request: web.Request) -> bytes:
+        return await request.read() if request.method == "POST" else request.rel_url.raw_query_string.encode()
