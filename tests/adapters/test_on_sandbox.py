@@ -135,6 +135,7 @@ class World:
 
     async def with_a_code(self, payment: Pay) -> Pay:
         """The payment with the code that the payer got for it by SMS."""
+        assert payment.card is not None
         sent = await do(self.adapter, its_sms(payment))
         assert isinstance(sent, CodeSent), sent
         return replace(payment, sms_code=await self.code(payment.card.phone), continuation=sent.continuation)
@@ -203,6 +204,7 @@ def its_signing(sms: SendSigningCode, sent: CodeSent, code: str, ordinal: int = 
 
 
 def its_sms(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
+    assert payment.card is not None
     return SendPaymentCode(
         payment.number,
         payment.told_at,
