@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote_plus
 
 import httpx
 import respx
@@ -26,7 +27,8 @@ from gateway.domain.outcomes import (
     UnbindingOutcome,
     Unknown,
 )
-from gateway.domain.scenes import Scene
+from gateway.domain.redirects import Form
+from gateway.domain.scenes import REDIRECT_SCENES, Scene
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
@@ -35,9 +37,11 @@ from gateway.ports import (
     Authenticate,
     CallbackReader,
     CallbackRequest,
+    Cancel,
     Command,
     Pay,
     Provider,
+    Redirect,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -58,19 +62,24 @@ NOTIFY_URL = "https://pay.example.com/callbacks/acc_1?merchant=m1"
 AGREEMENT_NO = "6235240000020757577"
 SMS_CODE = "842613"
 """What the payer typed."""
+SHORT_NOTIFY_URL = "https://pay.example.com/c/abcdefgh"
+"""An address of callbacks that fits into the shortest field for one."""
+RETURN_URL = "https://pay.example.com/return/m1.acc_1"
+EXPIRES_AT = TOLD_AT + timedelta(minutes=15)
 EXACT_AMOUNTS = (1, 7, 10, 100, 999, 1_005, 10_000, 99_999_999, 2_147_483_648, 999_999_999_999)
 
 Answer = httpx.Response | Exception
 Psp = Callable[[httpx.Request], Answer]
 Meaning = FailureCode | type
 """What a PSP's code means: a decline's failure code, or the class of another outcome."""
-O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
+O = TypeVar("O", bound=AnyOutcome | Form)  # noqa: E741 -- what a command is answered with
 
 SENDS = (Pay, Refund)
 ASKS = (AskPayment, AskRefund)
 SENDS_CODES = (SendSigningCode, SendPaymentCode)
 ANSWERED: Mapping[type[Command[Any]], object] = {
-    **dict.fromkeys((*SENDS, *ASKS), Outcome),
+    **dict.fromkeys((*SENDS, *ASKS, Cancel), Outcome),
+    Redirect: Form,
     **dict.fromkeys((Authenticate, AskAuthentication, Sign), AuthenticationOutcome),
     **dict.fromkeys(SENDS_CODES, CodeOutcome),
     Unbind: UnbindingOutcome,
@@ -161,8 +170,12 @@ class Case(ABC):
         return self.adapter.COMMANDS
 
     def scenes_of(self, kind: type[Command[Any]]) -> tuple[Scene, ...]:
-        """In which a command can be sent."""
-        return self.scenes if self.refunded is None or kind is not Refund else self.refunded
+        """In which a command can be sent: what is paid on a page, and what is not, have commands of their own."""
+        if kind is Refund and self.refunded is not None:
+            return self.refunded
+        if kind not in (Pay, Redirect, Cancel):
+            return self.scenes
+        return tuple(scene for scene in self.scenes if (scene in REDIRECT_SCENES) is (kind is not Pay))
 
     @abstractmethod
     def read(self, request: httpx.Request) -> OnTheWire:
@@ -247,6 +260,34 @@ class Case(ABC):
         """The continuation that a request names."""
         return None
 
+    def cancelled(self, request: httpx.Request) -> httpx.Response:
+        """To giving an order up: done, it was unpaid."""
+        raise NotImplementedError
+
+    def cancelled_too_late(self, request: httpx.Request) -> httpx.Response:
+        """To giving an order up: it is paid already."""
+        raise NotImplementedError
+
+    def copies(self, number: str, amount: int) -> Mapping[str, CallbackRequest]:
+        """Every copy of one notice of success, such as the browser's and the server's, each as it comes first."""
+        return {"the only one": self.callback(Verb.PAY, number, amount)}
+
+    def expiry_told(self, request: httpx.Request) -> datetime | timedelta | None:
+        """What a redirect says of its end: when, or after how long; None: the protocol has no place for it."""
+        return None
+
+    def text_told(self, request: httpx.Request) -> str | None:
+        """What of its description a redirect brings for the payer's eyes; None: the protocol has no place for it."""
+        return None
+
+    def bank_told(self, request: httpx.Request) -> str | None:
+        """Whose page a redirect wants; None: the PSP's own list."""
+        raise NotImplementedError
+
+    def addresses_told(self, request: httpx.Request) -> tuple[str | None, str | None]:
+        """Where a redirect says that notices and the payer's browser go; None: it is known from elsewhere."""
+        raise NotImplementedError
+
     def agreement_named(self, request: httpx.Request) -> str | None:
         """The agreement that a request is about."""
         raise NotImplementedError
@@ -259,6 +300,39 @@ def a_payment(scene: Scene, amount: int = AMOUNT, number: str = NUMBER) -> Pay:
 
 def its_question(scene: Scene, tries: int = 0) -> AskPayment:
     return AskPayment(NUMBER, TOLD_AT, scene, AMOUNT, tries)
+
+
+def a_redirect(
+    scene: Scene,
+    amount: int = AMOUNT,
+    description: str = "还款 March",
+    bank: str = "ICBC",
+    expires_at: datetime = EXPIRES_AT,
+) -> Redirect:
+    return Redirect(
+        NUMBER, TOLD_AT, scene, amount, bank, "user-1", description, SHORT_NOTIFY_URL, RETURN_URL, expires_at
+    )
+
+
+def a_cancel(scene: Scene) -> Cancel:
+    return Cancel(NUMBER, TOLD_AT, scene, AMOUNT)
+
+
+def as_a_browser_sends(form: Form) -> httpx.Request:
+    """A form that a payer's browser submits, byte for byte: by the rules of the URL and HTML standards.
+
+    What the charset lacks is written as `&#…;`, and a line's end as CR LF, as browsers do.
+    """
+    body = "&".join(f"{_by_browser(name, form)}={_by_browser(value, form)}" for name, value in form.fields.items())
+    if form.method == "GET":
+        return httpx.Request("GET", f"{form.url}?{body}")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    return httpx.Request("POST", form.url, content=body.encode("ascii"), headers=headers)
+
+
+def _by_browser(text: str, form: Form) -> str:
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    return quote_plus(lines.encode(form.charset, "xmlcharrefreplace"), safe="*")
 
 
 def a_refund(scene: Scene, amount: int = AMOUNT, number: str = NUMBER) -> Refund:

@@ -27,16 +27,19 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
+from gateway.domain.terms import Product
 from gateway.ports import (
     AnswerLostError,
     AskPayment,
     AskRefund,
     CallbackRejectedError,
     CallbackRequest,
+    Cancel,
     Command,
     NotSentError,
     Pay,
     Provider,
+    Redirect,
     Refund,
     command_name,
 )
@@ -60,8 +63,10 @@ from tests.adapters.case import (
     OnTheWire,
     Psp,
     Wire,
+    a_cancel,
     a_payment,
     a_payment_code,
+    a_redirect,
     a_refund,
     a_refunds_question,
     a_signing,
@@ -78,6 +83,7 @@ from tests.adapters.case import (
     sent,
 )
 from tests.adapters.contract_codes import CodesContract
+from tests.adapters.contract_redirects import RedirectsContract
 
 __all__ = [
     "AGREEMENT_NO",
@@ -95,8 +101,10 @@ __all__ = [
     "OnTheWire",
     "Psp",
     "Wire",
+    "a_cancel",
     "a_payment",
     "a_payment_code",
+    "a_redirect",
     "a_refund",
     "a_refunds_question",
     "a_signing",
@@ -112,12 +120,15 @@ __all__ = [
 ]
 
 
-class Contract(CodesContract):
-    """The suite. Subclass it with a `case`. What is about codes by SMS, signing and unbinding: `contract_codes`."""
+class Contract(CodesContract, RedirectsContract):
+    """The suite. Subclass it with a `case`.
+
+    Codes by SMS, signing and unbinding: `contract_codes`. The PSP's own pages: `contract_redirects`.
+    """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test for what the adapter has of its kind; what it does not have is shown as skipped."""
-        for name, kinds in self.KINDS.items():
+        for name, kinds in {**self.KINDS, **self.ON_PAGES}.items():
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, [kind for kind in kinds if self.has(kind)], ids=command_name)
         if "notified" in metafunc.fixturenames:
@@ -143,7 +154,11 @@ class Contract(CodesContract):
 
     def test_every_product_that_its_commands_are_about_has_terms(self) -> None:
         declaration = self.adapter(self.case.processing)[0].declaration
-        assert set(declaration.terms) == {PRODUCT_OF[kind.verb] for kind in self.case.commands}
+        # Payments on a page have terms of their own; asking and giving up are about either.
+        paid = {Product.REDIRECT: Redirect, Product.PAYMENT: Pay}
+        about = {product for product, kind in paid.items() if kind in self.case.commands}
+        others = {PRODUCT_OF[kind.verb] for kind in self.case.commands}
+        assert set(declaration.terms) == about | others - {Product.PAYMENT}
 
     def test_what_no_question_is_about_is_not_looked_for_again_later(self) -> None:
         terms = self.adapter(self.case.processing)[0].declaration.terms
@@ -397,6 +412,8 @@ class Contract(CodesContract):
     async def test_a_true_answer_to_what_was_sent_is_final_to_nobody_as_a_callback(self, notified: Verb) -> None:
         adapter, wire = self.adapter(self.case.processing)
         kind = Pay if notified is Verb.PAY else Refund
+        if kind not in self.case.commands:
+            return  # what is paid on a page has no answer: `contract_redirects` replays those to questions
         for code in self.case.codes[kind].keys() - self.case.states_in_answers:
             await do(adapter, sent(kind, self.scene))
             replayed = self.case.as_callback(self.case.answer(wire.sent[-1], code))
@@ -463,12 +480,15 @@ class Contract(CodesContract):
         """Everything that the adapter can do, what is sent in every scene."""
         commands: list[Command[Any]] = [sent(kind, scene) for kind in SENDS for scene in self.case.scenes_of(kind)]
         commands += [asked(kind, self.scene) for kind in ASKS]
+        commands += [a_redirect(scene) for scene in self.case.scenes_of(Redirect)]
+        commands += [a_cancel(scene) for scene in self.case.scenes_of(Cancel)]
         commands += [an_authentication(), an_authentications_question()]
         commands += [*self.code_commands(), an_unbinding()]
         return [command for command in commands if type(command) in self.case.commands]
 
     async def _do_everything(self, adapter: Provider) -> list[object]:
-        return [await do(adapter, command) for command in self._one_of_each()]
+        """All that makes a request."""
+        return [await do(adapter, command) for command in self._one_of_each() if command.requests]
 
     def _has_it(self, kind: type[Command[Any]], code: str) -> bool:
         return code not in self.case.not_received.get(kind, frozenset())

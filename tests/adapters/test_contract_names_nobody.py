@@ -6,7 +6,7 @@ import pytest
 
 from adapters.registry import PROVIDERS
 
-SUITE = ("case.py", "contract.py", "contract_codes.py")
+SUITE = ("case.py", "contract.py", "contract_codes.py", "contract_redirects.py")
 
 
 @pytest.mark.parametrize("module", SUITE)
