@@ -12,6 +12,7 @@ from adapters.jd import Jd
 from adapters.lanmao import Lanmao
 from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
+from adapters.yeepay import YeePay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
@@ -40,6 +41,7 @@ PROVIDERS: dict[str, ProviderClass] = {
     "jd": Jd,
     "lanmao": Lanmao,
     "lianlian": LianLian,
+    "yeepay": YeePay,
 }
 
 

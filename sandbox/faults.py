@@ -4,12 +4,14 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-__all__ = ["CALLBACK_FAULTS", "Fault", "FaultRefusedError", "Faults", "Occasion", "Operation"]
+__all__ = ["CALLBACK_FAULTS", "PAGE_FAULTS", "Fault", "FaultRefusedError", "Faults", "Occasion", "Operation"]
 
-Operation = Literal["pay", "authenticate", "send_code", "unbind", "refund", "query", "query_authentication"]
-OPERATIONS: Final = ("pay", "authenticate", "send_code", "unbind", "refund", "query", "query_authentication")
+Operation = Literal[
+    "pay", "authenticate", "send_code", "unbind", "refund", "open_page", "cancel", "query", "query_authentication"
+]
+OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 WORKING_OPERATIONS: Final = ("pay", "authenticate")
 MAX_SECONDS: Final = 3600.0
 MAX_FAULTS: Final = 1000
@@ -107,6 +109,14 @@ CALLBACK_FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "forge_callback": {},
     "wrong_amount_callback": {},
 }
+PAGE_FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
+    "lose_return": {},
+    "corrupt_return": {},
+    "forge_return": {},
+    "wrong_amount_return": {},
+    "pay_closed": {},
+}
+"""Of providers whose pages a payer's browser opens; a return is that browser coming back."""
 FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "decline": {
         "code": Param("a code of this provider that is not its success code", _is_text, required=True),
@@ -132,6 +142,7 @@ FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "lose_sms": {},
     "expire_code": {},
     **CALLBACK_FAULTS,
+    **PAGE_FAULTS,
 }
 TIMED_FAULTS: Final = frozenset({"maintenance"})
 OF_ALL_OPERATIONS: Final = frozenset({"maintenance", "lose_sms", "expire_code"})

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, web
 
 from sandbox.books import Books, Order, State
 from sandbox.config import SandboxConfig
-from sandbox.faults import CALLBACK_FAULTS, FAULTS, Faults, Occasion
+from sandbox.faults import CALLBACK_FAULTS, FAULTS, PAGE_FAULTS, Faults, Occasion
 from sandbox.journal import Journal
 from sandbox.sms import Purpose, SmsLog
 from sandbox.timers import Timers
@@ -28,6 +28,8 @@ class Provider(ABC):
     cannot: ClassVar[frozenset[str]] = frozenset()
     """Faults that its protocol has no message for."""
     has_callbacks: ClassVar[bool] = True
+    has_pages: ClassVar[bool] = False
+    """A payer's browser opens pages here."""
 
     def __init__(self, config: SandboxConfig, timers: Timers) -> None:
         self.config = config
@@ -36,6 +38,7 @@ class Provider(ABC):
         path = None if config.data_dir is None else config.data_dir / f"{self.name}.jsonl"
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
+        known -= frozenset() if self.has_pages else frozenset(PAGE_FAULTS)
         self.faults = Faults(known if self.has_callbacks else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
         self.sms = SmsLog(self.name)
 

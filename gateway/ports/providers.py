@@ -123,6 +123,8 @@ class Declaration:
     """Scenes whose payments have no code of their own."""
     redirects: RedirectRules | None = None
     """Of the scenes that are paid on a page of the PSP's; None: it has none. Their terms are `Product.REDIRECT`."""
+    callback_url_chars: int | None = None
+    """How long the address of callbacks may be that the PSP is told; None: longer than any of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The contract over a real socket against the sandbox, a PSP with books of its own and no code of ours.
 
-Every adapter of the catalogue runs each test through its whole stack: `catalogue.build`, the transport, TCP. Not
-tested here: the complete code tables and altered bytes (`contract`), nor how the flows use the outcomes.
+Every adapter of the catalogue that pays by itself runs each test through its whole stack: `catalogue.build`, the
+transport, TCP. Not tested here: payments on pages (a module for each PSP), the complete code tables and altered bytes
+(`contract`), nor how the flows use the outcomes.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from adapters.http import AiohttpTransport
-from adapters.registry import PROVIDERS, AccountError, build, offer_of
+from adapters.registry import PROVIDERS, AccountError, ProviderClass, build, offer_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode
 from gateway.domain.intents import Verb
@@ -36,7 +37,7 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.scenes import Scene
+from gateway.domain.scenes import CARD_SCENES, Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AccountSettings,
@@ -64,8 +65,6 @@ IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 CALLS_BACK = frozenset({"baofoo", "cpcn", "jd", "lianlian", "unionpay"})
 REGISTERS_ITS_ADDRESS = frozenset({"cpcn"})
-ON_PAGES = frozenset({"lanmao"})
-"""Whose payers act on pages: they have modules of their own."""
 OF_ITS_OWN = frozenset({"cpcn"})
 """Whose bindings and refunds have a module of their own."""
 BALANCE_SHORT: Mapping[str, str] = {
@@ -279,6 +278,11 @@ def patience(name: str, answer_timeout_s: float) -> dict[Product, OwnTerms]:
     return {product: OwnTerms(answer_timeout_s=answer_timeout_s) for product in offer_of(name).declaration.terms}
 
 
+def pays_by_card(provider: ProviderClass) -> bool:
+    """Whether it has payments for this module; others are paid on pages, or by what a custody bank knows."""
+    return Pay in provider.COMMANDS and bool(CARD_SCENES & provider.DECLARATION.scenes)
+
+
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
@@ -286,7 +290,7 @@ async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.fixture(params=[name for name in sorted(PROVIDERS) if name not in ON_PAGES])
+@pytest.fixture(params=sorted(name for name, provider in PROVIDERS.items() if pays_by_card(provider)))
 async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[World]:
     async with a_world(request.param, keys) as world:
         yield world

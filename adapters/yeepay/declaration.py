@@ -1,0 +1,39 @@
+"""What YeePay's commands do not say by themselves: terms, banks, expiry, and what no public source says for sure."""
+
+from typing import Final
+
+from adapters.yeepay.codes import ANY_BANK, BANKS
+from adapters.yeepay.form import MAX_NOTIFY_URL
+from gateway.domain.carrying import Carries
+from gateway.domain.redirects import RedirectRules
+from gateway.domain.scenes import Scene
+from gateway.domain.terms import Product, Terms
+from gateway.ports import Assumption, Cancel, Declaration
+
+__all__ = ["DECLARATION"]
+
+# No source says how often to ask. The payer is at the bank for minutes, and a notice comes when it is paid.
+POLL_GAPS_S: Final = (15.0, 30.0, 60.0, 120.0, 300.0)
+ANSWER_TIMEOUT_S: Final = 30.0
+GRACE_S: Final = 1200.0
+"""YeePay counts an order's life from when the payer opens its page: one that was opened in its last second lives as
+long again, 15 minutes as a rule. The bank may then need a little to tell YeePay what it took."""
+
+DECLARATION: Final = Declaration(
+    provider="yeepay",
+    scenes=frozenset({Scene.NETBANK_CHARGE}),
+    # "No such order" (50) is told of every form that nobody has opened: it proves nothing before expiry and grace.
+    terms={Product.REDIRECT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S)},
+    carries=Carries(banks=frozenset({*BANKS, ANY_BANK})),
+    identity=frozenset({"mer_id"}),
+    assumptions=(
+        Assumption(
+            "cancelled_stays_unpaid",
+            "An order that CancelOrd answered with 1 is never paid afterwards, not by a bank's page that is still open "
+            "either.",
+            frozenset({Cancel}),
+        ),
+    ),
+    redirects=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S),
+    callback_url_chars=MAX_NOTIFY_URL,
+)
