@@ -8,21 +8,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.account import AccountError
-from adapters.lanmao.letter import UnreadableError, fen, opened
+from adapters.lanmao.answers import read_charge, read_question
+from adapters.lanmao.codes import Reasons
+from adapters.lanmao.letter import UnreadableError, fen, opened, texts_of
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Declined, NotFound, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
-from gateway.ports import AskPayment, CallbackRejectedError, CallbackRequest, Redirect
+from gateway.ports import AskPayment, Callback, CallbackRejectedError, CallbackRequest, Redirect
 from tests.adapters.case import CUSTODY_USER_NO, PSP_CODE
 from tests.adapters.contract import (
     AMOUNT,
@@ -66,6 +70,8 @@ async def nobody(request: httpx.Request) -> httpx.Response:
 
 
 ADAPTER = CASE.build(CASE.account(), nobody)
+REASONS = Reasons.of(CASE.account())
+OUTCOMES = get_args(Outcome)
 
 
 def a_page(scene: Scene = QUICK, bank: str = "CMB") -> Redirect:
@@ -431,6 +437,44 @@ def test_a_field_twice_is_rejected() -> None:
         with pytest.raises(CallbackRejectedError):
             read(replace(genuine, body=twice))
     assert dict(parse_qsl(genuine.body.decode()))["responseType"] == "NOTIFY"
+
+
+# Anything signed
+
+NAMES = st.sampled_from([*a_state(), "errorCode", "channelErrorCode", "records", "withdrawRequestNo", "x"])
+LEAVES = st.sampled_from(
+    [
+        "",
+        "0",
+        "1",
+        "-1",
+        "1e3",
+        "SUCCESS",
+        "FAIL",
+        "PENDDING",
+        "INIT",
+        "100004",
+        NUMBER,
+        NO_RECORD,
+        "123.45",
+        "٣",
+        "\x00",
+    ]
+)
+ODD = LEAVES | st.text(max_size=20) | st.integers() | st.floats() | st.none() | st.booleans()
+OBJECTS = st.dictionaries(NAMES, ODD | st.lists(ODD | st.dictionaries(NAMES, ODD, max_size=4), max_size=3), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(odd=OBJECTS, is_state=st.booleans())
+def test_whatever_the_bank_signs_is_an_outcome_and_as_a_notice_read_or_rejected(odd: Fields, is_state: bool) -> None:
+    said = {**a_state(), **odd} if is_state else odd
+    assert isinstance(read_charge(texts_of(said), REASONS), OUTCOMES)
+    assert isinstance(read_question(said, NUMBER, REASONS), OUTCOMES)
+    try:
+        assert isinstance(read(notice(said)), Callback)
+    except CallbackRejectedError:
+        return
 
 
 # Accounts

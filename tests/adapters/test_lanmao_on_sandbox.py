@@ -533,6 +533,69 @@ async def test_a_withhold_may_be_refused_at_once_or_later_and_be_late(bank: Bank
     assert amount_of((await bank.noticed(late.number)).outcome) == AMOUNT
 
 
+ORDER = {
+    "requestNo": "r1", "timestamp": "20260302003015", "platformUserNo": "nobody", "amount": "1.00",
+    "expectPayCompany": "YEEPAY", "rechargeWay": "PROXY", "bankcode": "ICBK",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "code"),
+    [
+        ({"sign": "!"}, {}, "100003"),
+        ({"sign": "AAAA"}, {}, "100002"),
+        ({"platformNo": "1"}, {}, "100002"),
+        ({"reqData": "{}"}, {}, "100002"),
+        ({"serviceName": "WITHDRAW"}, {}, "100003"),
+        ({}, {"amount": "1.001"}, "100003"),
+        ({}, {"amount": "0.00"}, "100003"),
+        ({}, {"requestNo": "x" * 51}, "100003"),
+        ({}, {"timestamp": "yesterday"}, "100003"),
+        ({}, {"bankcode": "ICBC"}, "100003"),
+        ({}, {"rechargeWay": "SWIFT"}, "100003"),
+        ({}, {"platformUserNo": ""}, "100003"),
+        ({}, {"expectPayCompany": "UNIONPAY"}, "100010"),
+        ({}, {}, "100004"),
+    ],
+)
+async def test_the_bank_refuses_what_is_not_right_with_its_own_codes(
+    bank: Bank, form: dict[str, str], fields: dict[str, str], code: str
+) -> None:
+    sent = by_platform(bank, "DIRECT_RECHARGE", ORDER | fields) | form
+    async with bank.session.post(f"{bank.address}/lanmao/service", data=sent) as answer:
+        said = await answer.json()
+    assert (said["code"], said["status"], said["errorCode"]) == ("1", "INIT", code)
+
+
+async def test_the_bank_tells_a_payers_account_and_balance(bank: Bank) -> None:
+    user_no = await bank.user()
+    await do(bank.adapter, bank.charge(user_no))
+    asked = {"requestNo": uuid4().hex, "timestamp": "20260302003015", "platformUserNo": user_no}
+    sent = by_platform(bank, "QUERY_USER_INFORMATION", asked)
+    async with bank.session.post(f"{bank.address}/lanmao/service", data=sent) as answer:
+        said = await answer.json()
+    assert (said["balance"], said["bankcardNo"], said["authlist"]) == ("123.45", "622202******1234", "RECHARGE")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("users", {}, 422),
+        ("users", {"user_no": "u", "card_no": "12"}, 422),
+        ("users", {"user_no": "u", "bankcode": "ICBC"}, 422),
+        ("users", {"user_no": "u", "refused_by": ["NOBODY"]}, 422),
+        ("users", {"user_no": "u", "authorised": "RECHARGE"}, 422),
+        ("users", {"user_no": "u", "odd": 1}, 422),
+        ("users", [], 422),
+        ("pages", {"order_no": "none", "choice": "pay"}, 404),
+        ("pages", {"order_no": "none", "choice": "leave"}, 422),
+    ],
+)
+async def test_the_control_api_refuses_what_it_does_not_take(bank: Bank, path: str, body: object, status: int) -> None:
+    answered, said = await bank.control("POST", path, body)
+    assert (answered, bool(said["error"])) == (status, True)
+
+
 # What is kept
 
 
