@@ -19,6 +19,7 @@ from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import UnionPay
+from sandbox.yeepay import YeePay
 
 __all__ = ["SandboxConfig", "build_app", "keys_folder"]
 
@@ -51,6 +52,7 @@ def build_app(config: SandboxConfig) -> web.Application:
         Jd.name: Jd(config, timers, keys.jd),
         Lanmao.name: Lanmao(config, timers, keys.lanmao),
         LianLian.name: LianLian(config, timers, keys.lianlian),
+        YeePay.name: YeePay(config, timers, keys.yeepay),
     }
 
     async def running(_: web.Application) -> AsyncIterator[None]:

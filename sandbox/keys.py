@@ -36,6 +36,7 @@ __all__ = [
     "LanmaoKeys",
     "LianLianKeys",
     "UnionPayKeys",
+    "YeePayKeys",
     "new_identity",
     "prepare_keys",
     "unknown_ca",
@@ -116,6 +117,14 @@ class LianLianKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class YeePayKeys:
+    """What the YeePay mock shares with its merchant."""
+
+    mer_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AllKeys:
     """The sets of all providers."""
 
@@ -126,6 +135,7 @@ class AllKeys:
     jd: JdKeys
     lanmao: LanmaoKeys
     lianlian: LianLianKeys
+    yeepay: YeePayKeys
 
 
 def unknown_ca() -> Identity:
@@ -144,6 +154,7 @@ def prepare_keys(folder: Path) -> AllKeys:
         jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
         lanmao=_read_lanmao(_made(folder / "lanmao", _make_lanmao)),
         lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
+        yeepay=YeePayKeys(*_read_account(_made(folder / "yeepay", _make_yeepay), "mer_id", "key")),
     )
 
 
@@ -223,6 +234,10 @@ def _make_lianlian(folder: Path) -> dict[str, str]:
     return {"oid_partner": oid_partner, "ware_category": "2010"}
 
 
+def _make_yeepay(_: Path) -> dict[str, str]:
+    return {"mer_id": _digits(11), "key": secrets.token_urlsafe(45)}
+
+
 def _digits(count: int) -> str:
     return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
 
@@ -266,11 +281,8 @@ def _read_cpcn(folder: Path) -> CpcnKeys:
 
 
 def _read_lanmao(folder: Path) -> LanmaoKeys:
-    return LanmaoKeys(
-        psp=read_identity(folder, "psp"),
-        merchant_certificate=read_certificate(folder, "merchant"),
-        platform_no=_read_account(folder, "platform_no")[0],
-    )
+    [platform_no] = _read_account(folder, "platform_no")
+    return LanmaoKeys(read_identity(folder, "psp"), read_certificate(folder, "merchant"), platform_no)
 
 
 def _read_lianlian(folder: Path) -> LianLianKeys:

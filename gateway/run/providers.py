@@ -92,6 +92,7 @@ class AdapterProviders:
         """Build its adapter. What stands in the way is said once."""
         try:
             provider = self._build(account_settings(account), self._transport)
+            self._check_address(key, account, provider)
             self._built[key] = (account, provider)
             declared = provider.declaration
             self._carries[key] = replace(declared.carries, ways=ways_of(declared, provider.commands.keys()))
@@ -106,6 +107,13 @@ class AdapterProviders:
         self._refused[key] = (account, why)
         if before != (account, why):
             log.error("account cannot be used", account=account.code, reason=why, exc_info=bug)
+
+    def _check_address(self, key: tuple[UUID, str], account: Account, provider: Provider) -> None:
+        """What its PSP cannot be told would never be called. Raises AccountError."""
+        most, has = provider.declaration.callback_url_chars, len(self.notify_url(*key))
+        if most is not None and has > most:
+            why = f"have an address of {has} characters and {account.provider} takes {most}: shorten SLUICE_PUBLIC_URL"
+            raise AccountError(account_settings(account), "callbacks", why)
 
     def _count(self) -> None:
         self._tried_at = self._clock()

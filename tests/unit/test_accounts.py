@@ -45,6 +45,7 @@ class Builder:
         self.built: list[FakeProvider] = []
         self.fails: Exception | None = None
         self.assumptions: tuple[Assumption, ...] = ()
+        self.callback_url_chars: int | None = None
 
     def __call__(self, account: AccountSettings, transport: Transport) -> Provider:
         assert transport is no_wire
@@ -53,7 +54,11 @@ class Builder:
         if "broken" in account.settings:
             raise AccountError(account, "mer_id", "is missing")
         provider = FakeProvider()
-        provider.declaration = replace(declared(account, provider.declaration), assumptions=self.assumptions)
+        provider.declaration = replace(
+            declared(account, provider.declaration),
+            assumptions=self.assumptions,
+            callback_url_chars=self.callback_url_chars,
+        )
         self.built.append(provider)
         return provider
 
@@ -86,6 +91,24 @@ def world() -> World:
 
 
 # --- building ---
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_an_account_whose_psp_cannot_be_told_where_to_call_is_refused_with_the_cure(world: World, longer: int) -> None:
+    address = f"{BASE}/callbacks/acme.up-1"
+    world.builder.callback_url_chars = len(address) - longer
+    with capture_logs() as logs:
+        world.take(UP)
+    if not longer:
+        assert world.accounts.notify_url(MERCHANT_ID, "up-1") == address
+        assert world.up() is world.builder.built[-1]
+        return
+    assert world.accounts.unusable(MERCHANT_ID) == {"up-1"}
+    (said,) = [each["reason"] for each in logs if each["event"] == "account cannot be used"]
+    assert said == (
+        f"account up-1: callbacks have an address of {len(address)} characters and mock takes {len(address) - 1}: "
+        "shorten SLUICE_PUBLIC_URL"
+    )
 
 
 def test_an_account_that_did_not_change_keeps_its_adapter(world: World) -> None:

@@ -1,0 +1,298 @@
+"""The YeePay mock for one merchant account: Buy opens the bank's page, QueryOrdDetail asks, CancelOrd gives up."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import ClassVar, Final
+
+from aiohttp import web
+
+from sandbox.books import Order, State
+from sandbox.config import SandboxConfig
+from sandbox.exchange import exchange
+from sandbox.faults import Occasion
+from sandbox.keys import YeePayKeys
+from sandbox.magic import LATE_SUCCESS
+from sandbox.pages import Bill, Choice, Desk, Ending
+from sandbox.provider import NoCallbacksError, Provider
+from sandbox.timers import Timers
+from sandbox.yeepay import codes as table
+from sandbox.yeepay.checks import check_buy, fen, life_s
+from sandbox.yeepay.notices import Notice, Notices
+from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed, yuan
+
+__all__ = ["YeePay"]
+
+NODE: Final = "/yeepay/app-merchant-proxy/node"
+COMMAND: Final = "/yeepay/app-merchant-proxy/command"
+BEIJING: Final = timezone(timedelta(hours=8))
+PSP: Final = "易宝支付 YeePay"
+FOUND: Final = [
+    "r0_Cmd",
+    "r1_Code",
+    "r2_TrxId",
+    "r3_Amt",
+    "r4_Cur",
+    "r5_Pid",
+    "r6_Order",
+    "r8_MP",
+    "rw_RefundRequestID",
+    "rx_CreateTime",
+    "ry_FinshTime",
+    "rz_RefundAmount",
+    "rb_PayStatus",
+    "rc_RefundCount",
+    "rd_RefundAmt",
+]
+SAME: Final = ("p3_Amt", "p5_Pid", "p8_Url", "pa_MP", "pb_ServerNotifyUrl", "pd_FrpId", "pm_Period", "pn_Unit")
+"""What must be the same when an order is opened again."""
+
+
+class YeePay(Provider):
+    """Provider `yeepay`."""
+
+    name: ClassVar[str] = "yeepay"
+    cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
+    has_pages: ClassVar[bool] = True
+
+    def __init__(self, config: SandboxConfig, timers: Timers, keys: YeePayKeys) -> None:
+        super().__init__(config, timers)
+        self._keys = keys
+        self._server_copies = Notices(config, self.faults, keys, self.books)
+        self._desk = Desk(self.name, self, self.faults)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [
+            web.get(NODE, self._open),
+            web.post(NODE, self._open),
+            web.get(COMMAND, self._answer),
+            web.post(COMMAND, self._answer),
+            *self._desk.routes(),
+        ]
+
+    def state_of(self, code: str) -> State:
+        return table.state_of(code)
+
+    def is_failure_code(self, code: str) -> bool:
+        return code.lstrip("-").isdecimal() and code != table.DONE
+
+    def reset(self) -> None:
+        super().reset()
+        self._desk.clear()
+
+    # Buy, and the bank's page
+
+    async def _open(self, request: web.Request) -> web.StreamResponse:
+        said = await self._said(request)
+        try:
+            fields = read_form(said, self._keys.key)
+            check_buy(fields, self._keys.mer_id)
+        except RefusedError as refused:
+            return self._desk.refuse(f"{refused} ({refused.code})")
+        occasion = Occasion("open_page", fields["p2_Order"], amount=fen(fields["p3_Amt"]) or 0)
+        if self.faults.take("maintenance", occasion):
+            return self._desk.refuse("系统维护中 Under maintenance")
+        return await exchange(
+            request, self.faults, occasion, lambda: self._book(fields), lambda answer, _: self._opened(answer)
+        )
+
+    def _book(self, fields: Mapping[str, str]) -> Order | None:
+        """The order, new or opened again; None when the number stands for another one."""
+        known = self.books.get(fields["p2_Order"])
+        if known is not None:
+            self.books.submitted_again(known)
+            return known if all(known.echo[name] == fields.get(name, "") for name in SAME) else None
+        now = time.time()
+        order = Order(
+            order_no=fields["p2_Order"],
+            kind="netbank",
+            amount=fen(fields["p3_Amt"]) or 0,
+            currency="CNY",
+            card="",
+            received_at=now,
+            due_at=now + life_s(fields),
+            visible_at=now,
+            code=table.UNPAID,
+            planned_code=table.UNPAID,
+            txn_time=datetime.now(BEIJING).strftime("%Y%m%d%H%M%S"),
+            back_url=fields.get("pb_ServerNotifyUrl", "") or fields["p8_Url"],
+            echo={**{name: fields.get(name, "") for name in SAME}, "expires_at": str(now + life_s(fields))},
+        )
+        self.books.add(order)
+        return order
+
+    def _opened(self, order: Order | None) -> web.Response:
+        return (
+            self._desk.refuse("订单号重复 The number is in use (-1)")
+            if order is None
+            else self._desk.open(order.order_no)
+        )
+
+    def stands(self, order_no: str) -> Bill | Ending | None:
+        """How an order stands at the bank's page."""
+        order = self.books.get(order_no)
+        if order is None:
+            return None
+        if order.state == "succeeded":
+            return Ending("已支付 Paid", self._server_copies.way_back(order))
+        if (closed := self._why_closed(order)) and not self._pays_closed(order_no):
+            return Ending(closed)
+        return Bill(
+            psp=PSP,
+            bank=table.bank_of(order.echo["pd_FrpId"]) or "",
+            merchant=f"示例商户 {self._keys.mer_id}",
+            order_no=order_no,
+            amount=order.amount,
+            description=order.echo["p5_Pid"],
+        )
+
+    def occasion(self, order_no: str) -> Occasion:
+        """Paying an order, as faults match it."""
+        order = self.books.get(order_no)
+        return Occasion("pay", order_no, amount=order.amount if order else 0)
+
+    def choose(self, order_no: str, choice: Choice) -> Ending:
+        """What the payer did: what is not paid stays as it is, and payable until it is closed."""
+        order = self.books.get(order_no)
+        assert order is not None
+        if order.state == "succeeded":
+            return Ending("已支付 Paid", self._server_copies.way_back(order))
+        occasion = self.occasion(order_no)
+        if (closed := self._why_closed(order)) and not self.faults.take("pay_closed", occasion):
+            return Ending(closed)
+        if choice == "cancel":
+            return Ending("未支付 You did not pay", may_try_again=True)
+        if choice == "insufficient" or self.faults.take("decline", occasion):
+            return Ending("余额不足 Not enough money", may_try_again=True)
+        late = self.faults.take("late_final", occasion)
+        after_s = late.seconds if late else self.config.late_s if order.amount == LATE_SUCCESS else 0.0
+        return self._pay(order, after_s)
+
+    def _pay(self, order: Order, after_s: float) -> Ending:
+        order.state, order.planned_code = "processing", table.PAID
+        order.due_at = time.time() + after_s
+        order.transaction_no = order.transaction_no or f"{secrets.randbelow(10**15):015}I"
+        self.books.save(order)
+        if after_s:
+            self._finish_when_due(order)
+            return Ending("银行处理中 The bank is working on it")
+        self._finish(order)
+        return Ending("已支付 Paid", self._server_copies.way_back(order))
+
+    def _why_closed(self, order: Order) -> str:
+        if order.state == "failed":
+            return "订单已撤销 The order was cancelled"
+        if order.planned_code == table.PAID:
+            return "银行处理中 The bank is working on it"
+        return "订单已过期 The order has expired" if time.time() >= float(order.echo["expires_at"]) else ""
+
+    def _pays_closed(self, order_no: str) -> bool:
+        """Whether the bank would take what is closed: the fault is used up by paying, not by looking."""
+        return any(
+            fault.name == "pay_closed" and fault.applies_to(self.occasion(order_no), time.time())
+            for fault in self.faults.all()
+        )
+
+    # QueryOrdDetail and CancelOrd
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            fields = read_form(await self._said(request), self._keys.key)
+        except RefusedError as refused:
+            return web.Response(body=lines_of({"r0_Cmd": "", "r1_Code": refused.code}), content_type="text/html")
+        asks = fields["p0_Cmd"] == "QueryOrdDetail"
+        number = fields.get("p2_Order" if asks else "pb_TrxId", "")
+        order = self.books.get(number)
+        occasion = Occasion("query" if asks else "cancel", number, amount=order.amount if order else 0)
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._ask(number, occasion) if asks else self._cancel(fields, occasion),
+            lambda answer, wrongly: self._render(answer, wrongly=wrongly),
+        )
+
+    def _ask(self, number: str, occasion: Occasion) -> Mapping[str, str]:
+        if decline := self.faults.take("decline", occasion):
+            return dict.fromkeys(FOUND, "") | {"r0_Cmd": "QueryOrdDetail", "r1_Code": decline.params["code"]}
+        order, hidden = self.books.get(number), self.faults.take("not_found", occasion) is not None
+        if order is None or hidden or time.time() < order.visible_at:
+            return dict.fromkeys(FOUND, "") | {"r0_Cmd": "QueryOrdDetail", "r1_Code": table.NO_SUCH_ORDER}
+        return {
+            "r0_Cmd": "QueryOrdDetail",
+            "r1_Code": table.DONE,
+            "r2_TrxId": order.transaction_no or "",
+            "r3_Amt": yuan(order.amount),
+            "r4_Cur": "RMB",
+            "r5_Pid": order.echo["p5_Pid"],
+            "r6_Order": order.order_no,
+            "r8_MP": order.echo["pa_MP"],
+            "rw_RefundRequestID": "",
+            "rx_CreateTime": _time(order.received_at),
+            "ry_FinshTime": _time(order.finished_at) if order.state == "succeeded" else "",
+            "rz_RefundAmount": "",
+            "rb_PayStatus": order.code,
+            "rc_RefundCount": "0",
+            "rd_RefundAmt": "0.0",
+        }
+
+    def _cancel(self, fields: Mapping[str, str], occasion: Occasion) -> Mapping[str, str]:
+        order = self.books.get(occasion.order_no)
+        if decline := self.faults.take("decline", occasion):
+            code = decline.params["code"]
+        elif order is None or fields.get("pv_Ver") != "1":
+            code = table.NO_SUCH_ORDER
+        elif table.PAID in (order.code, order.planned_code):
+            code = table.ALREADY_PAID
+        else:
+            order.planned_code = table.CANCELED
+            self.books.finish(order)
+            code = table.DONE
+        return {"r0_Cmd": "CancelOrd", "r1_Code": code}
+
+    def _render(self, answer: Mapping[str, str], *, wrongly: bool) -> web.Response:
+        key = secrets.token_hex(16) if wrongly else self._keys.key
+        return web.Response(body=lines_of(sealed(answer, key)), content_type="text/html", charset="gbk")
+
+    async def _said(self, request: web.Request) -> bytes:
+        return await request.read() if request.method == "POST" else request.rel_url.raw_query_string.encode()
+
+    # The server's copy of a notice
+
+    def became_final(self, order: Order) -> None:
+        if order.state != "succeeded":
+            return  # nothing but success is notified (H)
+        order.callback = "owed"
+        self.books.save(order)
+        self.timers.spawn(self._notify(order))
+
+    async def _notify(self, order: Order) -> None:
+        notice = self._server_copies.write(order)
+        if notice is not None:
+            assert self.session is not None
+            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
+            for _ in range(notice.copies):
+                self.timers.spawn(self._send_copy(notice))
+            await self._server_copies.send_until_taken(self.session, order, notice)
+        order.callback = "done"
+        if self.books.get(order.order_no) is order:
+            self.books.save(order)
+
+    async def _send_copy(self, notice: Notice) -> None:
+        assert self.session is not None
+        await self._server_copies.send(self.session, notice)
+
+    async def call_back(self, order: Order, count: int) -> list[int | None]:
+        if order.state != "succeeded":
+            raise NoCallbacksError(f"order {order.order_no} is {order.state}: nothing is notified for it")
+        notice = self._server_copies.write(order)
+        assert self.session is not None
+        return (
+            [] if notice is None else [(await self._server_copies.send(self.session, notice))[0] for _ in range(count)]
+        )
+
+
+def _time(at: float | None) -> str:
+    return datetime.fromtimestamp(at, BEIJING).strftime("%Y-%m-%d %H:%M:%S") if at else ""
