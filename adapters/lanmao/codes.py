@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.account import AccountError
+from gateway.domain.failures import CODE_REFUSALS, OURS
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.scenes import Scene
 from gateway.ports import AccountSettings
@@ -51,6 +52,8 @@ SUCCESS: Final = "SUCCESS"
 FAIL: Final = "FAIL"
 PENDDING: Final = "PENDDING"  # so spelled (H)
 
+# Neither the router's words, nor what is about agreements and codes by SMS, which custody payments have not here.
+_SAYABLE: Final = frozenset(F) - OURS - CODE_REFUSALS - {F.AGREEMENT_VOID}
 _CODE: Final = re.compile(r"(?:[A-Z0-9]{2,16}/)?[0-9A-Za-z_.-]{1,32}")
 
 
@@ -71,8 +74,8 @@ class Reasons:
         declines = account.settings.get("declines", {})
         if not isinstance(declines, Mapping):
             raise AccountError(account, "declines", "must be codes with their failure codes")
-        if not all(_CODE.fullmatch(str(code)) and str(failure) in set(F) for code, failure in declines.items()):
-            raise AccountError(account, "declines", "must be errorCodes with failure codes of ours")
+        if not all(_CODE.fullmatch(str(code)) and str(failure) in _SAYABLE for code, failure in declines.items()):
+            raise AccountError(account, "declines", "must be errorCodes with failure codes of ours, as banks have them")
         meant = {str(code): F(str(failure)) for code, failure in declines.items()}
         used, none = _codes(account, "number_used"), _codes(account, "no_record")
         if twice := (meant.keys() & used) | (meant.keys() & none) | (used & none):
