@@ -247,8 +247,8 @@ async def test_the_state_counts_whatever_the_call_says() -> None:
 async def test_a_psps_code_means_what_the_account_says_of_that_psp_and_the_bank_is_heard_after_it() -> None:
     refused = a_state("P82")
     assert await heard(refused) == Declined(F.AUTHENTICATION_REJECTED, "P82", "余额不足")
-    assert await heard(refused | {"payCompany": "FUIOU"}) == Declined(F.CHANNEL_REFUSED, "P82", "余额不足")
-    assert await heard(refused | {"payCompany": "FUIOU", "errorCode": "100004"}) == Declined(
+    assert await heard(refused | {"payCompany": "ALLINPAY"}) == Declined(F.CHANNEL_REFUSED, "P82", "余额不足")
+    assert await heard(refused | {"payCompany": "ALLINPAY", "errorCode": "100004"}) == Declined(
         F.CUSTODY_NOT_BOUND, "P82", "余额不足"
     )
     assert await heard(a_state("FAIL")) == Declined(F.CHANNEL_REFUSED, "FAIL")
