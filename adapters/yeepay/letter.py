@@ -74,7 +74,7 @@ def believed(names: Sequence[str], fields: Fields, key: bytes) -> dict[str, str]
     """The fields that are signed, and only these. Raises UnbelievableError."""
     values = [fields.get(name, "") for name in names]
     theirs = "".join(fields.get(name, "") for name in SIGNATURES)
-    if not hmac.compare_digest("".join(_signatures(values, key)).encode(), theirs.encode(SIGNED_IN)):
+    if not hmac.compare_digest("".join(_signatures(values, key)).encode(), theirs.encode(SIGNED_IN, "surrogatepass")):
         raise UnbelievableError("not signed by YeePay for this account")
     return dict(zip(names, values, strict=True))
 

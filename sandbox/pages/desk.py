@@ -108,9 +108,9 @@ class Desk:
         return page("bill.html", bill=stands, here=request.path)
 
     async def _choose(self, request: web.Request) -> web.StreamResponse:
-        order_no = self._orders.get(request.match_info["token"], "")
+        order_no = self._orders.get(request.match_info["token"])
         choice = str((await request.post()).get("choice", ""))
-        if self._clerk.stands(order_no) is None:
+        if order_no is None:
             return self.refuse("没有此订单 There is no such order", 404)
         if choice not in CHOICES:
             return self.refuse("请选择 Choose what to do", 422)

@@ -14,38 +14,23 @@ from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
 from sandbox.keys import YeePayKeys
-from sandbox.magic import LATE_SUCCESS
+from sandbox.magic import LATE_DECLINE, LATE_SUCCESS, NOT_FOUND_FIRST
 from sandbox.pages import Bill, Choice, Desk, Ending
 from sandbox.provider import NoCallbacksError, Provider
 from sandbox.timers import Timers
 from sandbox.yeepay import codes as table
+from sandbox.yeepay.answers import found, nothing
 from sandbox.yeepay.checks import check_buy, fen, life_s
 from sandbox.yeepay.notices import Notice, Notices
-from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed, yuan
+from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed
 
 __all__ = ["YeePay"]
 
 NODE: Final = "/yeepay/app-merchant-proxy/node"
 COMMAND: Final = "/yeepay/app-merchant-proxy/command"
 BEIJING: Final = timezone(timedelta(hours=8))
+MAINTENANCE: Final = "系统维护中 Under maintenance"
 PSP: Final = "易宝支付 YeePay"
-FOUND: Final = [
-    "r0_Cmd",
-    "r1_Code",
-    "r2_TrxId",
-    "r3_Amt",
-    "r4_Cur",
-    "r5_Pid",
-    "r6_Order",
-    "r8_MP",
-    "rw_RefundRequestID",
-    "rx_CreateTime",
-    "ry_FinshTime",
-    "rz_RefundAmount",
-    "rb_PayStatus",
-    "rc_RefundCount",
-    "rd_RefundAmt",
-]
 SAME: Final = ("p3_Amt", "p5_Pid", "p8_Url", "pa_MP", "pb_ServerNotifyUrl", "pd_FrpId", "pm_Period", "pn_Unit")
 """What must be the same when an order is opened again."""
 
@@ -93,7 +78,7 @@ class YeePay(Provider):
             return self._desk.refuse(f"{refused} ({refused.code})")
         occasion = Occasion("open_page", fields["p2_Order"], amount=fen(fields["p3_Amt"]) or 0)
         if self.faults.take("maintenance", occasion):
-            return self._desk.refuse("系统维护中 Under maintenance")
+            return self._desk.refuse(MAINTENANCE)
         return await exchange(
             request, self.faults, occasion, lambda: self._book(fields), lambda answer, _: self._opened(answer)
         )
@@ -104,16 +89,16 @@ class YeePay(Provider):
         if known is not None:
             self.books.submitted_again(known)
             return known if all(known.echo[name] == fields.get(name, "") for name in SAME) else None
-        now = time.time()
+        now, amount = time.time(), fen(fields["p3_Amt"]) or 0
         order = Order(
             order_no=fields["p2_Order"],
             kind="netbank",
-            amount=fen(fields["p3_Amt"]) or 0,
+            amount=amount,
             currency="CNY",
             card="",
             received_at=now,
             due_at=now + life_s(fields),
-            visible_at=now,
+            visible_at=now + (self.config.late_s if amount == NOT_FOUND_FIRST else 0.0),
             code=table.UNPAID,
             planned_code=table.UNPAID,
             txn_time=datetime.now(BEIJING).strftime("%Y%m%d%H%M%S"),
@@ -124,11 +109,9 @@ class YeePay(Provider):
         return order
 
     def _opened(self, order: Order | None) -> web.Response:
-        return (
-            self._desk.refuse("订单号重复 The number is in use (-1)")
-            if order is None
-            else self._desk.open(order.order_no)
-        )
+        if order is None:
+            return self._desk.refuse("订单号重复 The number is in use (-1)")
+        return self._desk.open(order.order_no)
 
     def stands(self, order_no: str) -> Bill | Ending | None:
         """How an order stands at the bank's page."""
@@ -160,11 +143,14 @@ class YeePay(Provider):
         if order.state == "succeeded":
             return Ending("已支付 Paid", self._server_copies.way_back(order))
         occasion = self.occasion(order_no)
+        if self.faults.take("maintenance", occasion):
+            return Ending(MAINTENANCE, may_try_again=True)
         if (closed := self._why_closed(order)) and not self.faults.take("pay_closed", occasion):
             return Ending(closed)
         if choice == "cancel":
             return Ending("未支付 You did not pay", may_try_again=True)
-        if choice == "insufficient" or self.faults.take("decline", occasion):
+        short = choice == "insufficient" or order.amount == LATE_DECLINE
+        if short or self.faults.take("decline", occasion):
             return Ending("余额不足 Not enough money", may_try_again=True)
         late = self.faults.take("late_final", occasion)
         after_s = late.seconds if late else self.config.late_s if order.amount == LATE_SUCCESS else 0.0
@@ -206,6 +192,8 @@ class YeePay(Provider):
         number = fields.get("p2_Order" if asks else "pb_TrxId", "")
         order = self.books.get(number)
         occasion = Occasion("query" if asks else "cancel", number, amount=order.amount if order else 0)
+        if self.faults.take("maintenance", occasion):
+            return web.Response(status=503, text=MAINTENANCE)
         return await exchange(
             request,
             self.faults,
@@ -216,27 +204,11 @@ class YeePay(Provider):
 
     def _ask(self, number: str, occasion: Occasion) -> Mapping[str, str]:
         if decline := self.faults.take("decline", occasion):
-            return dict.fromkeys(FOUND, "") | {"r0_Cmd": "QueryOrdDetail", "r1_Code": decline.params["code"]}
+            return nothing(decline.params["code"])
         order, hidden = self.books.get(number), self.faults.take("not_found", occasion) is not None
         if order is None or hidden or time.time() < order.visible_at:
-            return dict.fromkeys(FOUND, "") | {"r0_Cmd": "QueryOrdDetail", "r1_Code": table.NO_SUCH_ORDER}
-        return {
-            "r0_Cmd": "QueryOrdDetail",
-            "r1_Code": table.DONE,
-            "r2_TrxId": order.transaction_no or "",
-            "r3_Amt": yuan(order.amount),
-            "r4_Cur": "RMB",
-            "r5_Pid": order.echo["p5_Pid"],
-            "r6_Order": order.order_no,
-            "r8_MP": order.echo["pa_MP"],
-            "rw_RefundRequestID": "",
-            "rx_CreateTime": _time(order.received_at),
-            "ry_FinshTime": _time(order.finished_at) if order.state == "succeeded" else "",
-            "rz_RefundAmount": "",
-            "rb_PayStatus": order.code,
-            "rc_RefundCount": "0",
-            "rd_RefundAmt": "0.0",
-        }
+            return nothing(table.NO_SUCH_ORDER)
+        return found(order)
 
     def _cancel(self, fields: Mapping[str, str], occasion: Occasion) -> Mapping[str, str]:
         order = self.books.get(occasion.order_no)
@@ -292,7 +264,3 @@ class YeePay(Provider):
         return (
             [] if notice is None else [(await self._server_copies.send(self.session, notice))[0] for _ in range(count)]
         )
-
-
-def _time(at: float | None) -> str:
-    return datetime.fromtimestamp(at, BEIJING).strftime("%Y-%m-%d %H:%M:%S") if at else ""

@@ -5,6 +5,7 @@ The browser is `tests.browsing`. Not tested here: the flows, and pages in a real
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,6 +39,7 @@ from tests.browsing import Browser, Page
 
 AMOUNT = 123_456
 IN_TIME_S = 10.0
+LATE_S = 0.3
 PAGE = Scene.NETBANK_CHARGE
 
 
@@ -134,7 +136,7 @@ async def everything(keys: Path) -> AsyncIterator[World]:
         return web.Response(status=answer.status, body=answer.body)
 
     config = SandboxConfig(
-        keys_dir=keys, callback_delay_s=0.0, late_s=0.05, callback_time_scale=0.0001, callback_timeout_s=5.0
+        keys_dir=keys, callback_delay_s=0.0, late_s=LATE_S, callback_time_scale=0.0001, callback_timeout_s=5.0
     )
     app = web.Application()
     app.router.add_route("*", "/{kind}/a", arrived)
@@ -332,6 +334,34 @@ async def test_an_order_that_nobody_opened_is_not_there_to_be_given_up(world: Wo
     assert isinstance(await world.cancel(world.redirect()), NotFound)
 
 
+async def test_a_magic_amount_is_paid_late(world: World) -> None:
+    command = world.redirect(980_001)
+    assert "处理中" in (await world.paid(command)).text
+    await world.next()
+    assert isinstance(await world.ask(command), Succeeded)
+
+
+async def test_a_magic_amount_is_more_than_the_payer_has(world: World) -> None:
+    command = world.redirect(980_003)
+    assert "余额不足" in (await world.paid(command)).text
+    assert isinstance(await world.ask(command), Processing)
+
+
+async def test_a_magic_amount_is_not_found_at_first(world: World) -> None:
+    command, began = world.redirect(980_005), time.monotonic()
+    page = await world.open(command)
+    early = await world.ask(command)
+    assert isinstance(early, NotFound) or time.monotonic() - began >= LATE_S
+    assert (await world.browser.press(page, "pay")).status == 502
+    await world.next()
+    async with asyncio.timeout(IN_TIME_S):
+        for _ in range(10_000):
+            if isinstance(await world.ask(command), Succeeded):
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError
+
+
 # Which copies come, and when
 
 
@@ -409,6 +439,19 @@ async def test_without_an_address_that_fits_the_server_tells_where_the_browser_g
 
 
 # Questions that go wrong
+
+
+async def test_during_maintenance_nothing_is_opened_paid_or_told(world: World) -> None:
+    command, other = world.redirect(), world.redirect()
+    page = await world.open(command)
+    for _ in range(4):
+        await world.fault("maintenance")
+    assert (await world.open(other)).buttons() == []
+    assert "维护" in (await world.browser.press(page, "pay")).text
+    assert is_unknown(await world.ask(command), received=False)
+    assert is_unknown(await world.cancel(command), received=False)
+    assert isinstance(await world.ask(other), NotFound)
+    assert isinstance(await world.ask(command), Processing)
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "error_after", "garbage", "wrong_signature"])
