@@ -81,7 +81,7 @@ class UserControl:
         except _WrongError as wrong:
             return _json({"error": str(wrong)}, 422)
         clerk, order = self._provider.clerk, self._provider.books.get(order_no)
-        if order is None or clerk.stands(order_no) is None:
+        if order is None or order.kind != "recharge":
             return _json({"error": "no page was opened for this order_no"}, 404)
         ending = clerk.choose(order_no, cast("Choice", choice))
         way_back = ending.way_back

@@ -138,6 +138,8 @@ class Lanmao(Provider):
     async def _open_page(self, request: web.Request) -> web.Response:
         try:
             called = parse(await request.read(), self._keys.platform_no, self._platform_key)
+            if self.faults.take("maintenance", self.transactions.occasion("open_page", called.fields)):
+                raise RefusedError(table.SYSTEM_ERROR)
             if called.service in SERVICES:
                 return self._counter.open(called)
             if called.service != "RECHARGE":

@@ -519,6 +519,20 @@ async def test_a_withhold_that_never_arrived_is_not_found(bank: Bank) -> None:
     assert is_unknown(await bank.asked(charge), received=False)
 
 
+async def test_in_maintenance_the_bank_takes_neither_pages_nor_withholds(bank: Bank) -> None:
+    user_no = await bank.user()
+    wish, charge = bank.wish(user_no=user_no), bank.charge(user_no)
+    await bank.fault("maintenance", wish.number, "open_page")
+    _, page = await bank.opened(wish)
+    assert (page.status, "100001" in page.text) == (400, True)
+    assert isinstance(await bank.asked(wish), NotFound)
+    await bank.fault("maintenance", charge.number)
+    assert why(await do(bank.adapter, charge)) is F.CHANNEL_REFUSED
+    assert isinstance(await bank.asked(charge), NotFound)
+    _, page = await bank.opened(wish)
+    assert page.status == 200
+
+
 async def test_a_withhold_may_be_refused_at_once_or_later_and_be_late(bank: Bank) -> None:
     at_once, later, late = (bank.charge(user) for user in (await bank.user("7051"), *[await bank.user()] * 2))
     assert why(await do(bank.adapter, at_once)) is F.INSUFFICIENT_BALANCE
