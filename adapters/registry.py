@@ -9,6 +9,7 @@ from adapters.allinpay import Allinpay
 from adapters.baofoo import Baofoo
 from adapters.cpcn import Cpcn
 from adapters.jd import Jd
+from adapters.lanmao import Lanmao
 from adapters.lianlian import LianLian
 from adapters.unionpay import UnionPay
 from adapters.yeepay import YeePay
@@ -38,6 +39,7 @@ PROVIDERS: dict[str, ProviderClass] = {
     "baofoo": Baofoo,
     "cpcn": Cpcn,
     "jd": Jd,
+    "lanmao": Lanmao,
     "lianlian": LianLian,
     "yeepay": YeePay,
 }

@@ -68,6 +68,7 @@ class HmacPsp:
     async def pay(self, command: Pay) -> Outcome:
         """Submit; the answer is final."""
         card = command.card
+        assert card is not None
         fields = {
             "order_no": command.number,
             "time": _text(command.told_at),

@@ -14,6 +14,7 @@ from sandbox.control import Control
 from sandbox.cpcn import Cpcn
 from sandbox.jd import Jd
 from sandbox.keys import prepare_keys
+from sandbox.lanmao import Lanmao
 from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -49,6 +50,7 @@ def build_app(config: SandboxConfig) -> web.Application:
         Baofoo.name: Baofoo(config, timers, keys.baofoo),
         Cpcn.name: Cpcn(config, timers, keys.cpcn),
         Jd.name: Jd(config, timers, keys.jd),
+        Lanmao.name: Lanmao(config, timers, keys.lanmao),
         LianLian.name: LianLian(config, timers, keys.lianlian),
         YeePay.name: YeePay(config, timers, keys.yeepay),
     }

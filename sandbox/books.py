@@ -10,7 +10,7 @@ from sandbox.journal import Journal, JournalUnreadableError
 
 __all__ = ["Books", "Kind", "Order", "State", "mask_card"]
 
-Kind = Literal["open_card", "consume", "withhold", "collect", "pay", "netbank", "refund"]
+Kind = Literal["open_card", "consume", "withhold", "collect", "pay", "netbank", "recharge", "refund"]
 State = Literal["processing", "succeeded", "failed"]
 Callback = Literal["none", "owed", "done"]
 

@@ -33,6 +33,7 @@ __all__ = [
     "Identity",
     "JdKeys",
     "KeysUnreadableError",
+    "LanmaoKeys",
     "LianLianKeys",
     "UnionPayKeys",
     "YeePayKeys",
@@ -98,6 +99,15 @@ class JdKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class LanmaoKeys:
+    """What the custody bank's mock holds: its own identity, the platform's certificate and number."""
+
+    psp: Identity
+    merchant_certificate: x509.Certificate
+    platform_no: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class LianLianKeys:
     """What the LianLian mock holds: its own identity, the merchant's certificate and number."""
 
@@ -123,6 +133,7 @@ class AllKeys:
     baofoo: BaofooKeys
     cpcn: CpcnKeys
     jd: JdKeys
+    lanmao: LanmaoKeys
     lianlian: LianLianKeys
     yeepay: YeePayKeys
 
@@ -141,6 +152,7 @@ def prepare_keys(folder: Path) -> AllKeys:
         baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
         cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
         jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
+        lanmao=_read_lanmao(_made(folder / "lanmao", _make_lanmao)),
         lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
         yeepay=YeePayKeys(*_read_account(_made(folder / "yeepay", _make_yeepay), "mer_id", "key")),
     )
@@ -208,6 +220,13 @@ def _make_jd(_: Path) -> dict[str, str]:
     }
 
 
+def _make_lanmao(folder: Path) -> dict[str, str]:
+    platform_no = _digits(10)
+    write_identity(folder, "psp", new_identity("Sandbox custody bank"))
+    write_identity(folder, "merchant", new_identity(f"Sandbox custody platform {platform_no}"))
+    return {"platform_no": platform_no, "key_serial": "1"}
+
+
 def _make_lianlian(folder: Path) -> dict[str, str]:
     oid_partner = _digits(18)
     write_identity(folder, "psp", new_identity("Sandbox LianLian"))
@@ -259,6 +278,11 @@ def _read_cpcn(folder: Path) -> CpcnKeys:
         merchant_certificate=read_certificate(folder, "merchant"),
         institution_id=_read_account(folder, "institution_id")[0],
     )
+
+
+def _read_lanmao(folder: Path) -> LanmaoKeys:
+    [platform_no] = _read_account(folder, "platform_no")
+    return LanmaoKeys(read_identity(folder, "psp"), read_certificate(folder, "merchant"), platform_no)
 
 
 def _read_lianlian(folder: Path) -> LianLianKeys:

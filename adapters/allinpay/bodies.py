@@ -22,6 +22,8 @@ class Bodies:
 
     def collect(self, command: Pay) -> str:
         """TRANS of 100011."""
+        card = command.card
+        assert card is not None
         return node(
             "TRANS",
             BUSINESS_CODE=self._business_code,
@@ -29,29 +31,31 @@ class Bodies:
             SUBMIT_TIME=_time(command.told_at),
             BANK_CODE=BANKS[command.bank],
             ACCOUNT_TYPE=DEBIT,
-            ACCOUNT_NO=command.card.card_no,
-            ACCOUNT_NAME=command.card.holder_name,
+            ACCOUNT_NO=card.card_no,
+            ACCOUNT_NAME=card.holder_name,
             ACCOUNT_PROP=PERSON,
             AMOUNT=str(command.amount),
             CURRENCY=CURRENCY,
-            **_holder(command.card),
+            **_holder(card),
             # For the merchant's own eyes: a strange user id must not cost a payment.
             CUST_USERID=in_gbk_or_marks(command.user_id),
         )
 
     def pay_by_agreement(self, command: Pay, agreement_no: str) -> str:
         """FASTTRX of 310011."""
+        card = command.card
+        assert card is not None
         return node(
             "FASTTRX",
             BUSINESS_CODE=self._business_code,
             MERCHANT_ID=self._merchant_id,
             SUBMIT_TIME=_time(command.told_at),
             AGRMNO=agreement_no,
-            ACCOUNT_NO=command.card.card_no,
-            ACCOUNT_NAME=command.card.holder_name,
+            ACCOUNT_NO=card.card_no,
+            ACCOUNT_NAME=card.holder_name,
             AMOUNT=str(command.amount),
             CURRENCY=CURRENCY,
-            **_holder(command.card),
+            **_holder(card),
             CUST_USERID=in_gbk_or_marks(command.user_id),
         )
 

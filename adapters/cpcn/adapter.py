@@ -190,6 +190,7 @@ class Cpcn:
 
     async def _withhold(self, command: Pay) -> Outcome:
         card, bank = command.card, BANKS.get(command.bank)
+        assert card is not None
         if bank is None or card.id_type not in ID_TYPES:
             return Declined(F.CARD_UNSUPPORTED)
         body = {

@@ -114,6 +114,7 @@ class Jd:
             return refusal
         if not command.sms_code:
             return Declined(F.CHANNEL_REFUSED, channel_message="JD takes no payment without an SMS code")
+        assert command.card is not None
         told_at = command.told_at.astimezone(BEIJING)
         try:
             inside = _card(command.bank, command.card) + _trade(

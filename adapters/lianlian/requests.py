@@ -88,9 +88,11 @@ class Requests:
     def prepay(self, command: Pay) -> Sent:
         """bankcardprepay: with the agreement, or else with the card's elements."""
         user_id, goods = name_of_user(command.user_id), command.description.strip()[:MAX_GOODS] or GOODS
+        card = command.card
+        assert card is not None
         return {
             **self._order(command.number, command.told_at),
-            **({"no_agree": command.agreement_no} if command.agreement_no else _card(command.card)),
+            **({"no_agree": command.agreement_no} if command.agreement_no else _card(card)),
             "user_id": user_id,
             "busi_partner": self.busi_partner,
             "name_goods": goods,
@@ -98,7 +100,7 @@ class Requests:
             "notify_url": command.notify_url,
             "valid_order": VALID_MINUTES,
             "pay_type": DEBIT_CARD,
-            "risk_item": self._risk(user_id, command.card.phone, goods),
+            "risk_item": self._risk(user_id, card.phone, goods),
         }
 
     def pay(self, command: Pay, token: str, sms_code: str) -> Sent:

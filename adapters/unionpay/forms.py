@@ -75,6 +75,7 @@ class Forms:
 
     def withhold(self, command: Pay) -> dict[str, str]:
         """11/00."""
+        assert command.card is not None
         return self._money(PAYMENTS[Scene.WITHHOLD], command) | self._sensitive.card(command.card)
 
     def deletion(self, command: Unbind) -> dict[str, str]:

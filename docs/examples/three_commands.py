@@ -62,6 +62,7 @@ class Tiny:
     async def pay(self, command: Pay) -> Outcome:
         """Collect; the answer may be final."""
         card = command.card
+        assert card is not None
         fields = {"amount": command.amount, "card": card.card_no, "name": card.holder_name, "phone": card.phone}
         return _read(await self._commit("/pay", command.number, fields, Product.PAYMENT), DECLINES)
 
@@ -83,10 +84,8 @@ class Tiny:
         """Sign, send once, and believe the answer only if Tiny signed it about this order."""
         body = json.dumps({"merchant": self._merchant, "order": number, **fields}).encode()
         timeout = httpx.Timeout(self.declaration.terms[product].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
-        more: dict[str, Any] = {
-            "headers": {"X-Signature": self._sign(body)},
-            "extensions": {"timeout": timeout.as_dict()},
-        }
+        more: dict[str, Any] = {"extensions": {"timeout": timeout.as_dict()}}
+        more |= {"headers": {"X-Signature": self._sign(body)}}
         request = httpx.Request("POST", self._base_url + path, content=body, **more)
         try:
             answer = await self._transport(request)

@@ -47,6 +47,7 @@ class FailureCode(StrEnum):
     RISK_REJECTED = "risk_rejected"
     AUTHENTICATION_REJECTED = "authentication_rejected"
     AUTHENTICATION_UNKNOWN = "authentication_unknown"
+    CUSTODY_NOT_BOUND = "custody_not_bound"
     AGREEMENT_VOID = "agreement_void"
     CHANNEL_LIMIT_EXCEEDED = "channel_limit_exceeded"
     CARD_UNSUPPORTED = "card_unsupported"
@@ -103,6 +104,12 @@ MEANINGS: dict[FailureCode, Meaning] = {
         Advice.RETRY_NOW,
         "The result of the authentication is unknown; nothing was charged.",
         "鉴权结果未知，未扣款",
+    ),
+    _F.CUSTODY_NOT_BOUND: Meaning(
+        _P,
+        Advice.SIGN_CARD,
+        "No card is bound at the custody bank, or withholding was not authorised there.",
+        "未在存管银行绑卡或未授权代扣",
     ),
     _F.AGREEMENT_VOID: Meaning(_C, Advice.RETRY_NOW, "The agreement at the channel is void.", "签约已失效，请重试"),
     _F.CHANNEL_LIMIT_EXCEEDED: Meaning(_C, Advice.RETRY_NOW, "A limit of the channel was exceeded.", "超出渠道限额"),

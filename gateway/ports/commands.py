@@ -191,7 +191,7 @@ class SendPaymentCode(Command[CodeOutcome]):
 
 @dataclass(frozen=True, slots=True)
 class Pay(Command[Outcome]):
-    """Collect `amount` fen from a card, once.
+    """Collect `amount` fen from a card, or from what the payer's custody bank knows of him, once.
 
     `sms_code`: what the payer typed, where the payment wants a code; `continuation`: that of the newest SMS. A wrong or
     expired code is `Declined` with `sms_code_wrong` or `sms_code_expired`: nothing was paid.
@@ -202,7 +202,8 @@ class Pay(Command[Outcome]):
     scene: Scene
     amount: int
     bank: str
-    card: CardElements
+    card: CardElements | None
+    """None: the payer's card is known to the custody bank alone, which `custody_user_no` names the payer to."""
     agreement_no: str | None
     user_id: str
     description: str
@@ -210,6 +211,10 @@ class Pay(Command[Outcome]):
     sms_code: str | None = None
     ordinal: int = 1
     continuation: str | None = None
+    psp_code: str | None = None
+    """Custody: the payment company that the bank is to charge through."""
+    custody_user_no: str | None = None
+    """Custody: the payer's number at the bank."""
 
     def __repr__(self) -> str:
         return f"Pay({self.number}, {self.scene}, {self.amount})"

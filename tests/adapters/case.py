@@ -28,7 +28,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.redirects import Form
-from gateway.domain.scenes import REDIRECT_SCENES, Scene
+from gateway.domain.scenes import CUSTODY_SCENES, REDIRECT_SCENES, Scene
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
@@ -62,6 +62,10 @@ NOTIFY_URL = "https://pay.example.com/callbacks/acc_1?merchant=m1"
 AGREEMENT_NO = "6235240000020757577"
 SMS_CODE = "842613"
 """What the payer typed."""
+PSP_CODE = "FUIOU"
+"""Whom a custody bank is to charge through."""
+CUSTODY_USER_NO = "U0001986"
+"""How the custody bank knows the payer."""
 SHORT_NOTIFY_URL = "https://pay.example.com/c/abcdefgh"
 """An address of callbacks that fits into the shortest field for one."""
 RETURN_URL = "https://pay.example.com/return/m1.acc_1"
@@ -304,6 +308,11 @@ class Case(ABC):
 
 
 def a_payment(scene: Scene, amount: int = AMOUNT, number: str = NUMBER) -> Pay:
+    if scene in CUSTODY_SCENES:
+        return Pay(
+            number, TOLD_AT, scene, amount, "ICBC", None, None, "user-1", "还款 March", NOTIFY_URL, psp_code=PSP_CODE,
+            custody_user_no=CUSTODY_USER_NO,
+        )  # fmt: skip
     agreement_no = AGREEMENT_NO if scene is Scene.QUICK_CHARGE else None
     return Pay(number, TOLD_AT, scene, amount, "ICBC", CARD, agreement_no, "user-1", "还款 March", NOTIFY_URL)
 
@@ -319,8 +328,9 @@ def a_redirect(
     bank: str = "ICBC",
     expires_at: datetime = EXPIRES_AT,
 ) -> Redirect:
+    custody = (PSP_CODE, CUSTODY_USER_NO) if scene in CUSTODY_SCENES else (None, None)
     return Redirect(
-        NUMBER, TOLD_AT, scene, amount, bank, "user-1", description, SHORT_NOTIFY_URL, RETURN_URL, expires_at
+        NUMBER, TOLD_AT, scene, amount, bank, "user-1", description, SHORT_NOTIFY_URL, RETURN_URL, expires_at, *custody
     )
 
 

@@ -85,6 +85,7 @@ def question(sent: Authenticate | SendSigningCode, continuation: str | None = No
 
 
 def code_for(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
+    assert payment.card is not None
     return SendPaymentCode(
         payment.number, payment.told_at, payment.scene, payment.amount, payment.bank, payment.card,
         payment.agreement_no, payment.user_id, payment.description, payment.notify_url, ordinal,

@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from adapters.http import AiohttpTransport
-from adapters.registry import PROVIDERS, AccountError, build, offer_of
+from adapters.registry import PROVIDERS, AccountError, ProviderClass, build, offer_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode
 from gateway.domain.intents import Verb
@@ -37,7 +37,7 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.scenes import Scene
+from gateway.domain.scenes import CARD_SCENES, Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AccountSettings,
@@ -136,6 +136,7 @@ class World:
 
     async def with_a_code(self, payment: Pay) -> Pay:
         """The payment with the code that the payer got for it by SMS."""
+        assert payment.card is not None
         sent = await do(self.adapter, its_sms(payment))
         assert isinstance(sent, CodeSent), sent
         return replace(payment, sms_code=await self.code(payment.card.phone), continuation=sent.continuation)
@@ -204,6 +205,7 @@ def its_signing(sms: SendSigningCode, sent: CodeSent, code: str, ordinal: int = 
 
 
 def its_sms(payment: Pay, ordinal: int = 1) -> SendPaymentCode:
+    assert payment.card is not None
     return SendPaymentCode(
         payment.number,
         payment.told_at,
@@ -276,6 +278,11 @@ def patience(name: str, answer_timeout_s: float) -> dict[Product, OwnTerms]:
     return {product: OwnTerms(answer_timeout_s=answer_timeout_s) for product in offer_of(name).declaration.terms}
 
 
+def pays_by_card(provider: ProviderClass) -> bool:
+    """Whether it has payments for this module; others are paid on pages, or by what a custody bank knows."""
+    return Pay in provider.COMMANDS and bool(CARD_SCENES & provider.DECLARATION.scenes)
+
+
 async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
@@ -283,7 +290,7 @@ async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-@pytest.fixture(params=sorted(name for name, provider in PROVIDERS.items() if Pay in provider.COMMANDS))
+@pytest.fixture(params=sorted(name for name, provider in PROVIDERS.items() if pays_by_card(provider)))
 async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[World]:
     async with a_world(request.param, keys) as world:
         yield world

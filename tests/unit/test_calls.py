@@ -237,6 +237,7 @@ async def test_a_command_that_the_provider_cannot_do_is_named() -> None:
 
 async def test_an_adapter_that_raises_is_unknown_and_told_once_without_what_it_said() -> None:
     async def broken(command: Pay) -> Outcome:
+        assert command.card is not None
         raise ValueError(f"no such bank for {command.card.card_no} {command.card.holder_name}")
 
     world = doing(broken)

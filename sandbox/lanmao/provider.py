@@ -1,0 +1,203 @@
+"""The custody bank as a server: direct calls, notices of recharges, and what payers did by the control API."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, cast
+
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from sandbox.books import Order, State
+from sandbox.config import SandboxConfig
+from sandbox.exchange import exchange
+from sandbox.faults import Operation
+from sandbox.keys import LanmaoKeys
+from sandbox.lanmao import codes as table
+from sandbox.lanmao.clerk import Clerk
+from sandbox.lanmao.control import UserControl
+from sandbox.lanmao.counter import SERVICES, Counter
+from sandbox.lanmao.notices import Notice, Notices, form_of
+from sandbox.lanmao.transactions import Answer, Transactions
+from sandbox.lanmao.users import Users
+from sandbox.lanmao.wire import Called, RefusedError, parse, render, sign
+from sandbox.pages import Desk, WayBack
+from sandbox.provider import NoCallbacksError, Provider
+from sandbox.timers import Timers
+
+__all__ = ["Lanmao"]
+
+GATEWAY_PATH: Final = "/lanmao/gateway"
+SERVICE_PATH: Final = "/lanmao/service"
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "DIRECT_RECHARGE": "pay",
+    "QUERY_TRANSACTION": "query",
+    "QUERY_USER_INFORMATION": "query",
+}
+
+
+class Lanmao(Provider):
+    """Provider `lanmao`, for one platform."""
+
+    name: ClassVar[str] = "lanmao"
+    cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
+    has_pages: ClassVar[bool] = True
+
+    def __init__(self, config: SandboxConfig, timers: Timers, keys: LanmaoKeys) -> None:
+        super().__init__(config, timers)
+        self._keys = keys
+        self._platform_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
+        self.users = Users(self.books)
+        self.transactions = Transactions(self, self.users)
+        self._notices = Notices(config, self.faults, keys.psp, keys.platform_no)
+        told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
+        self._notice_url = str(told[-1]) if told else ""
+        self.clerk = Clerk(self, self.faults, keys.psp, keys.platform_no)
+        self._desk, self._counter = Desk(self.name, self.clerk, self.faults), Counter(self)
+        self._control = UserControl(self)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [
+            web.post(SERVICE_PATH, self._handle),
+            web.post(GATEWAY_PATH, self._open_page),
+            *self._desk.routes(),
+            *self._counter.routes(),
+            *self._control.routes(),
+        ]
+
+    def state_of(self, code: str) -> State:
+        return table.state_of(code)
+
+    def is_failure_code(self, code: str) -> bool:
+        return table.is_failure(code) or code == table.PENDDING
+
+    def register_notices(self, url: str) -> None:
+        self._notice_url = url
+        self.books.note({"notice_url": url})
+
+    def reset(self) -> None:
+        super().reset()
+        self.users.clear()
+        self._desk.clear()
+        self._counter.clear()
+        self.register_notices(self._notice_url)  # it stays, as the keys do
+
+    def settle(self, order: Order, code: str, *, after_s: float = 0.0, hidden_s: float = 0.0) -> None:
+        """An order that waited on its page gets its end, now or after a while."""
+        now = time.time()
+        order.code, order.planned_code = table.PENDDING, code
+        order.due_at, order.visible_at = now + after_s, now + hidden_s
+        if after_s > 0:
+            self.books.save(order)
+            self._finish_when_due(order)
+        else:
+            self._finish(order)
+
+    def _finish_when_due(self, order: Order) -> None:
+        if order.planned_code != table.OPEN:  # nobody finishes what nobody pays
+            super()._finish_when_due(order)
+
+    # Direct calls
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            called = parse(await request.read(), self._keys.platform_no, self._platform_key)
+            if called.service not in OPERATIONS:
+                raise RefusedError(table.FIELDS, "serviceName")
+            occasion = self.transactions.occasion(OPERATIONS[called.service], called.fields)
+        except RefusedError as refused:
+            return self._render(_refusal(refused))
+        if self.faults.take("maintenance", occasion):
+            return self._render(_refusal(RefusedError(table.SYSTEM_ERROR), called))
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._perform(called),
+            lambda answer, wrongly: self._render(answer, wrongly=wrongly),
+        )
+
+    def _perform(self, called: Called) -> Answer:
+        work = {
+            "DIRECT_RECHARGE": self.transactions.charge,
+            "QUERY_TRANSACTION": self.transactions.query,
+            "QUERY_USER_INFORMATION": self.transactions.tell_user,
+        }
+        try:
+            return work[called.service](called.fields)
+        except RefusedError as refused:
+            return _refusal(refused, called)
+
+    def _render(self, answer: Answer, *, wrongly: bool = False) -> web.Response:
+        text = render(answer)
+        signature = sign(f"{text} " if wrongly else text, self._keys.psp.key)
+        return web.Response(text=text, content_type="application/json", headers={"sign": signature})
+
+    # The payer's browser, and notices
+
+    async def _open_page(self, request: web.Request) -> web.Response:
+        try:
+            called = parse(await request.read(), self._keys.platform_no, self._platform_key)
+            if self.faults.take("maintenance", self.transactions.occasion("open_page", called.fields)):
+                raise RefusedError(table.SYSTEM_ERROR)
+            if called.service in SERVICES:
+                return self._counter.open(called)
+            if called.service != "RECHARGE":
+                raise RefusedError(table.FIELDS, "serviceName")
+            return self._desk.open(self.transactions.open_page(called.fields).order_no)
+        except RefusedError as refused:
+            message = table.MESSAGES.get(refused.code, "其他")
+            return self._desk.refuse(f"{refused.code} {message} {refused.detail}".rstrip(), 400)
+
+    def back_with(self, said: Mapping[str, Any], service: str, url: str) -> WayBack:
+        """A payer goes back from what he did with his account; the bank tells the platform by itself, too."""
+        if self._notice_url:
+            self.timers.spawn(self._send_copy(self._notices.of_account(said, service, self._notice_url)))
+        return WayBack(url, form_of(said, service, "CALLBACK", self._keys.platform_no, self._keys.psp), "POST")
+
+    def _is_told(self, order: Order) -> bool:
+        """Failures of net-bank pages are not told."""
+        is_final = order.state != "processing" and bool(self._notice_url)
+        return is_final and (order.state == "succeeded" or order.echo["way"] != "WEB")
+
+    def became_final(self, order: Order) -> None:
+        if not self._is_told(order):
+            return
+        order.callback = "owed"
+        self.books.save(order)
+        self.timers.spawn(self._notify(order))
+
+    async def _notify(self, order: Order) -> None:
+        notice = await self._notices.write(order, self._notice_url)
+        if notice is not None:
+            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
+            for _ in range(notice.copies):
+                self.timers.spawn(self._send_copy(notice))
+            while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
+                await asyncio.sleep(gap_s)
+                order.sends += 1
+                if (await self._send(notice))[1]:
+                    break
+        order.callback = "done"
+        if self.books.get(order.order_no) is order:
+            self.books.save(order)
+
+    async def _send_copy(self, notice: Notice) -> None:
+        await self._send(notice)
+
+    async def _send(self, notice: Notice) -> tuple[int | None, bool]:
+        assert self.session is not None
+        return await self._notices.send(self.session, notice)
+
+    async def call_back(self, order: Order, count: int) -> list[int | None]:
+        if not self._is_told(order):
+            raise NoCallbacksError(f"order {order.order_no} is {order.state}: nothing is notified for it")
+        notice = await self._notices.write(order, self._notice_url)
+        return [] if notice is None else [(await self._send(notice))[0] for _ in range(count)]
+
+
+def _refusal(refused: RefusedError, called: Called | None = None) -> Answer:
+    message = table.MESSAGES.get(refused.code, "其他")
+    told = {"errorCode": refused.code, "errorMessage": f"{message} {refused.detail}".rstrip()}
+    said: Answer = {"code": "1", "status": "INIT", **told}
+    return said if called is None else said | {"requestNo": called.fields["requestNo"]}
