@@ -1,8 +1,9 @@
-"""Codes by SMS: what the payer is asked for, how often, and until when. Pure values.
+"""What the payer is asked for, how often, and until when: a code by SMS, or to pay on a page. Pure values.
 
 A code binds a card (purpose `sign`) or pays once (purpose `pay`). Each SMS and each code that is submitted is an intent
-of its own, on one order at the PSP. What is asked for stands in the object that waits: the authentication, the payment;
-a payment whose card is being signed shows what its authentication asks for.
+of its own, on one order at the PSP. A payment on a page of a bank or a PSP (purpose `redirect`) has one intent, which
+the payer's browser carries out. What is asked for stands in the object that waits: the authentication, the payment; a
+payment whose card is being signed shows what its authentication asks for.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Purpose(StrEnum):
 
     SIGN = "sign"  # bind the card
     PAY = "pay"  # one payment
+    REDIRECT = "redirect"  # no code: the payer pays on a page of the PSP's
 
 
 class ClosedReason(StrEnum):
@@ -85,6 +87,8 @@ class Asked:
     """The payer's time is over, and whether something was paid is still to be found out."""
     questions: int = 0
     """Asked since then."""
+    url: str | None = None
+    """Our page that brings the payer's browser to the PSP."""
 
     @property
     def resends_left(self) -> int:

@@ -80,6 +80,8 @@ class PayerFlow:
         if recorded.refused is not ActRefusal.MAY_BE_PAID:
             return cast("W", _granted(recorded))
         now = recorded.authentication or recorded.object
+        if isinstance(now, Payment) and now.is_on_a_page:
+            return cast("W", await self._close_on_page(now))
         if isinstance(now, Payment):
             now, said = await self.submission.ask(now)
             if now.status is Status.CLOSED:
@@ -92,6 +94,15 @@ class PayerFlow:
             raise ActRefusedError(ActRefusal.CONFIRMATION_IN_PROGRESS)  # of a binding the answer is near
         act = self.submission.observations.act(waiting, Wish.CLOSE, reason, proved=proved)
         return cast("W", _granted(await self.submission.books.act(act)))
+
+    async def _close_on_page(self, payment: Payment) -> Payment:
+        """Have the PSP give the order up, where it can, and ask it what became of it."""
+        after = await self.submission.cancel(payment)
+        if not after.is_final:
+            after, _ = await self.submission.ask(after)
+        if after.status is Status.CLOSED:
+            return after
+        raise ActRefusedError(ActRefusal.NOT_WAITING if after.is_final else ActRefusal.MAY_BE_PAID)
 
     async def _act(self, waiting: Waiting, wish: Wish) -> Recorded:
         recorded = await self.submission.books.act(self.submission.observations.act(waiting, wish))

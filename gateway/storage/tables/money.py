@@ -80,6 +80,7 @@ payments = Table(
     Column("business_day", Date, nullable=False),
     Column("asked", JSONB, comment="the code that the payer is asked for, or will be: domain.codes.Asked"),
     Column("closed_reason", Text),
+    Column("custody_user_no", Text, comment="the payer's number at the custody bank; null: user_id"),
     Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),

@@ -54,6 +54,10 @@ class PayerActs:
         shown = payment or waiting
         if waiting.status is not Status.REQUIRES_ACTION or waiting.asked is None:
             return self._not_waiting(act, waiting, shown, payment)
+        if isinstance(waiting, Payment) and waiting.is_on_a_page:
+            # The PSP has its order, or will have: only its word closes it, and there is no code.
+            closes = act.wish is Wish.CLOSE
+            return _refused(page, act, waiting, ActRefusal.MAY_BE_PAID if closes else ActRefusal.NOT_WAITING)
         if isinstance(waiting, Payment) and waiting.asked.called_paid and not waiting.has_code_in_the_air:
             return self._ask_about(page, act, waiting)
         late = waiting.asked.expired or (waiting.until_at is not None and waiting.until_at <= act.at)
