@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from ada_url import URL
 
-__all__ = ["ReturnUrlError", "check_return_url", "host_in_one_form", "with_payment"]
+__all__ = ["ReturnUrlError", "check_return_url", "host_in_one_form", "origin_of", "with_payment"]
 
 PARAMETER: Final = "payment"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -57,3 +57,8 @@ def with_payment(return_url: str, payment_id: str) -> str:
 def _place(parsed: URL) -> str:
     host = parsed.hostname.rstrip(".")
     return f"{host}:{parsed.port}" if parsed.port else host
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address: what a content security policy names."""
+    return URL(url).origin

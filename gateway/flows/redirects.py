@@ -41,7 +41,35 @@ class Redirects:
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
     token_of: Callable[[UUID, UUID], str]
+    payment_of: Callable[[str], tuple[UUID, UUID] | None]
+    """Of the token of a page: merchant and payment; None: it is none of ours."""
     public_base: str
+
+    async def of_token(self, token: str) -> Payment | None:
+        """The payment of a page."""
+        named = self.payment_of(token)
+        return await self.reading.payment(*named) if named else None
+
+    async def of_return(
+        self, account_name: str, token: str | None, heard_of: tuple[UUID, UUID] | None
+    ) -> Payment | None:
+        """Whose payer came back to an account's address: of the payment that the PSP named, else of the token."""
+        named = heard_of or (self.payment_of(token) if token else None)
+        payment = await self.reading.payment(*named) if named else None
+        if payment is None:
+            return None
+        account = self.catalogue().account_of_callback(account_name)
+        fits = account is not None and (account.merchant_id, account.code) == (payment.merchant_id, payment.account)
+        return payment if fits else None
+
+    def merchant_name(self, payment: Payment) -> str:
+        """What the payer knows the merchant by."""
+        merchant = self.catalogue().merchants.get(payment.merchant_id)
+        return merchant.name if merchant else ""
+
+    def page_of(self, payment: Payment) -> str:
+        """Our page of a payment."""
+        return f"{self.public_base}/pay/{self.token_of(payment.merchant_id, payment.payment_id)}"
 
     def may_go(self, payment: Payment) -> bool:
         """Whether the payer may still be brought to the PSP's page."""

@@ -291,6 +291,16 @@ class FakeCards:
         )
 
 
+class FakeRedirects:
+    """Nothing waits on a page."""
+
+    def may_go(self, _: Payment) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
 @dataclass
 class FakeGateway:
     """Everything that the API needs, with handles for tests."""
@@ -316,6 +326,8 @@ class FakeGateway:
             reading=self.books,
             callbacks=self.callbacks,
             cards=FakeCards(),
+            redirects=FakeRedirects(),
+            returns=cast("Any", None),
             catalogue=lambda: snapshot,
             readiness=self._readiness,
             metrics=lambda: b"sluice_up 1\n",

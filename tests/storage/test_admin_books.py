@@ -114,6 +114,8 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         reading=nothing,
         callbacks=nothing,
         cards=nothing,
+        redirects=nothing,
+        returns=nothing,
         catalogue=lambda: watch.current,
         readiness=nothing,
         metrics=nothing,

@@ -24,6 +24,7 @@ __all__ = [
     "AnyBank",
     "BankCode",
     "Code",
+    "CustodyUserNo",
     "Description",
     "FeeField",
     "Fen",
@@ -134,6 +135,7 @@ BankCode = Annotated[
 ]
 AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
 """A bank code that need not be known."""
+CustodyUserNo = Annotated[str, Field(pattern=r"^[!-~]{1,50}$")]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text on one line; its length is said beside it."""
