@@ -104,6 +104,10 @@ class Notices(Generic[Signer]):
         notice = await self._written(order)
         return [] if notice is None else [(await self._send(notice))[0] for _ in range(count)]
 
+    async def say(self, url: str, body: bytes) -> None:
+        """Send once what is about no order."""
+        await self._send(Notice(url, "application/x-www-form-urlencoded;charset=UTF-8", body))
+
     def _address(self, order: Order) -> str:
         return "" if order.kind == "open_card" else self._pen.address(order)
 

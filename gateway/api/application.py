@@ -1,6 +1,7 @@
 """The application: the table of routes, served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payer_acts import PayerActCalls
 from gateway.api.app.payments import PaymentCalls
+from gateway.api.app.redirects import RedirectCalls
 from gateway.api.app.refunds import RefundCalls
 from gateway.api.app.routes import RouteCalls
 from gateway.api.http.dispatch import MAX_BODY_BYTES, add_careful_headers, endpoint, middleware, replace_server_errors
@@ -19,14 +21,27 @@ from gateway.api.http.health import HealthCalls
 from gateway.api.http.needs import Api, CallbacksFlow, CardsByUser, PaymentsFlow, Readiness, RefundsFlow
 from gateway.api.http.openapi import document
 from gateway.api.http.routing import Route
+from gateway.domain.orders import Order
+from gateway.domain.return_urls import check_return_url
 
 __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow", "build_app", "routes_of"]
+
+
+def checks_return_url(api: Api) -> Callable[[Order], None]:
+    """Whether payers of an order may be sent back where it says."""
+
+    def check(order: Order) -> None:
+        if order.return_url is not None:
+            hosts = api.catalogue().return_hosts(order.merchant_id, order.app)
+            check_return_url(order.return_url, hosts, production=api.settings.env == "production")
+
+    return check
 
 
 def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
     """Every route of the application; `more` are those of other modules, such as the operators' calls."""
     routes = [
-        *PaymentCalls(api.payments, api.reading, api.cards).routes(),
+        *PaymentCalls(api.payments, api.reading, api.cards, api.redirects, checks_return_url(api)).routes(),
         *PayerActCalls(api.payer, api.reading).routes(),
         *AuthenticationCalls(api.authentications, api.payer, api.reading, api.cards).routes(),
         *CardCalls(api.shown_cards, api.unbinding, api.catalogue, api.clock).routes(),
@@ -36,6 +51,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *EventCalls(api.reading, api.clock).routes(),
         *more,
         *CallbackCalls(api.callbacks).routes(),
+        *RedirectCalls(api.redirects, api.returns, ZoneInfo(api.settings.business_timezone)).routes(),
         *HealthCalls(api.readiness, api.metrics).routes(),
     ]
     # The document describes itself, too.

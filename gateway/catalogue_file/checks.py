@@ -11,7 +11,7 @@ from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, M
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, mode_of
 from gateway.domain.catalogue_content import AccountContent, key_hash_of
-from gateway.domain.scenes import CARD_SCENES, why_not_by_card
+from gateway.domain.scenes import CARD_SCENES, NO_BANK, Scene, why_not_by_card
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import why_not
 from gateway.ports import Declaration, NotSentError
@@ -210,7 +210,9 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
             yield f"{here}.channel: {unknown(rule.channel, 'channel', channels)}"
         else:
             yield from _scene_problems(here, rule, channel, accounts)
-        yield from _bank_problems(f"{here}.banks", rule.banks)
+        chosen_there = set(rule.scenes) == {Scene.CUSTODY_NETBANK_CHARGE}
+        banks = [bank for bank in rule.banks if not (chosen_there and bank == NO_BANK)]
+        yield from _bank_problems(f"{here}.banks", banks)
         if rule.daily_insufficient_by == "card" and (why := why_not_by_card(*rule.scenes)):
             yield f"{here}.daily_insufficient_by: {why}"
         for scene in rule.scenes:

@@ -109,7 +109,12 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         primary_signers=shape.primary_signers,
         sms_per_phone_and_day=shape.sms_per_phone_and_day,
         apps=tuple(
-            AppContent(app.code, app.name, tuple(KeyContent(key.label, hash_of(key)) for key in app.keys))
+            AppContent(
+                app.code,
+                app.name,
+                tuple(KeyContent(key.label, hash_of(key)) for key in app.keys),
+                tuple(sorted(set(app.return_hosts))),
+            )
             for app in shape.apps
         ),
         endpoints=tuple(
@@ -133,6 +138,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
                 authentication=channel.authentication,
                 authentication_fee=channel.authentication_fee,
                 limits=channel.limits,
+                psp_code=channel.psp_code,
             )
             for channel in shape.channels
         ),

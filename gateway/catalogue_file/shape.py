@@ -25,6 +25,7 @@ from gateway.domain.blocks import MAX_REASON, BlockedValue, BlockKind, BlockValu
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
 from gateway.domain.identities import IdType
+from gateway.domain.return_urls import host_in_one_form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
@@ -83,6 +84,13 @@ def _without(odd: str | None, value: str) -> str:
     if odd is not None:
         raise _problem(f"has a hidden or look-alike character (U+{ord(odd):04X}): leave it out")
     return value
+
+
+def _return_host(value: str) -> str:
+    try:
+        return host_in_one_form(value)
+    except ValueError:
+        raise _problem("must be a host, such as shop.example or shop.example:8443") from None
 
 
 def _url(value: str) -> str:
@@ -182,6 +190,7 @@ class AppShape(Shape):
 
     code: Code
     name: Name
+    return_hosts: list[Annotated[str, AfterValidator(_return_host)]] = Field(default=[], max_length=MAX_OF_EACH)
     keys: list[KeyShape] = Field(default=[], max_length=MAX_OF_EACH)
 
 
@@ -263,6 +272,8 @@ class ChannelShape(Shape):
     on: bool = True
     authentication: dict[str, ModeName] = Field(min_length=1)
     authentication_fee: Fen = 0
+    psp_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
+    """Custody: the payment company that the bank is to charge through, as the bank calls it."""
 
     @property
     def limits(self) -> ChannelLimits:

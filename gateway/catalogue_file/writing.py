@@ -40,7 +40,9 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
     )
     for app in merchant.apps:
         keys = [{"label": key.label, "sha256": key.key_hash.hex()} for key in app.keys]
-        yield from _table("merchants.apps", code=app.code, name=app.name, keys=keys or None)
+        yield from _table(
+            "merchants.apps", code=app.code, name=app.name, return_hosts=app.return_hosts or None, keys=keys or None
+        )
     for endpoint in merchant.endpoints:
         yield from _table(
             "merchants.endpoints",
@@ -69,6 +71,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
             on=channel.on,
             authentication={bank: mode.value for bank, mode in channel.authentication.items()},
             authentication_fee=channel.authentication_fee,
+            psp_code=channel.psp_code,
             **channel.limits.to_json(),
         )
     for window in merchant.windows:

@@ -136,6 +136,8 @@ class Channel:
     authentication_fee: int = 0
     """What one authentication costs, in fen."""
     limits: ChannelLimits = NO_CHANNEL_LIMITS
+    psp_code: str | None = None
+    """Custody: the payment company that the bank is to charge through, as the bank calls it."""
 
     def mode(self, bank: str) -> AuthenticationMode | None:
         """How cards of this bank are authenticated here."""
@@ -258,8 +260,10 @@ class Catalogue:
         zone: ZoneInfo = BUSINESS_ZONE,
         silent_refusals: Iterable[SilentRefusal] = (),
         blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
+        return_hosts: Mapping[tuple[UUID, str], frozenset[str]] | None = None,
     ) -> None:
         self.version = version
+        self._return_hosts = return_hosts or {}
         self._blocks = blocks or {}
         self.zone = zone
         self.silent_refusals = {(each.merchant_id, each.account, each.bank): each for each in silent_refusals}
@@ -296,6 +300,10 @@ class Catalogue:
         """The merchant's code; of one that this snapshot does not have, its id."""
         merchant = self.merchants.get(merchant_id)
         return merchant.code if merchant else str(merchant_id)
+
+    def return_hosts(self, merchant_id: UUID, app: str) -> frozenset[str]:
+        """The hosts that an app's payers may be sent back to."""
+        return self._return_hosts.get((merchant_id, app), frozenset())
 
     def blocks(self, merchant_id: UUID) -> Collection[BlockKind]:
         """Of which kinds the block list has entries; of most merchants, of none."""

@@ -44,6 +44,8 @@ class AppContent:
     code: str
     name: str
     keys: tuple[KeyContent, ...] = ()
+    return_hosts: tuple[str, ...] = ()
+    """Where its payers may be sent back to: hosts in one form, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class ChannelContent:
     authentication: Mapping[str, AuthenticationMode]
     authentication_fee: int = 0
     limits: ChannelLimits = NO_CHANNEL_LIMITS
+    psp_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

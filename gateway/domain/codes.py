@@ -1,8 +1,9 @@
-"""Codes by SMS: what the payer is asked for, how often, and until when. Pure values.
+"""What the payer is asked for, how often, and until when: a code by SMS, or to pay on a page. Pure values.
 
 A code binds a card (purpose `sign`) or pays once (purpose `pay`). Each SMS and each code that is submitted is an intent
-of its own, on one order at the PSP. What is asked for stands in the object that waits: the authentication, the payment;
-a payment whose card is being signed shows what its authentication asks for.
+of its own, on one order at the PSP. A payment on a page of a bank or a PSP (purpose `redirect`) has one intent, which
+the payer's browser carries out. What is asked for stands in the object that waits: the authentication, the payment; a
+payment whose card is being signed shows what its authentication asks for.
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ class Purpose(StrEnum):
 
     SIGN = "sign"  # bind the card
     PAY = "pay"  # one payment
+    REDIRECT = "redirect"  # no code: the payer pays on a page of the PSP's
 
 
 class ClosedReason(StrEnum):
@@ -97,6 +99,8 @@ class Asked:
     """What `submitted` was when the newest SMS was asked for."""
     since: datetime | None = None
     """When the payer's time began, if that was not at the opening: it stood in line before."""
+    url: str | None = None
+    """Our page that brings the payer's browser to the PSP."""
 
     @property
     def resends_left(self) -> int:

@@ -17,6 +17,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.domain import clocks
+from gateway.domain.codes import ClosedReason
 from gateway.domain.failures import Blame, Failure, FailureCode, failure
 from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.outcomes import (
@@ -35,6 +37,7 @@ from gateway.domain.outcomes import (
     Unbound,
     Unknown,
 )
+from gateway.domain.redirects import RedirectRules
 from gateway.domain.terms import MAX_LATE_LOOKS, Terms
 
 __all__ = ["LOOK_AT", "Anomaly", "AnomalyKind", "Heard", "Source", "hear", "look_at"]
@@ -87,7 +90,7 @@ class Heard:
     sms_needed: SmsNeeded | None = None
     """It ended by this word: nothing was done, and the payer must type a code first."""
     voids_agreement: bool = False
-    closed: bool = False
+    closed: ClosedReason | None = None
     """It ended unpaid, and not by a refusal: nobody can pay it any more."""
 
 
@@ -123,8 +126,67 @@ def hear(
     terms: Terms,
     zone: ZoneInfo,
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> Heard:
-    """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day."""
+    """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day.
+
+    `expires_at`: until when the payer may pay it on the PSP's page, where that is how it is paid.
+    """
+    if expires_at is not None and terms.page is not None and intent.is_open:
+        return _on_a_page(intent, source, outcome, terms, zone, now, _Page(expires_at, terms.page))
+    return _heard(intent, source, outcome, terms, zone, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of the PSP's, and until when it takes the payment."""
+
+    expires_at: datetime
+    rules: RedirectRules
+
+    @property
+    def is_over_at(self) -> datetime:
+        """From when on it is proof that the PSP shows no payment: what was paid in time is finished by then."""
+        return self.expires_at + timedelta(seconds=self.rules.grace_s + clocks.PROOF_MARGIN_S)
+
+
+def _on_a_page(
+    intent: Intent, source: Source, outcome: AnyOutcome, terms: Terms, zone: ZoneInfo, now: datetime, page: _Page
+) -> Heard:
+    """What is said of an order that waits on the PSP's page: before its time is over, no silence proves anything."""
+    match outcome:
+        case Closed():
+            reason = ClosedReason.BY_APP if source is Source.ANSWER else ClosedReason.BY_PAYER
+            reason = reason if now < page.expires_at else ClosedReason.EXPIRED
+            return replace(_heard(intent, source, outcome, terms, zone, now), closed=reason)
+        case NotFound() | Processing(unpaid=True) if source is Source.POLL and now < page.is_over_at:
+            return _wait(intent, source, terms, now, page.is_over_at)
+        case NotFound() | Processing(unpaid=True) if source is Source.POLL and page.rules.ends_at_expiry:
+            why = _not_received(outcome.channel_code, "not paid until its time was over")
+            ended = _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
+            return replace(ended, due_at=look_at(now, 0, terms, zone), closed=ClosedReason.EXPIRED)
+        case Processing(unpaid=True):  # to the PSP it is an order like any other: who finds it there found it
+            return _wait(replace(intent, acknowledged=True), source, terms, now, page.is_over_at)
+        case NotFound() if source in {Source.POLL, Source.OPERATOR}:
+            heard = _heard(intent, source, outcome, terms, zone, now)
+            return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)
+        case Succeeded() | Returned() | Declined():
+            return _heard(intent, source, outcome, terms, zone, now)
+        case _:
+            heard = _heard(intent, source, outcome, terms, zone, now)
+            if heard.intent.is_open and heard.due_at is not None and now < page.is_over_at < heard.due_at:
+                return replace(heard, due_at=page.is_over_at)
+            return heard
+
+
+def _heard(
+    intent: Intent,
+    source: Source,
+    outcome: AnyOutcome,
+    terms: Terms,
+    zone: ZoneInfo,
+    now: datetime,
+) -> Heard:
     if isinstance(outcome, _NO_WORDS_OF[intent.verb]) or _asks_for_code_too_late(intent, source, outcome):
         outcome = Unknown(f"what the payment company said is no word of {intent.verb}", received=True)
     match outcome:
@@ -145,7 +207,7 @@ def hear(
             return replace(heard, voids_agreement=outcome.code is FailureCode.AGREEMENT_VOID)
         case Closed():
             why = _not_received(outcome.channel_code, outcome.channel_message or "closed unpaid at the channel")
-            return replace(_end(intent, IntentState.DECLINED, now, failure=why), closed=True)
+            return _end(intent, IntentState.DECLINED, now, failure=why)
         case SmsNeeded():
             code, message = outcome.channel_code, outcome.channel_message
             why = failure(FailureCode.AUTHENTICATION_REJECTED, blame=Blame.CHANNEL, channel_code=code,
@@ -288,12 +350,18 @@ def _unsure(
     return replace(_end(heard.intent, IntentState.UNKNOWN, now, failure=why), due_at=look_at(now, 0, terms, zone))
 
 
-def _wait(intent: Intent, source: Source, terms: Terms, now: datetime) -> Heard:
-    """Nothing final: the next question is due by the plan. What comes by itself leaves the plan as it is."""
+def _wait(intent: Intent, source: Source, terms: Terms, now: datetime, not_beyond: datetime | None = None) -> Heard:
+    """Nothing final: the next question is due by the plan. What comes by itself leaves the plan as it is.
+
+    `not_beyond`: a time that lies ahead and at which it is asked in any case.
+    """
     if source in {Source.CALLBACK, Source.OPERATOR}:
         return Heard(intent)
     intent = replace(intent, questions=intent.questions + (source is Source.POLL))
-    return Heard(intent, terms.after(intent.questions, now), moves_due=True)
+    due_at = terms.after(intent.questions, now)
+    if not_beyond is not None and now < not_beyond:
+        due_at = min(due_at, not_beyond)
+    return Heard(intent, due_at, moves_due=True)
 
 
 def _end(intent: Intent, state: IntentState, now: datetime, failure: Failure | None = None) -> Heard:

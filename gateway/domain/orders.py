@@ -42,6 +42,8 @@ class Order:
     """What is odd about the card: told in the trace."""
     send_before: datetime | None = None
     """A withhold that finds no place is sent before this time or never; None: as the gateway does."""
+    custody_user_no: str | None = None
+    """The payer's number at the custody bank; None: `user_id`."""
     body_as_typed: bytes | None = field(default=None, repr=False)
     """As the first version compared it; None where the card was typed in one form already, as nearly always."""
 

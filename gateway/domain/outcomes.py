@@ -81,11 +81,15 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """The PSP has the order and has not finished it."""
+    """The PSP has the order and has not finished it.
+
+    `unpaid`: it waits for its payer, on a page of the PSP's, and nothing has been paid so far.
+    """
 
     channel_code: str | None = None
     channel_message: str | None = None
     channel_transaction_no: str | None = None
+    unpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
-from gateway.domain.codes import Asked, ClosedReason, Purpose
+from gateway.domain.codes import EXPIRES_IN_S, Asked, ClosedReason, Purpose
 from gateway.domain.failures import CODE_REFUSALS, Blame, Failure, FailureCode, advised_for, failure
 from gateway.domain.hearing import Heard
 from gateway.domain.ids import ObjectKind
@@ -32,6 +32,7 @@ __all__ = [
     "failed",
     "in_line",
     "never_sent",
+    "on_a_page",
     "sms_refusal",
 ]
 
@@ -85,6 +86,8 @@ class Payment:
     asked: Asked | None = None
     """The code that the payer is asked for, or will be: to sign the card, or to pay."""
     closed_reason: ClosedReason | None = None
+    custody_user_no: str | None = None
+    """The payer's number at the custody bank, where it is not `user_id`."""
 
     @property
     def is_final(self) -> bool:
@@ -97,6 +100,18 @@ class Payment:
         if self.is_final or self.attempt is not None or self.authentication_id is None:
             return False
         return self.asked is None or self.asked.purpose is Purpose.SIGN or self.asked.sms == 0
+
+    @property
+    def is_on_a_page(self) -> bool:
+        """Whether its payer pays it on a page of the PSP's, or was to."""
+        return self.asked is not None and self.asked.purpose is Purpose.REDIRECT
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Until when its payer may pay it on the PSP's page; None: that is not how it is paid."""
+        if not self.is_on_a_page:
+            return None
+        return self.created_at + timedelta(seconds=self.expires_in_s or EXPIRES_IN_S)
 
     @property
     def has_code_in_the_air(self) -> bool:
@@ -130,6 +145,20 @@ def begun(payment: Payment, attempt: Intent, due_at: datetime) -> Payment:
         asked = replace(asked, submitted=attempt.ordinal)
     until_at = payment.until_at if payment.status is Status.REQUIRES_ACTION else None
     return replace(payment, attempt=attempt, due_at=due_at, until_at=until_at, asked=asked)
+
+
+def on_a_page(payment: Payment, asked: Asked, attempt: Intent, due_at: datetime) -> Payment:
+    """The payment that its payer is to pay on the PSP's page: their browser carries its intent out. That is told."""
+    assert payment.status is Status.PROCESSING, "it begins so"
+    after = replace(
+        payment,
+        status=move(ObjectKind.PAYMENT, None, Status.REQUIRES_ACTION),
+        sequence=payment.sequence + 1,
+        asked=asked,
+        attempt=attempt,
+        due_at=due_at,
+    )
+    return replace(after, until_at=after.expires_at)
 
 
 _TOOK_NOTHING = frozenset({IntentState.DECLINED, IntentState.NOT_SENT})
@@ -218,6 +247,10 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
     if payment.is_final:
         late = attempt.late_success and payment.fee is None
         return replace(payment, fee=payment.expected_fee if late else payment.fee, **heard_of)
+    if attempt.is_open and payment.asked is not None and payment.is_on_a_page:
+        if payment.until_at is not None and payment.until_at <= now:  # its time is over: now only the PSP's word counts
+            heard_of |= {"until_at": None, "asked": replace(payment.asked, expired=True)}
+        return replace(payment, **heard_of)
     if attempt.is_open:
         # An answer that was no final one ends the payer's part: from now on the PSP is asked.
         if payment.status is Status.REQUIRES_ACTION and heard.moves_due and payment.asked is not None:
@@ -227,6 +260,8 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
         heard_of["attempt"] = replace(attempt, state=IntentState.DONE, late_success=False)
     if attempt.state is IntentState.DONE or attempt.late_success:
         return _finished(payment, Status.SUCCEEDED, None, now, fee=payment.expected_fee, **heard_of)
+    if heard.closed is not None:
+        return _finished(payment, Status.CLOSED, None, now, closed_reason=heard.closed, **heard_of)
     if payment.asked is not None and payment.asked.purpose is Purpose.PAY:
         return _code_refused(payment, payment.asked, heard, now, heard_of)
     if payment.status is Status.REQUIRES_ACTION and attempt.state is IntentState.NOT_RECEIVED:

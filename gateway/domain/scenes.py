@@ -28,6 +28,9 @@ SCENES_OF: dict[Kind, frozenset[Scene]] = {
     ),
 }
 
+NO_BANK = "ANY"
+"""Instead of a bank: the payer chooses theirs on the page of the PSP or the custody bank."""
+
 REDIRECT_SCENES: frozenset[Scene] = frozenset(
     {Scene.NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE, Scene.CUSTODY_NETBANK_CHARGE}
 )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from gateway.domain import clocks
+from gateway.domain.redirects import RedirectRules
 
 __all__ = [
     "ANSWER_MARGIN_S",
@@ -73,6 +74,8 @@ class Terms:
     """How long a call may take, from the first byte sent to the last byte read."""
     late_looks: int = MAX_LATE_LOOKS
     """How often it is asked about again after it ended without the PSP's word: each is one more question there."""
+    page: RedirectRules | None = None
+    """Of what the payer pays on the PSP's page: until when that takes it."""
 
     def __post_init__(self) -> None:
         _check(self.poll_gaps_s, self.answer_timeout_s)
@@ -112,6 +115,7 @@ class OwnTerms:
             terms.not_found if said is None else None if said == NEVER else said,
             terms.answer_timeout_s if self.answer_timeout_s is None else self.answer_timeout_s,
             terms.late_looks,
+            terms.page,
         )
 
     def to_json(self) -> dict[str, Any]:

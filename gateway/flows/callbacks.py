@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 COMMIT_WITHIN_S = 10.0
 """A callback that is not recorded by then is refused, which loses nothing: the PSP sends it again, and is asked."""
 RETRY_AFTER_S = 5
+RETURN_WITHIN_S = 3.0
+"""How long a payer who came back waits for what they brought to be recorded."""
 
 
 class IntentReading(Protocol):
@@ -78,6 +80,32 @@ class Callbacks:
             log.warning("callback not recorded in time, and refused", account=account.code)
             raise DatabaseAwayError(RETRY_AFTER_S) from None
         return reader.answer(accepted=accepted)
+
+    async def came_back(self, account_name: str, request: CallbackRequest) -> tuple[UUID, UUID] | None:
+        """What a payer's browser brought from the PSP: believed and recorded, or nothing at all.
+
+        Merchant and payment that it is about. The payer is not kept waiting: what is not recorded in time comes again
+        by the PSP's own callback, and by asking.
+        """
+        account = self.catalogue().account_of_callback(account_name)
+        if account is None:
+            return None
+        reader = self.providers.provider(account.merchant_id, account.code).callbacks
+        if reader is None:
+            return None
+        try:
+            callback = reader.read(request)
+        except CallbackRejectedError:
+            return None
+        intent = await self.intents.intent_of_number(account.merchant_id, account.code, callback.number, callback.verb)
+        if intent is None:
+            return None
+        try:
+            async with asyncio.timeout(RETURN_WITHIN_S):
+                await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
+        except (TimeoutError, DatabaseAwayError):
+            log.warning("what a payer's browser brought was not recorded in time", account=account.code)
+        return account.merchant_id, intent.object_id
 
     async def _record(self, merchant_id: UUID, account: str, callback: Callback) -> bool:
         """Record what a callback says; whether it is acknowledged."""

@@ -1,5 +1,6 @@
 """Open a payment: route it and say what must be recorded before the wire is touched. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any, Final
@@ -16,7 +17,8 @@ from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line
+from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line, on_a_page
+from gateway.domain.scenes import REDIRECT_SCENES
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
 from gateway.flows.refusal import refusal_of
@@ -37,8 +39,15 @@ from router.facts import RouteRequest
 from router.record import to_record
 
 FULL_RETRY_AFTER_S = 2
+PageUrl = Callable[[UUID], str]
+"""By a payment's id: the address of our page that brings its payer to the PSP."""
 SEND_WITHIN: Final = timedelta(minutes=30)
 """How long a withhold stands in line for a place, unless the app says otherwise."""
+
+
+def no_page(_: UUID) -> str:
+    """Of a process that opens no payments on pages."""
+    raise NotImplementedError("no address for pages was given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class Opened:
     @property
     def sends(self) -> str | None:
         """The channel that something is sent on by the one who opened it; None: refused, or it waits for another's."""
+        if self.payment.is_on_a_page:
+            return None
         return self.payment.channel if self.payment.attempt or self.authentication or self.sms else None
 
     @property
@@ -89,8 +100,11 @@ def open_payment(
     timezone: ZoneInfo,
     unable: Unable = ABLE,
     carries_of: CarriesOf = carries_all,
+    page_url: PageUrl = no_page,
 ) -> Opened:
     """Route an order and build everything that stands before the wire. `card_id`: the card's row, new or known.
+
+    `page_url`: our page that brings a payment's payer to the PSP.
 
     Raises OverloadedError where all that is left are channels that are full just now: nothing is recorded of it.
     """
@@ -109,6 +123,8 @@ def open_payment(
     if channel is None:
         event = event_of(payment, EVENTS_OF[ObjectKind.PAYMENT][payment.status], opening.event_id, now)
         return Opened(opening, payment, record, None, event)
+    if order.scene in REDIRECT_SCENES:
+        return _on_a_page(opening, payment, record, terms_of, page_url)
     step = first_step(
         payment,
         channel,
@@ -190,6 +206,20 @@ def first_step(
     asked = replace(code_to_sign(started, phone, ways), since=since)
     started = replace(started, asked=asked.another(now))
     return FirstStep(payment, started, sms_to_sign(started, ids.intent_id, now))
+
+
+def _on_a_page(
+    opening: Opening, payment: Payment, record: dict[str, Any], terms_of: TermsOf, page_url: PageUrl
+) -> Opened:
+    """The payment whose payer is to go to the PSP's page: nothing is sent by us, and the PSP is asked from now on."""
+    assert payment.channel_order_no is not None
+    assert payment.account is not None
+    now = opening.now
+    asked = Asked(Purpose.REDIRECT, "", payment.channel_order_no, now, url=page_url(payment.payment_id))
+    due_at = terms_of(payment.merchant_id, payment.account, Product.REDIRECT).after(0, now)
+    waiting = on_a_page(payment, asked, intent_to_pay(payment, opening.intent_id, now), due_at)
+    event = event_of(waiting, EVENTS_OF[ObjectKind.PAYMENT][waiting.status], opening.event_id, now)
+    return Opened(opening, waiting, record, None, event)
 
 
 def without_code(opened: Opened) -> Opened:
@@ -420,4 +450,5 @@ def _payment(
         metadata=order.metadata,
         customer_present=order.customer_present,
         expires_in_s=order.expires_in_s,
+        custody_user_no=order.custody_user_no,
     )

@@ -80,6 +80,8 @@ class PayerFlow:
         if not recorded.ask:
             return cast("W", _granted(recorded))
         assert isinstance(recorded.object, Payment)
+        if recorded.object.is_on_a_page:
+            return cast("W", await self._close_on_page(recorded.object))
         now, said = await submission.ask(recorded.object)
         if now.status is Status.CLOSED:
             return cast("W", now)
@@ -87,6 +89,15 @@ class PayerFlow:
             raise ActRefusedError(ActRefusal.NOT_WAITING)
         act = submission.observations.act(now, Wish.CLOSE, reason, said=said)
         return cast("W", _granted(await submission.books.act(act)))
+
+    async def _close_on_page(self, payment: Payment) -> Payment:
+        """Have the PSP give the order up, where it can, and ask it what became of it."""
+        after = await self.submission.cancel(payment)
+        if not after.is_final:
+            after, _ = await self.submission.ask(after)
+        if after.status is Status.CLOSED:
+            return after
+        raise ActRefusedError(ActRefusal.NOT_WAITING if after.is_final else ActRefusal.MAY_BE_PAID)
 
     async def _act(self, waiting: Waiting, wish: Wish) -> Recorded:
         recorded = await self.submission.books.act(self.submission.observations.act(waiting, wish))

@@ -10,7 +10,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
 from gateway.domain.payments import Payment
-from gateway.domain.scenes import CARD_SCENES, Scene
+from gateway.domain.scenes import CARD_SCENES, NO_BANK, Scene
 from router.facts import Candidate, ChannelFacts, Signing, Unfit
 
 _NO_FACTS: Final = ChannelFacts()
@@ -115,7 +115,7 @@ def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None,
         codeless = mode is AuthenticationMode.SMS_EACH_PAYMENT and scene in carries.ways.codeless_scenes
         if mode is None or codeless:
             return "bank_unsupported"
-    return carries.why_not(bank, card)
+    return None if bank == NO_BANK else carries.why_not(bank, card)
 
 
 def needs_agreement(channel: Channel, scene: Scene, bank: str, ways: Ways) -> bool:

@@ -20,7 +20,7 @@ from gateway.domain.statuses import Status
 from gateway.flows.authenticate import Authenticating, sms_key
 from gateway.flows.observations import key_of
 from gateway.flows.sending import tries
-from gateway.ports import AskPayment, AskRefund, IntentKey, OpenResult, Pay, Recorded, SendPaymentCode
+from gateway.ports import AskPayment, AskRefund, Cancel, IntentKey, OpenResult, Pay, Recorded, SendPaymentCode
 from gateway.ports import Refund as RefundCommand
 
 M = TypeVar("M", Payment, Refund)
@@ -138,6 +138,17 @@ class Submission(Authenticating):
         recorded = await self.books.record(self.observations.of(key_of(payment), Source.POLL, outcome))
         assert isinstance(recorded.object, Payment)
         return recorded.object, outcome
+
+    async def cancel(self, payment: Payment) -> Payment:
+        """Have the PSP give up the order of a payment on its page, where its protocol can; it may be sent again."""
+        intent = _intent_of(payment)
+        if not self.can_do(payment.merchant_id, intent.account, Cancel):
+            return payment
+        command = Cancel(intent.number, intent.told_at, payment.scene, payment.amount)
+        outcome = await self.ask_about(payment.merchant_id, intent, command)
+        recorded = await self.books.record(self.observations.of(key_of(payment), Source.ANSWER, outcome))
+        assert isinstance(recorded.object, Payment)
+        return recorded.object
 
     # Refunds
 

@@ -3,10 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from gateway.domain.codes import Asked
+from gateway.domain.codes import Asked, Purpose
 from gateway.objects.times import timestamp
 
-__all__ = ["sms_code"]
+__all__ = ["next_action", "sms_code"]
+
+
+def next_action(asked: Asked, until_at: datetime | None) -> dict[str, Any]:
+    """What is asked of the payer."""
+    return _redirect(asked, until_at) if asked.purpose is Purpose.REDIRECT else sms_code(asked, until_at)
+
+
+def _redirect(asked: Asked, until_at: datetime | None) -> dict[str, Any]:
+    """The payer pays on a page of the PSP's: our page at `url` brings their browser there."""
+    return {"type": "redirect", "url": asked.url, "expires_at": timestamp(until_at), "expired": asked.expired}
 
 
 def sms_code(asked: Asked, until_at: datetime | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from gateway.domain.failures import MEANINGS, Failure
 from gateway.domain.ids import CARD, PAYMENT, show
 from gateway.domain.payments import Payment, Status
-from gateway.objects.next_actions import sms_code
+from gateway.objects.next_actions import next_action
 from gateway.objects.times import timestamp
 from router.record import limit_to_json
 
@@ -15,7 +15,7 @@ __all__ = ["failure_object", "payment_object"]
 def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
     """The payment object as apps read it; `language` (`en` or `zh`) is that of the failure's message."""
     attempt, card, failure, asked = payment.attempt, payment.card, payment.failure, payment.asked
-    waits = payment.status is Status.REQUIRES_ACTION and asked is not None
+    waits = asked if payment.status is Status.REQUIRES_ACTION else None
     return {
         "id": show(PAYMENT, payment.payment_id),
         "object": "payment",
@@ -36,7 +36,7 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
         "expected_fee": payment.expected_fee,
         "authentication_fee": payment.authentication_fee,
         "failure": failure_object(failure, language) if failure else None,
-        "next_action": sms_code(asked, payment.until_at) if waits and asked is not None else None,
+        "next_action": next_action(waits, payment.expires_at or payment.until_at) if waits else None,
         "closed_reason": payment.closed_reason,
         "description": payment.description,
         "created_at": timestamp(payment.created_at),

@@ -15,9 +15,19 @@ from prometheus_client import Counter, Histogram
 
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import AnyOutcome, Declined, NotSent, Unknown
+from gateway.domain.redirects import Form
 from gateway.logs import clean, get, write
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
-from gateway.ports import PLACE_WITHIN_S, Command, NoSuchCommandError, NotSentError, Providers, Transport, command_name
+from gateway.ports import (
+    PLACE_WITHIN_S,
+    Command,
+    NoSuchCommandError,
+    NotSentError,
+    Providers,
+    Redirect,
+    Transport,
+    command_name,
+)
 from gateway.run.rooms import ProcessRooms
 
 __all__ = ["OneTooManyError", "ProviderCalls", "guarded"]
@@ -105,6 +115,21 @@ class ProviderCalls:
             return await _measured(where, command, function)
         finally:
             room.leave()
+
+    async def form(self, merchant_id: UUID, account: str, command: Redirect) -> Form:
+        """The form that brings the payer's browser to the PSP: it is built, and nothing is sent.
+
+        Raises UnusableAccountError, NoSuchCommandError.
+        """
+        provider = self._providers.provider(merchant_id, account)
+        function = provider.commands.get(Redirect)
+        if function is None:
+            raise NoSuchCommandError(account, provider.declaration.provider, Redirect)
+        token = _in_hand.set(_Requests(command.requests))
+        try:
+            return cast("Form", await function(command))
+        finally:
+            _in_hand.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,9 @@ class AdapterProviders:
 
     def terms(self, merchant_id: UUID, account: str, product: Product) -> Terms:
         """The terms of an account's product. Raises KeyError for one that its provider does not have."""
-        return self.provider(merchant_id, account).declaration.terms[product]
+        declaration = self.provider(merchant_id, account).declaration
+        terms = declaration.terms[product]
+        return replace(terms, page=declaration.redirects) if product is Product.REDIRECT else terms
 
     def carries(self, merchant_id: UUID, account: str) -> Carries:
         """What an account's provider carries; of one that cannot be used nothing is known."""

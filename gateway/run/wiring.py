@@ -30,6 +30,7 @@ from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
+from gateway.flows.redirects import Redirects
 from gateway.flows.refund import RefundFlow
 from gateway.flows.route import Unable, carries_now
 from gateway.flows.submit import Submission
@@ -245,6 +246,7 @@ async def system(
                 providers.unusable,
                 busy,
                 providers.carries,
+                callback_base,
             ),
             RecordingStore(
                 database,
@@ -356,6 +358,7 @@ async def system(
                 full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
                 return Unable(providers.unusable(merchant_id), full)
 
+            callbacks = Callbacks(providers, books, observations, due, lambda: watch.current)
             database_ready = Remembered(lambda: _database_ready(engine), READY_FOR_S)
             needs = Api(
                 settings=settings,
@@ -368,8 +371,19 @@ async def system(
                 payer=PayerFlow(submission, due, tasks, settings.answer_within_s),
                 refunds=refunds,
                 reading=reading,
-                callbacks=_CountedCallbacks(Callbacks(providers, books, observations, due, lambda: watch.current)),
+                callbacks=_CountedCallbacks(callbacks),
                 cards=due,
+                redirects=Redirects(
+                    providers,
+                    calls,
+                    due,
+                    lambda: watch.current,
+                    utc_now,
+                    keys.order.page_token,
+                    keys.order.payment_of_page,
+                    callback_base,
+                ),
+                returns=callbacks,
                 catalogue=lambda: watch.current,
                 readiness=lambda: _readiness(database_ready, schedule, clock, providers),
                 metrics=metrics.render,

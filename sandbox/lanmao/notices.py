@@ -3,27 +3,18 @@
 How often the bank sends one again is not public: five times at most, with gaps of 0, 1, 2 and 4 minutes, here.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-
 from sandbox.books import Order
-from sandbox.config import SandboxConfig
-from sandbox.faults import Faults, Occasion
-from sandbox.keys import Identity, new_identity
+from sandbox.keys import Identity, LanmaoKeys, new_identity
 from sandbox.lanmao.transactions import said_of
 from sandbox.lanmao.wire import render, sign, yuan_of
-from sandbox.magic import CALLBACK_LOST
+from sandbox.notices import Pen
 
-__all__ = ["Notice", "Notices", "form_of"]
+__all__ = ["LanmaoPen", "form_of"]
 
-GAPS_S: Final[Sequence[float]] = (0.0, 60.0, 120.0, 240.0)
-CONCURRENT_SENDS: Final = 64
-MAX_ANSWER_BYTES: Final = 4096
 THANKS: Final = b"SUCCESS"
 OK: Final = 200
 
@@ -42,72 +33,34 @@ def form_of(said: Mapping[str, Any], service: str, kind: str, platform_no: str, 
     }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Notice:
-    """One notice, ready to be sent: the same bytes at every send."""
+class LanmaoPen(Pen[Identity]):
+    """Writes to one platform, at the address that it registered."""
 
-    url: str
-    body: bytes
-    wait_s: float = 0.0
-    copies: int = 0
+    def __init__(self, keys: LanmaoKeys, url: str = "") -> None:
+        super().__init__(keys.psp)
+        self._platform_no = keys.platform_no
+        self.url = url
 
+    def address(self, order: Order) -> str:
+        """Failures of net-bank pages are not told."""
+        return self.url if order.state == "succeeded" or order.echo["way"] != "WEB" else ""
 
-class Notices:
-    """Writes notices, with the callback faults that were asked for, and sends them."""
+    def forger(self) -> Identity:
+        return new_identity("Forged custody bank")
 
-    def __init__(self, config: SandboxConfig, faults: Faults, signer: Identity, platform_no: str) -> None:
-        self._config, self._faults, self._signer, self._platform_no = config, faults, signer, platform_no
-        self._forger: Identity | None = None
-        self._sending = asyncio.Semaphore(CONCURRENT_SENDS)
-
-    async def write(self, order: Order, url: str) -> Notice | None:
-        """The notice of an order as it stands, or None when a fault loses it."""
-        occasion = Occasion("pay", order.order_no, order.card_tail, order.amount)
-        if self._faults.take("lose_callback", occasion) or order.amount == CALLBACK_LOST:
-            return None
+    def write(self, order: Order, amount: int, signer: Identity, *, altered: bool) -> bytes:
         said = said_of(order)
-        if self._faults.take("wrong_amount_callback", occasion):
-            said["amount"] = yuan_of(order.amount + 1)
-        signer = self._signer
-        if self._faults.take("forge_callback", occasion):
-            if self._forger is None:
-                self._forger = await asyncio.to_thread(new_identity, "Forged custody bank")
-            signer = self._forger
+        if amount != order.amount:
+            said["amount"] = yuan_of(amount)
         service = "DIRECT_RECHARGE" if order.kind == "withhold" else "RECHARGE"
         form = form_of(said, service, "NOTIFY", self._platform_no, signer)
-        if self._faults.take("corrupt_callback", occasion):
+        if altered:
             form["respData"] = form["respData"].replace(order.order_no, order.order_no[::-1])
-        delay = self._faults.take("delay_callback", occasion)
-        duplicate = self._faults.take("duplicate_callback", occasion)
-        return Notice(
-            url=url,
-            body=urlencode(form).encode(),
-            wait_s=delay.seconds if delay else 0.0,
-            copies=duplicate.params["copies"] if duplicate else 0,
-        )
+        return urlencode(form).encode()
 
-    def of_account(self, said: Mapping[str, Any], service: str, url: str) -> Notice:
+    def of_account(self, said: Mapping[str, Any], service: str) -> bytes:
         """The notice of what a payer did with his account."""
-        return Notice(url, urlencode(form_of(said, service, "NOTIFY", self._platform_no, self._signer)).encode())
+        return urlencode(form_of(said, service, "NOTIFY", self._platform_no, self.signer)).encode()
 
-    def gap_s(self, sends: int) -> float | None:
-        """How long to wait before the next send after so many; None when there is none left."""
-        if sends == 0:
-            return 0.0
-        return GAPS_S[sends - 1] * self._config.callback_time_scale if sends <= len(GAPS_S) else None
-
-    async def send(self, session: ClientSession, told: Notice) -> tuple[int | None, bool]:
-        """Send once: the HTTP status, None when there was no answer in time, and whether it was the word of thanks."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        timeout = ClientTimeout(total=self._config.callback_timeout_s)
-        try:
-            async with (
-                self._sending,
-                session.post(
-                    told.url, data=told.body, headers=headers, timeout=timeout, allow_redirects=False
-                ) as answer,
-            ):
-                thanks = (await answer.content.read(MAX_ANSWER_BYTES)).strip() == THANKS
-                return answer.status, answer.status == OK and thanks
-        except (ClientError, TimeoutError, ValueError, OSError):
-            return None, False
+    def is_taken(self, status: int, body: bytes) -> bool:
+        return status == OK and body.strip() == THANKS

@@ -1,6 +1,5 @@
 """The custody bank as a server: direct calls, notices of recharges, and what payers did by the control API."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
@@ -17,12 +16,12 @@ from sandbox.lanmao import codes as table
 from sandbox.lanmao.clerk import Clerk
 from sandbox.lanmao.control import UserControl
 from sandbox.lanmao.counter import SERVICES, Counter
-from sandbox.lanmao.notices import Notice, Notices, form_of
+from sandbox.lanmao.notices import LanmaoPen, form_of
 from sandbox.lanmao.transactions import Answer, Transactions
 from sandbox.lanmao.users import Users
 from sandbox.lanmao.wire import Called, RefusedError, parse, render, sign
 from sandbox.pages import Desk, WayBack
-from sandbox.provider import NoCallbacksError, Provider
+from sandbox.provider import Provider
 from sandbox.timers import Timers
 
 __all__ = ["Lanmao"]
@@ -44,14 +43,14 @@ class Lanmao(Provider):
     has_pages: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: LanmaoKeys) -> None:
-        super().__init__(config, timers)
+        self._pen = LanmaoPen(keys)
+        super().__init__(config, timers, self._pen)
         self._keys = keys
         self._platform_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         self.users = Users(self.books)
         self.transactions = Transactions(self, self.users)
-        self._notices = Notices(config, self.faults, keys.psp, keys.platform_no)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
-        self._notice_url = str(told[-1]) if told else ""
+        self._pen.url = str(told[-1]) if told else ""
         self.clerk = Clerk(self, self.faults, keys.psp, keys.platform_no)
         self._desk, self._counter = Desk(self.name, self.clerk, self.faults), Counter(self)
         self._control = UserControl(self)
@@ -72,7 +71,7 @@ class Lanmao(Provider):
         return table.is_failure(code) or code == table.PENDDING
 
     def register_notices(self, url: str) -> None:
-        self._notice_url = url
+        self._pen.url = url
         self.books.note({"notice_url": url})
 
     def reset(self) -> None:
@@ -80,7 +79,7 @@ class Lanmao(Provider):
         self.users.clear()
         self._desk.clear()
         self._counter.clear()
-        self.register_notices(self._notice_url)  # it stays, as the keys do
+        self.register_notices(self._pen.url)  # it stays, as the keys do
 
     def settle(self, order: Order, code: str, *, after_s: float = 0.0, hidden_s: float = 0.0) -> None:
         """An order that waited on its page gets its end, now or after a while."""
@@ -151,49 +150,9 @@ class Lanmao(Provider):
 
     def back_with(self, said: Mapping[str, Any], service: str, url: str) -> WayBack:
         """A payer goes back from what he did with his account; the bank tells the platform by itself, too."""
-        if self._notice_url:
-            self.timers.spawn(self._send_copy(self._notices.of_account(said, service, self._notice_url)))
+        if self._pen.url and self._notices is not None:
+            self.timers.spawn(self._notices.say(self._pen.url, self._pen.of_account(said, service)))
         return WayBack(url, form_of(said, service, "CALLBACK", self._keys.platform_no, self._keys.psp), "POST")
-
-    def _is_told(self, order: Order) -> bool:
-        """Failures of net-bank pages are not told."""
-        is_final = order.state != "processing" and bool(self._notice_url)
-        return is_final and (order.state == "succeeded" or order.echo["way"] != "WEB")
-
-    def became_final(self, order: Order) -> None:
-        if not self._is_told(order):
-            return
-        order.callback = "owed"
-        self.books.save(order)
-        self.timers.spawn(self._notify(order))
-
-    async def _notify(self, order: Order) -> None:
-        notice = await self._notices.write(order, self._notice_url)
-        if notice is not None:
-            await asyncio.sleep(self.config.callback_delay_s + notice.wait_s)
-            for _ in range(notice.copies):
-                self.timers.spawn(self._send_copy(notice))
-            while (gap_s := self._notices.gap_s(order.sends)) is not None and self.books.get(order.order_no) is order:
-                await asyncio.sleep(gap_s)
-                order.sends += 1
-                if (await self._send(notice))[1]:
-                    break
-        order.callback = "done"
-        if self.books.get(order.order_no) is order:
-            self.books.save(order)
-
-    async def _send_copy(self, notice: Notice) -> None:
-        await self._send(notice)
-
-    async def _send(self, notice: Notice) -> tuple[int | None, bool]:
-        assert self.session is not None
-        return await self._notices.send(self.session, notice)
-
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
-        if not self._is_told(order):
-            raise NoCallbacksError(f"order {order.order_no} is {order.state}: nothing is notified for it")
-        notice = await self._notices.write(order, self._notice_url)
-        return [] if notice is None else [(await self._send(notice))[0] for _ in range(count)]
 
 
 def _refusal(refused: RefusedError, called: Called | None = None) -> Answer:

@@ -304,6 +304,16 @@ class FakeAuthentications:
         return AuthenticationResult(authentication(Status.SUCCEEDED, **known), replayed=True)
 
 
+class FakeRedirects:
+    """Nothing waits on a page."""
+
+    def may_go(self, _: Payment) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
 @dataclass
 class FakeGateway:
     """Everything that the API needs, with handles for tests."""
@@ -329,6 +339,8 @@ class FakeGateway:
             reading=self.books,
             callbacks=self.callbacks,
             cards=FakeCards(),
+            redirects=FakeRedirects(),
+            returns=cast("Any", None),
             catalogue=lambda: snapshot,
             readiness=self._readiness,
             metrics=lambda: b"sluice_up 1\n",

@@ -123,6 +123,8 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         reading=nothing,
         callbacks=nothing,
         cards=nothing,
+        redirects=nothing,
+        returns=nothing,
         catalogue=lambda: watch.current,
         readiness=nothing,
         metrics=nothing,

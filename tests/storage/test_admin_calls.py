@@ -88,6 +88,8 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         reading=nothing,
         callbacks=nothing,
         cards=nothing,
+        redirects=nothing,
+        returns=nothing,
         catalogue=lambda: watch.current,
         readiness=nothing,
         metrics=nothing,

@@ -18,7 +18,7 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Account, RouteRule
 from gateway.domain.catalogue_content import NotInCatalogueError
-from gateway.domain.scenes import Scene, why_not_by_card
+from gateway.domain.scenes import NO_BANK, Scene, why_not_by_card
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import rule_object
 from gateway.ports import Offer
@@ -147,6 +147,6 @@ def _scene_and_bank(call: Call) -> tuple[Scene, str]:
     scene, bank = call.path["scene"], call.path["bank"]
     if scene not in set(Scene):
         raise NotInCatalogueError("scene")
-    if bank not in bank_names():
+    if bank not in bank_names() and not (bank == NO_BANK and scene == Scene.CUSTODY_NETBANK_CHARGE):
         raise NotInCatalogueError("bank")
     return Scene(scene), bank

@@ -15,7 +15,7 @@ from gateway.domain.identities import IdType
 from gateway.domain.ids import CARD, show
 from gateway.domain.one_form import as_compared, one_form
 from gateway.domain.orders import Order
-from gateway.domain.scenes import SCENES_OF, Kind, Scene
+from gateway.domain.scenes import NO_BANK, SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
 
 __all__ = [
@@ -66,7 +66,7 @@ async def order_of(
         user_id=request.user_id,
         amount=request.amount,
         currency=request.currency,
-        bank=payer_bank(request.bank, stored, elements) if not gone else request.bank or "",
+        bank=payer_bank(request.bank, stored, elements, Scene(request.scene)) if not gone else request.bank or "",
         bank_by_bin=bank_of(elements.card_no) if elements else None,
         card=elements,
         card_id=stored.card.card_id if stored else request.card_id,
@@ -78,6 +78,7 @@ async def order_of(
         body=as_typed if same else canonical_body(request, compared),
         notes=odd_about(elements) if elements else (),
         send_before=send_before,
+        custody_user_no=request.custody_user_no,
         body_as_typed=None if same else as_typed,
     )
 
@@ -104,8 +105,12 @@ def elements_as_typed(card: CardFields | None) -> CardElements | None:
     return CardElements(card.card_no, card.holder_name, card.id_no, card.phone, card.id_type)
 
 
-def payer_bank(asked: str | None, stored: StoredCard | None, elements: CardElements | None) -> str:
+def payer_bank(
+    asked: str | None, stored: StoredCard | None, elements: CardElements | None, scene: Scene | None = None
+) -> str:
     """The bank by the request, else as it was known with the card, else by the card's BIN. Raises a 422 problem."""
+    if asked is None and scene is Scene.CUSTODY_NETBANK_CHARGE:
+        return NO_BANK
     by_card = stored.card.bank if stored else bank_of(elements.card_no) if elements else None
     bank = asked or by_card
     if bank is None:

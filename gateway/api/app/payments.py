@@ -1,27 +1,39 @@
 """Payments: open one, read it, search."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
 from gateway.api.app.ordering import no_such_card, order_of
+from gateway.api.app.redirects import form_object
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
-from gateway.api.http.needs import CardsByUser, PaymentsFlow
+from gateway.api.http.needs import CardsByUser, PaymentsFlow, RedirectsFlow
 from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, ShownPaymentId
 from gateway.api.http.problems import FieldError, Problem, bad_fields, conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.api.http.searching import search_page
 from gateway.domain.ids import PAYMENT, IdError, read
 from gateway.domain.orders import Order
+from gateway.domain.payments import Payment
+from gateway.domain.return_urls import ReturnUrlError
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.objects.payments import payment_object
 from gateway.objects.times import timestamp
-from gateway.ports import CardNotFoundError, OrderConflictError, PaymentFilter, Reading, SendBeforeError
+from gateway.ports import (
+    CardNotFoundError,
+    OrderConflictError,
+    PaymentFilter,
+    Reading,
+    SendBeforeError,
+    UnusableAccountError,
+)
 
 __all__ = [
     "PAYMENT_ABOUT",
@@ -112,6 +124,9 @@ class PaymentCalls:
     payments: PaymentsFlow
     reading: Reading
     cards: CardsByUser
+    redirects: RedirectsFlow
+    check_return_url: Callable[[Order], None]
+    """Raises ReturnUrlError."""
 
     def routes(self) -> list[Route]:
         """The routes of payments."""
@@ -147,6 +162,11 @@ class PaymentCalls:
         if order.card_id is not None and order.card is None and not await self._was_taken(order):
             raise no_such_card()
         try:
+            self.check_return_url(order)
+        except ReturnUrlError as error:
+            if not await self._was_taken(order):
+                raise bad_fields([FieldError("return_url", "not_one_of", str(error))]) from None
+        try:
             opened = await self.payments.open(order)
         except CardNotFoundError:
             raise no_such_card() from None
@@ -155,7 +175,7 @@ class PaymentCalls:
         except OrderConflictError:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new payment."
             raise conflict("order_conflict", detail) from None
-        body = payment_object(opened.payment, call.language)
+        body = await self._shown(opened.payment, call)
         return Reply(body, headers={REPLAYED: "true"}) if opened.replayed else Reply(body, status=201)
 
     async def _was_taken(self, order: Order) -> bool:
@@ -167,7 +187,15 @@ class PaymentCalls:
         found = await self.reading.payment(call.caller.merchant_id, call.caller.app, payment_id_of(call))
         if found is None:
             raise not_found("payment")
-        return Reply(payment_object(found, call.language))
+        return Reply(await self._shown(found, call))
+
+    async def _shown(self, payment: Payment, call: Call) -> dict[str, Any]:
+        """The payment, with the form that brings its payer to the PSP while they may go."""
+        shown = payment_object(payment, call.language)
+        if shown["next_action"] is not None and self.redirects.may_go(payment):
+            with suppress(UnusableAccountError):  # the page tells as much
+                shown["next_action"]["form"] = form_object(await self.redirects.form(payment))
+        return shown
 
     async def search(self, call: Call) -> Reply:
         asked: PaymentSearch = call.query

@@ -9,6 +9,7 @@ from gateway.api.http.card_fields import CardFields
 from gateway.api.http.fields import (
     Amount,
     BankCode,
+    CustodyUserNo,
     Description,
     Metadata,
     OrderNumber,
@@ -20,7 +21,7 @@ from gateway.api.http.fields import (
     wrong,
 )
 from gateway.domain.ids import CARD
-from gateway.domain.scenes import CARD_SCENES, Scene
+from gateway.domain.scenes import CARD_SCENES, CUSTODY_SCENES, Scene
 
 __all__ = ["CardFields", "CardId", "PaymentRequest", "check_card_and_bank"]
 
@@ -43,6 +44,9 @@ class PaymentRequest(RequestModel):
     card: CardFields | None = None
     card_id: CardId | None = None
     bank: BankCode | None = None
+    custody_user_no: Annotated[
+        CustodyUserNo | None, Field(description="custody scenes: the payer's number at the bank; absent: user_id")
+    ] = None
     customer_present: bool | None = None
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
@@ -55,8 +59,10 @@ class PaymentRequest(RequestModel):
         if self.scene in CARD_SCENES:
             if self.card is None and self.card_id is None:
                 raise wrong("missing", f"is needed by scene {self.scene}: give card or card_id", field="card")
-        elif self.bank is None:
+        elif self.bank is None and self.scene is not Scene.CUSTODY_NETBANK_CHARGE:
             raise wrong("missing", f"is needed by scene {self.scene}", field="bank")
+        if self.custody_user_no is not None and self.scene not in CUSTODY_SCENES:
+            raise wrong("unwanted", f"is not for scene {self.scene}", field="custody_user_no")
         return self
 
 

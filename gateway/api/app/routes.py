@@ -139,7 +139,8 @@ class RouteQuestion(RequestModel):
     @model_validator(mode="after")
     def _has_a_bank(self) -> Self:
         check_card_and_bank(self.scene, self.card, self.card_id)
-        if self.bank is None and self.card is None and self.card_id is None:
+        chooses_there = self.scene is Scene.CUSTODY_NETBANK_CHARGE
+        if self.bank is None and self.card is None and self.card_id is None and not chooses_there:
             raise wrong("missing", "is needed where no card is given", field="bank")
         if self.bank is not None and self.what_if is None and self.bank not in bank_names():
             raise wrong("bank", "is not a bank code known here, such as ICBC, ABC, BOC, CCB, CMB", field="bank")
@@ -214,7 +215,7 @@ class RouteCalls:
         stored = await known_card(self.cards, call.caller, question)
         typed = elements_as_typed(question.card)
         elements = stored.elements if stored else one_form(typed) if typed else None
-        bank = payer_bank(question.bank, stored, elements)
+        bank = payer_bank(question.bank, stored, elements, question.scene)
         facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
         unable = self.unable(merchant_id, question.scene)
         payer = Payer(facts.agreements, customer_present(question), facts.signing)
@@ -233,7 +234,7 @@ class RouteCalls:
         # A card is needed only where nothing else says the bank.
         stored = await known_card(self.cards, call.caller, question) if question.bank is None else None
         typed = elements_as_typed(question.card)
-        bank = payer_bank(question.bank, stored, one_form(typed) if typed else None)
+        bank = payer_bank(question.bank, stored, one_form(typed) if typed else None, question.scene)
         age_s = given.last_attempt_max_age_s
         max_age = None if age_s is None else timedelta(seconds=age_s)
         request = _request(question, bank, given.now or self.clock(), max_age, given.authentication_spread)

@@ -24,6 +24,7 @@ __all__ = [
     "AnyBank",
     "BankCode",
     "Code",
+    "CustodyUserNo",
     "Description",
     "FeeField",
     "Fen",
@@ -74,7 +75,7 @@ class NoQuery(QueryModel):
 _ORDER_NUMBER = r"^[!-~]{1,64}$"
 _CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _BANK = r"^[A-Z0-9]{2,20}$"
-_WEB_ADDRESS = r"^https?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?(\?[!-~]*)?$"
+_WEB_ADDRESS = r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?([?#][!-~]*)?$"
 PATTERN_MEANS: dict[str, str] = {
     _ORDER_NUMBER: "must be 1 to 64 printable ASCII characters without spaces",
     _CODE: "must be a code of letters, digits, _ . and -, at most 64",
@@ -134,6 +135,7 @@ BankCode = Annotated[
 ]
 AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICBC, ABC, CCB")]
 """A bank code that need not be known."""
+CustodyUserNo = Annotated[str, Field(pattern=r"^[!-~]{1,50}$")]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text on one line; its length is said beside it."""
@@ -144,7 +146,7 @@ ReturnUrl = Annotated[
     Field(
         max_length=512,
         pattern=_WEB_ADDRESS,
-        description="http(s) address where the payer's browser comes back",
+        description="https address, on a host of the app, where the payer's browser comes back",
     ),
 ]
 

@@ -10,6 +10,8 @@ from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
+from gateway.domain.payments import Payment
+from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.payer import PayerFlow
@@ -80,6 +82,36 @@ class CallbacksFlow(Protocol):
         ...
 
 
+class ComesBack(Protocol):
+    """Takes what a payer's browser brings from a PSP."""
+
+    async def came_back(self, account_name: str, request: CallbackRequest) -> tuple[UUID, UUID] | None:
+        """Believe it or not; merchant and payment that it is truly about, None: it is not believed."""
+        ...
+
+
+class RedirectsFlow(Protocol):
+    """Leads payers to their PSP and back."""
+
+    def may_go(self, payment: Payment) -> bool: ...
+
+    def merchant_name(self, payment: Payment) -> str: ...
+
+    def page_of(self, payment: Payment) -> str: ...
+
+    async def of_token(self, token: str) -> Payment | None: ...
+
+    async def of_return(
+        self, account_name: str, token: str | None, heard_of: tuple[UUID, UUID] | None
+    ) -> Payment | None: ...
+
+    async def form(self, payment: Payment) -> Form:
+        """Raises UnusableAccountError."""
+        ...
+
+    async def way_back(self, payment: Payment) -> str | None: ...
+
+
 class CardsByUser(Protocol):
     """Finds cards that are known already."""
 
@@ -125,6 +157,8 @@ class Api:
     reading: Reading
     callbacks: CallbacksFlow
     cards: CardsByUser
+    redirects: RedirectsFlow
+    returns: ComesBack
     catalogue: Callable[[], Catalogue]
     """The snapshot in force."""
     readiness: Callable[[], Awaitable[Readiness]]

@@ -87,6 +87,27 @@ class NextActionAnswer(AnswerModel):
     expired: Annotated[bool, Field(description="too late, and whether something was paid is being found out")]
 
 
+class FormAnswer(AnswerModel):
+    """A form that the payer's browser sends to the payment company, signed already: in this charset, in this order."""
+
+    action: str
+    method: Literal["GET", "POST"]
+    charset: Literal["utf-8", "gbk"]
+    fields: dict[str, str]
+
+
+class RedirectAnswer(AnswerModel):
+    """The payer pays on a page of a bank or a payment company."""
+
+    type: Literal["redirect"]
+    url: Annotated[str, Field(description="our page, which brings their browser there: it always works")]
+    expires_at: Annotated[Time | None, Field(description="until when it can be paid")]
+    expired: Annotated[bool, Field(description="too late, and whether something was paid is being found out")]
+    form: Annotated[
+        FormAnswer | None, Field(description="the same, for apps that send it themselves; in answers, not in events")
+    ] = None
+
+
 class PaymentAnswer(AnswerModel):
     """A payment. Amounts and fees in fen."""
 
@@ -114,7 +135,8 @@ class PaymentAnswer(AnswerModel):
     ]
     failure: FailureAnswer | None
     next_action: Annotated[
-        NextActionAnswer | None, Field(description="what the payer must do now, while the status is requires_action")
+        NextActionAnswer | RedirectAnswer | None,
+        Field(description="what the payer must do now, while the status is requires_action"),
     ]
     closed_reason: Annotated[ClosedReason | None, Field(description="why it is `closed`; a closed one has no failure")]
     description: str | None

@@ -119,7 +119,15 @@ class Applier:
 
     async def _apps(self, merchant_id: UUID, wanted: tuple[AppContent, ...]) -> None:
         found = await self._rows(apps, ("code",), apps.c.merchant_id == merchant_id)
-        rows = [{"merchant_id": merchant_id, "code": app.code, "name": app.name} for app in wanted]
+        rows = [
+            {
+                "merchant_id": merchant_id,
+                "code": app.code,
+                "name": app.name,
+                "return_hosts": list(app.return_hosts) or None,
+            }
+            for app in wanted
+        ]
         await self._put("apps", apps, ("merchant_id", "code"), _keyed(found, merchant_id), rows)
 
     async def _keys(self, merchant_id: UUID, content: MerchantContent) -> None:
@@ -218,6 +226,7 @@ class Applier:
                 "authentication": {bank: mode.value for bank, mode in content.authentication.items()},
                 "authentication_fee": content.authentication_fee,
                 "limits": content.limits.to_json(),
+                "psp_code": content.psp_code,
             }
             for content in wanted
         ]

@@ -108,7 +108,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
 
 def _app(row: RowMapping, keys: Iterable[RowMapping]) -> AppContent:
     of_it = [KeyContent(key["label"], bytes(key["key_hash"])) for key in keys if key["app"] == row["code"]]
-    return AppContent(row["code"], row["name"], tuple(of_it))
+    return AppContent(row["code"], row["name"], tuple(of_it), tuple(row["return_hosts"] or ()))
 
 
 def _endpoint(row: RowMapping, secrets: Iterable[str]) -> EndpointContent:
@@ -142,6 +142,7 @@ def _channel(row: RowMapping) -> ChannelContent:
         authentication={bank: AuthenticationMode(mode) for bank, mode in row["authentication"].items()},
         authentication_fee=row["authentication_fee"],
         limits=ChannelLimits.from_json(row["limits"]),
+        psp_code=row["psp_code"],
     )
 
 

@@ -39,6 +39,7 @@ from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
     accounts,
     api_keys,
+    apps,
     blocks,
     catalogue_versions,
     channels,
@@ -151,6 +152,10 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
         zone=zone,
         silent_refusals=[SilentRefusal(**row) for row in await rows(select(silent_refusals))],
         blocks=await _read_block_kinds(connection),
+        return_hosts={
+            (row["merchant_id"], row["code"]): frozenset(row["return_hosts"])
+            for row in await rows(select(apps).where(apps.c.return_hosts.is_not(None)))
+        },
     )
 
 
@@ -234,6 +239,7 @@ def _channel(row: RowMapping) -> Channel:
         authentication={bank: AuthenticationMode(mode) for bank, mode in row["authentication"].items()},
         authentication_fee=row["authentication_fee"],
         limits=ChannelLimits.from_json(row["limits"]),
+        psp_code=row["psp_code"],
     )
 
 

@@ -4,7 +4,9 @@ By them an order number that comes again is compared with its first request, and
 depend on the card ring, so a rotation changes neither.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +22,7 @@ __all__ = ["MAKE_ORDER_KEY", "ORDER_KEY_VERSION", "OrderKey", "Prints"]
 
 ORDER_KEY_VERSION = 0
 """What `payments.hash_version` says of this key; from 1 on they are the card keys of the first version."""
+TAG_BYTES = 13
 MAKE_ORDER_KEY = "head -c 32 /dev/urandom | base64"
 
 
@@ -42,12 +45,15 @@ class OrderKey:
     # Copied for each hash: a fifth of the time that one from its key takes.
     request: HMAC = field(repr=False)
     prints_key: HMAC = field(repr=False)
+    pages_key: HMAC = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "OrderKey":
         """Read the base64 of 32 bytes. Raises KeyRingError saying what is wrong and how to make one."""
         secret = secret_of(text.strip(), f"SLUICE_ORDER_KEY: the key (make one once with: {MAKE_ORDER_KEY})")
-        return cls(*(HMAC(derived(secret, use), SHA256()) for use in (b"order requests", b"order prints")))
+        return cls(
+            *(HMAC(derived(secret, use), SHA256()) for use in (b"order requests", b"order prints", b"payer pages"))
+        )
 
     def request_hash(self, body: bytes) -> bytes:
         """The keyed hash of a request's canonical body."""
@@ -74,6 +80,22 @@ class OrderKey:
     def print_of_user(self, merchant_id: UUID, user_id: str) -> bytes:
         """The print of a user as the apps name them."""
         return self._print(b"user", merchant_id, user_id)
+
+    def page_token(self, merchant_id: UUID, payment_id: UUID) -> str:
+        """What stands in the addresses of a payment's own pages: it names the payment, and nobody else can make it."""
+        named = merchant_id.bytes + payment_id.bytes
+        return urlsafe_b64encode(named + _hashed(self.pages_key, named)[:TAG_BYTES]).decode().rstrip("=")
+
+    def payment_of_page(self, token: str) -> tuple[UUID, UUID] | None:
+        """Merchant and payment of a page's token; None: it is not one of ours."""
+        try:
+            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except ValueError:
+            return None
+        named, tag = raw[:32], raw[32:]
+        if len(raw) != 32 + TAG_BYTES or not compare_digest(_hashed(self.pages_key, named)[:TAG_BYTES], tag):
+            return None
+        return UUID(bytes=named[:16]), UUID(bytes=named[16:])
 
     def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
         """All prints of a card whose elements are in one form."""

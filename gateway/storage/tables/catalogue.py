@@ -66,6 +66,7 @@ apps = Table(
     Column("merchant_id", Uuid, nullable=False),
     Column("code", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("return_hosts", JSONB, comment="hosts that payers may be sent back to, in one form"),
     PrimaryKeyConstraint("merchant_id", "code", name="apps_pkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="apps_merchant_fkey"),
 )
@@ -130,6 +131,7 @@ channels = Table(
     Column("authentication", JSONB, nullable=False, comment="bank code or * -> none|silent|sms|sms_each_payment"),
     Column("authentication_fee", BigInteger, nullable=False),
     Column("limits", JSONB, nullable=False, comment="what is set of router.limits.ChannelLimits"),
+    Column("psp_code", Text, comment="custody: whom the bank is to charge through, as the bank calls them"),
     PrimaryKeyConstraint("merchant_id", "code", name="channels_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "account"], ["accounts.merchant_id", "accounts.code"], name="channels_account_fkey"

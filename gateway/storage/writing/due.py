@@ -263,6 +263,13 @@ class DueStore:
             found = await authentications_by_id(connection, merchant_id, [authentication_id])
         return found.get(authentication_id)
 
+    async def return_url(self, merchant_id: UUID, payment_id: UUID) -> str | None:
+        """Where the app wants a payment's payer to go afterwards."""
+        sql = "SELECT return_url FROM payments WHERE merchant_id = $1 AND payment_id = $2"
+        async with self.database.connection() as connection:
+            found: str | None = await connection.fetchval(sql, merchant_id, payment_id)
+            return found
+
     async def payment(self, merchant_id: UUID, payment_id: UUID) -> Payment | None:
         """A payment as it is now, whoever's app it is."""
         async with self.database.connection() as connection:

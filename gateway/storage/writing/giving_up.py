@@ -51,6 +51,15 @@ class GivingUp:
             after = replace(after, asked=replace(after.asked, ask_again_at=act.at + CLOSE_AGAIN_AFTER))
             put(page, after)
             return refused(page, act, after, ActRefusal.MAY_BE_PAID, seconds(CLOSE_AGAIN_AFTER))
+        return self._ask_first(page, act, waiting, asked)
+
+    def close_on_a_page(self, page: Page, act: PayerAct, waiting: Payment) -> Recorded:
+        """Its PSP has the order, or will have it: it is told to give it up where it can, and asked."""
+        assert waiting.asked is not None
+        return self._ask_first(page, act, waiting, waiting.asked)
+
+    def _ask_first(self, page: Page, act: PayerAct, waiting: Payment, asked: Asked) -> Recorded:
+        """The PSP is to be asked by whoever wishes it, unless somebody does so just now, or has done so just before."""
         wait = asked.ask_again_at - act.at if asked.ask_again_at is not None else timedelta(0)
         if wait > timedelta(0):
             return refused(page, act, waiting, ActRefusal.MAY_BE_PAID, seconds(wait))
@@ -105,7 +114,8 @@ class GivingUp:
 
     def _terms(self, payment: Payment) -> Terms:
         assert payment.account is not None
-        return self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT)
+        product = Product.REDIRECT if payment.is_on_a_page else Product.PAYMENT
+        return self._terms_of(payment.merchant_id, payment.account, product)
 
 
 def put(page: Page, after: Payment | Authentication) -> None:

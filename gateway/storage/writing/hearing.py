@@ -17,7 +17,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
-from gateway.domain.terms import Terms
+from gateway.domain.terms import Product, Terms
 from gateway.objects.events import event_of
 from gateway.ports import Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
@@ -76,7 +76,7 @@ class Hearing:
         if _is_of_another(heard, payment.attempt) and not isinstance(heard.outcome, Succeeded):
             page.observations.keep(heard, news=False)
             return Recorded(payment, payment)
-        did, news = self._hear(heard, payment.attempt)
+        did, news = self._hear(heard, payment.attempt, payment.expires_at)
         if did.intent.late_success and not payment.is_final:
             did = replace(did, anomaly=None)  # it went on after what took nothing: now it is paid
         if refused := self._signing.keep_continuation(page, payment, did):
@@ -166,15 +166,16 @@ class Hearing:
                 tell_payment(page, heard.observation_id, after, heard.at)
             page.put_payment(after)
 
-    def _hear(self, heard: Observation, intent: Intent) -> tuple[Heard, bool]:
-        """What a word did to an intent, and whether it said anything new of it."""
+    def _hear(self, heard: Observation, intent: Intent, expires_at: datetime | None = None) -> tuple[Heard, bool]:
+        """What a word did to an intent, and whether it said anything new of it. `expires_at`: of one on a page."""
+        product = PRODUCT_OF[intent.verb] if expires_at is None else Product.REDIRECT
         try:
-            terms = self._terms_of(heard.intent.merchant_id, intent.account, PRODUCT_OF[intent.verb])
+            terms = self._terms_of(heard.intent.merchant_id, intent.account, product)
         except UnusableAccountError:
             if heard.source is not Source.OPERATOR:
                 raise
             terms = _WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
-        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
+        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at)
         return did, says_news(intent, did, terms)
 
     def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:

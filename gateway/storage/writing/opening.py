@@ -54,7 +54,7 @@ class OpeningStore:
     """Records orders as payments; `flush` is what a Batcher calls.
 
     What is to be sent has a place of its channel before it is recorded: whoever opens it gives it back (`ports.Rooms`).
-    `unusable`: a merchant's accounts whose settings cannot be used.
+    `unusable`: a merchant's accounts whose settings cannot be used. `pages`: the address under which our pages stand.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class OpeningStore:
         unusable: Callable[[UUID], Collection[str]],
         busy: BusyUsers | None = None,
         carries_of: CarriesOf = carries_all,
+        pages: str = "",
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
@@ -84,6 +85,7 @@ class OpeningStore:
         self._rooms = rooms
         self._unusable = unusable
         self._carries_of = carries_of
+        self._pages = pages
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings.
@@ -159,8 +161,9 @@ class OpeningStore:
         full = self._rooms.full(page.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
         unable = Unable(self._unusable(page.merchant_id), full)
         opened = open_payment(
-            opening, card_id, facts, page.catalogue, self._terms_of, self._timezone, unable, self._carries_of
-        )
+            opening, card_id, facts, page.catalogue, self._terms_of, self._timezone, unable, self._carries_of,
+            lambda payment_id: f"{self._pages}/pay/{self._keys.order.page_token(page.merchant_id, payment_id)}",
+        )  # fmt: skip
         if order.kind is Kind.WITHHOLD:
             opened = self._placed(opened)  # in line nobody is asked for a code yet
         if opened.sends_sms and not self._may_ask(page, order):

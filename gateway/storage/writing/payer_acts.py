@@ -53,6 +53,10 @@ class PayerActs:
         assert waiting is not None
         if waiting.status is not Status.REQUIRES_ACTION or waiting.asked is None:
             return self._not_waiting(act, waiting, payment or waiting, payment)
+        if isinstance(waiting, Payment) and waiting.is_on_a_page:  # there is no code, and only its PSP's word closes it
+            if act.wish is Wish.CLOSE:
+                return self._giving_up.close_on_a_page(page, act, waiting)
+            return refused(page, act, waiting, ActRefusal.NOT_WAITING)
         if isinstance(waiting, Payment) and waiting.asked.called_paid and not waiting.has_code_in_the_air:
             return self._ask_about(page, act, waiting)
         late = waiting.asked.expired or (waiting.until_at is not None and waiting.until_at <= act.at)

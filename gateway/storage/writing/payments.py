@@ -76,6 +76,7 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.expires_in_s,
     _p.asked,
     _p.closed_reason,
+    _p.custody_user_no,
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
     func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
@@ -160,6 +161,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         expires_in_s=row["expires_in_s"],
         asked=asked_from_json(json_of(row["asked"])) if row["asked"] is not None else None,
         closed_reason=ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None,
+        custody_user_no=row["custody_user_no"],
     )
 
 
@@ -255,6 +257,7 @@ def _row(order: Order, payment: Payment) -> Row:
         "created_at": payment.created_at,
         "finished_at": payment.finished_at,
         "business_day": payment.business_day,
+        "custody_user_no": payment.custody_user_no,
     }
 
 
