@@ -130,6 +130,7 @@ class LanmaoCase(Case):
     scenes = (Scene.CUSTODY_WITHHOLD, Scene.CUSTODY_NETBANK_CHARGE, Scene.CUSTODY_QUICK_CHARGE)
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {Pay: STATES, AskPayment: STATES}
     unmapped_code = "WAITING"
+    duplicates = (NUMBER_USED,)
     calls_back = frozenset({Verb.PAY})
     # An answer to DIRECT_RECHARGE tells how the order stands, and its notice tells it again.
     states_in_answers = frozenset({*STATES, unmapped_code})

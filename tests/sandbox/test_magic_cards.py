@@ -28,7 +28,7 @@ RESERVED, OTHER, THIRD = "13800009804", "13900009804", "13700009804"
 FAULTS_OF_SMS = {"lose_sms", "expire_code"}
 _PHONES = itertools.count(1)
 
-WITHOUT_CARDS = {"yeepay"}
+WITHOUT_CARDS = {"lanmao", "yeepay"}
 """Paid on a page: no card is named there."""
 
 
