@@ -11,7 +11,7 @@ from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, M
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, mode_of
 from gateway.domain.catalogue_content import AccountContent, key_hash_of
-from gateway.domain.scenes import CARD_SCENES, NO_BANK, Scene, why_not_by_card
+from gateway.domain.scenes import CARD_SCENES, CUSTODY_SCENES, NAME_PSP, NO_BANK, Scene, why_not_by_card
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import why_not
 from gateway.ports import Declaration, NotSentError
@@ -257,6 +257,8 @@ def _scene_problems(
         if why := offer.why_not_pay(scene):
             yield f"{path}.scenes[{number}]: {why}"
             continue
+        if scene in CUSTODY_SCENES and channel.psp_code is None:
+            yield f"{path}.scenes[{number}]: the bank is not told whom to charge {scene} through: {NAME_PSP}"
         modes = {mode_of(channel.authentication, bank) for bank in banks_of(rule)}
         for mode in sorted(filter(None, modes)):
             if why := offer.why_not_way(scene, mode):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gateway.domain.scenes import Kind
+from gateway.domain.scenes import CUSTODY_SCENES, Kind, Scene
 from router.left import ToldLimit
 
 
@@ -197,8 +197,14 @@ def failure(
     return Failure(code, blame or meaning.blame, meaning.advice, channel_code, channel_message)
 
 
-def advised_for(why: Failure, kind: Kind) -> Failure:
-    """The failure as it is for a kind of payment: nobody is there to take another card for a withhold."""
+def as_told(why: Failure, kind: Kind, scene: Scene) -> Failure:
+    """The failure as it is for a kind of payment and its scene.
+
+    Nobody is there to take another card for a withhold. A custody bank has bound the card by another authenticator: if
+    the PSP then refuses whose it is, the payer has done nothing wrong, and the next payment takes another PSP.
+    """
+    if scene in CUSTODY_SCENES and why.code in IDENTITY_REFUSALS | {FailureCode.AUTHENTICATION_REJECTED}:
+        return replace(why, blame=Blame.CHANNEL, advice=Advice.RETRY_NOW)
     if kind is Kind.WITHHOLD and why.code is FailureCode.INSUFFICIENT_BALANCE:
         return replace(why, advice=Advice.RETRY_LATER)
     return why

@@ -9,12 +9,12 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
 from gateway.domain.codes import EXPIRES_IN_S, Asked, ClosedReason, Purpose
-from gateway.domain.failures import CODE_REFUSALS, Blame, Failure, FailureCode, advised_for, failure
+from gateway.domain.failures import CODE_REFUSALS, Blame, Failure, FailureCode, as_told, failure
 from gateway.domain.hearing import Heard
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, IntentState
 from gateway.domain.outcomes import CodeOutcome, CodeSent, Declined, NotSent, Unknown
-from gateway.domain.scenes import Kind, Scene
+from gateway.domain.scenes import CUSTODY_SCENES, Kind, Scene
 from gateway.domain.statuses import FINAL, Status, move
 
 __all__ = [
@@ -88,6 +88,8 @@ class Payment:
     closed_reason: ClosedReason | None = None
     custody_user_no: str | None = None
     """The payer's number at the custody bank, where it is not `user_id`."""
+    psp_code: str | None = None
+    """Custody: whom the bank charges through, as the bank calls them: what the channel said when it was chosen."""
 
     @property
     def is_final(self) -> bool:
@@ -100,6 +102,11 @@ class Payment:
         if self.is_final or self.attempt is not None or self.authentication_id is None:
             return False
         return self.asked is None or self.asked.purpose is Purpose.SIGN or self.asked.sms == 0
+
+    @property
+    def custody_number(self) -> str | None:
+        """The payer's number at the custody bank; None: no custody bank has to do with it."""
+        return (self.custody_user_no or self.user_id) if self.scene in CUSTODY_SCENES else None
 
     @property
     def is_on_a_page(self) -> bool:
@@ -355,7 +362,7 @@ def _finished(payment: Payment, status: Status, why: Failure | None, now: dateti
     return replace(
         payment,
         status=move(ObjectKind.PAYMENT, payment.status, status),
-        failure=advised_for(why, payment.kind) if why else None,
+        failure=as_told(why, payment.kind, payment.scene) if why else None,
         until_at=None,
         finished_at=now,
         sequence=payment.sequence + 1,

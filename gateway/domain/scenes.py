@@ -41,6 +41,9 @@ CUSTODY_SCENES: frozenset[Scene] = frozenset(
 )
 """Scenes in which the bank charges through a PSP that we name."""
 
+NAME_PSP = "give the channel a psp_code, as the bank calls that PSP"
+"""What an operator is told whose custody channel names no PSP."""
+
 CARD_SCENES: frozenset[Scene] = frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE})
 """Scenes that need a card; the others are paid on the bank's own page and need a bank."""
 

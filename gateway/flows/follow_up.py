@@ -107,8 +107,7 @@ class FollowUp:
 
     async def _send(self, payment: Payment, *, has_place: bool) -> None:
         """Let it go on, if it may. Read first what must not fail later."""
-        assert payment.card is not None
-        card = await self.cards.card(payment.merchant_id, payment.card.card_id)
-        submission = self.submission
-        waiting = submission.observations.go_on(payment, has_place=has_place, phone=mask_phone(card.phone))
+        card = await self.cards.card(payment.merchant_id, payment.card.card_id) if payment.card else None
+        submission, phone = self.submission, mask_phone(card.phone) if card else ""
+        waiting = submission.observations.go_on(payment, has_place=has_place, phone=phone)
         await submission.go_on(await submission.books.go_on(waiting), card)

@@ -451,4 +451,5 @@ def _payment(
         customer_present=order.customer_present,
         expires_in_s=order.expires_in_s,
         custody_user_no=order.custody_user_no,
+        psp_code=channel.psp_code if channel else None,
     )

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
+from gateway.domain.scenes import CARD_SCENES
 from gateway.flows.in_hand import Tasks, carried_out
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.opening import Opening
@@ -50,8 +51,10 @@ class PayFlow:
 
         def submit(opened: OpenResult) -> Coroutine[Any, Any, Payment] | None:
             payment = opened.payment
-            if opened.replayed or payment.is_final or order.card is None or payment.waits_for_place:
-                return None  # what stands in line is sent by whoever serves the line
+            if opened.replayed or payment.is_final or payment.is_on_a_page or payment.waits_for_place:
+                return None  # the payer's browser brings it, or whoever serves the line
+            if order.card is None and order.scene in CARD_SCENES:
+                return None  # nobody can send it: whoever follows it up finds out
             return self._submission.submit(opened, order.card)
 
         # PSPs may be slower than orders come. Better refused, with nothing recorded, than recorded and too late.

@@ -85,7 +85,6 @@ class Redirects:
         assert intent is not None
         assert expires_at is not None
         catalogue, merchant_id = self.catalogue(), payment.merchant_id
-        channel = catalogue.channels.get((merchant_id, intent.channel))
         back = f"{self.public_base}/return/{catalogue.code_of(merchant_id)}.{intent.account}"
         command = Redirect(
             number=intent.number,
@@ -98,8 +97,8 @@ class Redirects:
             notify_url=self.providers.notify_url(merchant_id, intent.account),
             return_url=f"{back}/{self.token_of(merchant_id, payment.payment_id)}",
             expires_at=expires_at,
-            psp_code=channel.psp_code if channel else None,
-            custody_user_no=payment.custody_user_no or payment.user_id,
+            psp_code=payment.psp_code,
+            custody_user_no=payment.custody_number,
         )
         return await self.forms.form(merchant_id, intent.account, command)
 

@@ -33,8 +33,13 @@ LATE_WAITS_S = (1.0, 5.0, 30.0)
 class Submission(Authenticating):
     """Sends intents to their PSPs."""
 
-    async def submit(self, opened: OpenResult, card: CardElements) -> Payment:
-        """Bring a payment that the caller has just opened as far as its PSP's answer brings it."""
+    async def submit(self, opened: OpenResult, card: CardElements | None) -> Payment:
+        """Bring a payment that the caller has just opened as far as its PSP's answer brings it.
+
+        `card`: None where the custody bank alone knows it.
+        """
+        if card is None:
+            return await self.pay(opened.payment, None, None)
         if opened.authentication is not None:
             if opened.sms is not None:
                 return await self.sms_to_sign(opened.authentication, opened.sms, card) or opened.payment
@@ -45,9 +50,11 @@ class Submission(Authenticating):
             return await self.pay(opened.payment, card, opened.agreement_no)
         return opened.payment  # it waits for an authentication that is in flight
 
-    async def go_on(self, recorded: Recorded, card: CardElements) -> Payment | None:
+    async def go_on(self, recorded: Recorded, card: CardElements | None) -> Payment | None:
         """What the one must do who heard it: pay, ask for an SMS, or nothing."""
         sms, payment = recorded.sms, recorded.payment
+        if card is None:
+            return await self.pay(payment, None, None) if recorded.submit and payment is not None else payment
         if sms is not None and sms.verb is Verb.SEND_SIGNING_CODE:
             assert not isinstance(recorded.object, Payment | Refund)
             return await self.sms_to_sign(recorded.object, sms, card)
@@ -103,7 +110,7 @@ class Submission(Authenticating):
     async def pay(
         self,
         payment: Payment,
-        card: CardElements,
+        card: CardElements | None,
         agreement_no: str | None,
         sms_code: str | None = None,
         continuation: str | None = None,
@@ -124,6 +131,8 @@ class Submission(Authenticating):
             sms_code=sms_code,
             ordinal=intent.ordinal,
             continuation=continuation,
+            psp_code=payment.psp_code,
+            custody_user_no=payment.custody_number,
         )
         outcome = await self.send(payment.merchant_id, intent, command, payment.payment_id)
         recorded = await self.books.record(self.observations.of(key_of(payment), Source.ANSWER, outcome))

@@ -197,6 +197,8 @@ class LanmaoCase(Case):
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         fields = self.checked(request)
+        if code == NUMBER_USED:  # of the call, not of what the order came to
+            return direct(not_called(code, fields["requestNo"]))
         said = a_state(code, fields["requestNo"])
         if "transactionType" in fields:
             return direct(self.found(said))

@@ -55,7 +55,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
     await watch.refresh_now()
     nothing = cast("Any", None)
     names = ("payments", "payer", "authentications", "shown_cards", "unbinding", "refunds", "reading", "callbacks",
-             "cards", "readiness", "metrics")  # fmt: skip
+             "cards", "redirects", "returns", "readiness", "metrics")  # fmt: skip
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         catalogue=lambda: watch.current,

@@ -18,7 +18,7 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import Account, RouteRule
 from gateway.domain.catalogue_content import NotInCatalogueError
-from gateway.domain.scenes import NO_BANK, Scene, why_not_by_card
+from gateway.domain.scenes import CUSTODY_SCENES, NAME_PSP, NO_BANK, Scene, why_not_by_card
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import rule_object
 from gateway.ports import Offer
@@ -123,6 +123,8 @@ class RuleCalls:
         offer = self.offer_of(snapshot.accounts[channel.merchant_id, channel.account])
         mode = channel.mode(bank)
         why = offer.why_not_pay(scene) or (offer.why_not_way(scene, mode) if mode is not None else None)
+        if why is None and scene in CUSTODY_SCENES and channel.psp_code is None:
+            why = f"the bank is not told whom to charge through: {NAME_PSP}"
         if why:
             raise bad_fields([FieldError("scene", "unsupported", why)])
         body: RuleFields = call.body

@@ -66,7 +66,7 @@ apps = Table(
     Column("merchant_id", Uuid, nullable=False),
     Column("code", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("return_hosts", JSONB, comment="hosts that payers may be sent back to, in one form"),
+    Column("return_hosts", JSONB(none_as_null=True), comment="hosts that payers may be sent back to, in one form"),
     PrimaryKeyConstraint("merchant_id", "code", name="apps_pkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="apps_merchant_fkey"),
 )

@@ -81,6 +81,7 @@ payments = Table(
     Column("asked", JSONB, comment="the code that the payer is asked for, or will be: domain.codes.Asked"),
     Column("closed_reason", Text),
     Column("custody_user_no", Text, comment="the payer's number at the custody bank; null: user_id"),
+    Column("psp_code", Text, comment="custody: whom the bank was told to charge through, as the bank calls them"),
     Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
     Column("failure_limit", JSONB(none_as_null=True), comment="of a refusal for a limit: what it told"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),

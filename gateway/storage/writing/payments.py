@@ -77,6 +77,7 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.asked,
     _p.closed_reason,
     _p.custody_user_no,
+    _p.psp_code,
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
     func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
@@ -162,6 +163,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         asked=asked_from_json(json_of(row["asked"])) if row["asked"] is not None else None,
         closed_reason=ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None,
         custody_user_no=row["custody_user_no"],
+        psp_code=row["psp_code"],
     )
 
 
@@ -258,6 +260,7 @@ def _row(order: Order, payment: Payment) -> Row:
         "finished_at": payment.finished_at,
         "business_day": payment.business_day,
         "custody_user_no": payment.custody_user_no,
+        "psp_code": payment.psp_code,
     }
 
 

@@ -49,6 +49,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 LOST = NotFoundRule(answers=3, over_s=300.0)
 TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30.0)
 AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
+REDIRECT_TERMS = Terms(poll_gaps_s=(60.0, 300.0), not_found=LOST, answer_timeout_s=30.0)
 REFUND_TERMS = Terms(poll_gaps_s=(5.0, 30.0), not_found=NotFoundRule(answers=2, over_s=600.0), answer_timeout_s=25.0)
 
 
@@ -57,6 +58,7 @@ def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
     return {
         Product.PAYMENT: TERMS,
         Product.AUTHENTICATION: AUTHENTICATION_TERMS,
+        Product.REDIRECT: REDIRECT_TERMS,
         Product.REFUND: REFUND_TERMS,
     }[product]
 

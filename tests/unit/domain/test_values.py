@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.catalogue import ANY_BANK, AuthenticationMode, Catalogue, MaintenanceWindow
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF, EventType
-from gateway.domain.failures import MEANINGS, Advice, Blame, FailureCode, advised_for, failure
+from gateway.domain.failures import MEANINGS, Advice, Blame, FailureCode, as_told, failure
 from gateway.domain.hearing import AnomalyKind
 from gateway.domain.ids import (
     CARD,
@@ -138,7 +138,7 @@ def test_a_known_blame_wins_over_the_codes_own() -> None:
 )
 def test_nobody_is_there_to_take_another_card_for_a_withhold(kind: Kind, code: FailureCode, advice: Advice) -> None:
     why = failure(code, channel_code="51")
-    assert advised_for(why, kind) == replace(why, advice=advice)
+    assert as_told(why, kind, Scene.WITHHOLD) == replace(why, advice=advice)
 
 
 @pytest.mark.parametrize("kind", ObjectKind)

@@ -25,6 +25,15 @@ def upgrade() -> None:
         ),
     )
     op.add_column(
+        "payments",
+        sa.Column(
+            "psp_code",
+            sa.Text(),
+            nullable=True,
+            comment="custody: whom the bank was told to charge through, as the bank calls them",
+        ),
+    )
+    op.add_column(
         "channels",
         sa.Column(
             "psp_code",
@@ -35,11 +44,12 @@ def upgrade() -> None:
     )
     op.add_column(
         "apps",
-        sa.Column("return_hosts", JSONB(), nullable=True, comment="hosts that payers may be sent back to, one form"),
+        sa.Column("return_hosts", JSONB(), nullable=True, comment="hosts that payers may be sent back to, in one form"),
     )
 
 
 def downgrade() -> None:
     op.drop_column("apps", "return_hosts")
     op.drop_column("channels", "psp_code")
+    op.drop_column("payments", "psp_code")
     op.drop_column("payments", "custody_user_no")
