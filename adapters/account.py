@@ -13,6 +13,7 @@ from adapters.signing import SigningError, load_certificate, load_private_key, l
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.failures import FailureCode
+from gateway.domain.terms import Product
 from gateway.ports import AccountSettings, Assumption, Command, Declaration, Table
 
 __all__ = [
@@ -118,10 +119,15 @@ def declared(account: AccountSettings, declaration: Declaration) -> Declaration:
         if product not in terms:
             raise AccountError(account, f"terms.{product}", f"is not a product of {declaration.provider}")
         terms[product] = own.over(terms[product])
+        if own.grace_s is not None and (product is not Product.REDIRECT or declaration.redirects is None):
+            raise AccountError(account, f"terms.{product}.grace_s", "is of payments on a page alone (terms.redirect)")
+    of_pages, redirects = account.terms.get(Product.REDIRECT), declaration.redirects
+    if redirects is not None and of_pages is not None and of_pages.grace_s is not None:
+        redirects = replace(redirects, grace_s=of_pages.grace_s)
     in_force = assumptions_in_force(account, declaration)
     lacks_permits = any(each.residence_permits and each not in in_force for each in declaration.assumptions)
     carries = replace(declaration.carries, residence_permits=False) if lacks_permits else declaration.carries
-    return replace(declaration, terms=terms, carries=carries)
+    return replace(declaration, terms=terms, carries=carries, redirects=redirects)
 
 
 def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str]:

@@ -230,7 +230,7 @@ else:
 
 
 class TermsShape(Shape):
-    """The terms of one product: `[merchants.accounts.terms.<product>]`."""
+    """How a PSP is asked about what was sent."""
 
     poll_gaps_s: Annotated[list[Seconds], Field(min_length=1, max_length=MAX_POLL_GAPS)] | None = None
     not_found: NotFound | None = None
@@ -249,6 +249,15 @@ class TermsShape(Shape):
         return told
 
 
+class ProductTermsShape(TermsShape):
+    """The terms of one product: `[merchants.accounts.terms.<product>]`. Only payments on a page have a grace."""
+
+    grace_s: Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)] | None = None
+
+    def said(self) -> dict[str, Any]:
+        return super().said() | ({} if self.grace_s is None else {"grace_s": float(self.grace_s)})
+
+
 class AccountShape(TermsShape):
     """`[[merchants.accounts]]`. What settings and secrets must hold is the adapter's to say.
 
@@ -259,7 +268,7 @@ class AccountShape(TermsShape):
     provider: str
     settings: Annotated[dict[str, Any], AfterValidator(_json)] = {}
     secrets: dict[str, str] = Field(default={}, repr=False)
-    terms: dict[ProductName, TermsShape] = {}
+    terms: dict[ProductName, ProductTermsShape] = {}
 
 
 @with_limits(ChannelLimits, Field(gt=0))

@@ -3,16 +3,18 @@
 One immutable snapshot with its version. Storage builds a new one when the version changes; nobody edits it.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.blocks import BlockKind
+from gateway.domain.callback_names import short_name
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats, is_open
@@ -393,8 +395,16 @@ class Catalogue:
         """The endpoints that an event of this app and type goes to; at those that are stopped it is held."""
         return [e for e in self.endpoints.get(merchant_id, ()) if e.wants(app, event_type)]
 
+    @cached_property
+    def _by_short_name(self) -> dict[str, Account]:
+        named = [(short_name(self.code_of(a.merchant_id), a.code), a) for a in self.accounts.values()]
+        times = Counter(name for name, _ in named)
+        return {name: account for name, account in named if times[name] == 1}
+
     def account_of_callback(self, name: str) -> Account | None:
-        """The account of `/callbacks/{merchant}.{account}`."""
+        """The account of `/callbacks/{merchant}.{account}`, or of the eight letters that stand for it."""
+        if "." not in name:
+            return self._by_short_name.get(name)
         merchant_code, _, account = name.partition(".")
         merchant = self.merchants_by_code.get(merchant_code)
         return self.accounts.get((merchant.merchant_id, account)) if merchant else None

@@ -103,9 +103,13 @@ class OwnTerms:
     poll_gaps_s: tuple[float, ...] | None = None
     not_found: NotFoundRule | Never | None = None
     answer_timeout_s: float | None = None
+    grace_s: float | None = None
+    """Of pages: how long after the expiry the PSP may still be finishing what was paid before it."""
 
     def __post_init__(self) -> None:
         _check(self.poll_gaps_s, self.answer_timeout_s)
+        if self.grace_s is not None and not self.grace_s >= 0:
+            raise ValueError("grace_s is not below zero")
 
     def over(self, terms: Terms) -> Terms:
         """The provider's terms with what the contract says otherwise."""
@@ -129,16 +133,20 @@ class OwnTerms:
             told["not_found"] = self.not_found
         if self.answer_timeout_s is not None:
             told["answer_timeout_s"] = self.answer_timeout_s
+        if self.grace_s is not None:
+            told["grace_s"] = self.grace_s
         return told
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "OwnTerms":
         """Read what `to_json` wrote."""
         gaps, rule, timeout_s = told.get("poll_gaps_s"), told.get("not_found"), told.get("answer_timeout_s")
+        grace_s = told.get("grace_s")
         return cls(
             None if gaps is None else tuple(map(float, gaps)),
             NotFoundRule(rule["answers"], float(rule["over_s"])) if isinstance(rule, Mapping) else rule,
             None if timeout_s is None else float(timeout_s),
+            None if grace_s is None else float(grace_s),
         )
 
 

@@ -23,6 +23,7 @@ from gateway.ports import (
     IntentKey,
     Providers,
     Recording,
+    UnusableAccountError,
 )
 
 log = structlog.get_logger(__name__)
@@ -90,12 +91,12 @@ class Callbacks:
         account = self.catalogue().account_of_callback(account_name)
         if account is None:
             return None
-        reader = self.providers.provider(account.merchant_id, account.code).callbacks
-        if reader is None:
-            return None
         try:
-            callback = reader.read(request)
-        except CallbackRejectedError:
+            reader = self.providers.provider(account.merchant_id, account.code).callbacks
+            callback = reader.read(request) if reader else None
+        except (CallbackRejectedError, UnusableAccountError):
+            return None
+        if callback is None:
             return None
         intent = await self.intents.intent_of_number(account.merchant_id, account.code, callback.number, callback.verb)
         if intent is None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from rich.console import Console
 from rich.panel import Panel
@@ -37,6 +38,9 @@ __all__ = [
 
 PORTS = ("port", "sandbox_port", "receiver_port")
 ADDRESSES_FILE = "run.json"
+REGISTERED = {"lanmao": "demo.custody_main"}
+"""Mock → account of the sample catalogue that it calls back."""
+REGISTER_WITHIN_S = 10.0
 SAMPLE_CARD = {
     "card_no": "6222020000000001230",
     "holder_name": "张三",
@@ -114,6 +118,7 @@ def running_system(settings: Settings, *, quiet: bool = False) -> Iterator[tuple
             "gateway", ["-m", "gateway.run.cli", "serve"], _gateway_environment(settings, url, addresses)
         )
         family.wait_healthy(f"{addresses.gateway}/readyz")
+        _register_callbacks(addresses)
         note = folder / ADDRESSES_FILE
         note.write_text(json.dumps({**asdict(addresses), "pids": family.pids}))
         try:
@@ -131,6 +136,17 @@ def _start_around(family: Family, folder: Path, addresses: Addresses, environmen
     # The keys that the catalogue refers to are there once the sandbox answers.
     family.wait_healthy(f"{addresses.sandbox}/_sandbox/health")
     family.wait_healthy(f"{addresses.receiver}/health")
+
+
+def _register_callbacks(addresses: Addresses) -> None:
+    """Some PSPs are told once where to call, and not with each order: here by the sandbox's control API."""
+    for provider, account in REGISTERED.items():
+        told = json.dumps({"url": f"{addresses.gateway}/callbacks/{account}"}).encode()
+        request = Request(  # noqa: S310 -- an address of our own
+            f"{addresses.sandbox}/_sandbox/{provider}/notice_url", told, {"Content-Type": "application/json"}
+        )
+        with urlopen(request, timeout=REGISTER_WITHIN_S) as answer:  # noqa: S310 -- the same
+            answer.read()
 
 
 def _apply_sample(settings: Settings, url: str, environment: Mapping[str, str]) -> None:

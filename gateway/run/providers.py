@@ -8,6 +8,7 @@ from uuid import UUID
 
 from adapters.account import account_settings, assumptions_in_force
 from adapters.registry import AccountError, build
+from gateway.domain.callback_names import short_name
 from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.terms import Product, Terms
@@ -110,7 +111,7 @@ class AdapterProviders:
 
     def _check_address(self, key: tuple[UUID, str], account: Account, provider: Provider) -> None:
         """What its PSP cannot be told would never be called. Raises AccountError."""
-        most, has = provider.declaration.callback_url_chars, len(self.notify_url(*key))
+        most, has = provider.declaration.callback_url_chars, len(self._short_url(*key))
         if most is not None and has > most:
             why = f"have an address of {has} characters and {account.provider} takes {most}: shorten SLUICE_PUBLIC_URL"
             raise AccountError(account_settings(account), "callbacks", why)
@@ -146,5 +147,11 @@ class AdapterProviders:
         return max((each.answer_timeout_s for each in terms), default=0.0) + PLACE_WITHIN_S
 
     def notify_url(self, merchant_id: UUID, account: str) -> str:
-        """Where the account's PSP sends its callbacks: the address carries the merchant."""
-        return f"{self._callback_base}/callbacks/{self._merchant_codes[merchant_id]}.{account}"
+        """Where the account's PSP sends its callbacks: the address carries the merchant. Short where its field is."""
+        url = f"{self._callback_base}/callbacks/{self._merchant_codes[merchant_id]}.{account}"
+        built = self._built.get((merchant_id, account))
+        most = built[1].declaration.callback_url_chars if built else None
+        return url if most is None or len(url) <= most else self._short_url(merchant_id, account)
+
+    def _short_url(self, merchant_id: UUID, account: str) -> str:
+        return f"{self._callback_base}/c/{short_name(self._merchant_codes[merchant_id], account)}"

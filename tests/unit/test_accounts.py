@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from adapters.account import AccountError, account_settings, declared
 from adapters.registry import PROVIDERS
+from gateway.domain.callback_names import short_name
 from gateway.domain.catalogue import Account, Catalogue, Merchant
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product, Terms
 from gateway.ports import (
@@ -96,7 +97,7 @@ def world() -> World:
 
 @pytest.mark.parametrize("longer", [0, 1])
 def test_an_account_whose_psp_cannot_be_told_where_to_call_is_refused_with_the_cure(world: World, longer: int) -> None:
-    address = f"{BASE}/callbacks/acme.up-1"
+    address = f"{BASE}/c/{short_name('acme', 'up-1')}"
     world.builder.callback_url_chars = len(address) - longer
     with capture_logs() as logs:
         world.take(UP)
@@ -110,6 +111,13 @@ def test_an_account_whose_psp_cannot_be_told_where_to_call_is_refused_with_the_c
         f"account up-1: callbacks have an address of {len(address)} characters and mock takes {len(address) - 1}: "
         "shorten SLUICE_PUBLIC_URL"
     )
+
+
+def test_a_psp_is_told_the_long_address_as_long_as_it_takes_it(world: World) -> None:
+    address = f"{BASE}/callbacks/acme.up-1"
+    world.builder.callback_url_chars = len(address)
+    world.take(UP)
+    assert world.accounts.notify_url(MERCHANT_ID, "up-1") == address
 
 
 def test_an_account_that_did_not_change_keeps_its_adapter(world: World) -> None:

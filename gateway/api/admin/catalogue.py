@@ -82,6 +82,7 @@ class TermsAnswer(BaseModel):
     poll_gaps_s: list[float] | None = None
     not_found: NotFoundAnswer | Never | None = None
     answer_timeout_s: float | None = None
+    grace_s: float | None = None
 
 
 class AssumptionAnswer(BaseModel):

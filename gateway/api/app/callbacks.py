@@ -17,17 +17,20 @@ class CallbackCalls:
     callbacks: CallbacksFlow
 
     def routes(self) -> list[Route]:
-        """The route of callbacks."""
+        """The routes of callbacks."""
         said = "What this payment company wants to read"
         answers = {
             200: Answer(None, f"{said}: believed.", content_type="*/*"),
             400: Answer(None, f"{said}: not believed.", content_type="*/*"),
         }
-        about = {"account": "the account's name, merchant.account"}
+        long = {"account": "the account's name, merchant.account"}
+        short = {"account": "eight letters that stand for it, where a PSP's field takes no more"}
         return [
-            Route("POST", "/callbacks/{account}", self.receive, "A payment company reports", ("callbacks",), answers,
-                  scope="none", raw_body=True, path_about=about,
+            Route(method, path, self.receive, "A payment company reports", ("callbacks",), answers,
+                  scope="none", raw_body=method == "POST", path_about=about,
                   description="Each is verified by its signature; what is not this account's word changes nothing.")
+            for method in ("GET", "POST")
+            for path, about in (("/callbacks/{account}", long), ("/c/{account}", short))
         ]  # fmt: skip
 
     async def receive(self, call: Call) -> Reply:
