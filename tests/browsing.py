@@ -26,10 +26,11 @@ class Page:
     url: str
     status: int
     content: bytes
+    charset: str = "utf-8"
 
     @property
     def root(self) -> html.HtmlElement:
-        return html.fromstring(self.content.decode() or "<html></html>")
+        return html.fromstring(self.content.decode(self.charset) or "<html></html>")
 
     @property
     def text(self) -> str:
@@ -69,7 +70,7 @@ class Browser:
         if button.get("name"):
             fields[button.get("name", "")] = button.get("value", "")
         action = urljoin(page.url, form.get("action", ""))
-        charset = form.get("accept-charset", "utf-8")
+        charset = form.get("accept-charset", page.charset)
         return await self.submit(action, fields, form.get("method", "get").upper(), charset)
 
     async def _go(self, method: str, url: str, body: bytes) -> Page:
@@ -78,9 +79,9 @@ class Browser:
             async with self.session.request(
                 method, URL(url, encoded=True), data=body or None, headers=FORM if body else {}, allow_redirects=False
             ) as answer:
-                content = await answer.read()
+                content, charset = await answer.read(), answer.charset or "utf-8"
             if answer.status not in {301, 302, 303, 307, 308}:
-                return Page(url, answer.status, content)
+                return Page(url, answer.status, content, charset)
             url = urljoin(url, answer.headers["Location"])
             if answer.status in {301, 302, 303}:
                 method, body = "GET", b""
