@@ -19,9 +19,10 @@ from rich.table import Table
 from gateway.domain.money import yuan
 from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
 from gateway.run.demo.orders import make_orders
+from gateway.run.demo.tour import LENGTH, make_tour
 from gateway.run.development import Addresses, reachable_host, refuse_production, running_system
 from gateway.run.supervising import answers
-from gateway.settings import SAMPLE_API_KEY, Settings
+from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
 from reconciliation.comparison import compare
 
 __all__ = ["run_demo"]
@@ -34,8 +35,9 @@ def run_demo(settings: Settings, count: int, concurrency: int, seed: int | None)
     """Drive `count` payments and print the comparison; whether all books agree."""
     refuse_production(settings, "demo")
     out = Console()
+    token = settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN
     with _somewhere(settings, out) as (addresses, is_fresh):
-        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, is_fresh=is_fresh))
+        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, token, is_fresh=is_fresh))
 
 
 @contextmanager
@@ -56,11 +58,20 @@ def _somewhere(settings: Settings, out: Console) -> Iterator[tuple[Addresses, bo
 
 
 async def _demonstrate(
-    addresses: Addresses, count: int, concurrency: int, seed: int | None, out: Console, *, is_fresh: bool
+    addresses: Addresses,
+    count: int,
+    concurrency: int,
+    seed: int | None,
+    out: Console,
+    admin_token: str,
+    *,
+    is_fresh: bool,
 ) -> bool:
     seed = secrets.randbelow(2**32) if seed is None else seed
+    count = max(count, LENGTH)
     out.print(f"{count} payments, seed {seed}", highlight=False)
-    orders = list(make_orders(count, secrets.token_hex(4), random.Random(seed)))  # noqa: S311 -- made-up orders
+    run, dice = secrets.token_hex(4), random.Random(seed)  # noqa: S311 -- made-up orders
+    orders = [*make_tour(run, dice), *make_orders(count - LENGTH, run, dice)]
     started = datetime.now(UTC)
     timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
     connector = aiohttp.TCPConnector(limit=concurrency + 4)
@@ -80,11 +91,12 @@ async def _demonstrate(
                 await asyncio.wait({work}, timeout=ANSWER_WITHIN_S)
             await work
         seconds = (datetime.now(UTC) - started).total_seconds()
+        missing = await drive.not_driven(admin_token)
         theirs, repeated = await drive.their_entries(started, others_too=is_fresh)
     troubled = Counter(order.trouble for order in orders if order.trouble)
     out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
     differences = [str(difference) for difference in compare(drive.our_entries(), theirs)]
-    wrong = [*drive.refused, *differences, *repeated, *drive.unbooked(), *drive.sms.signed_twice]
+    wrong = [*drive.refused, *missing, *differences, *repeated, *drive.unbooked(), *drive.sms.signed_twice]
     _summarise(drive, len(theirs), len(differences), seconds, wrong, out)
     return not wrong
 
@@ -99,15 +111,18 @@ def _table(drive: Drive, count: int) -> Table:
     final = sum(payment["status"] in FINAL for payment in drive.payments.values())
     title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
     table = Table(title=title, caption=str(drive.sms), pad_edge=False)
-    for heading in ("channel", "scene"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("scene, and channel", no_wrap=True)
     for heading in ("open", "paid", "failed", "closed"):
         table.add_column(heading, no_wrap=True, justify="right")
     for heading, width in (("fen paid", 10), ("fees", 6)):
         # Wide enough for these 300 payments, and all of it fits 80 columns.
         table.add_column(heading, no_wrap=True, justify="right", min_width=width)
     groups = Counter((str(p["channel"] or "(refused)"), p["scene"], p["status"]) for p in drive.payments.values())
-    for channel, scene in sorted({(channel, scene) for channel, scene, _ in groups}):
+    shown = ""
+    for scene, channel in sorted({(scene, channel) for channel, scene, _ in groups}):
+        if scene != shown:
+            table.add_row(f"[bold]{scene}")
+            shown = scene
         paid = [
             payment
             for payment in drive.payments.values()
@@ -121,7 +136,7 @@ def _table(drive: Drive, count: int) -> Table:
             for payment in drive.payments.values()
             if (str(payment["channel"] or "(refused)"), payment["scene"]) == (channel, scene)
         )
-        table.add_row(channel, scene, *counts, f"{sum(payment['amount'] for payment in paid):,}", f"{fees:,}")
+        table.add_row(f"  {channel}", *counts, f"{sum(payment['amount'] for payment in paid):,}", f"{fees:,}")
     return table
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 
-from gateway.run.demo.orders import FAULTS, DemoOrder, Typing
+from gateway.run.demo.browser import open_page, press
+from gateway.run.demo.orders import FAULTS, Custody, DemoOrder, Paging, Typing
 from gateway.run.demo.payers import Payer, SmsSeen, phone_of, sms_seen
 from gateway.run.development import Addresses
 from gateway.settings import SAMPLE_API_KEY
@@ -69,6 +72,8 @@ class Drive:
             await self.ended[order.after].wait()
         async with room:
             for _ in range(MAX_TRIES):
+                if order.custody is not None:
+                    await self._open_custody(order.custody)
                 url = self.addresses.gateway + order.path
                 async with self.session.post(url, json=order.body, headers=KEY) as answer:
                     if answer.status == 503:
@@ -86,7 +91,7 @@ class Drive:
 
     def _take(self, order: DemoOrder, payment: dict[str, Any]) -> None:
         payment_id = payment["id"]
-        self.payers[payment_id] = Payer(order.typing)
+        self.payers[payment_id] = Payer(order.typing, order.paging)
         self.phones[payment_id] = phone_of(order.body)
         self.numbers[payment_id] = order.body["merchant_order_no"]
         self._now(payment)
@@ -146,7 +151,15 @@ class Drive:
     async def _ask_payer(self, payment_id: str, inbox: list[dict[str, str]]) -> None:
         """Let the payer do what they do. What is refused is seen at the next look."""
         url, payer = f"{self.addresses.gateway}/v1/payments/{payment_id}", self.payers[payment_id]
-        if payer.typing is Typing.LEAVES:
+        asked = self.payments[payment_id]["next_action"]
+        if asked is not None and asked["type"] == "redirect":
+            if not payer.was_on_page:
+                payer.was_on_page = True
+                with suppress(aiohttp.ClientError):  # the browser says so, and the payer goes away
+                    await self._to_the_page(asked["url"], payer.paging)
+            if payer.paging is not Paging.LEAVES:
+                return
+        if Paging.LEAVES is payer.paging or payer.typing is Typing.LEAVES:
             call, body = f"{url}/close", None
         else:
             code = payer.types(inbox)
@@ -157,15 +170,52 @@ class Drive:
             told = await answer.json(content_type=None)
             if answer.status == 200:
                 self._now(told)
+            elif told.get("code") == "new_sms_needed":  # a wrong code has ended the PSP's order
+                async with self.session.post(f"{url}/resend-sms", headers=KEY):
+                    pass
             elif told.get("code") == "may_be_paid":  # its PSP has an order that it takes a code for: the payer is back
-                payer.typing = Typing.TYPES
+                payer.typing, payer.paging, payer.was_on_page = Typing.TYPES, Paging.PAYS, False
 
-    async def _get(self, url: str) -> dict[str, Any]:
-        headers = KEY if url.startswith(self.addresses.gateway) else {}
+    async def _open_custody(self, custody: Custody) -> None:
+        """The payer opens an account at the custody bank, binds a card and authorises withholds."""
+        told = {"user_no": custody.user_no, "card_no": custody.card_no, "bankcode": custody.bankcode}
+        url = f"{self.addresses.sandbox}/_sandbox/lanmao/users"
+        async with self.session.post(url, json=told | {"authorised": ["RECHARGE"]}) as answer:
+            answer.raise_for_status()
+
+    async def _to_the_page(self, url: str, paging: Paging) -> None:
+        """The payer's browser: our page, the bank's, and back."""
+        page = await press(self.session, await open_page(self.session, url), "")
+        if paging is Paging.LEAVES:
+            return
+        if paging is Paging.IS_SHORT:
+            ended = await press(self.session, page, "insufficient")
+            page = await open_page(self.session, page.url)
+            if not page.offers("pay"):
+                page = ended
+        if page.offers("pay"):
+            page = await press(self.session, page, "pay")
+        if page.offers("back"):
+            await press(self.session, page, "back")
+
+    async def _get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        if headers is None:
+            headers = KEY if url.startswith(self.addresses.gateway) else {}
         async with self.session.get(url, headers=headers) as answer:
             answer.raise_for_status()
             found: dict[str, Any] = await answer.json(content_type=None)
             return found
+
+    async def not_driven(self, admin_token: str) -> list[str]:
+        """Scenes on channels that rules in force lead to and no payment of these succeeded by, in words."""
+        headers = {"Authorization": f"Bearer {admin_token}"}
+        base = f"{self.addresses.gateway}/v1/admin/merchants/demo/channels"
+        wanted = set()
+        for channel in (await self._get(base, headers))["data"]:
+            rules = (await self._get(f"{base}/{channel['code']}/rules", headers))["data"]
+            wanted |= {(rule["scene"], channel["code"]) for rule in rules if rule["enabled"] and channel["on"]}
+        paid = {(p["scene"], p["channel"]) for p in self.payments.values() if p["status"] == "succeeded"}
+        return [f"no {scene} succeeded on {channel}" for scene, channel in sorted(wanted - paid)]
 
     async def _ask_for_faults(self) -> None:
         for provider, faults in FAULTS.items():

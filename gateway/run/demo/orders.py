@@ -14,7 +14,7 @@ from stdnum.cn import ric
 
 from gateway.domain.cards import bank_of
 
-__all__ = ["FAULTS", "DemoOrder", "Typing", "make_orders"]
+__all__ = ["CUSTODY_BANKS", "FAULTS", "Cards", "Custody", "DemoOrder", "Paging", "Typing", "card_of", "make_orders"]
 
 BANKS = ("ICBC", "ABC", "BOC", "CCB", "COMM", "PSBC", "CMB", "CITIC", "CEB", "CMBC", "SPABANK", "CIB", "SPDB")
 ASKING = ("CMB", "CIB", "SPDB", "CEB", "SPABANK", "CITIC", "COMM", "PSBC", "CMBC")
@@ -32,10 +32,17 @@ MAGIC_AMOUNTS = {
     980_006: "callback lost",
 }
 """Amounts in fen that ask the sandbox for trouble (sandbox/README.md)."""
+PLAIN = "25"
+"""First digits of the last four that no mock takes for a wish."""
 SMS_AFTER_ALL = "0071"
 """The tail of cards whose silent opening UnionPay's sandbox answers with the wish for an SMS."""
 TROUBLED = 0.2
 """The share of orders that ask for trouble by themselves."""
+ON_A_PAGE = 0.2
+"""The share of orders that are paid on a page, or through the custody bank."""
+PAGE_SCENES = ("netbank_charge", "netbank_charge", "custody_quick_charge", "custody_netbank_charge", "custody_withhold")
+CUSTODY_BANKS = {"ICBC": "ICBK", "ABC": "ABOC", "BOC": "BKCH", "CCB": "PCBC", "COMM": "COMM", "CMB": "CMBC"}
+"""Banks of the custody payers, with what the custody bank calls them."""
 RETURNING = 0.3
 """The share of charges whose card is withheld from afterwards, without its payer."""
 
@@ -46,6 +53,23 @@ class Typing(StrEnum):
     TYPES = "the payer types the code"
     MISTYPES = "a wrong code, then the right one"
     LEAVES = "the payer leaves, and the app closes the payment"
+
+
+class Paging(StrEnum):
+    """What the payer does on the page of a bank."""
+
+    PAYS = "the payer pays on the page"
+    IS_SHORT = "not enough money at the bank, then once more if it may be"
+    LEAVES = "the payer closes the page, and the app the payment"
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """A payer's account at the custody bank, as the sandbox opens it."""
+
+    user_no: str
+    card_no: str = field(repr=False)
+    bankcode: str
 
 
 FAULTS: dict[str, list[dict[str, Any]]] = {
@@ -67,6 +91,18 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     ],
     "cpcn": [{"fault": "error_after", "times": 2, "match": {"operation": "pay"}}],
     "lianlian": [{"fault": "duplicate_callback", "times": 2, "copies": 2}],
+    "yeepay": [
+        {"fault": "lose_callback", "times": 2},
+        {"fault": "lose_return", "times": 2},
+        {"fault": "forge_return", "times": 1},
+        {"fault": "duplicate_callback", "times": 2, "copies": 2},
+    ],
+    "lanmao": [
+        {"fault": "lose_callback", "times": 2},
+        {"fault": "corrupt_return", "times": 1},
+        {"fault": "reset_after", "times": 2, "match": {"operation": "pay"}},
+        {"fault": "duplicate_callback", "times": 2, "copies": 2},
+    ],
     "jd": [{"fault": "delay", "times": 2, "seconds": 2, "match": {"operation": "pay"}}],
 }
 """Faults that the demonstration asks each sandbox for: kinds that orders cannot ask for themselves."""
@@ -84,19 +120,25 @@ class DemoOrder:
     trouble: str | None
     typing: Typing = Typing.TYPES
     after: str | None = None
+    paging: Paging = Paging.PAYS
+    custody: Custody | None = None
+    """The account that the payer has at the custody bank."""
 
 
 def make_orders(count: int, run: str, dice: random.Random) -> Iterator[DemoOrder]:
     """`count` orders; `run` makes their numbers and users different from every other run's."""
-    cards = _Cards(dice)
+    cards = Cards(dice)
     before: DemoOrder | None = None
     for number in range(count):
         order_no = f"demo-{run}-{number:05}"
-        if before is not None and before.path == "/v1/charges" and not before.trouble and dice.random() < RETURNING:
+        if dice.random() < ON_A_PAGE:
+            yield _on_a_page(order_no, f"u-{run}-{number}", cards, dice)
+        elif before is not None and before.path == "/v1/charges" and not before.trouble and dice.random() < RETURNING:
             before = _again(order_no, before, dice)
+            yield before
         else:
             before = _order(order_no, f"u-{run}-{number % max(count // 3, 1)}", cards, dice)
-        yield before
+            yield before
 
 
 def _again(order_no: str, before: DemoOrder, dice: random.Random) -> DemoOrder:
@@ -105,7 +147,7 @@ def _again(order_no: str, before: DemoOrder, dice: random.Random) -> DemoOrder:
     return DemoOrder("/v1/withholds", body, None, after=before.body["merchant_order_no"])
 
 
-def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) -> DemoOrder:
+def _order(order_no: str, user_id: str, cards: "Cards", dice: random.Random) -> DemoOrder:
     is_charge = dice.random() < 0.3
     amount, tail, typing = _amount(is_charge, dice), None, Typing.TYPES
     trouble: str | None = None
@@ -127,15 +169,35 @@ def _order(order_no: str, user_id: str, cards: "_Cards", dice: random.Random) ->
         "user_id": user_id,
         "amount": amount,
         "currency": "CNY",
-        "card": {
-            "card_no": cards.make(dice.choice(banks), tail),
-            "holder_name": dice.choice(SURNAMES) + dice.choice(GIVEN),
-            "id_no": _id_no(dice),
-            "phone": f"13{dice.randrange(10**9):09}",
-        },
+        "card": card_of(cards.make(dice.choice(banks), tail), dice),
         "metadata": {"run": "demo"},
     }
     return DemoOrder("/v1/charges" if is_charge else "/v1/withholds", body, trouble, typing)
+
+
+def _on_a_page(order_no: str, user_id: str, cards: "Cards", dice: random.Random) -> DemoOrder:
+    """A payment by net-bank, or one that the custody bank makes."""
+    scene = dice.choice(PAGE_SCENES)
+    bank = dice.choice(list(CUSTODY_BANKS))
+    body: dict[str, Any] = {
+        "merchant_order_no": order_no,
+        "scene": scene,
+        "user_id": user_id,
+        "amount": dice.randrange(1_000, 300_000),
+        "currency": "CNY",
+        "bank": bank,
+        "description": '还款 "A&B"',
+        "metadata": {"run": "demo"},
+    }
+    paging, trouble = Paging.PAYS, None
+    if scene != "custody_withhold" and dice.random() < TROUBLED:
+        paging = Paging.LEAVES if scene == "netbank_charge" and dice.random() < 0.5 else Paging.IS_SHORT
+        trouble = str(paging)
+    custody = None
+    if scene.startswith("custody"):
+        custody = Custody(user_id, cards.make(bank, None), CUSTODY_BANKS[bank])
+    path = "/v1/withholds" if scene.endswith("withhold") else "/v1/charges"
+    return DemoOrder(path, body, trouble, paging=paging, custody=custody)
 
 
 def _amount(is_charge: bool, dice: random.Random) -> int:
@@ -146,7 +208,19 @@ def _amount(is_charge: bool, dice: random.Random) -> int:
     return dice.randrange(100, most)
 
 
-class _Cards:
+def card_of(card_no: str, dice: random.Random) -> dict[str, str]:
+    """The four elements of a card, of nobody."""
+    return {
+        "card_no": card_no,
+        "holder_name": dice.choice(SURNAMES) + dice.choice(GIVEN),
+        "id_no": _id_no(dice),
+        "phone": f"13{dice.randrange(10**9):09}",
+    }
+
+
+class Cards:
+    """Makes card numbers of banks."""
+
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
         text = resources.files("gateway.domain").joinpath("banks/bins.csv").read_text(encoding="utf-8")
@@ -159,7 +233,7 @@ class _Cards:
         """A card number of the bank, valid by Luhn, with these last digits, or with ones that ask for nothing."""
         for _ in range(MAX_TRIES):
             start, length = self._dice.choice(self._bins[bank])
-            end = tail or f"{self._dice.choice('12456789')}{self._dice.randrange(1000):03}"
+            end = tail or f"{self._dice.choice(PLAIN)}{self._dice.randrange(1000):03}"
             middle = length - len(start) - len(end)
             card_no = f"{start}{self._dice.randrange(10**middle):0{middle}}{end}" if middle > 0 else ""
             if len(card_no) == length and luhn.is_valid(card_no) and bank_of(card_no) == bank:

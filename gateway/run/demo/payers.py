@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.run.demo.orders import Typing
+from gateway.run.demo.orders import Paging, Typing
 
 __all__ = ["Payer", "SmsSeen", "phone_of", "sms_seen"]
 
@@ -18,6 +18,8 @@ class Payer:
     """One payer at one payment."""
 
     typing: Typing
+    paging: Paging = Paging.PAYS
+    was_on_page: bool = False
     used: set[tuple[str, str]] = field(default_factory=set)
     """(order at the PSP, code) of SMS that were typed: none is typed twice."""
     has_mistyped: bool = False
@@ -71,5 +73,5 @@ def sms_seen(inbox: Iterable[Mapping[str, str]], phones: Iterable[str]) -> SmsSe
 
 
 def phone_of(body: Mapping[str, Any]) -> str:
-    """Where the codes of an order go."""
-    return str(body["card"]["phone"])
+    """Where the codes of an order go; "" where no codes come."""
+    return str(body["card"]["phone"]) if "card" in body else ""
