@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.domain.catalogue import CAN_SIGN_BY_SMS, AuthenticationMode, mode_of
-from gateway.domain.scenes import Scene
+from gateway.domain.scenes import REDIRECT_SCENES, Scene
 from gateway.ports.commands import (
     AskAuthentication,
     AskPayment,
     Authenticate,
     Command,
     Pay,
+    Redirect,
     SendPaymentCode,
     SendSigningCode,
     Sign,
@@ -50,10 +51,10 @@ class Offer:
 
     def why_not_pay(self, scene: Scene) -> str | None:
         """Why a rule of this scene cannot lead here; None: it can."""
-        if why := self._missing(Pay, AskPayment):
-            return f"{self.provider} cannot pay: {why}"
         if scene not in self.declaration.scenes:
             return f"{self.provider} cannot pay {scene}, only {', '.join(sorted(self.declaration.scenes))}"
+        if why := self._missing(Redirect if scene in REDIRECT_SCENES else Pay, AskPayment):
+            return f"{self.provider} cannot pay: {why}"
         return None
 
     def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
