@@ -9,9 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from adapters.account import AccountError
 from adapters.registry import offer_for
+from adapters.unionpay.page import in_braces
 from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.outcomes import Closed, Declined, NotFound, Outcome, Processing, Succeeded
 from gateway.domain.scenes import Scene
@@ -117,6 +120,16 @@ async def test_nothing_in_a_description_can_end_what_it_stands_in() -> None:
     said = (await form(a_redirect(PAGE, description="a&b={c}[d]\"e'f\n\x00g")))["riskRateInfo"]
     assert said == "{commodityName=a＆b＝｛c｝【d】“e‘f  g}"
     assert "riskRateInfo" not in await form(a_redirect(PAGE, description=" \n"))
+
+
+@settings(max_examples=50, deadline=None)
+@example(text="\ud83d\udc4d" + "一" * 30)
+@given(text=st.text(st.characters(), max_size=90))
+def test_whatever_is_to_be_paid_for_a_browser_sends_it_as_it_was_signed(text: str) -> None:
+    said = in_braces(text, 60)
+    assert len(said.encode()) <= 60
+    assert said.isprintable()
+    assert not set("&={}[]\"'").intersection(said)
 
 
 async def test_no_other_scene_has_a_page() -> None:
