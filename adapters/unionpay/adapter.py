@@ -14,6 +14,9 @@ of the trId.
 A refund (04/00) is an order of its own. 00 means accepted; the final word comes by notification or query, while the
 money reaches the card in 1 to 10 clearing days (H). It names its payment by UnionPay's own number for it (origQryId);
 without that it cannot be written and is declined unsent. Undoing (31/00) is not used.
+
+What is paid on UnionPay's page (`page`) begins with a form that the payer's browser brings. It ends at its payTimeout;
+nothing can give it up before (H), so there is no `Cancel`.
 """
 
 import re
@@ -36,9 +39,10 @@ from adapters.unionpay.answers import (
 )
 from adapters.unionpay.codes import DECLINES, REFUND_DECLINES
 from adapters.unionpay.declaration import DECLARATION
-from adapters.unionpay.forms import OPEN_QUERY, ORDER_QUERY, PAYMENTS, REFUNDS, Forms
+from adapters.unionpay.forms import OPEN_QUERY, PAYMENTS, REFUNDS, Forms
 from adapters.unionpay.letter import Fields, UnbelievableError, read_text
 from adapters.unionpay.notices import Notices
+from adapters.unionpay.page import SCENE, Page, read_on_a_page
 from adapters.unionpay.seal import Seal
 from adapters.unionpay.sensitive import Sensitive
 from gateway.domain.failures import FailureCode as F
@@ -51,6 +55,7 @@ from gateway.domain.outcomes import (
     UnbindingOutcome,
     Unknown,
 )
+from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product
 from gateway.ports import (
@@ -62,6 +67,7 @@ from gateway.ports import (
     Declaration,
     NotSentError,
     Pay,
+    Redirect,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -75,6 +81,7 @@ from gateway.ports import (
 
 __all__ = ["UnionPay"]
 
+FRONT_PATH: Final = "/gateway/api/frontTransReq.do"
 BACK_PATH: Final = "/gateway/api/backTransReq.do"
 QUERY_PATH: Final = "/gateway/api/queryTrans.do"
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -84,8 +91,9 @@ class UnionPay:
     """One merchant account at UnionPay.
 
     Settings: `base_url` (before `/gateway/api/...`), `mer_id` (15 digits), `tr_id` (token requester), optional
-    `signer_cn` and `assumed`. Secrets: `merchant_private_key`, `merchant_certificate`, `root_certificate`,
-    `middle_certificate`, optional `encryption_certificate`, with which sensitive fields go encrypted (all PEM).
+    `signer_cn`, `assumed`, and those of `page.Page`. Secrets: `merchant_private_key`, `merchant_certificate`,
+    `root_certificate`, `middle_certificate`, optional `encryption_certificate`, with which sensitive fields go
+    encrypted (all PEM).
     `clock` tells when certificates must be valid, and nothing else. Raises AccountError.
     """
 
@@ -101,6 +109,7 @@ class UnionPay:
             raise AccountError(account, "mer_id", "must be 15 digits")
         self._seal = Seal(account, clock)
         self._forms = Forms(self._mer_id, tr_id, self._seal.cert_id, Sensitive(account))
+        self._page = Page(account)
         self.callbacks = Notices(self._seal, self._mer_id)
 
     def __repr__(self) -> str:
@@ -157,13 +166,22 @@ class UnionPay:
         answer = await self._commit(BACK_PATH, fields, Product.PAYMENT)
         return answer if isinstance(answer, (NotSent, Unknown)) else read_submission(answer, DECLINES)
 
+    async def redirect(self, command: Redirect) -> Form:
+        """The form that opens UnionPay's page, or a bank's (01/01). Raises ValueError for another scene."""
+        if command.scene is not SCENE:
+            raise ValueError(f"no page for {command.scene}")
+        fields = self._forms.order(PAYMENTS[SCENE], command.number, command.told_at) | self._page.told(command)
+        return Form(self._base_url + FRONT_PATH, self._seal.signed(fields))
+
     async def ask_payment(self, command: AskPayment) -> Outcome:
         """Ask for the order (00/00) by its number and submission time."""
-        fields = self._forms.order(ORDER_QUERY, command.number, command.told_at)
-        answer = await self._commit(QUERY_PATH, fields, Product.PAYMENT)
+        fields = self._forms.question(command.scene, command.number, command.told_at)
+        product = Product.REDIRECT if command.scene is SCENE else Product.PAYMENT
+        answer = await self._commit(QUERY_PATH, fields, product)
         if isinstance(answer, (NotSent, Unknown)):
             return answer
-        return read_payment_query(answer, PAYMENTS[command.scene]["txnType"])
+        outcome = read_payment_query(answer, PAYMENTS[command.scene]["txnType"])
+        return read_on_a_page(outcome) if command.scene is SCENE else outcome
 
     async def refund(self, command: Refund) -> Outcome:
         """Give back (04/00). Declined unsent where it cannot be written: nothing can have moved."""
@@ -177,7 +195,7 @@ class UnionPay:
 
     async def ask_refund(self, command: AskRefund) -> Outcome:
         """Ask for the refund (00/00) by its own number and time."""
-        fields = self._forms.order(ORDER_QUERY, command.number, command.told_at)
+        fields = self._forms.question(command.scene, command.number, command.told_at)
         answer = await self._commit(QUERY_PATH, fields, Product.REFUND)
         return answer if isinstance(answer, (NotSent, Unknown)) else read_query(answer, REFUND_DECLINES)
 
@@ -220,6 +238,7 @@ class UnionPay:
         Unbind: unbind,
         SendPaymentCode: send_payment_code,
         Pay: pay,
+        Redirect: redirect,
         AskPayment: ask_payment,
         Refund: refund,
         AskRefund: ask_refund,

@@ -4,6 +4,7 @@ from typing import Final
 
 from adapters.unionpay.sensitive import PAPERS
 from gateway.domain.carrying import Carries
+from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
@@ -14,6 +15,7 @@ from gateway.ports import (
     Authenticate,
     Declaration,
     Pay,
+    Redirect,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -26,6 +28,11 @@ __all__ = ["DECLARATION"]
 POLL_GAPS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0)
 # A refund's final word may take longer: nothing is gained by asking every 5 minutes for days. Our choice.
 REFUND_POLL_GAPS_S: Final = (*POLL_GAPS_S, 1800.0)
+# Of what is paid on its page UnionPay advises 5, 10, 30, 60 and 120 minutes (H): the payer takes minutes.
+PAGE_POLL_GAPS_S: Final = (300.0, 600.0, 1800.0, 3600.0, 7200.0)
+GRACE_S: Final = 300.0
+"""UnionPay calls final what a question tells after payTimeout (H). What the payer did in the last second may still be
+on its way to the issuer and back, by both of whose clocks it was in time: five minutes are our choice."""
 ANSWER_TIMEOUT_S: Final = 30.0  # the demo's read timeout (H)
 # 34 is "not a failure, ask again; the final word is the statement" (H): a day, unless the account knows better.
 NOT_FOUND: Final = NotFoundRule(answers=6, over_s=24 * 3600)
@@ -66,16 +73,24 @@ ASSUMPTIONS: Final = (
         frozenset({Authenticate, Pay}),
         since_first_version=True,
     ),
+    Assumption(
+        "form_again",
+        "Until its payTimeout the form of an unpaid order opens the page as often as it is brought, though its txnTime "
+        "is minutes old by then.",
+        frozenset({Redirect}),
+    ),
 )
 
 DECLARATION: Final = Declaration(
     provider="unionpay",
-    scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
+    scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE}),
     terms={
         Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         # No source says what "not found" proves of an opened card.
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        # 34 is told of every form that nobody has opened: it proves nothing before expiry and grace.
+        Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
     },
     carries=Carries(id_types=frozenset(PAPERS)),
     identity=frozenset({"mer_id"}),
@@ -87,4 +102,5 @@ DECLARATION: Final = Declaration(
     # 01/01 is paid by a token, and has the only SMS of a payment (77/02); 11/00 names the card (H).
     authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
     codeless_scenes=frozenset({Scene.WITHHOLD}),
+    redirects=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S),
 )

@@ -6,11 +6,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.unionpay.letter import Fields
+from adapters.unionpay.page import GATEWAY, SCENE
 from adapters.unionpay.sensitive import Sensitive
 from gateway.domain.scenes import Scene
 from gateway.ports import Authenticate, Pay, Refund, SendPaymentCode, SendSigningCode, Sign, Unbind
 
-__all__ = ["OPEN_QUERY", "ORDER_QUERY", "PAYMENTS", "REFUNDS", "Forms"]
+__all__ = ["OPEN_QUERY", "PAYMENTS", "REFUNDS", "Forms"]
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 
@@ -23,6 +24,7 @@ ORDER_QUERY: Final = {"txnType": "00", "txnSubType": "00", "bizType": "000000"}
 PAYMENTS: Final[Mapping[Scene, Fields]] = {
     Scene.QUICK_CHARGE: {"txnType": "01", "txnSubType": "01", "bizType": "000902"},
     Scene.WITHHOLD: {"txnType": "11", "txnSubType": "00", "bizType": "000501", "accType": "01"},
+    SCENE: {"txnType": "01", "txnSubType": "01", "bizType": GATEWAY},
 }
 REFUNDS: Final[Mapping[Scene, Fields]] = {
     scene: {"txnType": "04", "txnSubType": "00", "bizType": original["bizType"]} for scene, original in PAYMENTS.items()
@@ -49,6 +51,10 @@ class Forms:
             "txnTime": told_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S"),
             "certId": self._cert_id,
         }
+
+    def question(self, scene: Scene, number: str, told_at: datetime) -> dict[str, str]:
+        """00/00, of a payment of this scene or of a refund of one."""
+        return self.order(ORDER_QUERY | ({"bizType": GATEWAY} if scene is SCENE else {}), number, told_at)
 
     def opening(self, command: Authenticate | Sign) -> dict[str, str]:
         """79/00, with the code that the payer typed where there is one."""

@@ -1,4 +1,9 @@
-"""UnionPay's notifications: signed forms to backUrl, told apart by their transaction type."""
+"""UnionPay's notifications: signed forms to backUrl, told apart by their transaction type.
+
+What is paid on its page is told twice: the payer's browser posts the same to frontUrl (H). UnionPay's demos advise to
+take no front notification for a proof; it is signed as the other one, and a browser may bring either to any address of
+ours, so both are held to the same: the signature, and a settlement.
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +12,7 @@ from typing import Final
 from adapters.unionpay.answers import read_notice
 from adapters.unionpay.codes import DECLINES, REFUND_DECLINES, Declines
 from adapters.unionpay.letter import UnbelievableError, charset_of, read_form
+from adapters.unionpay.page import GATEWAY, read_on_a_page
 from adapters.unionpay.seal import Seal
 from gateway.domain.intents import Verb
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
@@ -43,7 +49,10 @@ class Notices:
         if about is None or "origRespCode" in fields:
             raise CallbackRejectedError("not the notification of a payment or a refund")
         verb, declines = about
-        return Callback(fields["orderId"], verb, read_notice(fields, declines))
+        outcome = read_notice(fields, declines)
+        if verb is Verb.PAY and fields.get("bizType") == GATEWAY:
+            outcome = read_on_a_page(outcome)
+        return Callback(fields["orderId"], verb, outcome)
 
     def answer(self, accepted: bool) -> CallbackAnswer:
         """HTTP 200 stops the resends; anything else is resent, 5 sends in all (H)."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from sandbox.unionpay.codes import BANKS
 from sandbox.unionpay.wire import Message, RefusedError, verifies
 
 __all__ = ["check_authentic", "check_fields"]
@@ -28,7 +29,7 @@ def _is_time(value: str) -> bool:
 
 FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
     "version": _pattern(r"5\.1\.0"),
-    "channelType": _pattern("07"),
+    "channelType": _pattern("0[78]"),
     "accessType": _pattern("0"),
     "merId": _pattern("[0-9]{15}"),
     "orderId": _pattern("[A-Za-z0-9]{8,40}"),
@@ -37,6 +38,10 @@ FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
     "txnAmt": _pattern("0*[1-9][0-9]{0,11}"),
     "accType": _pattern("01"),
     "backUrl": _pattern("https?://[^ ]{1,500}"),
+    "frontUrl": _pattern("https?://[^ ]{1,500}"),
+    "payTimeout": _is_time,
+    "issInsCode": lambda value: value in BANKS,
+    "riskRateInfo": _pattern(r"\{[A-Za-z]+=[^&={}\[\]]+(&[A-Za-z]+=[^&={}\[\]]+)*\}"),
     "origQryId": _pattern("[0-9]{21}"),
     "reqReserved": lambda value: len(value) <= MAX_RESERVED,
 }

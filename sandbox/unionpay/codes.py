@@ -6,6 +6,7 @@ from sandbox.books import State
 
 __all__ = [
     "ACCEPTED",
+    "BANKS",
     "DUPLICATE",
     "IDENTITY_WRONG",
     "MESSAGES",
@@ -77,6 +78,27 @@ MESSAGES: Final[dict[str, str]] = {
     "99": "通用错误",
     "A6": "有缺陷的成功",
 }
+
+BANKS: Final[dict[str, str]] = {
+    "": "银联卡 Any UnionPay card",
+    "ICBC": "工商银行 ICBC",
+    "ABC": "农业银行 ABC",
+    "BOC": "中国银行 BOC",
+    "CCB": "建设银行 CCB",
+    "COMM": "交通银行 BOCOM",
+    "PSBC": "邮储银行 PSBC",
+    "CMB": "招商银行 CMB",
+    "CITIC": "中信银行 CITIC",
+    "CEB": "光大银行 CEB",
+    "HXB": "华夏银行 HXB",
+    "CMBC": "民生银行 CMBC",
+    "GDB": "广发银行 CGB",
+    "SPABANK": "平安银行 PAB",
+    "CIB": "兴业银行 CIB",
+    "SPDB": "浦发银行 SPDB",
+    "BCCB": "北京银行 BOB",
+}
+"""issInsCode → whose page it opens; without one UnionPay's own. ICBC and ABC stand in public sources, the rest is L."""
 
 OPENING_TAILS: Final = frozenset({"40", "65", "66", "68", "79"})
 """Card tails whose code answers the opening already: they are about the holder or the binding."""

@@ -1,21 +1,28 @@
-"""The UnionPay mock as a server: checks a message, has its transaction done, signs the answer, notifies."""
+"""The UnionPay mock as a server: checks a message, has its transaction done, signs the answer, notifies.
 
+What a payer's browser brings is checked in the same way, and opens a page.
+"""
+
+import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from sandbox.books import State
+from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
+from sandbox.faults import Occasion
 from sandbox.keys import UnionPayKeys
+from sandbox.pages import Desk
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import codes as table
 from sandbox.unionpay.by_sms import Codes
 from sandbox.unionpay.checks import check_authentic, check_fields
+from sandbox.unionpay.gateway import BUSINESS, MAINTENANCE, WANTED, Gateway
 from sandbox.unionpay.notices import UnionPayPen
 from sandbox.unionpay.openings import Openings
 from sandbox.unionpay.request import read_request
@@ -24,6 +31,7 @@ from sandbox.unionpay.wire import Message, RefusedError, encode_text, parse, sig
 
 __all__ = ["UnionPay"]
 
+FRONT_PATH: Final = "/unionpay/gateway/api/frontTransReq.do"
 BACK_PATH: Final = "/unionpay/gateway/api/backTransReq.do"
 QUERY_PATH: Final = "/unionpay/gateway/api/queryTrans.do"
 CLOSED: Final = "02"
@@ -33,9 +41,11 @@ class UnionPay(Provider):
     """Provider `unionpay`, for one merchant account."""
 
     name: ClassVar[str] = "unionpay"
+    has_pages: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: UnionPayKeys) -> None:
-        super().__init__(config, timers, UnionPayPen(keys.psp))
+        pen = UnionPayPen(keys.psp)
+        super().__init__(config, timers, pen)
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         self._merchant_cert_id = str(keys.merchant_certificate.serial_number)
@@ -43,9 +53,16 @@ class UnionPay(Provider):
         self._openings = Openings(self.books, CardPrinter(print_key))
         self._codes = Codes(self)
         self._transactions = Transactions(self, self._openings, self._codes)
+        self._gateway = Gateway(self, pen, keys.mer_id)
+        self._desk = Desk(self.name, self._gateway, self.faults)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(BACK_PATH, self._handle_back), web.post(QUERY_PATH, self._handle_query)]
+        return [
+            web.post(FRONT_PATH, self._open),
+            web.post(BACK_PATH, self._handle_back),
+            web.post(QUERY_PATH, self._handle_query),
+            *self._desk.routes(),
+        ]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
@@ -57,6 +74,42 @@ class UnionPay(Provider):
         super().reset()
         self._openings.clear()
         self._codes.clear()
+        self._desk.clear()
+
+    def settle(self, order: Order, code: str, after_s: float) -> None:
+        """An order that waited on its page gets its end, now or after a while."""
+        order.planned_code, order.due_at = code, time.time() + after_s
+        self.books.save(order)
+        if after_s > 0:
+            self._finish_when_due(order)
+        else:
+            self._finish(order)
+
+    def _finish_when_due(self, order: Order) -> None:
+        if not self._gateway.waits(order):  # nobody finishes what nobody pays
+            super()._finish_when_due(order)
+
+    async def _open(self, request: web.Request) -> web.StreamResponse:
+        try:
+            message = parse(await request.read())
+            check_authentic(message, self._merchant_cert_id, self._merchant_key, self._keys.mer_id)
+            if (message["txnType"], message["txnSubType"], message["bizType"]) != BUSINESS:
+                raise RefusedError("32", "this business is not enabled")
+            check_fields(message, WANTED, is_query=False)
+            read = read_request(message, self._keys.encryption)
+            occasion = Occasion("open_page", read.order_no, amount=read.amount)
+            if self.faults.take("maintenance", occasion):
+                return self._desk.refuse(MAINTENANCE)
+            return await exchange(
+                request,
+                self.faults,
+                occasion,
+                lambda: self._gateway.open(read),
+                lambda order, _: self._desk.open(order.order_no),
+            )
+        except RefusedError as refused:
+            text = table.MESSAGES.get(refused.code, "")
+            return self._desk.refuse(f"{text} Refused ({refused})")
 
     async def _handle_back(self, request: web.Request) -> web.Response:
         return await self._handle(request, self._transactions.of_back_message)

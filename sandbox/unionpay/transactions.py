@@ -19,16 +19,19 @@ from sandbox.unionpay.openings import Opening, Openings
 from sandbox.unionpay.request import Request
 from sandbox.unionpay.wire import Message, RefusedError
 
-__all__ = ["Answer", "Business", "Transactions", "answer_to", "notice_of"]
+__all__ = ["ECHOED", "ECHOED_OF_ORDER", "OF_PAGE", "Answer", "Business", "Transactions", "answer_to", "notice_of"]
 
 CODES: Final = Codes(success="00", accepted="00", interim="05", balance_short="64")
 ECHOED: Final = ("version", "encoding", "signMethod", "txnType", "txnSubType", "bizType", "accessType", "merId")
 ECHOED_OF_ORDER: Final = ("orderId", "txnTime", "txnAmt", "currencyCode", "reqReserved", "origQryId")
+OF_PAGE: Final = ("frontUrl", "payTimeout", "issInsCode", "riskRateInfo")
+"""What only the form of a page says: no answer and no notice tells it again."""
+GATEWAY: Final = "000201"
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 TRACE_DIGITS: Final = 6
 SMS_TAILS: Final = (f"00{table.SMS_TAIL}", SMS_WANTED)
 FUNDS: Final = ("txnAmt", "currencyCode", "backUrl")
-CHARGES: Final = ("consume", "withhold")
+CHARGES: Final = ("consume", "withhold", "netbank")
 WITHHOLD_WANTED: Final = (*FUNDS, "accType", "accNo", "customerInfo")
 REFUND_WANTED: Final = (*FUNDS, "origQryId")
 CONSUMING_SMS_WANTED: Final = ("txnAmt", "currencyCode", "accType", "tokenPayData", "customerInfo")
@@ -55,7 +58,8 @@ def answer_to(message: Message, code: str, detail: str = "") -> Answer:
 def notice_of(order: Order) -> Answer:
     """The fields of the notification of a final order."""
     result = {"queryId": order.transaction_no or "", "respCode": order.code, "respMsg": _text_of(order.code)}
-    return order.echo | result | settlement_of(order)
+    echoed = {name: value for name, value in order.echo.items() if name not in OF_PAGE}
+    return echoed | result | settlement_of(order)
 
 
 def settlement_of(order: Order) -> Answer:
@@ -104,6 +108,7 @@ class Transactions:
             ("11", "02", "000501"): Business("pay", WITHHOLD_WANTED, self._withhold),
             ("04", "00", "000902"): Business("refund", REFUND_WANTED, self._refund),
             ("04", "00", "000501"): Business("refund", REFUND_WANTED, self._refund),
+            ("04", "00", GATEWAY): Business("refund", REFUND_WANTED, self._refund),
         }
 
     def of_back_message(self, message: Message) -> Business:
@@ -279,6 +284,8 @@ class Transactions:
         order = self._books.get(read.order_no)
         if order is None or order.txn_time != read.message["txnTime"] or time.time() < order.visible_at:
             raise RefusedError("34")
+        if (order.echo.get("bizType") == GATEWAY) is not (read.message["bizType"] == GATEWAY):
+            raise RefusedError("34", "bizType")
         result = {
             "txnAmt": order.echo.get("txnAmt", ""),
             "currencyCode": order.echo.get("currencyCode", ""),

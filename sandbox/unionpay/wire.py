@@ -79,9 +79,11 @@ def _digest(fields: Mapping[str, str], charset: str) -> bytes:
     return hashlib.sha256(text.encode(charset, "replace")).hexdigest().encode("ascii")
 
 
-def sign(fields: Mapping[str, str], charset: str, signer: Identity) -> dict[str, str]:
-    """The fields with the signer's certificate and signature added."""
-    signed = {**fields, "signPubKeyCert": signer.pem}
+def sign(fields: Mapping[str, str], charset: str, signer: Identity, *, line_end: str = "\n") -> dict[str, str]:
+    """The fields with the signer's certificate and signature added. `line_end`: of the certificate's lines, which a
+    browser would send as CR LF whatever was signed.
+    """
+    signed = {**fields, "signPubKeyCert": signer.pem.replace("\n", line_end)}
     signature = signer.key.sign(_digest(signed, charset), PKCS1v15(), hashes.SHA256())
     return {**signed, "signature": base64.b64encode(signature).decode("ascii")}
 

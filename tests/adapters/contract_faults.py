@@ -15,7 +15,18 @@ import httpx
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AskAuthentication, Authenticate, Command, Pay, Provider, Sign, Unbind
+from gateway.ports import (
+    AskAuthentication,
+    AskPayment,
+    Authenticate,
+    Command,
+    Pay,
+    Provider,
+    Redirect,
+    Refund,
+    Sign,
+    Unbind,
+)
 from tests.adapters.case import (
     ASKS,
     SENDS,
@@ -90,8 +101,9 @@ class FaultsContract(CodesContract):
             yield self.by_code() if kind is PayByCode else self.command_beside_money(kind)
 
     def _asked_scenes(self, kind: Any) -> tuple[Scene, ...]:
-        sends = SENDS[ASKS.index(kind)]
-        return self.case.scenes_of(sends if sends in self.case.commands else kind)
+        sends = (Pay, Redirect) if kind is AskPayment else (Refund,)
+        sent = [scene for each in sends if each in self.case.commands for scene in self.case.scenes_of(each)]
+        return tuple(sent) or self.case.scenes_of(kind)
 
     async def _final_answers(self, kind: Any, command: Command[Any], adapter: Provider, wire: Wire) -> Answers:
         """What the PSP could finally say to it: done, and refused in each of its ways."""

@@ -2,7 +2,8 @@
 that come in more than one copy, by the payer's browser and by the PSP's server.
 
 What each case must read of a form: `text_told`, `expiry_told`, `bank_told`, `addresses_told`; it is read as a browser
-submits it. What each must answer: `cancelled`, `cancelled_too_late`; and `copies` where a notice has several.
+submits it. What each must answer: `cancelled`, `cancelled_too_late`; `copies` where a notice has several, and
+`codes_on_pages` where the state of an order means something else while its payer may still pay.
 """
 
 from collections.abc import Mapping
@@ -171,6 +172,22 @@ class RedirectsContract:
         said = repr(await do(adapter, a_redirect(self._page)))
         secrets = self.case.account().secrets.values()
         assert not [line for secret in secrets for line in secret.splitlines() if line.strip() and line in said]
+
+    # Questions about it
+
+    async def test_every_code_of_the_document_as_the_state_of_an_order_on_a_page(
+        self, redirects: type[Command[Any]]
+    ) -> None:
+        adapter, wire = self._adapter(self.case.processing)
+        codes = self.case.codes_on_pages or self.case.codes[AskPayment]
+        for scene in self.case.scenes_of(redirects):
+            read = {}
+            for code in codes:
+                wire.psp = partial(_with_code, self.case, code)
+                outcome = await do(adapter, asked(AskPayment, scene))
+                assert getattr(outcome, "channel_code", None) == code
+                read[code] = meaning_of(outcome)
+            assert read == dict(codes)
 
     # Giving an order up
 

@@ -280,7 +280,10 @@ def test_the_number_of_a_callback_is_ours() -> None:
 # Refunds
 
 
-@pytest.mark.parametrize(("scene", "business"), [(Scene.WITHHOLD, "000501"), (Scene.QUICK_CHARGE, "000902")])
+@pytest.mark.parametrize(
+    ("scene", "business"),
+    [(Scene.WITHHOLD, "000501"), (Scene.QUICK_CHARGE, "000902"), (Scene.NETBANK_CHARGE, "000201")],
+)
 async def test_a_refund_is_this_form(scene: Scene, business: str) -> None:
     wire = Wire(CASE.processing)
     await do(CASE.build(CASE.account(), wire), a_refund(scene))
@@ -310,7 +313,7 @@ async def test_a_refund_that_cannot_be_written_is_declined_and_never_sent() -> N
     for unwritable in (
         replace(refund, original_transaction_no=None),
         replace(refund, original_transaction_no=""),
-        replace(refund, scene=Scene.NETBANK_CHARGE),
+        replace(refund, scene=Scene.CUSTODY_NETBANK_CHARGE),
     ):
         outcome = await do(CASE.build(CASE.account(), wire), unwritable)
         assert isinstance(outcome, Declined)

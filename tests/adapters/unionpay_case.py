@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,7 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from adapters.unionpay import UnionPay
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Authenticated, CodeSent, Processing, SmsNeeded, Succeeded, Unbound, Unknown
+from gateway.domain.outcomes import (
+    Authenticated,
+    Closed,
+    CodeSent,
+    Processing,
+    SmsNeeded,
+    Succeeded,
+    Unbound,
+    Unknown,
+)
 from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
@@ -113,6 +123,14 @@ STATES: dict[str, Meaning] = {
     **dict.fromkeys(("03", "04", "05", "70"), Processing),
 }
 
+# While an order is on the page its payer may try again: no refusal is final. 42 was paid too late, and goes back.
+STATES_ON_PAGES: dict[str, Meaning] = {
+    **dict.fromkeys(REFUSALS, Processing),
+    **MONEY_MAY_HAVE_MOVED,
+    **STATES,
+    "42": Closed,
+}
+
 # Openings, SMS and deletions are final at once: what is no success is refused or unknown.
 OPENED_OR_NOT: dict[str, Meaning] = {
     **REFUSALS,
@@ -123,6 +141,11 @@ WITHOUT_CODE: dict[str, Meaning] = {**OPENED_OR_NOT, "69": F.CHANNEL_REFUSED, "7
 SENT_OR_NOT: dict[str, Meaning] = {**WITHOUT_CODE, "00": CodeSent, "A6": CodeSent}
 
 Fields = dict[str, str]
+
+ON_PAGE = ("01", "01", "000201")
+BEIJING = timezone(timedelta(hours=8))
+FULL_WIDTH = str.maketrans("＆＝｛｝【】“‘", "&={}[]\"'")
+"""How UnionPay's demos write what would separate inside of `{k=v}`: to a payer's eyes it is the same."""
 
 
 def digest(fields: Mapping[str, str], charset: str = "utf-8") -> bytes:
@@ -170,7 +193,8 @@ def as_form(answer: str) -> CallbackRequest:
 
 class UnionPayCase(Case):
     adapter = UnionPay
-    scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE)
+    scenes = (Scene.WITHHOLD, Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE)
+    codes_on_pages = STATES_ON_PAGES
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
         Pay: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **ACCEPTED},
         AskPayment: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **STATES},
@@ -195,7 +219,8 @@ class UnionPayCase(Case):
             "mer_id": MER_IDS[merchant],
             "tr_id": TR_ID,
             "signer_cn": SIGNER_CN,
-            "assumed": ["one_order_for_sms"],
+            "assumed": ["one_order_for_sms", "form_again"],
+            "bank_pages": {"ICBC": "ICBC"},
         }
         secrets = {
             "merchant_private_key": MERCHANT.key_pem,
@@ -218,7 +243,7 @@ class UnionPayCase(Case):
         assert fields["certId"] == str(MERCHANT.certificate.serial_number)
         assert fields["txnTime"] == "20260302003015"
         kind = (fields["txnType"], fields["txnSubType"], fields["bizType"])
-        path = "queryTrans.do" if kind[0] == "00" else "backTransReq.do"
+        path = "queryTrans.do" if kind[0] == "00" else "frontTransReq.do" if kind == ON_PAGE else "backTransReq.do"
         assert request.url.path == f"/unionpay/gateway/api/{path}"
         common = {"version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "accessType": "0", "channelType": "07"}
         assert common.items() <= fields.items()
@@ -227,11 +252,16 @@ class UnionPayCase(Case):
         assert ("backUrl" in fields) == (kind[0] in {"01", "11", "04"})
         if kind in {("01", "01", "000902"), ("11", "00", "000501")}:
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
-        if kind in {("04", "00", "000902"), ("04", "00", "000501")}:
+        if kind == ON_PAGE:
+            assert fields["currencyCode"] == "156"
+        assert ("frontUrl" in fields, "payTimeout" in fields) == (kind == ON_PAGE,) * 2
+        if kind[:2] == ("04", "00"):
+            assert kind[2] in {"000902", "000501", "000201"}
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
             assert fields["origQryId"] == TRANSACTION_NO
             assert not {"accNo", "accType", "customerInfo", "tokenPayData"}.intersection(fields)
-        wanted = self.sensitive(kind[0] + kind[1], customer_of(fields).get("smsCode"))
+        about = "" if kind == ON_PAGE else kind[0] + kind[1]  # the page asks the payer for everything
+        wanted = self.sensitive(about, customer_of(fields).get("smsCode"))
         assert {name: fields.get(name) for name in ("accNo", "tokenPayData")} == {
             name: wanted.get(name) for name in ("accNo", "tokenPayData")
         }
@@ -252,6 +282,26 @@ class UnionPayCase(Case):
             "7401": {"customer": {}, "tokenPayData": use},
         }
         return said.get(kind, {"customer": {}})
+
+    def expiry_told(self, request: httpx.Request) -> datetime:
+        told = datetime.strptime(self.checked(request)["payTimeout"], "%Y%m%d%H%M%S")  # noqa: DTZ007
+        return told.replace(tzinfo=BEIJING)
+
+    def text_told(self, request: httpx.Request) -> str:
+        risk = self.checked(request).get("riskRateInfo", "{commodityName=}")
+        return pairs(risk)["commodityName"].translate(FULL_WIDTH)
+
+    def bank_told(self, request: httpx.Request) -> str | None:
+        return self.checked(request).get("issInsCode")
+
+    def addresses_told(self, request: httpx.Request) -> tuple[str, str]:
+        fields = self.checked(request)
+        return fields["backUrl"], fields["frontUrl"]
+
+    def copies(self, number: str, amount: int) -> Mapping[str, CallbackRequest]:
+        paid = a_pages_notice(number, amount)
+        # Which of them brings the card's number is the merchant's setting.
+        return {"browser": notification(paid | {"accNo": "622202******1234"}), "server": notification(paid)}
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         asked = self.checked(request)
@@ -358,3 +408,7 @@ def a_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fi
 
 def a_refunds_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
     return a_notice(number, amount, code) | {"txnType": "04", "origQryId": TRANSACTION_NO}
+
+
+def a_pages_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
+    return a_notice(number, amount, code) | dict(zip(("txnType", "txnSubType", "bizType"), ON_PAGE, strict=True))

@@ -26,6 +26,7 @@ from gateway.ports import (
     Declaration,
     Offer,
     Pay,
+    Redirect,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -66,8 +67,15 @@ def test_who_pays_must_be_able_to_ask(kinds: tuple[type[Command[Any]], ...], why
 
 
 def test_a_scene_that_is_not_declared_is_named_with_those_that_are() -> None:
+    why = offer(Pay, AskPayment).why_not_pay(Scene.CUSTODY_WITHHOLD)
+    assert why == "unionpay cannot pay custody_withhold, only netbank_charge, quick_charge, withhold"
+
+
+def test_what_is_paid_on_a_page_needs_the_form_that_opens_it_and_no_payment_by_itself() -> None:
+    assert offer(Redirect, AskPayment).why_not_pay(Scene.NETBANK_CHARGE) is None
     why = offer(Pay, AskPayment).why_not_pay(Scene.NETBANK_CHARGE)
-    assert why == "unionpay cannot pay netbank_charge, only quick_charge, withhold"
+    assert why == "unionpay cannot pay: it has no redirect"
+    assert offer(Redirect, AskPayment).why_not_pay(Scene.WITHHOLD) == "unionpay cannot pay: it has no pay"
 
 
 @pytest.mark.parametrize(
