@@ -80,10 +80,6 @@ class Cpcn(Provider):
         else:
             self._finish(order)
 
-    def _finish_when_due(self, order: Order) -> None:
-        if order.planned_code != table.OPEN:  # nobody finishes what nobody pays
-            super()._finish_when_due(order)
-
     async def _handle(self, request: web.Request) -> web.Response:
         try:
             message = parse(await request.read(), self._merchant_key)
