@@ -6,7 +6,7 @@ The contract suite runs in `test_cpcn`. Not tested here: sockets and a PSP with 
 import asyncio
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -17,9 +17,11 @@ from adapters.cpcn.codes import BANKS, PAGE_BANKS
 from adapters.cpcn.page import shown
 from adapters.registry import offer_for
 from gateway.domain.catalogue_content import AccountContent
-from gateway.domain.outcomes import Outcome, Processing, Succeeded, Unknown
+from gateway.domain.hearing import Source
+from gateway.domain.outcomes import NotFound, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import REDIRECT_SCENES, Scene
+from gateway.domain.statuses import Status
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import CallbackRejectedError, Redirect
 from tests.adapters.case import (
@@ -47,6 +49,7 @@ from tests.adapters.cpcn_case import (
     notice_of,
     page_notice_of,
 )
+from tests.unit.domain.test_pages_of_psps import told, waiting
 
 CASE = CpcnCase()
 PAGE = Scene.NETBANK_CHARGE
@@ -252,6 +255,22 @@ def test_nothing_that_cpcn_says_proves_an_order_on_a_page_unpaid() -> None:
     assert declaration.redirects is not None
     assert not declaration.redirects.ends_at_expiry
     assert declaration.terms[Product.REDIRECT].not_found is None
+
+
+def test_a_payment_whose_payer_went_away_stays_open_whatever_is_answered_and_may_still_succeed() -> None:
+    declaration = PROVIDER.declaration
+    terms = replace(declaration.terms[Product.REDIRECT], page=declaration.redirects)
+    payment = waiting()
+    expires_at = payment.expires_at
+    assert expires_at is not None
+    for days in range(1, 9):
+        for said in (Processing("10", unpaid=True), NotFound("240005")):
+            payment, _ = told(payment, said, expires_at + timedelta(days=days), terms)
+            assert (payment.status, payment.asked and payment.asked.expired) == (Status.REQUIRES_ACTION, True)
+            assert payment.due_at is not None
+    paid = replace(heard(page_notice_of(NUMBER, payment.amount)), channel_finished_at=None)
+    payment, _ = told(payment, paid, expires_at + timedelta(days=9), terms, Source.CALLBACK)
+    assert payment.status is Status.SUCCEEDED
 
 
 def test_pages_wait_for_the_accounts_word() -> None:
