@@ -1,4 +1,5 @@
-"""CPCN 中金支付: quick payments by a binding, with or without an SMS at each payment, and withholds from a card.
+"""CPCN 中金支付: quick payments by a binding, with or without an SMS at each payment; withholds from a card; payments
+on a bank's page (see `page`).
 
 Sources: H, the official simulator and PHP demo (templates, field names, bank list, states of quick payments); M, the
 code of three gateways that ran on CPCN (the table of head codes, states of withholds and bindings, numbers of 32
@@ -11,8 +12,8 @@ stay empty. The sizes of names are not known either: CPCN refuses one that is to
 A binding (TxSNBinding) has the number that it was asked for with: that is the agreement. Each SMS to sign with is a
 binding of its own, since a number can be used once (M). An SMS to pay with is sent for the payment's own number, and so
 is the payment with the code. Withholds need no binding. Cards are told as debit cards: nobody says which are not.
-A refund is possible for quick payments alone, once for each payment (M). CPCN calls back about withholds (2018), at the
-address that the institution has registered; `notify_url` is nowhere told to it.
+A refund is possible for quick payments alone, once for each payment (M). CPCN calls back about withholds (2018) and
+pages (1118), at the address that the institution has registered; `notify_url` is nowhere told to it.
 """
 
 import re
@@ -47,6 +48,7 @@ from adapters.cpcn.codes import (
 from adapters.cpcn.declaration import DECLARATION
 from adapters.cpcn.exchange import Exchange, Tx, given
 from adapters.cpcn.notices import Notices
+from adapters.cpcn.page import order_of, read_page_question
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -58,6 +60,7 @@ from gateway.domain.outcomes import (
     UnbindingOutcome,
     Unknown,
 )
+from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product
 from gateway.ports import (
@@ -68,6 +71,7 @@ from gateway.ports import (
     Authenticate,
     Declaration,
     Pay,
+    Redirect,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -95,6 +99,8 @@ SEND_PAYMENT_CODE: Final = Tx("2541", Product.PAYMENT)
 PAY_BY_CODE: Final = Tx("2542", Product.PAYMENT, "PaymentNo")
 WITHHOLD: Final = Tx("2011", Product.PAYMENT, "TxSN", in_head=True)
 ASK_WITHHOLD: Final = Tx("2020", Product.PAYMENT, "TxSN", in_head=True)
+OPEN_PAGE: Final = Tx("1111", Product.REDIRECT, in_body=True)
+ASK_PAGE: Final = Tx("1120", Product.REDIRECT, "PaymentNo", in_body=True)
 REFUND: Final = Tx("2521", Product.REFUND)
 ASK_REFUND: Final = Tx("2522", Product.REFUND, "TxSN")
 
@@ -102,7 +108,7 @@ ASK_REFUND: Final = Tx("2522", Product.REFUND, "TxSN")
 class Cpcn:
     """One institution at CPCN.
 
-    Settings: `base_url` (before `/Gateway/InterfaceII`), `institution_id`, `settlement_flag` (the mark that CPCN gave
+    Settings: `base_url` (before `/Gateway/`), `institution_id`, `settlement_flag` (the mark that CPCN gave
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
     ResponseCodes of a refused silent binding that ask for an SMS code. Secrets: `merchant_private_key`,
     `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
@@ -203,8 +209,15 @@ class Cpcn:
         answer = await self._send(WITHHOLD, body, command.number)
         return read_payment(answer, WITHHOLDING, self._reasons) if isinstance(answer, Element) else answer
 
+    async def redirect(self, command: Redirect) -> Form:
+        """The form that opens the bank's page (1111). Raises ValueError for what routing must not bring here."""
+        return self._send.brought(OPEN_PAGE, order_of(command, self._settlement_flag), command.number)
+
     async def ask_payment(self, command: AskPayment) -> Outcome:
-        """Ask for a withhold (2020) or a quick payment (2512)."""
+        """Ask for a payment on a page (1120), a withhold (2020) or a quick payment (2512)."""
+        if command.scene is Scene.NETBANK_CHARGE:
+            answer = await self._send(ASK_PAGE, {"PaymentNo": command.number}, command.number)
+            return read_page_question(answer) if isinstance(answer, Element) else answer
         if command.scene is Scene.WITHHOLD:
             answer = await self._send(ASK_WITHHOLD, None, command.number)
             states = WITHHOLDING
@@ -262,6 +275,7 @@ class Cpcn:
         Unbind: unbind,
         SendPaymentCode: send_payment_code,
         Pay: pay,
+        Redirect: redirect,
         AskPayment: ask_payment,
         Refund: refund,
         AskRefund: ask_refund,

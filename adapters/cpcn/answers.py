@@ -44,6 +44,8 @@ from gateway.domain.outcomes import (
 
 __all__ = [
     "Reasons",
+    "fen",
+    "moment",
     "read_binding",
     "read_binding_question",
     "read_code",
@@ -114,10 +116,11 @@ def read_state(root: Element, states: States, reasons: Reasons) -> Outcome:
         return Declined(reasons.declines.get(code or "", F.CHANNEL_REFUSED), code, message)
     if status != states.done:
         return Unknown("a state without a meaning", code, message, received=True)
-    amount = text_of(root, "Amount")
-    if amount is not None and not _AMOUNT.fullmatch(amount):
+    stated = text_of(root, "Amount")
+    amount = fen(stated)
+    if stated is not None and amount is None:
         return Unknown("paid, without a readable amount", code, message, received=True)
-    return Succeeded(None if amount is None else int(amount), channel_finished_at=_time(root), channel_code=code)
+    return Succeeded(amount, channel_finished_at=moment(text_of(root, "BankTxTime")), channel_code=code)
 
 
 def read_binding(root: Element, agreement_no: str, reasons: Reasons) -> AuthenticationOutcome:
@@ -209,10 +212,15 @@ def _reason(root: Element, status: str | None) -> tuple[str | None, str | None]:
     return code or (status and status[:16]), message
 
 
-def _time(root: Element) -> datetime | None:
-    """BankTxTime: taken when it has the protocol's form of times, never needed."""
+def fen(text: str | None) -> int | None:
+    """An amount in fen; None for what is none."""
+    return int(text) if text is not None and _AMOUNT.fullmatch(text) else None
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time in the protocol's form, of Beijing; None for anything else: no day hangs on it."""
     try:
-        told = datetime.strptime(text_of(root, "BankTxTime") or "", "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
+        told = datetime.strptime(text or "", "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
         return told.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

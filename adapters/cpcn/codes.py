@@ -19,6 +19,9 @@ __all__ = [
     "NO_SUCH_BINDING",
     "NO_SUCH_PAYMENT",
     "NO_SUCH_REFUND",
+    "PAGE_BANKS",
+    "PAGE_PAID",
+    "PAGE_UNPAID",
     "QUICK",
     "REFUNDING",
     "REFUND_REFUSALS",
@@ -48,6 +51,13 @@ BANKS: Final[Mapping[str, str]] = {
     "FDB": "466", "JXBANK": "470", "H3CB": "474", "BGB": "478", "GLBANK": "491", "SRCB": "1404", "CRCBANK": "1413",
     "BJRCB": "1418", "JSBANK": "1501", "DAQINGB": "1518", "CABANK": "1555",
 }  # fmt: skip
+
+# The simulator's list for payments on a page (H), which is shorter: those banks of it that stand above.
+PAGE_BANKS: Final = frozenset({
+    "PSBC", "ICBC", "ABC", "BOC", "CCB", "COMM", "CITIC", "CEB", "HXBANK", "CMBC", "GDB", "SPABANK", "CMB", "CIB",
+    "SPDB", "CZBANK", "SHBANK", "BJBANK", "NBBANK", "QLBANK", "BHB", "HZCB", "NJCB", "TCCB", "HSBANK", "LZYH", "NCB",
+    "QDCCB", "GLBANK",
+})  # fmt: skip
 
 # The simulator (H); 2501 and 2531 name them in the same way (M).
 ID_TYPES: Final[Mapping[IdType, str]] = {
@@ -112,6 +122,10 @@ class States:
 QUICK: Final = States(frozenset({"10"}), "20", "30")  # 2511, 2512, 2542 (H)
 WITHHOLDING: Final = States(frozenset({"20"}), "30", "40")  # 2011, 2018, 2020: final at 30 and 40 (H), meanings (M)
 REFUNDING: Final = States(frozenset({"10", "20"}), "30", "40")  # 2522: assumed
+
+# Of an order that is paid on a page: 20 in 1118 (H), both in 1120 and in a sister product (M). There is no third.
+PAGE_UNPAID: Final = "10"
+PAGE_PAID: Final = "20"
 
 # Of a binding (2501, 2502, 2532): 20 and 30 (H), 10 in process and 40 given up (M).
 BIND_FAILED: Final = "20"

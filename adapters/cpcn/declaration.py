@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from adapters.cpcn.codes import BANKS, ID_TYPES
+from adapters.cpcn.codes import BANKS, ID_TYPES, PAGE_BANKS
 from gateway.domain.carrying import Carries
+from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms
-from gateway.ports import AskRefund, Assumption, Declaration, Refund, SendPaymentCode
+from gateway.ports import AskRefund, Assumption, Declaration, Redirect, Refund, SendPaymentCode
 
 __all__ = ["DECLARATION"]
 
@@ -16,18 +17,24 @@ ANSWER_TIMEOUT_S: Final = 50.0
 POLL_GAPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Refunds are netted against the income of the day (H): nothing is gained by asking every 5 minutes.
 REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0)
-# What "no such order" proves no source says, of any of them: never proof.
+# A payer takes minutes, and a notice comes when it is paid; one who went away leaves an order that is open for days.
+PAGE_POLL_GAPS_S: Final = (15.0, 30.0, 60.0, 120.0, 300.0, 300.0, 300.0, 600.0, 1800.0)
+GRACE_S: Final = 1800.0
+"""CPCN is told no expiry, and how long a bank's page lives is not public: nothing is proved by this time."""
+# What "no such order" proves no source says, of any of them: never proof. Of a form that nobody has opened it is told,
+# too, and that form may be opened yet.
 NOT_FOUND: Final = None
 
 DECLARATION: Final = Declaration(
     provider="cpcn",
-    scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD}),
+    scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD, Scene.NETBANK_CHARGE}),
     terms={
         Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
     },
-    carries=Carries(banks=frozenset(BANKS), id_types=frozenset(ID_TYPES)),
+    carries=Carries(banks=frozenset(BANKS), id_types=frozenset(ID_TYPES), page_banks=PAGE_BANKS),
     identity=frozenset({"institution_id"}),
     assumptions=(
         Assumption(
@@ -47,6 +54,12 @@ DECLARATION: Final = Declaration(
             "are 20 failed and 40 refunded.",
             frozenset({Refund, AskRefund}),
         ),
+        Assumption(
+            "page_states",
+            "The question about a payment on a bank's page (1120) answers Status 20 for one that is paid, as the "
+            "notice (1118) does, and 10 for one that is not.",
+            frozenset({Redirect}),
+        ),
     ),
     code_wants_agreement=True,  # 2541 names a TxSNBinding (H)
     # VerifyStatus 30: the same number takes another code; where that is switched on the state is 10, in process (M).
@@ -54,4 +67,5 @@ DECLARATION: Final = Declaration(
     # Quick payments name a TxSNBinding, and have the only SMS of a payment; a withhold names the card (H).
     authenticated_scenes=frozenset({Scene.QUICK_CHARGE}),
     codeless_scenes=frozenset({Scene.WITHHOLD}),
+    redirects=RedirectRules(ends_at_expiry=False, grace_s=GRACE_S),
 )

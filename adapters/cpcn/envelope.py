@@ -25,6 +25,7 @@ __all__ = [
     "reason_of",
     "request",
     "sealed",
+    "signed",
     "text_of",
 ]
 
@@ -53,8 +54,8 @@ def request(head: Mapping[str, str], body: Mapping[str, str] | None) -> str:
     return f'{DECLARED}<Request version="2.0">{inside}</Request>'
 
 
-def sealed(xml: str, key: rsa.RSAPrivateKey) -> bytes:
-    """The form that goes out. Raises UnwritableError."""
+def signed(xml: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
+    """The two fields of a form that goes out. Raises UnwritableError."""
     if _NOT_XML.search(xml):
         raise UnwritableError("has a character that XML cannot write")
     try:
@@ -62,7 +63,12 @@ def sealed(xml: str, key: rsa.RSAPrivateKey) -> bytes:
     except UnicodeEncodeError:
         raise UnwritableError("has a character that UTF-8 cannot write") from None
     signature = rsa_sign(key, text, SHA1).hex()
-    return urlencode({"message": base64.b64encode(text).decode("ascii"), "signature": signature}).encode()
+    return {"message": base64.b64encode(text).decode("ascii"), "signature": signature}
+
+
+def sealed(xml: str, key: rsa.RSAPrivateKey) -> bytes:
+    """The form that goes out. Raises UnwritableError."""
+    return urlencode(signed(xml, key)).encode()
 
 
 def opened(content: bytes, key: rsa.RSAPublicKey) -> Element:

@@ -10,15 +10,17 @@ import httpx
 
 from adapters.account import AccountError, base_url, private_key, public_key, setting
 from adapters.cpcn.codes import HANDLED
-from adapters.cpcn.envelope import UnreadableError, UnwritableError, head_of, opened, request, sealed, text_of
+from adapters.cpcn.envelope import UnreadableError, UnwritableError, head_of, opened, request, sealed, signed, text_of
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, NotSent, Unknown
+from gateway.domain.redirects import Form
 from gateway.domain.terms import Product, Terms
 from gateway.ports import AccountSettings, NotSentError, Transport, TransportError
 
 __all__ = ["Exchange", "Tx", "given"]
 
 PATH: Final = "/Gateway/InterfaceII"
+BROWSERS_PATH: Final = "/Gateway/InterfaceI"
 CONNECT_TIMEOUT_S: Final = 5.0
 _GIVEN = re.compile(r"[0-9A-Za-z]{1,32}")
 
@@ -33,6 +35,8 @@ class Tx:
     """None: the answer has a head alone."""
     in_head: bool = False
     """The order's number stands in the request's head."""
+    in_body: bool = False
+    """The institution stands in the request's body: so in the templates of payments on a page (H)."""
 
 
 Failed = Declined | NotSent | Unknown
@@ -44,18 +48,16 @@ class Exchange:
 
     def __init__(self, account: AccountSettings, transport: Transport, terms: Mapping[Product, Terms]) -> None:
         self._transport, self._terms = transport, terms
-        self._url = base_url(account) + PATH
+        base = base_url(account)
+        self._url, self._browsers_url = base + PATH, base + BROWSERS_PATH
         self.institution_id = given(account, "institution_id")
         self._key = private_key(account, "merchant_private_key")
         self.psp_key = public_key(account, "psp_certificate")
 
     async def __call__(self, tx: Tx, body: Mapping[str, str] | None, number: str) -> Element | Failed:
         """Send once, and believe the answer only if CPCN signed it, about this order where it names one."""
-        head = {"InstitutionID": self.institution_id, "TxCode": tx.code}
-        if tx.in_head:
-            head["TxSN"] = number
         try:
-            form = sealed(request(head, body), self._key)
+            form = sealed(self._written(tx, body, number), self._key)
         except UnwritableError as error:
             # NotSent would send it again for ever, Unknown would ask for ever about what never left.
             return Declined(F.CARD_UNSUPPORTED, channel_message=f"the request {error}")
@@ -73,6 +75,17 @@ class Exchange:
             return NotSent(str(error))
         except (TransportError, UnreadableError) as error:
             return Unknown(str(error))
+
+    def brought(self, tx: Tx, body: Mapping[str, str], number: str) -> Form:
+        """The form by which the payer's browser brings a request. Raises UnwritableError."""
+        return Form(self._browsers_url, signed(self._written(tx, body, number), self._key))
+
+    def _written(self, tx: Tx, body: Mapping[str, str] | None, number: str) -> str:
+        institution = {"InstitutionID": self.institution_id}
+        if tx.in_body:
+            return request({"TxCode": tx.code}, {**institution, **(body or {})})
+        head = {**institution, "TxCode": tx.code}
+        return request({**head, "TxSN": number} if tx.in_head else head, body)
 
     def _believed(self, response: httpx.Response, tx: Tx, number: str) -> Element:
         if response.status_code != httpx.codes.OK:

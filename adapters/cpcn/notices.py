@@ -1,21 +1,30 @@
-"""CPCN's notices: signed forms to the address that the institution has registered; here those of withholds (2018)."""
+"""CPCN's notices: signed forms, of withholds (2018) and of payments on a page (1118).
+
+Its server sends them to the address that the institution has registered, until they are answered. A payer's browser
+brings a 1118 of the same form to the address that the order names: it says the same, and nobody reads our answer.
+"""
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Final
+from xml.etree.ElementTree import Element
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.cpcn.answers import Reasons, read_state
 from adapters.cpcn.codes import WITHHOLDING
 from adapters.cpcn.envelope import DECLARED, UnreadableError, opened_form, text_of
+from adapters.cpcn.page import read_page
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Succeeded, Unknown
+from gateway.domain.outcomes import Outcome, Succeeded, Unknown
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
 
 __all__ = ["Notices"]
 
-ABOUT_A_WITHHOLD: Final = "2018"
+ABOUT_A_WITHHOLD, ABOUT_A_PAGE = "2018", "1118"
+NUMBERS: Final[Mapping[str, str]] = {ABOUT_A_WITHHOLD: "TxSN", ABOUT_A_PAGE: "PaymentNo"}
+"""What names the order in each. The same states mean other things in other notices, such as those of refunds (1138)."""
 _NUMBER = re.compile(r"[0-9A-Za-z]{8,50}")
 
 
@@ -35,16 +44,20 @@ class Notices:
             root = opened_form(request.body, self._key)
         except UnreadableError as error:
             raise CallbackRejectedError(str(error)) from None
-        if root.findtext("Head/TxCode", "").strip() != ABOUT_A_WITHHOLD:
-            raise CallbackRejectedError("not the notice of a withhold")
-        number = text_of(root, "TxSN") or ""
+        tx = root.findtext("Head/TxCode", "").strip()
+        if tx not in NUMBERS:
+            raise CallbackRejectedError("not the notice of a payment")
+        number = text_of(root, NUMBERS[tx]) or ""
         if text_of(root, "InstitutionID") != self._institution_id or not _NUMBER.fullmatch(number):
             raise CallbackRejectedError("about another institution or no order of ours")
+        return Callback(number, Verb.PAY, read_page(root) if tx == ABOUT_A_PAGE else self._of_a_withhold(root))
+
+    def _of_a_withhold(self, root: Element) -> Outcome:
         outcome = read_state(root, WITHHOLDING, self._reasons)
         if isinstance(outcome, Succeeded) and outcome.amount is None:
             # A notice states it (H).
-            outcome = Unknown("paid, without an amount", outcome.channel_code, received=True)
-        return Callback(number, Verb.PAY, outcome)
+            return Unknown("paid, without an amount", outcome.channel_code, received=True)
+        return outcome
 
     def answer(self, accepted: bool) -> CallbackAnswer:
         """2000 in base64 stops the resends; it is not signed (H). How often a notice is sent again is not public."""

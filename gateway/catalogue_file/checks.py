@@ -103,11 +103,16 @@ def _never_paid(path: str, rule: RuleShape, merchant: MerchantShape) -> Problems
     """Rows of banks that the provider does not know."""
     account = next(c.account for c in merchant.channels if c.code == rule.channel)
     provider = next(a.provider for a in merchant.accounts if a.code == account)
-    known = offer_of(provider).declaration.carries.banks
-    strange = [bank for bank in banks_of(rule) if known is not None and bank not in known]
+    carries = offer_of(provider).declaration.carries
+    strange = [
+        bank
+        for scene in rule.scenes
+        for bank in banks_of(rule)
+        if not carries.knows(bank, by_card=scene in CARD_SCENES)
+    ]
     if strange:
-        rows = f"{len(strange) * len(rule.scenes)} rows can never pay"
-        yield f"{path}.banks: {provider} does not know {shortened(strange)}: {rows}"
+        named = shortened(list(dict.fromkeys(strange)))
+        yield f"{path}.banks: {provider} does not know {named}: {len(strange)} rows can never pay"
 
 
 class _Coded(Protocol):

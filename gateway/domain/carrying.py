@@ -51,10 +51,17 @@ class Carries:
     ways: Ways = NO_CODES
     residence_permits: bool = True
     """Those of people from Hong Kong, Macau and Taiwan, as ID cards."""
+    page_banks: frozenset[str] | None = None
+    """Banks of what is paid without a card, on a page; None: the same as of cards."""
+
+    def knows(self, bank: str, *, by_card: bool) -> bool:
+        """Whether the protocol can name a bank, for payments by card or for those on its page."""
+        banks = self.banks if by_card or self.page_banks is None else self.page_banks
+        return banks is None or bank in banks
 
     def why_not(self, bank: str, card: CardElements | None) -> Unfit | None:
         """Why a card cannot be carried, or a payment without one; None: it can."""
-        if self.banks is not None and bank not in self.banks:
+        if not self.knows(bank, by_card=card is not None):
             return "bank_unsupported"
         if card is None:
             return None

@@ -38,7 +38,7 @@ __all__ = [
 
 PORTS = ("port", "sandbox_port", "receiver_port")
 ADDRESSES_FILE = "run.json"
-REGISTERED = {"lanmao": "demo.custody_main"}
+REGISTERED = {"cpcn": "demo.cpcn_main", "lanmao": "demo.custody_main"}
 """Mock → account of the sample catalogue that it calls back."""
 REGISTER_WITHIN_S = 10.0
 SAMPLE_CARD = {

@@ -113,6 +113,7 @@ _STATES: Final[Mapping[str, tuple[str, str, str]]] = {
     "refund": ("20", "30", "40"),
     "binding": ("10", "30", "20"),
     "unbinding": ("10", "20", "30"),
+    "page": ("10", "20", "10"),
 }
 
 

@@ -1,16 +1,18 @@
-"""The CPCN mock as a server: verifies a message, has its transaction done, signs the answer, tells of withholds."""
+"""The CPCN mock as a server: verifies a message, has its transaction done, signs the answer, tells of payments."""
 
+import time
 from collections.abc import Iterable
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from sandbox.books import State
+from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Bindings, Seal
 from sandbox.cpcn.notices import CpcnPen
+from sandbox.cpcn.pages import Pages
 from sandbox.cpcn.requests import Body, Business
 from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
@@ -23,6 +25,7 @@ from sandbox.timers import Timers
 __all__ = ["Cpcn"]
 
 PATH: Final = "/cpcn/Gateway/InterfaceII"
+BROWSERS_PATH: Final = "/cpcn/Gateway/InterfaceI"
 SYSTEM_ERROR: Final = "2001"
 MAX_CODE: Final = 8
 
@@ -31,6 +34,8 @@ class Cpcn(Provider):
     """Provider `cpcn`, for one institution."""
 
     name: ClassVar[str] = "cpcn"
+    cannot: ClassVar[frozenset[str]] = frozenset({"pay_closed"})  # nothing is ever closed here
+    has_pages: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: CpcnKeys) -> None:
         self._pen = CpcnPen(keys)
@@ -39,12 +44,13 @@ class Cpcn(Provider):
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         key_file = None if config.data_dir is None else config.data_dir / "cpcn-phones.key"
         self._bindings = Bindings(self.books, Seal(key_file))
-        self._transactions = Transactions(self, self._bindings)
+        self._pages = Pages(self, keys, self._pen)
+        self._transactions = Transactions(self, self._bindings, self._pages.business)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
         self._pen.url = str(told[-1]) if told else ""
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle)]
+        return [web.post(PATH, self._handle), web.post(BROWSERS_PATH, self._pages.open), *self._pages.desk.routes()]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
@@ -62,7 +68,17 @@ class Cpcn(Provider):
         super().reset()
         self._bindings.clear()
         self._transactions.clear()
+        self._pages.desk.clear()
         self.register_notices(self._pen.url)  # it stays, as the keys do
+
+    def settle(self, order: Order, code: str, *, after_s: float) -> None:
+        """An order that waited on its page gets its end, now or after a while."""
+        order.planned_code, order.due_at = code, time.time() + after_s
+        self.books.save(order)
+        if after_s > 0:
+            self._finish_when_due(order)
+        else:
+            self._finish(order)
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:

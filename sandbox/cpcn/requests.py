@@ -8,7 +8,7 @@ from typing import Final
 from sandbox.cpcn.wire import Message, RefusedError
 from sandbox.faults import Occasion, Operation
 
-__all__ = ["CARD", "QUICK", "REFUND", "WITHHOLD", "Body", "Business", "check"]
+__all__ = ["AMOUNT", "CARD", "NUMBER", "QUICK", "REFUND", "WITHHOLD", "Body", "Business", "Wanted", "check"]
 
 AMOUNT: Final = re.compile("0*[1-9][0-9]{0,17}")
 CARD_NO: Final = re.compile("[0-9]{12,19}")
@@ -61,8 +61,8 @@ class Business:
     work: Callable[[Message, Occasion], Body]
 
 
-def check(message: Message, business: Business) -> None:
-    """Raise RefusedError for an element that is missing or has another form."""
-    for name, code, form in business.wanted:
-        if not message[name] or (form is not None and not form.fullmatch(message[name])):
+def check(message: Message, wanted: Wanted) -> None:
+    """Raise RefusedError for an element that is missing, where its form does not say otherwise, or has another form."""
+    for name, code, form in wanted:
+        if not (form.fullmatch(message[name]) if form is not None else message[name]):
             raise RefusedError(code, name)

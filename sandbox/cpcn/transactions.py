@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from sandbox.books import Kind, Order, mask_card
 from sandbox.course import Codes, Course
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Awaited, Binding, Bindings
+from sandbox.cpcn.notices import reason_of
 from sandbox.cpcn.requests import CARD, QUICK, REFUND, WITHHOLD, Body, Business, check
 from sandbox.cpcn.wire import Message, RefusedError
 from sandbox.faults import Occasion, Operation
@@ -17,33 +17,17 @@ from sandbox.magic import SMS_WANTED, binds, is_refused_by, pays
 from sandbox.provider import Provider
 from sandbox.sms import Purpose
 
-__all__ = ["Transactions", "notice_of"]
+__all__ = ["Transactions"]
 
 CODES: Final = Codes(success=table.SUCCESS, accepted=table.OPEN, interim=table.OPEN, balance_short="51")
-BEIJING: Final = timezone(timedelta(hours=8))
 BENT: Final[tuple[Operation, ...]] = ("authenticate", "pay", "refund")
 """What has a course, which a `decline` bends; all else it refuses in the head."""
 
 
-def notice_of(order: Order, institution_id: str, amount: int) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Head and body of the notice of a finished withhold (2018)."""
-    head = {"TxCode": "2018", "InstitutionID": institution_id, "TxSN": order.order_no}
-    body = {"Amount": str(amount), "Status": table.status_of("withhold", order.code), **_reason(order)}
-    return head, body
-
-
-def _reason(order: Order) -> dict[str, str]:
-    if order.state == "processing":
-        return {}
-    at = datetime.fromtimestamp(order.finished_at or order.received_at, UTC).astimezone(BEIJING)
-    message = table.RESPONSES.get(order.code, "其他")
-    return {"BankTxTime": f"{at:%Y%m%d%H%M%S}", "ResponseCode": order.code, "ResponseMessage": message}
-
-
 class Transactions:
-    """The transactions of one institution, over the provider's books, faults and SMS."""
+    """The transactions of one institution, over the provider's books, faults and SMS. `more`: others beside them."""
 
-    def __init__(self, provider: Provider, bindings: Bindings) -> None:
+    def __init__(self, provider: Provider, bindings: Bindings, more: Mapping[str, Business]) -> None:
         self._provider = provider
         self._config = provider.config
         self._books = provider.books
@@ -66,6 +50,7 @@ class Transactions:
             "2020": Business("query", "TxSN", WITHHOLD[:1], self._withhold_state),
             "2521": Business("refund", "TxSN", REFUND, self._refund),
             "2522": Business("query", "TxSN", REFUND[:1], self._refund_state),
+            **more,
         }
 
     def clear(self) -> None:
@@ -77,7 +62,7 @@ class Transactions:
         business = self.business.get(message.head.get("TxCode", ""))
         if business is None:
             raise RefusedError("2006")
-        check(message, business)
+        check(message, business.wanted)
         return business
 
     def occasion(self, message: Message, business: Business) -> Occasion:
@@ -130,7 +115,7 @@ class Transactions:
     def _binding_told(self, order: Order) -> dict[str, str]:
         binding = self._bindings.get(order.order_no)
         status = "40" if binding is not None and not binding.live else table.status_of("binding", order.code)
-        return {"TxSNBinding": order.order_no, "Status": status, **_reason(order)}
+        return {"TxSNBinding": order.order_no, "Status": status, **reason_of(order)}
 
     def _binding(self, message: Message, occasion: Occasion) -> Body:
         order = self._seen(message["TxSNBinding"], "30250205", occasion)
@@ -240,7 +225,7 @@ class Transactions:
         """What is said of an order; only a quick payment does not state its amount (H)."""
         name = "PaymentNo" if family == "quick" else "TxSN"
         amount = {} if family == "quick" else {"Amount": str(order.amount)}
-        return {name: order.order_no, **amount, "Status": table.status_of(family, order.code), **_reason(order)}
+        return {name: order.order_no, **amount, "Status": table.status_of(family, order.code), **reason_of(order)}
 
     def _quick_state(self, message: Message, occasion: Occasion) -> Body:
         order = self._seen(message["PaymentNo"], "30251202", occasion, "consume")

@@ -19,7 +19,7 @@ from lxml import etree
 
 from sandbox.keys import Identity
 
-__all__ = ["Message", "RefusedError", "is_taken", "notice", "parse", "response"]
+__all__ = ["Message", "RefusedError", "is_taken", "notice", "parse", "response", "told"]
 
 MAX_FIELDS: Final = 20
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -106,12 +106,16 @@ def response(
     return base64.b64encode(text + b"\n") + b"," + _signature(signed, signer).encode("ascii")
 
 
-def notice(head: Mapping[str, str], body: Mapping[str, str], signer: Identity, *, altered: bool = False) -> bytes:
-    """A signed notice as a form; `altered`: one byte was changed after signing."""
+def told(head: Mapping[str, str], body: Mapping[str, str], signer: Identity, *, altered: bool) -> dict[str, str]:
+    """The two fields of a signed notice; `altered`: one byte was changed after signing."""
     text = _document("Request", head, body)
-    told = text.replace(b"<Amount>", b"<Amount>1", 1) if altered else text
-    message = base64.b64encode(told).decode("ascii")
-    return urlencode({"message": message, "signature": _signature(text, signer)}).encode("ascii")
+    said = text.replace(b"<Amount>", b"<Amount>1", 1) if altered else text
+    return {"message": base64.b64encode(said).decode("ascii"), "signature": _signature(text, signer)}
+
+
+def notice(head: Mapping[str, str], body: Mapping[str, str], signer: Identity, *, altered: bool = False) -> bytes:
+    """A signed notice as a form."""
+    return urlencode(told(head, body, signer, altered=altered)).encode("ascii")
 
 
 def is_taken(answer: bytes) -> bool:

@@ -147,7 +147,7 @@ class Case(ABC):
     """What the protocol cannot be asked about."""
     code_scenes: tuple[Scene, ...] = (Scene.QUICK_CHARGE,)
     """In which a payment may want a code of its own."""
-    codes_on_pages: Mapping[str, Meaning] | None = None
+    codes_on_pages: ClassVar[Mapping[str, Meaning] | None] = None
     """Of an order on a page that is asked about; None: as of any other."""
     codes_of_payments_by_code: Mapping[str, Meaning] | None = None
     """Of a payment with the code that the payer typed; None: as of one without."""

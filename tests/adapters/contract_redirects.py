@@ -1,5 +1,5 @@
-"""The part of the contract that is about pages of the PSP's: the form that opens one, giving an order up, and notices
-that come in more than one copy, by the payer's browser and by the PSP's server.
+"""The part of the contract that is about pages of the PSP's: the form that opens one, the question about its order,
+giving an order up, and notices that come in more than one copy, by the payer's browser and by the PSP's server.
 
 What each case must read of a form: `text_told`, `expiry_told`, `bank_told`, `addresses_told`; it is read as a browser
 submits it. What each must answer: `cancelled`, `cancelled_too_late`; `copies` where a notice has several, and
@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Closed, Outcome, Processing, Succeeded, Unknown
-from gateway.domain.scenes import REDIRECT_SCENES, Scene
+from gateway.domain.outcomes import Closed, NotFound, Outcome, Processing, Succeeded, Unknown
+from gateway.domain.scenes import NO_BANK, REDIRECT_SCENES, Scene
 from gateway.domain.terms import Product
 from gateway.ports import AskPayment, CallbackRejectedError, CallbackRequest, Cancel, Command, Provider, Redirect
 from tests.adapters.case import (
@@ -41,6 +41,8 @@ from tests.adapters.case import (
 )
 
 AMOUNTS = (1, 29, 820, 12_345, 100_000_000)
+SOME_BYTES = 29
+"""Every so many bytes are altered of answers of which `contract` alters each one in another scene."""
 FOREIGN = "测试 𠮷 €"
 TEXTS = (
     "a \"b\" 'c'",
@@ -156,11 +158,17 @@ class RedirectsContract:
         )
         assert told is None or not isinstance(told, timedelta) or told == timedelta(seconds=1)
 
-    async def test_a_form_names_the_bank_and_none_where_the_psp_shows_its_own_list(
+    async def test_a_form_names_the_bank_and_instead_of_one_that_it_cannot_name_no_other(
         self, redirects: type[Command[Any]]
     ) -> None:
         assert self.case.bank_told(await self._sent(a_redirect(self._page, bank="ICBC")))
-        assert self.case.bank_told(await self._sent(a_redirect(self._page, bank="ANY"))) is None
+        for bank in (NO_BANK, "NOBANK"):
+            try:
+                told = self.case.bank_told(await self._sent(a_redirect(self._page, bank=bank)))
+            except ValueError:  # nobody is routed there
+                assert not self.case.adapter.DECLARATION.carries.knows(bank, by_card=False)
+            else:
+                assert told is None, "the PSP's own list"
 
     async def test_a_form_says_where_notices_and_the_payer_go(self, redirects: type[Command[Any]]) -> None:
         notify_url, return_url = self.case.addresses_told(await self._sent(a_redirect(self._page)))
@@ -173,7 +181,7 @@ class RedirectsContract:
         secrets = self.case.account().secrets.values()
         assert not [line for secret in secrets for line in secret.splitlines() if line.strip() and line in said]
 
-    # Questions about it
+    # The question about it
 
     async def test_every_code_of_the_document_as_the_state_of_an_order_on_a_page(
         self, redirects: type[Command[Any]]
@@ -188,6 +196,45 @@ class RedirectsContract:
                 assert getattr(outcome, "channel_code", None) == code
                 read[code] = meaning_of(outcome)
             assert read == dict(codes)
+
+    async def test_the_question_tells_how_much_was_paid_in_every_scene_on_a_page(
+        self, redirects: type[Command[Any]]
+    ) -> None:
+        adapter, wire = self._adapter(self._nobody)
+        for scene in self.case.scenes_of(redirects):
+            for amount in AMOUNTS:
+                wire.psp = partial(_paid, self.case, amount)
+                outcome = await do(adapter, asked(AskPayment, scene))
+                assert isinstance(outcome, Succeeded)
+                assert outcome.amount == amount
+
+    async def test_an_order_that_waits_for_its_payer_is_open_and_none_is_not_found(
+        self, redirects: type[Command[Any]]
+    ) -> None:
+        adapter, wire = self._adapter(self.case.processing)
+        for scene in self.case.scenes_of(redirects):
+            wire.psp = self.case.processing
+            assert isinstance(await do(adapter, asked(AskPayment, scene)), Processing)
+            wire.psp = self.case.not_found
+            assert isinstance(await do(adapter, asked(AskPayment, scene)), NotFound)
+
+    async def test_what_is_said_of_another_order_or_by_somebody_else_or_altered_says_nothing(
+        self, redirects: type[Command[Any]]
+    ) -> None:
+        adapter, wire = self._adapter(self.case.succeeded)
+        truth = await do(adapter, asked(AskPayment, self._page))
+        body = self.case.succeeded(wire.sent[0]).content
+        for psp in (
+            self.case.query_failed,
+            self.case.of_another_order,
+            lambda request: self.case.unsigned(self.case.succeeded(request)),
+        ):
+            wire.psp = psp
+            assert is_unknown(await do(adapter, asked(AskPayment, self._page)), received=False)
+        for place in range(0, len(body), SOME_BYTES):
+            wire.psp = partial(_say, body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :])
+            outcome = await do(adapter, asked(AskPayment, self._page))
+            assert isinstance(outcome, Unknown) or outcome == truth, (place, body[place : place + 1])
 
     # Giving an order up
 
@@ -310,6 +357,10 @@ class RedirectsContract:
 
 def _with_code(case: Case, code: str, request: httpx.Request) -> httpx.Response:
     return case.answer(request, code)
+
+
+def _paid(case: Case, amount: int, request: httpx.Request) -> httpx.Response:
+    return case.succeeded(request, amount)
 
 
 def _say(body: bytes, request: httpx.Request) -> httpx.Response:

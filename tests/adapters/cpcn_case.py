@@ -14,7 +14,7 @@ from lxml import etree
 from adapters.cpcn import Cpcn
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import NotFound, SmsNeeded, Unbound, Unknown
+from gateway.domain.outcomes import NotFound, Processing, SmsNeeded, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
@@ -35,7 +35,7 @@ from tests.adapters.certificates import Identity, identity
 
 INSTITUTIONS = {"first": "900001", "second": "900002"}
 SETTLEMENT_FLAG = "0001"
-ASSUMED = ["payment_code_again", "refund_states"]
+ASSUMED = ["payment_code_again", "refund_states", "page_states"]
 PSP = identity("Test CPCN")
 MERCHANT = identity("Test institution")
 STRANGER = identity("Test stranger")
@@ -98,7 +98,15 @@ TXS: Final[Mapping[str, tuple[str, tuple[str, str, str], str]]] = {
     "2020": ("TxSN", ("20", "30", "40"), "Head"),
     "2521": ("", ("", "", ""), "Body"),
     "2522": ("TxSN", ("10", "30", "40"), "Body"),
+    "1111": ("PaymentNo", ("", "", ""), "Body"),
+    "1120": ("PaymentNo", ("10", "20", "30"), "Body"),
 }
+ON_PAGES = ("1111", "1120")
+"""The institution stands in the body of these, as in the templates of the demo."""
+PAGE_FIELDS = [
+    *("InstitutionID", "PaymentNo", "Amount", "Fee", "PayerID", "PayerName", "SettlementFlag", "Usage", "Remark"),
+    *("NotificationURL", "BankID", "AccountType", "CardType"),
+]
 CARD_FIELDS = {
     "BankID": "102",
     "AccountName": CARD.holder_name,
@@ -148,6 +156,12 @@ def notice_of(number: str, amount: object, status: str, code: str = "", **head: 
     )
 
 
+def page_notice_of(number: str, amount: object, status: str = "20", tx: str = "1118", **body: str) -> bytes:
+    """What tells of a payment on a page, by server and by browser: as in the demo's template."""
+    told = {"InstitutionID": INSTITUTIONS["first"], "PaymentNo": number, "Amount": str(amount), "Status": status}
+    return document("Request", {"TxCode": tx}, {**told, "BankNotificationTime": "20260302003100", **body})
+
+
 def parsed(request: httpx.Request) -> "etree._Element":
     return read_form(request.content)
 
@@ -172,7 +186,7 @@ class CpcnCase(Case):
     """One institution and the platform it talks to."""
 
     adapter = Cpcn
-    scenes = (Scene.QUICK_CHARGE, Scene.WITHHOLD)
+    scenes = (Scene.QUICK_CHARGE, Scene.WITHHOLD, Scene.NETBANK_CHARGE)
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
         Pay: TO_A_PAYMENT,
         AskPayment: {
@@ -202,6 +216,14 @@ class CpcnCase(Case):
             "30": F.CHANNEL_REFUSED,
         },
         SendPaymentCode: {**SOME_HEADS, "30251109": F.AGREEMENT_VOID},
+    }
+    codes_on_pages: ClassVar[Mapping[str, Meaning]] = {
+        **QUESTIONS,
+        **dict.fromkeys(ABSENT_PAYMENTS, NotFound),
+        "30252202": Unknown,
+        "10": Processing,
+        "20": Succeeded,
+        "30": Unknown,
     }
     codes_of_payments_by_code = {  # noqa: RUF012  the class beside it has no ClassVar, either
         **SOME_HEADS,
@@ -244,18 +266,23 @@ class CpcnCase(Case):
 
     def checked(self, request: httpx.Request) -> Fields:
         assert request.method == "POST"
-        assert request.url.path == "/cpcn/Gateway/InterfaceII"
         root, fields = parsed(request), fields_of(request)
         assert (root.tag, root.get("version")) == ("Request", "2.0")
-        assert root.findtext("Head/InstitutionID") == INSTITUTIONS["first"]
         tx = root.findtext("Head/TxCode")
+        assert str(request.url) == f"https://cpcn.test/cpcn/Gateway/Interface{'I' if tx == '1111' else 'II'}"
+        where = "Body" if tx in ON_PAGES else "Head"
+        assert root.findtext(f"{where}/InstitutionID") == INSTITUTIONS["first"]
         name, _, place = TXS[str(tx)]
         assert not name or root.findtext(f"{place}/{name}")
         if tx in {"2501", "2531", "2011"}:
             assert CARD_FIELDS.items() <= fields.items()
         if tx in {"2501", "2531"}:
             assert fields["CardType"] == "10"
-        if tx in {"2511", "2541", "2011"}:
+        if tx == "1111":
+            assert [str(leaf.tag) for leaf in root[1]] == PAGE_FIELDS
+            assert (fields["Fee"], fields["AccountType"], fields["CardType"]) == ("0", "11", "")
+            assert len(fields["Remark"].encode()) <= 30
+        if tx in {"2511", "2541", "2011", "1111"}:
             assert fields["SettlementFlag"] == SETTLEMENT_FLAG
         if tx in {"2511", "2541"}:
             assert fields["TxSNBinding"]
@@ -272,6 +299,10 @@ class CpcnCase(Case):
             return self.said(request, code)
         if tx in {"2532", "2542"} and code in {"20", "30"}:
             return self.told(request, VerifyStatus=code, Status="", ResponseMessage="说明")
+        if tx == "1120":
+            # A bank that refuses leaves the order to its payer, and nobody is told why.
+            states = {"10", "20", "30", self.unmapped_code}
+            return self.told(request, Status=code if code in states else "10", Amount=str(AMOUNT))
         verified = {"VerifyStatus": "40"} if tx in {"2532", "2542"} else {}
         if code == self.unmapped_code or tx == "2503":
             return self.told(request, **verified, Status=code)
@@ -305,7 +336,7 @@ class CpcnCase(Case):
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         tx = self.checked(request)["TxCode"]
-        return self.said(request, {"2512": "30251202", "2020": "240005", "2522": "30252202"}[tx])
+        return self.said(request, {"2512": "30251202", "2020": "240005", "2522": "30252202", "1120": "240005"}[tx])
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
         return self.said(request, "2001")
@@ -323,6 +354,18 @@ class CpcnCase(Case):
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
         assert verb is Verb.PAY
         return form_of(notice_of(number, amount, "30" if code is None else "40", code or ""))
+
+    def copies(self, number: str, amount: int) -> Mapping[str, CallbackRequest]:
+        return {"browser and server": form_of(page_notice_of(number, amount))}
+
+    def text_told(self, request: httpx.Request) -> str | None:
+        return self.checked(request)["Remark"]
+
+    def bank_told(self, request: httpx.Request) -> str | None:
+        return self.checked(request)["BankID"] or None
+
+    def addresses_told(self, request: httpx.Request) -> tuple[str | None, str | None]:
+        return None, self.checked(request)["NotificationURL"]
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:
         message, _, sign = answer.text.partition(",")

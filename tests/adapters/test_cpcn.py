@@ -1,7 +1,7 @@
 """CPCN: the contract suite on respx, and what only its protocol has.
 
-Not tested here: sockets (`test_http`), a PSP with a memory of its own (`test_cpcn_on_sandbox`), and the real platform,
-whose banks' codes nobody has published.
+Not tested here: payments on a page (`test_cpcn_page`), sockets (`test_http`), a PSP with a memory of its own
+(`test_cpcn_on_sandbox`), and the real platform, whose banks' codes nobody has published.
 """
 
 import base64
@@ -38,6 +38,7 @@ from gateway.ports import (
     CallbackRequest,
     Pay,
     Provider,
+    Redirect,
     Refund,
     SendPaymentCode,
 )
@@ -408,7 +409,7 @@ def test_a_notified_success_without_a_readable_amount_is_unknown(amount: str) ->
 
 @pytest.mark.parametrize(
     "head",
-    [{"TxCode": code} for code in ("1118", "1138", "1348", "1363", "2838", "2011", "2020", "")]
+    [{"TxCode": code} for code in ("1138", "1348", "1363", "2838", "2011", "2020", "")]
     + [{"TxSN": number} for number in ("", "not-ours", "x" * 51, "<x/>")]
     + [{"InstitutionID": INSTITUTIONS["second"]}, {"InstitutionID": ""}],
 )
@@ -450,9 +451,10 @@ def test_what_is_assumed_is_left_out_by_name() -> None:
     account = CASE.account()
     everything = CASE.commands.keys()
     for named, missing in (
-        ([], {SendPaymentCode, Refund, AskRefund}),
-        (["refund_states"], {SendPaymentCode}),
-        (["payment_code_again"], {Refund, AskRefund}),
+        ([], {SendPaymentCode, Refund, AskRefund, Redirect}),
+        (["refund_states", "page_states"], {SendPaymentCode}),
+        (["payment_code_again", "page_states"], {Refund, AskRefund}),
+        (["payment_code_again", "refund_states"], {Redirect}),
     ):
         settings = {**account.settings, "assumed": named}
         provider = CASE.build(replace(account, settings=settings), Wire(CASE.processing))

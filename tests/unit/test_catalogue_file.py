@@ -583,6 +583,23 @@ def test_rows_of_banks_that_the_provider_does_not_know_are_a_warning(read: Read)
     assert warning.endswith(f"more: {never} rows can never pay")
 
 
+def test_rows_of_banks_without_a_page_are_a_warning_where_those_of_cards_are_none(read: Read) -> None:
+    at_cpcn = {
+        'provider = "allinpay"': 'provider = "cpcn"',
+        'user_name = "u"': 'base_url = "http://127.0.0.1:8090/cpcn"\ninstitution_id = "1"\nsettlement_flag = "1"\n'
+        'assumed = ["page_states"]',
+        'scenes = ["withhold"]': 'scenes = ["withhold", "netbank_charge"]',
+        '"ICBC", "ABC"': '"ICBC", "BOHAIB", "EGBANK"',
+    }
+    text = GOOD
+    for said, other in at_cpcn.items():
+        assert said in text
+        text = text.replace(said, other)
+    assert read(text).warnings == (
+        "merchants[0].rules[0].banks: cpcn does not know EGBANK, BOHAIB: 3 rows can never pay",
+    )
+
+
 def around(folder: Path) -> dict[str, str]:
     """The variables that the sample names."""
     return {

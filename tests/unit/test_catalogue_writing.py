@@ -137,7 +137,7 @@ def test_what_is_written_is_read_as_the_same(
 
 def test_rules_that_are_alike_stand_together(merchant: tuple[Path, MerchantContent]) -> None:
     _, content = merchant
-    assert written([content], BUSINESS_ZONE).count("[[merchants.rules]]") == 13
+    assert written([content], BUSINESS_ZONE).count("[[merchants.rules]]") == 14
     (first, *_) = content.rules
     everywhere = [replace(first, scene=s, bank=b) for s in (Scene.WITHHOLD, Scene.QUICK_CHARGE) for b in bank_names()]
     text = written([replace(content, rules=tuple(everywhere))], BUSINESS_ZONE)

@@ -18,8 +18,8 @@ OF_CARDS: Final = (
     ("quick_charge", "SPDB", 9_400),
 )
 """Scene, bank and amount by which the sample's rules lead to allinpay, unionpay twice, cpcn, lianlian, jd, baofoo."""
-ON_PAGES: Final = (12_300, 45_600)
-"""Amounts by which the sample's rules for ICBC's net-bank lead to yeepay and unionpay."""
+ON_PAGES: Final = (("ICBC", 12_300), ("ICBC", 45_600), ("PSBC", 12_300))
+"""Banks and amounts by which the sample's rules for net-bank lead to yeepay, unionpay and cpcn."""
 REFUSED_BY_YEEPAY: Final = "9821"
 """The tail of cards that the custody bank binds by another authenticator, and YeePay then refuses at each payment."""
 LENGTH: Final = len(OF_CARDS) + 1 + len(ON_PAGES) + 3 + 3
@@ -51,8 +51,8 @@ def make_tour(run: str, dice: random.Random) -> Iterator[DemoOrder]:
         yield made
     # The last one has signed a card at Baofoo by SMS: now it is withheld from without its payer.
     yield order("withhold", f"card-{number}", 8_000, made.body["merchant_order_no"], card=card)
-    for number, amount in enumerate(ON_PAGES):
-        yield order("netbank_charge", f"net-{number}", amount, bank="ICBC")
+    for number, (bank, amount) in enumerate(ON_PAGES):
+        yield order("netbank_charge", f"net-{number}", amount, bank=bank)
     for scene in ("custody_quick_charge", "custody_netbank_charge", "custody_withhold"):
         yield order(
             scene, scene, 20_000, bank="ICBC", custody=_account(f"tour-{run}-{scene}", cards.make("ICBC", None))

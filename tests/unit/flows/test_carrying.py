@@ -40,6 +40,21 @@ def test_a_bank_that_a_provider_has_no_code_of_is_not_for_it() -> None:
     assert UNIONPAY.why_not("BJBANK", card_elements()) is None
 
 
+def test_banks_with_a_page_may_be_others_than_those_of_cards() -> None:
+    carries = Carries(banks=frozenset({"ICBC", "ABC"}), page_banks=frozenset({"ICBC", "BOC"}))
+    assert [carries.why_not(bank, card_elements()) for bank in ("ICBC", "ABC", "BOC")] == [
+        None, None, "bank_unsupported",
+    ]  # fmt: skip
+    assert [carries.why_not(bank, None) for bank in ("ICBC", "ABC", "BOC")] == [None, "bank_unsupported", None]
+    up = channel("up", AuthenticationMode.SILENT)
+    place = catalogue((up,), (replace(rule("up", 10), scene=Scene.NETBANK_CHARGE),))
+    for told, unfit in ((carries, None), (replace(carries, page_banks=frozenset()), "bank_unsupported")):
+        (candidate,) = candidates_for(
+            place, MERCHANT_ID, Scene.NETBANK_CHARGE, BANK, Payer(()), NOW, carries_of=lambda *_, told=told: told
+        )
+        assert candidate.unfit == unfit
+
+
 @pytest.mark.parametrize("id_type", list(IdType))
 def test_a_paper_is_for_those_that_declare_it(id_type: IdType) -> None:
     card = replace(card_elements(), id_type=id_type)
