@@ -36,6 +36,8 @@ PLAIN = "25"
 """First digits of the last four that no mock takes for a wish."""
 SMS_AFTER_ALL = "0071"
 """The tail of cards whose silent opening UnionPay's sandbox answers with the wish for an SMS."""
+SENT_BY_PAYING = "PSBC"
+"""Its codes are sent by asking LianLian to pay: if that answer is lost, the order lapses there after half an hour."""
 TROUBLED = 0.2
 """The share of orders that ask for trouble by themselves."""
 ON_A_PAGE = 0.2
@@ -163,6 +165,8 @@ def _order(order_no: str, user_id: str, cards: "Cards", dice: random.Random) -> 
         else:
             amount, trouble = dice.choice(list(MAGIC_AMOUNTS.items()))
     banks = (*BANKS, *ASKING) if is_charge and tail is None else BANKS
+    if is_charge and amount in MAGIC_AMOUNTS:
+        banks = tuple(bank for bank in banks if bank != SENT_BY_PAYING)
     body = {
         "merchant_order_no": order_no,
         "scene": "quick_charge" if is_charge else "withhold",
