@@ -27,7 +27,7 @@ def read_question(fields: Fields, number: str) -> Outcome:
     if state == PAID:
         return _paid(fields, state, _time(fields["ry_FinshTime"]))
     if state == UNPAID:
-        return Processing(state, channel_transaction_no=_transaction_no(fields))
+        return Processing(state, channel_transaction_no=_transaction_no(fields), unpaid=True)
     return Closed(state) if state == CANCELED else Unknown("a status without a meaning", state, received=True)
 
 
