@@ -15,7 +15,18 @@ from tests.e2e.business import App, Shown
 from tests.e2e.waiting import until
 from tests.e2e.world import World
 
-__all__ = ["WAYS", "Visit", "Way", "back_of", "open_page", "paged_app", "run_out", "tell_custody"]
+__all__ = [
+    "WAYS",
+    "Visit",
+    "Way",
+    "asked_for",
+    "back_of",
+    "follow",
+    "open_page",
+    "paged_app",
+    "run_out",
+    "tell_custody",
+]
 
 LIFE_S: Final = 60
 """The shortest that an app may give its payer."""
@@ -62,9 +73,17 @@ class Visit:
 
 
 async def paged_app(
-    world: World, *, asks: tuple[float, ...] = NOT_FOR_LONG, daily_limit: int | None = None, **changed: Any
+    world: World,
+    *,
+    asks: tuple[float, ...] = NOT_FOR_LONG,
+    daily_limit: int | None = None,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+    **changed: Any,
 ) -> App:
-    """A merchant like the sample's: what is paid on pages is asked about by this plan, and no grace is given."""
+    """A merchant like the sample's: what is paid on pages is asked about by this plan, and no grace is given.
+
+    `settings`: of its accounts, by provider.
+    """
     terms = OwnTerms(poll_gaps_s=asks, not_found=NEVER, answer_timeout_s=3.0, grace_s=0.0)
 
     def change(merchant: MerchantContent) -> MerchantContent:
@@ -79,7 +98,7 @@ async def paged_app(
             rules = tuple(replace(each, limits=replace(each.limits, daily_limit=daily_limit)) for each in one)
         return replace(merchant, accounts=accounts, rules=rules, **changed)
 
-    return await world.merchant(change)
+    return await world.merchant(change, **(settings or {}))
 
 
 async def tell_custody(world: World, app: App) -> None:
