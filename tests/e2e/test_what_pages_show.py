@@ -8,7 +8,7 @@ import pytest
 from gateway.domain.catalogue_content import MerchantContent
 from tests.browsing import Browser
 from tests.e2e.business import App
-from tests.e2e.on_pages import OFTEN, WAYS, Way, asked_for, follow, open_page, paged_app
+from tests.e2e.on_pages import OFTEN, WAYS, Way, asked_for, follow, open_page, paged_app, run_out
 from tests.e2e.world import World
 
 EACH = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -66,6 +66,21 @@ async def test_texts_of_others_are_shown_as_they_are_and_nothing_of_them_runs(
 async def marked_up(world: World) -> App:
     """A merchant whose name is markup; it asks often."""
     return await paged_app(world, asks=OFTEN, name=MARKUP)
+
+
+async def test_only_the_page_that_brings_there_may_post_elsewhere(world: World, patient: App) -> None:
+    payment = await asked_for(world, patient, NETBANK, return_url=None)
+    url = payment["next_action"]["url"]
+    going = (await world.call("GET", url)).headers
+    origin = "/".join(payment["next_action"]["form"]["action"].split("/")[:3])
+    assert going["Content-Security-Policy"].endswith(f"form-action https: {origin}")
+    await run_out(world, patient, payment)
+    await patient.final(payment["id"])
+    for other in (url, f"{world.gateway}/return/nobody.x"):
+        told = (await world.call("GET", other)).headers
+        assert told["Content-Security-Policy"].endswith("form-action 'self'")
+        assert "'unsafe" not in told["Content-Security-Policy"]
+        assert (told["Referrer-Policy"], told["Cache-Control"]) == ("no-referrer", "no-store")
 
 
 @pytest.mark.parametrize(
