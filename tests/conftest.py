@@ -40,6 +40,8 @@ from tests.databases import (
 )
 
 TEMPLATE, SHARED = "template", "shared"
+NO_BROWSER = "no Chromium"
+"""How the word begins by which tests in a browser are skipped."""
 LEFT_OVER = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
@@ -166,3 +168,11 @@ def written() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to get the browser that tests were skipped for want of."""
+    whys = [str(report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", [])]
+    without = [why.removeprefix("Skipped: ") for why in whys if NO_BROWSER in why]
+    if without:
+        terminalreporter.write_line(f"{len(without)} tests in a browser were skipped: {without[0]}")

@@ -271,7 +271,9 @@ async def test_an_order_that_nobody_pays_expires_stays_unpaid_and_is_given_up(wo
             await asyncio.sleep(0.05)
     # The tab was still open.
     assert "过期" in (await world.browser.submit(page.url, {"choice": "pay"})).text
-    assert isinstance(await world.ask(command), Processing)
+    said = await world.ask(command)
+    assert isinstance(said, Processing)
+    assert said.unpaid  # which proves something once its time is over
     assert await world.cancel(command) == Closed("1")
     assert await world.ask(command) == Closed("CANCELED")
     assert world.heard.empty()

@@ -119,8 +119,8 @@ _WAITING = {
     False: ("The result is being confirmed", "If you have paid, please wait: there is no need to pay again."),
 }
 _NOBODY = {
-    True: ("请返回商户页面查看", "此页面未对应到一笔支付，请到商户处查看支付结果。"),
-    False: ("Please go back to the merchant", "This page names no payment: see the merchant's page for the result."),
+    True: ("请返回商户页面查看", "未找到对应的支付，请到商户处查看支付结果。"),
+    False: ("Please go back to the merchant", "No payment was found here: see the merchant's page for the result."),
 }
 _WORDS = {
     Status.SUCCEEDED: {
