@@ -164,7 +164,7 @@ def _order(order_no: str, user_id: str, cards: "Cards", dice: random.Random) -> 
             tail, trouble = dice.choice(MAGIC_TAILS), "balance short"
         else:
             amount, trouble = dice.choice(list(MAGIC_AMOUNTS.items()))
-    banks = (*BANKS, *ASKING) if is_charge and tail is None else BANKS
+    banks: tuple[str, ...] = (*BANKS, *ASKING) if is_charge and tail is None else BANKS
     if is_charge and amount in MAGIC_AMOUNTS:
         banks = tuple(bank for bank in banks if bank != SENT_BY_PAYING)
     body = {
