@@ -120,6 +120,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         shown_cards=nothing,
         unbinding=nothing,
         refunds=nothing,
+        routes=nothing,
         reading=nothing,
         callbacks=nothing,
         cards=nothing,

@@ -85,6 +85,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         shown_cards=nothing,
         unbinding=nothing,
         refunds=nothing,
+        routes=nothing,
         reading=nothing,
         callbacks=nothing,
         cards=nothing,

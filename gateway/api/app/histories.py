@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from gateway.api.app.payments import PAYMENT_ABOUT, TAGS, ShownPaymentId, payment_id_of
-from gateway.api.app.routes import RouteAnswer
+from gateway.api.app.route_answers import RouteAnswer
 from gateway.api.http.answers import AnswerModel, Time
 from gateway.api.http.fields import PageSize, QueryModel
 from gateway.api.http.places import Place, shown_place

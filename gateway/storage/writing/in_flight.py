@@ -1,7 +1,7 @@
 """What is in flight of limits that count what others did, too: told by a refusal, so read only where one is in reach.
 
-Totals say what is used, and not how much of it has no result yet. That is added up from the open payments of a channel,
-of which there are never many, whatever was paid before.
+Totals say what is used, and not how much of it has no result yet. That is added up from the open payments and
+recorded routes of a channel, of which there are never many, whatever was paid before.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,11 +16,16 @@ from gateway.storage.writing.totals import UsedByAll
 __all__ = ["READ_IN_FLIGHT", "limits_in_reach", "read_in_flight"]
 
 READ_IN_FLIGHT = """
-SELECT p.channel, c.number_print, sum(p.amount)::bigint FROM payments p
-LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id AND c.number_print = ANY($4::bytea[])
-WHERE p.merchant_id = $1 AND p.channel = ANY($2::text[]) AND p.business_day = $3
-    AND (p.due_at IS NOT NULL OR p.until_at IS NOT NULL) AND p.status IN ('processing', 'requires_action')
-GROUP BY p.channel, c.number_print
+SELECT f.channel, c.number_print, sum(f.amount)::bigint FROM (
+    SELECT channel, card_id, amount FROM payments
+    WHERE merchant_id = $1 AND channel = ANY($2::text[]) AND business_day = $3
+        AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND status IN ('processing', 'requires_action')
+    UNION ALL
+    SELECT channel, card_id, amount FROM routes
+    WHERE merchant_id = $1 AND channel = ANY($2::text[]) AND business_day = $3 AND until_at IS NOT NULL
+) f
+LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = f.card_id AND c.number_print = ANY($4::bytea[])
+GROUP BY f.channel, c.number_print
 """
 
 
