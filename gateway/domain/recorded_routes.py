@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from gateway.domain.cards import Card
-from gateway.domain.failures import IDENTITY_REFUSALS, Blame, Failure, FailureCode, advised_for, failure
+from gateway.domain.failures import IDENTITY_REFUSALS, Advice, Blame, Failure, FailureCode, advised_for, failure
 from gateway.domain.hearing import Anomaly, AnomalyKind
 from gateway.domain.ids import ObjectKind
 from gateway.domain.scenes import CUSTODY_SCENES, SCENES_OF, Kind, Scene
@@ -193,4 +193,6 @@ def _failure(route: RecordedRoute, report: Report, *, verified_elsewhere: bool) 
     good_elsewhere = code is FailureCode.AUTHENTICATION_REJECTED and verified_elsewhere
     blame = Blame.CHANNEL if bound_there or good_elsewhere else None
     why = failure(code, blame=blame, channel_code=report.channel_code, channel_message=report.channel_message)
+    if bound_there:
+        return replace(why, advice=Advice.RETRY_NOW)  # the next one takes another PSP
     return advised_for(why, route.kind)

@@ -96,6 +96,8 @@ def test_a_card_that_is_good_elsewhere_is_the_channels_fault(
     said = after_report(route(scene=scene), Report(succeeded=False, code=code), NOW, verified_elsewhere=elsewhere)
     assert said.route.failure is not None
     assert said.route.failure.blame is blame
+    if blame is Blame.CHANNEL:
+        assert said.route.failure.advice is Advice.RETRY_NOW
 
 
 def test_a_failure_without_a_code_is_the_channels_refusal() -> None:
