@@ -27,6 +27,7 @@ __all__ = [
     "RecordedRoute",
     "Report",
     "Reported",
+    "RouteFilter",
     "after_report",
     "after_time",
 ]
@@ -130,6 +131,19 @@ class Reported:
     """It had ended otherwise before; nothing of that changed."""
     anomaly: Anomaly | None = None
     """What is known and what is said cannot both be true."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFilter:
+    """A search of recorded routes, newest first. `before` is the last id of the page before."""
+
+    route_id: UUID | None = None
+    merchant_order_no: str | None = None
+    user_id: str | None = None
+    unreported: bool = False
+    """Only those whose report is overdue."""
+    before: UUID | None = None
+    limit: int = 50
 
 
 def after_report(route: RecordedRoute, report: Report, now: datetime, *, verified_elsewhere: bool = False) -> Reported:

@@ -55,6 +55,7 @@ from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.open_payments import open_payments
 from gateway.storage.reading.reader import Reader
+from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.server.clock import read_clock
@@ -419,6 +420,7 @@ async def system(
                 blocks=BlockStore(engine, keys.order, catalogue_store.change),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
+                recorded_routes=RouteSearch(reads),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

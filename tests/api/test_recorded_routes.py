@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.app.recorded_routes import RecordedRouteAnswer
+from gateway.api.http.route_answers import RecordedRouteAnswer
 from gateway.domain.failures import FailureCode
 from gateway.domain.ids import CARD as CARD_PREFIX
 from gateway.domain.ids import show

@@ -99,6 +99,8 @@ async def test_an_unreported_route_is_told_as_an_anomaly_and_a_later_report_is_t
     found = (await world.admin("GET", "/merchants/demo/anomalies")).body["data"]
     (anomaly,) = [each for each in found if each["object_id"] == route["id"]]
     assert (anomaly["kind"], anomaly["source"]) == ("unreported", "clock")
+    listed = (await world.admin("GET", "/merchants/demo/routes?unreported=true")).body
+    assert (route["id"] in [each["id"] for each in listed["data"]], listed["next"]) == (True, None)
     done = await report(world.app, route, "succeeded")
     assert (done.status, done.body["status"], done.body["unreported"]) == (200, "succeeded", False)
     contrary = await report(world.app, route, "failed", failure_code="card_lost")

@@ -107,6 +107,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         anomalies=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
+        recorded_routes=cast("Any", None),
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,17 +15,28 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import Declined, Succeeded
-from gateway.domain.recorded_routes import Report
+from gateway.domain.recorded_routes import Report, RouteFilter
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.flows.recorded_routes import EXECUTED_ELSEWHERE, ReportResult, RouteResult
 from gateway.ports import CardNotFoundError, OrderConflictError
 from gateway.storage.reading.doctor import examine
+from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.workers.routes import RouteWatch
 from router.record import from_record
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
-from tests.unit.domain.samples import NOW, card_elements, catalogue, channel, endpoint, opening, order, rule
+from tests.unit.domain.samples import (
+    MERCHANT_ID,
+    NOW,
+    card_elements,
+    catalogue,
+    channel,
+    endpoint,
+    opening,
+    order,
+    rule,
+)
 
 LIMIT = 10_000
 PLACE = catalogue((channel("up"),), (rule("up", daily_limit=LIMIT),), (endpoint(1, "shop"),))
@@ -345,6 +356,32 @@ async def test_payments_and_routes_of_one_user_add_up(process: Process) -> None:
     await process.record_route()
     assert await process.one(USAGE, "up") == (1000, 2000, 2)
     await healthy(process)
+
+
+async def test_operators_find_routes_by_what_they_have_in_hand(process: Process, engine: AsyncEngine) -> None:
+    search = RouteSearch(engine)
+    await process.rows("INSERT INTO merchants VALUES ($1, 'acme', 'Acme')", MERCHANT_ID)
+    await process.rows("INSERT INTO apps SELECT $1, code, code FROM unnest(ARRAY['shop', 'books']) code", MERCHANT_ID)
+    one = (await process.record_route("r1", user_id="u1", report_within=timedelta(hours=1))).route
+    other = (await process.record_route("r1", user_id="u2", app="books", report_within=timedelta(hours=1))).route
+    third = (await process.record_route("r3", user_id="u2")).route
+    await process.open_one()
+    await time_passes(process, NOW + timedelta(hours=2))
+    await process.report(other, PAID)
+
+    async def found(merchant_id: UUID = MERCHANT_ID, **wanted: Any) -> list[UUID]:
+        return [route.route_id for route in await search.routes(merchant_id, RouteFilter(**wanted))]
+
+    newest_first = sorted([one.route_id, other.route_id, third.route_id], reverse=True)
+    assert await found() == newest_first
+    assert await found(before=newest_first[0], limit=1) == newest_first[1:2]
+    assert await found(route_id=third.route_id) == [third.route_id]
+    assert set(await found(merchant_order_no="r1")) == {one.route_id, other.route_id}
+    assert await found(merchant_order_no="r1", user_id="u2") == [other.route_id]
+    assert await found(unreported=True) == [one.route_id]
+    assert await found(merchant_id=uuid4(), route_id=one.route_id) == []
+    (shown,) = await search.routes(MERCHANT_ID, RouteFilter(route_id=third.route_id))
+    assert shown == third
 
 
 @pytest.mark.parametrize(

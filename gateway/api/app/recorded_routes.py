@@ -3,28 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
 from gateway.api.app.ordering import REPLAYED, AsksToPay, no_such_card, order_of
-from gateway.api.app.route_answers import RouteAnswer
-from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import Fen, OneLine, RequestModel, wrong
 from gateway.api.http.needs import CardsByUser, RoutesFlow
-from gateway.api.http.payment_answers import CardAnswer, FailureAnswer
 from gateway.api.http.problems import conflict, not_found
+from gateway.api.http.route_answers import RecordedRouteAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.failures import FailureCode
 from gateway.domain.ids import ROUTE, IdError, read
 from gateway.domain.recorded_routes import Report
-from gateway.domain.scenes import SCENES_OF, Kind, Scene
-from gateway.domain.statuses import Status
+from gateway.domain.scenes import SCENES_OF, Kind
 from gateway.objects.routes import route_with_decision
 from gateway.ports import CardNotFoundError, OrderConflictError, Reading
 
-__all__ = ["RecordedRouteAnswer", "RecordedRouteCalls", "ReportRequest"]
+__all__ = ["RecordedRouteCalls", "ReportRequest"]
 
 TAGS = ("router",)
 ABOUT: Final[Mapping[str, str]] = {"id": "the recorded route's id, rt_…"}
@@ -60,42 +57,6 @@ class ReportRequest(RequestModel):
             if getattr(self, name) is not None:
                 raise wrong("unwanted", f"is not for {self.status}", field=name)
         return self
-
-
-class RecordedDecision(RouteAnswer):
-    """The decision of a recorded route as it was made. `notes`: what did not count, and what is odd."""
-
-    notes: list[str]
-
-
-class RecordedRouteAnswer(AnswerModel):
-    """A route that was decided and reserved for you to execute. Amounts and fees in fen."""
-
-    id: Annotated[str, shown_id(ROUTE)]
-    object: Literal["route"]
-    merchant_order_no: str
-    app: str
-    scene: Scene
-    user_id: str
-    custody_user_no: str | None
-    bank: str
-    amount: int
-    currency: str
-    status: Literal[Status.OPEN, Status.SUCCEEDED, Status.FAILED]
-    unreported: Annotated[bool, Field(description="its report is overdue: an anomaly; a report is still taken")]
-    channel: str | None
-    psp_code: Annotated[str | None, Field(description="custody: whom the bank is to charge through")]
-    card: CardAnswer | None
-    expected_fee: Annotated[int | None, Field(description="what the router counted with")]
-    fee: Annotated[int | None, Field(description="what the payment company is owed; null until it is reported")]
-    failure: FailureAnswer | None
-    description: str | None
-    report_before: Annotated[Time, Field(description="after it, without a report, it is an anomaly")]
-    created_at: Time
-    finished_at: Time | None
-    business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
-    metadata: dict[str, Any]
-    decision: RecordedDecision
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue, RootModel, model_validator
 
 from gateway.api.app.ordering import REPLAYED, customer_present, elements_as_typed, known_card, payer_bank
-from gateway.api.app.recorded_routes import RecordedRouteAnswer, RecordedRouteCalls
+from gateway.api.app.recorded_routes import RecordedRouteCalls
 from gateway.api.app.requests import (
     MAX_EXPIRES_IN_S,
     MIN_EXPIRES_IN_S,
@@ -18,7 +18,6 @@ from gateway.api.app.requests import (
     check_card_and_bank,
     check_custody_user_no,
 )
-from gateway.api.app.route_answers import RouteAnswer
 from gateway.api.app.what_if import WhatIf, candidate, facts
 from gateway.api.http.fields import (
     Amount,
@@ -35,6 +34,7 @@ from gateway.api.http.fields import (
     wrong,
 )
 from gateway.api.http.needs import CardsByUser
+from gateway.api.http.route_answers import RecordedRouteAnswer, RouteAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.carrying import CarriesOf, carries_all

@@ -84,7 +84,13 @@ routes = Table(
     # What a channel has in flight, of those that wait for their report.
     Index("routes_channel_idx", "merchant_id", "channel", postgresql_where=text("until_at IS NOT NULL")),
     Index("routes_user_idx", "merchant_id", "user_id", "route_id"),
-    Index("routes_app_idx", "merchant_id", "app", "route_id"),
+    # What its app still owes a word of, for operators.
+    Index(
+        "routes_unreported_idx",
+        "merchant_id",
+        "route_id",
+        postgresql_where=text("status = 'open' AND unreported_at IS NOT NULL"),
+    ),
     Index("routes_day_idx", "business_day", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     comment="decided and reserved for an app that executes elsewhere and reports",
 )

@@ -98,7 +98,12 @@ def upgrade() -> None:
     op.create_index("routes_until_idx", "routes", ["merchant_id", "until_at"], postgresql_where=waits)
     op.create_index("routes_channel_idx", "routes", ["merchant_id", "channel"], postgresql_where=waits)
     op.create_index("routes_user_idx", "routes", ["merchant_id", "user_id", "route_id"])
-    op.create_index("routes_app_idx", "routes", ["merchant_id", "app", "route_id"])
+    op.create_index(
+        "routes_unreported_idx",
+        "routes",
+        ["merchant_id", "route_id"],
+        postgresql_where=sa.text("status = 'open' AND unreported_at IS NOT NULL"),
+    )
     op.create_index(
         "routes_day_idx",
         "routes",
