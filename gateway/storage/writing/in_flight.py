@@ -16,16 +16,17 @@ from gateway.storage.writing.totals import UsedByAll
 __all__ = ["READ_IN_FLIGHT", "limits_in_reach", "read_in_flight"]
 
 READ_IN_FLIGHT = """
-SELECT f.channel, c.number_print, sum(f.amount)::bigint FROM (
-    SELECT channel, card_id, amount FROM payments
-    WHERE merchant_id = $1 AND channel = ANY($2::text[]) AND business_day = $3
-        AND (due_at IS NOT NULL OR until_at IS NOT NULL) AND status IN ('processing', 'requires_action')
-    UNION ALL
-    SELECT channel, card_id, amount FROM routes
-    WHERE merchant_id = $1 AND channel = ANY($2::text[]) AND business_day = $3 AND until_at IS NOT NULL
-) f
-LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = f.card_id AND c.number_print = ANY($4::bytea[])
-GROUP BY f.channel, c.number_print
+SELECT p.channel, c.number_print, sum(p.amount)::bigint FROM payments p
+LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id AND c.number_print = ANY($4::bytea[])
+WHERE p.merchant_id = $1 AND p.channel = ANY($2::text[]) AND p.business_day = $3
+    AND (p.due_at IS NOT NULL OR p.until_at IS NOT NULL) AND p.status IN ('processing', 'requires_action')
+GROUP BY p.channel, c.number_print
+UNION ALL
+SELECT r.channel, c.number_print, sum(r.amount)::bigint FROM routes r
+LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = r.card_id AND c.number_print = ANY($4::bytea[])
+WHERE r.merchant_id = $1 AND r.channel = ANY($2::text[]) AND r.business_day = $3
+    AND r.until_at IS NOT NULL AND r.status = 'open'
+GROUP BY r.channel, c.number_print
 """
 
 
