@@ -143,7 +143,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         anomalies=AnomalyStore(database),
         words=nothing,
         payments=nothing,
-        recorded_routes=cast("Any", None),
+        recorded_routes=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

@@ -107,7 +107,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         anomalies=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
-        recorded_routes=cast("Any", None),
+        recorded_routes=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
