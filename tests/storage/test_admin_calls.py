@@ -415,6 +415,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/block_proposals/{proposal}/reject",
         "/v1/admin/merchants/{merchant}/dead_letters",
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
+        "/v1/admin/merchants/{merchant}/routes",
         "/v1/admin/merchants/{merchant}/anomalies",
         "/v1/admin/merchants/{merchant}/anomalies/{id}/resolve",
         "/v1/admin/merchants/{merchant}/observations",
