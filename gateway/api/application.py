@@ -12,6 +12,7 @@ from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payer_acts import PayerActCalls
 from gateway.api.app.payments import PaymentCalls
+from gateway.api.app.recorded_routes import RecordedRouteCalls
 from gateway.api.app.redirects import RedirectCalls
 from gateway.api.app.refunds import RefundCalls
 from gateway.api.app.routes import RouteCalls
@@ -47,7 +48,15 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *CardCalls(api.shown_cards, api.unbinding, api.catalogue, api.clock).routes(),
         *HistoryCalls(api.reading).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
-        *RouteCalls(api.reading, api.cards, api.catalogue, api.clock, api.unable, api.carries_of).routes(),
+        *RouteCalls(
+            api.reading,
+            api.cards,
+            api.catalogue,
+            api.clock,
+            api.unable,
+            RecordedRouteCalls(api.routes, api.reading, api.cards),
+            api.carries_of,
+        ).routes(),
         *EventCalls(api.reading, api.clock).routes(),
         *more,
         *CallbackCalls(api.callbacks).routes(),

@@ -29,6 +29,7 @@ class EventType(StrEnum):
     REFUND_FAILED = "refund.failed"
     REFUND_RETURNED = "refund.returned"
     REFUND_ANOMALY = "refund.anomaly"
+    ROUTE_ANOMALY = "route.anomaly"
 
 
 EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
@@ -50,12 +51,15 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
         Status.REQUIRES_ACTION: EventType.AUTHENTICATION_REQUIRES_ACTION,
         Status.CLOSED: EventType.AUTHENTICATION_CLOSED,
     },
+    # Its app says itself how it ended.
+    ObjectKind.ROUTE: {},
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 
 ANOMALY_OF: Mapping[ObjectKind, EventType] = {
     ObjectKind.PAYMENT: EventType.PAYMENT_ANOMALY,
     ObjectKind.REFUND: EventType.REFUND_ANOMALY,
+    ObjectKind.ROUTE: EventType.ROUTE_ANOMALY,
 }
 
 

@@ -60,6 +60,7 @@ class AnomalyKind(StrEnum):
     AMOUNT_MISMATCH = "amount_mismatch"  # done, but with another amount than ours
     TRANSACTION_MISMATCH = "transaction_mismatch"  # done, and done again under another number of theirs
     UNEXPECTED_SUCCESS = "unexpected_success"  # done, but we never sent it
+    UNREPORTED = "unreported"  # of a recorded route: its app has not said in time how it ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from typeid import TypeID
 
-PAYMENT, REFUND, AUTHENTICATION = "pay", "ref", "auth"
+PAYMENT, REFUND, AUTHENTICATION, ROUTE = "pay", "ref", "auth", "rt"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
 BLOCK, PROPOSAL = "blk", "prop"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
@@ -23,12 +23,14 @@ class ObjectKind(StrEnum):
     PAYMENT = "payment"
     REFUND = "refund"
     AUTHENTICATION = "authentication"
+    ROUTE = "route"  # recorded, for an app that executes elsewhere
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.PAYMENT: PAYMENT,
     ObjectKind.REFUND: REFUND,
     ObjectKind.AUTHENTICATION: AUTHENTICATION,
+    ObjectKind.ROUTE: ROUTE,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 

@@ -10,8 +10,9 @@ __all__ = ["FINAL", "OPEN", "TRANSITIONS", "IllegalTransitionError", "Status", "
 
 
 class Status(StrEnum):
-    """Where a payment, a refund or an authentication stands."""
+    """Where a payment, a refund, an authentication or a recorded route stands."""
 
+    OPEN = "open"
     PROCESSING = "processing"
     REQUIRES_ACTION = "requires_action"
     SUCCEEDED = "succeeded"
@@ -40,10 +41,17 @@ TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]
         Status.FAILED: frozenset(),
         Status.RETURNED: frozenset(),
     },
+    # The app that executes it says how it ended.
+    ObjectKind.ROUTE: {
+        _START: frozenset({Status.OPEN, Status.FAILED}),
+        Status.OPEN: frozenset({Status.SUCCEEDED, Status.FAILED}),
+        Status.SUCCEEDED: frozenset(),
+        Status.FAILED: frozenset(),
+    },
 }
 """Of each kind of object: from (None: the start) to."""
 
-OPEN: Final = frozenset({Status.PROCESSING, Status.REQUIRES_ACTION})
+OPEN: Final = frozenset({Status.OPEN, Status.PROCESSING, Status.REQUIRES_ACTION})
 FINAL: Final = frozenset(Status) - OPEN
 """Nothing more is expected; a refund that succeeded may still come back."""
 

@@ -11,17 +11,19 @@ from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery
 from gateway.domain.hearing import Anomaly
 from gateway.domain.ids import ENDPOINT, EVENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.objects.authentications import authentication_object
 from gateway.objects.payments import payment_object
 from gateway.objects.refunds import refund_object
+from gateway.objects.routes import route_object
 from gateway.objects.times import timestamp
 
 __all__ = ["dead_letter_object", "event_object", "event_of"]
 
 
 def event_of(
-    about: Payment | Refund | Authentication,
+    about: Payment | Refund | Authentication | RecordedRoute,
     event_type: EventType,
     event_id: UUID,
     now: datetime,
@@ -52,11 +54,13 @@ def event_of(
     )
 
 
-def _about(about: Payment | Refund | Authentication) -> tuple[ObjectKind, UUID, dict[str, Any]]:
+def _about(about: Payment | Refund | Authentication | RecordedRoute) -> tuple[ObjectKind, UUID, dict[str, Any]]:
     if isinstance(about, Payment):
         return ObjectKind.PAYMENT, about.payment_id, payment_object(about)
     if isinstance(about, Authentication):
         return ObjectKind.AUTHENTICATION, about.authentication_id, authentication_object(about)
+    if isinstance(about, RecordedRoute):
+        return ObjectKind.ROUTE, about.route_id, route_object(about)
     return ObjectKind.REFUND, about.refund_id, refund_object(about)
 
 

@@ -29,6 +29,7 @@ from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.outcomes import AnyOutcome
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.domain.timeline import TimelinePage, TimelinePosition
@@ -388,6 +389,10 @@ class Reading(Protocol):
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
 
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None: ...
+
+    async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
+        """A recorded route of this app, or None."""
+        ...
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The stored decision record (`router.record`), or None when there is no such payment."""

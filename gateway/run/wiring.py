@@ -30,6 +30,7 @@ from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
+from gateway.flows.recorded_routes import RouteFlow
 from gateway.flows.redirects import Redirects
 from gateway.flows.refund import RefundFlow
 from gateway.flows.route import Unable, carries_now
@@ -54,6 +55,7 @@ from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.open_payments import open_payments
 from gateway.storage.reading.reader import Reader
+from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.server.clock import read_clock
@@ -74,6 +76,10 @@ from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.reporting import ReportingStore
+from gateway.storage.writing.route_books import RouteBooks
+from gateway.storage.writing.routes import RouteDueStore
+from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
 from gateway.workers.deliver import Deliverer
@@ -82,6 +88,7 @@ from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
 from gateway.workers.line import Line
 from gateway.workers.open_payments import OpenPaymentsWatch
+from gateway.workers.routes import RouteWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
 from gateway.workers.unbind import Unbinder
@@ -276,6 +283,12 @@ async def system(
             ).flush,
         )
         stack.push_async_callback(books.drain)
+        route_books = RouteBooks(
+            RoutingStore(database, keys, lambda: watch.current, timezone, clock.right_now, busy, providers.carries),
+            ReportingStore(database, lambda: watch.current, timezone, hand_over, busy),
+            settings.max_waiting,
+        )
+        stack.push_async_callback(route_books.drain)
         due = DueStore(database, keys, KnownChannels(lambda merchant_id: watch.current.channel_codes(merchant_id)))
         observations = ObservationMaker(clock.now, uuid7, clock.is_right)
         calls = ProviderCalls(providers, rooms, lambda merchant_id: watch.current.code_of(merchant_id))
@@ -340,6 +353,7 @@ async def system(
                 "hold": holder.tick,
                 "snapshots": snapshots.tick,
                 "unbind": unbinder.tick,
+                "routes": RouteWatch(RouteDueStore(database), route_books, lambda: watch.current, utc_now, uuid7).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
@@ -370,6 +384,7 @@ async def system(
                 unbinding=UnbindingStore(database, lambda: watch.current),
                 payer=PayerFlow(submission, due, tasks, settings.answer_within_s),
                 refunds=refunds,
+                routes=RouteFlow(route_books, reading, now, uuid7),
                 reading=reading,
                 callbacks=_CountedCallbacks(callbacks),
                 cards=due,
@@ -405,6 +420,7 @@ async def system(
                 blocks=BlockStore(engine, keys.order, catalogue_store.change),
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
+                recorded_routes=RouteSearch(reads),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -31,12 +31,14 @@ from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, IntentState, Verb
 from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute, Report, after_report
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
 from gateway.domain.timeline import PaymentOpened, TimelinePage, TimelinePosition
 from gateway.flows.authentication import AuthenticationResult
+from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteResult, record_route
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.objects.events import event_of
 from gateway.ports import (
@@ -123,6 +125,7 @@ class FakeBooks:
     orders: list[Order] = field(default_factory=list)
     by_number: dict[OrderKey, tuple[Order, Payment]] = field(default_factory=dict)
     refunds: dict[OrderKey, tuple[RefundOrder, Refund]] = field(default_factory=dict)
+    recorded: dict[UUID, RecordedRoute] = field(default_factory=dict)
     told: list[tuple[UUID, str | None, RecordedEvent]] = field(default_factory=list)
     cut_at: UUID | None = None
     """How far searches come."""
@@ -187,6 +190,10 @@ class FakeBooks:
 
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None:
         return None
+
+    async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
+        found = self.recorded.get(route_id)
+        return found if found and (found.merchant_id, found.app) == (merchant_id, app) else None
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         payment = await self.payment(merchant_id, app, payment_id)
@@ -267,6 +274,36 @@ class FakeRefunds:
 
 
 @dataclass
+class FakeRoutes:
+    """Records routes in the same books: `RoutesFlow`."""
+
+    books: FakeBooks
+    orders: list[tuple[Order, timedelta]] = field(default_factory=list)
+
+    async def record(self, order: Order, report_within: timedelta) -> RouteResult:
+        if order.card_id is not None and order.card is None:
+            raise CardNotFoundError
+        for before, _ in self.orders:
+            if before.merchant_order_no == order.merchant_order_no:
+                if before.body != order.body:
+                    raise OrderConflictError
+                return RouteResult(next(iter(self.books.recorded.values())), replayed=True)
+        self.orders.append((order, report_within))
+        opening = RouteOpening(order, uuid7(), uuid7(), report_within, NOW)
+        route = record_route(opening, order.card_id or uuid7(), UserFacts(), catalogue(), ZONE)
+        self.books.recorded[route.route_id] = route
+        return RouteResult(route, replayed=False)
+
+    async def report(self, merchant_id: UUID, app: str, route_id: UUID, said: Report) -> ReportResult | None:
+        route = await self.books.route(merchant_id, app, route_id)
+        if route is None:
+            return None
+        done = after_report(route, said, NOW)
+        self.books.recorded[route_id] = done.route
+        return ReportResult(done.route, done.same, done.conflict)
+
+
+@dataclass
 class FakeCallbacks:
     """Knows the account `acme.unionpay` and believes bodies that begin with `signed`."""
 
@@ -325,6 +362,7 @@ class FakeGateway:
 
     def __post_init__(self) -> None:
         self.refunds = FakeRefunds(self.books)
+        self.routes = FakeRoutes(self.books)
 
     def api(self) -> Api:
         snapshot = catalogue()
@@ -336,6 +374,7 @@ class FakeGateway:
             shown_cards=cast("Any", None),
             unbinding=cast("Any", None),
             refunds=self.refunds,
+            routes=self.routes,
             reading=self.books,
             callbacks=self.callbacks,
             cards=FakeCards(),

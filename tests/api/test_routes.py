@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.app.routes import RouteAnswer
+from gateway.api.http.route_answers import RouteAnswer
 from tests.api.client import Client
 from tests.api.fakes import CARD, FakeGateway
 

@@ -47,7 +47,9 @@ class Way:
 
 
 WAYS: Final[Mapping[str, Way]] = {
-    "netbank": Way(Scene.NETBANK_CHARGE, "yeepay", "yeepay_main", "ICBC", ends=True),
+    "netbank": Way(Scene.NETBANK_CHARGE, "yeepay", "yeepay_main", "ABC", ends=True),
+    "netbank at unionpay": Way(Scene.NETBANK_CHARGE, "unionpay", "unionpay_main", "CITIC", ends=True),
+    "netbank at cpcn": Way(Scene.NETBANK_CHARGE, "cpcn", "cpcn_main", "PSBC", ends=False),
     "custody quick": Way(Scene.CUSTODY_QUICK_CHARGE, "lanmao", "custody_main", "ICBC", ends=False, is_quick=True),
     "custody netbank": Way(Scene.CUSTODY_NETBANK_CHARGE, "lanmao", "custody_main", None, ends=False),
 }

@@ -3,7 +3,19 @@
 import re
 
 from gateway.storage.tables import metadata
-from gateway.storage.writing import blocks, claims, deliveries, due, held, line, totals, with_work
+from gateway.storage.writing import (
+    blocks,
+    claims,
+    deliveries,
+    due,
+    held,
+    in_flight,
+    line,
+    reporting,
+    routes,
+    totals,
+    with_work,
+)
 
 __all__ = ["WORKERS", "against_the_shape"]
 
@@ -22,6 +34,11 @@ WORKERS = {
     },
     **{f"WITH_WORK, {size}": with_work.statement(claims.WITH_WORK, size) for size in with_work.SIZES},
     **{f"deliveries.WITH_WORK, {size}": with_work.statement(deliveries.WITH_WORK, size) for size in with_work.SIZES},
+    **{f"WITH_ROUTES, {size}": with_work.statement(routes.WITH_ROUTES, size) for size in with_work.SIZES},
+    "CLAIM_ROUTES": routes.CLAIM_ROUTES,
+    "READ_VERIFIERS": reporting.READ_VERIFIERS,
+    "READ_NUMBER_PRINTS": reporting.READ_NUMBER_PRINTS,
+    "READ_IN_FLIGHT": in_flight.READ_IN_FLIGHT,
     "READ_TOTALS": totals.READ_TOTALS,
     "READ_BLOCKS": blocks.READ_BLOCKS,
 }

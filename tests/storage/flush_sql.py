@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.outcomes import Authenticated, Processing, Succeeded
+from gateway.domain.recorded_routes import Report
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from tests.storage.gateway_process import Process
@@ -104,6 +106,13 @@ async def flushes(engine: AsyncEngine, keys: Keys) -> dict[str, list[Statement]]
     now_told("An order for a refund")
     await process.heard_of_refund(refund, Succeeded(400, "theirs-2"), Source.CALLBACK)
     now_told("A refund succeeds")
+    route = (await process.record_route("c")).route
+    now_told("An order is recorded as a route")
+    short = Report(succeeded=False, code=FailureCode.INSUFFICIENT_BALANCE)
+    await process.report(route, short)
+    now_told("A recorded route is reported")
+    await process.report(route, Report(succeeded=True))
+    now_told("A report contradicts what was reported before")
     return told
 
 
@@ -120,9 +129,10 @@ def as_markdown(told: dict[str, list[Statement]]) -> str:
 
 HEAD = """# The SQL of a flush
 
-What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, or refunds: one transaction per flush, for
-all the orders or observations of a merchant that wait. Values are parameters; an array has one element per row, so the
-text does not depend on how many there are. A part is there only if it has rows: this page shows one payment at a time.
+What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, or records a route: one
+transaction per flush, for all the orders or observations of a merchant that wait. Values are parameters; an array has
+one element per row, so the text does not depend on how many there are. A part is there only if it has rows: this page
+shows one payment at a time.
 
 Written by `SLUICE_WRITE_SQL=1 .venv/bin/python -m pytest tests/storage/test_flush_sql.py`; that test holds it to
 what is sent. Plans are those of nearly empty tables: they show what is read and locked, not what is fast.

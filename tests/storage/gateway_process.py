@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -19,9 +19,11 @@ from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute, Report
 from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
+from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteReport, RouteResult
 from gateway.flows.refund import RefundOpening
 from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
 from gateway.run.rooms import ProcessRooms
@@ -36,6 +38,10 @@ from gateway.storage.writing.opening import OpeningStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
+from gateway.storage.writing.reporting import ReportingStore
+from gateway.storage.writing.route_books import RouteBooks
+from gateway.storage.writing.routes import RouteDueStore, routes_by_id
+from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.users import BusyUsers
 from tests.databases import database_on
 from tests.unit.domain.samples import NOW, opening, order, refund_order, terms_of
@@ -123,6 +129,12 @@ class Process:
             self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, self.rooms, busy
         )
         self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting, self.authenticating.flush)
+        routing = RoutingStore(
+            self.database, self.keys, lambda: self.catalogue, TIMEZONE, lambda: self.now, busy, self.carries_of
+        )
+        reporting = ReportingStore(self.database, lambda: self.catalogue, TIMEZONE, hand_over, busy)
+        self.routes = RouteBooks(routing, reporting, self.max_waiting)
+        self.routes_due = RouteDueStore(self.database)
         self.due = DueStore(
             self.database, self.keys, KnownChannels(lambda merchant: self.catalogue.channel_codes(merchant))
         )
@@ -139,6 +151,25 @@ class Process:
     async def open_one(self, now: datetime = NOW, **known: Any) -> Payment:
         """Open one order of its own number."""
         return (await self.opened(order(f"order-{uuid4().hex}", **known), now=now))[0]
+
+    async def record_route(
+        self, number: str | None = None, now: datetime = NOW, report_within: timedelta = timedelta(days=1), **known: Any
+    ) -> RouteResult:
+        """Record a route. Raises what the books refuse it with."""
+        self.now = now
+        asked = order(number or f"route-{uuid4().hex}", **known)
+        return await self.routes.record(RouteOpening(asked, uuid4(), uuid4(), report_within, now))
+
+    async def report(self, route: RecordedRoute, report: Report | None, at: datetime = NOW) -> ReportResult:
+        """Say how a route ended; None: look at it by the clock."""
+        return await self.routes.report(
+            RouteReport(route.merchant_id, route.user_id, route.route_id, report, uuid4(), at)
+        )
+
+    async def read_route(self, route: RecordedRoute) -> RecordedRoute:
+        """The route as it stands in the books."""
+        async with self.database.connection() as connection:
+            return (await routes_by_id(connection, route.merchant_id, [route.route_id]))[route.route_id]
 
     async def heard(
         self, payment: Payment, outcome: Outcome, source: Source = Source.POLL, at: datetime = NOW

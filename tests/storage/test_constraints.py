@@ -28,7 +28,7 @@ from gateway.storage.tables import metadata
 from tests.databases import Server, connected, own_url
 from tests.unit.domain.samples import NOW, later
 
-MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT = (UUID(int=n) for n in range(1, 8))
+MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT, ROUTE = (UUID(int=n) for n in range(1, 9))
 DAY = date(2026, 3, 5)
 Row = dict[str, Any]
 
@@ -203,6 +203,27 @@ WORLD: dict[str, Row] = {
         "created_at": NOW,
         "business_day": DAY,
     },
+    "routes": {
+        "route_id": ROUTE,
+        "app": "shop",
+        "merchant_order_no": "rt1",
+        "scene": "withhold",
+        "user_id": "u1",
+        "card_id": CARD,
+        "bank": "ICBC",
+        "amount": 1000,
+        "currency": "CNY",
+        "status": "open",
+        "channel": "up",
+        "account": "up-1",
+        "late_success": False,
+        "metadata": "{}",
+        "sequence": 0,
+        "report_before": NOW,
+        "until_at": NOW,
+        "created_at": NOW,
+        "business_day": DAY,
+    },
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "channel_usage": {
         "user_id": "u1",
@@ -264,6 +285,8 @@ WHY: Row = {"failure_code": "card_frozen", "failure_blame": "payer"}
 SUCCEEDED: Row = FINAL | {"status": "succeeded"}
 FAILED: Row = FINAL | {"status": "failed"} | WHY
 REFUSED_BY_ROUTER: Row = FAILED | dict.fromkeys(("channel", "account", "channel_order_no"))
+ENDED_ROUTE: Row = {"until_at": None, "finished_at": NOW}
+REFUSED_ROUTE: Row = ENDED_ROUTE | {"status": "failed", "channel": None, "account": None} | WHY
 GIVEN_UP: Row = {"state": "unknown", "ended_at": NOW}
 
 REFUSED_BY_CHECKS: dict[str, list[Row]] = {
@@ -338,6 +361,19 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "refunds_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY, WHY],
     "refunds_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "channel"}],
     "refunds_returned_check": [FINAL | {"status": "returned"}, SUCCEEDED | {"returned": "other"}],
+    "routes_amount_check": [{"amount": 0}],
+    "routes_status_check": [ENDED_ROUTE | {"status": "closed"}, ENDED_ROUTE | {"status": "processing"}],
+    "routes_agenda_check": [{"until_at": None}],
+    "routes_until_check": [{"status": "succeeded", "finished_at": NOW}],
+    "routes_lease_check": [{"until_at": None, "unreported_at": NOW, "lease_until": NOW}],
+    "routes_finished_check": [{"finished_at": NOW}, {"status": "succeeded", "until_at": None}],
+    "routes_failure_check": [ENDED_ROUTE | {"status": "failed"}, WHY],
+    "routes_blame_check": [ENDED_ROUTE | {"status": "failed", "failure_code": "card_frozen"}],
+    "routes_channel_check": [{"channel": None, "account": None}],
+    "routes_account_check": [{"account": None}, REFUSED_ROUTE | {"account": "up-1"}],
+    "routes_limit_check": [{"failure_limit": "{}"}, ENDED_ROUTE | {"status": "failed", "failure_limit": "{}"} | WHY],
+    "routes_late_check": [{"late_success": True}, REFUSED_ROUTE | {"late_success": True}],
+    "routes_fee_check": [{"fee": 50}, ENDED_ROUTE | {"status": "failed", "fee": 50} | WHY],
     "outflows_sign_check": [{"refunded": -1}, {"settled": -1}, {"excess": -1}],
     "outflows_rest_check": [{"refunded": 401}, {"settled": 601}, {"refunded": 0, "settled": 1001}],
     "channel_usage_sign_check": [{"reserved": -1}, {"succeeded": -1}, {"insufficient": -1}],
@@ -375,6 +411,10 @@ TAKEN: list[tuple[str, Row]] = [
     ("intents", {"object_id": PAYMENT, "ordinal": 3, "state": "declined", "ended_at": NOW}),
     ("authentications", FAILED | {"due_at": NOW}),
     ("refunds", SUCCEEDED | {"status": "returned", "returned": "other"}),
+    # Its report is overdue, and its day is over: it waits for nobody, and a report is taken all the same.
+    ("routes", {"until_at": None, "unreported_at": NOW}),
+    ("routes", ENDED_ROUTE | {"status": "failed", "late_success": True, "fee": 50} | WHY),
+    ("routes", REFUSED_ROUTE | {"failure_limit": "{}"}),
 ]
 """What must be possible beside the rows of the world."""
 

@@ -58,6 +58,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
              "cards", "redirects", "returns", "readiness", "metrics")  # fmt: skip
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
+        routes=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         **dict.fromkeys(names, nothing),
@@ -73,6 +74,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         anomalies=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
+        recorded_routes=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

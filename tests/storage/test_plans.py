@@ -35,6 +35,8 @@ from gateway.storage.writing import (
     reading_pages,
     refunding,
     refunds,
+    reporting,
+    routes,
     totals,
     unbinding,
     unresolved,
@@ -109,6 +111,15 @@ SELECT $1, convert_to('p' || n, 'UTF8'), current_date, 1 FROM generate_series(1,
     f"""
 INSERT INTO card_totals SELECT $1, current_date, convert_to('n' || n, 'UTF8'), 'up', n
 FROM generate_series(1, {MANY}) n""",
+    """
+INSERT INTO routes (merchant_id, route_id, app, merchant_order_no, scene, user_id, card_id, bank, amount, currency,
+    status, channel, account, late_success, metadata, sequence, report_before, until_at, created_at, finished_at,
+    business_day)
+SELECT $1, payment_id, app, merchant_order_no, scene, user_id, card_id, bank, amount, currency,
+    CASE WHEN due_at IS NULL THEN 'succeeded' ELSE 'open' END, channel, account, false, '{}', 0, created_at, due_at,
+    created_at, finished_at, business_day FROM payments""",
+    """
+INSERT INTO decisions SELECT $1, route_id, '{}' FROM routes""",
     """
 INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
 SELECT $1, payment_id, app, 'payment.' || status, 'payment', payment_id, 1, '', 0, created_at FROM payments""",
@@ -247,8 +258,12 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "READ_IN_FLIGHT": (
         in_flight.READ_IN_FLIGHT,
         (M, "ARRAY['up']", "current_date", "ARRAY['n1', 'n2']::bytea[]"),
-        {"payments_channel_due_idx"},
+        {"payments_channel_due_idx", "routes_channel_idx"},
     ),
+    "ROUTES_BY_ID": (routes._BY_ID, (M, IDS), {"routes_pkey", "decisions_pkey"}),
+    "CLAIM_ROUTES": (routes.CLAIM_ROUTES, (M, AT, AT, "64"), {"routes_until_idx"}),
+    "READ_VERIFIERS": (reporting.READ_VERIFIERS, (M, IDS), {"cards_pkey"}),
+    "READ_NUMBER_PRINTS": (reporting.READ_NUMBER_PRINTS, (M, IDS), {"cards_pkey"}),
     "READ_UNRESOLVED": (
         unresolved.READ_UNRESOLVED,
         (M, "ARRAY['u1', 'u2']", IDS),

@@ -17,6 +17,7 @@ from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
+from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
 from gateway.api.admin.windows import WindowCalls, Windows
@@ -56,6 +57,7 @@ class Operators:
     blocks: Blocks
     words: Words
     payments: LookUps
+    recorded_routes: RecordedRoutes
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -78,5 +80,6 @@ def operator_routes(needs: Operators) -> list[Route]:
         *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
+        *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

@@ -81,7 +81,7 @@ class AuthenticationAnswer(AnswerModel):
     user_id: str
     bank: str
     card: CardAnswer
-    status: Status
+    status: Literal[Status.PROCESSING, Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CLOSED]
     channel: str | None
     fee: int | None
     failure: FailureAnswer | None

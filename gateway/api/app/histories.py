@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from gateway.api.app.payments import PAYMENT_ABOUT, TAGS, ShownPaymentId, payment_id_of
-from gateway.api.app.routes import RouteAnswer
 from gateway.api.http.answers import AnswerModel, Time
 from gateway.api.http.fields import PageSize, QueryModel
 from gateway.api.http.places import Place, shown_place
 from gateway.api.http.problems import not_found
+from gateway.api.http.route_answers import RouteAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.objects.decisions import decision_object
 from gateway.objects.timeline import timeline_object

@@ -1,12 +1,13 @@
 """From a checked request to an order: the bank, the card's elements, and the canonical form of the request."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import orjson
 
-from gateway.api.app.requests import CardFields, PaymentRequest
+from gateway.api.app.requests import CardFields
 from gateway.api.http.needs import CardsByUser
 from gateway.api.http.problems import FieldError, Problem, bad_fields
 from gateway.api.http.routing import Caller
@@ -19,6 +20,7 @@ from gateway.domain.scenes import NO_BANK, SCENES_OF, Kind, Scene
 from gateway.ports import StoredCard
 
 __all__ = [
+    "REPLAYED",
     "canonical_body",
     "customer_present",
     "elements_as_typed",
@@ -27,6 +29,10 @@ __all__ = [
     "order_of",
     "payer_bank",
 ]
+
+
+REPLAYED: Final = "Idempotent-Replayed"
+"""The header that says that an order was taken before."""
 
 
 class NamesPayer(Protocol):
@@ -45,10 +51,47 @@ class NamesPayer(Protocol):
     def customer_present(self) -> bool | None: ...
 
 
+class AsksToPay(NamesPayer, Protocol):
+    """A request with an order number: for a payment, or for a route that is recorded."""
+
+    @property
+    def merchant_order_no(self) -> str | None: ...
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def currency(self) -> str: ...
+
+    @property
+    def card(self) -> CardFields | None: ...
+
+    @property
+    def bank(self) -> str | None: ...
+
+    @property
+    def custody_user_no(self) -> str | None: ...
+
+    @property
+    def description(self) -> str | None: ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+    @property
+    def return_url(self) -> str | None: ...
+
+    @property
+    def expires_in_s(self) -> int | None: ...
+
+    def model_dump(self, *, exclude_none: bool, exclude_defaults: bool) -> dict[str, Any]: ...
+
+
 async def order_of(
-    request: PaymentRequest, kind: Kind, caller: Caller, cards: CardsByUser, send_before: datetime | None = None
+    request: AsksToPay, kind: Kind, caller: Caller, cards: CardsByUser, send_before: datetime | None = None
 ) -> Order:
     """The order of a request. Raises a 422 problem for an unknown bank."""
+    assert request.merchant_order_no is not None, "its model asks for one"
     stored = await cards.find_card(caller.merchant_id, request.user_id, request.card_id) if request.card_id else None
     typed = elements_as_typed(request.card)
     elements = stored.elements if stored else one_form(typed) if typed else None
@@ -125,7 +168,7 @@ def customer_present(request: NamesPayer) -> bool:
     return request.scene in SCENES_OF[Kind.CHARGE]
 
 
-def canonical_body(request: PaymentRequest, card: CardElements | None = None) -> bytes:
+def canonical_body(request: AsksToPay, card: CardElements | None = None) -> bytes:
     """The request in one form, so that two requests that mean the same are the same bytes.
 
     Its card stands as it was typed (form 1, the first version's), or as the given `card`.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from gateway.api.app.ordering import no_such_card, order_of
+from gateway.api.app.ordering import REPLAYED, no_such_card, order_of
 from gateway.api.app.redirects import form_object
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
@@ -51,7 +51,6 @@ __all__ = [
 
 TAGS = ("payments",)
 PAYMENT_ABOUT = {"id": "the payment's id, pay_…"}
-REPLAYED = "Idempotent-Replayed"
 OPENING = (
     "`(app, merchant_order_no)` is the idempotency key for ever: the same content again answers the payment as it is "
     "now with `Idempotent-Replayed: true`, other content is `order_conflict`. Sending again is always safe."

@@ -23,7 +23,7 @@ from gateway.api.http.fields import (
 from gateway.domain.ids import CARD
 from gateway.domain.scenes import CARD_SCENES, CUSTODY_SCENES, Scene
 
-__all__ = ["CardFields", "CardId", "PaymentRequest", "check_card_and_bank"]
+__all__ = ["CardFields", "CardId", "PaymentRequest", "check_card_and_bank", "check_custody_user_no"]
 
 MIN_EXPIRES_IN_S, MAX_EXPIRES_IN_S = 60, 7 * 86_400
 
@@ -61,9 +61,14 @@ class PaymentRequest(RequestModel):
                 raise wrong("missing", f"is needed by scene {self.scene}: give card or card_id", field="card")
         elif self.bank is None and self.scene is not Scene.CUSTODY_NETBANK_CHARGE:
             raise wrong("missing", f"is needed by scene {self.scene}", field="bank")
-        if self.custody_user_no is not None and self.scene not in CUSTODY_SCENES:
-            raise wrong("unwanted", f"is not for scene {self.scene}", field="custody_user_no")
+        check_custody_user_no(self.scene, self.custody_user_no)
         return self
+
+
+def check_custody_user_no(scene: Scene, given: str | None) -> None:
+    """Only custody banks have numbers of their own for payers. Raises the refusal of a field."""
+    if given is not None and scene not in CUSTODY_SCENES:
+        raise wrong("unwanted", f"is not for scene {scene}", field="custody_user_no")
 
 
 def check_card_and_bank(scene: Scene, card: CardFields | None, card_id: UUID | None) -> None:

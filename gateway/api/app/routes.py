@@ -1,4 +1,4 @@
-"""Dry runs of the router: what it would decide now, or on given rules and facts. Nothing is recorded."""
+"""Ask the router: what it would decide now, or on given rules and facts; where asked to, it records what it decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,125 +6,58 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, RootModel, model_validator
 
-from gateway.api.app.ordering import customer_present, elements_as_typed, known_card, payer_bank
-from gateway.api.app.requests import CardFields, CardId, check_card_and_bank
-from gateway.api.http.answers import AnswerModel
+from gateway.api.app.ordering import REPLAYED, customer_present, elements_as_typed, known_card, payer_bank
+from gateway.api.app.recorded_routes import RecordedRouteCalls
+from gateway.api.app.requests import (
+    MAX_EXPIRES_IN_S,
+    MIN_EXPIRES_IN_S,
+    CardFields,
+    CardId,
+    check_card_and_bank,
+    check_custody_user_no,
+)
+from gateway.api.app.what_if import WhatIf, candidate, facts
 from gateway.api.http.fields import (
     Amount,
     AnyBank,
-    Code,
-    FeeField,
-    Fen,
+    CustodyUserNo,
+    Description,
+    Metadata,
     Moment,
+    OrderNumber,
     RequestModel,
+    ReturnUrl,
     SceneName,
     UserId,
     wrong,
 )
 from gateway.api.http.needs import CardsByUser
-from gateway.api.http.payment_answers import LimitAnswer
+from gateway.api.http.route_answers import RecordedRouteAnswer, RouteAnswer
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.failures import FailureCode
 from gateway.domain.one_form import one_form
-from gateway.domain.scenes import Scene
+from gateway.domain.recorded_routes import MAX_REPORT_WITHIN_S, MIN_REPORT_WITHIN_S, REPORT_WITHIN_S
+from gateway.domain.scenes import CARD_SCENES, Scene
 from gateway.flows.route import Payer, Unable, candidates_for, with_bound
-from gateway.limit_fields import given, with_limits
 from gateway.ports import Reading
 from router.decide import Decision, decide
-from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
-from router.limits import ChannelLimits, RuleLimits
+from router.facts import RouteRequest
 from router.record import to_answer
 
 __all__ = ["RouteAnswer", "RouteCalls", "RouteQuestion"]
 
-MAX_RULES = 1000
-MAX_PRIORITY = 2**31 - 1
-
-
-@with_limits(RuleLimits, Field(ge=0))
-@with_limits(ChannelLimits, Field(ge=0), prefix="channel_", routed=True)
-class GivenRule(RequestModel):
-    """A route rule to decide by. Absent limits are no limits; rules of another scene or bank take no part."""
-
-    channel: Code
-    scene: SceneName
-    bank: AnyBank
-    fee: FeeField
-    enabled: bool = True
-    in_maintenance: bool = False
-    priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
-    authentication_fee: Fen = 0
-    channel_on: bool = True
-    account_usable: bool = True
-    signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
-    full: bool = False
-
-    @property
-    def limits(self) -> RuleLimits:
-        return given(RuleLimits, self)
-
-    @property
-    def channel_limits(self) -> ChannelLimits:
-        return given(ChannelLimits, self, prefix="channel_")
-
-
-class GivenLastAttempt(RequestModel):
-    """How the user's latest attempt on a channel ended."""
-
-    status: Literal["succeeded", "failed"]
-    blame: Literal["payer", "channel", "platform"] | None = None
-    finished_at: Moment | None = None
-
-
-class GivenFacts(RequestModel):
-    """What the user did on one channel."""
-
-    used_today: Fen = 0
-    insufficient_today: Annotated[int, Field(ge=0, le=MAX_PRIORITY)] = 0
-    last_attempt: GivenLastAttempt | None = None
-    bound: Annotated[bool, Field(description="the card is authenticated there: no authentication is to be paid")] = (
-        False
-    )
-    channel_used_today: Fen = 0
-    card_used_today: Fen = 0
-
-
-class WhatIf(RequestModel):
-    """Decide on these rules and facts and no others. Banks and channels need not exist."""
-
-    now: Moment | None = None
-    authentication_spread: Annotated[
-        int | None,
-        Field(ge=1, le=MAX_PRIORITY, description="over how many payments step 6 spreads an authentication's fee"),
-    ] = None
-    last_attempt_max_age_s: Annotated[
-        int | None, Field(ge=1, le=MAX_PRIORITY, description="steps 7 to 9 forget older last attempts")
-    ] = None
-    rules: Annotated[list[GivenRule], Field(max_length=MAX_RULES)] = Field(default_factory=list)
-    facts: dict[Code, GivenFacts] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _names_each_rule_once(self) -> Self:
-        seen = set()
-        for number, rule in enumerate(self.rules):
-            key = (rule.channel, rule.scene, rule.bank)
-            if key in seen:
-                raise wrong("repeated", "has two rules for the same channel, scene and bank", field=f"rules.{number}")
-            seen.add(key)
-        return self
+_QUESTION: JsonValue = {"user_id": "user-1", "scene": "withhold", "amount": 10_000, "bank": "ICBC"}
+_OF_A_PAYMENT = "as of a payment; nothing is sent, so it is not used"
 
 
 class RouteQuestion(RequestModel):
-    """A payment as the router sees it. The merchant is that of the key; nothing is recorded."""
+    """A payment as the router sees it: the body of a withhold or a charge. Only with `record` something is recorded."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"user_id": "user-1", "scene": "withhold", "amount": 10_000, "bank": "ICBC"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_QUESTION]})
 
     user_id: UserId
     scene: SceneName
@@ -134,7 +67,29 @@ class RouteQuestion(RequestModel):
     card: CardFields | None = None
     card_id: CardId | None = None
     customer_present: bool | None = None
+    custody_user_no: Annotated[
+        CustodyUserNo | None, Field(description="custody scenes: the payer's number at the bank; absent: user_id")
+    ] = None
+    description: Description | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    return_url: Annotated[ReturnUrl | None, Field(description=_OF_A_PAYMENT)] = None
+    expires_in_s: Annotated[
+        Annotated[int, Field(ge=MIN_EXPIRES_IN_S, le=MAX_EXPIRES_IN_S)] | None, Field(description=_OF_A_PAYMENT)
+    ] = None
+    send_before: Annotated[Moment | None, Field(description=_OF_A_PAYMENT)] = None
     what_if: WhatIf | None = None
+    record: Annotated[bool, Field(description="decide and reserve: you execute it, and report how it ended")] = False
+    merchant_order_no: Annotated[OrderNumber | None, Field(description="of what is recorded: needed with record")] = (
+        None
+    )
+    report_within_s: Annotated[
+        int,
+        Field(
+            ge=MIN_REPORT_WITHIN_S,
+            le=MAX_REPORT_WITHIN_S,
+            description="with record: after so many seconds without a report it is an anomaly",
+        ),
+    ] = REPORT_WITHIN_S
 
     @model_validator(mode="after")
     def _has_a_bank(self) -> Self:
@@ -144,68 +99,69 @@ class RouteQuestion(RequestModel):
             raise wrong("missing", "is needed where no card is given", field="bank")
         if self.bank is not None and self.what_if is None and self.bank not in bank_names():
             raise wrong("bank", "is not a bank code known here, such as ICBC, ABC, BOC, CCB, CMB", field="bank")
+        check_custody_user_no(self.scene, self.custody_user_no)
+        return self
+
+    @model_validator(mode="after")
+    def _says_what_a_record_needs(self) -> Self:
+        if not self.record:
+            for name in ("merchant_order_no", "report_within_s"):
+                if name in self.model_fields_set:
+                    raise wrong("unwanted", "is only for what is recorded: say record true", field=name)
+            return self
+        if self.what_if is not None:
+            raise wrong("exclusive", "decides on given facts: that is not recorded", field="what_if")
+        if self.merchant_order_no is None:
+            raise wrong("missing", "is needed to record: give a number of your own", field="merchant_order_no")
+        if self.scene in CARD_SCENES and self.card is None and self.card_id is None:
+            raise wrong("missing", f"is needed to record scene {self.scene}: give card or card_id", field="card")
         return self
 
 
-class SeenChannel(AnswerModel):
-    """One channel in a decision: the step that removed it and why, its fee in fen, its rank.
-
-    `compared` is what step 6 ranks by: the fee, with `authentication_share` where the merchant spreads the fee of an
-    authentication. The share is exact: whole fen, or a fraction as text such as `100/3`.
-    """
-
-    channel: str
-    removed_by_step: int | None
-    reason: str | None
-    limit: Annotated[LimitAnswer | None, Field(description="for which it was removed, if it was one")]
-    fee: int
-    authentication_share: int | str
-    compared: int
-    rank: int | None
-
-
-class RouteAnswer(AnswerModel):
-    """A decision of the router: a channel or a refusal, and every channel it looked at."""
-
-    chosen: str | None
-    refusal: FailureCode | None
-    chosen_by_step: int | None
-    refused_by_step: int | None
-    max_single_limit: int | None
-    limit: Annotated[LimitAnswer | None, Field(description="of a refusal for a limit: which one")]
-    max_amount_now: Annotated[
-        int | None,
-        Field(description="of a refusal for a limit: the most that one available channel would still take, in fen"),
-    ]
-    candidates: list[SeenChannel]
-    config_version: int
+class RoutesAnswer(RootModel[RouteAnswer | RecordedRouteAnswer]):
+    """What would be decided, or, with `record`, what was recorded before under this order number."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteCalls:
-    """The call of dry runs. `catalogue`: the one in force. `unable`: what this process cannot do now, of a merchant."""
+    """The call that asks the router. `catalogue`: the one in force. `unable`: what this process cannot do now, of a
+    merchant. `recorded`: the calls of what it records."""
 
     reading: Reading
     cards: CardsByUser
     catalogue: Callable[[], Catalogue]
     clock: Callable[[], datetime]
     unable: Callable[[UUID, Scene], Unable]
+    recorded: RecordedRouteCalls
     carries_of: CarriesOf = carries_all
 
     def routes(self) -> list[Route]:
-        """The route of dry runs."""
+        """The routes of the router."""
         about = (
             "The nine steps on the rules in force and what the user did today. With `what_if` they run on the rules "
-            "and facts given there and on no others."
+            "and facts given there and on no others. With `record` and an order number of your own the decision is "
+            "recorded and its amount reserved, for you to execute and report; places on the channel and the card's "
+            "authentication do not count then, and nothing is sent to any payment company. "
+            "`(app, merchant_order_no)` is the idempotency key for ever, in the space of payments' own numbers."
         )
-        answers = {200: Answer(RouteAnswer, "What would be decided; a refusal is an answer, too.")}
+        answers = {
+            200: Answer(
+                RoutesAnswer,
+                "What would be decided; a refusal is an answer, too. Or what was recorded before, as it is now.",
+                headers={REPLAYED: "`true`, where it was recorded before"},
+            ),
+            201: Answer(RecordedRouteAnswer, "Recorded. A refusal of the router is here, too: `failed`."),
+        }
         return [
             Route("POST", "/v1/routes", self.route, "Ask the router without paying", ("router",), answers,
-                  body=RouteQuestion, description=about),
+                  body=RouteQuestion, problems=(409, 503), description=about),
+            *self.recorded.routes(),
         ]  # fmt: skip
 
     async def route(self, call: Call) -> Reply:
         question: RouteQuestion = call.body
+        if question.record:
+            return await self.recorded.record(call, question, question.report_within_s)
         given = question.what_if
         decision = await (self._decide_now(call, question) if given is None else self._decide_if(call, question, given))
         return Reply(to_answer(decision))
@@ -216,17 +172,17 @@ class RouteCalls:
         typed = elements_as_typed(question.card)
         elements = stored.elements if stored else one_form(typed) if typed else None
         bank = payer_bank(question.bank, stored, elements, question.scene)
-        facts = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
+        known = await self.reading.facts(merchant_id, question.user_id, elements, question.card_id, now)
         unable = self.unable(merchant_id, question.scene)
-        payer = Payer(facts.agreements, customer_present(question), facts.signing)
+        payer = Payer(known.agreements, customer_present(question), known.signing)
         candidates = candidates_for(
             catalogue, merchant_id, question.scene, bank, payer, now, unable, elements, self.carries_of
         )
         merchant = catalogue.merchants[merchant_id]
         request = _request(question, bank, now, merchant.last_attempt_max_age, merchant.authentication_spread)
-        if facts.blocked:
-            return decide(replace(request, blocked=facts.blocked), (), {}, catalogue.version)
-        channels = with_bound(facts.channels, catalogue, merchant_id, candidates, facts.agreements)
+        if known.blocked:
+            return decide(replace(request, blocked=known.blocked), (), {}, catalogue.version)
+        channels = with_bound(known.channels, catalogue, merchant_id, candidates, known.agreements)
         return decide(request, candidates, channels, catalogue.version)
 
     async def _decide_if(self, call: Call, question: RouteQuestion, given: WhatIf) -> Decision:
@@ -238,8 +194,8 @@ class RouteCalls:
         age_s = given.last_attempt_max_age_s
         max_age = None if age_s is None else timedelta(seconds=age_s)
         request = _request(question, bank, given.now or self.clock(), max_age, given.authentication_spread)
-        facts = {channel: _facts(known) for channel, known in given.facts.items()}
-        return decide(request, [_candidate(rule) for rule in given.rules], facts, catalogue.version)
+        known = {channel: facts(told) for channel, told in given.facts.items()}
+        return decide(request, [candidate(rule) for rule in given.rules], known, catalogue.version)
 
 
 def _request(
@@ -254,39 +210,4 @@ def _request(
         customer_present=customer_present(question),
         last_attempt_max_age=max_age,
         authentication_spread=spread,
-    )
-
-
-def _candidate(rule: GivenRule) -> Candidate:
-    return Candidate(
-        channel=rule.channel,
-        scene=rule.scene,
-        bank=rule.bank,
-        fee=rule.fee,
-        enabled=rule.enabled,
-        channel_on=rule.channel_on,
-        in_maintenance=rule.in_maintenance,
-        account_usable=rule.account_usable,
-        signing=rule.signing,
-        full=rule.full,
-        priority=rule.priority,
-        authentication_fee=rule.authentication_fee,
-        limits=rule.limits,
-        channel_limits=rule.channel_limits,
-    )
-
-
-def _facts(given: GivenFacts) -> ChannelFacts:
-    last = given.last_attempt
-    return ChannelFacts(
-        used_today=given.used_today,
-        insufficient_today=given.insufficient_today,
-        last_attempt=LastAttempt(last.status, last.blame, last.finished_at) if last else None,
-        # What is given is all that there is.
-        in_flight_today=0,
-        channel_in_flight_today=0,
-        card_in_flight_today=0,
-        bound=given.bound,
-        channel_used_today=given.channel_used_today,
-        card_used_today=given.card_used_today,
     )

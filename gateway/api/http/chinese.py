@@ -39,6 +39,7 @@ PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "payment_has_anomaly": "该支付有未处理的异常，请先由运营人员处理。",
     "payment_not_succeeded": "该支付尚未成功，不能退款。",
     "request_timeout": "请求体未在规定时间内到达，请原样重发。",
+    "result_conflict": "该路由此前已上报不同的结果，原结果保持不变。",
     "resend_too_soon": "短信刚刚发送，请按 Retry-After 的秒数稍后再重发。",
     "search_cut": "查询耗时过长，已中止。请缩小范围（编号、用户或更短的时间），或稍后再查。",
     "sms_in_progress": "短信正在发送，请稍后再试。",

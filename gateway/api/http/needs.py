@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,10 +11,12 @@ from gateway.domain.catalogue import Catalogue
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import Report
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.payer import PayerFlow
+from gateway.flows.recorded_routes import ReportResult, RouteResult
 from gateway.flows.route import ABLE, Unable
 from gateway.ports import (
     AssumedHere,
@@ -28,7 +30,7 @@ from gateway.ports import (
 )
 from gateway.settings import Settings
 
-__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow"]
+__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow", "RoutesFlow"]
 
 
 class PaymentsFlow(Protocol):
@@ -71,6 +73,19 @@ class RefundsFlow(Protocol):
 
         Raises OrderConflictError, OverloadedError, PaymentNotRefundableError and AmountExceedsRestError.
         """
+        ...
+
+
+class RoutesFlow(Protocol):
+    """Records routes for apps that execute elsewhere."""
+
+    async def record(self, order: Order, report_within: timedelta) -> RouteResult:
+        """Decide and reserve, or find what was recorded. Raises OrderConflictError, CardNotFoundError and
+        OverloadedError."""
+        ...
+
+    async def report(self, merchant_id: UUID, app: str, route_id: UUID, said: Report) -> ReportResult | None:
+        """Take a report; None: no such route of this app. Raises OverloadedError."""
         ...
 
 
@@ -154,6 +169,7 @@ class Api:
     shown_cards: ShownCards
     unbinding: GivesUpCards
     refunds: RefundsFlow
+    routes: RoutesFlow
     reading: Reading
     callbacks: CallbacksFlow
     cards: CardsByUser

@@ -121,7 +121,7 @@ class PaymentAnswer(AnswerModel):
     bank: str
     amount: int
     currency: str
-    status: Status
+    status: Literal[Status.PROCESSING, Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CLOSED]
     channel: str | None
     channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
     channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]

@@ -67,6 +67,7 @@ ProblemCode = Literal[
     "payment_not_succeeded",
     "request_timeout",
     "resend_too_soon",
+    "result_conflict",
     "search_cut",
     "sms_in_progress",
     "sms_limit_reached",

@@ -54,6 +54,9 @@ _COUNTED_EVENTS = """
             UNION ALL
             SELECT t.merchant_id, 'authentication', t.authentication_id, t.status, t.sequence FROM authentications t
             WHERE ROWS(t, authentication_id) AND t.app IS NOT NULL
+            UNION ALL
+            -- Only its anomalies are told.
+            SELECT r.merchant_id, 'route', r.route_id, 'processing', r.sequence FROM routes r WHERE ROWS(r, route_id)
         )"""
 
 _TO_PAY = (
@@ -83,6 +86,9 @@ CHECKS = (
         UNION ALL
         SELECT 'refund', r.refund_id, r.due_at FROM refunds r
         WHERE ROWS(r, refund_id) AND r.due_at < :overdue AND (r.lease_until IS NULL OR r.lease_until < :overdue)
+        UNION ALL
+        SELECT 'route', r.route_id, r.until_at FROM routes r
+        WHERE ROWS(r, route_id) AND r.until_at < :overdue AND (r.lease_until IS NULL OR r.lease_until < :overdue)
         """,
         "{object_id} has been waiting for what is due on it since {due_at}: does a worker run?",
     ),
@@ -98,16 +104,22 @@ CHECKS = (
     Check(
         USERS,
         f"""
-        WITH counted AS (
-            SELECT p.merchant_id, p.user_id, p.channel, p.business_day,
-                coalesce(sum(p.amount) FILTER (WHERE {_IN_FLIGHT}), 0) AS reserved,
-                coalesce(sum(p.amount) FILTER (WHERE p.status = 'succeeded' OR i.late_success), 0)
-                    AS succeeded,
-                count(*) FILTER (WHERE p.status = 'failed' AND p.failure_code = 'insufficient_balance') AS insufficient
+        WITH attempts AS (
+            SELECT p.merchant_id, p.user_id, p.channel, p.business_day, p.amount, p.failure_code, {_IN_FLIGHT} AS open,
+                p.status = 'succeeded' OR coalesce(i.late_success, false) AS taken
             FROM payments p
             LEFT JOIN intents i ON {_TO_PAY}
             WHERE ROWS(p, user_id) AND p.channel IS NOT NULL
-            GROUP BY p.merchant_id, p.user_id, p.channel, p.business_day
+            UNION ALL
+            SELECT r.merchant_id, r.user_id, r.channel, r.business_day, r.amount, r.failure_code,
+                r.until_at IS NOT NULL, r.status = 'succeeded' OR r.late_success
+            FROM routes r WHERE ROWS(r, user_id) AND r.channel IS NOT NULL
+        ), counted AS (
+            SELECT t.merchant_id, t.user_id, t.channel, t.business_day,
+                coalesce(sum(t.amount) FILTER (WHERE t.open), 0) AS reserved,
+                coalesce(sum(t.amount) FILTER (WHERE t.taken), 0) AS succeeded,
+                count(*) FILTER (WHERE t.failure_code = 'insufficient_balance') AS insufficient
+            FROM attempts t GROUP BY t.merchant_id, t.user_id, t.channel, t.business_day
         ), told AS (SELECT * FROM channel_usage u WHERE ROWS(u, user_id))
         SELECT coalesce(c.user_id, u.user_id) AS user_id, coalesce(c.channel, u.channel) AS channel,
             coalesce(c.business_day, u.business_day) AS business_day,
@@ -176,6 +188,8 @@ CHECKS = (
                 WHERE e.object = 'refund' AND r.merchant_id = e.merchant_id AND r.refund_id = e.object_id)
             AND NOT EXISTS (SELECT FROM authentications t WHERE e.object = 'authentication'
                 AND t.merchant_id = e.merchant_id AND t.authentication_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM routes u
+                WHERE e.object = 'route' AND u.merchant_id = e.merchant_id AND u.route_id = e.object_id)
         GROUP BY e.merchant_id, e.object, e.object_id
         """,
         "{found} events are about {object_id}, which is not there",
@@ -266,9 +280,10 @@ CHECKS = (
         LEFT JOIN refunds r ON o.object = 'refund' AND r.merchant_id = o.merchant_id AND r.refund_id = o.object_id
         LEFT JOIN authentications t
             ON o.object = 'authentication' AND t.merchant_id = o.merchant_id AND t.authentication_id = o.object_id
+        LEFT JOIN routes u ON o.object = 'route' AND u.merchant_id = o.merchant_id AND u.route_id = o.object_id
         WHERE ROWS(o, app, merchant_order_no) AND (coalesce(p.merchant_order_no, r.merchant_order_no,
-                t.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
-            OR coalesce(p.app, r.app, t.app) IS DISTINCT FROM o.app)
+                t.merchant_order_no, u.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
+            OR coalesce(p.app, r.app, t.app, u.app) IS DISTINCT FROM o.app)
         """,
         "order {merchant_order_no} of {app} is {object_id}, which does not say so",
     ),

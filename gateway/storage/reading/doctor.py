@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
 from gateway.storage.reading.attention import needs_a_person
 from gateway.storage.reading.checks import CHECKS, Check, Walk
+from gateway.storage.reading.checks_of_routes import ROUTE_CHECKS
 from gateway.storage.tables import metadata
 
 __all__ = ["OVERDUE_AFTER", "Diagnosis", "diagnose", "examine"]
@@ -81,10 +82,11 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     looked_at: Counter[str] = Counter()
     findings: defaultdict[Check, _Findings] = defaultdict(_Findings)
     said_at = time.monotonic()
-    for walk in dict.fromkeys(check.walk for check in CHECKS):
+    checks = (*CHECKS, *ROUTE_CHECKS)
+    for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
         async for piece, rows in _pieces(engine, walk):
-            for check in CHECKS:
+            for check in checks:
                 if check.walk is walk:
                     await _ask(engine, check, piece, now - OVERDUE_AFTER, findings[check])
             looked_at[walk.table] += rows
@@ -93,7 +95,7 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
                 tell(f"{looked_at[walk.table]:,} {walk.table} so far")
     async with _short(engine) as connection:
         attention = await needs_a_person(connection)
-    wrong = [sentence for check in CHECKS for sentence in findings[check].told()]
+    wrong = [sentence for check in checks for sentence in findings[check].told()]
     return Diagnosis(wrong, attention, dict(looked_at))
 
 

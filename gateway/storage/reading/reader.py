@@ -21,6 +21,7 @@ from gateway.domain.cards import CardElements, mask_card_no
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.domain.timeline import TimelinePage, TimelinePosition
 from gateway.ports import Found, PaymentFilter, UserFacts
@@ -28,7 +29,7 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments, searching
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
-from gateway.storage.tables import authentications, decisions, deliveries, events, payments, refunds
+from gateway.storage.tables import authentications, decisions, deliveries, events, payments, refunds, routes
 from gateway.storage.writing.authentications import authentication_of, authentication_select
 from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
@@ -36,6 +37,7 @@ from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.in_flight import read_in_flight
 from gateway.storage.writing.payments import payment_of, payment_select
 from gateway.storage.writing.refunds import refund_of, refund_select
+from gateway.storage.writing.routes import route_of, route_select
 from gateway.storage.writing.totals import Totals
 
 __all__ = ["Reader", "decision_of"]
@@ -104,6 +106,14 @@ class Reader:
         async with self.engine.connect() as connection:
             row = (await connection.execute(authentication_select().where(mine))).mappings().first()
             return authentication_of(row) if row is not None else None
+
+    async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
+        """A recorded route of this app, or None."""
+        of = routes.c
+        mine = and_(of.merchant_id == merchant_id, of.route_id == route_id, of.app == app)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(route_select().where(mine))).mappings().first()
+            return route_of(row) if row is not None else None
 
     async def decision(self, merchant_id: UUID, app: str, payment_id: UUID) -> dict[str, Any] | None:
         """The decision record of a payment of this app, or None."""

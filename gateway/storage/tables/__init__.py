@@ -29,6 +29,7 @@ from gateway.storage.tables.payers import (
     unbindings,
     users,
 )
+from gateway.storage.tables.routes import routes
 from gateway.storage.tables.running import processes, schema_versions
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
 
@@ -64,6 +65,7 @@ __all__ = [
     "processes",
     "refunds",
     "route_rules",
+    "routes",
     "schema_versions",
     "silent_refusals",
     "strays",

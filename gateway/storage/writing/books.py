@@ -61,17 +61,17 @@ class Books:
         max_waiting: int,
         authenticating: Flush[AuthenticationOpening, AuthenticationResult],
     ) -> None:
-        self._authentications: _Queues[AuthenticationOpening, AuthenticationResult] = _Queues(
+        self._authentications: Queues[AuthenticationOpening, AuthenticationResult] = Queues(
             "authenticate", authenticating, max_waiting
         )
-        self._orders: _Queues[Opening, OpenResult] = _Queues("open", opening.flush, max_waiting)
-        self._refunds: _Queues[RefundOpening, RefundResult] = _Queues("refund", refunding.flush, max_waiting)
+        self._orders: Queues[Opening, OpenResult] = Queues("open", opening.flush, max_waiting)
+        self._refunds: Queues[RefundOpening, RefundResult] = Queues("refund", refunding.flush, max_waiting)
         self._said_at: dict[str, float] = {}
-        self._observations: _Queues[Observation | GoOn | PayerAct, Recorded] = _Queues(
+        self._observations: Queues[Observation | GoOn | PayerAct, Recorded] = Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING
         )
         # What was cut by a lock comes again apart, and is halved: a row that somebody holds keeps up no other's word.
-        self._held_up: _Queues[Observation | GoOn | PayerAct, Recorded] = _Queues(
+        self._held_up: Queues[Observation | GoOn | PayerAct, Recorded] = Queues(
             "record", recording.flush, MAX_OBSERVATIONS_WAITING, lambda error: may_be_one_rows(error) or is_busy(error)
         )
 
@@ -158,7 +158,7 @@ class Books:
         return sum(queue.waiting for queue in queues)
 
 
-class _Queues(Generic[T, R]):
+class Queues(Generic[T, R]):
     """The queues of one kind, by merchant, measured."""
 
     def __init__(

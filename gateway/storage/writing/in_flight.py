@@ -1,7 +1,7 @@
 """What is in flight of limits that count what others did, too: told by a refusal, so read only where one is in reach.
 
-Totals say what is used, and not how much of it has no result yet. That is added up from the open payments of a channel,
-of which there are never many, whatever was paid before.
+Totals say what is used, and not how much of it has no result yet. That is added up from the open payments and
+recorded routes of a channel, of which there are never many, whatever was paid before.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,6 +21,12 @@ LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = p.card_id AND c.number_p
 WHERE p.merchant_id = $1 AND p.channel = ANY($2::text[]) AND p.business_day = $3
     AND (p.due_at IS NOT NULL OR p.until_at IS NOT NULL) AND p.status IN ('processing', 'requires_action')
 GROUP BY p.channel, c.number_print
+UNION ALL
+SELECT r.channel, c.number_print, sum(r.amount)::bigint FROM routes r
+LEFT JOIN cards c ON c.merchant_id = $1 AND c.card_id = r.card_id AND c.number_print = ANY($4::bytea[])
+WHERE r.merchant_id = $1 AND r.channel = ANY($2::text[]) AND r.business_day = $3
+    AND r.until_at IS NOT NULL AND r.status = 'open'
+GROUP BY r.channel, c.number_print
 """
 
 

@@ -57,6 +57,15 @@ WITH used AS (
     WHERE p.merchant_id = $1 AND p.business_day = $2 AND p.channel = ANY($3::text[])
         AND (p.status IN ('processing', 'requires_action', 'succeeded') OR i.late_success
             OR p.failure_code = 'insufficient_balance')
+    UNION ALL
+    SELECT c.number_print, c.erased_at, r.channel,
+        CASE WHEN r.until_at IS NOT NULL OR r.status = 'succeeded' OR r.late_success THEN r.amount ELSE 0 END,
+        CASE WHEN r.failure_code = 'insufficient_balance' THEN 1 ELSE 0 END
+    FROM routes r
+    JOIN cards c ON c.merchant_id = $1 AND c.card_id = r.card_id
+    WHERE r.merchant_id = $1 AND r.business_day = $2 AND r.channel = ANY($3::text[])
+        AND (r.until_at IS NOT NULL OR r.status = 'succeeded' OR r.late_success
+            OR r.failure_code = 'insufficient_balance')
 ), missing AS (
     SELECT number_print, channel, sum(used)::bigint AS used, sum(insufficient)::integer AS insufficient FROM (
         SELECT number_print, channel, used, insufficient FROM used WHERE number_print IS NOT NULL

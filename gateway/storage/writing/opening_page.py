@@ -1,15 +1,16 @@
 """What a flush of orders has read of its users, cards and limits, and what it has opened so far."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Protocol
 from uuid import UUID
 
 from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue, Counted
 from gateway.domain.orders import Order
-from gateway.flows.opening import Opened, Opening
+from gateway.flows.opening import Opened
 from gateway.ports import OpenResult
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection
@@ -22,6 +23,16 @@ from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals
 
 __all__ = ["OpeningPage", "Reading", "order_key", "order_keys"]
+
+
+class Opens(Protocol):
+    """An order that is to be routed, with the id of what it opens: a payment, or a recorded route."""
+
+    @property
+    def order(self) -> Order: ...
+
+    @property
+    def payment_id(self) -> UUID: ...
 
 
 @dataclass(slots=True)
@@ -65,7 +76,7 @@ class Reading:
         connection: Connection,
         merchant_id: UUID,
         catalogue: Catalogue,
-        openings: list[Opening],
+        openings: Sequence[Opens],
         now: datetime,
         day: date,
     ) -> OpeningPage:
@@ -114,5 +125,5 @@ def order_key(order: Order) -> OrderKey:
     return order.app, order.merchant_order_no
 
 
-def order_keys(openings: Iterable[Opening]) -> set[OrderKey]:
+def order_keys(openings: Iterable[Opens]) -> set[OrderKey]:
     return {order_key(opening.order) for opening in openings}

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from gateway.domain.catalogue import Counted
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import card_totals, cards, channel_totals
 from gateway.storage.writing.making_good import MakingGood, begins_with
@@ -140,14 +141,14 @@ class Totals:
 
 def count_reservations(
     write: Write,
-    routed: Iterable[Payment],
+    routed: Iterable[Payment] | Iterable[RecordedRoute],
     counted: Counted,
     part: UUID,
     number_prints: Mapping[UUID, bytes],
     *,
     only: str,
 ) -> None:
-    """Count payments that the part `only` of the statement returned. `number_prints` are those of their cards."""
+    """Count payments, or routes, that the part `only` of the statement returned. `number_prints`: of their cards."""
     of_channels: list[Row] = []
     of_cards: list[Row] = []
     for payment in routed:

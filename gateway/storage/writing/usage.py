@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
-from gateway.domain.failures import Blame, FailureCode
+from gateway.domain.failures import Blame, Failure, FailureCode
 from gateway.domain.payments import FINAL, Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.statuses import Status
 from gateway.storage.tables import channel_usage, last_attempts
 from gateway.storage.tables.limits import NO_MORE_TODAY
@@ -19,8 +20,27 @@ __all__ = ["UsageChanges", "reserve"]
 _NOTHING: Final = OfCard()
 
 
-def reserve(write: Write, routed: Sequence[Payment], *, only: str) -> None:
-    """Reserve the amounts of payments that the part `only` returned."""
+class Attempt(Protocol):
+    """What usage knows of a payment, or of a recorded route."""
+
+    @property
+    def payment_id(self) -> UUID: ...
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def failure(self) -> Failure | None: ...
+
+    @property
+    def finished_at(self) -> datetime | None: ...
+
+
+def reserve(write: Write, routed: Sequence[Payment] | Sequence[RecordedRoute], *, only: str) -> None:
+    """Reserve the amounts of payments, or of routes, that the part `only` returned."""
     rows = [
         {
             "payment_id": payment.payment_id,
@@ -57,8 +77,8 @@ class UsageChanges:
     """How a flush moves usage, and which attempts became the last ones."""
 
     usage: dict[tuple[str, str, date], _Usage] = field(default_factory=dict)
-    last: dict[tuple[str, str], Payment] = field(default_factory=dict)
-    """(user, channel) → the payment that finished there last."""
+    last: dict[tuple[str, str], Attempt] = field(default_factory=dict)
+    """(user, channel) → the attempt that finished there last."""
     used: dict[Change, OfCard] = field(default_factory=dict)
     """By how much what is used of a channel and of a card changes, and how often a card failed for want of balance.
     What was reserved and succeeds changes nothing."""
@@ -88,7 +108,26 @@ class UsageChanges:
             before_it = self.used.get(of, _NOTHING)
             self.used[of] = OfCard(before_it.used + used, before_it.insufficient + insufficient)
 
-    def _keep_last(self, after: Payment, channel: str) -> None:
+    def count_route(self, before: RecordedRoute, after: RecordedRoute) -> None:
+        """Count what one change of a recorded route means. One whose day is over has no reservation any more."""
+        if after.channel is None:
+            return
+        ended = after.status is not before.status
+        reserved, succeeded = after.reserved - before.reserved, after.taken - before.taken
+        wants_balance = after.failure is not None and after.failure.code is FailureCode.INSUFFICIENT_BALANCE
+        insufficient = 1 if ended and wants_balance else 0
+        if reserved or succeeded or insufficient:
+            usage = self.usage.setdefault((after.user_id, after.channel, after.business_day), _Usage())
+            usage.reserved += reserved
+            usage.succeeded += succeeded
+            usage.insufficient += insufficient
+            of = (after.channel, after.business_day, after.card.card_id if after.card else None)
+            was = self.used.get(of, _NOTHING)
+            self.used[of] = OfCard(was.used + reserved + succeeded, was.insufficient + insufficient)
+        if ended:
+            self._keep_last(after, after.channel)
+
+    def _keep_last(self, after: Attempt, channel: str) -> None:
         ours = after.failure is not None and after.failure.blame is Blame.PLATFORM
         if after.status in {Status.SUCCEEDED, Status.FAILED} and not ours:
             key = (after.user_id, channel)
@@ -139,6 +178,6 @@ def _is_late(payment: Payment) -> bool:
     return payment.attempt is not None and payment.attempt.late_success
 
 
-def _finish_order(payment: Payment) -> tuple[datetime, UUID]:
+def _finish_order(payment: Attempt) -> tuple[datetime, UUID]:
     assert payment.finished_at is not None
     return payment.finished_at, payment.payment_id

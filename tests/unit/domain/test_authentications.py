@@ -37,7 +37,7 @@ from tests.unit.domain.samples import (
 )
 
 AT = later(seconds=7)
-STATUSES = [status for status in Status if status is not Status.RETURNED]
+STATUSES = [status for status in Status if status not in {Status.RETURNED, Status.OPEN}]
 STATES = [state for state in IntentState if state is not IntentState.RETURNED]
 """No card comes back (test_hearing)."""
 ENDED_BADLY = [state for state in STATES if state not in {IntentState.OPEN, IntentState.DONE}]

@@ -29,7 +29,13 @@ OF_A_REFUND = {
     ("processing", "failed"),
     ("succeeded", "returned"),
 }
-LEGAL = {"payment": OF_A_PAYMENT, "authentication": OF_A_PAYMENT, "refund": OF_A_REFUND}
+OF_A_ROUTE = {
+    (None, "open"),
+    (None, "failed"),
+    ("open", "succeeded"),
+    ("open", "failed"),
+}
+LEGAL = {"payment": OF_A_PAYMENT, "authentication": OF_A_PAYMENT, "refund": OF_A_REFUND, "route": OF_A_ROUTE}
 
 
 @pytest.mark.parametrize(("kind", "before", "after"), list(product(ObjectKind, [None, *Status], Status)))

@@ -154,6 +154,11 @@ def test_every_end_of_what_an_app_asked_for_is_told_by_its_name(kind: ObjectKind
     assert ANOMALY_OF[kind] == f"{kind}.anomaly"
 
 
+def test_of_a_recorded_route_only_its_anomalies_are_told() -> None:
+    assert EVENTS_OF[ObjectKind.ROUTE] == {}
+    assert ANOMALY_OF[ObjectKind.ROUTE] == "route.anomaly"
+
+
 def test_an_authentication_has_no_anomaly() -> None:
     assert ObjectKind.AUTHENTICATION not in ANOMALY_OF
 
