@@ -9,7 +9,7 @@ import pytest
 from gateway.domain import clocks
 from tests.databases import Server, copy_of
 from tests.e2e.business import App
-from tests.e2e.on_pages import paged_app, tell_custody
+from tests.e2e.on_pages import paged_app, tell_where_to_call
 from tests.e2e.processes import Crowd, gateway_processes
 from tests.e2e.world import World, new_world
 
@@ -54,7 +54,7 @@ async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[Worl
 async def patient(world: World) -> App:
     """A merchant whose payers pay on pages. Until their time is over nothing is asked: words come by themselves."""
     app = await paged_app(world)
-    await tell_custody(world, app)
+    await tell_where_to_call(world, app)
     return app
 
 

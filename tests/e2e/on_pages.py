@@ -25,7 +25,7 @@ __all__ = [
     "open_page",
     "paged_app",
     "run_out",
-    "tell_custody",
+    "tell_where_to_call",
 ]
 
 LIFE_S: Final = 60
@@ -103,10 +103,11 @@ async def paged_app(
     return await world.merchant(change, **(settings or {}))
 
 
-async def tell_custody(world: World, app: App) -> None:
-    """From now on the custody bank sends its notices to this app's merchant."""
-    url = f"{app.gateway}/callbacks/{await world.code_of(app)}.custody_main"
-    await world.control("POST", "lanmao/notice_url", {"url": url})
+async def tell_where_to_call(world: World, app: App) -> None:
+    """From now on those who are told once where to call send their notices to this app's merchant."""
+    for provider, account in (("lanmao", "custody_main"), ("cpcn", "cpcn_main")):
+        url = f"{app.gateway}/callbacks/{await world.code_of(app)}.{account}"
+        await world.control("POST", f"{provider}/notice_url", {"url": url})
 
 
 def back_of(world: World) -> str:

@@ -34,8 +34,14 @@ class RedirectCalls:
 
     def routes(self) -> list[Route]:
         """The routes of payers on their way."""
-        page = {200: Answer(None, "The page.", content_type="text/html")}
-        back = {303: Answer(None, "Where the payer belongs: `return_url?payment=…`, or our page.", content_type="*/*")}
+        page = {
+            200: Answer(None, "The page.", content_type="text/html"),
+            303: Answer(None, "Where the payer belongs, once the payment has ended.", content_type="*/*"),
+        }
+        back = {
+            200: Answer(None, "A page for a payer of whom nothing is known.", content_type="text/html"),
+            303: Answer(None, "Where the payer belongs: `return_url?payment=…`, or our page.", content_type="*/*"),
+        }
         about = {"account": "the account's name, merchant.account", "token": "names the payment"}
         said = (
             "The payer's browser comes back from the PSP. What it brings is verified like a callback and changes "
