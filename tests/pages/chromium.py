@@ -68,11 +68,10 @@ class Payer:
 
 
 @contextlib.asynccontextmanager
-async def payer(browser: Browser, *, width: int = PHONE, script: bool = True, **more: Any) -> AsyncIterator[Payer]:
+async def payer(browser: Browser, **wishes: Any) -> AsyncIterator[Payer]:
     """A new payer on a phone, in Chinese unless said otherwise; leaving, nothing may have been complained about."""
-    context = await browser.new_context(
-        viewport={"width": width, "height": 844}, java_script_enabled=script, **{"locale": "zh-CN", **more}
-    )
+    asked = {"viewport": {"width": PHONE, "height": 844}, "locale": "zh-CN", **wishes}
+    context = await browser.new_context(**asked)
     context.set_default_timeout(IN_TIME_MS)
     try:
         one = Payer(await context.new_page())
@@ -82,6 +81,7 @@ async def payer(browser: Browser, *, width: int = PHONE, script: bool = True, **
         one.page.on("request", lambda asked: _note(one, asked))
         yield one
         assert not one.complaints, one.complaints
+        assert await context.cookies() == [], "nothing is kept in a payer's browser"
     finally:
         await context.close()
 

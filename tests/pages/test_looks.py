@@ -93,9 +93,11 @@ async def scrolls_sideways(one: Payer) -> bool:
 
 @pytest.mark.parametrize("name", OURS)
 async def test_our_pages_fit_and_serve_everybody(browser: Browser, world: World, named: App, name: str) -> None:
-    """Each language and each scheme once; all of them together where pictures are wanted."""
+    """In each language and scheme where pictures are wanted; else in one of each, which change from page to page."""
     url = await OURS[name](world, named)
-    looks = zip(LANGUAGES, SCHEMES, strict=True) if screenshots_at() is None else product(LANGUAGES, SCHEMES)
+    looks = [*product(LANGUAGES, SCHEMES)]
+    if screenshots_at() is None:
+        looks = [looks[list(OURS).index(name) % len(looks)]]
     for language, scheme in looks:
         async with payer(browser, color_scheme=scheme, locale=language, bypass_csp=True) as one:
             # The page that goes on by itself is held, so that it can be looked at.
@@ -114,7 +116,7 @@ async def test_texts_of_others_run_nowhere(browser: Browser, world: World) -> No
     app = await paged_app(world, asks=OFTEN, name=MARKUP)
     payment = await asked_for(world, app, NETBANK, description=MARKUP)
     for script in (False, True):
-        async with payer(browser, script=script) as one:
+        async with payer(browser, java_script_enabled=script) as one:
             await one.goes(payment["next_action"]["url"])
             if not script:
                 assert MARKUP in await one.page.locator("main").inner_text()
@@ -137,6 +139,8 @@ async def test_the_mocks_pages_are_pictured(browser: Browser, world: World, pati
             await one.is_at("**/pages/*")
             assert not await scrolls_sideways(one)
             await picture(one, f"bank-{name}".replace(" ", "-"))
+            if screenshots_at() is None:
+                continue
             await one.presses("cancel")
             await picture(one, f"bank-{name}-cancelled".replace(" ", "-"))
             await one.page.locator("main a").click()

@@ -50,7 +50,7 @@ async def test_a_psp_that_sends_the_payer_on_to_the_bank_is_followed(
     async with gateway_of_a_bank(tmp_path) as port:
         app = await paged_app(world, settings={"yeepay": {"node_url": f"https://psp.test:{port}/node"}})
         payment = await asked_for(world, app, NETBANK)
-        async with payer(browser, script=script, ignore_https_errors=True) as one:
+        async with payer(browser, java_script_enabled=script, ignore_https_errors=True) as one:
             await one.goes(payment["next_action"]["url"])
             if not script:
                 await one.page.locator("#go button").click()
