@@ -4,13 +4,14 @@ The server is an embedded one, or the one that `SLUICE_TEST_DATABASE_URL` names 
 """
 
 import asyncio
+import gc
 import io
 import logging
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway import logs
+from gateway.run import collector
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
@@ -55,6 +57,17 @@ sys.dont_write_bytecode = False
 
 # Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests live to the end: the collector looks for garbage in them neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        collector.settle()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

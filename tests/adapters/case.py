@@ -110,11 +110,15 @@ class Wire:
 
     psp: Psp
     sent: list[httpx.Request] = field(default_factory=list)
+    _transport: httpx.MockTransport = field(init=False, repr=False)
 
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __post_init__(self) -> None:
         router = respx.MockRouter(assert_all_called=False)
         router.route().mock(side_effect=self._answer)
-        response = await httpx.MockTransport(router.async_handler).handle_async_request(request)
+        self._transport = httpx.MockTransport(router.async_handler)
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
         await response.aread()
         return response
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, opened, sealed
@@ -73,9 +73,10 @@ from tests.adapters.lianlian_case import a_notice as a_json_notice
 from tests.adapters.lianlian_case import notice as json_notice
 from tests.adapters.lianlian_case import signed as signed_json
 from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
+from tests.examples import examples
 
 JD = Jd(JdCase().account(), httpx.MockTransport(lambda request: httpx.Response(500)).handle_async_request)
-MANY = settings(max_examples=300, deadline=None)
+MANY = examples(100)
 FORM_BYTES = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=40)), max_size=8)
 
 
@@ -205,7 +206,7 @@ def test_any_signed_text_is_xml_or_unreadable(inside: str) -> None:
 
 # A PSP's own signature says who speaks, and nothing of what the fields hold.
 
-SOME = settings(max_examples=100, deadline=None)
+SOME = examples(35)
 ODD = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
     [
         "",

@@ -202,7 +202,7 @@ async def test_a_server_that_speaks_no_tls_is_not_sent(transport: AiohttpTranspo
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_sent(transport: AiohttpTransport, tmp_path: Path) -> None:
-    stranger = identity("127.0.0.1")
+    stranger = identity("127.0.0.1", bits=2048)
     (tmp_path / "key").write_text(stranger.key_pem)
     (tmp_path / "certificate").write_text(stranger.pem)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

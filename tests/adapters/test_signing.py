@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.signing import (
@@ -22,6 +22,7 @@ from adapters.signing import (
 )
 from tests.adapters.certificates import MD5_BYTE, SHA1_BYTE, Identity, identity, signed_anew
 from tests.adapters.contract import LATER
+from tests.examples import examples
 
 ROOT = identity("Signing root")
 MIDDLE = identity("Signing middle", ROOT)
@@ -119,7 +120,7 @@ def test_a_serial_number_that_is_not_positive_is_an_oddity_and_no_warning() -> N
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@examples(100)
 def test_whatever_is_done_to_a_certificate_it_is_believed_or_refused_by_name(data: st.DataObject) -> None:
     der = bytearray(OWNER.certificate.public_bytes(serialization.Encoding.DER))
     for _ in range(data.draw(st.integers(1, 3))):

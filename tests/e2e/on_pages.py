@@ -44,10 +44,12 @@ class Way:
     bank: str | None
     ends: bool
     is_quick: bool = False
+    cancels: bool = False
+    """Its PSP gives an unpaid order up when it is told to."""
 
 
 WAYS: Final[Mapping[str, Way]] = {
-    "netbank": Way(Scene.NETBANK_CHARGE, "yeepay", "yeepay_main", "ABC", ends=True),
+    "netbank": Way(Scene.NETBANK_CHARGE, "yeepay", "yeepay_main", "ABC", ends=True, cancels=True),
     "netbank at unionpay": Way(Scene.NETBANK_CHARGE, "unionpay", "unionpay_main", "CITIC", ends=True),
     "netbank at cpcn": Way(Scene.NETBANK_CHARGE, "cpcn", "cpcn_main", "PSBC", ends=False),
     "custody quick": Way(Scene.CUSTODY_QUICK_CHARGE, "lanmao", "custody_main", "ICBC", ends=False, is_quick=True),

@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
 
 from gateway.run.keys import key_environment
-from gateway.run.supervising import Child, free_port
+from gateway.run.supervising import free_port
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
 from tests.e2e.cards import HOLDER, ICBC
+from tests.e2e.stem import Forked
 from tests.e2e.waiting import PATIENCE_S, until
 from tests.e2e.world import World
 
@@ -34,7 +34,7 @@ class GatewayProcess:
             "SLUICE_LOG_LEVEL": "warning",
         }
         self.lines: list[str] = []
-        self._child: Child | None = None
+        self._child: Forked | None = None
 
     def use(self, settings: Settings) -> None:
         """Have other keys from its next start on."""
@@ -42,15 +42,14 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Start it, or start it again after it ended."""
-        command = [sys.executable, "-m", "gateway.run.cli", "serve", "--child"]
-        self._child = Child("gateway", command, self._environment, lambda _, line: self.lines.append(line))
+        self._child = Forked(["serve", "--child"], self._environment, self.lines.append)
 
     async def ready(self, session: aiohttp.ClientSession) -> None:
         """Wait until it takes payments."""
 
         async def look() -> bool | None:
             assert self._child is not None
-            self._child.require_alive()
+            assert self._child.lives, "\n".join(["it ended, and said:", *self.lines])
             try:
                 async with session.get(f"{self.address}/readyz") as answer:
                     return answer.status == 200 or None
@@ -62,18 +61,18 @@ class GatewayProcess:
     def kill(self) -> None:
         """kill -9."""
         assert self._child is not None
-        self._child.process.kill()
+        self._child.signal(signal.SIGKILL)
         self._child.end(PATIENCE_S)
 
     def freeze(self) -> None:
         """SIGSTOP: it stands still, and does not know it."""
         assert self._child is not None
-        self._child.process.send_signal(signal.SIGSTOP)
+        self._child.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
         assert self._child is not None
-        self._child.process.send_signal(signal.SIGCONT)
+        self._child.signal(signal.SIGCONT)
 
     def told_no_card(self) -> None:
         """Fails when a card number of the tests or its holder stands in what the process printed."""
@@ -83,8 +82,8 @@ class GatewayProcess:
 
     async def end(self) -> None:
         """End it in good order."""
-        if self._child is not None and self._child.process.poll() is None:
-            self._child.process.terminate()
+        if self._child is not None and self._child.lives:
+            self._child.signal(signal.SIGTERM)
             await asyncio.to_thread(self._child.end, PATIENCE_S)
 
 

@@ -155,7 +155,7 @@ async def test_paid_after_the_time_is_over(world: World, patient: App, way: Way)
 async def test_an_app_gives_up_what_the_psp_can_give_up(world: World, patient: App, way: Way) -> None:
     visit = await open_page(world, patient, way)
     answer = await patient.call("POST", f"/v1/payments/{visit.payment['id']}/close")
-    if not way.ends:
+    if not way.cancels:
         assert (answer.status, answer.body["code"]) == (409, "may_be_paid")
         await visit.browser.press(visit.bill, "pay")
         assert (await patient.final(visit.payment["id"]))["status"] == "succeeded"

@@ -5,11 +5,13 @@ anything. Until the payer's time is over nothing is asked here, so that each wor
 """
 
 import asyncio
+import base64
 import json
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from lxml import etree
 from yarl import URL
 
 from gateway.domain.callback_names import short_name
@@ -42,7 +44,12 @@ def brought(ending: Page) -> tuple[str, Fields]:
 def return_of(payment: Shown) -> str:
     """The address that the PSP was told to send the payer's browser to."""
     fields = payment["next_action"]["form"]["fields"]
-    return str(fields["p8_Url"] if "p8_Url" in fields else json.loads(fields["reqData"])["redirectUrl"])
+    if "message" in fields:  # the whole letter
+        return str(etree.fromstring(base64.b64decode(fields["message"])).findtext(".//NotificationURL"))
+    for name in ("p8_Url", "frontUrl"):
+        if name in fields:
+            return str(fields[name])
+    return str(json.loads(fields["reqData"])["redirectUrl"])
 
 
 async def come_back(world: World, method: str, url: str, said: Fields | bytes = b"") -> Answer:

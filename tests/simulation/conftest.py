@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.keys import prepare_keys
 from tests.databases import Server, copy_of
 from tests.simulation.crashing import Tally
 from tests.simulation.flows import REHEARSAL, SCRIPTS
@@ -17,15 +16,11 @@ from tests.simulation.table import Table, keep
 
 
 @pytest.fixture(scope="session")
-async def stage(
-    postgres: Server, template: str, short_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
+async def stage(postgres: Server, template: str, short_folder: Path, psp_keys: Path) -> AsyncIterator[Stage]:
     """The stage on which all scripts are played, one after the other."""
-    keys = tmp_path_factory.mktemp("simulation-keys")
-    prepare_keys(keys)
     folder = short_folder / "simulation"
     folder.mkdir()
-    async with new_stage(await copy_of(postgres, template, "simulation"), keys, folder) as stage:
+    async with new_stage(await copy_of(postgres, template, "simulation"), psp_keys, folder) as stage:
         for script in SCRIPTS:  # so that the rehearsal reads the whole catalogue
             await script.merchant_on(stage)
         await REHEARSAL.play(stage, rehearses=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from gateway.catalogue_file import read_catalogue, written
@@ -22,6 +22,7 @@ from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
 from router.limits import ChannelLimits, RuleLimits
+from tests.examples import examples
 from tests.unit.router.strategies import fees
 
 SECRET = "whsec_" + "A" * 32
@@ -105,7 +106,7 @@ OWN_TERMS = st.builds(
         optional=dict.fromkeys(("authentication_spread", "sms_per_phone_and_day", "unresolved_counts_after_s"), FEN),
     ),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_as_the_same(
     merchant: tuple[Path, MerchantContent],
     name: str,

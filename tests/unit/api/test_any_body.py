@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -20,9 +20,10 @@ from gateway.api.app.refunds import RefundRequest
 from gateway.api.app.routes import RouteQuestion
 from gateway.api.http.problems import Problem
 from gateway.api.http.reading_json import checked, checked_query, read_object
+from tests.examples import examples
 from tests.unit.api.test_fields import CARD, ORDER, REFUND, WINDOW
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = examples(50)
 TEXTS = st.text(max_size=20) | st.sampled_from(
     ["\u202e", "\u0000", "\ud800", "１２３", "9" * 30, "user-1", "", "é\u0301"]
 )

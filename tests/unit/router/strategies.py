@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ class Case(NamedTuple):
     facts: Mapping[str, ChannelFacts]
 
 
+@cache  # a strategy costs more to make than to draw from
 def rates() -> st.SearchStrategy[Decimal]:
     return st.decimals(min_value=0, max_value=1, allow_nan=False, places=4)
 
@@ -51,17 +53,25 @@ def tiered_fees(draw: st.DrawFn) -> TieredFee:
     ends: list[int | None] = [*sorted(draw(st.sets(st.integers(1, 2000), min_size=1, max_size=4)))]
     if draw(st.booleans()):
         ends[-1] = None
-    return TieredFee(tuple(Tier(end, draw(fixed_fees() | percent_fees())) for end in ends))
+    return TieredFee(tuple(Tier(end, draw(_fees_of_a_tier())) for end in ends))
 
 
+@cache
 def fixed_fees() -> st.SearchStrategy[FixedFee]:
     return st.builds(FixedFee, st.integers(0, 5))
 
 
+@cache
+def _fees_of_a_tier() -> st.SearchStrategy[FixedFee | PercentFee]:
+    return st.one_of(fixed_fees(), percent_fees())
+
+
+@cache
 def fees() -> st.SearchStrategy[Fee]:
     return st.one_of(fixed_fees(), fixed_fees(), percent_fees(), tiered_fees())
 
 
+@cache
 def last_attempts() -> st.SearchStrategy[LastAttempt | None]:
     ages = st.sampled_from([0, 1, 59, 60, 61, 3600, 86400 * 30])
     finished = st.none() | ages.map(lambda minutes: NOW - timedelta(minutes=minutes))
@@ -74,6 +84,7 @@ def last_attempts() -> st.SearchStrategy[LastAttempt | None]:
     return st.one_of(failed, failed, failed, succeeded, unresolved, st.none())
 
 
+@cache
 def facts() -> st.SearchStrategy[ChannelFacts]:
     used = st.sampled_from([0, 0, 100, 500, 1000])
     in_flight = st.sampled_from([None, 0, 100, 500, 1000])
@@ -92,10 +103,12 @@ def facts() -> st.SearchStrategy[ChannelFacts]:
     )
 
 
+@cache
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from([usual] * 6 + list(others))
 
 
+@cache
 def limits(kind: type[Limits]) -> st.SearchStrategy[Limits]:
     drawn = {
         "fen": st.sampled_from([None, None, None, 0, 100, 500, 1000, 1500, 10_000]),

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from router import (
@@ -24,14 +24,14 @@ from router import (
     to_answer,
     to_record,
 )
+from tests.examples import examples
 from tests.unit.router.cases import removed
 from tests.unit.router.naive import naive_decide, naive_fee
 from tests.unit.router.strategies import Case, cases, fees
 
 # A busy machine draws slowly; that says nothing about the router.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-MANY = settings(PATIENT, max_examples=200)
-SOME = settings(PATIENT, max_examples=60)
+MANY = examples(120, suppress_health_check=[HealthCheck.too_slow])
+SOME = examples(40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def decided(case: Case) -> Decision:
