@@ -8,7 +8,7 @@ from tests.simulation.history import History, history_of
 from tests.simulation.play import Death, Play
 from tests.simulation.points import pairs_of
 from tests.simulation.script import Script
-from tests.simulation.stage import NOT_FOUND, Stage
+from tests.simulation.stage import GRACE_S, NOT_FOUND, Stage
 
 __all__ = ["Tally", "crash_at_each", "crash_at_pairs", "crash_at_some", "play_and_check"]
 
@@ -67,7 +67,14 @@ async def play_and_check(
 ) -> Play:
     """Play it once and add what was found."""
     play = await script.play(stage, deaths, bug)
-    rules = Rules(NOT_FOUND.answers, NOT_FOUND.over_s, script.never_proof, script.lies, script.daily_limit)
+    rules = Rules(
+        NOT_FOUND.answers,
+        NOT_FOUND.over_s,
+        script.never_proof,
+        script.lies,
+        grace_s=GRACE_S,
+        daily_limit=script.daily_limit,
+    )
     history = await history_of(play)
     found = check(history, rules)
     tally.points += play.died == 1 == len(deaths)

@@ -15,11 +15,11 @@ import aiohttp
 
 from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
-from tests.simulation.asked import Answered, Asked, Seen, address_of
+from tests.simulation.asked import Answered, Asked, Opened, Seen, address_of
 from tests.simulation.gateways import Gateway
 from tests.simulation.outside import Death
 from tests.simulation.process import Spec
-from tests.simulation.stage import START, Stage, free_port
+from tests.simulation.stage import BANK, START, Stage, free_port
 
 __all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
 
@@ -73,6 +73,8 @@ class Play:
     seen: list[Seen] = field(default_factory=list)
     gateways: list[Gateway] = field(default_factory=list)
     """All that ever ran."""
+    forms: list[Opened] = field(default_factory=list)
+    """What payers' browsers were given to bring to PSPs, in turn."""
     codes_asked: int = 0
     """How often an SMS with a code for signing was wished for."""
     rests: bool = True
@@ -114,6 +116,11 @@ class Play:
         """A withhold that Allinpay takes, which authenticates no cards."""
         return self.order(**({"amount": 10_001 + self.number() % 30_000} | changed))
 
+    def page_order(self, scene: str = "netbank_charge", **changed: Any) -> Shown:
+        """A charge that its payer pays on a page, or one through the custody bank: without a card."""
+        order = self.order(scene=scene, **({"bank": BANK} | changed))
+        return {name: value for name, value in order.items() if name != "card"}
+
     # What a business system does
 
     async def pay(self, order: Shown, at: int = 0) -> Shown:
@@ -121,6 +128,13 @@ class Play:
         number = order["merchant_order_no"]
         self.asked[number] = Asked(number, "payment", order["amount"], order["user_id"])
         return await self._ask(number, path_of(order), order, at)
+
+    async def custody_user(self, **bank: Any) -> str:
+        """A new user who has opened an account at the custody bank and bound a card there (sandbox/README.md)."""
+        user = self.user()
+        card = card_number(ICBC, self.number(), None)
+        await self.stage.control("POST", "lanmao/users", {"user_no": user, "card_no": card} | bank)
+        return user
 
     async def refund(self, payment: Shown, amount: int, at: int = 0) -> Shown:
         """Ask for a refund until there is an answer."""
@@ -167,7 +181,7 @@ class Play:
     ) -> tuple[int, Shown]:
         """Call until there is an answer that is no "try again later"; `answered` hears of each."""
         for _ in range(TRIES):
-            gateway = await self._gateway(at)
+            gateway = await self.gateway(at)
             headers = {"Authorization": f"Bearer {self.key}"}
             try:
                 session = self.stage.session
@@ -199,13 +213,15 @@ class Play:
         await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
 
     async def call_back(self, provider: str, amount: int) -> None:
-        """Have a PSP tell what became of an order, until it is acknowledged."""
+        """Have a PSP tell what became of an order, until it is acknowledged. A custody bank calls where it was told."""
         found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
         [number] = [row["order_no"] for row in found if row["amount"] == amount] or [None]
         for _ in range(TRIES):
             if number is None:
                 return  # the PSP never got it
-            gateway = await self._gateway(0)
+            gateway = await self.gateway(0)
+            if provider == "lanmao":
+                await self.stage.register_notices(provider, self.merchant_id, gateway.address)
             said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number})
             await self.look()
             if said["statuses"] == [200]:
@@ -235,7 +251,7 @@ class Play:
     async def work(self) -> None:
         """Have every gateway do what is due now."""
         for slot in range(self.at_once):
-            while not await (await self._gateway(slot)).do("work", now=self.stage.now.isoformat()):
+            while not await (await self.gateway(slot)).do("work", now=self.stage.now.isoformat()):
                 await self.look()
         await self.look()
 
@@ -280,7 +296,7 @@ class Play:
         """How many gateways died."""
         return sum(gateway.died_on_purpose for gateway in self.gateways)
 
-    async def _gateway(self, slot: int) -> Gateway:
+    async def gateway(self, slot: int) -> Gateway:
         """The gateway of this slot, started again if it died."""
         async with self._reviving:
             gateway = self._slots[slot]
