@@ -26,6 +26,7 @@ from tests.simulation.check_states import (
     what_is_given_up_ends,
 )
 from tests.simulation.check_telling import (
+    every_psp_is_heard,
     everybody_is_told,
     one_event_for_each_end,
 )
@@ -68,6 +69,7 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     nothing_is_offered_beyond_its_time,
     one_event_for_each_end,
     everybody_is_told,
+    every_psp_is_heard,
     a_card_is_asked_for_once,
     codes_come_from_one_channel,
     what_is_bound_is_known,

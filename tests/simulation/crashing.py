@@ -28,11 +28,11 @@ class Tally:
 
 
 async def crash_at_some(stage: Stage, script: Script, deaths: Sequence[Death]) -> Tally:
-    """Play it with each of these deaths; to its end, if it is said how it ends; and with some pairs if it has pairs."""
+    """Play it with each of these deaths; to its end, if it ends so there alone; and with some pairs."""
     tally = Tally()
     for death in deaths:
         await play_and_check(stage, script, [death], tally)
-    if script.ends is not None or script.pairs:
+    if (script.ends is not None and not script.steady) or script.pairs:
         whole = await play_and_check(stage, script, [], tally)
         for pair in pairs_of(whole.gateways[0].does) if script.pairs else []:
             await play_and_check(stage, script, pair, tally)
@@ -81,7 +81,7 @@ async def play_and_check(
     tally.pairs += play.died == 2
     tally.open += found.open
     tally.does.update(*(gateway.does for gateway in play.gateways))
-    if bug is None and not play.died:
+    if bug is None and (script.steady or not play.died):
         found.wrong += _shows_what_it_is_for(script, history)
     where = ", then ".join(died for gateway in play.gateways if (died := gateway.died_where())) or "nobody died"
     tally.wrong += [f"{script.name}, {where}: {sentence}" for sentence in found.wrong]

@@ -11,12 +11,11 @@ from tests.simulation.flows_of_codes import CLOSED, PAID, narrow
 from tests.simulation.page_payer import PagePayer
 from tests.simulation.payer import Payer
 from tests.simulation.play import Play
-from tests.simulation.script import Script
+from tests.simulation.script import Act, Script
 from tests.simulation.stage import GRACE_S
 
 __all__ = ["SCRIPTS_ON_PAGES"]
 
-FAILED: Final = ("failed",)
 MINUTE: Final = timedelta(minutes=1)
 OVER: Final = timedelta(seconds=900 + GRACE_S + 60)
 """From when on no page of a play can be paid, and its PSP has had time to say so."""
@@ -193,40 +192,47 @@ async def _custody_stands_in_line(play: Play, _: Any) -> None:
     await asyncio.gather(*(play.pay(order) for order in orders))
 
 
+def _on_yeepay(name: str, act: Act, ends: tuple[str, ...], *, pairs: bool = False) -> Script:
+    return Script(name, act, merchant=_YEEPAY, ends=ends, steady=True, pairs=pairs)
+
+
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
     return narrow(only("custody_yeepay"))(merchant)
 
 
 SCRIPTS_ON_PAGES: Final = (
-    Script(
+    _on_yeepay(
         "a page that is opened twice and paid, and everybody tells",
         _pays_comes_back_and_the_bank_tells,
-        merchant=_YEEPAY,
+        PAID,
         pairs=True,
-        ends=PAID,
     ),
-    Script("a page that is paid, and only the payer comes back", _pays_and_comes_back, merchant=_YEEPAY, ends=PAID),
-    Script("a page that is paid, and only the bank tells", _pays_and_closes_the_tab, merchant=_YEEPAY, ends=PAID),
-    Script("a page that is paid, and nobody tells", _pays_and_nobody_tells, merchant=_YEEPAY, ends=PAID),
-    Script("a page that is left, after a lie", _opens_lies_and_leaves, merchant=_YEEPAY, ends=CLOSED),
-    Script("a page that is opened in its last minute", _opens_in_its_last_minute, merchant=_YEEPAY, ends=CLOSED),
-    Script("a page that nobody opens", _never_goes_there, merchant=_YEEPAY, ends=CLOSED),
-    Script("a page that the app closes", _app_closes_it, merchant=_YEEPAY, ends=CLOSED),
-    Script("a page that is paid just before it is closed", _pays_just_before_the_app_closes_it, merchant=_YEEPAY,
-           ends=PAID),
+    _on_yeepay("a page that is paid, and only the payer comes back", _pays_and_comes_back, PAID),
+    _on_yeepay("a page that is paid, and only the bank tells", _pays_and_closes_the_tab, PAID),
+    _on_yeepay("a page that is paid, and nobody tells", _pays_and_nobody_tells, PAID),
+    _on_yeepay("a page that is left, after a lie", _opens_lies_and_leaves, CLOSED),
+    _on_yeepay("a page that is opened in its last minute", _opens_in_its_last_minute, CLOSED),
+    _on_yeepay("a page that nobody opens", _never_goes_there, CLOSED),
+    _on_yeepay("a page that the app closes", _app_closes_it, CLOSED),
+    _on_yeepay("a page that is paid just before it is closed", _pays_just_before_the_app_closes_it, PAID),
     Script("a page that is paid while it is closed", _pays_while_the_app_closes_it, merchant=_YEEPAY, races=True),
-    Script("a page that is paid after its time", _pays_after_its_time, merchant=_YEEPAY, ends=CLOSED),
-    Script("a page that is paid after the app has closed it", _pays_what_the_app_has_closed, merchant=_YEEPAY,
-           ends=CLOSED),
-    Script("a recharge on the custody bank's page", _recharges, ends=PAID),
-    Script("a recharge that is refused on the custody bank's page", _recharges_without_the_money, ends=FAILED),
+    _on_yeepay("a page that is paid after its time", _pays_after_its_time, CLOSED),
+    _on_yeepay("a page that is paid after the app has closed it", _pays_what_the_app_has_closed, CLOSED),
+    Script("a recharge on the custody bank's page", _recharges, ends=PAID, steady=True),
+    Script(
+        "a recharge that is refused on the custody bank's page",
+        _recharges_without_the_money,
+        ends=("failed",),
+        steady=True,
+    ),
     Script(
         "a recharge that is left on the custody bank's page",
         _leaves_the_custody_bank,
         never_proof=True,
         ends=("requires_action",),
+        steady=True,
     ),
-    Script("a recharge from any bank, at the second try", _recharges_from_any_bank, ends=PAID),
+    Script("a recharge from any bank, at the second try", _recharges_from_any_bank, ends=PAID, steady=True),
     Script("a custody withhold", _custody_withhold, ends=PAID),
     Script("a custody withhold whose answer is lost", _custody_answer_is_lost, ends=PAID),
     Script("a custody withhold that one company refuses", _another_company_takes_it, ends=("failed", "succeeded")),
@@ -237,4 +243,4 @@ SCRIPTS_ON_PAGES: Final = (
         races=True,
         ends=("succeeded", "succeeded"),
     ),
-)  # fmt: skip
+)

@@ -25,6 +25,8 @@ class History:
     seen: list[Seen]
     rests: bool
     codes_asked: int
+    refused_callbacks: list[str]
+    """Numbers of the orders that PSPs called back about in vain."""
     forms: list[Opened]
     """What payers' browsers brought to PSPs, in turn."""
     now: datetime
@@ -93,6 +95,7 @@ async def history_of(play: Play) -> History:
         seen=play.seen,
         rests=play.rests,
         codes_asked=play.codes_asked,
+        refused_callbacks=play.refused,
         forms=play.forms,
         now=stage.now,
         told=play.told(),
