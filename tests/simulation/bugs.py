@@ -41,7 +41,7 @@ class Bug:
     says: str
 
 
-def _put(where: Any, name: str, bad: Callable[..., Any]) -> None:
+def _put(where: Any, name: str, bad: Any) -> None:
     """Put it in: this process is there for nothing else, and ends soon."""
     assert hasattr(where, name)
     setattr(where, name, bad)
