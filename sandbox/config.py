@@ -1,5 +1,7 @@
 """What can be chosen about a sandbox; every delay in seconds."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,3 +29,5 @@ class SandboxConfig:
     callback_timeout_s: float = 10.0
     callback_time_scale: float = 1.0
     """Multiplies the gaps between the five sends of a notification (0, 1, 2, 4 minutes)."""
+    clock: Callable[[], float] = time.time
+    """By which pages expire, in seconds of the epoch."""

@@ -26,7 +26,7 @@ def read_question(fields: Fields, number: str) -> Outcome:
     state = _code(fields["rb_PayStatus"])
     if state == PAID:
         return _paid(fields, state, _time(fields["ry_FinshTime"]))
-    if state == UNPAID:
+    if state == UNPAID:  # also while a bank is at work: the grace waits for it
         return Processing(state, channel_transaction_no=_transaction_no(fields), unpaid=True)
     return Closed(state) if state == CANCELED else Unknown("a status without a meaning", state, received=True)
 

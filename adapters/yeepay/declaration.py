@@ -15,9 +15,8 @@ __all__ = ["DECLARATION"]
 # No source says how often to ask. The payer is at the bank for minutes, and a notice comes when it is paid.
 POLL_GAPS_S: Final = (15.0, 30.0, 60.0, 120.0, 300.0)
 ANSWER_TIMEOUT_S: Final = 30.0
-GRACE_S: Final = 1200.0
-"""YeePay counts an order's life from when the payer opens its page: one that was opened in its last second lives as
-long again, 15 minutes as a rule. The bank may then need a little to tell YeePay what it took."""
+GRACE_S: Final = 300.0
+"""The bank may need a little to tell YeePay what it took."""
 
 DECLARATION: Final = Declaration(
     provider="yeepay",
@@ -34,6 +33,6 @@ DECLARATION: Final = Declaration(
             frozenset({Cancel}),
         ),
     ),
-    redirects=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S),
+    redirects=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S, lives_from_opening=True),
     callback_url_chars=MAX_NOTIFY_URL,
 )

@@ -134,7 +134,7 @@ def hear(
     `expires_at`: until when the payer may pay it on the PSP's page, where that is how it is paid.
     """
     if expires_at is not None and terms.page is not None and intent.is_open:
-        return _on_a_page(intent, source, outcome, terms, zone, now, _Page(expires_at, terms.page))
+        return _on_a_page(intent, source, outcome, terms, zone, now, _Page(intent.told_at, expires_at, terms.page))
     return _heard(intent, source, outcome, terms, zone, now)
 
 
@@ -142,13 +142,15 @@ def hear(
 class _Page:
     """A page of the PSP's, and until when it takes the payment."""
 
+    told_at: datetime
     expires_at: datetime
     rules: RedirectRules
 
     @property
     def is_over_at(self) -> datetime:
         """From when on it is proof that the PSP shows no payment: what was paid in time is finished by then."""
-        return self.expires_at + timedelta(seconds=self.rules.grace_s + clocks.PROOF_MARGIN_S)
+        again = self.expires_at - self.told_at if self.rules.lives_from_opening else timedelta(0)
+        return self.expires_at + again + timedelta(seconds=self.rules.grace_s + clocks.PROOF_MARGIN_S)
 
 
 def _on_a_page(

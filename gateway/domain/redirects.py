@@ -30,3 +30,5 @@ class RedirectRules:
     proves that there is none. Otherwise such an order stays open until the not-found rule, counted from the expiry."""
     grace_s: float
     """How long after the expiry the PSP may still be finishing what was paid before it."""
+    lives_from_opening: bool = False
+    """It counts an order's life from when its page is opened: opened in its last second it lives as long again."""

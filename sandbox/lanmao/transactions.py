@@ -103,7 +103,7 @@ class Transactions:
         user = self._users.get(wanted.user_no)
         can_pay = user is not None and (user.is_bound or wanted.way == "WEB")
         # Nobody finishes what nobody pays: when the page expires the order is still open.
-        course = Course(table.OPEN, table.OPEN, max(0.001, expires_at - time.time()), table.OPEN)
+        course = Course(table.OPEN, table.OPEN, max(0.001, expires_at - self._config.clock()), table.OPEN)
         if not can_pay:
             course = Course(table.NOT_BOUND, table.NOT_BOUND, 0.0, table.OPEN)
         echo = {"return_url": fields["redirectUrl"], "expired": fields["expired"]}
@@ -123,7 +123,7 @@ class Transactions:
 
     def is_over(self, order: Order) -> bool:
         """Whether the page has expired."""
-        return (moment_of(order.echo["expired"]) or 0.0) < time.time()
+        return (moment_of(order.echo["expired"]) or 0.0) < self._config.clock()
 
     # Direct calls
 

@@ -102,7 +102,10 @@ class YeePay(Provider):
             planned_code=table.UNPAID,
             txn_time=datetime.now(BEIJING).strftime("%Y%m%d%H%M%S"),
             back_url=fields.get("pb_ServerNotifyUrl", "") or fields["p8_Url"],
-            echo={**{name: fields.get(name, "") for name in SAME}, "expires_at": str(now + life_s(fields))},
+            echo={
+                **{name: fields.get(name, "") for name in SAME},
+                "expires_at": str(self.config.clock() + life_s(fields)),
+            },
         )
         self.books.add(order)
         return order
@@ -171,7 +174,7 @@ class YeePay(Provider):
             return "订单已撤销 The order was cancelled"
         if order.planned_code == table.PAID:
             return "银行处理中 The bank is working on it"
-        return "订单已过期 The order has expired" if time.time() >= float(order.echo["expires_at"]) else ""
+        return "订单已过期 The order has expired" if self.config.clock() >= float(order.echo["expires_at"]) else ""
 
     def _pays_closed(self, order_no: str) -> bool:
         """Whether the bank would take what is closed: the fault is used up by paying, not by looking."""

@@ -271,9 +271,9 @@ async def test_an_order_that_nobody_pays_expires_stays_unpaid_and_is_given_up(wo
             await asyncio.sleep(0.05)
     # The tab was still open.
     assert "过期" in (await world.browser.submit(page.url, {"choice": "pay"})).text
-    said = await world.ask(command)
-    assert isinstance(said, Processing)
-    assert said.unpaid  # which proves something once its time is over
+    asked = await world.ask(command)
+    assert isinstance(asked, Processing)
+    assert asked.unpaid, "so that its time being over is proof"
     assert await world.cancel(command) == Closed("1")
     assert await world.ask(command) == Closed("CANCELED")
     assert world.heard.empty()

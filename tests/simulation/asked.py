@@ -1,11 +1,12 @@
 """What business systems ask for, what they are answered, and what was seen of it in the tables."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tests.e2e.business import Shown
 
-__all__ = ["Answered", "Asked", "Seen", "address_of"]
+__all__ = ["Answered", "Asked", "Opened", "Seen", "address_of"]
 
 
 def address_of(about: Shown) -> str:
@@ -34,6 +35,16 @@ class Answered:
     body: Shown
     wish: bool = False
     """What was asked for is done about an order that stands: a code is typed, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A form with which a payer's browser opened the page of an order at its PSP."""
+
+    number: str
+    at: datetime
+    url: str
+    fields: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

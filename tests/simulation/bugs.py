@@ -5,12 +5,18 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from uuid import uuid4
 
+from adapters.yeepay import notices
+from gateway.domain import hearing as words
 from gateway.domain.authentications import Authentication
 from gateway.domain.payments import Payment
+from gateway.domain.redirects import Form
+from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.opening import sms_to_sign
+from gateway.flows.redirects import Redirects
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
 from gateway.storage.writing import hearing, outbox, recording, signing
@@ -35,7 +41,7 @@ class Bug:
     says: str
 
 
-def _put(where: Any, name: str, bad: Callable[..., Any]) -> None:
+def _put(where: Any, name: str, bad: Any) -> None:
     """Put it in: this process is there for nothing else, and ends soon."""
     assert hasattr(where, name)
     setattr(where, name, bad)
@@ -150,6 +156,32 @@ def _keeps_reserved_what_it_asked_about() -> None:
     _put(UsageChanges, "count", count)
 
 
+def _closes_pages_at_the_first_silence() -> None:
+    _put(words._Page, "is_over_at", property(lambda page: page.told_at))
+
+
+def _draws_a_number_for_each_page() -> None:
+    async def form(self: Redirects, payment: Payment) -> Form:
+        assert payment.attempt is not None
+        return await real(self, replace(payment, attempt=replace(payment.attempt, number=drawn)))
+
+    real, drawn = Redirects.form, uuid4().hex
+    _put(Redirects, "form", form)
+
+
+def _believes_whoever_comes_back() -> None:
+    _put(notices, "believed", lambda names, fields, _: {name: fields.get(name, "") for name in names})
+
+
+def _frees_what_has_expired() -> None:
+    def count(self: UsageChanges, before: Payment, after: Payment) -> None:
+        is_over = after.asked is not None and after.asked.expired and after.asked != before.asked
+        real(self, before, replace(after, status=Status.CLOSED) if is_over else after)
+
+    real = UsageChanges.count
+    _put(UsageChanges, "count", count)
+
+
 def _was_asked_about(payment: Payment) -> bool:
     return payment.attempt is not None and payment.due_at is None and payment.authentication_id is not None
 
@@ -158,6 +190,13 @@ _AT_ONCE: Final = "a withhold that is answered at once"
 _NEW_CARD: Final = "a withhold whose card is authenticated silently"
 _UNSIGNED: Final = "a payment whose card nobody signs"
 _NEVER_ARRIVES: Final = "a payment that never arrives"
+_LEFT_ALONE: Final = "a page that nobody opens"
+_OPENED_TWICE: Final = "a page that is opened twice and paid, and everybody tells"
+_LIED: Final = "a page that is left, after a lie"
+_LEFT_AT_THE_CUSTODY_BANK: Final = "a recharge that is left on the custody bank's page"
+_ASKED_YEEPAY: Final = ("ask_payment to yeepay_main is sent", "after")
+_ASKED_THE_BANK: Final = ("ask_payment to custody_main is sent", "after")
+_ANSWERED: Final = ("answer 201 to POST /v1/charges", "before")
 _PAID_AT_ALLINPAY: Final = ("pay to allinpay_main is sent", "after")
 _PAID_AT_UNIONPAY: Final = ("pay to unionpay_main is sent", "after")
 _AUTHENTICATED: Final = ("authenticate to unionpay_main is sent", "after")
@@ -183,6 +222,14 @@ BUGS: Final[dict[str, Bug]] = {
     "tells before the commit": Bug(_tells_before_the_commit, _AT_ONCE, _ENDED, "arrived, and is no event of the books"),
     "tells nobody": Bug(
         _tells_nobody_of_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "has had 1 events; there are []"
+    ),
+    "closes at the first silence": Bug(
+        _closes_pages_at_the_first_silence, _LEFT_ALONE, _ASKED_YEEPAY, "failed (None) without proof"
+    ),
+    "draws another number": Bug(_draws_a_number_for_each_page, _OPENED_TWICE, _ASKED_YEEPAY, "can be paid on 2 pages"),
+    "believes a lie": Bug(_believes_whoever_comes_back, _LIED, _ANSWERED, "is succeeded, and its PSP did nothing"),
+    "frees what has expired": Bug(
+        _frees_what_has_expired, _LEFT_AT_THE_CUSTODY_BANK, _ASKED_THE_BANK, "reserved 0, the payments say"
     ),
     "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "reserved"),
 }

@@ -4,20 +4,40 @@ An order is known at a PSP by its amount, since no two of one play have the same
 not needed to find what was charged for whom.
 """
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
-from tests.simulation.asked import Asked
+from tests.simulation.asked import Asked, Opened
 from tests.simulation.history import History, Row
-from tests.simulation.rules import PROOF_MARGIN_S, Rules, charges_of, id_of, was_turned_away
+from tests.simulation.rules import (
+    ENDS_AT_EXPIRY,
+    ON_PAGES,
+    PAGE_SCENES,
+    PROOF_MARGIN_S,
+    Rules,
+    charges_of,
+    expires_at,
+    id_of,
+    is_effective,
+    was_turned_away,
+)
 
-__all__ = ["nothing_fails_without_proof", "nothing_is_submitted_twice", "one_effective_charge", "one_effective_refund"]
+__all__ = [
+    "a_page_is_opened_with_the_same_form",
+    "nothing_fails_without_proof",
+    "nothing_is_submitted_twice",
+    "one_effective_charge",
+    "one_effective_refund",
+]
 
 
 def nothing_is_submitted_twice(history: History, _: Rules) -> Iterator[str]:
-    """Each order was sent to its PSP at most once."""
+    """Each order was sent to its PSP at most once; one on a page as often as its payer opened it, and not besides."""
     for row in history.at_psps:
-        if row["submissions"] != 1:
+        opened = sum(any(row["order_no"] in value for _, value in form.fields) for form in history.forms)
+        if row["submissions"] != (opened if row["kind"] in ON_PAGES else 1):
             yield f"{row['kind']} {row['order_no']} was submitted {row['submissions']} times"
 
 
@@ -29,9 +49,11 @@ def one_effective_charge(history: History, _: Rules) -> Iterator[str]:
             yield f"{row['provider']} has a charge of {row['amount']} that nobody asked for"
     for asked in expected.values():
         charges = [row for row in charges_of(history) if row["amount"] == asked.amount]
-        effective = [row for row in charges if row["state"] != "failed"]
+        effective = [row for row in charges if is_effective(row)]
         if len(effective) > 1:
             yield f"{asked.number} was charged {len(effective)} times"
+        if sum(row["kind"] in ON_PAGES for row in charges) > 1:
+            yield f"{asked.number} can be paid on {len(charges)} pages"
         yield from _agrees(history, asked, history.payments, effective)
 
 
@@ -75,6 +97,15 @@ def _agrees(history: History, asked: Asked, rows: list[Row], effective: list[Row
         yield f"{asked.number} is {status}, and its PSP did it, or will"
 
 
+def a_page_is_opened_with_the_same_form(history: History, _: Rules) -> Iterator[str]:
+    """However often a payer goes there, and whoever builds it: another form would be another order."""
+    first: dict[str, Opened] = {}
+    for form in history.forms:
+        before = first.setdefault(form.number, form)
+        if (before.url, before.fields) != (form.url, form.fields):
+            yield f"the page of {form.number} was opened with another form"
+
+
 def nothing_fails_without_proof(history: History, rules: Rules) -> Iterator[str]:
     """What failed was refused by its PSP, never sent, or asked about until the rule proved that it is not there."""
     for row in [*history.payments, *history.refunds]:
@@ -85,7 +116,8 @@ def nothing_fails_without_proof(history: History, rules: Rules) -> Iterator[str]
         if not intents:
             yield from _failed_before_money(history, row)
         for intent in intents:
-            if not _is_proved(history, intent, row, rules):
+            proved = _is_proved_unpaid if row.get("scene") in PAGE_SCENES else _is_proved
+            if not proved(history, intent, row, rules):
                 yield f"{number} failed ({row['failure_code']}) without proof"
 
 
@@ -126,3 +158,35 @@ def _is_proved(history: History, intent: Row, row: Row, rules: Rules) -> bool:
     over_s = (asked[-1].at - asked[0].at).total_seconds() if asked else 0.0
     long_enough = over_s >= rules.over_s + PROOF_MARGIN_S - 1.0
     return not rules.never_proof and (rules.lies or not theirs) and len(asked) >= rules.answers and long_enough
+
+
+def _is_proved_unpaid(history: History, intent: Row, row: Row, rules: Rules) -> bool:
+    """What was to be paid on a page: its PSP refused it, gave it up, or showed no payment when its time was over."""
+    number, is_known = intent["number"], [each for each in history.at_psps if each["order_no"] == intent["number"]]
+    if any(each["state"] == "failed" for each in is_known):
+        return True
+    said = [each for each in history.psp_requests if number in each.body and each.at <= row["finished_at"]]
+    if any("CancelOrd" in each.body and "r1_Code=1\n" in each.answer for each in said):
+        return True
+    if any(row["finished_at"] < until for until in _payable_until(history, number)):
+        return False
+    over = expires_at(row) + timedelta(seconds=rules.grace_s)
+    late = [each for each in said if QUESTIONS.search(each.body) and each.answer and each.at >= over]
+    if intent["account"] in ENDS_AT_EXPIRY:
+        return bool(late)
+    over_s = (late[-1].at - late[0].at).total_seconds() if late else 0.0
+    long_enough = over_s >= rules.over_s + PROOF_MARGIN_S - 1.0
+    return not rules.never_proof and not is_known and len(late) >= rules.answers and long_enough
+
+
+def _payable_until(history: History, number: str) -> Iterator[datetime]:
+    """Until when a PSP takes an order whose life it counts from the opening of the page."""
+    for form in history.forms:
+        told = dict(form.fields)
+        if told.get("p2_Order") == number:
+            yield form.at + timedelta(seconds=int(told["pm_Period"]))
+            return  # to open it again makes it no younger
+
+
+QUESTIONS: Final = re.compile("QueryOrdDetail|QUERY_TRANSACTION")
+"""How the mock PSPs of pages are asked about an order."""

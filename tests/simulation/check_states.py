@@ -2,16 +2,21 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 from tests.simulation.history import History, Row
 from tests.simulation.rules import (
     FINAL,
     OPEN,
+    PAGE_SCENES,
+    PROOF_MARGIN_S,
     TURNED_AWAY,
     Rules,
     charges_of,
+    expires_at,
     id_of,
+    is_effective,
     told_by_themselves,
     was_turned_away,
 )
@@ -22,6 +27,7 @@ __all__ = [
     "everything_comes_to_an_end",
     "no_final_state_changes",
     "no_limit_is_passed",
+    "nothing_is_offered_beyond_its_time",
     "objects_agree_with_what_was_sent",
     "the_last_attempt_is_the_last",
     "the_same_number_is_the_same_order",
@@ -66,6 +72,21 @@ def everything_comes_to_an_end(history: History, rules: Rules) -> Iterator[str]:
     for row in history.authentications:
         if row["status"] in OPEN:
             yield f"authentication {row['authentication_id']} stays {row['status']}"
+
+
+def nothing_is_offered_beyond_its_time(history: History, rules: Rules) -> Iterator[str]:
+    """What is still open on a page long after its time, since nothing proves its end, says that it has expired; what
+    was paid there is not open."""
+    over = timedelta(seconds=rules.grace_s + PROOF_MARGIN_S)
+    paid = {row["order_no"] for row in history.at_psps if row["state"] == "succeeded"}
+    for row in history.payments:
+        if row["scene"] not in PAGE_SCENES or row["status"] not in OPEN or history.now < expires_at(row) + over:
+            continue
+        last = [each.body for each in history.answered if each.number == row["merchant_order_no"] and each.body][-1]
+        if not (last.get("next_action") or {}).get("expired"):
+            yield f"{row['merchant_order_no']} is still open, and does not say that its time is over"
+        if row["channel_order_no"] in paid:
+            yield f"{row['merchant_order_no']} stays {row['status']}, and is paid"
 
 
 NOT_NOW: Final = {
@@ -157,7 +178,7 @@ def no_limit_is_passed(history: History, rules: Rules) -> Iterator[str]:
     paid: Counter[str] = Counter()
     users = {asked.amount: asked.user_id for asked in history.asked.values() if asked.kind == "payment"}
     for row in charges_of(history):
-        if row["state"] != "failed":
+        if is_effective(row):
             paid[users.get(row["amount"], "nobody")] += row["amount"]
     for user, amount in paid.items():
         if rules.daily_limit is not None and amount > rules.daily_limit:

@@ -8,7 +8,13 @@ import orjson
 from tests.simulation.history import History, Row
 from tests.simulation.rules import FINAL, Rules, id_of, told_by_themselves
 
-__all__ = ["everybody_is_told", "one_event_for_each_end"]
+__all__ = ["every_psp_is_heard", "everybody_is_told", "one_event_for_each_end"]
+
+
+def every_psp_is_heard(history: History, _: Rules) -> Iterator[str]:
+    """What a PSP truly says of an order is acknowledged, sooner or later."""
+    for number in history.refused_callbacks:
+        yield f"the callback about {number} was never acknowledged"
 
 
 def one_event_for_each_end(history: History, _: Rules) -> Iterator[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.check_money import (
+    a_page_is_opened_with_the_same_form,
     nothing_fails_without_proof,
     nothing_is_submitted_twice,
     one_effective_charge,
@@ -16,6 +17,7 @@ from tests.simulation.check_states import (
     everything_comes_to_an_end,
     no_final_state_changes,
     no_limit_is_passed,
+    nothing_is_offered_beyond_its_time,
     objects_agree_with_what_was_sent,
     the_last_attempt_is_the_last,
     the_same_number_is_the_same_order,
@@ -24,6 +26,7 @@ from tests.simulation.check_states import (
     what_is_given_up_ends,
 )
 from tests.simulation.check_telling import (
+    every_psp_is_heard,
     everybody_is_told,
     one_event_for_each_end,
 )
@@ -54,6 +57,7 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     nothing_is_submitted_twice,
     one_effective_charge,
     one_effective_refund,
+    a_page_is_opened_with_the_same_form,
     nothing_fails_without_proof,
     no_final_state_changes,
     everything_comes_to_an_end,
@@ -62,8 +66,10 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     usage_is_what_is_open_and_what_succeeded,
     the_last_attempt_is_the_last,
     no_limit_is_passed,
+    nothing_is_offered_beyond_its_time,
     one_event_for_each_end,
     everybody_is_told,
+    every_psp_is_heard,
     a_card_is_asked_for_once,
     codes_come_from_one_channel,
     what_is_bound_is_known,

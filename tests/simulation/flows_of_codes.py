@@ -16,7 +16,7 @@ from tests.simulation.play import Play
 from tests.simulation.script import Script
 from tests.simulation.stage import BANK_AT_LIANLIAN, START
 
-__all__ = ["SCRIPTS_OF_CODES"]
+__all__ = ["SCRIPTS_OF_CODES", "narrow"]
 
 PAID: Final = ("succeeded",)
 CLOSED: Final = ("closed",)
@@ -37,10 +37,10 @@ def _by(mode: AuthenticationMode) -> Change:
 
 
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
-    return _narrow(only("allinpay"))(merchant)
+    return narrow(only("allinpay"))(merchant)
 
 
-def _narrow(other: Change) -> Change:
+def narrow(other: Change) -> Change:
     """The same, with one call at once on each channel."""
 
     def change(merchant: MerchantContent) -> MerchantContent:
@@ -248,7 +248,7 @@ SCRIPTS_OF_CODES: Final = (
     Script(
         "a withhold in line whose card is signed when its place comes",
         _signs_when_the_place_comes,
-        merchant=_narrow(_SIGNS),
+        merchant=narrow(_SIGNS),
         races=True,
         ends=("succeeded", "succeeded"),
     ),

@@ -1,9 +1,10 @@
 """Everything that outsiders can know of one play, read when it is over: the checker sees nothing else."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from tests.simulation.asked import Answered, Asked, Seen
+from tests.simulation.asked import Answered, Asked, Opened, Seen
 from tests.simulation.play import Play
 from tests.simulation.stage import PROVIDERS, PspRequest
 
@@ -24,6 +25,12 @@ class History:
     seen: list[Seen]
     rests: bool
     codes_asked: int
+    refused_callbacks: list[str]
+    """Numbers of the orders that PSPs called back about in vain."""
+    forms: list[Opened]
+    """What payers' browsers brought to PSPs, in turn."""
+    now: datetime
+    """When it is over."""
     told: list[bytes]
     """Bodies of notifications, in the order they came."""
     refused_notifications: int
@@ -88,6 +95,9 @@ async def history_of(play: Play) -> History:
         seen=play.seen,
         rests=play.rests,
         codes_asked=play.codes_asked,
+        refused_callbacks=play.refused,
+        forms=play.forms,
+        now=stage.now,
         told=play.told(),
         refused_notifications=stage.receiver.refused,
         at_psps=at_psps,

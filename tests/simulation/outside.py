@@ -39,6 +39,9 @@ _WRITTEN: Final = re.compile(r"\b(?:INSERT INTO|(?<!FOR )(?<!KEY )(?<!DO )UPDATE
 _OF_FLOWS: Final = metadata.tables.keys() - {"processes"}
 """Tables that flows write. That a process lives it says whenever it is time."""
 
+_BROUGHT: Final = ("/callbacks/", "/c/", "/return/")
+"""Calls that may change something, whatever their method: PSPs call back by GET, too."""
+
 _command: ContextVar[str] = ContextVar("the command in hand", default="a request")
 
 
@@ -154,9 +157,9 @@ def number_answers(app: web.Application, outside: Outside) -> None:
     """Number the answers to calls that change something. After one is to die before the next action."""
 
     async def prepared(request: web.Request, response: web.StreamResponse) -> None:
-        if request.method != "GET":
-            resource = request.match_info.route.resource
-            path = request.path if resource is None else resource.canonical
+        resource = request.match_info.route.resource
+        path = request.path if resource is None else resource.canonical
+        if request.method != "GET" or path.startswith(_BROUGHT):
             outside.begin(f"answer {response.status} to {request.method} {path}")
 
     app.on_response_prepare.append(prepared)

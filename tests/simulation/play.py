@@ -15,11 +15,12 @@ import aiohttp
 
 from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
-from tests.simulation.asked import Answered, Asked, Seen, address_of
+from tests.simulation.asked import Answered, Asked, Opened, Seen, address_of
+from tests.simulation.due import DUE, STATUSES
 from tests.simulation.gateways import Gateway
 from tests.simulation.outside import Death
 from tests.simulation.process import Spec
-from tests.simulation.stage import START, Stage, free_port
+from tests.simulation.stage import BANK, START, Stage, free_port
 
 __all__ = ["FEW_MS", "STEPS", "TRIES", "Death", "Play"]
 
@@ -30,29 +31,6 @@ STEPS_WITHOUT_PROOF = 4
 """What can never be proved is asked about for ever."""
 FEW_MS = timedelta(milliseconds=20)
 BUSY = 503
-
-_DUE = """
-SELECT min(at) AS at FROM (
-    SELECT greatest(least(due_at, until_at), lease_until) AS at, finished_at FROM payments
-        WHERE merchant_id = $1 AND (due_at IS NOT NULL OR until_at IS NOT NULL)
-        AND NOT (status = 'processing' AND due_at IS NULL)
-    UNION ALL SELECT coalesce(lease_until, $3), NULL FROM payments -- in line
-        WHERE merchant_id = $1 AND status = 'processing' AND due_at IS NULL
-    UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM authentications
-        WHERE merchant_id = $1 AND due_at IS NOT NULL
-    UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM refunds
-        WHERE merchant_id = $1 AND due_at IS NOT NULL
-    UNION ALL SELECT greatest(due_at, lease_until), NULL FROM unbindings
-        WHERE merchant_id = $1 AND due_at IS NOT NULL
-    UNION ALL SELECT greatest(due_at, lease_until), NULL FROM deliveries WHERE merchant_id = $1 AND status = 'pending'
-) AS due WHERE $2 OR finished_at IS NULL
-"""
-_STATUSES = """
-SELECT 'payment' AS object, payment_id AS id, status FROM payments WHERE merchant_id = $1 AND user_id = ANY($2)
-UNION ALL SELECT 'refund', refund_id, status FROM refunds WHERE merchant_id = $1 AND user_id = ANY($2)
-UNION ALL SELECT 'authentication', authentication_id, status FROM authentications
-    WHERE merchant_id = $1 AND user_id = ANY($2)
-"""
 
 
 @dataclass
@@ -73,6 +51,10 @@ class Play:
     seen: list[Seen] = field(default_factory=list)
     gateways: list[Gateway] = field(default_factory=list)
     """All that ever ran."""
+    forms: list[Opened] = field(default_factory=list)
+    """What payers' browsers were given to bring to PSPs, in turn."""
+    refused: list[str] = field(default_factory=list)
+    """Numbers of the orders that PSPs called back about in vain."""
     codes_asked: int = 0
     """How often an SMS with a code for signing was wished for."""
     rests: bool = True
@@ -114,6 +96,11 @@ class Play:
         """A withhold that Allinpay takes, which authenticates no cards."""
         return self.order(**({"amount": 10_001 + self.number() % 30_000} | changed))
 
+    def page_order(self, scene: str = "netbank_charge", **changed: Any) -> Shown:
+        """A charge that its payer pays on a page, or one through the custody bank: without a card."""
+        order = self.order(scene=scene, **({"bank": BANK} | changed))
+        return {name: value for name, value in order.items() if name != "card"}
+
     # What a business system does
 
     async def pay(self, order: Shown, at: int = 0) -> Shown:
@@ -121,6 +108,13 @@ class Play:
         number = order["merchant_order_no"]
         self.asked[number] = Asked(number, "payment", order["amount"], order["user_id"])
         return await self._ask(number, path_of(order), order, at)
+
+    async def custody_user(self, **bank: Any) -> str:
+        """A new user who has opened an account at the custody bank and bound a card there (sandbox/README.md)."""
+        user = self.user()
+        card = card_number(ICBC, self.number(), None)
+        await self.stage.control("POST", "lanmao/users", {"user_no": user, "card_no": card} | bank)
+        return user
 
     async def refund(self, payment: Shown, amount: int, at: int = 0) -> Shown:
         """Ask for a refund until there is an answer."""
@@ -167,7 +161,7 @@ class Play:
     ) -> tuple[int, Shown]:
         """Call until there is an answer that is no "try again later"; `answered` hears of each."""
         for _ in range(TRIES):
-            gateway = await self._gateway(at)
+            gateway = await self.gateway(at)
             headers = {"Authorization": f"Bearer {self.key}"}
             try:
                 session = self.stage.session
@@ -199,20 +193,22 @@ class Play:
         await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
 
     async def call_back(self, provider: str, amount: int) -> None:
-        """Have a PSP tell what became of an order, until it is acknowledged."""
+        """Have a PSP tell what became of an order, until it is acknowledged. A custody bank calls where it was told."""
         found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
-        [number] = [row["order_no"] for row in found if row["amount"] == amount] or [None]
+        *_, number = [None, *(row["order_no"] for row in found if row["amount"] == amount)]
         for _ in range(TRIES):
             if number is None:
                 return  # the PSP never got it
-            gateway = await self._gateway(0)
+            gateway = await self.gateway(0)
+            if provider == "lanmao":
+                await self.stage.register_notices(provider, self.merchant_id, gateway.address)
             said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number})
             await self.look()
             if said["statuses"] == [200]:
                 return
             if not gateway.dead.is_set():
                 await asyncio.sleep(0.01)
-        raise AssertionError("a callback was never acknowledged")
+        self.refused.append(number)
 
     # Time
 
@@ -228,20 +224,20 @@ class Play:
 
     async def due(self, *, watched: bool) -> datetime | None:
         """When something is due next."""
-        [row] = await self.stage.rows(_DUE, self.merchant_id, watched, self.stage.now)
+        [row] = await self.stage.rows(DUE, self.merchant_id, watched, self.stage.now)
         at: datetime | None = row["at"]
         return at
 
     async def work(self) -> None:
         """Have every gateway do what is due now."""
         for slot in range(self.at_once):
-            while not await (await self._gateway(slot)).do("work", now=self.stage.now.isoformat()):
+            while not await (await self.gateway(slot)).do("work", now=self.stage.now.isoformat()):
                 await self.look()
         await self.look()
 
     async def look(self) -> None:
         """See how everything stands in the tables."""
-        rows = await self.stage.rows(_STATUSES, self.merchant_id, self.users)
+        rows = await self.stage.rows(STATUSES, self.merchant_id, self.users)
         self.seen += [Seen(row["object"], row["id"], row["status"]) for row in rows]
 
     # Gateways
@@ -280,7 +276,7 @@ class Play:
         """How many gateways died."""
         return sum(gateway.died_on_purpose for gateway in self.gateways)
 
-    async def _gateway(self, slot: int) -> Gateway:
+    async def gateway(self, slot: int) -> Gateway:
         """The gateway of this slot, started again if it died."""
         async with self._reviving:
             gateway = self._slots[slot]

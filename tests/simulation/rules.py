@@ -1,26 +1,41 @@
 """What the checks have in common: the terms of a play, and words for what stands in a history."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tests.simulation.history import History, Row
 
 __all__ = [
     "CHARGES",
+    "ENDS_AT_EXPIRY",
     "FINAL",
+    "ON_PAGES",
     "OPEN",
+    "PAGE_SCENES",
     "PROOF_MARGIN_S",
     "TURNED_AWAY",
     "Rules",
     "charges_of",
+    "expires_at",
     "id_of",
+    "is_effective",
     "told_by_themselves",
     "was_turned_away",
 ]
 
 FINAL: Final = {"succeeded", "failed", "closed", "returned"}
 OPEN: Final = {"processing", "requires_action"}
-CHARGES: Final = {"consume", "withhold", "collect"}
+ON_PAGES: Final = {"netbank", "recharge"}
+"""Kinds of orders that a payer's browser brings to a PSP, and that are paid on its page, or not."""
+CHARGES: Final = {"consume", "withhold", "collect"} | ON_PAGES
+UNPAID: Final = {"INIT", "OPEN"}
+"""How the mock PSPs' books say that nobody paid an order on its page yet."""
+PAGE_SCENES: Final = {"netbank_charge", "custody_quick_charge", "custody_netbank_charge"}
+ENDS_AT_EXPIRY: Final = {"yeepay_main"}
+"""Accounts whose PSP is sent the expiry, and takes nothing after it."""
+PAGE_LIFE_S: Final = 900
+"""What is promised where the app says nothing."""
 PROOF_MARGIN_S: Final = 10.0
 TURNED_AWAY: Final = "amount_exceeds_rest"
 """Nothing of such an order is recorded: it may be asked for again, and be taken then."""
@@ -35,6 +50,8 @@ class Rules:
     never_proof: bool = False
     lies: bool = False
     """Whether a PSP said "not found" of what it has."""
+    grace_s: float = 0.0
+    """After a page has expired, before its PSP's silence proves anything."""
     daily_limit: int | None = None
     authentication_fee: int = 100
     not_found_codes: frozenset[str] = frozenset({"34", "1002", "8901"})
@@ -46,6 +63,18 @@ class Rules:
 def charges_of(history: History) -> list[Row]:
     """What the PSPs have of payments."""
     return [row for row in history.at_psps if row["kind"] in CHARGES]
+
+
+def is_effective(row: Row) -> bool:
+    """Whether an order at a PSP took money, or may still do so by itself. One that waits for its payer does not."""
+    waits = row["kind"] in ON_PAGES and row["state"] == "processing" and row["code"] in UNPAID
+    return row["state"] != "failed" and not waits
+
+
+def expires_at(row: Row) -> datetime:
+    """Until when the payer of a payment may open its page."""
+    at: datetime = row["created_at"] + timedelta(seconds=row["expires_in_s"] or PAGE_LIFE_S)
+    return at
 
 
 def id_of(row: Row) -> Any:

@@ -11,7 +11,9 @@ from tests.e2e.merchants import Change, account_with
 from tests.simulation.play import STEPS, STEPS_WITHOUT_PROOF, Death, Play
 from tests.simulation.stage import Stage
 
-__all__ = ["Script"]
+__all__ = ["Act", "Script"]
+
+Act = Callable[[Play, Any], Awaitable[object]]
 
 
 def _as_it_is(merchant: MerchantContent) -> MerchantContent:
@@ -23,7 +25,7 @@ class Script:
     """A flow: what is prepared undisturbed, and what is then done while gateways die. See README.md."""
 
     name: str
-    act: Callable[[Play, Any], Awaitable[object]]
+    act: Act
     prepare: Callable[[Play], Awaitable[Any]] | None = None
     merchant: Change = _as_it_is
     at_once: int = 1
@@ -33,6 +35,8 @@ class Script:
     """Whether things run beside each other in it, so that it is not the same actions each time."""
     ends: tuple[str, ...] | None = None
     """How everything ends where nobody dies, in the order of asking."""
+    steady: bool = False
+    """Whether it ends so whoever dies, too."""
     codes: int | None = None
     """How many SMS to sign with are sent where nobody dies."""
     never_proof: bool = False

@@ -19,8 +19,15 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from gateway.catalogue_file import read_catalogue
-from gateway.domain.catalogue_content import AppContent, CatalogueFile, KeyContent, MerchantContent, key_hash_of
-from gateway.domain.terms import NotFoundRule
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    AppContent,
+    CatalogueFile,
+    KeyContent,
+    MerchantContent,
+    key_hash_of,
+)
+from gateway.domain.terms import NotFoundRule, Product
 from gateway.run.development import sample_catalogue
 from gateway.run.keys import keys_of
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
@@ -35,15 +42,31 @@ from tests.simulation.gateways import Gateways
 from tests.simulation.receiver import Receiver
 from tests.simulation.stem import stem
 
-__all__ = ["BANK_AT_LIANLIAN", "NOT_FOUND", "PROVIDERS", "START", "PspRequest", "Stage", "free_port", "new_stage"]
+__all__ = [
+    "ANY_BANK",
+    "BANK",
+    "BANK_AT_LIANLIAN",
+    "GRACE_S",
+    "NOT_FOUND",
+    "PROVIDERS",
+    "START",
+    "PspRequest",
+    "Stage",
+    "free_port",
+    "new_stage",
+]
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """When every play begins: a Monday morning in Shanghai."""
-PROVIDERS = ("unionpay", "allinpay", "lianlian")
+PROVIDERS = ("unionpay", "allinpay", "lianlian", "yeepay", "lanmao")
 BANK = "ICBC"
 """Of all cards in plays, but for those that are for LianLian."""
 BANK_AT_LIANLIAN = "PSBC"
+ANY_BANK = "ANY"
+"""The payer chooses it on the page."""
 NOT_FOUND = NotFoundRule(answers=3, over_s=600.0)
+GRACE_S = 300.0
+"""After a page has expired, before its PSP's silence proves anything."""
 TERMS: Mapping[str, Any] = {"poll_gaps_s": (30.0, 300.0, 1800.0), "not_found": NOT_FOUND, "answer_timeout_s": 60.0}
 """Few questions, far apart: time passes by being moved."""
 SANDBOX = SandboxConfig(
@@ -54,6 +77,8 @@ SANDBOX = SandboxConfig(
     callback_timeout_s=30.0,
 )
 ANSWER_WITHIN_S = 60.0
+_IN_BROWSERS = ("/yeepay/app-merchant-proxy/node", "/yeepay/pages/", "/lanmao/gateway", "/lanmao/pages/")
+"""Where payers go at PSPs: no gateway sends anything there."""
 _CATALOGUE = {
     "schema_versions",
     "catalogue_versions",
@@ -76,7 +101,7 @@ _FORGET_VERSIONS = "DELETE FROM catalogue_versions WHERE version > {}"
 
 @dataclass(frozen=True, slots=True)
 class PspRequest:
-    """A request as a PSP got it, and what it answered: nothing where the connection was reset."""
+    """A request of a gateway as a PSP got it, and what it answered: nothing where the connection was reset."""
 
     at: datetime
     body: str
@@ -102,6 +127,8 @@ class Stage:
     psp_requests: list[PspRequest] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    codes: dict[UUID, str] = field(default_factory=dict)
+    """Of the merchants."""
     _merchants: dict[Hashable, tuple[UUID, str]] = field(default_factory=dict)
 
     def move_to(self, at: datetime) -> None:
@@ -118,6 +145,11 @@ class Stage:
         """Rows of the database itself."""
         async with self._asking:
             return [dict(row) for row in await self.database.fetch(statement, *values)]
+
+    async def register_notices(self, provider: str, merchant_id: UUID, gateway: str) -> None:
+        """Tell a PSP that has the address on file where to call back."""
+        url = f"{gateway}/callbacks/{self.codes[merchant_id]}.custody_main"
+        await self.control("POST", f"{provider}/notice_url", {"url": url})
 
     async def empty_books(self) -> None:
         """Forget what gateways wrote: what the play before left open must not come due in this one."""
@@ -137,6 +169,7 @@ class Stage:
             self.version = applied.version
             [row] = await self.rows("SELECT merchant_id FROM merchants WHERE code = $1", code)
             self._merchants[kind] = (row["merchant_id"], key)
+            self.codes[row["merchant_id"]] = code
         return self._merchants[kind]
 
 
@@ -150,7 +183,7 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, connector=connector))
         requests: list[PspRequest] = []
         stages: list[Stage] = []
-        app = build_sandbox(replace(SANDBOX, keys_dir=keys))
+        app = build_sandbox(replace(SANDBOX, keys_dir=keys, clock=lambda: stages[0].now.timestamp()))
         app.middlewares.append(_listening_in(requests, lambda: stages[0].now))
         sandbox = await stack.enter_async_context(served(app))
         receiver = Receiver(new_secret(), lambda: stages[0].now)
@@ -185,13 +218,21 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
 
 def _of_these_providers(sample: MerchantContent) -> MerchantContent:
     """The sample merchant as far as plays go: a gateway reads all of it, and builds each account, when it starts."""
-    accounts = tuple(account_with(each, TERMS) for each in sample.accounts if each.provider in PROVIDERS)
+    accounts = tuple(_in_plays(each) for each in sample.accounts if each.provider in PROVIDERS)
     theirs = {account.code for account in accounts}
     channels = tuple(channel for channel in sample.channels if channel.account in theirs)
     codes = {channel.code for channel in channels}
-    banks = {BANK, BANK_AT_LIANLIAN}
+    banks = {BANK, BANK_AT_LIANLIAN, ANY_BANK}
     rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank in banks)
     return replace(sample, accounts=accounts, channels=channels, rules=rules, primary_signers={})
+
+
+def _in_plays(account: AccountContent) -> AccountContent:
+    account = account_with(account, TERMS)
+    if Product.REDIRECT not in account.terms:
+        return account
+    of_pages = replace(account.terms[Product.REDIRECT], grace_s=GRACE_S)
+    return replace(account, terms={**account.terms, Product.REDIRECT: of_pages})
 
 
 def free_port() -> int:
@@ -207,7 +248,7 @@ def _listening_in(requests: list[PspRequest], now: Callable[[], datetime]) -> An
     async def keep(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.path.startswith("/_sandbox"):
+        if request.path.startswith(("/_sandbox", *_IN_BROWSERS)):
             return await handler(request)
         body = (await request.read()).decode("latin-1")
         at, place = now(), len(requests)

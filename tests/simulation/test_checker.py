@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -11,16 +12,33 @@ from tests.simulation.asked import Answered, Seen
 from tests.simulation.checker import Rules, check
 from tests.simulation.flows import SCRIPTS
 from tests.simulation.history import History, Row, history_of
-from tests.simulation.stage import NOT_FOUND, Stage
+from tests.simulation.script import Script
+from tests.simulation.stage import GRACE_S, NOT_FOUND, Stage
 
-RULES = Rules(NOT_FOUND.answers, NOT_FOUND.over_s)
+RULES = Rules(NOT_FOUND.answers, NOT_FOUND.over_s, grace_s=GRACE_S)
 Change = Callable[[History], History]
 
 
 @pytest.fixture(scope="session")
 async def well(stage: Stage) -> History:
     """The history of a refund by which nobody died: a card that was opened, a charge, and half of it back."""
-    return await history_of(await next(each for each in SCRIPTS if each.name == "a refund").play(stage))
+    return await history_of(await _script("a refund").play(stage))
+
+
+@pytest.fixture(scope="session")
+async def left(stage: Stage) -> History:
+    """The history of a page of YeePay's that was opened and left, and closed when its time was over."""
+    return await history_of(await _script("a page that is left, after a lie").play(stage))
+
+
+@pytest.fixture(scope="session")
+async def expired(stage: Stage) -> History:
+    """The history of a custody bank's page that was opened and left: nothing proves that it is over."""
+    return await history_of(await _script("a recharge that is left on the custody bank's page").play(stage))
+
+
+def _script(name: str) -> Script:
+    return next(each for each in SCRIPTS if each.name == name)
 
 
 def rows(where: str, change: Callable[[list[Row]], list[Row]]) -> Change:
@@ -87,6 +105,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "an event too many": (rows("events", lambda found: [*found, found[0]]), "there are [1, 1]"),
     "told nobody": (lambda history: replace(history, told=[]), "never arrived"),
     "told what is not so": (lambda history: replace(history, told=[*history.told, b'{"type":"x"}']), "x arrived"),
+    "never heard": (lambda history: replace(history, refused_callbacks=["1"]), "callback about 1 was never"),
     "signed wrongly": (lambda history: replace(history, refused_notifications=1), "were not signed"),
     "a delivery left": (rows("deliveries", each_with(status="pending")), "is pending"),
     "a card opened twice": (rows("at_psps", twice("open_card")), "was opened 2 times"),
@@ -126,3 +145,60 @@ def test_one_thing_that_is_wrong_is_found(well: History, change: str) -> None:
 
 def test_a_limit_that_is_passed_is_found(well: History) -> None:
     assert any("and the limit is 1" in sentence for sentence in check(well, replace(RULES, daily_limit=1)).wrong)
+
+
+def all_said(**changed: Any) -> Change:
+    """A history with other answers to the app."""
+    return lambda history: replace(
+        history, answered=[replace(each, body=each.body | changed) for each in history.answered]
+    )
+
+
+def opened(**changed: Any) -> Change:
+    """A history in which the payer opened the page otherwise the last time."""
+    return lambda history: replace(history, forms=[*history.forms, replace(history.forms[-1], **changed)])
+
+
+def asked_too_early(history: History) -> History:
+    early = history.forms[0].at
+    return replace(history, psp_requests=[replace(each, at=early) for each in history.psp_requests])
+
+
+CLOSED = {"status": "closed", "finished_at": datetime.max.replace(tzinfo=UTC)}
+OF_EXPIRED: dict[str, tuple[Change, str]] = {
+    "no word of its time": (all_said(next_action=None), "does not say that its time is over"),
+    "paid and not heard of": (rows("at_psps", each_with(state="succeeded")), "stays requires_action, and is paid"),
+    "another form": (opened(fields=()), "was opened with another form"),
+    "opened by somebody else": (lambda history: replace(history, forms=[]), "was submitted 1 times"),
+    "two pages": (rows("at_psps", twice("recharge")), "can be paid on 2 pages"),
+    "freed at its expiry": (rows("usage", each_with(reserved=0)), "reserved 0, the payments say"),
+    "closed without proof": (rows("payments", each_with(**CLOSED)), "without proof"),
+}
+OF_LEFT: dict[str, tuple[Change, str]] = {
+    "nobody asked": (lambda history: replace(history, psp_requests=[]), "without proof"),
+    "asked too early": (asked_too_early, "without proof"),
+    "opened late": (
+        lambda history: replace(history, forms=[replace(each, at=history.now) for each in history.forms]),
+        "without proof",
+    ),
+    "paid": (rows("at_psps", each_with(state="succeeded")), "is closed, and its PSP did it"),
+}
+
+
+def test_pages_that_are_well_are_found_so(left: History, expired: History) -> None:
+    assert check(left, RULES).wrong == []
+    assert check(expired, replace(RULES, never_proof=True)).wrong == []
+
+
+@pytest.mark.parametrize("change", OF_EXPIRED)
+def test_one_thing_that_is_wrong_on_an_expired_page_is_found(expired: History, change: str) -> None:
+    wrongly, says = OF_EXPIRED[change]
+    found = check(wrongly(expired), replace(RULES, never_proof=True)).wrong
+    assert any(says in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize("change", OF_LEFT)
+def test_one_thing_that_is_wrong_on_a_closed_page_is_found(left: History, change: str) -> None:
+    wrongly, says = OF_LEFT[change]
+    found = check(wrongly(left), RULES).wrong
+    assert any(says in sentence for sentence in found), found

@@ -89,6 +89,16 @@ def test_a_psp_that_ends_orders_at_their_expiry_proves_by_silence_that_nothing_w
     assert after.due_at == OVER + timedelta(hours=1), "it is looked at again"
 
 
+def test_an_order_that_lives_from_its_opening_may_live_twice_as_long() -> None:
+    """Its payer may have opened the page in its last second."""
+    assert ENDS.page is not None
+    terms = replace(ENDS, page=replace(ENDS.page, lives_from_opening=True))
+    late, _ = told(waiting(), UNPAID, OVER, terms)
+    assert late.status is Status.REQUIRES_ACTION
+    after, _ = told(late, UNPAID, OVER + timedelta(seconds=900), terms)
+    assert after.status is Status.CLOSED
+
+
 def test_processing_there_is_no_silence() -> None:
     late, _ = told(waiting(), UNPAID, EXPIRES)
     after, _ = told(late, Processing("05"), OVER)
