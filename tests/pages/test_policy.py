@@ -20,7 +20,8 @@ NETBANK = WAYS["netbank"]
 @contextlib.asynccontextmanager
 async def gateway_of_a_bank(folder: Path) -> AsyncIterator[int]:
     """Whatever is posted to it as psp.test is sent on to bank.test, both over TLS: its port."""
-    for name, pem in (("key", identity("psp.test", bits=2048).key_pem), ("cert", identity("psp.test").pem)):
+    server = identity("psp.test", bits=2048)
+    for name, pem in (("key", server.key_pem), ("cert", server.pem)):
         (folder / name).write_text(pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
