@@ -352,3 +352,17 @@ async def test_a_payment_that_nobody_here_asked_for_is_not_thanked_for(
     visit = await open_page(world, patient, NETBANK)
     answer = await notify(world, patient, visit, notice_of(visit, keys, r6_Order="0" * 20))
     assert (answer.status, answer.raw) == (400, b"FAIL")
+
+
+async def test_a_payer_without_a_place_to_go_back_to_is_not_sent_to_the_bank_again(world: World, patient: App) -> None:
+    visit = await open_page(world, patient, WAYS["netbank at unionpay"], return_url=None)
+    ending = await visit.browser.press(visit.bill, "cancel")
+    landed = await visit.browser.press(ending, "back")
+    assert landed.url == f"{visit.payment['next_action']['url']}?stay=1"
+    assert b"<script" not in landed.content
+    # Whoever wishes to may still go on.
+    bill = await visit.browser.press(landed, landed.buttons()[0])
+    ending = await visit.browser.press(bill, "pay")
+    landed = await visit.browser.press(ending, "back")
+    assert "Paid" in landed.text
+    assert await status_of(patient, visit.payment) == "succeeded"

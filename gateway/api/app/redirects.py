@@ -56,7 +56,8 @@ class RedirectCalls:
         return [
             Route("GET", "/pay/{token}", self.page, "Bring the payer to the payment page", TAGS, page, scope="none",
                   path_about={"token": about["token"]},
-                  description="`next_action.url`: posts the form by itself, or by a button if script is off."),
+                  description="`next_action.url`: posts the form by itself, or by a button if script is off. "
+                  "With `?stay`, as for a payer who came back, only by the button."),
             Route("GET", "/pages/{file}", self.file, "What pages load", TAGS, page, scope="none",
                   path_about={"file": "its name"}),
             *returns,
@@ -79,6 +80,7 @@ class RedirectCalls:
             form=form,
             merchant=self.redirects.merchant_name(payment),
             amount=_yuan(payment.amount),
+            stay="stay" in call.request.query,
             until=payment.expires_at.astimezone(self.zone).strftime("%H:%M") if payment.expires_at else "",
         )
         return Reply(body, content_type=f"text/html; charset={form.charset}", headers=page_headers(form.charset, form))
@@ -111,7 +113,8 @@ class RedirectCalls:
             title, text = _NOBODY[zh]
             body = rendered("told.html", call.language, title=title, text=text, back=None, merchant=None, amount=None)
             return Reply(body, content_type="text/html; charset=utf-8", headers=page_headers())
-        back = await self.redirects.way_back(payment) or self.redirects.page_of(payment)
+        # Who came back without having paid is not sent to the bank again before they wish it.
+        back = await self.redirects.way_back(payment) or f"{self.redirects.page_of(payment)}?stay=1"
         return Reply(b"", _SEE_OTHER, "text/plain", {"Location": back})
 
 
