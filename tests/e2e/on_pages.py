@@ -148,8 +148,8 @@ async def follow(world: World, way: Way, payment: Shown) -> Visit:
     return Visit(way, payment, browser, bill)
 
 
-async def run_out(world: World, app: App, payment: Shown) -> Shown:
-    """Let the payer's time be over now; the payment as it is once that is noticed."""
+async def run_out(world: World, app: App, payment: Shown, way: Way | None = None) -> Shown:
+    """Let the payer's time be over now; the payment as it is once that is noticed, and closed where its way ends."""
     await world.sql(
         "UPDATE payments SET expires_in_s = lived, until_at = created_at + make_interval(secs => lived) FROM ("
         " SELECT payment_id AS id, 1 + extract(epoch FROM now() - created_at)::integer AS lived FROM payments"
@@ -162,4 +162,5 @@ async def run_out(world: World, app: App, payment: Shown) -> Shown:
         waits = now["next_action"]
         return now if waits is None or waits["expired"] else None
 
-    return await until(look, f"end of the payer's time for {payment['id']}")
+    expired = await until(look, f"end of the payer's time for {payment['id']}")
+    return await app.final(payment["id"]) if way is not None and way.ends else expired

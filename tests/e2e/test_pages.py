@@ -133,7 +133,7 @@ async def test_who_leaves_frees_the_limit_only_where_the_psp_ends_the_order(
 async def test_paid_after_the_time_is_over(world: World, patient: App, way: Way) -> None:
     """Where it was closed that is an anomaly; else it succeeds."""
     visit = await open_page(world, patient, way)
-    expired = await run_out(world, patient, visit.payment)
+    expired = await run_out(world, patient, visit.payment, way)
     assert expired["status"] == ("closed" if way.ends else "requires_action")
     paid = await visit.browser.press(visit.bill, "pay")
     for _ in range(2):

@@ -53,7 +53,8 @@ async def test_texts_of_others_are_shown_as_they_are_and_nothing_of_them_runs(
     visit = await open_page(world, marked_up, way, description=MARKUP, user_id=user)
     ours = await visit.browser.open(visit.payment["next_action"]["url"])
     assert MARKUP in ours.text
-    told = user if way.provider == "lanmao" else MARKUP[:20]
+    # UnionPay's field has no place for some of the marks: they are full-width there.
+    told = {"lanmao": user, "unionpay": "<img src"}.get(way.provider, MARKUP[:20])
     assert told in visit.bill.text
     for page in (ours, visit.bill):
         assert not list(page.root.iter("img", "b"))

@@ -80,7 +80,7 @@ async def test_who_leaves_finds_out_how_it_stands(browser: Browser, world: World
     payment = await ask(world, patient, way)
     async with payer(browser) as one:
         await at_the_bank(one, payment)
-    expired = await run_out(world, patient, payment)
+    expired = await run_out(world, patient, payment, way)
     async with payer(browser) as other:
         await other.goes(payment["next_action"]["url"])
         if way.ends:
@@ -97,7 +97,7 @@ async def test_who_pays_late_is_heard(browser: Browser, world: World, patient: A
     payment = await ask(world, patient, way)
     async with payer(browser) as one:
         await at_the_bank(one, payment)
-        await run_out(world, patient, payment)
+        await run_out(world, patient, payment, way)
         await one.presses("pay")
         await one.goes_back()
         await one.is_at(belongs(world, payment))
