@@ -8,6 +8,7 @@ import httpx
 from adapters.account import account_settings
 from adapters.registry import PROVIDERS, AccountError, build, offer_for, offer_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
+from gateway.domain.callback_names import short_name
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, mode_of
 from gateway.domain.catalogue_content import AccountContent, key_hash_of
@@ -163,6 +164,21 @@ def _account_problems(path: str, account: AccountShape) -> Problems:
         build(account_settings(account_content(account)), _nowhere)
     except AccountError as error:
         yield f"{path}.{_field_path(account, error.field)}: {error.problem}"
+
+
+def address_problems(merchants: list[MerchantShape], callback_base: str) -> Problems:
+    """Accounts whose PSP cannot be told where to call, not by the short form either."""
+    for number, merchant in enumerate(merchants):
+        for place, account in enumerate(merchant.accounts):
+            if account.provider not in PROVIDERS:
+                continue
+            most = offer_of(account.provider).declaration.callback_url_chars
+            has = len(f"{callback_base}/c/{short_name(merchant.code, account.code)}")
+            if most is not None and has > most:
+                yield (
+                    f"merchants[{number}].accounts[{place}]: its address of callbacks has {has} characters and "
+                    f"{account.provider} takes {most}: shorten SLUICE_PUBLIC_URL"
+                )
 
 
 async def _nowhere(request: httpx.Request) -> httpx.Response:

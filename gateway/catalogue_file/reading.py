@@ -6,7 +6,15 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.catalogue_file.checks import ALL_BANKS, account_content, banks_of, hash_of, problems_of, warnings_of
+from gateway.catalogue_file.checks import (
+    ALL_BANKS,
+    account_content,
+    address_problems,
+    banks_of,
+    hash_of,
+    problems_of,
+    warnings_of,
+)
 from gateway.catalogue_file.kept import Keeper
 from gateway.catalogue_file.references import Resolver, joined
 from gateway.catalogue_file.shape import BlockShape, FileShape, MerchantShape, RuleShape, WindowShape
@@ -37,10 +45,13 @@ class CatalogueFileError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def read_catalogue(path: Path, environ: Mapping[str, str], in_force: Iterable[MerchantContent] = ()) -> CatalogueFile:
+def read_catalogue(
+    path: Path, environ: Mapping[str, str], in_force: Iterable[MerchantContent] = (), callback_base: str = ""
+) -> CatalogueFile:
     """Read and check a file; `environ` is for `${…}`, `{env=…}` and `SLUICE_ENV`. Raises CatalogueFileError.
 
-    `in_force` is for `{kept=true}`: the secrets that stay.
+    `in_force` is for `{kept=true}`: the secrets that stay. `callback_base`: what stands before `/callbacks/…`, where it
+    is known: an account whose PSP's field has no place for its address is refused.
     """
     try:
         raw = parsed(path)
@@ -50,6 +61,7 @@ def read_catalogue(path: Path, environ: Mapping[str, str], in_force: Iterable[Me
     merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ, keeper).merchants
     problems = list(problems_of(merchants, production=environ.get("SLUICE_ENV") == "production"))
     problems += signer_problems(merchants)
+    problems += address_problems(merchants, callback_base)
     if problems:
         raise CatalogueFileError(problems)
     contents = tuple(_merchant(merchant) for merchant in merchants)

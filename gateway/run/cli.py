@@ -295,7 +295,7 @@ def apply(
                     plan = _run(apply_file(url, with_local_secrets(settings), file, environ, dry=True)).plan()
                 lines = [f"{file}: no problems", *plan]
             except (LocalError, MigrationsPendingError) as error:
-                content = read_catalogue(file, environ)
+                content = read_catalogue(file, environ, callback_base=settings.callback_base)
                 warned = [f"warning: {warning}" for warning in content.warnings]
                 lines = [*warned, f"{file}: no problems, {len(content.merchants)} merchants", f"no plan: {error}"]
     for line in lines:

@@ -133,7 +133,7 @@ async def apply_file(
         store = _store(engine, settings)
         # In this order: what the file keeps was in force at this version, or there is another one by now.
         version = await store.version()
-        content = read_catalogue(path, environ, await store.content(whole=False))
+        content = read_catalogue(path, environ, await store.content(whole=False), settings.callback_base)
         if any(merchant.blocks for merchant in content.merchants):
             await require_order_key(engine, keys_of(settings))  # with another one the prints would block nobody
         by = f"sluice catalogue apply ({os.environ.get('USER') or os.getuid()})"

@@ -11,7 +11,7 @@ import pytest
 from adapters.allinpay import Allinpay
 from adapters.registry import PROVIDERS, assumptions_of, offer_for, offer_of
 from adapters.unionpay import UnionPay
-from gateway.catalogue_file.checks import problems_of
+from gateway.catalogue_file.checks import address_problems, problems_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, MerchantShape, RuleShape
 from gateway.catalogue_file.signers import signer_problems, signer_warnings
 from gateway.domain.catalogue import AuthenticationMode
@@ -64,6 +64,16 @@ def test_an_offer_is_what_the_adapter_says_of_itself_without_an_account() -> Non
 )
 def test_who_pays_must_be_able_to_ask(kinds: tuple[type[Command[Any]], ...], why: str | None) -> None:
     assert offer(*kinds).why_not_pay(Scene.WITHHOLD) == why
+
+
+def test_an_account_whose_psp_cannot_be_told_where_to_call_is_refused() -> None:
+    merchant = MerchantShape.model_validate(
+        {"code": "shop", "name": "shop", "accounts": [{"code": "yp", "provider": "yeepay"}]}
+    )
+    fits = "https://" + "a" * 31
+    assert list(address_problems([merchant], fits)) == []
+    [told] = address_problems([merchant], f"{fits}a")
+    assert told.endswith("its address of callbacks has 51 characters and yeepay takes 50: shorten SLUICE_PUBLIC_URL")
 
 
 def test_a_scene_that_is_not_declared_is_named_with_those_that_are() -> None:
