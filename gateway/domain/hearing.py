@@ -175,6 +175,8 @@ def _on_a_page(
             return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)
         case Succeeded() | Returned() | Declined():
             return _heard(intent, source, outcome, terms, zone, now)
+        case NotSent():  # what was not sent is our wish to give it up: the payer's browser sends the order itself
+            return _wait(intent, source, terms, now, page.is_over_at)
         case _:
             heard = _heard(intent, source, outcome, terms, zone, now)
             if heard.intent.is_open and heard.due_at is not None and now < page.is_over_at < heard.due_at:

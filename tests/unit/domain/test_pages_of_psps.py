@@ -64,6 +64,16 @@ def test_nothing_but_a_final_word_ends_it_before_its_time_is_over(said: Outcome)
     assert after.due_at <= OVER
 
 
+@pytest.mark.parametrize("at", [later(seconds=60), OVER + timedelta(days=1)])
+@pytest.mark.parametrize("said", [NotSent("refused"), NotSent("no place", ours=True), Unknown("53"), NotFound("50")])
+def test_a_wish_to_give_it_up_that_did_not_arrive_ends_nothing_since_its_payer_may_be_paying(
+    said: Outcome, at: datetime
+) -> None:
+    after, heard = told(waiting(), said, at, source=Source.ANSWER)
+    assert (after.status, after.failure, heard.intent.is_open) == (Status.REQUIRES_ACTION, None, True)
+    assert after.due_at is not None
+
+
 def test_it_is_asked_exactly_when_silence_begins_to_prove_something() -> None:
     after, _ = told(waiting(), UNPAID, EXPIRES - timedelta(seconds=1))
     assert after.due_at == OVER
