@@ -170,6 +170,8 @@ def _on_a_page(
             return replace(ended, due_at=look_at(now, 0, terms, zone), closed=ClosedReason.EXPIRED)
         case Processing(unpaid=True):  # to the PSP it is an order like any other: who finds it there found it
             return _wait(replace(intent, acknowledged=True), source, terms, now, page.is_over_at)
+        case NotFound() if source is Source.OPERATOR and now < page.is_over_at:
+            return Heard(intent)  # true of every form that nobody has opened so far
         case NotFound() if source in {Source.POLL, Source.OPERATOR}:
             heard = _heard(intent, source, outcome, terms, zone, now)
             return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)

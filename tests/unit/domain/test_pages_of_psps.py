@@ -74,6 +74,16 @@ def test_a_wish_to_give_it_up_that_did_not_arrive_ends_nothing_since_its_payer_m
     assert after.due_at is not None
 
 
+@pytest.mark.parametrize("terms", [ENDS, STAYS, NEVER])
+def test_that_the_psp_has_in_writing_not_received_it_counts_only_once_nobody_can_bring_it_any_more(
+    terms: Terms,
+) -> None:
+    early, _ = told(waiting(), NotFound(), OVER - timedelta(seconds=1), terms, Source.OPERATOR)
+    assert early == waiting()
+    after, _ = told(early, NotFound(), OVER, terms, Source.OPERATOR)
+    assert (after.status, after.closed_reason) == (Status.CLOSED, ClosedReason.EXPIRED)
+
+
 def test_it_is_asked_exactly_when_silence_begins_to_prove_something() -> None:
     after, _ = told(waiting(), UNPAID, EXPIRES - timedelta(seconds=1))
     assert after.due_at == OVER
