@@ -43,10 +43,15 @@ def waiting() -> Payment:
 
 
 def told(
-    before: Payment, said: Outcome, at: datetime, terms: Terms = ENDS, source: Source = Source.POLL
+    before: Payment,
+    said: Outcome,
+    at: datetime,
+    terms: Terms = ENDS,
+    source: Source = Source.POLL,
+    asked_at: datetime | None = None,
 ) -> tuple[Payment, Heard]:
     assert before.attempt is not None
-    heard = hear(before.attempt, source, said, terms, ZONE, at, before.expires_at)
+    heard = hear(before.attempt, source, said, terms, ZONE, at, before.expires_at, asked_at)
     return after_hearing(before, heard, at), heard
 
 
@@ -107,6 +112,16 @@ def test_a_psp_that_ends_orders_at_their_expiry_proves_by_silence_that_nothing_w
     assert (after.status, after.closed_reason, after.failure) == (Status.CLOSED, ClosedReason.EXPIRED, None)
     assert heard.intent.state is IntentState.NOT_RECEIVED
     assert after.due_at == OVER + timedelta(hours=1), "it is looked at again"
+
+
+@pytest.mark.parametrize("terms", [ENDS, STAYS])
+def test_a_slow_answer_to_a_question_of_before_proves_nothing_and_it_is_asked_anew_at_once(terms: Terms) -> None:
+    late, _ = told(waiting(), NotFound("50"), EXPIRES, terms)
+    heard_at = OVER + timedelta(seconds=20)
+    slow, _ = told(late, NotFound("50"), heard_at, terms, asked_at=OVER - timedelta(seconds=5))
+    assert (slow.status, slow.due_at) == (Status.REQUIRES_ACTION, heard_at)
+    after, _ = told(slow, NotFound("50"), heard_at + timedelta(seconds=20), terms, asked_at=heard_at)
+    assert after.status is (Status.CLOSED if terms is ENDS else Status.REQUIRES_ACTION)
 
 
 def test_an_order_that_lives_from_its_opening_may_live_twice_as_long() -> None:

@@ -4,6 +4,7 @@ Over fakes of the ports. Not tested here: claiming and leases (tests/storage), v
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -106,6 +107,16 @@ async def test_a_payment_that_is_watched_counts_its_looks_among_the_tries(world:
     assert [asked.tries for asked in world.provider_.got(AskPayment)] == [5]
     assert world.only_payment().status is Status.FAILED
     assert world.only_payment().due_at is not None
+
+
+async def test_what_a_question_tells_keeps_when_it_was_asked_however_long_the_answer_took(world: World) -> None:
+    async def slowly() -> None:
+        world.pass_time(20)
+
+    world.provider_.says, world.provider_.before_answer = {AskPayment: NotFound()}, slowly
+    asked_at = world.now
+    await follow_up(world, payment())
+    assert [(said.asked_at, said.at - asked_at) for said in world.recorded] == [(asked_at, timedelta(seconds=20))]
 
 
 @pytest.mark.parametrize("told", [NotSent("refused"), Unknown("timeout"), Processing(), NotFound()], ids=repr)
