@@ -54,8 +54,9 @@ class Redirects:
         self, account_name: str, token: str | None, heard_of: tuple[UUID, UUID] | None
     ) -> Payment | None:
         """Whose payer came back to an account's address: of the payment that the PSP named, else of the token."""
-        named = heard_of or (self.payment_of(token) if token else None)
-        payment = await self.reading.payment(*named) if named else None
+        payment = await self.reading.payment(*heard_of) if heard_of else None
+        if payment is None and token:  # what was brought may be about a refund
+            payment = await self.of_token(token)
         if payment is None:
             return None
         account = self.catalogue().account_of_callback(account_name)

@@ -41,6 +41,7 @@ from gateway.ports import (
     OverloadedError,
     Pay,
     Recorded,
+    UnusableAccountError,
 )
 from tests.unit.domain.samples import (
     AUTHENTICATION_ID,
@@ -400,6 +401,19 @@ async def test_a_callback_that_cannot_be_recorded_in_time_is_refused_and_comes_a
     assert world.payments[PAYMENT_ID].status is not Status.SUCCEEDED
     assert await status_of(world) == 200
     assert world.payments[PAYMENT_ID].status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("error", [OverloadedError(1), DatabaseAwayError(1), UnusableAccountError(ACCOUNT)])
+async def test_a_payer_who_came_back_is_led_on_though_what_they_brought_cannot_be_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def busy(observation: object) -> None:
+        raise error
+
+    kept(world, payment())
+    world.provider_.callback = Callback(PAID, Verb.PAY, Succeeded(1000))
+    monkeypatch.setattr(world, "record", busy)
+    assert await callbacks(world).came_back(ACCOUNT, REQUEST) == (MERCHANT_ID, PAYMENT_ID)
 
 
 async def test_a_forged_callback_is_rejected_and_nothing_is_recorded(world: World) -> None:
