@@ -179,6 +179,15 @@ def test_an_order_that_is_closed_at_the_psp_is_closed_here(source: Source, at: d
     assert heard.anomaly is None
 
 
+def test_what_its_app_wished_to_close_was_closed_by_the_app_though_only_a_question_tells_it() -> None:
+    payment = waiting()
+    assert payment.asked is not None
+    wished = replace(payment, asked=replace(payment.asked, ask_again_at=later(seconds=90)))
+    lost, _ = told(wished, Unknown("reset"), later(seconds=60), source=Source.ANSWER)
+    after, _ = told(lost, Closed("CANCELED"), later(seconds=61))
+    assert (after.status, after.closed_reason) == (Status.CLOSED, ClosedReason.BY_APP)
+
+
 def test_a_refusal_fails_it() -> None:
     after, _ = told(waiting(), Declined(FailureCode.RISK_REJECTED, "x"), later(seconds=60))
     assert after.failure is not None
