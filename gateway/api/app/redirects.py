@@ -89,7 +89,8 @@ class RedirectCalls:
         if back is not None and payment.is_final:
             return Reply(b"", _SEE_OTHER, "text/plain", {"Location": back})
         zh = call.language == "zh"
-        title, text = _WORDS.get(payment.status, _WAITING)[zh]
+        late = payment.attempt is not None and payment.attempt.late_success  # its money moved after it had ended
+        title, text = (_WAITING if late else _WORDS.get(payment.status, _WAITING))[zh]
         body = rendered("told.html", call.language, title=title, text=text, back=back,
                         merchant=self.redirects.merchant_name(payment), amount=_yuan(payment.amount))  # fmt: skip
         return Reply(body, content_type="text/html; charset=utf-8", headers=page_headers())
