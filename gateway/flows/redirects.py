@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Protocol
 from uuid import UUID
 
@@ -76,6 +77,11 @@ class Redirects:
         """Whether the payer may still be brought to the PSP's page."""
         waits = payment.status is Status.REQUIRES_ACTION and payment.is_on_a_page
         return waits and payment.expires_at is not None and self.clock() < payment.expires_at
+
+    def seconds_left(self, payment: Payment) -> int:
+        """For how long the payer may still go, rounded up."""
+        assert payment.expires_at is not None
+        return ceil((payment.expires_at - self.clock()).total_seconds())
 
     async def form(self, payment: Payment) -> Form:
         """The form of a payment that waits on a page, the same each time.

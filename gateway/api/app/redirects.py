@@ -79,9 +79,16 @@ class RedirectCalls:
             form=form,
             merchant=self.redirects.merchant_name(payment),
             amount=_yuan(payment.amount),
-            until=payment.expires_at.astimezone(self.zone).strftime("%H:%M") if payment.expires_at else "",
+            until=self._until(payment),
         )
-        return Reply(body, content_type=f"text/html; charset={form.charset}", headers=page_headers(form.charset, form))
+        # A form that was left on the screen would begin the PSP's time anew: then the page is loaded again.
+        headers = {**page_headers(form.charset, form), "Refresh": str(max(1, self.redirects.seconds_left(payment)))}
+        return Reply(body, content_type=f"text/html; charset={form.charset}", headers=headers)
+
+    def _until(self, payment: Payment) -> str:
+        assert payment.expires_at is not None
+        opened, until = payment.created_at.astimezone(self.zone), payment.expires_at.astimezone(self.zone)
+        return until.strftime("%H:%M" if until.date() == opened.date() else "%Y-%m-%d %H:%M")
 
     async def _told(self, call: Call, payment: Payment) -> Reply:
         """How it stands: nobody is brought anywhere any more."""
