@@ -170,6 +170,8 @@ def _on_a_page(
         case NotFound() | Processing(unpaid=True) if source is Source.POLL and page.asked_at < page.is_over_at:
             heard = _wait(intent, source, terms, now, page.is_over_at)
             return heard if now < page.is_over_at else replace(heard, due_at=now)
+        case NotFound() if intent.acknowledged and source is Source.POLL:
+            return _heard(intent, source, outcome, terms, zone, now)  # it was there: that it is gone proves nothing
         case NotFound() | Processing(unpaid=True) if source is Source.POLL and page.rules.ends_at_expiry:
             why = _not_received(outcome.channel_code, "not paid until its time was over")
             ended = _end(intent, IntentState.NOT_RECEIVED, now, failure=why)

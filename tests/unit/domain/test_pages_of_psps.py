@@ -124,6 +124,14 @@ def test_a_slow_answer_to_a_question_of_before_proves_nothing_and_it_is_asked_an
     assert after.status is (Status.CLOSED if terms is ENDS else Status.REQUIRES_ACTION)
 
 
+@pytest.mark.parametrize("said", [Unknown("paid before it could be cancelled", "53", received=True), Succeeded(1)])
+def test_not_found_closes_nothing_that_the_psp_has_spoken_of_as_paid(said: Outcome) -> None:
+    payment, _ = told(waiting(), said, later(seconds=60), source=Source.ANSWER)
+    after, _ = told(payment, NotFound("50"), OVER)
+    assert (after.status, after.failure) == (Status.REQUIRES_ACTION, None)
+    assert after.due_at is not None
+
+
 def test_an_order_that_lives_from_its_opening_may_live_twice_as_long() -> None:
     """Its payer may have opened the page in its last second."""
     assert ENDS.page is not None
