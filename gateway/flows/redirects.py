@@ -74,7 +74,7 @@ class Redirects:
         return f"{self.public_base}/pay/{self.token_of(payment.merchant_id, payment.payment_id)}"
 
     def may_go(self, payment: Payment) -> bool:
-        """Whether the payer may still be brought to the PSP's page."""
+        """Whether the payer may still be brought to the PSP's page. Raises ClockOffError where nobody can tell."""
         waits = payment.status is Status.REQUIRES_ACTION and payment.is_on_a_page
         return waits and payment.expires_at is not None and self.clock() < payment.expires_at
 

@@ -55,7 +55,7 @@ class RedirectCalls:
         ]  # fmt: skip
         return [
             Route("GET", "/pay/{token}", self.page, "Bring the payer to the payment page", TAGS, page, scope="none",
-                  path_about={"token": about["token"]},
+                  path_about={"token": about["token"]}, problems=(503,),
                   description="`next_action.url`: posts the form by itself, or by a button if script is off."),
             Route("GET", "/pages/{file}", self.file, "What pages load", TAGS, page, scope="none",
                   path_about={"file": "its name"}),
