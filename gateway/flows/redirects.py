@@ -13,7 +13,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.redirects import Form
 from gateway.domain.return_urls import with_payment
 from gateway.domain.statuses import Status
-from gateway.ports import Providers, Redirect
+from gateway.ports import NoSuchCommandError, Providers, Redirect, UnusableAccountError
 
 __all__ = ["Redirects"]
 
@@ -107,7 +107,10 @@ class Redirects:
             psp_code=payment.psp_code,
             custody_user_no=payment.custody_number,
         )
-        return await self.forms.form(merchant_id, intent.account, command)
+        try:
+            return await self.forms.form(merchant_id, intent.account, command)
+        except NoSuchCommandError:  # its settings said what pages need when this was opened, and say it no more
+            raise UnusableAccountError(intent.account) from None
 
     async def way_back(self, payment: Payment) -> str | None:
         """Where the payer belongs after the PSP's page; None: the app named no address."""
