@@ -44,7 +44,7 @@ async def test_nobody_is_told_that_nothing_was_charged_once_money_has_moved_afte
     status: Status, late: bool, charged_nothing: bool
 ) -> None:
     ended = payment(status, attempt=replace(attempt(), late_success=late))
-    call = cast("Any", SimpleNamespace(path={"token": "t"}, language="en"))
+    call = cast("Any", SimpleNamespace(path={"token": "t"}, language="en", request=SimpleNamespace(query={})))
     page = await RedirectCalls(cast("Any", Ended(ended)), cast("Any", None), ZONE).page(call)
     assert isinstance(page.body, bytes)
     assert (b"Nothing was charged" in page.body) is charged_nothing
@@ -68,7 +68,7 @@ async def page_of(minutes: int) -> Reply:
     opened = datetime(2026, 11, 26, 22, tzinfo=ZONE)
     asked = Asked(Purpose.REDIRECT, "", "1", opened)
     waiting = replace(payment(asked=asked), created_at=opened, expires_in_s=minutes * 60)
-    call = cast("Any", SimpleNamespace(path={"token": "t"}, language="en"))
+    call = cast("Any", SimpleNamespace(path={"token": "t"}, language="en", request=SimpleNamespace(query={})))
     return await RedirectCalls(cast("Any", Waiting(waiting)), cast("Any", None), ZONE).page(call)
 
 
