@@ -15,6 +15,7 @@ from adapters.unionpay.letter import UnbelievableError, charset_of, read_form
 from adapters.unionpay.page import GATEWAY, read_on_a_page
 from adapters.unionpay.seal import Seal
 from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Closed
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
 
 __all__ = ["Notices"]
@@ -51,7 +52,8 @@ class Notices:
         verb, declines = about
         outcome = read_notice(fields, declines)
         if verb is Verb.PAY and fields.get("bizType") == GATEWAY:
-            outcome = read_on_a_page(outcome)
+            paged = read_on_a_page(outcome)
+            outcome = outcome if isinstance(paged, Closed) and not fields.get("settleAmt") else paged
         return Callback(fields["orderId"], verb, outcome)
 
     def answer(self, accepted: bool) -> CallbackAnswer:

@@ -128,13 +128,16 @@ def hear(
     zone: ZoneInfo,
     now: datetime,
     expires_at: datetime | None = None,
+    asked_at: datetime | None = None,
 ) -> Heard:
     """What a PSP's word does to an intent. `terms` are those of the verb's product, `zone` that of the business day.
 
-    `expires_at`: until when the payer may pay it on the PSP's page, where that is how it is paid.
+    `expires_at`: until when the payer may pay it on the PSP's page, where that is how it is paid. `asked_at`: when the
+    question was asked that it answers.
     """
     if expires_at is not None and terms.page is not None and intent.is_open:
-        return _on_a_page(intent, source, outcome, terms, zone, now, _Page(intent.told_at, expires_at, terms.page))
+        page = _Page(intent.told_at, expires_at, terms.page, asked_at or now)
+        return _on_a_page(intent, source, outcome, terms, zone, now, page)
     return _heard(intent, source, outcome, terms, zone, now)
 
 
@@ -145,6 +148,8 @@ class _Page:
     told_at: datetime
     expires_at: datetime
     rules: RedirectRules
+    asked_at: datetime
+    """An answer tells how it stood at some time after this: one that took long may be of before."""
 
     @property
     def is_over_at(self) -> datetime:
@@ -162,19 +167,26 @@ def _on_a_page(
             reason = ClosedReason.BY_APP if source is Source.ANSWER else ClosedReason.BY_PAYER
             reason = reason if now < page.expires_at else ClosedReason.EXPIRED
             return replace(_heard(intent, source, outcome, terms, zone, now), closed=reason)
-        case NotFound() | Processing(unpaid=True) if source is Source.POLL and now < page.is_over_at:
-            return _wait(intent, source, terms, now, page.is_over_at)
+        case NotFound() | Processing(unpaid=True) if source is Source.POLL and page.asked_at < page.is_over_at:
+            heard = _wait(intent, source, terms, now, page.is_over_at)
+            return heard if now < page.is_over_at else replace(heard, due_at=now)
+        case NotFound() if intent.acknowledged and source is Source.POLL:
+            return _heard(intent, source, outcome, terms, zone, now)  # it was there: that it is gone proves nothing
         case NotFound() | Processing(unpaid=True) if source is Source.POLL and page.rules.ends_at_expiry:
             why = _not_received(outcome.channel_code, "not paid until its time was over")
             ended = _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
             return replace(ended, due_at=look_at(now, 0, terms, zone), closed=ClosedReason.EXPIRED)
         case Processing(unpaid=True):  # to the PSP it is an order like any other: who finds it there found it
             return _wait(replace(intent, acknowledged=True), source, terms, now, page.is_over_at)
+        case NotFound() if source is Source.OPERATOR and now < page.is_over_at:
+            return Heard(intent)  # true of every form that nobody has opened so far
         case NotFound() if source in {Source.POLL, Source.OPERATOR}:
             heard = _heard(intent, source, outcome, terms, zone, now)
             return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)
         case Succeeded() | Returned() | Declined():
             return _heard(intent, source, outcome, terms, zone, now)
+        case NotSent():  # what was not sent is our wish to give it up: the payer's browser sends the order itself
+            return _wait(intent, source, terms, now, page.is_over_at)
         case _:
             heard = _heard(intent, source, outcome, terms, zone, now)
             if heard.intent.is_open and heard.due_at is not None and now < page.is_over_at < heard.due_at:

@@ -268,7 +268,10 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
     if attempt.state is IntentState.DONE or attempt.late_success:
         return _finished(payment, Status.SUCCEEDED, None, now, fee=payment.expected_fee, **heard_of)
     if heard.closed is not None:
-        return _finished(payment, Status.CLOSED, None, now, closed_reason=heard.closed, **heard_of)
+        reason, asked = heard.closed, payment.asked
+        if reason is ClosedReason.BY_PAYER and asked is not None and asked.ask_again_at is not None:
+            reason = ClosedReason.BY_APP  # it wished so, and the answer to that was lost
+        return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, **heard_of)
     if payment.asked is not None and payment.asked.purpose is Purpose.PAY:
         return _code_refused(payment, payment.asked, heard, now, heard_of)
     if payment.status is Status.REQUIRES_ACTION and attempt.state is IntentState.NOT_RECEIVED:

@@ -21,6 +21,7 @@ from gateway.ports import (
     CallbackRequest,
     DatabaseAwayError,
     IntentKey,
+    OverloadedError,
     Providers,
     Recording,
     UnusableAccountError,
@@ -104,7 +105,7 @@ class Callbacks:
         try:
             async with asyncio.timeout(RETURN_WITHIN_S):
                 await self.books.record(self.observations.of(intent, Source.CALLBACK, callback.outcome))
-        except (TimeoutError, DatabaseAwayError):
+        except (TimeoutError, OverloadedError, UnusableAccountError):
             log.warning("what a payer's browser brought was not recorded in time", account=account.code)
         return account.merchant_id, intent.object_id
 

@@ -66,11 +66,12 @@ class ObservationMaker:
         outcome: AnyOutcome,
         note: str | None = None,
         phone: str | None = None,
+        asked_at: datetime | None = None,
     ) -> Observation:
         """A word about an intent. "Not found" proves by time: by a clock that may be wrong it proves nothing."""
         if isinstance(outcome, NotFound) and source is Source.POLL and not self.clock_is_right():
             outcome = Unknown("not found, by a clock that may be wrong", outcome.channel_code, outcome.channel_message)
-        return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note, phone)
+        return Observation(intent, source, readable(outcome), self.clock(), self.new_id(), note, phone, asked_at)
 
     def act(
         self,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Protocol
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.redirects import Form
 from gateway.domain.return_urls import with_payment
 from gateway.domain.statuses import Status
-from gateway.ports import Providers, Redirect
+from gateway.ports import NoSuchCommandError, Providers, Redirect, UnusableAccountError
 
 __all__ = ["Redirects"]
 
@@ -54,8 +55,9 @@ class Redirects:
         self, account_name: str, token: str | None, heard_of: tuple[UUID, UUID] | None
     ) -> Payment | None:
         """Whose payer came back to an account's address: of the payment that the PSP named, else of the token."""
-        named = heard_of or (self.payment_of(token) if token else None)
-        payment = await self.reading.payment(*named) if named else None
+        payment = await self.reading.payment(*heard_of) if heard_of else None
+        if payment is None and token:  # what was brought may be about a refund
+            payment = await self.of_token(token)
         if payment is None:
             return None
         account = self.catalogue().account_of_callback(account_name)
@@ -72,9 +74,14 @@ class Redirects:
         return f"{self.public_base}/pay/{self.token_of(payment.merchant_id, payment.payment_id)}"
 
     def may_go(self, payment: Payment) -> bool:
-        """Whether the payer may still be brought to the PSP's page."""
+        """Whether the payer may still be brought to the PSP's page. Raises ClockOffError where nobody can tell."""
         waits = payment.status is Status.REQUIRES_ACTION and payment.is_on_a_page
         return waits and payment.expires_at is not None and self.clock() < payment.expires_at
+
+    def seconds_left(self, payment: Payment) -> int:
+        """For how long the payer may still go, rounded up."""
+        assert payment.expires_at is not None
+        return ceil((payment.expires_at - self.clock()).total_seconds())
 
     async def form(self, payment: Payment) -> Form:
         """The form of a payment that waits on a page, the same each time.
@@ -100,7 +107,10 @@ class Redirects:
             psp_code=payment.psp_code,
             custody_user_no=payment.custody_number,
         )
-        return await self.forms.form(merchant_id, intent.account, command)
+        try:
+            return await self.forms.form(merchant_id, intent.account, command)
+        except NoSuchCommandError:  # its settings said what pages need when this was opened, and say it no more
+            raise UnusableAccountError(intent.account) from None
 
     async def way_back(self, payment: Payment) -> str | None:
         """Where the payer belongs after the PSP's page; None: the app named no address."""

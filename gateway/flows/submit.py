@@ -143,8 +143,10 @@ class Submission(Authenticating):
         """Ask the PSP what became of a payment that was sent, or perhaps sent, and record what it says."""
         intent = _intent_of(payment)
         command = AskPayment(intent.number, intent.told_at, payment.scene, payment.amount, tries(intent))
+        asked_at = self.observations.clock()
         outcome = await self.ask_about(payment.merchant_id, intent, command)
-        recorded = await self.books.record(self.observations.of(key_of(payment), Source.POLL, outcome))
+        said = self.observations.of(key_of(payment), Source.POLL, outcome, asked_at=asked_at)
+        recorded = await self.books.record(said)
         assert isinstance(recorded.object, Payment)
         return recorded.object, outcome
 

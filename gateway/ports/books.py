@@ -114,7 +114,8 @@ class Observation:
     """What a PSP said of an intent. What it causes has ids that are made from `observation_id`.
 
     `note`: who has the PSP's word, and where it stands, when a person says it (source `operator`). `phone`: masked, the
-    payer's, by whoever has the card in hand: an SMS may have to be asked for.
+    payer's, by whoever has the card in hand: an SMS may have to be asked for. `asked_at`: when the question was asked
+    that it answers.
     """
 
     intent: IntentKey
@@ -124,6 +125,7 @@ class Observation:
     observation_id: UUID
     note: str | None = None
     phone: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

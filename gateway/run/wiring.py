@@ -393,7 +393,7 @@ async def system(
                     calls,
                     due,
                     lambda: watch.current,
-                    utc_now,
+                    now,
                     keys.order.page_token,
                     keys.order.payment_of_page,
                     callback_base,

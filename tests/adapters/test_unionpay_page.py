@@ -16,7 +16,7 @@ from adapters.account import AccountError
 from adapters.registry import offer_for
 from adapters.unionpay.page import in_braces
 from gateway.domain.catalogue_content import AccountContent
-from gateway.domain.outcomes import Closed, Declined, NotFound, Outcome, Processing, Succeeded
+from gateway.domain.outcomes import Closed, Declined, NotFound, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import AccountSettings, AskPayment, AskRefund, Callback, Command, Pay, Redirect
@@ -228,6 +228,7 @@ def test_a_notice_without_a_settlement_makes_nothing_final() -> None:
     said = notified(settleAmt="").outcome
     assert isinstance(said, Processing)
     assert not said.unpaid
+    assert isinstance(notified(settleAmt="", respCode="42").outcome, Unknown)
 
 
 def test_a_refusal_of_a_card_stays_final_beside_the_page() -> None:

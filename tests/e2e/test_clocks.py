@@ -16,6 +16,7 @@ from gateway.api.http.runner import ProblemRunner
 from gateway.run import wiring
 from gateway.run.wiring import system
 from tests.e2e.conftest import NewDatabase
+from tests.e2e.on_pages import WAYS, asked_for
 from tests.e2e.waiting import until
 from tests.e2e.world import World, new_world, served
 
@@ -78,6 +79,21 @@ async def test_a_refund_is_not_taken_by_a_wrong_clock(
         refused = await world.app.call("POST", "/v1/refunds", refund)
         assert (refused.status, refused.body["code"]) == (503, "clock_off")
         assert (await world.rows())["refunds"] == 0
+
+
+async def test_nobody_is_brought_to_a_bank_by_a_wrong_clock(
+    time_of_day: Wrong, new_database: NewDatabase, psp_keys: Path
+) -> None:
+    """Its page would still lead there when every other process has closed the payment."""
+    async with new_world(await new_database(), psp_keys, workers=False) as world:
+        payment = await asked_for(world, world.app, WAYS["netbank"])
+        time_of_day.ahead = -timedelta(minutes=40)
+        page = await world.call("GET", payment["next_action"]["url"])
+        assert (page.status, page.body["code"]) == (503, "clock_off")
+        assert "form" not in (await world.app.payment(payment["id"]))["next_action"]
+        time_of_day.ahead = timedelta()
+        assert (await world.call("GET", payment["next_action"]["url"])).status == 200
+        assert "form" in (await world.app.payment(payment["id"]))["next_action"]
 
 
 async def test_a_worker_that_is_forty_minutes_ahead_claims_nothing_and_a_right_one_beside_it_does(

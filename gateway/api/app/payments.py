@@ -28,6 +28,7 @@ from gateway.objects.payments import payment_object
 from gateway.objects.times import timestamp
 from gateway.ports import (
     CardNotFoundError,
+    ClockOffError,
     OrderConflictError,
     PaymentFilter,
     Reading,
@@ -191,8 +192,8 @@ class PaymentCalls:
     async def _shown(self, payment: Payment, call: Call) -> dict[str, Any]:
         """The payment, with the form that brings its payer to the PSP while they may go."""
         shown = payment_object(payment, call.language)
-        if shown["next_action"] is not None and self.redirects.may_go(payment):
-            with suppress(UnusableAccountError):  # the page tells as much
+        with suppress(UnusableAccountError, ClockOffError):  # the page tells as much
+            if shown["next_action"] is not None and self.redirects.may_go(payment):
                 shown["next_action"]["form"] = form_object(await self.redirects.form(payment))
         return shown
 

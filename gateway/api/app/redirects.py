@@ -55,7 +55,7 @@ class RedirectCalls:
         ]  # fmt: skip
         return [
             Route("GET", "/pay/{token}", self.page, "Bring the payer to the payment page", TAGS, page, scope="none",
-                  path_about={"token": about["token"]},
+                  path_about={"token": about["token"]}, problems=(503,),
                   description="`next_action.url`: posts the form by itself, or by a button if script is off. "
                   "With `?stay`, as for a payer who came back, only by the button."),
             Route("GET", "/pages/{file}", self.file, "What pages load", TAGS, page, scope="none",
@@ -81,9 +81,16 @@ class RedirectCalls:
             merchant=self.redirects.merchant_name(payment),
             amount=_yuan(payment.amount),
             stay="stay" in call.request.query,
-            until=payment.expires_at.astimezone(self.zone).strftime("%H:%M") if payment.expires_at else "",
+            until=self._until(payment),
         )
-        return Reply(body, content_type=f"text/html; charset={form.charset}", headers=page_headers(form.charset, form))
+        # A form that was left on the screen would begin the PSP's time anew: then the page is loaded again.
+        headers = {**page_headers(form.charset, form), "Refresh": str(max(1, self.redirects.seconds_left(payment)))}
+        return Reply(body, content_type=f"text/html; charset={form.charset}", headers=headers)
+
+    def _until(self, payment: Payment) -> str:
+        assert payment.expires_at is not None
+        opened, until = payment.created_at.astimezone(self.zone), payment.expires_at.astimezone(self.zone)
+        return until.strftime("%H:%M" if until.date() == opened.date() else "%Y-%m-%d %H:%M")
 
     async def _told(self, call: Call, payment: Payment) -> Reply:
         """How it stands: nobody is brought anywhere any more."""
@@ -91,7 +98,8 @@ class RedirectCalls:
         if back is not None and payment.is_final:
             return Reply(b"", _SEE_OTHER, "text/plain", {"Location": back})
         zh = call.language == "zh"
-        title, text = _WORDS.get(payment.status, _WAITING)[zh]
+        late = payment.attempt is not None and payment.attempt.late_success  # its money moved after it had ended
+        title, text = (_WAITING if late else _WORDS.get(payment.status, _WAITING))[zh]
         body = rendered("told.html", call.language, title=title, text=text, back=back,
                         merchant=self.redirects.merchant_name(payment), amount=_yuan(payment.amount))  # fmt: skip
         return Reply(body, content_type="text/html; charset=utf-8", headers=page_headers())

@@ -175,7 +175,7 @@ class Hearing:
             if heard.source is not Source.OPERATOR:
                 raise
             terms = _WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
-        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at)
+        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at, heard.asked_at)
         return did, says_news(intent, did, terms)
 
     def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:

@@ -53,10 +53,15 @@ def waiting() -> Payment:
 
 
 def told(
-    before: Payment, said: Outcome, at: datetime, terms: Terms = ENDS, source: Source = Source.POLL
+    before: Payment,
+    said: Outcome,
+    at: datetime,
+    terms: Terms = ENDS,
+    source: Source = Source.POLL,
+    asked_at: datetime | None = None,
 ) -> tuple[Payment, Heard]:
     assert before.attempt is not None
-    heard = hear(before.attempt, source, said, terms, ZONE, at, before.expires_at)
+    heard = hear(before.attempt, source, said, terms, ZONE, at, before.expires_at, asked_at)
     return after_hearing(before, heard, at), heard
 
 
@@ -72,6 +77,26 @@ def test_nothing_but_a_final_word_ends_it_before_its_time_is_over(said: Outcome)
     assert (after.status, after.sequence, after.until_at) == (Status.REQUIRES_ACTION, 1, EXPIRES)
     assert after.due_at is not None
     assert after.due_at <= OVER
+
+
+@pytest.mark.parametrize("at", [later(seconds=60), OVER + timedelta(days=1)])
+@pytest.mark.parametrize("said", [NotSent("refused"), NotSent("no place", ours=True), Unknown("53"), NotFound("50")])
+def test_a_wish_to_give_it_up_that_did_not_arrive_ends_nothing_since_its_payer_may_be_paying(
+    said: Outcome, at: datetime
+) -> None:
+    after, heard = told(waiting(), said, at, source=Source.ANSWER)
+    assert (after.status, after.failure, heard.intent.is_open) == (Status.REQUIRES_ACTION, None, True)
+    assert after.due_at is not None
+
+
+@pytest.mark.parametrize("terms", [ENDS, STAYS, NEVER])
+def test_that_the_psp_has_in_writing_not_received_it_counts_only_once_nobody_can_bring_it_any_more(
+    terms: Terms,
+) -> None:
+    early, _ = told(waiting(), NotFound(), OVER - timedelta(seconds=1), terms, Source.OPERATOR)
+    assert early == waiting()
+    after, _ = told(early, NotFound(), OVER, terms, Source.OPERATOR)
+    assert (after.status, after.closed_reason) == (Status.CLOSED, ClosedReason.EXPIRED)
 
 
 def test_it_is_asked_exactly_when_silence_begins_to_prove_something() -> None:
@@ -97,6 +122,24 @@ def test_a_psp_that_ends_orders_at_their_expiry_proves_by_silence_that_nothing_w
     assert (after.status, after.closed_reason, after.failure) == (Status.CLOSED, ClosedReason.EXPIRED, None)
     assert heard.intent.state is IntentState.NOT_RECEIVED
     assert after.due_at == OVER + timedelta(hours=1), "it is looked at again"
+
+
+@pytest.mark.parametrize("terms", [ENDS, STAYS])
+def test_a_slow_answer_to_a_question_of_before_proves_nothing_and_it_is_asked_anew_at_once(terms: Terms) -> None:
+    late, _ = told(waiting(), NotFound("50"), EXPIRES, terms)
+    heard_at = OVER + timedelta(seconds=20)
+    slow, _ = told(late, NotFound("50"), heard_at, terms, asked_at=OVER - timedelta(seconds=5))
+    assert (slow.status, slow.due_at) == (Status.REQUIRES_ACTION, heard_at)
+    after, _ = told(slow, NotFound("50"), heard_at + timedelta(seconds=20), terms, asked_at=heard_at)
+    assert after.status is (Status.CLOSED if terms is ENDS else Status.REQUIRES_ACTION)
+
+
+@pytest.mark.parametrize("said", [Unknown("paid before it could be cancelled", "53", received=True), Succeeded(1)])
+def test_not_found_closes_nothing_that_the_psp_has_spoken_of_as_paid(said: Outcome) -> None:
+    payment, _ = told(waiting(), said, later(seconds=60), source=Source.ANSWER)
+    after, _ = told(payment, NotFound("50"), OVER)
+    assert (after.status, after.failure) == (Status.REQUIRES_ACTION, None)
+    assert after.due_at is not None
 
 
 def test_an_order_that_lives_from_its_opening_may_live_twice_as_long() -> None:
@@ -152,6 +195,15 @@ def test_an_order_that_is_closed_at_the_psp_is_closed_here(source: Source, at: d
     assert (after.status, after.closed_reason, after.sequence) == (Status.CLOSED, reason, 2)
     assert after.due_at is None, "the PSP has said it: nothing to look for"
     assert heard.anomaly is None
+
+
+def test_what_its_app_wished_to_close_was_closed_by_the_app_though_only_a_question_tells_it() -> None:
+    payment = waiting()
+    assert payment.asked is not None
+    wished = replace(payment, asked=replace(payment.asked, ask_again_at=later(seconds=90)))
+    lost, _ = told(wished, Unknown("reset"), later(seconds=60), source=Source.ANSWER)
+    after, _ = told(lost, Closed("CANCELED"), later(seconds=61))
+    assert (after.status, after.closed_reason) == (Status.CLOSED, ClosedReason.BY_APP)
 
 
 def test_a_refusal_fails_it() -> None:

@@ -4,6 +4,7 @@ Over fakes of the ports. Not tested here: claiming and leases (tests/storage), v
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,7 @@ from gateway.ports import (
     OverloadedError,
     Pay,
     Recorded,
+    UnusableAccountError,
 )
 from tests.unit.domain.samples import (
     AUTHENTICATION_ID,
@@ -106,6 +108,16 @@ async def test_a_payment_that_is_watched_counts_its_looks_among_the_tries(world:
     assert [asked.tries for asked in world.provider_.got(AskPayment)] == [5]
     assert world.only_payment().status is Status.FAILED
     assert world.only_payment().due_at is not None
+
+
+async def test_what_a_question_tells_keeps_when_it_was_asked_however_long_the_answer_took(world: World) -> None:
+    async def slowly() -> None:
+        world.pass_time(20)
+
+    world.provider_.says, world.provider_.before_answer = {AskPayment: NotFound()}, slowly
+    asked_at = world.now
+    await follow_up(world, payment())
+    assert [(said.asked_at, said.at - asked_at) for said in world.recorded] == [(asked_at, timedelta(seconds=20))]
 
 
 @pytest.mark.parametrize("told", [NotSent("refused"), Unknown("timeout"), Processing(), NotFound()], ids=repr)
@@ -389,6 +401,19 @@ async def test_a_callback_that_cannot_be_recorded_in_time_is_refused_and_comes_a
     assert world.payments[PAYMENT_ID].status is not Status.SUCCEEDED
     assert await status_of(world) == 200
     assert world.payments[PAYMENT_ID].status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("error", [OverloadedError(1), DatabaseAwayError(1), UnusableAccountError(ACCOUNT)])
+async def test_a_payer_who_came_back_is_led_on_though_what_they_brought_cannot_be_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def busy(observation: object) -> None:
+        raise error
+
+    kept(world, payment())
+    world.provider_.callback = Callback(PAID, Verb.PAY, Succeeded(1000))
+    monkeypatch.setattr(world, "record", busy)
+    assert await callbacks(world).came_back(ACCOUNT, REQUEST) == (MERCHANT_ID, PAYMENT_ID)
 
 
 async def test_a_forged_callback_is_rejected_and_nothing_is_recorded(world: World) -> None:
