@@ -21,12 +21,14 @@ ZONE: Final = ZoneInfo("Asia/Shanghai")
 
 
 def holds(route: Row, now: datetime) -> set[int]:
-    """What a route may have reserved: all of it until it is reported. When its day is over, and its time, nothing: from
-    when on that is noticed."""
+    """What a route may have reserved: all of it until it is reported; when its day is over, and its time, nothing, once
+    that is noticed."""
     if route["status"] != "open":
         return {0}
     day_ends_at = datetime.combine(route["business_day"] + timedelta(days=1), time(), ZONE)
     is_over = now >= max(day_ends_at, route["report_before"])
+    if is_over and route["until_at"] is None:
+        return {0}
     return {route["amount"], 0} if is_over else {route["amount"]}
 
 

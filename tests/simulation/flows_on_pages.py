@@ -238,6 +238,10 @@ def _on_yeepay(name: str, act: Act, ends: tuple[str, ...], *, pairs: bool = Fals
     return Script(name, act, merchant=_YEEPAY, ends=ends, steady=True, pairs=pairs)
 
 
+def _on_unionpay(name: str, act: Act, end: str) -> Script:
+    return Script(name, act, merchant=_UNIONPAY, ends=(end, end), steady=True)
+
+
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
     return narrow(only("custody_yeepay"))(merchant)
 
@@ -260,19 +264,9 @@ SCRIPTS_ON_PAGES: Final = (
     Script("a page that is paid while it is closed", _pays_while_the_app_closes_it, merchant=_YEEPAY, races=True),
     _on_yeepay("a page that is paid after its time", _pays_after_its_time, CLOSED),
     _on_yeepay("a page that is paid after the app has closed it", _pays_what_the_app_has_closed, CLOSED),
-    Script(
-        "two pages of UnionPay's that are paid",
-        _both_pay_at_unionpay,
-        merchant=_UNIONPAY,
-        ends=("succeeded", "succeeded"),
-        steady=True,
-    ),
-    Script(
-        "two pages of UnionPay's that are left, and one is paid after its time",
-        _both_leave_unionpay,
-        merchant=_UNIONPAY,
-        ends=("closed", "closed"),
-        steady=True,
+    _on_unionpay("two pages of UnionPay's that are paid", _both_pay_at_unionpay, "succeeded"),
+    _on_unionpay(
+        "two pages of UnionPay's that are left, and one is paid after its time", _both_leave_unionpay, "closed"
     ),
     Script(
         "two pages at CPCN, one that is paid and one that is left",

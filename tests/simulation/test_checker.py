@@ -230,7 +230,7 @@ OF_ROUTES: dict[str, tuple[Change, str]] = {
     "an anomaly twice": (rows("anomalies", lambda found: found * 2), "the anomalies {'unreported': 2}"),
     "a contradiction of nobody's": (refused_a_report, "and nobody contradicted it"),
     "waiting for ever": (rows("routes", each_with(until_at=MUCH_LATER)), "still waits for its report"),
-    "reserved after its day": (rows("usage", each_with(reserved=1_000_000)), "reserved 1000000, the payments say"),
+    "reserved after its day": (rows("usage", each_with(reserved=1)), "reserved 1, the payments say 0"),
     "freed before its day was over": (freed_meanwhile, "reserved 0, the payments say"),
     "used by nobody": (rows("routes", lambda _: []), "the payments say 0"),
     "no last attempt": (rows("last_attempts", lambda _: []), "the last attempt"),
