@@ -59,7 +59,7 @@ class Gateway:
             if known.kind != "netbank" or any(told.get(name, "") != said[name] for name in SAME):
                 raise RefusedError(table.DUPLICATE)
             return known
-        now = time.time()
+        now = self._provider.config.clock()
         expires_at = _expiry(said["payTimeout"])
         if now >= expires_at:
             raise RefusedError("69", "payTimeout")
@@ -153,7 +153,7 @@ class Gateway:
         return Ending("支付成功 Paid", self._pen.way_back(order, self._faults))
 
     def _is_over(self, order: Order) -> bool:
-        return time.time() >= _expiry(order.echo.get("payTimeout", ""))
+        return self._provider.config.clock() >= _expiry(order.echo.get("payTimeout", ""))
 
     def _takes_late(self, order_no: str) -> bool:
         """Whether the bank would take what is over: that uses the fault up only when something is paid."""

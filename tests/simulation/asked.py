@@ -1,17 +1,30 @@
 """What business systems ask for, what they are answered, and what was seen of it in the tables."""
 
+import base64
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 from tests.e2e.business import Shown
 
-__all__ = ["Answered", "Asked", "Opened", "Seen", "address_of"]
+__all__ = ["Answered", "Asked", "Opened", "Said", "Seen", "Standing", "address_of", "opened"]
+
+_IN_BASE64: Final = re.compile(r"(?:message=|^)(PD94[\w+/%]+)")
+"""How CPCN's messages are sent: XML (`<?x…`) in Base64, in a form, or at the beginning of an answer."""
 
 
 def address_of(about: Shown) -> str:
-    """Where a payment or an authentication is read."""
+    """Where a payment, an authentication or a recorded route is read."""
     return f"/v1/{about['object']}s/{about['id']}"
+
+
+def opened(said: str) -> str:
+    """What is said to a PSP, or by it, with what stands in it in Base64."""
+    found = _IN_BASE64.search(said)
+    return said if found is None else said + base64.b64decode(unquote(found[1]) + "==").decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,10 @@ class Opened:
     url: str
     fields: tuple[tuple[str, str], ...]
 
+    def is_about(self, number: str) -> bool:
+        """Whether it is the form of the order of this number at its PSP."""
+        return any(number in opened(value) for _, value in self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -54,3 +71,24 @@ class Seen:
     object: str
     id: UUID
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an app said first, at that time, of a recorded route: how it ended."""
+
+    number: str
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that counts for a limit, and what is counted, as they stood together at some time."""
+
+    at: datetime
+    payments: list[dict[str, Any]]
+    routes: list[dict[str, Any]]
+    late: set[UUID]
+    """What failed, and moved money after all."""
+    usage: list[dict[str, Any]]

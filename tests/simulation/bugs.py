@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
 from adapters.yeepay import notices
 from gateway.domain import hearing as words
+from gateway.domain import recorded_routes
 from gateway.domain.authentications import Authentication
 from gateway.domain.payments import Payment
+from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.redirects import Form
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
@@ -19,7 +22,7 @@ from gateway.flows.opening import sms_to_sign
 from gateway.flows.redirects import Redirects
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
-from gateway.storage.writing import hearing, outbox, recording, signing
+from gateway.storage.writing import hearing, outbox, recording, reporting, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
@@ -182,6 +185,14 @@ def _frees_what_has_expired() -> None:
     _put(UsageChanges, "count", count)
 
 
+def _frees_what_is_not_reported() -> None:
+    def after_time(route: RecordedRoute, now: datetime, _: datetime) -> Any:
+        return real(route, now, now)  # as if its day were over
+
+    real = recorded_routes.after_time
+    _put(reporting, "after_time", after_time)
+
+
 def _was_asked_about(payment: Payment) -> bool:
     return payment.attempt is not None and payment.due_at is None and payment.authentication_id is not None
 
@@ -194,6 +205,7 @@ _LEFT_ALONE: Final = "a page that nobody opens"
 _OPENED_TWICE: Final = "a page that is opened twice and paid, and everybody tells"
 _LIED: Final = "a page that is left, after a lie"
 _LEFT_AT_THE_CUSTODY_BANK: Final = "a recharge that is left on the custody bank's page"
+_NOT_REPORTED: Final = "recorded routes that are reported late, or never"
 _ASKED_YEEPAY: Final = ("ask_payment to yeepay_main is sent", "after")
 _ASKED_THE_BANK: Final = ("ask_payment to custody_main is sent", "after")
 _ANSWERED: Final = ("answer 201 to POST /v1/charges", "before")
@@ -230,6 +242,9 @@ BUGS: Final[dict[str, Bug]] = {
     "believes a lie": Bug(_believes_whoever_comes_back, _LIED, _ANSWERED, "is succeeded, and its PSP did nothing"),
     "frees what has expired": Bug(
         _frees_what_has_expired, _LEFT_AT_THE_CUSTODY_BANK, _ASKED_THE_BANK, "reserved 0, the payments say"
+    ),
+    "frees what is not reported": Bug(
+        _frees_what_is_not_reported, _NOT_REPORTED, ("COMMIT of routes", "after"), "reserved 0, the payments say"
     ),
     "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "reserved"),
 }

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from tests.simulation.asked import Asked, Opened
 from tests.simulation.history import History, Row
@@ -36,7 +37,7 @@ __all__ = [
 def nothing_is_submitted_twice(history: History, _: Rules) -> Iterator[str]:
     """Each order was sent to its PSP at most once; one on a page as often as its payer opened it, and not besides."""
     for row in history.at_psps:
-        opened = sum(any(row["order_no"] in value for _, value in form.fields) for form in history.forms)
+        opened = sum(form.is_about(row["order_no"]) for form in history.forms)
         if row["submissions"] != (opened if row["kind"] in ON_PAGES else 1):
             yield f"{row['kind']} {row['order_no']} was submitted {row['submissions']} times"
 
@@ -180,13 +181,16 @@ def _is_proved_unpaid(history: History, intent: Row, row: Row, rules: Rules) -> 
 
 
 def _payable_until(history: History, number: str) -> Iterator[datetime]:
-    """Until when a PSP takes an order whose life it counts from the opening of the page."""
+    """Until when a PSP takes an order, by what it was told, or as it counts its life from the opening of the page."""
     for form in history.forms:
         told = dict(form.fields)
         if told.get("p2_Order") == number:
             yield form.at + timedelta(seconds=int(told["pm_Period"]))
             return  # to open it again makes it no younger
+        if told.get("orderId") == number:
+            yield datetime.strptime(told["payTimeout"], "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
 
 
-QUESTIONS: Final = re.compile("QueryOrdDetail|QUERY_TRANSACTION")
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+QUESTIONS: Final = re.compile("QueryOrdDetail|QUERY_TRANSACTION|txnType=00|<TxCode>1120<")
 """How the mock PSPs of pages are asked about an order."""

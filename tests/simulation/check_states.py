@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+from tests.simulation.asked import Standing
+from tests.simulation.check_routes import holds
 from tests.simulation.history import History, Row
 from tests.simulation.rules import (
     FINAL,
@@ -53,7 +55,7 @@ def no_final_state_changes(history: History, _: Rules) -> Iterator[str]:
             yield f"{answer.number} was answered {before}, and later {status}"
         if status is not None:
             told[answer.number] = str(status)
-    for row in [*history.payments, *history.refunds, *told_by_themselves(history)]:
+    for row in [*history.payments, *history.refunds, *history.routes, *told_by_themselves(history)]:
         said = told.get(row["merchant_order_no"])
         if said in FINAL and said != row["status"] and (said, row["status"]) != _RETURN:
             yield f"{row['merchant_order_no']} was answered {said} and is {row['status']}"
@@ -95,6 +97,7 @@ NOT_NOW: Final = {
     "no_resends_left",
     "not_waiting",
     "resend_too_soon",
+    "result_conflict",
     "sms_in_progress",
 }
 """Why a wish is not granted: what the payer did before is still in hand, or was enough."""
@@ -139,20 +142,32 @@ def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str
 
 
 def usage_is_what_is_open_and_what_succeeded(history: History, _: Rules) -> Iterator[str]:
-    """What is reserved of a limit is what is in flight, and what is used is what succeeded."""
+    """What is reserved of a limit is what is in flight, and what is used is what succeeded: in the end, and whenever
+    somebody looked."""
     late = {row["object_id"] for row in history.anomalies if row["kind"] == "late_success"}
+    at_last = Standing(history.now, history.payments, history.routes, late, history.usage)
+    yield from dict.fromkeys(each for standing in (*history.standings, at_last) for each in _miscounted(standing))
+
+
+def _miscounted(now: Standing) -> Iterator[str]:
     expected: defaultdict[Any, Counter[str]] = defaultdict(Counter)
-    for row in history.payments:
+    noticed: Counter[Any] = Counter()
+    """What of reservations may be free already: their day is over."""
+    for row in [*now.payments, *now.routes]:
         if row["channel"] is None:
             continue
-        of = expected[row["user_id"], row["channel"], row["business_day"]]
-        of["reserved"] += row["amount"] if row["status"] in OPEN else 0
-        of["succeeded"] += row["amount"] if row["status"] == "succeeded" or row["payment_id"] in late else 0
-        of["insufficient"] += row["failure_code"] == "insufficient_balance"
-    for row in history.usage:
-        of = expected.pop((row["user_id"], row["channel"], row["business_day"]), Counter())
+        key = row["user_id"], row["channel"], row["business_day"]
+        held = holds(row, now.at) if "route_id" in row else {row["amount"] if row["status"] in OPEN else 0}
+        expected[key]["reserved"] += max(held)
+        noticed[key] += max(held) - min(held)
+        expected[key]["succeeded"] += row["amount"] if row["status"] == "succeeded" or id_of(row) in now.late else 0
+        expected[key]["insufficient"] += row["failure_code"] == "insufficient_balance"
+    for row in now.usage:
+        key = row["user_id"], row["channel"], row["business_day"]
+        of, free = expected.pop(key, Counter()), noticed[key]
         for what in ("reserved", "succeeded", "insufficient"):
-            if row[what] != of[what]:
+            least = of[what] - free if what == "reserved" else of[what]
+            if not least <= row[what] <= of[what]:
                 yield f"usage of {row['user_id']} on {row['channel']}: {what} {row[what]}, the payments say {of[what]}"
     for key, of in expected.items():
         if +of:
@@ -162,24 +177,28 @@ def usage_is_what_is_open_and_what_succeeded(history: History, _: Rules) -> Iter
 def the_last_attempt_is_the_last(history: History, _: Rules) -> Iterator[str]:
     """What switches channels is the attempt that ended last, of those that we did not keep from being sent."""
     last: dict[Any, Row] = {}
-    for row in history.payments:
+    for row in [*history.payments, *history.routes]:
         if row["channel"] and row["status"] in {"succeeded", "failed"} and row["failure_blame"] != "platform":
             key = row["user_id"], row["channel"]
-            last[key] = max(row, last.get(key, row), key=lambda each: (each["finished_at"], each["payment_id"]))
+            last[key] = max(row, last.get(key, row), key=lambda each: (each["finished_at"], id_of(each)))
     said = {(row["user_id"], row["channel"]): row for row in history.last_attempts}
     for key in last.keys() | said.keys():
-        ours, theirs = (each and (each["payment_id"], each["status"]) for each in (last.get(key), said.get(key)))
+        ours = (id_of(last[key]), last[key]["status"]) if key in last else None
+        theirs = (said[key]["payment_id"], said[key]["status"]) if key in said else None
         if ours != theirs:
             yield f"the last attempt of {key} is {theirs}, by the payments it is {ours}"
 
 
 def no_limit_is_passed(history: History, rules: Rules) -> Iterator[str]:
-    """What a user paid on the day of the play is within the limit, by the PSPs' own books."""
+    """What a user paid on the day of the play is within the limit, by the PSPs' own books, with what is said to have
+    been paid elsewhere, or may be."""
     paid: Counter[str] = Counter()
     users = {asked.amount: asked.user_id for asked in history.asked.values() if asked.kind == "payment"}
     for row in charges_of(history):
         if is_effective(row):
             paid[users.get(row["amount"], "nobody")] += row["amount"]
+    for row in history.routes:
+        paid[row["user_id"]] += row["amount"] if row["status"] != "failed" else 0
     for user, amount in paid.items():
         if rules.daily_limit is not None and amount > rules.daily_limit:
             yield f"{user} paid {amount}, and the limit is {rules.daily_limit}"

@@ -11,6 +11,11 @@ from tests.simulation.check_money import (
     one_effective_charge,
     one_effective_refund,
 )
+from tests.simulation.check_routes import (
+    a_route_is_what_its_app_said,
+    each_oddity_of_a_route_is_told_once,
+    no_route_is_sent,
+)
 from tests.simulation.check_states import (
     a_card_is_asked_for_once,
     codes_come_from_one_channel,
@@ -74,4 +79,7 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     codes_come_from_one_channel,
     what_is_bound_is_known,
     what_is_given_up_ends,
+    a_route_is_what_its_app_said,
+    no_route_is_sent,
+    each_oddity_of_a_route_is_told_once,
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from tests.e2e.business import Shown
 from tests.e2e.merchants import only
 from tests.simulation.flows_of_codes import SCRIPTS_OF_CODES
+from tests.simulation.flows_of_routes import SCRIPTS_OF_ROUTES
 from tests.simulation.flows_on_pages import SCRIPTS_ON_PAGES
 from tests.simulation.play import Play
 from tests.simulation.script import Script
@@ -157,4 +158,5 @@ SCRIPTS: Final = (
     Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid, races=True),
     *SCRIPTS_OF_CODES,
     *SCRIPTS_ON_PAGES,
+    *SCRIPTS_OF_ROUTES,
 )

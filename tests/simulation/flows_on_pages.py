@@ -12,14 +12,14 @@ from tests.simulation.page_payer import PagePayer
 from tests.simulation.payer import Payer
 from tests.simulation.play import Play
 from tests.simulation.script import Act, Script
-from tests.simulation.stage import GRACE_S
+from tests.simulation.stage import BANK_AT_CPCN, GRACE_S
 
 __all__ = ["SCRIPTS_ON_PAGES"]
 
 MINUTE: Final = timedelta(minutes=1)
 OVER: Final = timedelta(seconds=900 + GRACE_S + 60)
 """From when on no page of a play can be paid, and its PSP has had time to say so."""
-_YEEPAY: Final = only("yeepay")
+_YEEPAY, _UNIONPAY = only("yeepay"), only("unionpay")
 
 
 async def _waits(play: Play, **changed: Any) -> tuple[Shown, PagePayer]:
@@ -126,6 +126,49 @@ async def _pays_what_the_app_has_closed(play: Play, _: Any) -> None:
     await play.call_back("yeepay", payment["amount"])
 
 
+# Net-bank, elsewhere: two payers each, one beside the other
+
+
+async def _both_pay_at_unionpay(play: Play, _: Any) -> None:
+    """Everybody tells of the first; of the other its payer alone, twice."""
+    first, payer = await _waits(play)
+    await payer.opens()
+    await _time_passes(play)
+    await payer.pays()
+    await payer.comes_back()
+    await play.call_back("unionpay", first["amount"])
+    _, payer = await _waits(play)
+    await payer.pays()
+    await payer.comes_back()
+    await payer.comes_back()
+
+
+async def _both_leave_unionpay(play: Play, _: Any) -> None:
+    """And one of them pays when its time is over, and its grace."""
+    _, leaves = await _waits(play)
+    await leaves.opens()
+    await leaves.presses("cancel")
+    payment, late = await _waits(play)
+    await late.opens()
+    await play.rest()
+    await play.fault("unionpay", "pay_closed")
+    await late.presses("pay")
+    await late.comes_back()
+    await play.call_back("unionpay", payment["amount"])
+
+
+async def _one_pays_at_cpcn_and_one_leaves(play: Play, _: Any) -> None:
+    payment, payer = await _waits(play, bank=BANK_AT_CPCN)
+    _, leaves = await _waits(play, bank=BANK_AT_CPCN)
+    await leaves.opens()
+    await leaves.presses("cancel")
+    await payer.opens()
+    await _time_passes(play)
+    await payer.pays()
+    await play.call_back("cpcn", payment["amount"])
+    await _time_passes(play, OVER)
+
+
 # Through the custody bank, on its page
 
 
@@ -195,6 +238,10 @@ def _on_yeepay(name: str, act: Act, ends: tuple[str, ...], *, pairs: bool = Fals
     return Script(name, act, merchant=_YEEPAY, ends=ends, steady=True, pairs=pairs)
 
 
+def _on_unionpay(name: str, act: Act, end: str) -> Script:
+    return Script(name, act, merchant=_UNIONPAY, ends=(end, end), steady=True)
+
+
 def _one_call_at_once(merchant: MerchantContent) -> MerchantContent:
     return narrow(only("custody_yeepay"))(merchant)
 
@@ -217,6 +264,17 @@ SCRIPTS_ON_PAGES: Final = (
     Script("a page that is paid while it is closed", _pays_while_the_app_closes_it, merchant=_YEEPAY, races=True),
     _on_yeepay("a page that is paid after its time", _pays_after_its_time, CLOSED),
     _on_yeepay("a page that is paid after the app has closed it", _pays_what_the_app_has_closed, CLOSED),
+    _on_unionpay("two pages of UnionPay's that are paid", _both_pay_at_unionpay, "succeeded"),
+    _on_unionpay(
+        "two pages of UnionPay's that are left, and one is paid after its time", _both_leave_unionpay, "closed"
+    ),
+    Script(
+        "two pages at CPCN, one that is paid and one that is left",
+        _one_pays_at_cpcn_and_one_leaves,
+        never_proof=True,
+        ends=("succeeded", "requires_action"),
+        steady=True,
+    ),
     Script("a recharge on the custody bank's page", _recharges, ends=PAID, steady=True),
     Script(
         "a recharge that is refused on the custody bank's page",

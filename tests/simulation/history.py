@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.asked import Answered, Asked, Opened, Seen
+from tests.simulation.asked import Answered, Asked, Opened, Said, Seen, Standing
+from tests.simulation.due import OF_USERS
 from tests.simulation.play import Play
 from tests.simulation.stage import PROVIDERS, PspRequest
 
@@ -12,7 +13,6 @@ __all__ = ["History", "Row", "history_of"]
 
 Row = dict[str, Any]
 
-_OF_USERS = "SELECT * FROM {table} WHERE merchant_id = $1 AND user_id = ANY($2)"
 _OF_OBJECTS = "SELECT * FROM {table} WHERE merchant_id = $1 AND {column} = ANY($2)"
 
 
@@ -23,6 +23,10 @@ class History:
     asked: dict[str, Asked]
     answered: list[Answered]
     seen: list[Seen]
+    said: list[Said]
+    """What apps said of recorded routes, in turn."""
+    standings: list[Standing]
+    """How what counts for limits stood whenever somebody looked, if routes were recorded."""
     rests: bool
     codes_asked: int
     refused_callbacks: list[str]
@@ -42,6 +46,7 @@ class History:
     """What the PSPs sent, each with its `provider`."""
     payments: list[Row]
     refunds: list[Row]
+    routes: list[Row]
     authentications: list[Row]
     intents: list[Row]
     usage: list[Row]
@@ -57,7 +62,7 @@ class History:
 
     def ends(self) -> tuple[str, ...]:
         """How everything that was asked for has ended, in the order of asking."""
-        rows = [*self.payments, *self.refunds, *self.authentications]
+        rows = [*self.payments, *self.refunds, *self.routes, *self.authentications]
         ends = {row["merchant_order_no"]: row["status"] for row in rows}
         return tuple(str(ends.get(number, "nothing")) for number in self.asked)
 
@@ -71,14 +76,16 @@ async def history_of(play: Play) -> History:
     stage, merchant = play.stage, play.merchant_id
 
     async def of_users(table: str) -> list[Row]:
-        return await stage.rows(_OF_USERS.format(table=table), merchant, play.users)
+        return await stage.rows(OF_USERS.format(table=table), merchant, play.users)
 
     async def of(table: str, column: str, ids: list[Any]) -> list[Row]:
         return await stage.rows(_OF_OBJECTS.format(table=table, column=column), merchant, ids)
 
     payments, refunds = await of_users("payments"), await of_users("refunds")
     authentications = await of_users("authentications")
+    routes = await of_users("routes")
     ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
+    ids += [row["route_id"] for row in routes]
     signings = [row["authentication_id"] for row in authentications]
     cards = list({row["card_id"] for row in authentications})
     events = await of("events", "object_id", [*ids, *signings])
@@ -93,6 +100,8 @@ async def history_of(play: Play) -> History:
         asked=play.asked,
         answered=play.answered,
         seen=play.seen,
+        said=play.said,
+        standings=play.standings,
         rests=play.rests,
         codes_asked=play.codes_asked,
         refused_callbacks=play.refused,
@@ -105,6 +114,7 @@ async def history_of(play: Play) -> History:
         sms=sms,
         payments=payments,
         refunds=refunds,
+        routes=routes,
         authentications=authentications,
         intents=await of("intents", "object_id", [*ids, *signings]),
         usage=await of_users("channel_usage"),

@@ -15,7 +15,7 @@ import aiohttp
 
 from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
-from tests.simulation.asked import Answered, Asked, Opened, Seen, address_of
+from tests.simulation.asked import Answered, Asked, Opened, Said, Seen, Standing, address_of
 from tests.simulation.due import DUE, STATUSES
 from tests.simulation.gateways import Gateway
 from tests.simulation.outside import Death
@@ -55,6 +55,9 @@ class Play:
     """What payers' browsers were given to bring to PSPs, in turn."""
     refused: list[str] = field(default_factory=list)
     """Numbers of the orders that PSPs called back about in vain."""
+    said: list[Said] = field(default_factory=list)
+    """What the app said of recorded routes, in turn."""
+    standings: list[Standing] = field(default_factory=list)
     codes_asked: int = 0
     """How often an SMS with a code for signing was wished for."""
     rests: bool = True
@@ -107,7 +110,7 @@ class Play:
         """Ask for a payment until there is an answer; the payment as it was answered first."""
         number = order["merchant_order_no"]
         self.asked[number] = Asked(number, "payment", order["amount"], order["user_id"])
-        return await self._ask(number, path_of(order), order, at)
+        return await self.ask(number, path_of(order), order, at)
 
     async def custody_user(self, **bank: Any) -> str:
         """A new user who has opened an account at the custody bank and bound a card there (sandbox/README.md)."""
@@ -121,14 +124,14 @@ class Play:
         number = f"refund-{self.number()}"
         self.asked[number] = Asked(number, "refund", amount, payment["user_id"], payment["merchant_order_no"])
         body = {"merchant_order_no": number, "payment": payment["id"], "amount": amount}
-        return await self._ask(number, "/v1/refunds", body, at)
+        return await self.ask(number, "/v1/refunds", body, at)
 
     async def authenticate(self, user_id: str, card: Shown, at: int = 0) -> Shown:
         """Ask for a card's authentication by itself until there is an answer."""
         number = f"sign-{self.number()}"
         self.asked[number] = Asked(number, "authentication", 0, user_id)
         body = {"merchant_order_no": number, "user_id": user_id, "card": card}
-        return await self._ask(number, "/v1/authentications", body, at)
+        return await self.ask(number, "/v1/authentications", body, at)
 
     async def wish(self, about: Shown, what: str, body: Shown | None = None, at: int = 0) -> tuple[int, Shown]:
         """Wish something of a payment or an authentication (`confirm`, `resend-sms`, `close`) until there is an answer:
@@ -147,7 +150,7 @@ class Play:
         status, _ = await self._call("DELETE", f"/v1/cards/{card_id}", None, at, lambda *_: None)
         return status
 
-    async def _ask(self, number: str, path: str, body: Shown, at: int) -> Shown:
+    async def ask(self, number: str, path: str, body: Shown, at: int) -> Shown:
         """Ask for something until there is an answer that is no "try again later"."""
         self._bodies.setdefault(number, (path, body))
         _, said = await self._call("POST", path, body, at, lambda *said: self._answered(number, *said))
@@ -184,7 +187,7 @@ class Play:
     async def ask_all_again(self) -> None:
         """Ask for every order once more, when all is over."""
         for number, (path, body) in list(self._bodies.items()):
-            await self._ask(number, path, body, 0)
+            await self.ask(number, path, body, 0)
 
     # What PSPs do
 
@@ -193,15 +196,14 @@ class Play:
         await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
 
     async def call_back(self, provider: str, amount: int) -> None:
-        """Have a PSP tell what became of an order, until it is acknowledged. A custody bank calls where it was told."""
+        """Have a PSP tell what became of an order, until it is acknowledged. Some call where they were told."""
         found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
         *_, number = [None, *(row["order_no"] for row in found if row["amount"] == amount)]
         for _ in range(TRIES):
             if number is None:
                 return  # the PSP never got it
             gateway = await self.gateway(0)
-            if provider == "lanmao":
-                await self.stage.register_notices(provider, self.merchant_id, gateway.address)
+            await self.stage.register_notices(provider, self.merchant_id, gateway.address)
             said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number})
             await self.look()
             if said["statuses"] == [200]:
@@ -239,6 +241,8 @@ class Play:
         """See how everything stands in the tables."""
         rows = await self.stage.rows(STATUSES, self.merchant_id, self.users)
         self.seen += [Seen(row["object"], row["id"], row["status"]) for row in rows]
+        if any(row["object"] == "route" for row in rows):
+            self.standings.append(await self.stage.standing(self.merchant_id, self.users))
 
     # Gateways
 

@@ -6,13 +6,13 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.simulation.play import Death
 
-__all__ = ["SIDES", "choose", "is_sent", "pairs_of", "read", "write"]
+__all__ = ["SIDES", "Death", "choose", "is_sent", "pairs_of", "read", "write"]
 
 FILE: Final = Path(__file__).with_name("points.txt")
 HEAD: Final = """\
@@ -29,30 +29,51 @@ def is_sent(action: str) -> bool:
     return action.endswith(" is sent") and action != "a notification is sent"
 
 
-def choose(flows: Mapping[str, Sequence[str]]) -> dict[str, list[Death]]:
-    """For each kind of action the flow that has fewest points yet. `flows`: each with its actions, in turn.
+def choose(flows: Mapping[str, Sequence[str]], races: Collection[str] = ()) -> dict[str, list[Death]]:
+    """For each kind of action the flow that has fewest points yet. `flows`: each with its actions, in turn; `races`:
+    those in which things run beside each other.
 
-    An answer that was given is the next action's "before", so it has no "after". A flow that is left with nothing dies
-    after its last request to a PSP.
+    An answer that was given is the next action's "before", so it has no "after"; what is committed has none, either,
+    where the next thing that is done has a "before". A flow that is left with nothing dies after its last request to a
+    PSP, or after the last thing that it does.
     """
     having: defaultdict[str, list[str]] = defaultdict(list)
     for flow, actions in flows.items():
         for action in dict.fromkeys(actions):
             having[action].append(flow)
     chosen: dict[str, list[Death]] = {flow: [] for flow in flows}
-    for action in sorted(having, key=lambda each: (len(having[each]), each)):
-        for side in SIDES[: 1 if action.startswith("answer ") else 2]:
-            flow = min(having[action], key=lambda each: (len(chosen[each]), len(flows[each])))
+    kinds = sorted(having, key=lambda each: (len(having[each]), each))
+    done: set[Death] = {(action, "after") for action in kinds if action.startswith("answer ")}
+    for side in SIDES:
+        for action in kinds:
+            if (action, side) in done:
+                continue
+            also = {flow: set() if flow in races else _committed(flows[flow], action, side) for flow in having[action]}
+            flow = min(having[action], key=lambda each: (not also[each] - done, len(chosen[each]), len(flows[each])))
             chosen[flow].append((action, side))
+            done |= {(action, side)} | also[flow]
     for flow, deaths in chosen.items():
         if not deaths:
-            deaths.append(([action for action in flows[flow] if is_sent(action)][-1], "after"))
+            sent = [action for action in flows[flow] if is_sent(action)] or flows[flow]
+            deaths.append((sent[-1], "after"))
     return chosen
 
 
+def _committed(actions: Sequence[str], action: str, side: str) -> set[Death]:
+    """What dies before an action has just committed, if it does either for the first time: to die there is to die after
+    that."""
+    place = actions.index(action)
+    before = actions[place - 1] if place and side == "before" else ""
+    return {(before, "after")} if before.startswith("COMMIT ") and actions.index(before) == place - 1 else set()
+
+
 def pairs_of(actions: Iterable[str]) -> list[list[Death]]:
-    """Pairs of deaths: the first after each kind of request to a PSP, the second soon after it has started."""
-    sent = [action for action in dict.fromkeys(actions) if is_sent(action)]
+    """Pairs of deaths: the first after each kind of request to a PSP, the second soon after it has started.
+
+    In a flow that sends nothing the first process dies after the first thing that it does.
+    """
+    kinds = list(dict.fromkeys(actions))
+    sent = [action for action in kinds if is_sent(action)] or kinds[:1]
     return [[(action, "after"), (1 + place % SECONDS, "before")] for place, action in enumerate(sent)]
 
 

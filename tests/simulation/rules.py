@@ -20,6 +20,7 @@ __all__ = [
     "expires_at",
     "id_of",
     "is_effective",
+    "kind_of",
     "told_by_themselves",
     "was_turned_away",
 ]
@@ -29,10 +30,10 @@ OPEN: Final = {"processing", "requires_action"}
 ON_PAGES: Final = {"netbank", "recharge"}
 """Kinds of orders that a payer's browser brings to a PSP, and that are paid on its page, or not."""
 CHARGES: Final = {"consume", "withhold", "collect"} | ON_PAGES
-UNPAID: Final = {"INIT", "OPEN"}
+UNPAID: Final = {"INIT", "OPEN", "05", "PR"}
 """How the mock PSPs' books say that nobody paid an order on its page yet."""
 PAGE_SCENES: Final = {"netbank_charge", "custody_quick_charge", "custody_netbank_charge"}
-ENDS_AT_EXPIRY: Final = {"yeepay_main"}
+ENDS_AT_EXPIRY: Final = {"yeepay_main", "unionpay_main"}
 """Accounts whose PSP is sent the expiry, and takes nothing after it."""
 PAGE_LIFE_S: Final = 900
 """What is promised where the app says nothing."""
@@ -77,11 +78,15 @@ def expires_at(row: Row) -> datetime:
     return at
 
 
+def kind_of(row: Row) -> str:
+    """Whether a row is of a payment, a refund, an authentication or a recorded route."""
+    of_its_own = next((each for each in ("refund", "route") if f"{each}_id" in row), None)
+    return of_its_own or ("payment" if "scene" in row else "authentication")
+
+
 def id_of(row: Row) -> Any:
-    """The id of a payment, a refund or an authentication."""
-    if "refund_id" in row:
-        return row["refund_id"]
-    return row["payment_id"] if "scene" in row else row["authentication_id"]
+    """The id of a payment, a refund, an authentication or a recorded route."""
+    return row[f"{kind_of(row)}_id"]
 
 
 def told_by_themselves(history: History) -> list[Row]:

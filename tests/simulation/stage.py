@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
@@ -38,6 +39,8 @@ from sandbox.app import SandboxConfig
 from sandbox.app import build_app as build_sandbox
 from tests.e2e.merchants import Change, account_with, new_secret
 from tests.e2e.world import new_key, served
+from tests.simulation.asked import Standing, opened
+from tests.simulation.due import COUNTED, LATE, OF_USERS
 from tests.simulation.gateways import Gateways
 from tests.simulation.receiver import Receiver
 from tests.simulation.stem import stem
@@ -45,6 +48,7 @@ from tests.simulation.stem import stem
 __all__ = [
     "ANY_BANK",
     "BANK",
+    "BANK_AT_CPCN",
     "BANK_AT_LIANLIAN",
     "GRACE_S",
     "NOT_FOUND",
@@ -58,10 +62,11 @@ __all__ = [
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """When every play begins: a Monday morning in Shanghai."""
-PROVIDERS = ("unionpay", "allinpay", "lianlian", "yeepay", "lanmao")
+PROVIDERS = ("unionpay", "allinpay", "lianlian", "yeepay", "lanmao", "cpcn")
 BANK = "ICBC"
 """Of all cards in plays, but for those that are for LianLian."""
-BANK_AT_LIANLIAN = "PSBC"
+BANK_AT_LIANLIAN = BANK_AT_CPCN = "PSBC"
+"""LianLian takes its cards, and CPCN has its page."""
 ANY_BANK = "ANY"
 """The payer chooses it on the page."""
 NOT_FOUND = NotFoundRule(answers=3, over_s=600.0)
@@ -77,8 +82,13 @@ SANDBOX = SandboxConfig(
     callback_timeout_s=30.0,
 )
 ANSWER_WITHIN_S = 60.0
-_IN_BROWSERS = ("/yeepay/app-merchant-proxy/node", "/yeepay/pages/", "/lanmao/gateway", "/lanmao/pages/")
+_IN_BROWSERS = re.compile(
+    r"/yeepay/app-merchant-proxy/node|/lanmao/gateway|/unionpay/gateway/api/frontTransReq\.do|/cpcn/Gateway/InterfaceI|"
+    r"/\w+/pages/.+"
+)
 """Where payers go at PSPs: no gateway sends anything there."""
+_ON_FILE = {"lanmao": "custody_main", "cpcn": "cpcn_main"}
+"""Accounts of PSPs that have an address on file, and call back there."""
 _CATALOGUE = {
     "schema_versions",
     "catalogue_versions",
@@ -146,10 +156,19 @@ class Stage:
         async with self._asking:
             return [dict(row) for row in await self.database.fetch(statement, *values)]
 
+    async def standing(self, merchant_id: UUID, users: list[str]) -> Standing:
+        """What counts for users' limits, and what is counted, as of one moment."""
+        async with self._asking, self.database.transaction(isolation="repeatable_read", readonly=True):
+            tables = [await self.database.fetch(OF_USERS.format(table=each), merchant_id, users) for each in COUNTED]
+            late = {row["object_id"] for row in await self.database.fetch(LATE, merchant_id)}
+        payments, routes, usage = ([dict(row) for row in rows] for rows in tables)
+        return Standing(self.now, payments, routes, late, usage)
+
     async def register_notices(self, provider: str, merchant_id: UUID, gateway: str) -> None:
-        """Tell a PSP that has the address on file where to call back."""
-        url = f"{gateway}/callbacks/{self.codes[merchant_id]}.custody_main"
-        await self.control("POST", f"{provider}/notice_url", {"url": url})
+        """Tell a PSP where to call back, if it has the address on file."""
+        if provider in _ON_FILE:
+            url = f"{gateway}/callbacks/{self.codes[merchant_id]}.{_ON_FILE[provider]}"
+            await self.control("POST", f"{provider}/notice_url", {"url": url})
 
     async def empty_books(self) -> None:
         """Forget what gateways wrote: what the play before left open must not come due in this one."""
@@ -248,15 +267,15 @@ def _listening_in(requests: list[PspRequest], now: Callable[[], datetime]) -> An
     async def keep(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.path.startswith(("/_sandbox", *_IN_BROWSERS)):
+        if request.path.startswith("/_sandbox") or _IN_BROWSERS.fullmatch(request.path):
             return await handler(request)
-        body = (await request.read()).decode("latin-1")
+        body = opened((await request.read()).decode("latin-1"))
         at, place = now(), len(requests)
         requests.append(PspRequest(at, body, ""))
         answer = await handler(request)
         said = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
         lost = request.transport is None or request.transport.is_closing()
-        requests[place] = PspRequest(at, body, "" if lost else said.decode("latin-1"))
+        requests[place] = PspRequest(at, body, "" if lost else opened(said.decode("latin-1")))
         return answer
 
     return keep

@@ -37,6 +37,12 @@ async def expired(stage: Stage) -> History:
     return await history_of(await _script("a recharge that is left on the custody bank's page").play(stage))
 
 
+@pytest.fixture(scope="session")
+async def routes(stage: Stage) -> History:
+    """The history of recorded routes that were reported too late, or never."""
+    return await history_of(await _script("recorded routes that are reported late, or never").play(stage))
+
+
 def _script(name: str) -> Script:
     return next(each for each in SCRIPTS if each.name == name)
 
@@ -164,7 +170,9 @@ def asked_too_early(history: History) -> History:
     return replace(history, psp_requests=[replace(each, at=early) for each in history.psp_requests])
 
 
-CLOSED = {"status": "closed", "finished_at": datetime.max.replace(tzinfo=UTC)}
+MUCH_LATER = datetime.max.replace(tzinfo=UTC)
+CLOSED = {"status": "closed", "finished_at": MUCH_LATER}
+FAILED, SUCCEEDED = ({"status": each, "finished_at": MUCH_LATER} for each in ("failed", "succeeded"))
 OF_EXPIRED: dict[str, tuple[Change, str]] = {
     "no word of its time": (all_said(next_action=None), "does not say that its time is over"),
     "paid and not heard of": (rows("at_psps", each_with(state="succeeded")), "stays requires_action, and is paid"),
@@ -183,6 +191,65 @@ OF_LEFT: dict[str, tuple[Change, str]] = {
     ),
     "paid": (rows("at_psps", each_with(state="succeeded")), "is closed, and its PSP did it"),
 }
+
+
+def sent_to_a_psp(history: History) -> History:
+    theirs = {"kind": "x", "order_no": "1", "submissions": 1, "state": "failed", "amount": history.routes[0]["amount"]}
+    return replace(history, at_psps=[theirs])
+
+
+def freed_meanwhile(history: History) -> History:
+    before = [replace(each, usage=[row | {"reserved": 0} for row in each.usage]) for each in history.standings]
+    return replace(history, standings=before)
+
+
+def refused_a_report(history: History) -> History:
+    last = history.answered[-1]
+    said = Answered(last.number, 409, {"code": "result_conflict"}, wish=True)
+    return replace(history, answered=[*history.answered, said])
+
+
+def with_intents(history: History) -> History:
+    of_route = {"object_id": history.routes[0]["route_id"], "verb": "pay", "number": "1", "ordinal": 1}
+    return replace(history, intents=[of_route | {"state": "open", "account": "a"}])
+
+
+OF_ROUTES: dict[str, tuple[Change, str]] = {
+    "another end": (
+        rows("routes", each_with(**FAILED)),
+        "is failed, by its app it is succeeded",
+    ),
+    "an end that nobody told": (
+        rows("routes", each_with(**SUCCEEDED)),
+        "is succeeded, by its app it is open",
+    ),
+    "an intent": (with_intents, "has an intent"),
+    "a PSP": (sent_to_a_psp, "was sent to a PSP"),
+    "no anomaly": (rows("anomalies", lambda _: []), "and it is odd by {'unreported'}"),
+    "another anomaly": (rows("anomalies", each_with(kind="late_success")), "the anomalies {'late_success': 1}"),
+    "an anomaly twice": (rows("anomalies", lambda found: found * 2), "the anomalies {'unreported': 2}"),
+    "a contradiction of nobody's": (refused_a_report, "and nobody contradicted it"),
+    "waiting for ever": (rows("routes", each_with(until_at=MUCH_LATER)), "still waits for its report"),
+    "reserved after its day": (rows("usage", each_with(reserved=1)), "reserved 1, the payments say 0"),
+    "freed before its day was over": (freed_meanwhile, "reserved 0, the payments say"),
+    "used by nobody": (rows("routes", lambda _: []), "the payments say 0"),
+    "no last attempt": (rows("last_attempts", lambda _: []), "the last attempt"),
+}
+
+
+def test_routes_that_are_well_are_found_so(routes: History) -> None:
+    assert check(routes, RULES).wrong == []
+
+
+@pytest.mark.parametrize("change", OF_ROUTES)
+def test_one_thing_that_is_wrong_with_a_route_is_found(routes: History, change: str) -> None:
+    wrongly, says = OF_ROUTES[change]
+    found = check(wrongly(routes), RULES).wrong
+    assert any(says in sentence for sentence in found), found
+
+
+def test_a_limit_that_routes_pass_is_found(routes: History) -> None:
+    assert any("and the limit is 1" in sentence for sentence in check(routes, replace(RULES, daily_limit=1)).wrong)
 
 
 def test_pages_that_are_well_are_found_so(left: History, expired: History) -> None:

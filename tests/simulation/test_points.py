@@ -14,10 +14,20 @@ FLOWS = {
 
 
 def test_each_kind_of_action_has_a_death_before_and_after_it_and_an_answer_one_before_it() -> None:
-    chosen = [death for deaths in points.choose(FLOWS).values() for death in deaths]
+    chosen = [death for deaths in points.choose(FLOWS, races=FLOWS).values() for death in deaths]
     for action in {action for actions in FLOWS.values() for action in actions}:
         sides = [side for at, side in chosen if at == action]
         assert set(sides) == ({"before"} if action.startswith("answer") else {"before", "after"})
+
+
+def test_to_die_before_the_next_action_is_to_die_after_a_commit_unless_things_run_beside_each_other() -> None:
+    def chosen(actions: list[str], *races: str) -> set[points.Death]:
+        return set(points.choose({"a flow": actions}, races)["a flow"])
+
+    commit, sent, answer = "COMMIT of payments", "pay to a is sent", "answer 201 to POST /v1/charges"
+    assert chosen([commit, sent, answer]) == {(commit, "before"), (sent, "before"), (sent, "after"), (answer, "before")}
+    assert (commit, "after") in chosen([commit, sent, answer], "a flow")
+    assert (commit, "after") in chosen([sent, commit, sent])  # whoever dies before it dies before the first
 
 
 def test_each_flow_has_a_point_which_is_an_action_of_its_own() -> None:
@@ -31,6 +41,12 @@ def test_of_each_kind_of_request_the_first_process_dies_after_it_and_another_soo
     assert pairs == [
         [("pay to a is sent", "after"), (1, "before")],
         [("ask to a is sent", "after"), (2, "before")],
+    ]
+
+
+def test_where_nothing_is_sent_the_first_process_dies_after_what_it_does_first() -> None:
+    assert points.pairs_of(["COMMIT of routes", "answer 201 to POST /v1/routes"]) == [
+        [("COMMIT of routes", "after"), (1, "before")]
     ]
 
 
