@@ -51,12 +51,6 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle
 POOL_SIZE = 8
 _numbers = count(1)
 
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for databases and sockets a fifth of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 # Programs that tests start keep what they compile, whatever this one was told: compiling costs them more than starting.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
