@@ -276,6 +276,7 @@ async def test_a_search_takes_its_filters(client: Client, gateway: FakeGateway) 
         ("limit=1&limit=2", "limit"),
         ("after=evt_01h2xcejqtf2nbrexx3vqjhp41", "after"),
         ("status=paid", "status"),
+        ("status=open", "status"),
         ("created_from=2026-01-01", "created_from"),
         ("created_until=2026-01-01T00:00:00", "created_until"),
         ("created_from=0001-01-01T00:00:00%2B08:00", "created_from"),

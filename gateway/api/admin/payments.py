@@ -11,7 +11,7 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
 from gateway.api.http.fields import PAGE, Code, PageSize, QueryModel, UserId, id_field, query_integer
-from gateway.api.http.payment_answers import PaymentPage
+from gateway.api.http.payment_answers import PaymentPage, PaymentStatus
 from gateway.api.http.refusals import wrong
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.api.http.searching import search_page
@@ -20,7 +20,6 @@ from gateway.domain.ids import CARD, PAYMENT, IdError
 from gateway.domain.money import MAX_AMOUNT
 from gateway.domain.payments import Payment
 from gateway.domain.references import MAX_NUMBER, PREFIXES, read_reference
-from gateway.domain.statuses import Status
 from gateway.objects.payments import payment_object
 from gateway.ports import Found, PaymentFilter, Reference
 
@@ -109,7 +108,7 @@ class PaymentLookUp(QueryModel):
     day: Day | None = None
     app: Code | None = None
     amount: Amount | None = None
-    status: Status | None = None
+    status: PaymentStatus | None = None
     channel: Code | None = None
     limit: PageSize = PAGE
     after: PaymentId | None = None

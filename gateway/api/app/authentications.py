@@ -14,7 +14,7 @@ from gateway.api.app.requests import MAX_EXPIRES_IN_S, MIN_EXPIRES_IN_S, CardFie
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import BankCode, Metadata, OrderNumber, RequestModel, UserId, wrong
 from gateway.api.http.needs import AuthenticationsFlow, CardsByUser
-from gateway.api.http.payment_answers import CardAnswer, FailureAnswer, NextActionAnswer
+from gateway.api.http.payment_answers import CardAnswer, FailureAnswer, NextActionAnswer, PaymentStatus
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.authentications import Authentication
@@ -23,7 +23,6 @@ from gateway.domain.codes import ClosedReason
 from gateway.domain.ids import AUTHENTICATION, CARD, IdError, read, show
 from gateway.domain.one_form import as_compared, one_form
 from gateway.domain.orders import AuthenticationOrder
-from gateway.domain.statuses import Status
 from gateway.objects.authentications import authentication_object
 from gateway.ports import CardNotFoundError, OrderConflictError, Reading
 
@@ -81,7 +80,7 @@ class AuthenticationAnswer(AnswerModel):
     user_id: str
     bank: str
     card: CardAnswer
-    status: Literal[Status.PROCESSING, Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CLOSED]
+    status: PaymentStatus
     channel: str | None
     fee: int | None
     failure: FailureAnswer | None

@@ -14,7 +14,7 @@ from gateway.api.app.redirects import form_object
 from gateway.api.app.requests import PaymentRequest
 from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
 from gateway.api.http.needs import CardsByUser, PaymentsFlow, RedirectsFlow
-from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, ShownPaymentId
+from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, PaymentStatus, ShownPaymentId
 from gateway.api.http.problems import FieldError, Problem, bad_fields, conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.api.http.searching import search_page
@@ -23,7 +23,6 @@ from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
 from gateway.domain.return_urls import ReturnUrlError
 from gateway.domain.scenes import Kind, Scene
-from gateway.domain.statuses import Status
 from gateway.objects.payments import payment_object
 from gateway.objects.times import timestamp
 from gateway.ports import (
@@ -109,7 +108,7 @@ class PaymentSearch(QueryModel):
 
     merchant_order_no: OrderNumber | None = None
     user_id: UserId | None = None
-    status: Status | None = None
+    status: PaymentStatus | None = None
     channel: Code | None = None
     created_from: Moment | None = None
     created_until: Moment | None = None

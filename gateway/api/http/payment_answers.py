@@ -19,10 +19,13 @@ __all__ = [
     "NextActionAnswer",
     "PaymentAnswer",
     "PaymentPage",
+    "PaymentStatus",
     "ShownPaymentId",
 ]
 
 ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
+PaymentStatus = Literal[Status.PROCESSING, Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CLOSED]
+"""Those that a payment, and an authentication, can have."""
 
 
 class CardAnswer(AnswerModel):
@@ -121,7 +124,7 @@ class PaymentAnswer(AnswerModel):
     bank: str
     amount: int
     currency: str
-    status: Literal[Status.PROCESSING, Status.REQUIRES_ACTION, Status.SUCCEEDED, Status.FAILED, Status.CLOSED]
+    status: PaymentStatus
     channel: str | None
     channel_order_no: Annotated[str | None, Field(description="our number at the payment company")]
     channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
