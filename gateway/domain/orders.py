@@ -47,6 +47,14 @@ class Order:
     body_as_typed: bytes | None = field(default=None, repr=False)
     """As the first version compared it; None where the card was typed in one form already, as nearly always."""
 
+    @property
+    def all_notes(self) -> list[str]:
+        """What is odd about the request, for its trace."""
+        if self.bank_by_bin is None or self.bank_by_bin == self.bank:
+            return list(self.notes)
+        said = f"the request says bank {self.bank}, the card number {self.bank_by_bin}: the request wins"
+        return [*self.notes, said]
+
     def body_in(self, form: int) -> bytes:
         """The canonical request in a form that an earlier one was recorded in."""
         return self.body_as_typed if self.body_as_typed is not None and form == AS_TYPED else self.body

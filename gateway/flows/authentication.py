@@ -19,8 +19,8 @@ from gateway.domain.orders import AuthenticationOrder
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
 from gateway.flows.in_hand import Tasks, carried_out
+from gateway.flows.intents import code_to_sign, sms_to_sign
 from gateway.flows.observations import Clock, NewId
-from gateway.flows.opening import code_to_sign, sms_to_sign
 from gateway.flows.route import Unable, binds_silently
 from gateway.flows.submit import Submission
 from gateway.objects.events import event_of

@@ -9,7 +9,7 @@ from gateway.domain.carrying import Ways
 from gateway.domain.catalogue import Catalogue, Channel
 from gateway.domain.failures import FailureCode
 from gateway.domain.payments import Payment
-from gateway.flows.opening import FirstIds, FirstStep, first_step
+from gateway.flows.first_step import FirstIds, FirstStep, first_step
 from gateway.flows.route import Payer, signing_of
 from gateway.ports import TermsOf
 

@@ -9,33 +9,25 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, mask_card_no
-from gateway.domain.carrying import CarriesOf, Ways, carries_all
+from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Channel
-from gateway.domain.codes import Asked, Purpose, mask_phone
+from gateway.domain.codes import Asked, Purpose
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
-from gateway.domain.intents import Intent, Verb
+from gateway.domain.intents import Intent
 from gateway.domain.orders import Order
-from gateway.domain.payments import Payment, asked_anew, authenticating, begun, failed, in_line, on_a_page
+from gateway.domain.payments import Payment, failed, in_line, on_a_page
 from gateway.domain.scenes import REDIRECT_SCENES
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
+from gateway.flows.first_step import FirstIds, asks_for_sms, first_step
+from gateway.flows.intents import intent_to_pay
 from gateway.flows.refusal import refusal_of
-from gateway.flows.route import (
-    ABLE,
-    Payer,
-    Unable,
-    binds_silently,
-    candidates_for,
-    needs_agreement,
-    pays_by_code,
-    with_bound,
-)
+from gateway.flows.route import ABLE, Payer, Unable, candidates_for, request_of, with_bound
 from gateway.objects.events import event_of
 from gateway.ports import OverloadedError, SendBeforeError, TermsOf, UserFacts
 from router.decide import Decision, decide
-from router.facts import RouteRequest
 from router.record import to_record
 
 FULL_RETRY_AFTER_S = 2
@@ -63,6 +55,11 @@ class Opening:
     new_card_id: UUID
     now: datetime
 
+    @property
+    def object_id(self) -> UUID:
+        """Of what is opened."""
+        return self.payment_id
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -88,7 +85,7 @@ class Opened:
     @property
     def sends_sms(self) -> bool:
         """Whether the payer gets an SMS for what is sent now: asked for, or by asking the PSP to pay."""
-        return _sends_sms(self.payment, self.sms)
+        return asks_for_sms(self.payment, self.sms)
 
 
 def open_payment(
@@ -113,10 +110,7 @@ def open_payment(
     if decision.wants_room:
         raise OverloadedError(FULL_RETRY_AFTER_S)
     record: dict[str, Any] = dict(to_record(decision))
-    notes = list(order.notes)
-    if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
-        notes.append(f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins")
-    if notes:
+    if notes := order.all_notes:
         record["notes"] = notes
     channel = catalogue.channels[order.merchant_id, decision.chosen] if decision.chosen is not None else None
     payment = _payment(opening, card_id, decision, channel, timezone)
@@ -138,74 +132,6 @@ def open_payment(
         in_flight=facts.authentications.get(channel.account),
     )
     return Opened(opening, step.payment, record, step.authentication, None, step.sms)
-
-
-@dataclass(frozen=True, slots=True)
-class FirstIds:
-    """Of what a payment may begin with, drawn by whoever sends it."""
-
-    intent_id: UUID
-    """Of the first intent: to pay, to authenticate the card, or to send an SMS."""
-    authentication_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class FirstStep:
-    """What a payment begins with: its intent to pay, an authentication that it starts or waits for, or an SMS."""
-
-    payment: Payment
-    authentication: Authentication | None = None
-    """The one that it starts."""
-    sms: Intent | None = None
-
-    @property
-    def sends_sms(self) -> bool:
-        """As of `Opened`."""
-        return _sends_sms(self.payment, self.sms)
-
-
-def _sends_sms(payment: Payment, sms: Intent | None) -> bool:
-    return sms is not None or (payment.attempt is not None and payment.asked is not None and payment.asked.by_pay)
-
-
-def first_step(
-    payment: Payment,
-    channel: Channel,
-    ids: FirstIds,
-    phone: str,
-    catalogue: Catalogue,
-    terms_of: TermsOf,
-    ways: Ways,
-    now: datetime,
-    *,
-    bound: bool,
-    in_flight: UUID | None,
-) -> FirstStep:
-    """What comes before the wire of a payment that is sent now, by the way in which its channel authenticates.
-
-    `phone`: the payer's, masked or not. `bound`: its card has an agreement here. `in_flight`: its silent authentication
-    here, if one is.
-    """
-    since = now if payment.created_at < now else None
-    if pays_by_code(channel, payment.scene, payment.bank):
-        payment = replace(payment, asked=_code_to_pay(payment, phone, ways, now, since))
-    if bound or not needs_agreement(channel, payment.scene, payment.bank, ways):
-        due_at = terms_of(payment.merchant_id, channel.account, Product.PAYMENT).unanswered(now)
-        if payment.asked is not None and not payment.asked.by_pay:
-            payment = replace(asked_anew(payment, now, due_at), until_at=None)
-            return FirstStep(payment, sms=sms_to_pay(payment, ids.intent_id, now))
-        return FirstStep(begun(payment, intent_to_pay(payment, ids.intent_id, now), due_at))
-    due_at = terms_of(payment.merchant_id, channel.account, Product.AUTHENTICATION).unanswered(now)
-    payment = authenticating(payment, in_flight or ids.authentication_id, due_at)
-    if in_flight:
-        return FirstStep(payment)
-    started = authentication_of(payment, channel, ids.intent_id, now)
-    if binds_silently(catalogue, channel, payment.bank, ways):
-        return FirstStep(payment, started)
-    started = replace(started, intent=None)
-    asked = replace(code_to_sign(started, phone, ways), since=since)
-    started = replace(started, asked=asked.another(now))
-    return FirstStep(payment, started, sms_to_sign(started, ids.intent_id, now))
 
 
 def _on_a_page(
@@ -234,82 +160,6 @@ def without_code(opened: Opened) -> Opened:
     return Opened(opening, ended, opened.decision, None, event)
 
 
-def _code_to_pay(payment: Payment, phone: str, ways: Ways, now: datetime, since: datetime | None) -> Asked:
-    assert payment.channel_order_no is not None
-    return Asked(
-        Purpose.PAY,
-        mask_phone(phone),
-        payment.channel_order_no,
-        now,
-        by_pay=ways.by_pay,
-        ends_order=ways.ends_order,
-        since=since,
-    )
-
-
-def code_to_sign(authentication: Authentication, phone: str, ways: Ways) -> Asked:
-    """What its payer will be asked for; silent tries before it count among those that bind."""
-    return Asked(
-        Purpose.SIGN,
-        mask_phone(phone),
-        number_of(authentication.authentication_id),
-        authentication.created_at,
-        ends_order=ways.ends_order,
-        submitted=authentication.intent.ordinal if authentication.intent else 0,
-    )
-
-
-def sms_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
-    """The request for the newest SMS of a payment."""
-    assert payment.asked is not None
-    assert payment.channel is not None
-    assert payment.account is not None
-    return _sms(payment.asked, payment.payment_id, Verb.SEND_PAYMENT_CODE, payment.channel, payment.account, intent_id,
-                now)  # fmt: skip
-
-
-def sms_to_sign(authentication: Authentication, intent_id: UUID, now: datetime) -> Intent:
-    """The request for the newest SMS to sign a card with."""
-    assert authentication.asked is not None
-    return _sms(authentication.asked, authentication.authentication_id, Verb.SEND_SIGNING_CODE, authentication.channel,
-                authentication.account, intent_id, now)  # fmt: skip
-
-
-def _sms(
-    asked: Asked, object_id: UUID, verb: Verb, channel: str, account: str, intent_id: UUID, now: datetime
-) -> Intent:
-    return Intent(
-        intent_id=intent_id,
-        object_id=object_id,
-        verb=verb,
-        ordinal=asked.sms,
-        channel=channel,
-        account=account,
-        number=asked.number,
-        told_at=asked.told_at,
-        recorded_at=now,
-        amount=None,
-    )
-
-
-def intent_to_sign(authentication: Authentication, intent_id: UUID, now: datetime) -> Intent:
-    """The intent that submits the code that the payer typed."""
-    asked = authentication.asked
-    assert asked is not None
-    return Intent(
-        intent_id=intent_id,
-        object_id=authentication.authentication_id,
-        verb=Verb.AUTHENTICATE,
-        ordinal=asked.submitted + 1,
-        channel=authentication.channel,
-        account=authentication.account,
-        number=asked.number,
-        told_at=asked.told_at,
-        recorded_at=now,
-        amount=None,
-    )
-
-
 def send_before(order: Order, now: datetime, timezone: ZoneInfo) -> datetime:
     """Until when a withhold may be sent that is recorded now: before the end of its business day at the latest.
 
@@ -329,78 +179,11 @@ def stands_in_line(opened: Opened, until_at: datetime) -> Opened:
     return replace(opened, payment=in_line(opened.payment, until_at), authentication=None, sms=None)
 
 
-def intent_to_pay(payment: Payment, intent_id: UUID, now: datetime) -> Intent:
-    """The intent that takes the number of the payment's order. `intent_id` is drawn by whoever sends it."""
-    assert payment.channel is not None
-    assert payment.account is not None
-    assert payment.channel_order_no is not None
-    asked = payment.asked if payment.asked and payment.asked.purpose is Purpose.PAY else None
-    return Intent(
-        intent_id=intent_id,
-        object_id=payment.payment_id,
-        verb=Verb.PAY,
-        ordinal=payment.attempt.ordinal + 1 if payment.attempt else 1,
-        channel=payment.channel,
-        account=payment.account,
-        number=payment.channel_order_no,
-        told_at=asked.told_at if asked else now,
-        recorded_at=now,
-        amount=payment.amount,
-    )
-
-
-def authentication_of(payment: Payment, channel: Channel, intent_id: UUID, now: datetime) -> Authentication:
-    """The authentication that a payment starts and waits for. `intent_id` is drawn by whoever sends it."""
-    assert payment.card is not None
-    assert payment.authentication_id is not None
-    return Authentication(
-        merchant_id=payment.merchant_id,
-        authentication_id=payment.authentication_id,
-        payment_id=payment.payment_id,
-        user_id=payment.user_id,
-        card_id=payment.card.card_id,
-        bank=payment.bank,
-        channel=channel.code,
-        account=channel.account,
-        status=move(ObjectKind.AUTHENTICATION, None, Status.PROCESSING),
-        fee=channel.authentication_fee,
-        failure=None,
-        contradicts=False,
-        intent=Intent(
-            intent_id=intent_id,
-            object_id=payment.authentication_id,
-            verb=Verb.AUTHENTICATE,
-            ordinal=1,
-            channel=channel.code,
-            account=channel.account,
-            number=number_of(payment.authentication_id),
-            told_at=now,
-            recorded_at=now,
-            amount=None,
-        ),
-        due_at=payment.due_at,
-        created_at=now,
-        finished_at=None,
-        card_masked=payment.card.masked,
-        expires_in_s=payment.expires_in_s,
-    )
-
-
 def _decide(
     order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, unable: Unable, carries_of: CarriesOf
 ) -> Decision:
-    merchant = catalogue.merchants[order.merchant_id]
-    request = RouteRequest(
-        user_id=order.user_id,
-        scene=order.scene,
-        bank=order.bank,
-        amount=order.amount,
-        now=now,
-        customer_present=order.customer_present,
-        last_attempt_max_age=merchant.last_attempt_max_age,
-        authentication_spread=merchant.authentication_spread,
-        blocked=facts.blocked,
-    )
+    spread = catalogue.merchants[order.merchant_id].authentication_spread
+    request = request_of(order, catalogue, facts, now, authentication_spread=spread)
     if facts.blocked:
         return decide(request, (), {}, catalogue.version)
     payer = Payer(facts.agreements, order.customer_present, facts.signing)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,11 +15,10 @@ from gateway.domain.recorded_routes import RecordedRoute, Report
 from gateway.domain.statuses import Status, move
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.refusal import refusal_of
-from gateway.flows.route import Payer, candidates_for
+from gateway.flows.route import Payer, candidates_for, request_of
 from gateway.ports import UserFacts
 from router.decide import decide
 from router.decision import Decision
-from router.facts import RouteRequest
 from router.record import to_record
 
 __all__ = [
@@ -50,8 +49,8 @@ class RouteOpening:
     now: datetime
 
     @property
-    def payment_id(self) -> UUID:
-        """Its id, by the name that a flush reads facts by."""
+    def object_id(self) -> UUID:
+        """Of what is opened."""
         return self.route_id
 
 
@@ -129,22 +128,13 @@ def record_route(
         description=order.description,
         metadata=order.metadata,
         custody_user_no=order.custody_user_no,
-        decision=_record_of(decision, order),
+        decision={**to_record(decision), "notes": [EXECUTED_ELSEWHERE, *order.all_notes]},
     )
 
 
 def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime, carries_of: CarriesOf) -> Decision:
     """As for a payment, but for what only matters to one who calls the PSP: that is somebody else."""
-    request = RouteRequest(
-        user_id=order.user_id,
-        scene=order.scene,
-        bank=order.bank,
-        amount=order.amount,
-        now=now,
-        customer_present=order.customer_present,
-        last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
-        blocked=facts.blocked,
-    )
+    request = request_of(order, catalogue, facts, now)
     if facts.blocked:
         return decide(request, (), {}, catalogue.version)
     candidates = candidates_for(
@@ -153,13 +143,6 @@ def _decide(order: Order, facts: UserFacts, catalogue: Catalogue, now: datetime,
     )  # fmt: skip
     ready = [replace(candidate, signing="ready") for candidate in candidates]
     return decide(request, ready, facts.channels, catalogue.version)
-
-
-def _record_of(decision: Decision, order: Order) -> dict[str, Any]:
-    notes = [EXECUTED_ELSEWHERE, *order.notes]
-    if order.bank_by_bin is not None and order.bank_by_bin != order.bank:
-        notes.append(f"the request says bank {order.bank}, the card number {order.bank_by_bin}: the request wins")
-    return {**to_record(decision), "notes": notes}
 
 
 class RouteBooks(Protocol):

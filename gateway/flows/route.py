@@ -9,9 +9,11 @@ from uuid import UUID
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
+from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import CARD_SCENES, NO_BANK, Scene
-from router.facts import Candidate, ChannelFacts, Signing, Unfit
+from gateway.ports import UserFacts
+from router.facts import Candidate, ChannelFacts, RouteRequest, Signing, Unfit
 
 _NO_FACTS: Final = ChannelFacts()
 _NEVER_SILENT: Final = frozenset({AuthenticationMode.SMS, AuthenticationMode.NONE})
@@ -28,6 +30,23 @@ class Unable:
 
 
 ABLE: Final = Unable()
+
+
+def request_of(
+    order: Order, catalogue: Catalogue, facts: UserFacts, now: datetime, authentication_spread: int | None = None
+) -> RouteRequest:
+    """What the router is asked about an order. `authentication_spread`: None where nobody is authenticated for it."""
+    return RouteRequest(
+        user_id=order.user_id,
+        scene=order.scene,
+        bank=order.bank,
+        amount=order.amount,
+        now=now,
+        customer_present=order.customer_present,
+        last_attempt_max_age=catalogue.merchants[order.merchant_id].last_attempt_max_age,
+        authentication_spread=authentication_spread,
+        blocked=facts.blocked,
+    )
 
 
 def candidates_for(

@@ -18,7 +18,7 @@ from gateway.domain.redirects import Form
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
 from gateway.flows.follow_up import FollowUp
-from gateway.flows.opening import sms_to_sign
+from gateway.flows.intents import sms_to_sign
 from gateway.flows.redirects import Redirects
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database

@@ -19,8 +19,8 @@ from gateway.flows.authentication import (
     OpenedAuthentication,
     open_authentication,
 )
+from gateway.flows.intents import sms_to_sign
 from gateway.flows.notify import DueDelivery
-from gateway.flows.opening import sms_to_sign
 from gateway.flows.route import Unable
 from gateway.ports import CardNotFoundError, ChannelFullError, OrderConflictError, Rooms, TermsOf
 from gateway.storage.keys import DecryptionError, Keys, stand_back

@@ -6,7 +6,8 @@ from uuid import UUID
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
-from gateway.flows.opening import Opened, Opening, sms_to_pay, sms_to_sign
+from gateway.flows.intents import sms_to_pay, sms_to_sign
+from gateway.flows.opening import Opened, Opening
 from gateway.ports import OpenResult, OrderConflictError
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection

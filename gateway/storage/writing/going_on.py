@@ -15,8 +15,9 @@ from gateway.domain.intents import Verb
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product
+from gateway.flows.first_step import FirstIds, FirstStep
+from gateway.flows.intents import intent_to_pay
 from gateway.flows.leaving_line import leave_line
-from gateway.flows.opening import FirstIds, FirstStep, intent_to_pay
 from gateway.ports import GoOn, Recorded, TermsOf
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.writing.page import Page

@@ -32,7 +32,7 @@ class Opens(Protocol):
     def order(self) -> Order: ...
 
     @property
-    def payment_id(self) -> UUID: ...
+    def object_id(self) -> UUID: ...
 
 
 @dataclass(slots=True)
@@ -44,12 +44,12 @@ class OpeningPage:
     catalogue: Catalogue
     facts: Facts
     prints: dict[UUID, bytes]
-    """By the payment's id: that of the card that was typed."""
+    """By the id of what is opened: that of the card that was typed."""
     counted: Counted
     numbers: dict[UUID, bytes]
-    """By the payment's id: the print of its card's number, where a limit counts it."""
+    """By the id of what is opened: the print of its card's number, where a limit counts it."""
     blocked: dict[UUID, tuple[BlockKind, ...]]
-    """By the payment's id: which kinds of entries of the block list name its payer."""
+    """By the id of what is opened: which kinds of entries of the block list name its payer."""
     opened: list[Opened] = field(default_factory=list)
     agreements: dict[UUID, str | None] = field(default_factory=dict)
     resumed: dict[UUID, OpenResult] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class Reading:
         orders = [opening.order for opening in openings]
         users = {order.user_id for order in orders}
         prints = {
-            o.payment_id: self._keys.order.print_of_card(merchant_id, o.order.card)
+            o.object_id: self._keys.order.print_of_card(merchant_id, o.order.card)
             for o in openings
             if o.order.card and not o.order.card_id
         }
         masked = {
-            prints[o.payment_id]: mask_card_no(o.order.card.card_no)
+            prints[o.object_id]: mask_card_no(o.order.card.card_no)
             for o in openings
             if o.order.card and not o.order.card_id
         }
@@ -101,17 +101,17 @@ class Reading:
         counted, numbers = catalogue.counted(merchant_id), {}
         if counted.cards:
             numbers = {
-                o.payment_id: self._keys.order.print_of_number(merchant_id, o.order.card.card_no)
+                o.object_id: self._keys.order.print_of_number(merchant_id, o.order.card.card_no)
                 for o in openings
                 if o.order.card
             }
         if counted:
             of_numbers = set(numbers.values())
             facts.totals = await self._totals.read(connection, merchant_id, day, of_numbers, now)
-            asked = [(o.order, numbers.get(o.payment_id)) for o in openings]
+            asked = [(o.order, numbers.get(o.object_id)) for o in openings]
             if reached := limits_in_reach(catalogue, merchant_id, facts.totals, asked):
                 await read_in_flight(connection, merchant_id, day, facts.totals, reached, of_numbers)
-        payers = {o.payment_id: (o.order.user_id, o.order.card) for o in openings}
+        payers = {o.object_id: (o.order.user_id, o.order.card) for o in openings}
         kinds = catalogue.blocks(merchant_id)
         blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
         page = OpeningPage(merchant_id, day, catalogue, facts, prints, counted, numbers, blocked)

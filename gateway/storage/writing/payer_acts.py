@@ -19,7 +19,7 @@ from gateway.domain.intents import Intent, Verb
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
-from gateway.flows.opening import intent_to_pay, intent_to_sign, sms_to_pay, sms_to_sign
+from gateway.flows.intents import intent_to_pay, intent_to_sign, sms_to_pay, sms_to_sign
 from gateway.ports import ActRefusal, PayerAct, Recorded, TermsOf, Wish
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.writing.giving_up import GivingUp, put, refused, seconds, shown

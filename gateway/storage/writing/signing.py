@@ -19,7 +19,7 @@ from gateway.domain.outcomes import CodeOutcome, CodeSent, Declined, NotSent, Un
 from gateway.domain.payments import Payment, begun
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product
-from gateway.flows.opening import code_to_sign, intent_to_pay, sms_to_pay, sms_to_sign
+from gateway.flows.intents import code_to_sign, intent_to_pay, sms_to_pay, sms_to_sign
 from gateway.flows.route import may_sign
 from gateway.metrics import DISAGREEMENTS
 from gateway.objects.events import event_of

@@ -44,7 +44,7 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import FINAL, Status
-from gateway.flows.opening import intent_to_pay, intent_to_sign
+from gateway.flows.intents import intent_to_pay, intent_to_sign
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     NOW,

@@ -20,8 +20,9 @@ from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.domain.terms import NotFoundRule, Product, Terms
+from gateway.flows.intents import intent_to_pay
 from gateway.flows.observations import ObservationMaker, key_of
-from gateway.flows.opening import Opening, intent_to_pay, open_payment
+from gateway.flows.opening import Opening, open_payment
 from gateway.flows.pay import PayFlow
 from gateway.flows.refund import RefundFlow, RefundOpening, new_refund, refuse_unless_refundable
 from gateway.flows.submit import Submission
