@@ -7,11 +7,13 @@ charset, and GET after 302 and 303. No script runs, and nothing is remembered be
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote_plus, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 from lxml import html
 from yarl import URL
+
+from gateway.run.demo.browser import form_body
 
 __all__ = ["Browser", "Page"]
 
@@ -57,7 +59,7 @@ class Browser:
 
     async def submit(self, url: str, fields: Mapping[str, str], method: str = "POST", charset: str = "utf-8") -> Page:
         """A form: what the charset lacks is written as `&#…;`, a line's end as CR LF."""
-        said = "&".join(f"{_written(name, charset)}={_written(value, charset)}" for name, value in fields.items())
+        said = form_body(fields, charset)
         if method == "GET":
             return await self._go("GET", urlunsplit((*urlsplit(url)[:3], said, "")), b"")
         return await self._go("POST", url, said.encode("ascii"))
@@ -90,8 +92,3 @@ class Browser:
 
 def _name_of(button: html.HtmlElement) -> str:
     return str(button.get("value") or button.get("id") or "")
-
-
-def _written(text: str, charset: str) -> str:
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    return quote_plus(lines.encode(charset, "xmlcharrefreplace"), safe="*")

@@ -7,165 +7,43 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from adapters.http import AiohttpTransport
-from adapters.registry import build
-from gateway.domain.outcomes import Closed, NotFound, Outcome, Processing, Succeeded, Unknown
-from gateway.domain.redirects import Form
-from gateway.domain.scenes import Scene
-from gateway.ports import (
-    AccountSettings,
-    AskPayment,
-    Callback,
-    CallbackRejectedError,
-    CallbackRequest,
-    Cancel,
-    Provider,
-    Redirect,
-)
-from sandbox.app import SandboxConfig, build_app
-from tests.adapters.contract import callbacks_of, do, is_unknown
-from tests.adapters.test_on_sandbox import now, serve
-from tests.browsing import Browser, Page
-
-AMOUNT = 123_456
-IN_TIME_S = 10.0
-LATE_S = 0.3
-PAGE = Scene.NETBANK_CHARGE
-
-
-@dataclass
-class Heard:
-    """What came to one of our addresses, and what its adapter made of it; None: rejected."""
-
-    place: str
-    request: CallbackRequest
-    callback: Callback | None
-
-
-@dataclass
-class World:
-    """A sandbox, an adapter, a payer's browser, and our addresses for notices and for browsers that come back."""
-
-    address: str
-    ours: str
-    adapter: Provider
-    browser: Browser
-    heard: "asyncio.Queue[Heard]"
-
-    def redirect(self, amount: int = AMOUNT, **changed: Any) -> Redirect:
-        told_at = now()
-        return replace(
-            Redirect(
-                uuid4().hex,
-                told_at,
-                PAGE,
-                amount,
-                "ICBC",
-                "user-1",
-                "三月还款",
-                f"{self.ours}/c/a",
-                f"{self.ours}/return/a",
-                told_at + timedelta(minutes=15),
-            ),
-            **changed,
-        )
-
-    async def form(self, command: Redirect) -> Form:
-        return await do(self.adapter, command)
-
-    async def open(self, command: Redirect) -> Page:
-        form = await self.form(command)
-        return await self.browser.submit(form.url, form.fields, form.method, form.charset)
-
-    async def paid(self, command: Redirect) -> Page:
-        """What the payer sees after paying."""
-        return await self.browser.press(await self.open(command), "pay")
-
-    async def ask(self, command: Redirect) -> Outcome:
-        return await do(self.adapter, AskPayment(command.number, command.told_at, PAGE, command.amount))
-
-    async def cancel(self, command: Redirect) -> Outcome:
-        return await do(self.adapter, Cancel(command.number, command.told_at, PAGE, command.amount))
-
-    async def fault(self, fault: str, **params: object) -> None:
-        async with self.browser.session.post(
-            f"{self.address}/_sandbox/yeepay/faults", json={"fault": fault, "times": 1, **params}
-        ) as answer:
-            assert answer.status == 201, await answer.text()
-
-    async def notify(self, command: Redirect, count: int = 1) -> list[int]:
-        """Have the server's copy sent now: the statuses that it was answered with."""
-        body = {"order_no": command.number, "count": count}
-        async with self.browser.session.post(f"{self.address}/_sandbox/yeepay/callbacks", json=body) as answer:
-            statuses: list[int] = (await answer.json())["statuses"]
-            return statuses
-
-    async def next(self) -> Heard:
-        return await asyncio.wait_for(self.heard.get(), IN_TIME_S)
-
-    async def books(self, command: Redirect) -> dict[str, Any]:
-        url = f"{self.address}/_sandbox/yeepay/transactions"
-        async with self.browser.session.get(url, params={"order_no": command.number}) as answer:
-            (order,) = (await answer.json())["transactions"]
-            return dict(order)
+from gateway.domain.outcomes import Closed, NotFound, Processing, Succeeded, Unknown
+from gateway.ports import AccountSettings
+from tests.adapters.contract import is_unknown
+from tests.adapters.pages_on_sandbox import AMOUNT, IN_TIME_S, LATE_S, PagesOnSandbox, World, fresh, new_world
+from tests.adapters.test_on_sandbox import now
 
 
 @pytest.fixture(scope="module")
 async def everything(keys: Path) -> AsyncIterator[World]:
-    heard: asyncio.Queue[Heard] = asyncio.Queue()
+    def account_at(address: str) -> AccountSettings:
+        base = f"{address}/yeepay/app-merchant-proxy"
+        settings = {
+            "node_url": f"{base}/node",
+            "command_url": f"{base}/command",
+            "mer_id": shared["mer_id"],
+            "assumed": ["cancelled_stays_unpaid"],
+        }
+        return AccountSettings("net", "yeepay", settings, {"key": shared["key"]})
 
-    async def arrived(asked: web.Request) -> web.Response:
-        request = CallbackRequest(asked.method, asked.rel_url.raw_query_string, dict(asked.headers), await asked.read())
-        reader = callbacks_of(adapter)
-        try:
-            callback = reader.read(request)
-        except CallbackRejectedError:
-            callback = None
-        heard.put_nowait(Heard(asked.path, request, callback))
-        answer = reader.answer(accepted=callback is not None)
-        return web.Response(status=answer.status, body=answer.body)
-
-    config = SandboxConfig(
-        keys_dir=keys, callback_delay_s=0.0, late_s=LATE_S, callback_time_scale=0.0001, callback_timeout_s=5.0
-    )
-    app = web.Application()
-    app.router.add_route("*", "/{kind}/a", arrived)
-    sandbox, address = await serve(build_app(config))
-    receiver, ours = await serve(app)
     shared = json.loads((keys / "yeepay" / "account.json").read_text())
-    base = f"{address}/yeepay/app-merchant-proxy"
-    settings = {
-        "node_url": f"{base}/node",
-        "command_url": f"{base}/command",
-        "mer_id": shared["mer_id"],
-        "assumed": ["cancelled_stays_unpaid"],
-    }
-    async with AiohttpTransport() as transport, aiohttp.ClientSession() as session:
-        adapter = build(AccountSettings("net", "yeepay", settings, {"key": shared["key"]}), transport)
-        yield World(address, ours, adapter, Browser(session), heard)
-    await sandbox.cleanup()
-    await receiver.cleanup()
+    async with new_world(keys, account_at, {"mer_id": "10000000001"}) as world:
+        yield world
 
 
 @pytest.fixture
 async def world(everything: World) -> World:
-    """With empty books, and nothing heard yet."""
-    async with everything.browser.session.post(f"{everything.address}/_sandbox/reset") as answer:
-        assert answer.status == 200
-    while not everything.heard.empty():
-        everything.heard.get_nowait()
-    everything.browser.sent.clear()
-    return everything
+    return await fresh(everything)
+
+
+class TestYeePayPages(PagesOnSandbox):
+    sends = 3
 
 
 async def test_a_payer_pays_and_both_copies_and_the_question_say_so(world: World) -> None:
@@ -209,17 +87,6 @@ async def test_the_bytes_that_the_browser_posts_are_the_text_that_was_signed(wor
 def _posted(text: bytes) -> bytes:
     plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789*-._"
     return b"".join(bytes([each]) if each in plain else b"+" if each == 32 else b"%%%02X" % each for each in text)
-
-
-@pytest.mark.parametrize("amount", [1, 29, 820, 100_000_000])
-async def test_an_amount_comes_back_to_the_last_fen(world: World, amount: int) -> None:
-    command = world.redirect(amount)
-    await world.paid(command)
-    heard, answer = await world.next(), await world.ask(command)
-    assert heard.callback is not None
-    assert isinstance(heard.callback.outcome, Succeeded)
-    assert isinstance(answer, Succeeded)
-    assert heard.callback.outcome.amount == answer.amount == amount == (await world.books(command))["amount"]
 
 
 @pytest.mark.parametrize("choice", ["cancel", "insufficient"])
@@ -364,73 +231,7 @@ async def test_a_magic_amount_is_not_found_at_first(world: World) -> None:
     raise AssertionError
 
 
-# Which copies come, and when
-
-
-async def test_the_browser_may_be_first(world: World) -> None:
-    command = world.redirect()
-    await world.fault("lose_callback")
-    ending = await world.paid(command)
-    await world.browser.press(ending, "back")
-    first = await world.next()
-    assert await world.notify(command) == [200]
-    second = await world.next()
-    assert (first.place, second.place) == ("/return/a", "/c/a")
-    assert first.callback == second.callback is not None
-
-
-async def test_each_copy_may_come_alone_and_again(world: World) -> None:
-    command = world.redirect()
-    await world.fault("lose_callback")
-    ending = await world.paid(command)
-    for _ in range(2):
-        await world.browser.press(ending, "back")
-    assert [(await world.next()).place for _ in range(2)] == ["/return/a"] * 2
-    other = world.redirect()
-    await world.fault("lose_return")
-    await world.fault("duplicate_callback", copies=2)
-    assert (await world.paid(other)).buttons() == []
-    assert [(await world.next()).place for _ in range(3)] == ["/c/a"] * 3
-
-
-async def test_when_no_copy_comes_the_question_tells(world: World) -> None:
-    command = world.redirect()
-    await world.fault("lose_callback")
-    await world.fault("lose_return")
-    assert (await world.paid(command)).buttons() == []
-    assert isinstance(await world.ask(command), Succeeded)
-    assert world.heard.empty()
-
-
-@pytest.mark.parametrize("fault", ["corrupt_return", "forge_return"])
-async def test_a_return_that_was_altered_is_not_believed(world: World, fault: str) -> None:
-    await world.fault("lose_callback")
-    await world.fault(fault)
-    await world.browser.press(await world.paid(world.redirect()), "back")
-    assert (await world.next()).callback is None
-
-
-@pytest.mark.parametrize("fault", ["corrupt_callback", "forge_callback"])
-async def test_a_notice_that_was_altered_is_not_believed_and_comes_three_times(world: World, fault: str) -> None:
-    command = world.redirect()
-    await world.fault(fault)
-    await world.paid(command)
-    assert [(await world.next()).callback for _ in range(3)] == [None] * 3
-    assert await world.notify(command) == [200]
-    assert (await world.next()).callback is not None
-
-
-@pytest.mark.parametrize("fault", ["wrong_amount_return", "wrong_amount_callback"])
-async def test_another_amount_under_a_true_signature_is_told_as_it_is(world: World, fault: str) -> None:
-    await world.fault(fault)
-    await world.browser.press(await world.paid(world.redirect()), "back")
-    amounts = set()
-    for _ in range(2):
-        heard = await world.next()
-        assert heard.callback is not None
-        assert isinstance(heard.callback.outcome, Succeeded)
-        amounts.add(heard.callback.outcome.amount)
-    assert amounts == {AMOUNT, AMOUNT + 1}
+# Where copies come, and what is none
 
 
 async def test_without_an_address_that_fits_the_server_tells_where_the_browser_goes(world: World) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urljoin
 import aiohttp
 from yarl import URL
 
-__all__ = ["Page", "open_page", "press"]
+__all__ = ["Page", "form_body", "open_page", "press"]
 
 MAX_STEPS: Final = 10
 BY_GET: Final = frozenset({301, 302, 303})
@@ -68,16 +68,19 @@ async def press(session: aiohttp.ClientSession, page: Page, button: str) -> Page
     form = next(each for each in page.forms if button in each.buttons)
     charset, name = form.charset or page.charset, form.buttons[button]
     fields = form.fields | ({name: button} if name else {})
-    said = _said(fields, charset)
+    said = form_body(fields, charset)
     url = urljoin(page.url, form.action)
     if form.method == "GET":
         return await _go(session, "GET", str(URL(url, encoded=True).with_query(None)) + "?" + said, b"")
     return await _go(session, "POST", url, said.encode("ascii"))
 
 
-def _said(fields: Mapping[str, str], charset: str) -> str:
+def form_body(fields: Mapping[str, str], charset: str) -> str:
+    """A form as browsers send it: what the charset lacks is written as `&#…;`, the end of a line as CR LF."""
+
     def written(text: str) -> str:
-        return quote_plus(text.encode(charset, "xmlcharrefreplace"), safe="*")
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+        return quote_plus(lines.encode(charset, "xmlcharrefreplace"), safe="*")
 
     return "&".join(f"{written(name)}={written(value)}" for name, value in fields.items())
 
