@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.database_url import one_per_host
+from gateway.domain.checkouts import STANDARD_LIMITS
 
 SAMPLE_API_KEY = "sk_test_sluice_demo"
 SAMPLE_KEYS = (SAMPLE_API_KEY, f"{SAMPLE_API_KEY}_wallet", "sk_test_sluice_other")
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
     pool_size: int = Field(8, ge=2, le=200)
     max_waiting: int = Field(2000, ge=1)
     """Orders in the hands of one process, waiting for the books or for a PSP. One channel has only a part of it."""
+    checkout_tries: int = Field(STANDARD_LIMITS.tries, ge=1, le=99)
+    """Payments or signings that one checkout may have."""
+    checkout_sms: int = Field(STANDARD_LIMITS.codes, ge=1, le=1000)
+    """SMS that may be asked for on the pages of one checkout."""
+    checkout_cards_per_hour: int = Field(STANDARD_LIMITS.cards_per_hour, ge=1, le=1000)
+    """Cards that one user may type for the first time on our pages in an hour."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
 

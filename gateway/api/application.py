@@ -1,6 +1,7 @@
 """The application: the table of routes, served."""
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from aiohttp import web
 from gateway.api.app.authentications import AuthenticationCalls
 from gateway.api.app.callbacks import CallbackCalls
 from gateway.api.app.cards import CardCalls
+from gateway.api.app.checkouts import CheckoutCalls
 from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payer_acts import PayerActCalls
@@ -30,11 +32,19 @@ __all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "
 
 def checks_return_url(api: Api) -> Callable[[Order], None]:
     """Whether payers of an order may be sent back where it says."""
+    check_address = _checks_address(api)
 
     def check(order: Order) -> None:
         if order.return_url is not None:
-            hosts = api.catalogue().return_hosts(order.merchant_id, order.app)
-            check_return_url(order.return_url, hosts, production=api.settings.env == "production")
+            check_address(order.merchant_id, order.app, order.return_url)
+
+    return check
+
+
+def _checks_address(api: Api) -> Callable[[UUID, str, str], None]:
+    def check(merchant_id: UUID, app: str, address: str) -> None:
+        hosts = api.catalogue().return_hosts(merchant_id, app)
+        check_return_url(address, hosts, production=api.settings.env == "production")
 
     return check
 
@@ -47,6 +57,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *AuthenticationCalls(api.authentications, api.payer, api.reading, api.cards).routes(),
         *CardCalls(api.shown_cards, api.unbinding, api.catalogue, api.clock).routes(),
         *HistoryCalls(api.reading).routes(),
+        *CheckoutCalls(api.checkouts, api.reading, api.cashier.url_of, _checks_address(api)).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
         *RouteCalls(
             api.reading,

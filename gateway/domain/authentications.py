@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from gateway.domain.checkouts import CheckoutRef
 from gateway.domain.codes import Asked, ClosedReason
 from gateway.domain.failures import CODE_REFUSALS, MEANINGS, Blame, Failure, FailureCode, failure
 from gateway.domain.hearing import Heard
@@ -58,6 +59,8 @@ class Authentication:
     customer_present: bool = True
     """Whether somebody can type a code, as the app says; of one that a payment needs, the payment says so."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    checkout: CheckoutRef | None = None
+    """The checkout that it is a try of."""
 
     @property
     def is_final(self) -> bool:

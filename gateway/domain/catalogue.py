@@ -320,6 +320,18 @@ class Catalogue:
         """The rules of a scene and bank, in no order."""
         return self.rules.get((merchant_id, scene, bank), [])
 
+    @cached_property
+    def _banks(self) -> Mapping[tuple[UUID, Scene], frozenset[str]]:
+        banks: dict[tuple[UUID, Scene], set[str]] = defaultdict(set)
+        for (merchant_id, scene, bank), rules in self.rules.items():
+            if any(rule.enabled for rule in rules):
+                banks[merchant_id, scene].add(bank)
+        return {key: frozenset(found) for key, found in banks.items()}
+
+    def banks_of(self, merchant_id: UUID, scene: Scene) -> frozenset[str]:
+        """The banks that a rule of a scene carries, which is not switched off."""
+        return self._banks.get((merchant_id, scene), frozenset())
+
     def in_maintenance(self, merchant_id: UUID, channel: str, scene: Scene, bank: str, now: datetime) -> bool:
         """Whether a maintenance window of the channel stops payments of this scene and bank now."""
         windows = self.windows.get((merchant_id, channel))

@@ -30,6 +30,10 @@ class EventType(StrEnum):
     REFUND_RETURNED = "refund.returned"
     REFUND_ANOMALY = "refund.anomaly"
     ROUTE_ANOMALY = "route.anomaly"
+    CHECKOUT_SUCCEEDED = "checkout.succeeded"
+    CHECKOUT_EXPIRED = "checkout.expired"
+    CHECKOUT_CANCELED = "checkout.canceled"
+    CHECKOUT_ANOMALY = "checkout.anomaly"
 
 
 EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
@@ -53,6 +57,11 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
     },
     # Its app says itself how it ended.
     ObjectKind.ROUTE: {},
+    ObjectKind.CHECKOUT: {
+        Status.SUCCEEDED: EventType.CHECKOUT_SUCCEEDED,
+        Status.EXPIRED: EventType.CHECKOUT_EXPIRED,
+        Status.CANCELED: EventType.CHECKOUT_CANCELED,
+    },
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 
@@ -60,6 +69,7 @@ ANOMALY_OF: Mapping[ObjectKind, EventType] = {
     ObjectKind.PAYMENT: EventType.PAYMENT_ANOMALY,
     ObjectKind.REFUND: EventType.REFUND_ANOMALY,
     ObjectKind.ROUTE: EventType.ROUTE_ANOMALY,
+    ObjectKind.CHECKOUT: EventType.CHECKOUT_ANOMALY,
 }
 
 

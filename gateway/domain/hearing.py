@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain import clocks
@@ -60,15 +61,20 @@ class AnomalyKind(StrEnum):
     AMOUNT_MISMATCH = "amount_mismatch"  # done, but with another amount than ours
     TRANSACTION_MISMATCH = "transaction_mismatch"  # done, and done again under another number of theirs
     UNEXPECTED_SUCCESS = "unexpected_success"  # done, but we never sent it
+    PAID_TWICE = "paid_twice"  # of a checkout: one of its tries paid, and another was paid, too
     UNREPORTED = "unreported"  # of a recorded route: its app has not said in time how it ended
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A contradiction: recorded once per object and kind, resolved by an operator."""
+    """A contradiction: recorded once per object and kind, resolved by an operator.
+
+    `payment_id`: of a checkout that was paid twice, the payment whose money is to go back; once for each.
+    """
 
     kind: AnomalyKind
     detail: str
+    payment_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from typeid import TypeID
 
-PAYMENT, REFUND, AUTHENTICATION, ROUTE = "pay", "ref", "auth", "rt"
+PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT = "pay", "ref", "auth", "rt", "co"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
 BLOCK, PROPOSAL = "blk", "prop"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
@@ -24,6 +24,7 @@ class ObjectKind(StrEnum):
     REFUND = "refund"
     AUTHENTICATION = "authentication"
     ROUTE = "route"  # recorded, for an app that executes elsewhere
+    CHECKOUT = "checkout"  # paid on pages of ours
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
@@ -31,6 +32,7 @@ PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.REFUND: REFUND,
     ObjectKind.AUTHENTICATION: AUTHENTICATION,
     ObjectKind.ROUTE: ROUTE,
+    ObjectKind.CHECKOUT: CHECKOUT,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 

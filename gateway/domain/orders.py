@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.domain.cards import CardElements
+from gateway.domain.checkouts import CheckoutTry
 from gateway.domain.scenes import Kind, Scene
 
 AS_TYPED, IN_ONE_FORM = 1, 2
@@ -46,6 +47,8 @@ class Order:
     """The payer's number at the custody bank; None: `user_id`."""
     body_as_typed: bytes | None = field(default=None, repr=False)
     """As the first version compared it; None where the card was typed in one form already, as nearly always."""
+    checkout: CheckoutTry | None = None
+    """The checkout that it is a try of."""
 
     @property
     def all_notes(self) -> list[str]:
@@ -76,6 +79,8 @@ class AuthenticationOrder:
     expires_in_s: int | None
     metadata: Mapping[str, Any]
     body: bytes = field(repr=False)
+    checkout: CheckoutTry | None = None
+    """The checkout that it is a try of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card
+from gateway.domain.checkouts import CheckoutRef
 from gateway.domain.codes import EXPIRES_IN_S, Asked, ClosedReason, Purpose
 from gateway.domain.failures import CODE_REFUSALS, Blame, Failure, FailureCode, as_told, failure
 from gateway.domain.hearing import Heard
@@ -90,6 +91,8 @@ class Payment:
     """The payer's number at the custody bank, where it is not `user_id`."""
     psp_code: str | None = None
     """Custody: whom the bank charges through, as the bank calls them: what the channel said when it was chosen."""
+    checkout: CheckoutRef | None = None
+    """The checkout that it is a try of."""
 
     @property
     def is_final(self) -> bool:

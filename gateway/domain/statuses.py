@@ -10,7 +10,7 @@ __all__ = ["FINAL", "OPEN", "TRANSITIONS", "IllegalTransitionError", "Status", "
 
 
 class Status(StrEnum):
-    """Where a payment, a refund, an authentication or a recorded route stands."""
+    """Where a payment, a refund, an authentication, a recorded route or a checkout stands."""
 
     OPEN = "open"
     PROCESSING = "processing"
@@ -19,6 +19,8 @@ class Status(StrEnum):
     FAILED = "failed"
     CLOSED = "closed"
     RETURNED = "returned"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
 
 
 _START: Final = None
@@ -47,6 +49,13 @@ TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]
         Status.OPEN: frozenset({Status.SUCCEEDED, Status.FAILED}),
         Status.SUCCEEDED: frozenset(),
         Status.FAILED: frozenset(),
+    },
+    ObjectKind.CHECKOUT: {
+        _START: frozenset({Status.OPEN}),
+        Status.OPEN: frozenset({Status.SUCCEEDED, Status.EXPIRED, Status.CANCELED}),
+        Status.SUCCEEDED: frozenset(),
+        Status.EXPIRED: frozenset(),
+        Status.CANCELED: frozenset(),
     },
 }
 """Of each kind of object: from (None: the start) to."""

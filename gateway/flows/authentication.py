@@ -1,7 +1,7 @@
 """Authenticate a card because an app asks for it: on the primary channel, silently or by an SMS."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,11 +11,13 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf
 from gateway.domain.catalogue import Catalogue, Channel
+from gateway.domain.checkouts import Checkout, CheckoutRef
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
-from gateway.domain.ids import ObjectKind, number_of
+from gateway.domain.ids import ObjectKind, caused_id, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import AuthenticationOrder
+from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status, move
 from gateway.domain.terms import Product
 from gateway.flows.in_hand import Tasks, carried_out
@@ -23,7 +25,7 @@ from gateway.flows.intents import code_to_sign, sms_to_sign
 from gateway.flows.observations import Clock, NewId
 from gateway.flows.route import Unable, binds_silently
 from gateway.flows.submit import Submission
-from gateway.objects.events import event_of
+from gateway.objects.events import checkout_event, event_of
 from gateway.ports import Rooms, TermsOf, UserFacts
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "AuthenticationOpening",
     "AuthenticationResult",
     "OpenedAuthentication",
+    "on_checkout",
     "open_authentication",
 ]
 
@@ -55,6 +58,13 @@ class OpenedAuthentication:
     authentication: Authentication
     sms: Intent | None
     event: Event | None
+    of_checkout: Event | None = None
+    """What it means for the checkout that it is a try of."""
+
+    @property
+    def events(self) -> list[Event]:
+        """What is told, in this order."""
+        return [event for event in (self.event, self.of_checkout) if event is not None]
 
     @property
     def sends(self) -> str | None:
@@ -151,6 +161,7 @@ def _begun(opening: AuthenticationOpening, card_id: UUID, channel: Channel | Non
         expires_in_s=order.expires_in_s,
         customer_present=order.customer_present,
         metadata=order.metadata,
+        checkout=CheckoutRef(order.checkout.checkout_id) if order.checkout else None,
     )
 
 
@@ -180,6 +191,26 @@ def _succeeded(opening: AuthenticationOpening, begun: Authentication) -> OpenedA
     status = move(ObjectKind.AUTHENTICATION, begun.status, Status.SUCCEEDED)
     done = replace(begun, status=status, fee=0, finished_at=opening.now, sequence=1)
     return OpenedAuthentication(opening, done, None, _event(opening, done))
+
+
+def on_checkout(
+    opened: OpenedAuthentication, checkout: Checkout, tries: Sequence[Payment | Authentication], *, was_open: bool
+) -> OpenedAuthentication:
+    """The same as a try of a checkout, which is as it is after that; `tries`: all of them, this one last."""
+    ref = CheckoutRef(checkout.checkout_id, checkout.status)
+    shown = replace(opened, authentication=replace(opened.authentication, checkout=ref))
+    if opened.event is not None:
+        shown = replace(shown, event=_event(opened.opening, shown.authentication))
+    if not was_open or not checkout.is_final:
+        return shown
+    told = checkout_event(
+        checkout,
+        [*(replace(each, checkout=ref) for each in tries[:-1]), shown.authentication],
+        EVENTS_OF[ObjectKind.CHECKOUT][checkout.status],
+        caused_id(opened.opening.event_id, checkout.checkout_id, checkout.status),
+        opened.opening.now,
+    )
+    return replace(shown, of_checkout=told)
 
 
 def _event(opening: AuthenticationOpening, ended: Authentication) -> Event:

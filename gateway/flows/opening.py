@@ -11,6 +11,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, mask_card_no
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue, Channel
+from gateway.domain.checkouts import CheckoutRef
 from gateway.domain.codes import Asked, Purpose
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import FailureCode, failure
@@ -235,4 +236,5 @@ def _payment(
         expires_in_s=order.expires_in_s,
         custody_user_no=order.custody_user_no,
         psp_code=channel.psp_code if channel else None,
+        checkout=CheckoutRef(order.checkout.checkout_id) if order.checkout else None,
     )

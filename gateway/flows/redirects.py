@@ -45,6 +45,8 @@ class Redirects:
     payment_of: Callable[[str], tuple[UUID, UUID] | None]
     """Of the token of a page: merchant and payment; None: it is none of ours."""
     public_base: str
+    checkout_page: Callable[[UUID, UUID], str]
+    """Of merchant and checkout: the address of its page."""
 
     async def of_token(self, token: str) -> Payment | None:
         """The payment of a page."""
@@ -113,6 +115,8 @@ class Redirects:
             raise UnusableAccountError(intent.account) from None
 
     async def way_back(self, payment: Payment) -> str | None:
-        """Where the payer belongs after the PSP's page; None: the app named no address."""
+        """Where the payer belongs after the PSP's page: on their checkout, or where the app says; None: nowhere."""
+        if payment.checkout is not None:
+            return self.checkout_page(payment.merchant_id, payment.checkout.checkout_id)
         return_url = await self.reading.return_url(payment.merchant_id, payment.payment_id)
         return with_payment(return_url, show(PAYMENT, payment.payment_id)) if return_url else None

@@ -6,7 +6,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.ids import AUTHENTICATION, CARD, show
 from gateway.domain.statuses import Status
 from gateway.objects.next_actions import sms_code
-from gateway.objects.payments import failure_object
+from gateway.objects.payments import checkout_of_try, failure_object
 from gateway.objects.times import timestamp
 
 __all__ = ["authentication_object"]
@@ -36,5 +36,6 @@ def authentication_object(authentication: Authentication, language: str = "en") 
         "closed_reason": authentication.closed_reason,
         "created_at": timestamp(authentication.created_at),
         "finished_at": timestamp(authentication.finished_at),
+        "checkout": checkout_of_try(authentication.checkout),
         "metadata": authentication.metadata,
     }

@@ -1,5 +1,6 @@
 """How an event is shown: the body that its deliveries send, and the event with its deliveries as the API lists it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,19 +8,21 @@ from uuid import UUID
 import orjson
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.checkouts import Checkout
 from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery, RecordedEvent
 from gateway.domain.hearing import Anomaly
-from gateway.domain.ids import ENDPOINT, EVENT, ObjectKind, show, show_object
+from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.objects.authentications import authentication_object
+from gateway.objects.checkouts import checkout_object
 from gateway.objects.payments import payment_object
 from gateway.objects.refunds import refund_object
 from gateway.objects.routes import route_object
 from gateway.objects.times import timestamp
 
-__all__ = ["dead_letter_object", "event_object", "event_of"]
+__all__ = ["checkout_event", "dead_letter_object", "event_object", "event_of"]
 
 
 def event_of(
@@ -32,6 +35,32 @@ def event_of(
     """The event of an object as it is now, numbered by it. An anomaly stands beside the object, which it does not
     change."""
     kind, object_id, shown = _about(about)
+    return _event(about, kind, object_id, shown, event_type, event_id, now, anomaly)
+
+
+def checkout_event(
+    checkout: Checkout,
+    tries: Sequence[Payment | Authentication],
+    event_type: EventType,
+    event_id: UUID,
+    now: datetime,
+    anomaly: Anomaly | None = None,
+) -> Event:
+    """The event of a checkout as it is now, with its tries."""
+    shown = checkout_object(checkout, tries)
+    return _event(checkout, ObjectKind.CHECKOUT, checkout.checkout_id, shown, event_type, event_id, now, anomaly)
+
+
+def _event(
+    about: Payment | Refund | Authentication | RecordedRoute | Checkout,
+    kind: ObjectKind,
+    object_id: UUID,
+    shown: dict[str, Any],
+    event_type: EventType,
+    event_id: UUID,
+    now: datetime,
+    anomaly: Anomaly | None,
+) -> Event:
     body: dict[str, Any] = {
         "id": show(EVENT, event_id),
         "type": event_type,
@@ -41,6 +70,8 @@ def event_of(
     }
     if anomaly is not None:
         body["anomaly"] = {"kind": anomaly.kind, "detail": anomaly.detail}
+        if anomaly.payment_id is not None:
+            body["anomaly"]["payment"] = show(PAYMENT, anomaly.payment_id)
     return Event(
         event_id=event_id,
         merchant_id=about.merchant_id,

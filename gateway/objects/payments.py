@@ -2,14 +2,15 @@
 
 from typing import Any
 
+from gateway.domain.checkouts import CheckoutRef
 from gateway.domain.failures import MEANINGS, Failure
-from gateway.domain.ids import CARD, PAYMENT, show
+from gateway.domain.ids import CARD, CHECKOUT, PAYMENT, show
 from gateway.domain.payments import Payment, Status
 from gateway.objects.next_actions import next_action
 from gateway.objects.times import timestamp
 from router.record import limit_to_json
 
-__all__ = ["failure_object", "payment_object"]
+__all__ = ["checkout_of_try", "failure_object", "payment_object"]
 
 
 def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
@@ -45,8 +46,14 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
         "business_day": payment.business_day.isoformat(),
         "refunded": payment.refunded,
         "settled": payment.settled,
+        "checkout": checkout_of_try(payment.checkout),
         "metadata": payment.metadata,
     }
+
+
+def checkout_of_try(checkout: CheckoutRef | None) -> dict[str, Any] | None:
+    """The checkout that a payment or an authentication is a try of, as that shows it."""
+    return {"id": show(CHECKOUT, checkout.checkout_id), "status": checkout.status} if checkout else None
 
 
 def failure_object(failure: Failure, language: str) -> dict[str, Any]:

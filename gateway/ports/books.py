@@ -1,5 +1,6 @@
 """The books as the flows and the API see them; `gateway.storage` implements them.
 
+CheckoutRefusedError      a try of a checkout may not begin now
 CardInUseError            a payment or an authentication of the card is open
 CardNotFoundError         the card that a new order names is not a card of its user
 OrderConflictError        the order number was used before with other content
@@ -12,7 +13,7 @@ OverloadedError           too much is waiting
 SearchCutError            a search took longer than it may
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -22,6 +23,7 @@ from uuid import UUID
 from gateway.domain.authentications import Authentication
 from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import Card, CardElements
+from gateway.domain.checkouts import Checkout, TryRefusal
 from gateway.domain.codes import ClosedReason
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.hearing import Source
@@ -41,6 +43,8 @@ __all__ = [
     "AmountExceedsRestError",
     "CardInUseError",
     "CardNotFoundError",
+    "CheckoutRefusedError",
+    "CheckoutResult",
     "ClockOffError",
     "DatabaseAwayError",
     "Found",
@@ -84,6 +88,15 @@ class OpenResult:
     authentication: Authentication | None = None
     sms: Intent | None = None
     """The SMS that was asked for: to sign the card of `authentication`, else to pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutResult:
+    """The checkout that an order opened, new or `replayed`, with its tries, oldest first."""
+
+    checkout: Checkout
+    tries: Sequence[Payment | Authentication]
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +256,14 @@ class CardNotFoundError(Exception):
     """The card that a new order names is not, or no longer, a card of its user."""
 
 
+class CheckoutRefusedError(Exception):
+    """A payer may not try (again) to pay a checkout now, or to sign a card. Nothing was recorded."""
+
+    def __init__(self, why: TryRefusal) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class OrderConflictError(Exception):
     """The order number was used before with other content."""
 
@@ -391,6 +412,16 @@ class Reading(Protocol):
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
 
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None: ...
+
+    async def order_taken(self, merchant_id: UUID, app: str, merchant_order_no: str) -> bool:
+        """Whether an order number of the app is in use, for whatever."""
+        ...
+
+    async def checkout(
+        self, merchant_id: UUID, app: str, checkout_id: UUID
+    ) -> "tuple[Checkout, Sequence[Payment | Authentication]] | None":
+        """A checkout of the app with its tries, oldest first, or None."""
+        ...
 
     async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
         """A recorded route of this app, or None."""

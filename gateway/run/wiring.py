@@ -22,9 +22,12 @@ from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
 from gateway.domain.catalogue import Endpoint
+from gateway.domain.checkouts import CheckoutLimits
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.flows.authentication import AuthenticationFlow
 from gateway.flows.callbacks import Callbacks
+from gateway.flows.cashier import Cashier
+from gateway.flows.checkouts import CheckoutFlow
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
@@ -68,6 +71,7 @@ from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
+from gateway.storage.writing.checkout_books import CheckoutStore
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
@@ -82,6 +86,7 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
 from gateway.workers.follow_up import Follower
@@ -126,6 +131,7 @@ class System:
     watch: CatalogueWatch
     books: Books
     app: web.Application | None
+    cashier: Cashier | None = None
 
     async def doctor(self) -> list[str]:
         """What is wrong in the books, in words; nothing when all is well."""
@@ -217,6 +223,10 @@ async def system(
         stack.push_async_callback(deliverer.close)
         hand_over = deliverer.hand_over if workers else None
         busy = BusyUsers(database)
+        limits = CheckoutLimits(settings.checkout_tries, settings.checkout_sms, settings.checkout_cards_per_hour)
+
+        def comes_back(error: Exception) -> bool:
+            return is_away(error) or is_busy(error)
 
         def silent_refused(merchant_id: UUID, refused: Sequence[tuple[str, str, str | None]], now: datetime) -> None:
             for account, bank, code in refused:
@@ -254,6 +264,7 @@ async def system(
                 busy,
                 providers.carries,
                 callback_base,
+                limits,
             ),
             RecordingStore(
                 database,
@@ -265,6 +276,7 @@ async def system(
                 busy,
                 providers.carries,
                 silent_refused,
+                limits,
             ),
             RefundingStore(database, keys, providers.terms, timezone, clock.right_now, rooms, busy),
             settings.max_waiting,
@@ -280,9 +292,11 @@ async def system(
                 providers.unusable,
                 busy,
                 providers.carries,
+                limits,
             ).flush,
         )
         stack.push_async_callback(books.drain)
+        checkouts = CheckoutStore(database, keys, lambda: watch.current, hand_over, limits)
         route_books = RouteBooks(
             RoutingStore(database, keys, lambda: watch.current, timezone, clock.right_now, busy, providers.carries),
             ReportingStore(database, lambda: watch.current, timezone, hand_over, busy),
@@ -354,6 +368,7 @@ async def system(
                 "snapshots": snapshots.tick,
                 "unbind": unbinder.tick,
                 "routes": RouteWatch(RouteDueStore(database), route_books, lambda: watch.current, utc_now, uuid7).tick,
+                "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
@@ -363,6 +378,7 @@ async def system(
             stack.push_async_callback(counted.stop)
 
         app: web.Application | None = None
+        cashier: Cashier | None = None
         if api:
             now = clock.right_now
             pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, rooms)
@@ -372,19 +388,43 @@ async def system(
                 full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
                 return Unable(providers.unusable(merchant_id), full)
 
+            payer = PayerFlow(submission, due, tasks, settings.answer_within_s)
+            authentications = AuthenticationFlow(
+                books, due, submission, tasks, now, uuid7, settings.answer_within_s, rooms
+            )
+            cards = CardReader(database)
+            blocks = BlockStore(engine, keys.order, catalogue_store.change)
+            cashier = Cashier(
+                checkouts,
+                due,
+                reading,
+                cards,
+                pay,
+                authentications,
+                payer,
+                blocks,
+                keys.order,
+                providers,
+                lambda: watch.current,
+                unable,
+                providers.carries,
+                now,
+                uuid7,
+                callback_base,
+            )
             callbacks = Callbacks(providers, books, observations, due, lambda: watch.current)
             database_ready = Remembered(lambda: _database_ready(engine), READY_FOR_S)
             needs = Api(
                 settings=settings,
                 payments=pay,
-                authentications=AuthenticationFlow(
-                    books, due, submission, tasks, now, uuid7, settings.answer_within_s, rooms
-                ),
-                shown_cards=CardReader(database),
+                authentications=authentications,
+                shown_cards=cards,
                 unbinding=UnbindingStore(database, lambda: watch.current),
-                payer=PayerFlow(submission, due, tasks, settings.answer_within_s),
+                payer=payer,
                 refunds=refunds,
                 routes=RouteFlow(route_books, reading, now, uuid7),
+                checkouts=CheckoutFlow(checkouts, payer, now, uuid7),
+                cashier=cashier,
                 reading=reading,
                 callbacks=_CountedCallbacks(callbacks),
                 cards=due,
@@ -397,6 +437,7 @@ async def system(
                     keys.order.page_token,
                     keys.order.payment_of_page,
                     callback_base,
+                    cashier.url_of,
                 ),
                 returns=callbacks,
                 catalogue=lambda: watch.current,
@@ -405,7 +446,7 @@ async def system(
                 clock=utc_now,
                 observe=_observe_request,
                 unable=unable,
-                comes_back=lambda error: is_away(error) or is_busy(error),
+                comes_back=comes_back,
                 carries_of=providers.carries,
                 connection_lost=condemns,
             )
@@ -417,7 +458,7 @@ async def system(
                 deliveries=deliveries,
                 held=held,
                 anomalies=AnomalyStore(database),
-                blocks=BlockStore(engine, keys.order, catalogue_store.change),
+                blocks=blocks,
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
                 recorded_routes=RouteSearch(reads),
@@ -426,7 +467,7 @@ async def system(
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
-        yield System(settings, engine, reading, catalogue_store, watch, books, app)
+        yield System(settings, engine, reading, catalogue_store, watch, books, app, cashier)
 
 
 def _ticked(job: str) -> None:

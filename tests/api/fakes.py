@@ -132,6 +132,12 @@ class FakeBooks:
     redelivered: Redelivered = field(default_factory=lambda: Redelivered(2, 1))
     """What comes of sending any event again."""
 
+    async def order_taken(self, merchant_id: UUID, app: str, merchant_order_no: str) -> bool:
+        return (merchant_id, app, merchant_order_no) in self.by_number
+
+    async def checkout(self, merchant_id: UUID, app: str, checkout_id: UUID) -> Any:
+        return None
+
     async def open(self, order: Order) -> OpenResult:
         self.entered.set()
         if self.pause is not None:
@@ -351,6 +357,13 @@ class FakeRedirects:
         raise AssertionError(name)
 
 
+class FakeCashier:
+    """Nobody has a checkout."""
+
+    def url_of(self, merchant_id: UUID, checkout_id: UUID) -> str:
+        raise AssertionError(checkout_id)
+
+
 @dataclass
 class FakeGateway:
     """Everything that the API needs, with handles for tests."""
@@ -375,6 +388,8 @@ class FakeGateway:
             unbinding=cast("Any", None),
             refunds=self.refunds,
             routes=self.routes,
+            checkouts=cast("Any", None),
+            cashier=cast("Any", FakeCashier()),
             reading=self.books,
             callbacks=self.callbacks,
             cards=FakeCards(),

@@ -49,7 +49,7 @@ async def test_whatever_is_not_granted_is_a_conflict_with_words_in_both_language
         raise ActRefusedError(why, 17)
 
     with pytest.raises(Problem) as problem:
-        await granted(refuse())  # type: ignore[type-var]
+        await granted(refuse())
     assert why.value in get_args(ProblemCode)
     assert (problem.value.status, problem.value.code, problem.value.detail) == (409, why.value, _DETAILS[why])
     assert problem.value.headers["Retry-After"] == "17"

@@ -7,6 +7,7 @@ test_held.py, test_endpoints.py, test_anomalies.py).
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -121,6 +122,8 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         unbinding=nothing,
         refunds=nothing,
         routes=nothing,
+        checkouts=nothing,
+        cashier=cast("Any", SimpleNamespace(url_of=None)),
         reading=nothing,
         callbacks=nothing,
         cards=nothing,

@@ -6,6 +6,7 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
@@ -86,6 +87,8 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         unbinding=nothing,
         refunds=nothing,
         routes=nothing,
+        checkouts=nothing,
+        cashier=cast("Any", SimpleNamespace(url_of=None)),
         reading=nothing,
         callbacks=nothing,
         cards=nothing,

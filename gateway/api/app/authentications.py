@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
+from gateway.api.app.order_numbers import refuse_number_of_try
 from gateway.api.app.ordering import elements_as_typed, no_such_card, payer_bank
 from gateway.api.app.payer_acts import CONFIRM_ABOUT, RESEND_ABOUT, ConfirmRequest, PayerActs, granted
 from gateway.api.app.payments import OPENING, REPLAYED
@@ -14,7 +15,7 @@ from gateway.api.app.requests import MAX_EXPIRES_IN_S, MIN_EXPIRES_IN_S, CardFie
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import BankCode, Metadata, OrderNumber, RequestModel, UserId, wrong
 from gateway.api.http.needs import AuthenticationsFlow, CardsByUser
-from gateway.api.http.payment_answers import CardAnswer, FailureAnswer, NextActionAnswer, PaymentStatus
+from gateway.api.http.payment_answers import CardAnswer, FailureAnswer, NextActionAnswer, PaymentStatus, TryOfAnswer
 from gateway.api.http.problems import conflict, not_found
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.authentications import Authentication
@@ -88,6 +89,7 @@ class AuthenticationAnswer(AnswerModel):
     closed_reason: ClosedReason | None
     created_at: Time
     finished_at: Time | None
+    checkout: TryOfAnswer | None
     metadata: dict[str, Any]
 
 
@@ -126,6 +128,7 @@ class AuthenticationCalls:
         ]  # fmt: skip
 
     async def open(self, call: Call) -> Reply:
+        await refuse_number_of_try(self.reading, call.caller, call.body.merchant_order_no)
         order = await self._order(call)
         try:
             opened = await self.authentications.open(order)

@@ -21,6 +21,7 @@ from gateway.ports import ActRefusal, Reading
 __all__ = ["CONFIRM_ABOUT", "RESEND_ABOUT", "ConfirmRequest", "PayerActCalls", "PayerActs", "granted"]
 
 W = TypeVar("W", bound=Payment | Authentication)
+T = TypeVar("T")
 
 CONFIRM_ABOUT: Final = (
     "Submits the code once. A wrong one may be followed by another: after three it fails. What needs no code any more "
@@ -72,7 +73,7 @@ _DETAILS: Final[dict[ActRefusal, str]] = {
 }
 
 
-async def granted(act: Awaitable[W]) -> W:
+async def granted(act: Awaitable[T]) -> T:
     """The object after the act. Raises a 409 problem that says why it was not done."""
     try:
         return await act

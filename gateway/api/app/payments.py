@@ -9,10 +9,11 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from gateway.api.app.order_numbers import refuse_number_of_try
 from gateway.api.app.ordering import REPLAYED, no_such_card, order_of
 from gateway.api.app.redirects import form_object
 from gateway.api.app.requests import PaymentRequest
-from gateway.api.http.fields import PAGE, Code, Moment, OrderNumber, PageSize, QueryModel, UserId, id_field
+from gateway.api.http.fields import PAGE, Code, FoundOrderNumber, Moment, PageSize, QueryModel, UserId, id_field
 from gateway.api.http.needs import CardsByUser, PaymentsFlow, RedirectsFlow
 from gateway.api.http.payment_answers import FailureAnswer, PaymentAnswer, PaymentPage, PaymentStatus, ShownPaymentId
 from gateway.api.http.problems import FieldError, Problem, bad_fields, conflict, not_found
@@ -106,7 +107,7 @@ class ChargeRequest(PaymentRequest):
 class PaymentSearch(QueryModel):
     """A search of payments, newest first. `after` is the `next` of the page before."""
 
-    merchant_order_no: OrderNumber | None = None
+    merchant_order_no: FoundOrderNumber | None = None
     user_id: UserId | None = None
     status: PaymentStatus | None = None
     channel: Code | None = None
@@ -157,6 +158,7 @@ class PaymentCalls:
         return await self._open(call, Kind.CHARGE)
 
     async def _open(self, call: Call, kind: Kind, send_before: datetime | None = None) -> Reply:
+        await refuse_number_of_try(self.reading, call.caller, call.body.merchant_order_no)
         order = await order_of(call.body, kind, call.caller, self.cards, send_before)
         if order.card_id is not None and order.card is None and not await self._was_taken(order):
             raise no_such_card()

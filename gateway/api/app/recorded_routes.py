@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
+from gateway.api.app.order_numbers import refuse_number_of_try
 from gateway.api.app.ordering import REPLAYED, AsksToPay, no_such_card, order_of
 from gateway.api.http.fields import Fen, OneLine, RequestModel, wrong
 from gateway.api.http.needs import CardsByUser, RoutesFlow
@@ -86,6 +87,8 @@ class RecordedRouteCalls:
     async def record(self, call: Call, asked: AsksToPay, report_within_s: int) -> Reply:
         """Decide and reserve, or answer what was recorded before under this number."""
         kind = Kind.WITHHOLD if asked.scene in SCENES_OF[Kind.WITHHOLD] else Kind.CHARGE
+        assert asked.merchant_order_no is not None, "looked at when it was read"
+        await refuse_number_of_try(self.reading, call.caller, asked.merchant_order_no)
         order = await order_of(asked, kind, call.caller, self.cards)
         try:
             recorded = await self.flow.record(order, timedelta(seconds=report_within_s))

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import ConfigDict, Field
 
+from gateway.api.app.order_numbers import refuse_number_of_try
 from gateway.api.app.payments import REPLAYED, FailureAnswer, ShownPaymentId
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import Amount, Description, Metadata, OrderNumber, RequestModel, id_field
@@ -118,6 +119,7 @@ class RefundCalls:
 
     async def open(self, call: Call) -> Reply:
         asked: RefundRequest = call.body
+        await refuse_number_of_try(self.reading, call.caller, asked.merchant_order_no)
         order = RefundOrder(
             merchant_id=call.caller.merchant_id,
             app=call.caller.app,

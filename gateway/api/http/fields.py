@@ -28,6 +28,7 @@ __all__ = [
     "Description",
     "FeeField",
     "Fen",
+    "FoundOrderNumber",
     "Lines",
     "Metadata",
     "Moment",
@@ -73,10 +74,12 @@ class NoQuery(QueryModel):
 
 # Patterns are for machines; what a refusal says is for people.
 _ORDER_NUMBER = r"^[!-~]{1,64}$"
+_FOUND_ORDER_NUMBER = r"^[!-~]{1,72}$"
 _CODE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _BANK = r"^[A-Z0-9]{2,20}$"
 _WEB_ADDRESS = r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9.\-_~\[\]:]+(/[!-~]*)?([?#][!-~]*)?$"
 PATTERN_MEANS: dict[str, str] = {
+    _FOUND_ORDER_NUMBER: "must be 1 to 72 printable ASCII characters without spaces",
     _ORDER_NUMBER: "must be 1 to 64 printable ASCII characters without spaces",
     _CODE: "must be a code of letters, digits, _ . and -, at most 64",
     _BANK: "must be a bank code such as ICBC, ABC, CCB",
@@ -109,6 +112,8 @@ def without(odd: str | None, value: str) -> str:
     return value
 
 
+FoundOrderNumber = Annotated[str, Field(pattern=_FOUND_ORDER_NUMBER, description="as it was given, or numbered by us")]
+"""Of what is looked for: a number with the mark of a try is longer."""
 OrderNumber = Annotated[
     str,
     Field(pattern=_ORDER_NUMBER, description="1 to 64 printable ASCII characters without spaces; yours for ever"),

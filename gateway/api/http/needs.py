@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from gateway.domain.authentications import Authentication
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.checkouts import Checkout, CheckoutOrder
 from gateway.domain.clocks import Verdict
 from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
 from gateway.domain.payments import Payment
@@ -15,6 +17,7 @@ from gateway.domain.recorded_routes import Report
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.flows.authentication import AuthenticationResult
+from gateway.flows.cashier import Cashier
 from gateway.flows.payer import PayerFlow
 from gateway.flows.recorded_routes import ReportResult, RouteResult
 from gateway.flows.route import ABLE, Unable
@@ -22,6 +25,7 @@ from gateway.ports import (
     AssumedHere,
     CallbackAnswer,
     CallbackRequest,
+    CheckoutResult,
     OpenResult,
     Reading,
     RefundResult,
@@ -86,6 +90,18 @@ class RoutesFlow(Protocol):
 
     async def report(self, merchant_id: UUID, app: str, route_id: UUID, said: Report) -> ReportResult | None:
         """Take a report; None: no such route of this app. Raises OverloadedError."""
+        ...
+
+
+class CheckoutsFlow(Protocol):
+    """Opens and gives up checkouts."""
+
+    async def open(self, order: CheckoutOrder) -> CheckoutResult:
+        """Open it, or find it. Raises OrderConflictError and OverloadedError."""
+        ...
+
+    async def cancel(self, checkout: Checkout, tries: Sequence[Payment | Authentication]) -> Checkout:
+        """Raises ActRefusedError and OverloadedError."""
         ...
 
 
@@ -172,6 +188,8 @@ class Api:
     unbinding: GivesUpCards
     refunds: RefundsFlow
     routes: RoutesFlow
+    checkouts: CheckoutsFlow
+    cashier: Cashier
     reading: Reading
     callbacks: CallbacksFlow
     cards: CardsByUser

@@ -8,7 +8,7 @@ from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.searching import CutPage
 from gateway.domain.codes import ClosedReason, Purpose
 from gateway.domain.failures import Advice, Blame, FailureCode
-from gateway.domain.ids import CARD, PAYMENT
+from gateway.domain.ids import CARD, CHECKOUT, PAYMENT
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 
@@ -21,6 +21,7 @@ __all__ = [
     "PaymentPage",
     "PaymentStatus",
     "ShownPaymentId",
+    "TryOfAnswer",
 ]
 
 ShownPaymentId = Annotated[str, shown_id(PAYMENT)]
@@ -111,6 +112,13 @@ class RedirectAnswer(AnswerModel):
     ] = None
 
 
+class TryOfAnswer(AnswerModel):
+    """The checkout that this is a try of; while it is `open` the payer may try again."""
+
+    id: Annotated[str, shown_id(CHECKOUT)]
+    status: Literal[Status.OPEN, Status.SUCCEEDED, Status.EXPIRED, Status.CANCELED]
+
+
 class PaymentAnswer(AnswerModel):
     """A payment. Amounts and fees in fen."""
 
@@ -149,6 +157,7 @@ class PaymentAnswer(AnswerModel):
     business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
     refunded: Annotated[int, Field(description="by refunds that are in flight or succeeded")]
     settled: Annotated[int, Field(description="paid on to others")]
+    checkout: TryOfAnswer | None
     metadata: dict[str, Any]
 
 

@@ -10,6 +10,8 @@ from hmac import compare_digest
 from typing import NamedTuple
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
@@ -46,13 +48,18 @@ class OrderKey:
     request: HMAC = field(repr=False)
     prints_key: HMAC = field(repr=False)
     pages_key: HMAC = field(repr=False)
+    checkouts_key: AESSIV = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "OrderKey":
         """Read the base64 of 32 bytes. Raises KeyRingError saying what is wrong and how to make one."""
         secret = secret_of(text.strip(), f"SLUICE_ORDER_KEY: the key (make one once with: {MAKE_ORDER_KEY})")
+        of_checkouts = derived(secret, b"checkout tokens") + derived(secret, b"checkout tokens, whether true")
         return cls(
-            *(HMAC(derived(secret, use), SHA256()) for use in (b"order requests", b"order prints", b"payer pages"))
+            request=HMAC(derived(secret, b"order requests"), SHA256()),
+            prints_key=HMAC(derived(secret, b"order prints"), SHA256()),
+            pages_key=HMAC(derived(secret, b"payer pages"), SHA256()),
+            checkouts_key=AESSIV(of_checkouts),
         )
 
     def request_hash(self, body: bytes) -> bytes:
@@ -96,6 +103,26 @@ class OrderKey:
         if len(raw) != 32 + TAG_BYTES or not compare_digest(_hashed(self.pages_key, named)[:TAG_BYTES], tag):
             return None
         return UUID(bytes=named[:16]), UUID(bytes=named[16:])
+
+    def checkout_token(self, merchant_id: UUID, checkout_id: UUID) -> str:
+        """What stands in the address of a checkout: 64 letters that say nothing, and that nobody else can make."""
+        sealed = self.checkouts_key.encrypt(merchant_id.bytes + checkout_id.bytes, None)
+        return urlsafe_b64encode(sealed).decode()
+
+    def checkout_of_token(self, token: str) -> tuple[UUID, UUID] | None:
+        """Merchant and checkout of a token, or None: it is none of ours."""
+        if len(token) != 64:
+            return None
+        try:
+            raw = self.checkouts_key.decrypt(urlsafe_b64decode(token), None)
+        except (InvalidTag, ValueError):
+            return None
+        return UUID(bytes=raw[:16]), UUID(bytes=raw[16:])
+
+    def form_token(self, merchant_id: UUID, checkout_id: UUID) -> str:
+        """What each form on the pages of a checkout carries, so that no other site can send one."""
+        named = b"form:" + merchant_id.bytes + checkout_id.bytes
+        return urlsafe_b64encode(_hashed(self.pages_key, named)[:18]).decode()
 
     def prints(self, merchant_id: UUID, card: CardElements) -> Prints:
         """All prints of a card whose elements are in one form."""

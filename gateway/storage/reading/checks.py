@@ -57,6 +57,10 @@ _COUNTED_EVENTS = """
             UNION ALL
             -- Only its anomalies are told.
             SELECT r.merchant_id, 'route', r.route_id, 'processing', r.sequence FROM routes r WHERE ROWS(r, route_id)
+            UNION ALL
+            SELECT k.merchant_id, 'checkout', k.checkout_id,
+                CASE k.status WHEN 'open' THEN 'processing' ELSE k.status END, k.sequence FROM checkouts k
+            WHERE ROWS(k, checkout_id)
         )"""
 
 _TO_PAY = (
@@ -190,6 +194,8 @@ CHECKS = (
                 AND t.merchant_id = e.merchant_id AND t.authentication_id = e.object_id)
             AND NOT EXISTS (SELECT FROM routes u
                 WHERE e.object = 'route' AND u.merchant_id = e.merchant_id AND u.route_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM checkouts k
+                WHERE e.object = 'checkout' AND k.merchant_id = e.merchant_id AND k.checkout_id = e.object_id)
         GROUP BY e.merchant_id, e.object, e.object_id
         """,
         "{found} events are about {object_id}, which is not there",
@@ -281,9 +287,11 @@ CHECKS = (
         LEFT JOIN authentications t
             ON o.object = 'authentication' AND t.merchant_id = o.merchant_id AND t.authentication_id = o.object_id
         LEFT JOIN routes u ON o.object = 'route' AND u.merchant_id = o.merchant_id AND u.route_id = o.object_id
+        LEFT JOIN checkouts k
+            ON o.object = 'checkout' AND k.merchant_id = o.merchant_id AND k.checkout_id = o.object_id
         WHERE ROWS(o, app, merchant_order_no) AND (coalesce(p.merchant_order_no, r.merchant_order_no,
-                t.merchant_order_no, u.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
-            OR coalesce(p.app, r.app, t.app, u.app) IS DISTINCT FROM o.app)
+                t.merchant_order_no, u.merchant_order_no, k.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
+            OR coalesce(p.app, r.app, t.app, u.app, k.app) IS DISTINCT FROM o.app)
         """,
         "order {merchant_order_no} of {app} is {object_id}, which does not say so",
     ),

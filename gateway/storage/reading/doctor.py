@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
 from gateway.storage.reading.attention import needs_a_person
 from gateway.storage.reading.checks import CHECKS, Check, Walk
+from gateway.storage.reading.checks_of_checkouts import CHECKOUT_CHECKS
 from gateway.storage.reading.checks_of_routes import ROUTE_CHECKS
 from gateway.storage.tables import metadata
 
@@ -82,7 +83,7 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     looked_at: Counter[str] = Counter()
     findings: defaultdict[Check, _Findings] = defaultdict(_Findings)
     said_at = time.monotonic()
-    checks = (*CHECKS, *ROUTE_CHECKS)
+    checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS)
     for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
         async for piece, rows in _pieces(engine, walk):

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.authentications import Authentication
 from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import CardElements, mask_card_no
+from gateway.domain.checkouts import Checkout, CheckoutPurpose
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
@@ -29,9 +30,20 @@ from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments, searching
 from gateway.storage.reading.timeline import timeline_of
 from gateway.storage.server.database import Database
-from gateway.storage.tables import authentications, decisions, deliveries, events, payments, refunds, routes
+from gateway.storage.tables import (
+    authentications,
+    checkouts,
+    decisions,
+    deliveries,
+    events,
+    orders,
+    payments,
+    refunds,
+    routes,
+)
 from gateway.storage.writing.authentications import authentication_of, authentication_select
 from gateway.storage.writing.blocks import read_blocks
+from gateway.storage.writing.checkouts import checkout_of
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.in_flight import read_in_flight
@@ -106,6 +118,32 @@ class Reader:
         async with self.engine.connect() as connection:
             row = (await connection.execute(authentication_select().where(mine))).mappings().first()
             return authentication_of(row) if row is not None else None
+
+    async def order_taken(self, merchant_id: UUID, app: str, merchant_order_no: str) -> bool:
+        """Whether an order number of this app is in use."""
+        of = orders.c
+        mine = and_(of.merchant_id == merchant_id, of.app == app, of.merchant_order_no == merchant_order_no)
+        async with self.engine.connect() as connection:
+            return (await connection.execute(select(of.object_id).where(mine))).first() is not None
+
+    async def checkout(
+        self, merchant_id: UUID, app: str, checkout_id: UUID
+    ) -> tuple[Checkout, Sequence[Payment | Authentication]] | None:
+        """A checkout of this app with its tries, or None."""
+        of = checkouts.c
+        mine = and_(of.merchant_id == merchant_id, of.checkout_id == checkout_id, of.app == app)
+        to_pay = and_(_p.merchant_id == merchant_id, _p.checkout_id == checkout_id)
+        to_sign = and_(_a.merchant_id == merchant_id, _a.checkout_id == checkout_id)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(select(checkouts).where(mine))).mappings().first()
+            if row is None:
+                return None
+            checkout = checkout_of(dict(row))
+            if checkout.purpose is CheckoutPurpose.PAY:
+                found = await connection.execute(payment_select().where(to_pay).order_by(_p.payment_id))
+                return checkout, [payment_of(dict(each)) for each in found.mappings()]
+            found = await connection.execute(authentication_select().where(to_sign).order_by(_a.authentication_id))
+            return checkout, [authentication_of(dict(each)) for each in found.mappings()]
 
     async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
         """A recorded route of this app, or None."""

@@ -18,6 +18,7 @@ from gateway.storage.tables.catalogue import (
     merchants,
     route_rules,
 )
+from gateway.storage.tables.checkouts import checkouts
 from gateway.storage.tables.limits import card_totals, channel_totals, channel_usage, last_attempts
 from gateway.storage.tables.money import decisions, intents, orders, outflows, payments, refunds
 from gateway.storage.tables.payers import (
@@ -48,6 +49,7 @@ __all__ = [
     "channel_totals",
     "channel_usage",
     "channels",
+    "checkouts",
     "code_counts",
     "decisions",
     "deliveries",

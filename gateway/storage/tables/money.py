@@ -84,6 +84,7 @@ payments = Table(
     Column("psp_code", Text, comment="custody: whom the bank was told to charge through, as the bank calls them"),
     Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
     Column("failure_limit", JSONB(none_as_null=True), comment="of a refusal for a limit: what it told"),
+    Column("checkout_id", Uuid, comment="of whose tries it is one"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
@@ -145,6 +146,21 @@ payments = Table(
         "merchant_id",
         "authentication_id",
         postgresql_where=text("authentication_id IS NOT NULL"),
+    ),
+    Index(
+        "payments_checkout_idx",
+        "merchant_id",
+        "checkout_id",
+        "payment_id",
+        postgresql_where=text("checkout_id IS NOT NULL"),
+    ),
+    # A payer pays a checkout once at a time, whatever they press and in however many tabs.
+    Index(
+        "payments_checkout_key",
+        "merchant_id",
+        "checkout_id",
+        unique=True,
+        postgresql_where=text(f"checkout_id IS NOT NULL AND status IN {OPEN}"),
     ),
     Index("payments_day_idx", "business_day", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
 )

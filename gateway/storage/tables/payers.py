@@ -131,6 +131,7 @@ authentications = Table(
     Column("expires_in_s", Integer),
     Column("metadata", JSONB),
     Column("customer_present", Boolean, comment="somebody can type a code; null: true, or its payment says so"),
+    Column("checkout_id", Uuid, comment="of whose tries it is one"),
     PrimaryKeyConstraint("merchant_id", "authentication_id", name="authentications_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="authentications_card_fkey"
@@ -162,6 +163,20 @@ authentications = Table(
         "account",
         unique=True,
         postgresql_where=text(f"status IN {OPEN}"),
+    ),
+    Index(
+        "authentications_checkout_idx",
+        "merchant_id",
+        "checkout_id",
+        "authentication_id",
+        postgresql_where=text("checkout_id IS NOT NULL"),
+    ),
+    Index(
+        "authentications_checkout_key",
+        "merchant_id",
+        "checkout_id",
+        unique=True,
+        postgresql_where=text(f"checkout_id IS NOT NULL AND status IN {OPEN}"),
     ),
     Index("authentications_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index(

@@ -57,8 +57,17 @@ anomalies = Table(
     moment("resolved_at", nullable=True),
     Column("resolved_by", Text),
     Column("note", Text),
+    Column("payment_id", Uuid, comment="of a checkout: whose money came beside another's"),
     PrimaryKeyConstraint("merchant_id", "anomaly_id", name="anomalies_pkey"),
-    UniqueConstraint("merchant_id", "object_id", "kind", name="anomalies_kind_key"),
+    # One of each kind of an object, and of a checkout one for each payment whose money came beside another's.
+    Index(
+        "anomalies_money_key",
+        "merchant_id",
+        "object_id",
+        "kind",
+        text("coalesce(payment_id, object_id)"),
+        unique=True,
+    ),
     Index("anomalies_open_idx", "merchant_id", "anomaly_id", postgresql_where=text("resolved_at IS NULL")),
 )
 

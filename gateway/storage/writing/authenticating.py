@@ -11,24 +11,34 @@ from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.carrying import CarriesOf
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.checkouts import STANDARD_LIMITS, Checkout, CheckoutLimits, after_try
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, AuthenticationOrder
 from gateway.flows.authentication import (
     AuthenticationOpening,
     AuthenticationResult,
     OpenedAuthentication,
+    on_checkout,
     open_authentication,
 )
 from gateway.flows.intents import sms_to_sign
 from gateway.flows.notify import DueDelivery
 from gateway.flows.route import Unable
-from gateway.ports import CardNotFoundError, ChannelFullError, OrderConflictError, Rooms, TermsOf
+from gateway.ports import (
+    CardNotFoundError,
+    ChannelFullError,
+    CheckoutRefusedError,
+    OrderConflictError,
+    Rooms,
+    TermsOf,
+)
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import authentications_by_id, insert_own_authentications
 from gateway.storage.writing.blocks import read_blocks
 from gateway.storage.writing.cards import card_id_of
+from gateway.storage.writing.checkouts import count_tries
 from gateway.storage.writing.codes import count_codes, read_codes_sent
 from gateway.storage.writing.facts import Facts, read_facts
 from gateway.storage.writing.intents import insert_intents
@@ -43,6 +53,7 @@ from gateway.storage.writing.orders import (
 )
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.statement import Row, Write
+from gateway.storage.writing.trying import Trying, read_trying
 from gateway.storage.writing.users import BusyUsers, lock_users
 
 __all__ = ["AuthenticatingStore"]
@@ -58,6 +69,8 @@ class _Flush:
     """By the print of a phone: the SMS it got today."""
     blocked: dict[UUID, tuple[BlockKind, ...]]
     """By the authentication's id: which kinds of entries of the block list name its payer."""
+    trying: Trying
+    """What is known of the checkouts that orders are tries of."""
     codes: dict[bytes, int] = field(default_factory=dict)
     opened: dict[OrderKey, OpenedAuthentication] = field(default_factory=dict)
     new_cards: dict[UUID, Row] = field(default_factory=dict)
@@ -84,10 +97,12 @@ class AuthenticatingStore:
         unusable: Callable[[UUID], Collection[str]],
         busy: BusyUsers,
         carries_of: CarriesOf,
+        limits: CheckoutLimits = STANDARD_LIMITS,
     ) -> None:
         self._database, self._keys, self._catalogue, self._terms_of = database, keys, catalogue, terms_of
         self._timezone, self._hand_over, self._clock, self._rooms = timezone, hand_over, clock, rooms
         self._unusable, self._busy, self._carries_of = unusable, busy, carries_of
+        self._limits = limits
 
     async def flush(self, openings: list[AuthenticationOpening]) -> Sequence[AuthenticationResult | Exception]:
         """Open many of one merchant. The results stand in the order of the openings."""
@@ -104,7 +119,7 @@ class AuthenticatingStore:
             for opening in openings:
                 if _key(opening.order) not in taken and _key(opening.order) not in flush.opened:
                     self._open_one(flush, opening, catalogue)
-            told = [opened.event for opened in flush.opened.values() if opened.event]
+            told = [event for opened in flush.opened.values() for event in opened.events]
             due = deliveries_of(told, catalogue, now)
             inserted = await self._insert(connection, merchant_id, flush, due) if flush.opened else set()
             lost = [key for key, one in flush.opened.items() if one.opening.authentication_id not in inserted]
@@ -112,7 +127,12 @@ class AuthenticatingStore:
                 taken |= await read_orders(connection, merchant_id, lost)
             ids = [order.object_id for order in taken.values() if order.object is ObjectKind.AUTHENTICATION]
             known = await authentications_by_id(connection, merchant_id, ids) if ids else {}
-        kept = {event.event_id for event in told if event.object_id in inserted}
+        kept = {
+            event.event_id
+            for opened in flush.opened.values()
+            for event in opened.events
+            if opened.authentication.authentication_id in inserted
+        }
         if self._hand_over and kept:
             self._hand_over([delivery for delivery in due if delivery.event_id in kept])
         count_events(event for event in told if event.event_id in kept)
@@ -131,7 +151,8 @@ class AuthenticatingStore:
         payers = {each.authentication_id: (each.order.user_id, each.order.card) for each in openings}
         kinds = self._catalogue().blocks(merchant_id)
         blocked = await read_blocks(connection, self._keys.order, merchant_id, kinds, payers, now) if kinds else {}
-        return _Flush(day, facts, await read_codes_sent(connection, merchant_id, phones, day), blocked)
+        trying = await read_trying(connection, merchant_id, orders, self._limits, now)
+        return _Flush(day, facts, await read_codes_sent(connection, merchant_id, phones, day), blocked, trying)
 
     def _open_one(self, flush: _Flush, opening: AuthenticationOpening, catalogue: Catalogue) -> None:
         order = opening.order
@@ -139,16 +160,18 @@ class AuthenticatingStore:
             card_id = self._card_id(flush, opening)
             facts = flush.facts.of(order.merchant_id, order.user_id, card_id, self._keys)
             facts = replace(facts, blocked=flush.blocked.get(opening.authentication_id, ()))
+            flush.trying.check(order, opening.now, is_new_card=card_id in flush.new_cards)
         except DecryptionError as error:
             flush.refused[opening.authentication_id] = stand_back(error)
             return
-        except CardNotFoundError as error:
+        except (CardNotFoundError, CheckoutRefusedError) as error:
             flush.refused[opening.authentication_id] = error
             return
         phone = self._phone(order)
         may_ask = flush.sent.get(phone, 0) + flush.codes.get(phone, 0) < catalogue.sms_per_phone_and_day(
             order.merchant_id
         )
+        may_ask = may_ask and flush.trying.may_ask(order)
         unable = Unable(self._unusable(order.merchant_id))
         opened = open_authentication(
             opening, card_id, facts, catalogue, self._terms_of, unable, self._carries_of, may_ask
@@ -158,11 +181,21 @@ class AuthenticatingStore:
             return
         flush.opened[_key(order)] = opened
         started = opened.authentication
+        if (checkout := flush.trying.begin(order, started.authentication_id, sms=opened.sms is not None)) is not None:
+            flush.opened[_key(order)] = opened = self._on_checkout(flush, opened, checkout)
         if opened.sms is not None:
             flush.codes[phone] = flush.codes.get(phone, 0) + 1
             flush.facts.cards.signing[card_id].add(started.account)
         elif not started.is_final:
             flush.facts.cards.authenticating[card_id][started.account] = started.authentication_id
+
+    def _on_checkout(self, flush: _Flush, opened: OpenedAuthentication, checkout: Checkout) -> OpenedAuthentication:
+        """A try of a checkout; where it has ended already, what that means for it."""
+        started = opened.authentication
+        after = after_try(checkout, started.authentication_id, started.status, opened.opening.now)
+        flush.trying.checkouts[after.checkout_id] = flush.trying.begun[started.authentication_id] = after
+        tries = [*flush.trying.tries.get(after.checkout_id, ()), started]
+        return on_checkout(opened, after, tries, was_open=not checkout.is_final)
 
     def _phone(self, order: AuthenticationOrder) -> bytes:
         assert order.card is not None
@@ -188,8 +221,10 @@ class AuthenticatingStore:
         insert_own_authentications(write, [one.authentication for one in opened], only=NEW_ORDERS)
         insert_intents(write, [(each.object_id, each) for each in intents if each is not None], only=NEW_ORDERS)
         count_codes(write, flush.codes, flush.day)
-        told = [one.event for one in opened if one.event]
-        write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS)
+        told = [event for one in opened for event in one.events]
+        of_orders = {event.event_id: one.authentication.authentication_id for one in opened for event in one.events}
+        count_tries(write, flush.trying.begun, only=NEW_ORDERS)
+        write_events(write, told, due, leased=self._hand_over is not None, only=NEW_ORDERS, of_orders=of_orders)
         return {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}
 
     def _order_row(self, opened: OpenedAuthentication) -> OrderRow:

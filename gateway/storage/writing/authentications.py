@@ -12,10 +12,10 @@ from gateway.domain.codes import ClosedReason, asked_from_json, asked_to_json
 from gateway.domain.intents import Verb
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection
-from gateway.storage.tables import authentications, cards, intents
+from gateway.storage.tables import authentications, cards, checkouts, intents
 from gateway.storage.writing.failures import failure_columns, failure_of
 from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
-from gateway.storage.writing.payments import FREES_ITS_LEASE, compiled, json_of, said
+from gateway.storage.writing.payments import FREES_ITS_LEASE, checkout_ref, compiled, json_of, said
 from gateway.storage.writing.statement import Row, Write
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "insert_own_authentications",
 ]
 
-_a, _i, _c = authentications.c, intents.c, cards.c
+_a, _i, _c, _k = authentications.c, intents.c, cards.c, checkouts.c
 
 AUTHENTICATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.merchant_id,
@@ -58,6 +58,8 @@ AUTHENTICATION_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _a.expires_in_s,
     _a.metadata,
     _a.customer_present,
+    _a.checkout_id,
+    _k.status.label("checkout_status"),
     _c.masked.label("card_masked"),
     *INTENT_COLUMNS,
 )
@@ -72,7 +74,8 @@ def authentication_select() -> Select[Any]:
         _i.ordinal == func.coalesce(_a.intent_ordinal, literal_column("1")),
     )
     its_card = and_(_c.merchant_id == _a.merchant_id, _c.card_id == _a.card_id)
-    joined = authentications.outerjoin(intents, its_intent).join(cards, its_card)
+    its_checkout = and_(_k.merchant_id == _a.merchant_id, _k.checkout_id == _a.checkout_id)
+    joined = authentications.outerjoin(intents, its_intent).join(cards, its_card).outerjoin(checkouts, its_checkout)
     return select(*AUTHENTICATION_COLUMNS).select_from(joined)
 
 
@@ -120,6 +123,7 @@ def authentication_of(row: Mapping[str, Any]) -> Authentication:
         expires_in_s=row["expires_in_s"],
         customer_present=row["customer_present"] is not False,
         metadata=json_of(row["metadata"]) if row["metadata"] is not None else {},
+        checkout=checkout_ref(row),
     )
 
 
@@ -144,6 +148,7 @@ def insert_own_authentications(write: Write, started: Sequence[Authentication], 
             "merchant_order_no": each.merchant_order_no,
             "metadata": each.metadata,
             "customer_present": each.customer_present,
+            "checkout_id": each.checkout.checkout_id if each.checkout else None,
         }
         for each in started
     ]

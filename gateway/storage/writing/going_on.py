@@ -132,9 +132,9 @@ class GoingOn:
         if step.authentication is not None:
             page.start_authentication(step.authentication)
         if step.sms is not None:
-            page.ask(step.sms, card_id)
+            page.ask(step.sms, card_id, step.payment)
         elif step.sends_sms:
-            page.count_sms(card_id)  # to be asked to pay is what sends it
+            page.count_sms(card_id, step.payment)  # to be asked to pay is what sends it
         if step.authentication is not None:
             return Recorded(step.authentication, step.payment, submit=step.sms is None, sms=step.sms)
         return Recorded(step.payment, step.payment, step.payment.attempt is not None, agreement_no, step.sms)
@@ -155,7 +155,7 @@ class GoingOn:
         if payment.asked is not None and payment.asked.by_pay and payment.card is not None:
             if not self._signing.may_ask(page, payment):
                 return payments.failed(payment, failure(FailureCode.TOO_MANY_TRIES), at)
-            page.count_sms(payment.card.card_id)  # to be asked to pay is what sends it
+            page.count_sms(payment.card.card_id, payment)  # to be asked to pay is what sends it
         assert payment.account is not None
         terms = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT)
         return begun(payment, intent_to_pay(payment, intent_id, at), terms.unanswered(at))

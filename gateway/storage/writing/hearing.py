@@ -21,6 +21,7 @@ from gateway.domain.terms import Product, Terms
 from gateway.objects.events import event_of
 from gateway.ports import Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
+from gateway.storage.writing.checking_out import found_paid_twice
 from gateway.storage.writing.going_on import GoingOn, UnknownIntentError
 from gateway.storage.writing.observations import anomaly_row
 from gateway.storage.writing.page import Page
@@ -96,7 +97,12 @@ class Hearing:
         """The payment after an observation, with the event of its change and that of a new anomaly counted."""
         if after.status is not page.payments[after.payment_id].status:
             tell_payment(page, heard.observation_id, after, heard.at)
-        if anomaly is not None and _is_new(page, after.payment_id, anomaly):
+        if anomaly is None:
+            return after
+        late = anomaly.kind is AnomalyKind.LATE_SUCCESS
+        if late and found_paid_twice(page, heard.observation_id, after, heard.at, heard.source):
+            return after
+        if _is_new(page, after.payment_id, anomaly):
             after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(page, heard, after, anomaly)
         return after

@@ -60,7 +60,9 @@ SELECT $1::uuid, v.observation_id, v.object_id, v.verb, v.source, v.says, v.chan
     v.observed_at, v.times, v.last_at, v.last_ids
 FROM {rows} WHERE v.observation_id NOT IN (SELECT observation_id FROM counted)
 """
-READ_ANOMALIES = "SELECT object_id, kind FROM anomalies WHERE merchant_id = $1 AND object_id = ANY($2::uuid[])"
+READ_ANOMALIES = """
+SELECT coalesce(payment_id, object_id), kind FROM anomalies WHERE merchant_id = $1 AND object_id = ANY($2::uuid[])
+"""
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ async def read_known_observations(
 async def read_known_anomalies(
     connection: Connection, merchant_id: UUID, objects: Sequence[UUID]
 ) -> set[tuple[UUID, str]]:
-    """The anomalies of objects: each (object, kind) is recorded once."""
+    """The anomalies of objects: each (object, kind) is recorded once; of a checkout, each (payment, kind)."""
     return {(row[0], row[1]) for row in await connection.fetch(READ_ANOMALIES, merchant_id, list(objects))}
 
 

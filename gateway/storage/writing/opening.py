@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.checkouts import STANDARD_LIMITS, CheckoutLimits
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM, Order
 from gateway.domain.scenes import Kind
@@ -22,6 +23,7 @@ from gateway.flows.route import Unable
 from gateway.ports import (
     CardNotFoundError,
     ChannelFullError,
+    CheckoutRefusedError,
     OpenResult,
     OverloadedError,
     Rooms,
@@ -33,6 +35,7 @@ from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards
 from gateway.storage.writing.authentications import insert_authentications
 from gateway.storage.writing.cards import card_id_of
+from gateway.storage.writing.checkouts import count_tries
 from gateway.storage.writing.codes import count_codes
 from gateway.storage.writing.comes_again import ComesAgain
 from gateway.storage.writing.intents import insert_intents
@@ -42,6 +45,7 @@ from gateway.storage.writing.outbox import HandOver, count_ended, count_events, 
 from gateway.storage.writing.payments import insert_decisions, insert_payments
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.totals import Totals, count_reservations, print_numbers
+from gateway.storage.writing.trying import read_trying
 from gateway.storage.writing.usage import reserve
 from gateway.storage.writing.users import BusyUsers, lock_users
 
@@ -71,6 +75,7 @@ class OpeningStore:
         busy: BusyUsers | None = None,
         carries_of: CarriesOf = carries_all,
         pages: str = "",
+        limits: CheckoutLimits = STANDARD_LIMITS,
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
@@ -85,7 +90,7 @@ class OpeningStore:
         self._rooms = rooms
         self._unusable = unusable
         self._carries_of = carries_of
-        self._pages = pages
+        self._pages, self._limits = pages, limits
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings.
@@ -119,6 +124,7 @@ class OpeningStore:
             firsts = _first_of_each_order(openings)
             day = now.astimezone(self._timezone).date()
             page = await self._reading.read(connection, merchant_id, catalogue, firsts, now, day)
+            page.trying = await read_trying(connection, merchant_id, [each.order for each in firsts], self._limits, now)
             known = await self._again.known(connection, merchant_id, page.facts.orders)
             for opening in firsts:
                 if order_key(opening.order) not in known:
@@ -126,7 +132,7 @@ class OpeningStore:
                         self._open_one(page, opening)
                     except DecryptionError as error:
                         page.refused[order_key(opening.order)] = stand_back(error)
-                    except (CardNotFoundError, OverloadedError, SendBeforeError) as error:
+                    except (CardNotFoundError, CheckoutRefusedError, OverloadedError, SendBeforeError) as error:
                         page.refused[order_key(opening.order)] = error
             for opening in openings:
                 if taken_by := known.get(order_key(opening.order)):
@@ -152,6 +158,7 @@ class OpeningStore:
             send_before(order, opening.now, self._timezone)  # refused whether there is a place or not
         printed, known = page.prints.get(opening.payment_id), page.facts.cards
         card_id = card_id_of(order, printed, known, page.new_cards, opening.new_card_id, opening.now, self._keys)
+        page.trying.check(order, opening.now, is_new_card=card_id in page.new_cards)
         number_print = page.numbers.get(opening.payment_id)
         if card_id is not None and number_print is not None:
             page.number_prints[card_id] = number_print
@@ -176,6 +183,7 @@ class OpeningStore:
             raise ChannelFullError(opened.sends)
         page.opened.append(opened)
         payment = opened.payment
+        page.trying.begin(order, payment.payment_id, sms=opened.sends_sms)
         if payment.channel is not None and payment.account is not None and not payment.is_final:
             page.facts.reserve(order.user_id, payment.channel, order.amount, number_print)
             page.agreements[payment.payment_id] = facts.agreements.get(payment.account)
@@ -194,6 +202,8 @@ class OpeningStore:
         """Whether the phone of an order may get one more SMS today."""
         assert order.card is not None
         phone = self._keys.order.print_of_phone(page.merchant_id, order.card.phone)
+        if not page.trying.may_ask(order):
+            return False
         sent = page.codes_before.get(phone, 0) + page.codes_sent.get(phone, 0)
         return sent < page.catalogue.sms_per_phone_and_day(page.merchant_id)
 
@@ -226,6 +236,7 @@ class OpeningStore:
         write.insert(cards, [row for card_id, row in page.new_cards.items() if card_id in paid_with])
         insert_orders(write, [self._order_row(opened) for opened in page.opened], "payment_id")
         insert_payments(write, [(o.opening.order, o.payment) for o in page.opened], only=NEW_ORDERS)
+        count_tries(write, page.trying.begun, only=NEW_ORDERS)
         insert_decisions(write, [(o.payment.payment_id, o.decision) for o in page.opened], only=NEW_ORDERS)
         insert_intents(write, intents, only=NEW_ORDERS)
         reserve(write, routed, only=NEW_ORDERS)

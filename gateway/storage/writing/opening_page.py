@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway.domain.blocks import BlockKind
 from gateway.domain.cards import mask_card_no
 from gateway.domain.catalogue import Catalogue, Counted
+from gateway.domain.checkouts import STANDARD_LIMITS
 from gateway.domain.orders import Order
 from gateway.flows.opening import Opened
 from gateway.ports import OpenResult
@@ -21,6 +22,7 @@ from gateway.storage.writing.in_flight import limits_in_reach, read_in_flight
 from gateway.storage.writing.orders import OrderKey
 from gateway.storage.writing.statement import Row
 from gateway.storage.writing.totals import Totals
+from gateway.storage.writing.trying import Trying
 
 __all__ = ["OpeningPage", "Reading", "order_key", "order_keys"]
 
@@ -61,6 +63,8 @@ class OpeningPage:
     """The same: SMS that are asked for now."""
     number_prints: dict[UUID, bytes] = field(default_factory=dict)
     """The same by the card's id."""
+    trying: Trying = field(default_factory=lambda: Trying(STANDARD_LIMITS))
+    """What is known of the checkouts that orders are tries of."""
     refused: dict[OrderKey, Exception] = field(default_factory=dict)
     """Orders that cannot be opened, alone among the others."""
 

@@ -1,9 +1,10 @@
 """The outbox: events and their deliveries, written in the same statement as the change that they tell."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from uuid import UUID
 
 from prometheus_client import Counter as Counted
 
@@ -58,9 +59,17 @@ def _ended(*labels: str) -> Counted:
 
 
 def write_events(
-    write: Write, told: Sequence[Event], due: list[DueDelivery], *, leased: bool, only: str | None = None
+    write: Write,
+    told: Sequence[Event],
+    due: list[DueDelivery],
+    *,
+    leased: bool,
+    only: str | None = None,
+    of_orders: Mapping[UUID, UUID] | None = None,
 ) -> None:
     """Insert events and their deliveries; with `only`, where that part returned the object as `of_order`.
+
+    `of_orders`: by event, whose order that is where the event is about another object.
 
     `leased`: this process delivers them itself, at once; otherwise any worker may take them.
     """
@@ -70,7 +79,7 @@ def write_events(
         events,
         [
             {
-                "of_order": event.object_id,
+                "of_order": (of_orders or {}).get(event.event_id, event.object_id),
                 "event_id": event.event_id,
                 "app": event.app,
                 "type": event.type,

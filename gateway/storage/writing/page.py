@@ -1,18 +1,20 @@
 """The page of a flush of observations: what it has read, what becomes of it, and the one statement that writes it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
+from gateway.domain.checkouts import STANDARD_LIMITS, Checkout, CheckoutLimits
 from gateway.domain.events import Event
 from gateway.domain.intents import Intent
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
-from gateway.storage.tables import agreements
+from gateway.storage.tables import agreements, anomalies
 from gateway.storage.writing.authentications import change_authentications, insert_authentications
 from gateway.storage.writing.cards import CardRow
+from gateway.storage.writing.checkouts import change_checkouts
 from gateway.storage.writing.codes import KnownPhone, KnownSms, count_codes
 from gateway.storage.writing.intents import IntentOf, SmsAnswer, change_intents, change_sms, insert_intents, intent_key
 from gateway.storage.writing.observations import Told, insert_anomalies
@@ -30,9 +32,15 @@ class Page:
 
     day: date
     """The business day."""
+    limits: CheckoutLimits = STANDARD_LIMITS
+    """What a payer may do on our pages."""
     payments: dict[UUID, Payment] = field(default_factory=dict)
     authentications: dict[UUID, Authentication] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
+    checkouts: dict[UUID, Checkout] = field(default_factory=dict)
+    """Those that payments and authentications of the page are tries of."""
+    tries: Mapping[UUID, Sequence[Payment | Authentication]] = field(default_factory=dict)
+    """By checkout: its tries as they were read, oldest first."""
     anomalies_known: set[tuple[UUID, str]] = field(default_factory=set)
     verified_elsewhere: set[tuple[UUID, str]] = field(default_factory=set)
     verified_cards: set[UUID] = field(default_factory=set)
@@ -53,6 +61,10 @@ class Page:
 
     observations: Told = field(default_factory=Told)
     anomalies: list[Row] = field(default_factory=list)
+    money_anomalies: list[Row] = field(default_factory=list)
+    """Of checkouts that were paid twice: once for each payment whose money came beside another's."""
+    told_better: list[Row] = field(default_factory=list)
+    """Anomalies that one of those tells better: resolved by that."""
     events: list[Event] = field(default_factory=list)
     ended: list[Payment] = field(default_factory=list)
     agreements: dict[tuple[UUID, str], Row] = field(default_factory=dict)
@@ -122,21 +134,36 @@ class Page:
         """The payment or authentication with this id."""
         return self.payments.get(object_id) or self.authentications.get(object_id)
 
-    def ask(self, sms: Intent, card_id: UUID) -> None:
-        """An SMS is asked for now; whoever recorded it has it sent."""
+    def put_checkout(self, after: Checkout) -> None:
+        """Take what became of a checkout."""
+        self.checkouts[after.checkout_id] = after
+        self.changed.add(after.checkout_id)
+
+    def ask(self, sms: Intent, card_id: UUID, about: Payment | Authentication) -> None:
+        """An SMS is asked for now, for `about`; whoever recorded it has it sent."""
         self.sms[sms.object_id] = sms
         self.begun[intent_key(sms)] = sms
-        self.count_sms(card_id)
+        self.count_sms(card_id, about)
 
-    def count_sms(self, card_id: UUID) -> None:
+    def count_sms(self, card_id: UUID, about: Payment | Authentication) -> None:
         """The phone of a card gets one more SMS today."""
         phone = self.phones[card_id]
         self.codes_sent[phone.print] = self.codes_sent.get(phone.print, 0) + 1
+        if (checkout := self._checkout_of(about)) is not None:
+            self.put_checkout(replace(checkout, codes=checkout.codes + 1))
 
-    def may_ask(self, card_id: UUID, most: int) -> bool:
-        """Whether the phone of a card may get one more SMS today."""
-        phone = self.phones[card_id]
+    def may_ask(self, card_id: UUID, most: int, about: Payment | Authentication) -> bool:
+        """Whether the phone of a card may get one more SMS today, for `about`."""
+        phone, checkout = self.phones[card_id], self._checkout_of(about)
+        if checkout is not None and checkout.codes >= self.limits.codes:
+            return False
         return phone.sent + self.codes_sent.get(phone.print, 0) < most
+
+    def _checkout_of(self, about: Payment | Authentication) -> Checkout | None:
+        if isinstance(about, Authentication) and about.payment_id is not None:
+            owner = self.payments.get(about.payment_id)
+            return self._checkout_of(owner) if owner is not None else None
+        return self.checkouts.get(about.checkout.checkout_id) if about.checkout is not None else None
 
     def put_refund(self, after: Refund) -> None:
         """Take what became of a refund."""
@@ -175,7 +202,17 @@ class Page:
         change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
         free_outflows(statement, self.freed)
         self.observations.write(statement)
+        change_checkouts(statement, [each for key, each in self.checkouts.items() if key in self.changed])
         insert_anomalies(statement, self.anomalies)
+        statement.insert(anomalies, self.money_anomalies, part="new_money_anomalies")
+        statement.update(
+            anomalies,
+            self.told_better,
+            by=["object_id", "kind"],
+            changes="resolved_at = v.resolved_at, resolved_by = v.resolved_by, note = v.note",
+            when="t.resolved_at IS NULL",
+            part="told_better",
+        )
         self._write_agreements(statement)
         self.usage.write(statement)
         return statement

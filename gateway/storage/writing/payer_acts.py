@@ -172,12 +172,12 @@ class PayerActs:
         if wait > timedelta(0):
             return refused(page, act, waiting, ActRefusal.RESEND_TOO_SOON, seconds(wait))
         card_id = _card_of(waiting)
-        if not page.may_ask(card_id, self._catalogue().sms_per_phone_and_day(waiting.merchant_id)):
+        if not page.may_ask(card_id, self._catalogue().sms_per_phone_and_day(waiting.merchant_id), waiting):
             return refused(page, act, waiting, ActRefusal.SMS_LIMIT_REACHED)
         after, sms = self._asked_again(act, waiting, asked)
         granted = self._to_send_again(page, act, after, sms)
         if isinstance(granted, Recorded):
-            page.ask(sms, card_id)
+            page.ask(sms, card_id, after)
             put(page, after)
             now = shown(page, act, after)
             granted = replace(granted, object=now.object, payment=now.payment)

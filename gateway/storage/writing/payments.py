@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func,
 from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 
 from gateway.domain.cards import Card
+from gateway.domain.checkouts import CheckoutRef
 from gateway.domain.codes import ClosedReason, asked_from_json, asked_to_json
 from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
@@ -16,7 +17,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection
-from gateway.storage.tables import cards, decisions, intents, outflows, payments
+from gateway.storage.tables import cards, checkouts, decisions, intents, outflows, payments
 from gateway.storage.writing.failures import failure_columns, failure_of, limit_to_json, with_limit
 from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
 from gateway.storage.writing.statement import Row, Write
@@ -26,6 +27,7 @@ __all__ = [
     "PAYMENT_COLUMNS",
     "change_authenticating",
     "change_payments",
+    "checkout_ref",
     "compiled",
     "insert_decisions",
     "insert_payments",
@@ -36,7 +38,7 @@ __all__ = [
     "said",
 ]
 
-_p, _i, _c, _o = payments.c, intents.c, cards.c, outflows.c
+_p, _i, _c, _o, _k = payments.c, intents.c, cards.c, outflows.c, checkouts.c
 
 PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.merchant_id,
@@ -78,12 +80,14 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.closed_reason,
     _p.custody_user_no,
     _p.psp_code,
+    _p.checkout_id,
+    _k.status.label("checkout_status"),
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
     func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
     func.coalesce(_o.settled, literal_column("0")).label("settled"),
 )
-"""What `payment_of` reads: of `payments`, its intent to pay, its card and what has left it (or nulls)."""
+"""What `payment_of` reads: of `payments`, its intent to pay, card, checkout, and what has left it (or nulls)."""
 
 
 def payment_select() -> Select[Any]:
@@ -97,7 +101,9 @@ def payment_select() -> Select[Any]:
     )
     of_card = and_(_c.merchant_id == _p.merchant_id, _c.card_id == _p.card_id)
     left = and_(_o.merchant_id == _p.merchant_id, _o.payment_id == _p.payment_id)
+    its_checkout = and_(_k.merchant_id == _p.merchant_id, _k.checkout_id == _p.checkout_id)
     joined = payments.outerjoin(intents, to_pay).outerjoin(cards, of_card).outerjoin(outflows, left)
+    joined = joined.outerjoin(checkouts, its_checkout)
     return select(*PAYMENT_COLUMNS).select_from(joined)
 
 
@@ -164,7 +170,13 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         closed_reason=ClosedReason(row["closed_reason"]) if row["closed_reason"] is not None else None,
         custody_user_no=row["custody_user_no"],
         psp_code=row["psp_code"],
+        checkout=checkout_ref(row),
     )
+
+
+def checkout_ref(row: Mapping[str, Any]) -> CheckoutRef | None:
+    """The checkout of a try's row."""
+    return CheckoutRef(row["checkout_id"], Status(row["checkout_status"])) if row["checkout_id"] is not None else None
 
 
 def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, only: str) -> None:
@@ -261,6 +273,7 @@ def _row(order: Order, payment: Payment) -> Row:
         "business_day": payment.business_day,
         "custody_user_no": payment.custody_user_no,
         "psp_code": payment.psp_code,
+        "checkout_id": payment.checkout.checkout_id if payment.checkout else None,
     }
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Uuid, and_, any_, bindparam, literal_column, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from gateway.domain.checkouts import CheckoutLimits
 from gateway.domain.failures import IDENTITY_REFUSALS
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
@@ -22,6 +23,7 @@ from gateway.storage.tables import cards as cards_table
 from gateway.storage.tables import payments as payments_table
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.cards import CardRow, agreements_go_to, card_rows
+from gateway.storage.writing.checking_out import read_checkouts
 from gateway.storage.writing.codes import read_phones, read_sms
 from gateway.storage.writing.observations import read_known_anomalies
 from gateway.storage.writing.page import Page
@@ -57,14 +59,16 @@ WHERE merchant_id = $1 AND card_id = ANY($2::uuid[]) AND status IN ('processing'
 READ_VERIFIERS = "SELECT card_id, account FROM agreements WHERE merchant_id = $1 AND card_id = ANY($2::uuid[])"
 
 
-async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[Item], day: date) -> Page:
+async def read_page(
+    connection: Connection, merchant_id: UUID, items: Sequence[Item], day: date, limits: CheckoutLimits
+) -> Page:
     """What the items are about. `day`: the business day, by which SMS are counted."""
     heard = [item for item in items if isinstance(item, Observation)]
     about = {verb: [each.intent.object_id for each in heard if each.intent.verb is verb] for verb in Verb}
     acts = [item for item in items if isinstance(item, PayerAct)]
     acted = {kind: [act.object_id for act in acts if act.object is kind] for kind in ObjectKind}
     going_on = [item.payment_id for item in items if isinstance(item, GoOn)] + acted[ObjectKind.PAYMENT]
-    page = Page(day)
+    page = Page(day, limits)
     authentications = about[Verb.AUTHENTICATE] + about[Verb.SEND_SIGNING_CODE] + acted[ObjectKind.AUTHENTICATION]
     if authentications:
         page.authentications = await authentications_by_id(connection, merchant_id, authentications)
@@ -85,8 +89,10 @@ async def read_page(connection: Connection, merchant_id: UUID, items: Sequence[I
         page.sealed = {(row[0], row[1]): bytes(row[2]) for row in rows}
         await _read_in_flight(connection, merchant_id, page, items)
     await _read_codes(connection, merchant_id, page, items)
+    await read_checkouts(connection, merchant_id, page)
     suspicious = [each.intent.object_id for each in heard if _may_contradict(page, each)]
-    if suspicious:
+    if suspicious or page.checkouts:
+        suspicious += page.checkouts
         page.anomalies_known = await read_known_anomalies(connection, merchant_id, suspicious)
     await _read_verifiers(connection, merchant_id, page, heard)
     return page

@@ -16,6 +16,7 @@ from asyncpg import UniqueViolationError
 from gateway.domain.authentications import Authentication
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.checkouts import STANDARD_LIMITS, CheckoutLimits
 from gateway.domain.ids import show_object
 from gateway.domain.intents import Intent
 from gateway.domain.payments import Payment
@@ -59,11 +60,12 @@ class RecordingStore:
         busy: BusyUsers | None = None,
         carries_of: CarriesOf = carries_all,
         silent_refused: SilentRefused | None = None,
+        limits: CheckoutLimits = STANDARD_LIMITS,
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
         self._totals = Totals(database)
-        self._silent_refused = silent_refused
+        self._silent_refused, self._limits = silent_refused, limits
         signing = Signing(keys, catalogue, terms_of, carries_of)
         self._acts = PayerActs(keys, catalogue, terms_of, timezone)
         self._going_on = GoingOn(keys, catalogue, terms_of, carries_of, signing)
@@ -93,7 +95,8 @@ class RecordingStore:
         catalogue = self._catalogue()
         async with self._database.transaction() as connection:
             await lock_users(connection, merchant_id, (_user_of(item)[1] for item in items), now)
-            page = await read_page(connection, merchant_id, items, now.astimezone(self._timezone).date())
+            day = now.astimezone(self._timezone).date()
+            page = await read_page(connection, merchant_id, items, day, self._limits)
             if tried_before:
                 heard = [item for item in items if isinstance(item, Observation)]
                 page.recorded = await read_known_observations(connection, merchant_id, heard)
@@ -113,7 +116,7 @@ class RecordingStore:
         count_ended(catalogue, page.ended)
         if page.silent_refusals and self._silent_refused is not None:
             self._silent_refused(merchant_id, page.silent_refusals, now)
-        for anomaly in page.anomalies:
+        for anomaly in (*page.anomalies, *page.money_anomalies):
             ANOMALIES.labels(anomaly["kind"]).inc()
             shown = show_object(anomaly["object"], anomaly["object_id"])
             log.warning("an anomaly waits for a person", kind=str(anomaly["kind"]), object_id=shown)

@@ -25,6 +25,7 @@ from gateway.metrics import DISAGREEMENTS
 from gateway.objects.events import event_of
 from gateway.ports import Observation, Recorded, TermsOf
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
+from gateway.storage.writing.checking_out import tell_checkout
 from gateway.storage.writing.intents import SmsAnswer, intent_key
 from gateway.storage.writing.page import Page
 
@@ -135,7 +136,7 @@ class Signing:
         if page.phones[before.card_id].signing or page.signing.get(card_id):
             return None
         most = catalogue.sms_per_phone_and_day(merchant_id)
-        if not page.may_ask(before.card_id, most):
+        if not page.may_ask(before.card_id, most, claimant or before):
             return None
         intent_id = caused_id(heard.observation_id, before.authentication_id, Verb.SEND_SIGNING_CODE)
         due_at = self._terms_of(merchant_id, before.account, Product.AUTHENTICATION).unanswered(heard.at)
@@ -148,7 +149,7 @@ class Signing:
             replace(asking, asked=replace(asking.asked, phone=heard.phone or "****", since=since)), heard.at, due_at
         )
         page.signs(card_id, before.account)
-        page.ask(sms_to_sign(asking, intent_id, heard.at), before.card_id)
+        page.ask(sms_to_sign(asking, intent_id, heard.at), before.card_id, asking)
         for payment in _waiting(page, before):
             if claimant is None or payment.payment_id != claimant.payment_id:
                 why = failure(FailureCode.SIGNING_IN_PROGRESS)
@@ -164,7 +165,8 @@ class Signing:
     def may_ask(self, page: Page, payment: Payment) -> bool:
         """Whether the phone of a payment may get one more SMS today."""
         assert payment.card is not None
-        return page.may_ask(payment.card.card_id, self._catalogue().sms_per_phone_and_day(payment.merchant_id))
+        most = self._catalogue().sms_per_phone_and_day(payment.merchant_id)
+        return page.may_ask(payment.card.card_id, most, payment)
 
     def ask_to_pay(self, page: Page, payment: Payment, intent_id: UUID, at: datetime) -> Payment:
         """An SMS with a code to pay with is asked for, unless the phone had too many today."""
@@ -178,7 +180,7 @@ class Signing:
             return payments.failed(payment, failure(FailureCode.TOO_MANY_TRIES), at)
         due_at = self._terms_of(payment.merchant_id, payment.account, Product.PAYMENT).unanswered(at)
         after = payments.asked_anew(payment, at, due_at)
-        page.ask(sms_to_pay(after, intent_id, at), payment.card.card_id)
+        page.ask(sms_to_pay(after, intent_id, at), payment.card.card_id, after)
         return after
 
 
@@ -223,21 +225,25 @@ def _said(heard: Observation) -> CodeOutcome | None:
 
 
 def tell_payment(page: Page, cause: UUID, after: Payment, at: datetime) -> None:
-    """Write the event of a payment's new state, if that is told."""
+    """Write the event of a payment's new state, if that is told, and what that means for its checkout."""
     if after.is_final:
         page.ended.append(after)
+    shown, told = tell_checkout(page, cause, after, at)
     event_type = EVENTS_OF[ObjectKind.PAYMENT].get(after.status)
     if event_type is not None:
         what = after.status if after.sequence == 1 else f"{after.status} {after.sequence}"
-        page.events.append(event_of(after, event_type, caused_id(cause, after.payment_id, what), at))
+        page.events.append(event_of(shown, event_type, caused_id(cause, after.payment_id, what), at))
+    page.events += told
 
 
 def tell_authentication(page: Page, cause: UUID, after: Authentication, at: datetime) -> None:
     """The same of an authentication that an app asked for by itself."""
+    shown, told = tell_checkout(page, cause, after, at)
     event_type = EVENTS_OF[ObjectKind.AUTHENTICATION].get(after.status)
     if event_type is not None and after.is_told:
         what = f"{after.status} {after.sequence}"
-        page.events.append(event_of(after, event_type, caused_id(cause, after.authentication_id, what), at))
+        page.events.append(event_of(shown, event_type, caused_id(cause, after.authentication_id, what), at))
+    page.events += told
 
 
 def count_contradiction(before: Authentication, after: Authentication) -> None:

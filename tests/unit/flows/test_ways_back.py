@@ -27,6 +27,7 @@ async def test_whatever_a_browser_brought_its_token_says_whose_payer_it_is(heard
     redirects = Redirects(
         cast("Any", None), cast("Any", None), cast("Any", OnePayment()), lambda: PLAIN, lambda: NOW,
         lambda *_: "token", lambda token: (MERCHANT_ID, PAYMENT_ID) if token == "token" else None, "https://pay.example",
+        lambda *_: "https://pay.example/checkout",
     )  # fmt: skip
     found = await redirects.of_return(OURS, "token", heard_of)
     assert found is not None
@@ -49,7 +50,7 @@ async def test_a_page_that_the_account_has_no_more_is_told_as_an_account_that_ca
     fakes = cast("Any", NoPages())
     redirects = Redirects(
         fakes, fakes, cast("Any", OnePayment()), lambda: PLAIN, lambda: NOW, lambda *_: "token", lambda _: None,
-        "https://pay.example",
+        "https://pay.example", lambda *_: "https://pay.example/checkout",
     )  # fmt: skip
     with pytest.raises(UnusableAccountError):
         await redirects.form(waiting)
