@@ -104,7 +104,7 @@ class RedirectCalls:
     async def _told(self, call: Call, payment: Payment) -> Reply:
         """How it stands: nobody is brought anywhere any more."""
         back = await self.redirects.way_back(payment)
-        if back is not None and payment.is_final:
+        if back is not None and (payment.is_final or payment.checkout is not None):
             return Reply(b"", _SEE_OTHER, "text/plain", {"Location": back})
         late = payment.attempt is not None and payment.attempt.late_success  # its money moved after it had ended
         words = _WAITING if late else _WORDS.get(payment.status, _WAITING)
@@ -134,6 +134,8 @@ class RedirectCalls:
             return _tell(call, _NOBODY)
         # Who came back without having paid is not sent to the bank again before they wish it.
         back = await self.redirects.way_back(payment) or f"{self.redirects.page_of(payment)}?stay=1"
+        if payment.checkout is not None:  # perhaps it is paid, and the word of it is on its way
+            back += "?back=1"
         return Reply(b"", _SEE_OTHER, "text/plain", {"Location": back})
 
 
