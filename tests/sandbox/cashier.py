@@ -60,7 +60,8 @@ class Cashier:
     async def _show(self, request: web.Request) -> web.Response:
         for asked, token in self.orders.values():
             if token == request.match_info["token"]:
-                text = f"<html lang=zh><link rel=icon href=data:,><title>收银台</title><h1>{asked['merchant_order_no']}</h1>"
+                head = "<html lang=zh><link rel=icon href=data:,><title>收银台</title>"
+                text = f"{head}<h1>{asked['merchant_order_no']}</h1><a id=back href={asked['return_url']}>返回</a>"
                 return web.Response(text=text, content_type="text/html")
         return web.Response(status=404)
 

@@ -24,4 +24,6 @@ async function look() {
   setTimeout(look, EVERY_MS)
 }
 
+// The links that look again are for those without script.
+document.documentElement.classList.add("scripted")
 setTimeout(look, EVERY_MS)
