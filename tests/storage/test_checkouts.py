@@ -22,8 +22,8 @@ from gateway.domain.statuses import Status
 from gateway.ports import ActRefusal, CheckoutRefusedError, OpenResult, OrderConflictError, OverloadedError, Wish
 from tests.storage.gateway_process import Process, payment_in
 from tests.storage.payers import EACH, asks, does, refused, sign_opening, sign_order
-from tests.storage.tills import AMOUNT, FAILED, NOWHERE, NUMBER, PAID, Till, checkout_order, till_place, why_not
-from tests.unit.domain.samples import NOW, card_elements, later, order
+from tests.storage.tills import AMOUNT, FAILED, NOWHERE, NUMBER, PAID, Till, till_place, why_not
+from tests.unit.domain.samples import NOW, card_elements, checkout_order, later, order
 
 COPIES: Final = 25
 """On each of two processes."""

@@ -24,8 +24,8 @@ from gateway.ports import ActRefusal, CheckoutRefusedError, OpenResult, Wish
 from gateway.workers.checkouts import CheckoutWatch
 from tests.storage.gateway_process import Process, payment_in
 from tests.storage.payers import EACH, asks, code_word, does
-from tests.storage.tills import FAILED, PAID, Till, checkout_order, till_place, why_not
-from tests.unit.domain.samples import MERCHANT_ID, NOW, later
+from tests.storage.tills import FAILED, PAID, Till, till_place, why_not
+from tests.unit.domain.samples import MERCHANT_ID, NOW, checkout_order, later
 
 OVER: Final = later(minutes=11)
 """After the time of a checkout."""

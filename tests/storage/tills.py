@@ -22,7 +22,6 @@ from gateway.domain.checkouts import (
     CheckoutOrder,
     CheckoutPurpose,
     CheckoutTry,
-    Method,
     TryRefusal,
     number_of_try,
 )
@@ -39,9 +38,9 @@ from gateway.storage.writing.checkout_books import CheckoutStore
 from gateway.storage.writing.users import BusyUsers
 from tests.storage.gateway_process import Process
 from tests.storage.payers import place, sign_opening, sign_order
-from tests.unit.domain.samples import MERCHANT_ID, NOW, opening, order, rule
+from tests.unit.domain.samples import MERCHANT_ID, NOW, checkout_order, opening, order, rule
 
-__all__ = ["AMOUNT", "FAILED", "NOWHERE", "NUMBER", "PAID", "Till", "checkout_order", "till_place", "why_not"]
+__all__ = ["AMOUNT", "FAILED", "NOWHERE", "NUMBER", "PAID", "Till", "till_place", "why_not"]
 
 AMOUNT, NUMBER = 1000, "recharge-1"
 FAILED, PAID = Declined(FailureCode.INSUFFICIENT_BALANCE, "51"), Succeeded(AMOUNT)
@@ -53,30 +52,6 @@ def till_place(mode: AuthenticationMode = AuthenticationMode.NONE, **known: Any)
     """One merchant whose cards are taken by `up`, which authenticates so; the page of a bank is taken, too."""
     scenes = (Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE)
     return place(mode, also=tuple(rule("up", 10, scene=each) for each in scenes), **known)
-
-
-def checkout_order(number: str = NUMBER, **known: Any) -> CheckoutOrder:
-    """An order of 10.00 yuan that its payer pays on our pages."""
-    base: dict[str, Any] = {
-        "merchant_id": MERCHANT_ID,
-        "app": "shop",
-        "merchant_order_no": number,
-        "purpose": CheckoutPurpose.PAY,
-        "user_id": "u1",
-        "amount": AMOUNT,
-        "currency": "CNY",
-        "description": "充值",
-        "methods": tuple(Method),
-        "custody_user_no": None,
-        "return_url": "https://shop.example/done",
-        "expires_in_s": 600,
-        "metadata": {},
-    }
-    asked = base | known
-    if asked["purpose"] is CheckoutPurpose.SIGN:
-        asked |= {"amount": None, "currency": None, "methods": ()}
-    body = orjson.dumps({name: str(value) for name, value in sorted(asked.items())})
-    return CheckoutOrder(**({"body": body} | asked))
 
 
 @dataclass
