@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test hunt examples crashes check format lock bench clean
+.PHONY: help install run demo test hunt examples crashes check format lock vendor bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench: $(STAMP) ## pgbench and Sluice on the same server, in one run
 lock: $(STAMP) ## resolve the requirements anew
 	$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -q -o requirements/dev.txt
+
+vendor: $(STAMP) ## fetch the files of others that pages load, in the versions of gateway/pages/vendor.toml (needs npm)
+	$(BIN)/python -m gateway.pages.vendor
 
 clean: ## remove the environment and caches (the data folder stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

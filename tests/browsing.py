@@ -15,7 +15,7 @@ from yarl import URL
 
 from gateway.run.demo.browser import form_body
 
-__all__ = ["Browser", "Page"]
+__all__ = ["Browser", "Page", "fields_of"]
 
 MAX_STEPS: Final = 10
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -40,7 +40,7 @@ class Page:
         return " ".join("".join(self.root.itertext()).split())
 
     def buttons(self) -> list[str]:
-        """What can be pressed: the value of each button, or its id where it has none."""
+        """What can be pressed: the value of each button, or its id, or what stands on it."""
         return [_name_of(button) for button in self.root.iter("button")]
 
     def links(self) -> list[str]:
@@ -64,11 +64,11 @@ class Browser:
             return await self._go("GET", urlunsplit((*urlsplit(url)[:3], said, "")), b"")
         return await self._go("POST", url, said.encode("ascii"))
 
-    async def press(self, page: Page, name: str) -> Page:
-        """Press a button of a page: by its value, or its id where it has none."""
-        button = next(each for each in page.root.iter("button") if _name_of(each) == name)
+    async def press(self, page: Page, name: str, typed: Mapping[str, str] | None = None, nth: int = 0) -> Page:
+        """Press a button of a page, the nth of that name (`buttons`), having typed or chosen something."""
+        button = [each for each in page.root.iter("button") if _name_of(each) == name][nth]
         form = next(each for each in button.iterancestors("form"))
-        fields = {each.get("name", ""): each.get("value", "") for each in form.iter("input")}
+        fields = fields_of(form) | dict(typed or {})
         if button.get("name"):
             fields[button.get("name", "")] = button.get("value", "")
         action = urljoin(page.url, form.get("action", ""))
@@ -90,5 +90,16 @@ class Browser:
         raise AssertionError("a chain of redirects without end")
 
 
+def fields_of(form: html.HtmlElement) -> dict[str, str]:
+    """What a browser sends of a form as it stands there."""
+    fields = {}
+    for each in form.iter("input", "select"):
+        name, off = each.get("name"), each.get("disabled") is not None
+        if not name or off or (each.get("type") == "radio" and each.get("checked") is None):
+            continue
+        fields[name] = each.value if each.tag == "select" else each.get("value", "")
+    return fields
+
+
 def _name_of(button: html.HtmlElement) -> str:
-    return str(button.get("value") or button.get("id") or "")
+    return str(button.get("value") or button.get("id") or " ".join(button.itertext()).strip())

@@ -18,6 +18,7 @@ from gateway.api.app.recorded_routes import RecordedRouteCalls
 from gateway.api.app.redirects import RedirectCalls
 from gateway.api.app.refunds import RefundCalls
 from gateway.api.app.routes import RouteCalls
+from gateway.api.cashier.calls import CashierCalls
 from gateway.api.http.dispatch import MAX_BODY_BYTES, add_careful_headers, endpoint, middleware, replace_server_errors
 from gateway.api.http.docs_page import DocsCalls
 from gateway.api.http.health import HealthCalls
@@ -72,6 +73,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *more,
         *CallbackCalls(api.callbacks).routes(),
         *RedirectCalls(api.redirects, api.returns, ZoneInfo(api.settings.business_timezone)).routes(),
+        *CashierCalls(api.cashier, ZoneInfo(api.settings.business_timezone)).routes(),
         *HealthCalls(api.readiness, api.metrics).routes(),
     ]
     # The document describes itself, too.

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from ada_url import URL
 
-__all__ = ["ReturnUrlError", "check_return_url", "host_in_one_form", "origin_of", "with_payment"]
+__all__ = ["ReturnUrlError", "check_return_url", "host_in_one_form", "origin_of", "with_parameter", "with_payment"]
 
 PARAMETER: Final = "payment"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -48,10 +48,15 @@ def check_return_url(text: str, hosts: frozenset[str], *, production: bool) -> N
 
 def with_payment(return_url: str, payment_id: str) -> str:
     """The address with `payment=…`: in place of one that it has, before its fragment. The rest stays as it was."""
+    return with_parameter(return_url, PARAMETER, payment_id)
+
+
+def with_parameter(return_url: str, name: str, value: str) -> str:
+    """The same for another parameter."""
     address, mark, fragment = return_url.partition("#")
     path, _, query = address.partition("?")
-    kept = [part for part in query.split("&") if part and unquote_plus(part.partition("=")[0]) != PARAMETER]
-    return f"{path}?{'&'.join([*kept, f'{PARAMETER}={payment_id}'])}{mark}{fragment}"
+    kept = [part for part in query.split("&") if part and unquote_plus(part.partition("=")[0]) != name]
+    return f"{path}?{'&'.join([*kept, f'{name}={value}'])}{mark}{fragment}"
 
 
 def _place(parsed: URL) -> str:

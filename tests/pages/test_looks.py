@@ -101,7 +101,7 @@ async def test_our_pages_fit_and_serve_everybody(browser: Browser, world: World,
     for language, scheme in looks:
         async with payer(browser, color_scheme=scheme, locale=language, bypass_csp=True) as one:
             # The page that goes on by itself is held, so that it can be looked at.
-            await one.page.route("**/pages/go.js", lambda route: route.fulfill(body=""))
+            await one.page.route("**/pages/go.js*", lambda route: route.fulfill(body=""))
             await one.goes(url)
             assert await one.page.locator("html").get_attribute("lang") == language
             for width in (*WIDTHS, SMALLEST):

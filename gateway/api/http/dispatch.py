@@ -15,8 +15,9 @@ from aiohttp.typedefs import Middleware
 from gateway.api.http.auth import authenticate
 from gateway.api.http.chinese import in_chinese
 from gateway.api.http.fields import NoQuery
-from gateway.api.http.language import preferred_language
+from gateway.api.http.language import Language, preferred_language
 from gateway.api.http.needs import Api
+from gateway.api.http.page_answers import is_page, page_language, refusal_page
 from gateway.api.http.problems import (
     CONTENT_TYPE,
     Problem,
@@ -89,7 +90,7 @@ def endpoint(api: Api, route: Route) -> WebHandler:
             body=body,
             query=query,
             raw=raw,
-            language=preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
+            language=page_language(request) if route.page else _wished(request),
             authenticated=caller,
         )
         reply = await (_read(call) if route.method == "GET" else route.handler(call))
@@ -210,10 +211,16 @@ def _of_server(error: web.HTTPException) -> Problem:
 
 def _problem_response(problem: Problem, request: web.Request) -> web.Response:
     request[CODE] = problem.code
-    if preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")) == "zh":
+    if is_page(request):
+        return refusal_page(problem, request)
+    if _wished(request) == "zh":
         problem = in_chinese(problem)
     body = orjson.dumps(problem_body(problem, request[REQUEST_ID_KEY]))
     return web.Response(status=problem.status, body=body, content_type=CONTENT_TYPE, headers=problem.headers)
+
+
+def _wished(request: web.BaseRequest) -> Language:
+    return preferred_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
 
 
 def _render(reply: Reply) -> web.Response:

@@ -137,11 +137,11 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route, refs: _Refs) -> dict[str, Any]:
     responses = {str(status): _response(answer, refs) for status, answer in route.answers.items()}
     for status in sorted(_problem_statuses(route)):
-        problem = {"schema": refs[ProblemAnswer]}
+        problem = {"schema": {"type": "string"} if route.page else refs[ProblemAnswer]}
         known = responses.setdefault(
             str(status), {"description": of_status(status).detail, "headers": dict(_REQUEST_ID_HEADER), "content": {}}
         )
-        known["content"][CONTENT_TYPE] = problem
+        known["content"]["text/html" if route.page else CONTENT_TYPE] = problem
         known["headers"] |= _problem_headers(status)
     return responses
 

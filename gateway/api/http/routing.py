@@ -99,3 +99,5 @@ class Route:
     """What each part of the path is."""
     raw_body: bool = False
     """The body is read (and limited) but not parsed."""
+    page: bool = False
+    """People see what it answers: problems are pages, too, and `?lang=` names the language."""

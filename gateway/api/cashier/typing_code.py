@@ -1,0 +1,31 @@
+"""The code of an SMS as people type or paste it: with blanks, in full-width digits, or the whole SMS. Pure."""
+
+import re
+import unicodedata
+from typing import Final
+
+__all__ = ["code_in"]
+
+MAX_TYPED: Final = 500
+"""Characters: an SMS with a code is shorter."""
+_CODE: Final = re.compile(r"\d{4,8}", re.ASCII)
+_RUN: Final = re.compile(r"(?<![\d.*])\d{4,8}(?!\d|\*|\.\d)", re.ASCII)
+_NAMED: Final = re.compile(r"(?:码|code\b)[^\d]{0,12}?(\d{4,8})(?!\d)", re.ASCII | re.IGNORECASE)
+_BETWEEN: Final = re.compile(r"[\s\u200b-\u200f\u2060\ufeff-]")
+_USUAL_DIGITS: Final = 6
+
+
+def code_in(typed: str) -> str | None:
+    """The code, or None: there is none, or nobody can say which of several numbers it is."""
+    if len(typed) > MAX_TYPED:
+        return None
+    plain = unicodedata.normalize("NFKC", typed)
+    alone = _BETWEEN.sub("", plain)
+    if _CODE.fullmatch(alone):
+        return alone
+    # An SMS may tell the last digits of a card, too: the code is called one, or has the usual length.
+    runs: set[str] = set(_RUN.findall(plain))
+    for likely in (runs, set(_NAMED.findall(plain)) & runs, {run for run in runs if len(run) == _USUAL_DIGITS}):
+        if len(likely) == 1:
+            return likely.pop()
+    return None
