@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from multidict import MultiDict, MultiDictProxy
 from yarl import URL
 
 from sandbox.business.bookings import Bookings, Standing
@@ -242,9 +241,9 @@ class Shop:
         """What a form of ours is about, and its fields; or the answer to one that is not ours or cannot be served."""
         try:
             sent = await request.post()
+            fields = {name: value for name, value in sent.items() if isinstance(value, str)}
         except (ValueError, LookupError):  # no form, or of a charset that there is not
-            sent = MultiDictProxy(MultiDict())
-        fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+            fields = {}
         about = self._tickets.about(fields.get("ticket", ""))
         origin = request.headers.get("Origin", "null")
         is_ours = origin in {"null", f"{request.scheme}://{request.host}"}
