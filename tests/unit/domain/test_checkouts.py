@@ -158,7 +158,8 @@ words = st.one_of(
 @given(told=st.lists(st.tuples(words, st.integers(0, 1200)), max_size=12))
 def test_whatever_is_heard_in_whatever_order_it_ends_once_and_is_told_once(told: Any) -> None:
     now = checkout()
-    for (what, *more), seconds in sorted(told, key=lambda each: each[1]):
+    for word, seconds in sorted(told, key=lambda each: int(each[1])):
+        what, more = word[0], word[1:]
         before, at = now, later(seconds=seconds)
         if what == "try":
             now = after_try(before, *more, at)
