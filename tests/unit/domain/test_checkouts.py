@@ -159,7 +159,8 @@ words = st.one_of(
 def test_whatever_is_heard_in_whatever_order_it_ends_once_and_is_told_once(told: Any) -> None:
     now = checkout()
     for word, seconds in sorted(told, key=lambda each: int(each[1])):
-        what, more = word[0], word[1:]
+        what: str = word[0]
+        more: Any = word[1:]
         before, at = now, later(seconds=seconds)
         if what == "try":
             now = after_try(before, *more, at)
