@@ -1,0 +1,34 @@
+"""Why a payout came back, read from a bank's words: no source lists codes for it, only texts for people. Pure."""
+
+import re
+from typing import Final
+
+from gateway.domain.outcomes import ReturnReason
+
+__all__ = ["reason_in"]
+
+_R: Final = ReturnReason
+
+_WRONG: Final = "不符|不一致|不匹配|有误|错误|不正确"
+_NAME: Final = "户名|姓名|(?<!行)名称"
+_NUMBER: Final = "账号|帐号|账户|帐户|卡号|行号"
+# In this order: 账号户名不符 is about the name and 账号状态异常 about the state, though both speak of the number.
+_WORDS: Final = (
+    (_R.PAYEE_NAME_MISMATCH, re.compile(rf"({_NAME})[^，。；]{{0,12}}({_WRONG})")),
+    (_R.PAYEE_NAME_MISMATCH, re.compile(rf"({_WRONG})[^，。；]{{0,4}}({_NAME})")),
+    (
+        _R.PAYEE_ACCOUNT_ABNORMAL,
+        re.compile("冻结|挂失|止付|睡眠|休眠|不动户|销户|注销|状态|锁定|受限|限制|过期|账户异常|帐户异常|账号异常"),
+    ),
+    (
+        _R.PAYEE_ACCOUNT_INVALID,
+        re.compile(rf"({_NUMBER})[^，。；]{{0,12}}(不存在|无效|非法|{_WRONG})|(无此|无效|错误)的?(账|帐|卡)"),
+    ),
+    (_R.BANK_REJECTED, re.compile("拒绝|拒付|不予受理|不受理|退回")),
+)
+
+
+def reason_in(words: str | None) -> ReturnReason:
+    """The reason that a text for people tells; `other` where it tells none that we know."""
+    text = words or ""
+    return next((reason for reason, told in _WORDS if told.search(text)), ReturnReason.OTHER)
