@@ -121,6 +121,10 @@ class Provider(ABC):
         if self._notices is not None:
             self._notices.owe_return(order)
 
+    def is_visible(self, order: Order) -> bool:
+        """Whether questions find it already."""
+        return time.time() >= order.visible_at
+
     def why_returned(self, order: Order) -> str:
         """The bank's words on a payout that came back; "" of any other order."""
         return REASONS[order.reason] if order.state == "returned" else ""

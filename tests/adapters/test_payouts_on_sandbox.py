@@ -39,7 +39,7 @@ ASKED_AFTERWARDS = sorted(
     for name in PAYS_OUT
     if (watch := PROVIDERS[name].DECLARATION.terms[Product.PAYOUT].watch) is not None and watch.gaps_s
 )
-BALANCE_SHORT: Mapping[str, str] = {"allinpay": "3008"}
+BALANCE_SHORT: Mapping[str, str] = {"allinpay": "3008", "cpcn": "240090"}
 """The merchant's own."""
 
 
