@@ -7,8 +7,10 @@ with the outcomes.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,12 +24,13 @@ from gateway.domain.outcomes import (
     Processing,
     Returned,
     ReturnReason,
+    ReturnsListed,
     Succeeded,
     Unknown,
 )
 from gateway.domain.payees import Payee
 from gateway.domain.terms import Product
-from gateway.ports import AskPayout, Payout
+from gateway.ports import AskPayout, AskReturnedPayouts, Payout
 from tests.adapters.case import FIRM, PERSON, callbacks_of, do
 from tests.adapters.test_on_sandbox import AMOUNT, IN_TIME_S, World, a_world, now, patience
 
@@ -39,7 +42,7 @@ ASKED_AFTERWARDS = sorted(
     for name in PAYS_OUT
     if (watch := PROVIDERS[name].DECLARATION.terms[Product.PAYOUT].watch) is not None and watch.gaps_s
 )
-BALANCE_SHORT: Mapping[str, str] = {"allinpay": "3008", "cpcn": "240090"}
+BALANCE_SHORT: Mapping[str, str] = {"allinpay": "3008", "baofoo": "BF00103", "cpcn": "240090"}
 """The merchant's own."""
 
 
@@ -50,6 +53,9 @@ async def world(request: pytest.FixtureRequest, keys: Path) -> AsyncIterator[Wor
 
 
 having_notices = pytest.mark.parametrize("world", sorted(NOTIFIES & set(PAYS_OUT)), indirect=True)
+listed_by_day = pytest.mark.parametrize(
+    "world", [name for name in PAYS_OUT if AskReturnedPayouts in PROVIDERS[name].COMMANDS], indirect=True
+)
 asked_afterwards = pytest.mark.parametrize("world", ASKED_AFTERWARDS, indirect=True)
 
 
@@ -190,6 +196,24 @@ async def test_an_account_or_an_amount_may_ask_for_a_return(world: World, tail: 
     assert outcome.reason is (
         ReturnReason.PAYEE_ACCOUNT_ABNORMAL if tail == "9833" else ReturnReason.PAYEE_NAME_MISMATCH
     )
+
+
+@listed_by_day
+async def test_a_return_is_listed_on_the_day_on_which_it_came_back_and_on_no_other(world: World) -> None:
+    payout = a_payout(world)
+    await do(world.adapter, payout)
+    assert isinstance(await until(world, payout, Succeeded), Succeeded)
+    day = now().astimezone(ZoneInfo("Asia/Shanghai")).date()
+    await give_back(world, payout, "bank_rejected")
+    told = [
+        await do(world.adapter, AskReturnedPayouts(f"returns-{each}", now(), each))
+        for each in (day - timedelta(days=1), day, day + timedelta(days=1))
+    ]
+    assert all(isinstance(each, ReturnsListed) for each in told), told
+    [mine] = [each for lists in told for each in getattr(lists, "payouts", ()) if each.number == payout.number]
+    assert (mine.amount, mine.outcome.reason) == (payout.amount, ReturnReason.BANK_REJECTED)
+    if day == now().astimezone(ZoneInfo("Asia/Shanghai")).date():
+        assert [len(getattr(lists, "payouts", ())) > 0 for lists in told] == [False, True, False]
 
 
 @having_notices
