@@ -7,7 +7,6 @@ Not public: why a payout failed or came back but for words; a merchant without m
 Baofoo's notices of payouts are not taken: nothing that is encrypted in them says whose payout it is.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,14 +28,13 @@ from gateway.domain.outcomes import (
     Processing,
     Returned,
     ReturnedPayout,
-    ReturnReason,
     ReturnsListed,
     ReturnsOutcome,
     Succeeded,
     Unknown,
 )
 from gateway.domain.payees import PayeeRules, PayeeType
-from gateway.domain.returns import reason_in
+from gateway.domain.returns import failure_in, reason_in
 from gateway.domain.terms import Terms
 from gateway.ports import (
     AccountSettings,
@@ -73,8 +71,6 @@ REFUSALS: Final[Mapping[str, F]] = {
 }
 
 OPEN, DONE, FAILED, CAME_BACK = "0", "1", "-1", "2"
-BALANCE_SHORT: Final = re.compile("余额不足|余额不够|资金不足")
-_OF_THE_PAYEE: Final = frozenset(ReturnReason) - {ReturnReason.BANK_REJECTED, ReturnReason.OTHER}
 WORDS: Final = r"(?s)(?=.*[^\x00-\x7f]).{2,}"
 
 
@@ -172,22 +168,13 @@ def _read_state(item: Item, declines: Mapping[str, F]) -> Outcome:
     if state == CAME_BACK:
         return Returned(reason_in(words), state, words)
     if state == FAILED:
-        return Declined(_why_failed(words or "", declines), state, words, theirs)
+        return Declined(failure_in(words, declines), state, words, theirs)
     if state != DONE:
         return Unknown("a state without a meaning", state, words, received=True)
     amount = fen(item.get("trans_money", ""))
     if amount is None:
         return Unknown("paid, without a readable amount", state, words, received=True)
     return Succeeded(amount, theirs, _time(item.get("trans_endtime")), state)
-
-
-def _why_failed(words: str, declines: Mapping[str, F]) -> F:
-    explained = next((failure for text, failure in declines.items() if text in words), None)
-    if explained is not None:
-        return explained
-    if BALANCE_SHORT.search(words):
-        return F.MERCHANT_BALANCE_SHORT
-    return F.PAYEE_INVALID if reason_in(words) in _OF_THE_PAYEE else F.CHANNEL_REFUSED
 
 
 def _read_list(answer: Mapping[str, Any]) -> ReturnsOutcome:

@@ -1,11 +1,13 @@
-"""Why a payout came back, read from a bank's words: no source lists codes for it, only texts for people. Pure."""
+"""Why a payout came back or failed, read from words: of PSPs that have no codes for it, only texts for people. Pure."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
+from gateway.domain.failures import FailureCode
 from gateway.domain.outcomes import ReturnReason
 
-__all__ = ["reason_in"]
+__all__ = ["failure_in", "reason_in"]
 
 _R: Final = ReturnReason
 
@@ -26,9 +28,25 @@ _WORDS: Final = (
     ),
     (_R.BANK_REJECTED, re.compile("拒绝|拒付|不予受理|不受理|退回")),
 )
+_BALANCE_SHORT: Final = re.compile("余额不足|余额不够|资金不足")
+_OF_THE_PAYEE: Final = frozenset({_R.PAYEE_NAME_MISMATCH, _R.PAYEE_ACCOUNT_INVALID, _R.PAYEE_ACCOUNT_ABNORMAL})
 
 
 def reason_in(words: str | None) -> ReturnReason:
     """The reason that a text for people tells; `other` where it tells none that we know."""
     text = words or ""
     return next((reason for reason, told in _WORDS if told.search(text)), ReturnReason.OTHER)
+
+
+def failure_in(words: str | None, declines: Mapping[str, FailureCode]) -> FailureCode:
+    """Why a payout failed, by a text for people. `declines`: what the account says of some words; it comes first.
+
+    Nobody's balance can be short of a payout but the merchant's.
+    """
+    text = words or ""
+    explained = next((failure for said, failure in declines.items() if said in text), None)
+    if explained is not None:
+        return explained
+    if _BALANCE_SHORT.search(text):
+        return FailureCode.MERCHANT_BALANCE_SHORT
+    return FailureCode.PAYEE_INVALID if reason_in(text) in _OF_THE_PAYEE else FailureCode.CHANNEL_REFUSED

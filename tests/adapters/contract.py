@@ -96,6 +96,7 @@ __all__ = [
     "AGREEMENT_NO",
     "AMOUNT",
     "CARD",
+    "CONFIRM_CODE",
     "LATER",
     "NOTIFY_URL",
     "NUMBER",
