@@ -101,6 +101,7 @@ __all__ = [
     "NOTIFY_URL",
     "NUMBER",
     "OTHER_NUMBER",
+    "PERSON",
     "SMS_CODE",
     "TRANSACTION_NO",
     "Case",

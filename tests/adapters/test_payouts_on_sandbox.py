@@ -43,7 +43,13 @@ ASKED_AFTERWARDS = sorted(
     for name in PAYS_OUT
     if (watch := PROVIDERS[name].DECLARATION.terms[Product.PAYOUT].watch) is not None and watch.gaps_s
 )
-BALANCE_SHORT: Mapping[str, str] = {"allinpay": "3008", "baofoo": "BF00103", "cpcn": "240090", "lianlian": "9104"}
+BALANCE_SHORT: Mapping[str, str] = {
+    "allinpay": "3008",
+    "baofoo": "BF00103",
+    "cpcn": "240090",
+    "lianlian": "9104",
+    "unionpay": "64",
+}
 """The merchant's own."""
 
 
