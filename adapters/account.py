@@ -97,18 +97,19 @@ def certificate(account: AccountSettings, name: str) -> x509.Certificate:
 
 
 def more_declines(
-    account: AccountSettings, code: str, words: str, never: Collection[str] = ()
+    account: AccountSettings, code: str, words: str, never: Collection[str] = (), field: str = "declines"
 ) -> dict[str, FailureCode]:
     """The account's `declines`: more codes of refusals, of this form (a regular expression, in `words`).
 
-    `never`: codes that mean something else, whatever the account says. Raises AccountError.
+    `never`: codes that mean something else, whatever the account says. `field`: `payout_declines` says it of payouts,
+    where the same code may mean another thing. Raises AccountError.
     """
-    told, form = account.settings.get("declines", {}), re.compile(code)
+    told, form = account.settings.get(field, {}), re.compile(code)
     if not isinstance(told, Mapping):
-        raise AccountError(account, "declines", "must be codes with their failure codes")
+        raise AccountError(account, field, "must be codes with their failure codes")
     for said, failure in told.items():
         if not form.fullmatch(str(said)) or str(said) in never or str(failure) not in set(FailureCode):
-            raise AccountError(account, "declines", f"must be {words} with failure codes of ours")
+            raise AccountError(account, field, f"must be {words} with failure codes of ours")
     return {str(said): FailureCode(str(failure)) for said, failure in told.items()}
 
 

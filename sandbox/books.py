@@ -10,8 +10,9 @@ from sandbox.journal import Journal, JournalUnreadableError
 
 __all__ = ["Books", "Kind", "Order", "State", "mask_card"]
 
-Kind = Literal["open_card", "consume", "withhold", "collect", "pay", "netbank", "recharge", "refund"]
-State = Literal["processing", "succeeded", "failed"]
+Kind = Literal["open_card", "consume", "withhold", "collect", "pay", "netbank", "recharge", "refund", "payout"]
+State = Literal["processing", "succeeded", "failed", "returned"]
+"""`returned`: a payout that was paid and came back."""
 Callback = Literal["none", "owed", "done"]
 
 MASK_HEAD = 6
@@ -58,6 +59,11 @@ class Order:
     echo: dict[str, str] = field(default_factory=dict)
     original: str | None = None
     """Of a refund: the order number of the payment that it gives back."""
+    return_after_s: float | None = None
+    """Of a payout that will come back: how long after its success."""
+    reason: str = ""
+    """Why a payout comes back, or why it is held."""
+    returned_at: float | None = None
 
     @property
     def card_tail(self) -> str:
@@ -80,6 +86,7 @@ class Order:
             "original": self.original,
             "received_at": _rfc3339(self.received_at),
             "finished_at": _rfc3339(self.finished_at),
+            "returned_at": _rfc3339(self.returned_at),
         }
 
 
@@ -150,6 +157,12 @@ class Books:
         self._settle(order)
         self.save(order)
         return order.state != "processing"
+
+    def give_back(self, order: Order, code: str, reason: str) -> None:
+        """A payout that was paid comes back now. `code` is what a query tells of it from now on."""
+        assert (order.kind, order.state) == ("payout", "succeeded")
+        order.state, order.code, order.reason, order.returned_at = "returned", code, reason, time.time()
+        self.save(order)
 
     def _settle(self, order: Order) -> None:
         order.code = order.planned_code

@@ -10,6 +10,7 @@ from aiohttp import web
 from sandbox.faults import FaultRefusedError
 from sandbox.notices import NoCallbacksError
 from sandbox.pages import wants_page
+from sandbox.payouts import REASONS, NotReturnableError
 from sandbox.provider import Provider
 
 __all__ = ["Control"]
@@ -84,6 +85,7 @@ class Control:
             web.delete("/_sandbox/{provider}/faults", self._guarded(self._clear_faults)),
             web.delete("/_sandbox/{provider}/faults/{id}", self._guarded(self._remove_fault)),
             web.post("/_sandbox/{provider}/callbacks", self._guarded(self._call_back)),
+            web.post("/_sandbox/{provider}/returns", self._guarded(self._give_back)),
             web.post("/_sandbox/{provider}/notice_url", self._guarded(self._register_notices)),
         ]
 
@@ -157,6 +159,20 @@ class Control:
         except NoCallbacksError as refused:
             return _refusal(422, str(refused))
         return _json({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})
+
+    async def _give_back(self, request: web.Request, provider: Provider) -> web.Response:
+        body = await _body(request)
+        reason = body.get("reason", "payee_name_mismatch")
+        if reason not in REASONS:
+            raise _BadRequestError(f"reason must be one of {', '.join(REASONS)}")
+        order = provider.books.get(str(body.get("order_no", "")))
+        if order is None:
+            return _refusal(404, "there is no such order_no")
+        try:
+            provider.give_back(order, reason)
+        except NotReturnableError as refused:
+            return _refusal(422, str(refused))
+        return _json(order.shown())
 
     async def _register_notices(self, request: web.Request, provider: Provider) -> web.Response:
         url = (await _body(request)).get("url")

@@ -50,7 +50,7 @@ async def exchange(
     answer = work()
     if delay := faults.take("delay", occasion):
         await asyncio.sleep(delay.seconds)
-    paying = occasion.operation in ("pay", "refund")
+    paying = occasion.operation in ("pay", "refund", "payout")
     if faults.take("reset_after", occasion) or (paying and occasion.amount == RESET_AFTER):
         return reset_connection(request)
     if error := faults.take("error_after", occasion):

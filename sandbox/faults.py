@@ -9,8 +9,24 @@ from typing import Any, Final, Literal, get_args
 __all__ = ["CALLBACK_FAULTS", "PAGE_FAULTS", "Fault", "FaultRefusedError", "Faults", "Occasion", "Operation"]
 
 Operation = Literal[
-    "pay", "authenticate", "send_code", "unbind", "refund", "open_page", "cancel", "query", "query_authentication"
+    "pay",
+    "authenticate",
+    "send_code",
+    "unbind",
+    "refund",
+    "payout",
+    "open_page",
+    "cancel",
+    "query",
+    "query_authentication",
 ]
+RETURN_REASONS: Final = (
+    "payee_name_mismatch",
+    "payee_account_invalid",
+    "payee_account_abnormal",
+    "bank_rejected",
+    "other",
+)
 OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 WORKING_OPERATIONS: Final = ("pay", "authenticate")
 MAX_SECONDS: Final = 3600.0
@@ -139,13 +155,17 @@ FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     "late_final": {"seconds": SECONDS},
     "maintenance": {"seconds": Param(SECONDS.must_be, _is_seconds)},
     "sms_needed": {},
+    "return_payout": {
+        "seconds": SECONDS,
+        "reason": Param(f"one of {', '.join(RETURN_REASONS)}", _is_one_of(*RETURN_REASONS), default=RETURN_REASONS[0]),
+    },
     "lose_sms": {},
     "expire_code": {},
     **CALLBACK_FAULTS,
     **PAGE_FAULTS,
 }
 TIMED_FAULTS: Final = frozenset({"maintenance"})
-OF_ALL_OPERATIONS: Final = frozenset({"maintenance", "lose_sms", "expire_code"})
+OF_ALL_OPERATIONS: Final = frozenset({"maintenance", "lose_sms", "expire_code", "return_payout"})
 """Faults that need no operation to say what they mean."""
 
 MATCH_KEYS: Final[Mapping[str, Param]] = {

@@ -15,6 +15,8 @@ __all__ = [
     "REFUSED_BY",
     "RESERVED_PHONE",
     "RESET_AFTER",
+    "RETURNED_LATER",
+    "RETURNED_TAILS",
     "SMS_WANTED",
     "TWO_PHONES",
     "binds",
@@ -34,6 +36,8 @@ NOT_FOUND_FIRST: Final = 980005
 """The work is done, the answer is an HTTP 502, and queries do not find the order for the configured late time."""
 CALLBACK_LOST: Final = 980006
 """The work is done and no notification leaves (providers with callbacks)."""
+RETURNED_LATER: Final = 980007
+"""Of a payout: it is paid, and comes back after the configured late time."""
 
 # Card tails. 98NN is in no provider's code table.
 SMS_WANTED: Final = "9801"
@@ -46,6 +50,13 @@ TWO_PHONES: Final = "9804"
 """Either of two phones binds the card, and no third; a payment passes with the reserved one alone."""
 RESERVED_PHONE: Final = "13800009804"
 OTHER_PHONE: Final = "13900009804"
+RETURNED_TAILS: Final[Mapping[str, str]] = {
+    "9831": "payee_name_mismatch",
+    "9832": "payee_account_invalid",
+    "9833": "payee_account_abnormal",
+    "9834": "bank_rejected",
+}
+"""Accounts that payouts come back from after the configured late time, and why."""
 REFUSED_BY: Final[Mapping[str, str]] = {
     "9811": "unionpay",
     "9812": "allinpay",

@@ -37,6 +37,8 @@ class Pen(ABC, Generic[Signer]):
     gaps_s: ClassVar[Sequence[float]] = (0.0, 60.0, 120.0, 240.0)
     """Between a send and the next: there is one send more than these."""
     answer_within_s: ClassVar[float] = math.inf
+    tells_returns: ClassVar[bool] = False
+    """A payout that comes back is notified once more."""
     by_get: ClassVar[bool] = False
     """The notice stands in the address, behind what the merchant has put there."""
     failures_by_choice: ClassVar[bool] = False
@@ -94,6 +96,12 @@ class Notices(Generic[Signer]):
         self._provider.books.save(order)
         self._provider.timers.spawn(self._tell(order))
 
+    def owe_return(self, order: Order) -> None:
+        """Tell the merchant that a payout came back, where this provider tells it."""
+        if self._pen.tells_returns:
+            order.sends = 0  # another notice than that of its success
+            self.owe(order)
+
     async def again(self, order: Order, count: int) -> list[int | None]:
         """Send the notice of a final order again, now. Answers the HTTP status of each, None for no answer.
 
@@ -120,7 +128,9 @@ class Notices(Generic[Signer]):
     async def _written(self, order: Order) -> Notice | None:
         """The notice, or None when a fault loses it."""
         faults = self._provider.faults
-        operation: Operation = "refund" if order.kind == "refund" else "pay"
+        operation: Operation = "pay"
+        if order.kind == "refund" or order.kind == "payout":
+            operation = order.kind
         occasion = Occasion(operation, order.order_no, order.card_tail, order.amount)
         if faults.take("lose_callback", occasion) or order.amount == CALLBACK_LOST:
             return None

@@ -14,6 +14,7 @@ from sandbox.course import Codes, Course, bend
 from sandbox.faults import CALLBACK_FAULTS, FAULTS, PAGE_FAULTS, Faults, Occasion
 from sandbox.journal import Journal
 from sandbox.notices import NoCallbacksError, Notices, Pen
+from sandbox.payouts import REASONS, NotReturnableError, return_of
 from sandbox.sms import Purpose, SmsLog
 from sandbox.timers import Timers
 
@@ -28,6 +29,9 @@ class Provider(ABC):
     """Faults that its protocol has no message for."""
     has_pages: ClassVar[bool] = False
     """A payer's browser opens pages here."""
+    pays_out: ClassVar[bool] = False
+    returned_code: ClassVar[str | None] = None
+    """What a query tells of a payout that came back; None: what it told before."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
@@ -38,6 +42,7 @@ class Provider(ABC):
         self.books = Books(Journal(path), self.state_of)
         known = frozenset(FAULTS) - self.cannot
         known -= frozenset() if self.has_pages else frozenset(PAGE_FAULTS)
+        known -= frozenset() if self.pays_out else frozenset({"return_payout"})
         self.faults = Faults(known if pen else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
         self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)
@@ -102,6 +107,28 @@ class Provider(ABC):
         self.take(order)
         return order
 
+    def book_payout(self, occasion: Occasion, account: str, course: Course, **more: Any) -> Order:
+        """Put a payout into the books, on its course, which may lead back."""
+        back_s, reason = return_of(self.faults, occasion, self.config.late_s) or (None, "")
+        told = {"return_after_s": back_s, "reason": reason, **more}
+        return self.book(occasion.order_no, "payout", occasion.amount, account, course, **told)
+
+    def give_back(self, order: Order, reason: str = "") -> None:
+        """A payout that was paid comes back now. Raises NotReturnableError."""
+        if (order.kind, order.state) != ("payout", "succeeded"):
+            raise NotReturnableError(order)
+        self.books.give_back(order, self.returned_code or order.code, reason or order.reason or "other")
+        if self._notices is not None:
+            self._notices.owe_return(order)
+
+    def is_visible(self, order: Order) -> bool:
+        """Whether questions find it already."""
+        return time.time() >= order.visible_at
+
+    def why_returned(self, order: Order) -> str:
+        """The bank's words on a payout that came back; "" of any other order."""
+        return REASONS[order.reason] if order.state == "returned" else ""
+
     def take(self, order: Order) -> None:
         """Put a new order into the books and see to it that it becomes final when it is due."""
         self.books.add(order)
@@ -117,6 +144,8 @@ class Provider(ABC):
                 self._finish_when_due(order)
             elif order.callback == "owed":
                 self._became_final(order)
+            elif order.return_after_s is not None:
+                self._give_back_when_due(order)
 
     def reset(self) -> None:
         """Forget books, faults and SMS; the keys stay."""
@@ -134,3 +163,15 @@ class Provider(ABC):
     def _became_final(self, order: Order) -> None:
         if self._notices is not None:
             self._notices.owe(order)
+        if order.return_after_s is not None:
+            self._give_back_when_due(order)
+
+    def _give_back_when_due(self, order: Order) -> None:
+        if order.state != "succeeded":
+            return
+        due_at = (order.finished_at or order.received_at) + (order.return_after_s or 0.0)
+        self.timers.later(max(0.0, due_at - time.time()), lambda: self._comes_back(order))
+
+    def _comes_back(self, order: Order) -> None:
+        if order.state == "succeeded" and self.books.get(order.order_no) is order:
+            self.give_back(order)

@@ -6,7 +6,8 @@ Not public, so chosen here: the answer time, the list of banks, and which busine
 stands in `declaration`.
 
 A card is signed by SMS (310001, then 310002 with the REQ_SN of the newest 310001 as SRCREQSN) and then paid from by its
-agreement (310011); without one a withhold names the card (100011). Signings have no question here: a lost one is
+agreement (310011); without one a withhold names the card (100011). Payouts are 100014, asked about as payments are; one
+that was paid may be 3056 later. Signings have no question here: a lost one is
 unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1` for codes, `Q0` for
 questions.
 """
@@ -31,8 +32,8 @@ from adapters.account import (
 )
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
 from adapters.allinpay.bodies import Bodies
-from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES
-from adapters.allinpay.declaration import DECLARATION
+from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES
+from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -49,9 +50,11 @@ from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
     Declaration,
     NotSentError,
     Pay,
+    Payout,
     SendSigningCode,
     Sign,
     Table,
@@ -69,19 +72,25 @@ MAX_REQ_SN: Final = 40
 BUSINESS_CODE: Final = "19900"
 """The demo's code for collecting (M); in production a merchant must send the code it was given, or is refused (M)."""
 
+PAYOUT_BUSINESS_CODE: Final = "00600"
+"""The demo's code for paying out (H); in production as above."""
+
 # What public code sends: 03 with 100011, 04 with 200004 (M).
-COLLECT, QUERY = "100011", "200004"
+COLLECT, PAY_OUT, QUERY = "100011", "100014", "200004"
 VERSIONS: Final = {QUERY: "04"}
 # These say MERCHANT_ID in INFO, too, and 03 as their version (M).
 SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT = "310001", "310002", "310003", "310011"
 OF_AGREEMENTS: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT})
 
+OTHER_DECLINES: Final = (r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)
+
 
 class Allinpay:
     """One merchant account at Allinpay TLT.
 
-    Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`, `assumed`, and
-    `declines`: more 3xxx codes of this merchant's products with our failure codes. Secrets: `user_pass`,
+    Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`,
+    `payout_business_code`, `assumed`, and `declines` and `payout_declines`: more 3xxx codes of this merchant's products
+    with our failure codes. Secrets: `user_pass`,
     `merchant_private_key` (PEM), `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates
     and the clock are not asked.
     """
@@ -103,8 +112,14 @@ class Allinpay:
         self._user_name = _writable(account, "user_name", setting(account, "user_name"))
         self._user_pass = _writable(account, "user_pass", secret(account, "user_pass"))
         business_code = setting(account, "business_code", BUSINESS_CODE)
-        self._bodies = Bodies(self._merchant_id, _writable(account, "business_code", business_code))
-        self._declines = {**DECLINES, **more_declines(account, r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)}
+        payout_code = setting(account, "payout_business_code", PAYOUT_BUSINESS_CODE)
+        self._bodies = Bodies(
+            self._merchant_id,
+            _writable(account, "business_code", business_code),
+            _writable(account, "payout_business_code", payout_code),
+        )
+        self._declines = {**DECLINES, **more_declines(account, *OTHER_DECLINES)}
+        self._payout_declines = {**PAYOUT_DECLINES, **more_declines(account, *OTHER_DECLINES, "payout_declines")}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
 
@@ -152,6 +167,21 @@ class Allinpay:
         req_sn = f"{command.number}Q{command.tries}"
         answer = await self._told(QUERY, req_sn, self._bodies.query(command), Product.PAYMENT)
         return read_query(answer, command.number, self._declines) if isinstance(answer, Element) else answer
+
+    async def payout(self, command: Payout) -> Outcome:
+        """Pay out (100014). Declined without a request when this protocol cannot say it: nothing can have moved."""
+        if (refusal := PAYEES.refusal(command.payee)) is not None:
+            return refusal
+        answer = await self._told(PAY_OUT, command.number, self._bodies.payout(command), Product.PAYOUT)
+        return read_payment(answer, "TRANSRET", self._payout_declines) if isinstance(answer, Element) else answer
+
+    async def ask_payout(self, command: AskPayout) -> Outcome:
+        """Ask for a payout (200004), as for a payment."""
+        req_sn = f"{command.number}Q{command.tries}"
+        answer = await self._told(QUERY, req_sn, self._bodies.query(command), Product.PAYOUT)
+        if not isinstance(answer, Element):
+            return answer
+        return read_query(answer, command.number, self._payout_declines, may_return=True)
 
     async def _told(
         self, trx_code: str, req_sn: str, body: str, product: Product
@@ -201,6 +231,8 @@ class Allinpay:
         Unbind: unbind,
         Pay: pay,
         AskPayment: ask_payment,
+        Payout: payout,
+        AskPayout: ask_payout,
     }
 
 

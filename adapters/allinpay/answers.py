@@ -15,6 +15,7 @@ from adapters.allinpay.codes import (
     NOTHING_FOUND,
     OK,
     REFUSED,
+    RETURNED,
 )
 from adapters.allinpay.envelope import said, text_of
 from gateway.domain.failures import FailureCode as F
@@ -27,11 +28,13 @@ from gateway.domain.outcomes import (
     NotFound,
     Outcome,
     Processing,
+    Returned,
     Succeeded,
     UnbindingOutcome,
     Unbound,
     Unknown,
 )
+from gateway.domain.returns import reason_in
 
 __all__ = ["read_payment", "read_query", "read_sent_code", "read_signing", "read_unbinding"]
 
@@ -57,11 +60,14 @@ def read_payment(root: Element, body: str, declines: Declines) -> Outcome:
     return _declined(code, message, declines)
 
 
-def read_query(root: Element, number: str, declines: Declines) -> Outcome:
-    """INFO 0000: the order's QTDETAIL. 2xxx in process, 2004 refused, 1002 empty; else the query itself failed."""
+def read_query(root: Element, number: str, declines: Declines, *, may_return: bool = False) -> Outcome:
+    """INFO 0000: the order's QTDETAIL. 2xxx in process, 2004 refused, 1002 empty; else the query itself failed.
+
+    `may_return`: of a payout, which may have come back since.
+    """
     code, message = said(root, "INFO")
     if code == OK:
-        return _read_detail(root, number, declines)
+        return _read_detail(root, number, declines, may_return=may_return)
     if code in IN_PROCESS:
         return Processing(code, message)
     if code == BATCH_REFUSED:
@@ -113,7 +119,7 @@ def _refused(code: str | None, message: str | None, declines: Declines) -> Decli
     return Declined(failure, code, message) if failure else Unknown("no final word", code, message)
 
 
-def _read_detail(root: Element, number: str, declines: Declines) -> Outcome:
+def _read_detail(root: Element, number: str, declines: Declines, *, may_return: bool) -> Outcome:
     # BATCHID is the order's REQ_SN (H); SN counts inside a batch and a single collect has one line.
     mine = [line for line in root.iterfind("QTRANSRSP/QTDETAIL") if text_of(line, "BATCHID") == number]
     if len(mine) != 1:
@@ -121,6 +127,8 @@ def _read_detail(root: Element, number: str, declines: Declines) -> Outcome:
     code, message = said(mine[0])
     if code in IN_PROCESS:
         return Processing(code, message)
+    if may_return and code == RETURNED:
+        return Returned(reason_in(message), code, message)
     if code != OK:
         return _declined(code, message, declines)
     amount = text_of(mine[0], "AMOUNT") or ""

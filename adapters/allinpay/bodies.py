@@ -6,19 +6,23 @@ from typing import Final
 from adapters.allinpay.codes import BANKS, ID_TYPES
 from adapters.allinpay.envelope import in_gbk_or_marks, node
 from gateway.domain.cards import CardElements
-from gateway.ports import AskPayment, Pay, SendSigningCode, Sign, Unbind
+from gateway.domain.payees import PayeeType
+from gateway.ports import AskPayment, AskPayout, Pay, Payout, SendSigningCode, Sign, Unbind
 
 __all__ = ["BEIJING", "Bodies"]
 
 BEIJING: Final = timezone(timedelta(hours=8))
-DEBIT, PERSON, CURRENCY = "00", "0", "CNY"
+DEBIT, PERSON, FIRM, CURRENCY = "00", "0", "1", "CNY"
+MAX_SUMMARY: Final = 15
+"""Characters of a purpose. How long SUMMARY may be is not public: 30 bytes of GBK (L)."""
 
 
 class Bodies:
     """The bodies of one merchant. Texts that GBK cannot write are found out when the envelope is sealed."""
 
-    def __init__(self, merchant_id: str, business_code: str) -> None:
+    def __init__(self, merchant_id: str, business_code: str, payout_business_code: str) -> None:
         self._merchant_id, self._business_code = merchant_id, business_code
+        self._payout_business_code = payout_business_code
 
     def collect(self, command: Pay) -> str:
         """TRANS of 100011."""
@@ -59,7 +63,33 @@ class Bodies:
             CUST_USERID=in_gbk_or_marks(command.user_id),
         )
 
-    def query(self, command: AskPayment) -> str:
+    def payout(self, command: Payout) -> str:
+        """TRANS of 100014: the demo's elements, SUMMARY for the payee's eyes, and where a firm's account is kept."""
+        payee = command.payee
+        firm = payee.type is PayeeType.CORPORATE
+        kept = {
+            "PROVINCE": payee.province or "",
+            "CITY": payee.city or "",
+            "BANK_NAME": payee.branch or "",
+            "UNION_BANK": payee.cnaps or "",
+        }
+        summary = in_gbk_or_marks(command.purpose)[:MAX_SUMMARY].strip()
+        return node(
+            "TRANS",
+            BUSINESS_CODE=self._payout_business_code,
+            MERCHANT_ID=self._merchant_id,
+            SUBMIT_TIME=_time(command.told_at),
+            BANK_CODE=BANKS[payee.bank],
+            ACCOUNT_NO=payee.account_no,
+            ACCOUNT_NAME=payee.name,
+            ACCOUNT_PROP=FIRM if firm else PERSON,
+            AMOUNT=str(command.amount),
+            CURRENCY=CURRENCY,
+            **(kept if firm else {}),
+            **({"SUMMARY": summary} if summary else {}),
+        )
+
+    def query(self, command: AskPayment | AskPayout) -> str:
         """QTRANSREQ of 200004. STATUS 2 is all; TYPE 1 by submission: 0 would leave out what is not finished (M)."""
         return node("QTRANSREQ", MERCHANT_ID=self._merchant_id, QUERY_SN=command.number, STATUS="2", TYPE="1")
 

@@ -63,5 +63,25 @@ NO_DECLINES: Final = frozenset({"3051", "3056"})
 ASK_FIRST: Final = frozenset({"3044", "3050"})
 """Their meanings (M) leave room for money that moved: believed only when a query says so too."""
 
+RETURNED: Final = "3056"
+"""To a question about a payout: it had been paid, and the bank gave it back (退票), however late (M)."""
+
+# The same codes where the account is the payee's and the balance is the merchant's. There is no PIN and no agreement:
+# codes about those are refusals of ours.
+PAYOUT_DECLINES: Final[Mapping[str, F]] = {
+    code: failure
+    for failure, codes in (
+        (F.MERCHANT_BALANCE_SHORT, "3008"),
+        # Number; lost; none such; expired; frozen; closed; locked; not that name; status.
+        (F.PAYEE_INVALID, "3004 3006 3009 3010 3017 3018 3020 3031 3057"),
+        (F.RISK_REJECTED, "3001 3002"),
+        (F.CHANNEL_LIMIT_EXCEEDED, "3013 3015"),
+        (F.CARD_UNSUPPORTED, "3097"),
+        (F.CHANNEL_UNAVAILABLE, "3028 3044 3050"),
+        (F.CHANNEL_REFUSED, "3011 3043 3045 3046 3047 3058 3999"),
+    )
+    for code in codes.split()
+}
+
 GONE: Final = frozenset({"3043", "3045", "3047"})
 """To an unbinding: not signed; no such agreement; cancelled. 3046, not effective yet, is a refusal."""

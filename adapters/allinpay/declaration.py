@@ -4,11 +4,22 @@ from typing import Final
 
 from adapters.allinpay.codes import BANKS, ID_TYPES
 from gateway.domain.carrying import Carries
+from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import Scene
-from gateway.domain.terms import NotFoundRule, Product, Terms
-from gateway.ports import AskPayment, Assumption, Declaration, Pay, SendSigningCode, Sign
+from gateway.domain.terms import NotFoundRule, Product, Terms, Watch
+from gateway.ports import AskPayment, AskPayout, Assumption, Declaration, Pay, Payout, SendSigningCode, Sign
 
-__all__ = ["DECLARATION"]
+__all__ = ["DECLARATION", "PAYEES"]
+
+PAYEES: Final = PayeeRules(
+    needs={
+        PayeeType.PERSONAL: frozenset(),
+        PayeeType.CORPORATE: frozenset({"branch", "cnaps", "province", "city"}),
+    },
+    banks=frozenset(BANKS),
+    charset="gbk",
+)
+DAY_S: Final = 24 * 3600.0
 
 ASSUMPTIONS: Final = (
     Assumption(
@@ -34,6 +45,16 @@ ASSUMPTIONS: Final = (
         frozenset({Pay}),
         since_first_version=True,
     ),
+    Assumption(
+        "payout_fields",
+        "100014 takes SUMMARY, and for a firm's account ACCOUNT_PROP 1 with PROVINCE, CITY, BANK_NAME and UNION_BANK.",
+        frozenset({Payout}),
+    ),
+    Assumption(
+        "late_returns",
+        "A payout that came back is told as RET_CODE 3056 by 200004 under its own REQ_SN, however late.",
+        frozenset({Payout, AskPayout}),
+    ),
 )
 
 DECLARATION: Final = Declaration(
@@ -50,10 +71,20 @@ DECLARATION: Final = Declaration(
             # No source states one; 100011 waits for the bank, and a cut answer costs 5 min of polling.
             answer_timeout_s=60.0,
         ),
+        Product.PAYOUT: Terms(
+            poll_gaps_s=(300.0,),  # as above (H)
+            # 1002 once more; but what is called lost is paid out anew, and money that went out twice is gone: a day of
+            # them, so that the bank's own day has passed.
+            not_found=NotFoundRule(answers=6, over_s=DAY_S),
+            answer_timeout_s=60.0,
+            # How long a bank may give a payout back is not public; banks' returns come within days: our choice.
+            watch=Watch(gaps_s=(3600.0, 6 * 3600.0), for_s=10 * DAY_S),
+        ),
         # A signing is never asked about: its query is not public. The payer waits in front of it.
         Product.AUTHENTICATION: Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0, late_looks=0),
     },
     carries=Carries(banks=frozenset(BANKS), charset="gbk", id_types=frozenset(ID_TYPES)),
+    payees=PAYEES,
     identity=frozenset({"merchant_id"}),
     assumptions=ASSUMPTIONS,
     # No code of its own for a payment is used here; a signing's code may be tried again, under `sms_codes`.

@@ -9,7 +9,7 @@ the order's own time, and what becomes of an order whose last code was wrong.
 A card is bound by an SMS: 01 sends it and gives a code, 02 confirms that code with what the payer typed. There is no
 silent binding. Binding a bound card makes a new agreement and voids the one before. Payments go by agreement: 08 at
 once, or 05 with an SMS and 06. An order that was not paid may be sent again under its number (H), so a wrong code does
-not end it.
+not end it. Payouts are a product with a letter of its own (`payouts`).
 """
 
 import json
@@ -45,6 +45,7 @@ from adapters.baofoo.letter import (
     user_id_of,
 )
 from adapters.baofoo.notices import Notices
+from adapters.baofoo.payouts import Payouts
 from adapters.baofoo.seal import Seal
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
@@ -54,17 +55,22 @@ from gateway.domain.outcomes import (
     Declined,
     NotSent,
     Outcome,
+    ReturnsOutcome,
     UnbindingOutcome,
     Unknown,
 )
+from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
     AskPayment,
+    AskPayout,
+    AskReturnedPayouts,
     Command,
     Declaration,
     NotSentError,
     Pay,
+    Payout,
     SendPaymentCode,
     SendSigningCode,
     Sign,
@@ -89,12 +95,12 @@ BIND_SMS, BIND, BINDINGS, UNBIND, PAY_SMS, PAY_BY_CODE, QUERY, PAY = "01", "02",
 
 
 class Baofoo:
-    """One merchant's terminal for protocol pay.
+    """One merchant's terminal for protocol pay, and its payouts.
 
     Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`, `assumed`; optional `goods_category`
     (risk control's two digits for the business), and `declines`: more codes of refusals with our failure codes.
-    Secrets: `merchant_private_key`, `psp_certificate` (PEM). The certificate is pinned, so its dates and the clock are
-    not asked. Raises AccountError.
+    What payouts may need beside it: see `payouts`. Secrets: `merchant_private_key`, `psp_certificate` (PEM). The
+    certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -115,6 +121,7 @@ class Baofoo:
             raise AccountError(account, "goods_category", "must be two digits")
         self._declines = declines_of(account)
         self._seal = Seal(account)
+        self._payouts = Payouts(account, transport, self.declaration.terms[Product.PAYOUT])
         self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines)
 
     def __repr__(self) -> str:
@@ -185,6 +192,20 @@ class Baofoo:
         told = {"orig_trans_id": command.number, "orig_trade_date": time_of(command.told_at)}
         answer = await self._commit(QUERY, command, command.tries, told, {})
         return answer if isinstance(answer, (NotSent, Unknown)) else read_query(answer, command.number, self._declines)
+
+    # Paying out
+
+    async def payout(self, command: Payout) -> Outcome:
+        """Pay out (BF0040001): taken on, and no more."""
+        return await self._payouts.pay(command)
+
+    async def ask_payout(self, command: AskPayout) -> Outcome:
+        """Ask for a payout (BF0040002)."""
+        return await self._payouts.ask(command)
+
+    async def ask_returned_payouts(self, command: AskReturnedPayouts) -> ReturnsOutcome:
+        """Ask which payouts came back on a day (BF0040003)."""
+        return await self._payouts.ask_returned(command)
 
     def _unfit(self, command: Pay | SendPaymentCode) -> Declined | None:
         """Why nothing is sent: then nothing can have moved."""
@@ -257,6 +278,9 @@ class Baofoo:
         SendPaymentCode: send_payment_code,
         Pay: pay,
         AskPayment: ask_payment,
+        Payout: payout,
+        AskPayout: ask_payout,
+        AskReturnedPayouts: ask_returned_payouts,
     }
 
 

@@ -3,15 +3,21 @@
 from typing import Final
 
 from adapters.baofoo.letter import PAPERS
+from adapters.baofoo.payouts import PAYEES
 from gateway.domain.carrying import Carries
 from gateway.domain.scenes import Scene
-from gateway.domain.terms import Product, Terms
-from gateway.ports import Assumption, Declaration, SendPaymentCode, SendSigningCode, Sign
+from gateway.domain.terms import Product, Terms, Watch
+from gateway.ports import AskReturnedPayouts, Assumption, Declaration, Payout, SendPaymentCode, SendSigningCode, Sign
 
 __all__ = ["DECLARATION"]
 
 # "Do not ask at once after a timeout, but later" (H), without numbers: these are our choice.
 POLL_GAPS_S: Final = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+# A payout takes minutes, and is asked about by its number for 24 hours alone (H).
+PAYOUT_POLL_GAPS_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
+# One that came back within those hours is told by the question, later ones by the list of the day on which they did.
+# How late banks give one back is not public: our choice.
+PAYOUT_WATCH: Final = Watch(gaps_s=(3600.0,), for_s=20 * 3600.0, listed_days=10)
 ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the bank, and a cut answer costs a poll
 
 DECLARATION: Final = Declaration(
@@ -21,8 +27,11 @@ DECLARATION: Final = Declaration(
         # 128 is "no such order", and no source says that it will not be there later.
         Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        # 0401 is "no such order", and never proof: the statement decides (H).
+        Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, None, ANSWER_TIMEOUT_S, watch=PAYOUT_WATCH),
     },
     carries=Carries(id_types=frozenset(PAPERS)),
+    payees=PAYEES,
     identity=frozenset({"member_id", "terminal_id"}),
     assumptions=(
         Assumption(
@@ -34,6 +43,17 @@ DECLARATION: Final = Declaration(
             "After a wrong code the unique_code of the same SMS takes another one (02, 06), and a question (07) about "
             "an order that was not paid for want of the right code tells the code's refusal.",
             frozenset({SendSigningCode, Sign, SendPaymentCode}),
+        ),
+        Assumption(
+            "payout_fields",
+            "BF0040001 takes a trans_no of 32 letters and digits, and a firm's account as a person's, with province, "
+            "city and branch; the certificates are those of protocol pay.",
+            frozenset({Payout}),
+        ),
+        Assumption(
+            "returned_list",
+            "BF0040003 lists a payout on the day on which it came back, and answers 0401 for a day without any.",
+            frozenset({Payout, AskReturnedPayouts}),
         ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by

@@ -1,5 +1,5 @@
 """CPCN 中金支付: quick payments by a binding, with or without an SMS at each payment; withholds from a card; payments
-on a bank's page (see `page`).
+on a bank's page (see `page`); payouts (see `payouts`).
 
 Sources: H, the official simulator and PHP demo (templates, field names, bank list, states of quick payments); M, the
 code of three gateways that ran on CPCN (the table of head codes, states of withholds and bindings, numbers of 32
@@ -12,8 +12,8 @@ stay empty. The sizes of names are not known either: CPCN refuses one that is to
 A binding (TxSNBinding) has the number that it was asked for with: that is the agreement. Each SMS to sign with is a
 binding of its own, since a number can be used once (M). An SMS to pay with is sent for the payment's own number, and so
 is the payment with the code. Withholds need no binding. Cards are told as debit cards: nobody says which are not.
-A refund is possible for quick payments alone, once for each payment (M). CPCN calls back about withholds (2018) and
-pages (1118), at the address that the institution has registered; `notify_url` is nowhere told to it.
+A refund is possible for quick payments alone, once for each payment (M). CPCN calls back about withholds (2018), pages
+(1118) and payouts (1348), at the address that the institution has registered; `notify_url` is nowhere told to it.
 """
 
 import re
@@ -25,18 +25,19 @@ from xml.etree.ElementTree import Element
 from adapters.account import AccountError, allowed, declared, more_declines
 from adapters.cpcn.answers import (
     Reasons,
+    read_accepted,
     read_binding,
     read_binding_question,
     read_code,
     read_payment,
     read_payment_by_code,
     read_question,
-    read_refund,
     read_signing,
     read_unbinding,
 )
 from adapters.cpcn.codes import (
     BANKS,
+    HANDLED,
     ID_TYPES,
     NO_SUCH_PAYMENT,
     NO_SUCH_REFUND,
@@ -49,6 +50,8 @@ from adapters.cpcn.declaration import DECLARATION
 from adapters.cpcn.exchange import Exchange, Tx, given
 from adapters.cpcn.notices import Notices
 from adapters.cpcn.page import order_of, read_page_question
+from adapters.cpcn.payouts import PAYEES, PAYOUT_REFUSALS, read_payout_question
+from adapters.cpcn.payouts import order_of as payout_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -67,10 +70,12 @@ from gateway.ports import (
     AccountSettings,
     AskAuthentication,
     AskPayment,
+    AskPayout,
     AskRefund,
     Authenticate,
     Declaration,
     Pay,
+    Payout,
     Redirect,
     Refund,
     SendPaymentCode,
@@ -103,6 +108,9 @@ OPEN_PAGE: Final = Tx("1111", Product.REDIRECT, in_body=True)
 ASK_PAGE: Final = Tx("1120", Product.REDIRECT, "PaymentNo", in_body=True)
 REFUND: Final = Tx("2521", Product.REFUND)
 ASK_REFUND: Final = Tx("2522", Product.REFUND, "TxSN")
+PAY_OUT: Final = Tx("1341", Product.PAYOUT, in_body=True)
+ASK_PAYOUT: Final = Tx("1350", Product.PAYOUT, "SerialNumber", in_body=True)
+HEAD_CODE: Final = r"[0-9]{4,16}"
 
 
 class Cpcn:
@@ -110,7 +118,8 @@ class Cpcn:
 
     Settings: `base_url` (before `/Gateway/`), `institution_id`, `settlement_flag` (the mark that CPCN gave
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
-    ResponseCodes of a refused silent binding that ask for an SMS code. Secrets: `merchant_private_key`,
+    ResponseCodes of a refused silent binding that ask for an SMS code; of payouts `payout_declines`, codes of the head
+    with our failure codes, and `market_order_no`, the order that all of them settle. Secrets: `merchant_private_key`,
     `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
     """
 
@@ -128,6 +137,12 @@ class Cpcn:
         self._send = Exchange(account, transport, self.declaration.terms)
         self._settlement_flag = given(account, "settlement_flag")
         self._reasons = Reasons(more_declines(account, RESPONSE_CODE, "ResponseCodes"), _sms_wanted(account))
+        self._payout_refusals = {
+            **PAYOUT_REFUSALS,
+            **more_declines(account, HEAD_CODE, "codes of the head", {HANDLED}, "payout_declines"),
+        }
+        given_order = "market_order_no" in account.settings
+        self._market_order_no = given(account, "market_order_no") if given_order else None
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
 
     def __repr__(self) -> str:
@@ -237,7 +252,7 @@ class Cpcn:
         amount = str(command.amount)
         body = {"TxSN": command.number, "PaymentNo": command.original_number, "Amount": amount, "Remark": ""}
         answer = await self._send(REFUND, body, command.number)
-        return read_refund(answer, REFUND_REFUSALS) if isinstance(answer, Element) else answer
+        return read_accepted(answer, REFUND_REFUSALS) if isinstance(answer, Element) else answer
 
     async def ask_refund(self, command: AskRefund) -> Outcome:
         """Ask for a refund (2522)."""
@@ -246,6 +261,20 @@ class Cpcn:
             return answer
         # The account's reasons are about payers: a refund is nobody's card and nobody's fault.
         return read_question(answer, NO_SUCH_REFUND, REFUNDING, Reasons())
+
+    # Paying out
+
+    async def payout(self, command: Payout) -> Outcome:
+        """Pay out (1341). Declined unsent for a payee whom the protocol cannot say: nothing can have moved."""
+        if (refusal := PAYEES.refusal(command.payee)) is not None:
+            return refusal
+        answer = await self._send(PAY_OUT, payout_of(command, self._market_order_no), command.number)
+        return read_accepted(answer, self._payout_refusals) if isinstance(answer, Element) else answer
+
+    async def ask_payout(self, command: AskPayout) -> Outcome:
+        """Ask for a payout (1350)."""
+        answer = await self._send(ASK_PAYOUT, {"SerialNumber": command.number}, command.number)
+        return read_payout_question(answer) if isinstance(answer, Element) else answer
 
     # Builders, and the wire
 
@@ -279,6 +308,8 @@ class Cpcn:
         AskPayment: ask_payment,
         Refund: refund,
         AskRefund: ask_refund,
+        Payout: payout,
+        AskPayout: ask_payout,
     }
 
 

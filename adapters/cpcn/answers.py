@@ -46,13 +46,13 @@ __all__ = [
     "Reasons",
     "fen",
     "moment",
+    "read_accepted",
     "read_binding",
     "read_binding_question",
     "read_code",
     "read_payment",
     "read_payment_by_code",
     "read_question",
-    "read_refund",
     "read_signing",
     "read_state",
     "read_unbinding",
@@ -84,8 +84,8 @@ def read_payment_by_code(root: Element, states: States, reasons: Reasons) -> Out
     return _refused(root, REFUSALS) or _misread_code(root) or read_state(root, states, reasons)
 
 
-def read_refund(root: Element, refusals: Codes) -> Outcome:
-    """The answer to a refund (2521) has a head alone: handled means taken on, and no more (H)."""
+def read_accepted(root: Element, refusals: Codes) -> Outcome:
+    """The answer to a refund (2521) or a payout (1341) has a head alone: handled means taken on, and no more (H)."""
     refused = _refused(root, refusals)
     if refused is not None:
         return refused

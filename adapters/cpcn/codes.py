@@ -14,6 +14,7 @@ __all__ = [
     "CODE_EXPIRED",
     "CODE_RIGHT",
     "CODE_WRONG",
+    "GENERAL_REFUSALS",
     "HANDLED",
     "ID_TYPES",
     "NO_SUCH_BINDING",
@@ -98,13 +99,13 @@ REFUSALS: Final[Codes] = {
     )
     for code in codes.split()
 }
-_GENERAL: Final = frozenset(code for code in _OURS.split() if len(code) == 4 or code.startswith("24"))
+GENERAL_REFUSALS: Final = frozenset(code for code in _OURS.split() if len(code) == 4 or code.startswith("24"))
 # Lengths and forms; no such payment; not paid; refunded before, which can be done once; more than was paid; merchant.
 REFUND_REFUSALS: Final[Codes] = dict.fromkeys(
-    (*sorted(_GENERAL), *(f"302521{n:02d}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12))), F.CHANNEL_REFUSED
+    (*sorted(GENERAL_REFUSALS), *(f"302521{n:02d}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12))), F.CHANNEL_REFUSED
 )
 UNBINDING_REFUSALS: Final[Codes] = dict.fromkeys(
-    (*sorted(_GENERAL), *(f"3025030{n}" for n in range(1, 7))), F.CHANNEL_REFUSED
+    (*sorted(GENERAL_REFUSALS), *(f"3025030{n}" for n in range(1, 7))), F.CHANNEL_REFUSED
 )
 UNBOUND_BEFORE: Final = NO_SUCH_BINDING | _NOT_IN_FORCE
 

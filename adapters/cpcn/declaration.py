@@ -3,11 +3,12 @@
 from typing import Final
 
 from adapters.cpcn.codes import BANKS, ID_TYPES, PAGE_BANKS
+from adapters.cpcn.payouts import PAYEES
 from gateway.domain.carrying import Carries
 from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
-from gateway.domain.terms import Product, Terms
-from gateway.ports import AskRefund, Assumption, Declaration, Redirect, Refund, SendPaymentCode
+from gateway.domain.terms import Product, Terms, Watch
+from gateway.ports import AskPayout, AskRefund, Assumption, Declaration, Payout, Redirect, Refund, SendPaymentCode
 
 __all__ = ["DECLARATION"]
 
@@ -17,6 +18,8 @@ ANSWER_TIMEOUT_S: Final = 50.0
 POLL_GAPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Refunds are netted against the income of the day (H): nothing is gained by asking every 5 minutes.
 REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0)
+# How long a transfer may come back is not public; banks return within days: our choice.
+PAYOUT_WATCH: Final = Watch(gaps_s=(6 * 3600.0,), for_s=10 * 24 * 3600.0)
 # A payer takes minutes, and a notice comes when it is paid; one who went away leaves an order that is open for days.
 PAGE_POLL_GAPS_S: Final = (15.0, 30.0, 60.0, 120.0, 300.0, 300.0, 300.0, 600.0, 1800.0)
 GRACE_S: Final = 1800.0
@@ -33,8 +36,10 @@ DECLARATION: Final = Declaration(
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        Product.PAYOUT: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S, watch=PAYOUT_WATCH),
     },
     carries=Carries(banks=frozenset(BANKS), id_types=frozenset(ID_TYPES), page_banks=PAGE_BANKS),
+    payees=PAYEES,
     identity=frozenset({"institution_id"}),
     assumptions=(
         Assumption(
@@ -59,6 +64,17 @@ DECLARATION: Final = Declaration(
             "The question about a payment on a bank's page (1120) answers Status 20 for one that is paid, as the "
             "notice (1118) does, and 10 for one that is not.",
             frozenset({Redirect}),
+        ),
+        Assumption(
+            "payout_states",
+            "A payout (1341, 1350, 1348) with Status 10, 15 or 30 is in process, 40 is paid and 50 came back, whenever "
+            "that is told; a question about one that CPCN does not know is answered as one about a payment is.",
+            frozenset({Payout, AskPayout}),
+        ),
+        Assumption(
+            "payout_order",
+            "A payout takes its own SerialNumber as its OrderNo, unless the account names its `market_order_no`.",
+            frozenset({Payout}),
         ),
     ),
     code_wants_agreement=True,  # 2541 names a TxSNBinding (H)

@@ -17,6 +17,7 @@ from adapters.signing import SHA1, rsa_sign, rsa_verify
 
 __all__ = [
     "DECLARED",
+    "Leaves",
     "UnreadableError",
     "UnwritableError",
     "head_of",
@@ -40,6 +41,9 @@ _NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){1,1024}")
 
 
+Leaves = Mapping[str, str]
+
+
 class UnreadableError(Exception):
     """A message that is not this PSP's word; the text holds nothing of it."""
 
@@ -48,7 +52,7 @@ class UnwritableError(Exception):
     """A value that XML cannot carry; the text does not hold it."""
 
 
-def request(head: Mapping[str, str], body: Mapping[str, str] | None) -> str:
+def request(head: Leaves, body: Mapping[str, str | Leaves] | None) -> str:
     """A request's XML: every element of the demo's template, in its order, empty where there is nothing to say."""
     inside = f"<Head>{_elements(head)}</Head>" + ("" if body is None else f"<Body>{_elements(body)}</Body>")
     return f'{DECLARED}<Request version="2.0">{inside}</Request>'
@@ -121,8 +125,9 @@ def _kept(text: str | None, size: int) -> str | None:
     return (text or "").strip()[:size] or None
 
 
-def _elements(leaves: Mapping[str, str]) -> str:
-    return "".join(f"<{name}>{escape(text)}</{name}>" for name, text in leaves.items())
+def _elements(elements: Mapping[str, str | Leaves]) -> str:
+    inside = {name: escape(held) if isinstance(held, str) else _elements(held) for name, held in elements.items()}
+    return "".join(f"<{name}>{text}</{name}>" for name, text in inside.items())
 
 
 def _believed(message: str, signature: str, key: rsa.RSAPublicKey, tag: str) -> Element:

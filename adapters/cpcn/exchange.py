@@ -10,7 +10,17 @@ import httpx
 
 from adapters.account import AccountError, base_url, private_key, public_key, setting
 from adapters.cpcn.codes import HANDLED
-from adapters.cpcn.envelope import UnreadableError, UnwritableError, head_of, opened, request, sealed, signed, text_of
+from adapters.cpcn.envelope import (
+    Leaves,
+    UnreadableError,
+    UnwritableError,
+    head_of,
+    opened,
+    request,
+    sealed,
+    signed,
+    text_of,
+)
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, NotSent, Unknown
 from gateway.domain.redirects import Form
@@ -54,7 +64,7 @@ class Exchange:
         self._key = private_key(account, "merchant_private_key")
         self.psp_key = public_key(account, "psp_certificate")
 
-    async def __call__(self, tx: Tx, body: Mapping[str, str] | None, number: str) -> Element | Failed:
+    async def __call__(self, tx: Tx, body: Mapping[str, str | Leaves] | None, number: str) -> Element | Failed:
         """Send once, and believe the answer only if CPCN signed it, about this order where it names one."""
         try:
             form = sealed(self._written(tx, body, number), self._key)
@@ -76,11 +86,11 @@ class Exchange:
         except (TransportError, UnreadableError) as error:
             return Unknown(str(error))
 
-    def brought(self, tx: Tx, body: Mapping[str, str], number: str) -> Form:
+    def brought(self, tx: Tx, body: Leaves, number: str) -> Form:
         """The form by which the payer's browser brings a request. Raises UnwritableError."""
         return Form(self._browsers_url, signed(self._written(tx, body, number), self._key))
 
-    def _written(self, tx: Tx, body: Mapping[str, str] | None, number: str) -> str:
+    def _written(self, tx: Tx, body: Mapping[str, str | Leaves] | None, number: str) -> str:
         institution = {"InstitutionID": self.institution_id}
         if tx.in_body:
             return request({"TxCode": tx.code}, {**institution, **(body or {})})

@@ -7,6 +7,8 @@ a card: at once, or it is answered 8888 with a token, and bankcardpay pays with 
 Not public, so chosen here: the poll plan; what "no record" proves of a payment (nothing); how a lapsed order is told
 by orderquery (the account's `declines` may say it).
 
+Payouts are another product with hosts and codes of its own: see `payouts`.
+
 Not used: the list of a user's agreements, since the agreements in it are outside the signature, so a lost binding is
 not asked about; refunds; closing an order. Credit cards need an expiry and a CVV2, which Sluice does not take: they are
 refused by LianLian (5601).
@@ -24,6 +26,7 @@ from adapters.lianlian.codes import DECLINES, KNOWN, OK, SMS_SENT, Declines
 from adapters.lianlian.declaration import DECLARATION
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, written
 from adapters.lianlian.notices import Notices
+from adapters.lianlian.payouts import PAYEES, WORDS, read_payout, read_question
 from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
 from gateway.domain.failures import FailureCode as F
@@ -40,9 +43,12 @@ from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
+    ConfirmPayout,
     Declaration,
     NotSentError,
     Pay,
+    Payout,
     SendSigningCode,
     Sign,
     Table,
@@ -67,8 +73,9 @@ class LianLian:
 
     Settings: `oid_partner`; `ware_category` (frms_ware_category, which LianLian gives a merchant); `base_url`, below
     which are `/mpayapi`, `/queryapi` and `/traderapi`, or an address for each, as in production: `mpayapi_url`,
-    `queryapi_url`, `traderapi_url`; optional `busi_partner`, `risk_item` (constants that are sent in it) and `declines`
-    (what other codes, states, or words in `memo` mean). Secrets: `merchant_private_key`, `psp_public_key` (PEM). The
+    `queryapi_url`, `traderapi_url`, and `paymentapi_url` for payouts; optional `busi_partner`, `risk_item` (constants
+    that are sent in it), `declines` (what other codes, states, or words in `memo` mean) and `payout_declines` (what
+    words in `memo` mean of payouts). Secrets: `merchant_private_key`, `psp_public_key` (PEM). The
     clock is not used. Raises AccountError.
     """
 
@@ -82,7 +89,11 @@ class LianLian:
         self._requests, self._seal = Requests.of(account), Seal(account)
         more = more_declines(account, REFUSAL, "codes, states or Chinese words of refusals", KNOWN)
         self._declines: Declines = {**DECLINES, **more}
-        self.callbacks = Notices(self._seal, self._requests.oid_partner, self._declines)
+        self._payment = _host(account, "paymentapi") if Payout in self.commands else ""
+        words = "Chinese words of refusals"
+        self._payout_declines = more_declines(account, WORDS, words, (), "payout_declines")
+        declines = (self._declines, self._payout_declines)
+        self.callbacks = Notices(self._seal, self._requests.oid_partner, *declines)
 
     def __repr__(self) -> str:
         return f"LianLian({self._code})"
@@ -135,6 +146,28 @@ class LianLian:
         fields = self._requests.ask(command)
         answer = await self._plain(f"{self._query}/orderquery.htm", fields, Product.PAYMENT, "no_order")
         return read_query(answer, self._declines) if isinstance(answer, Answer) else answer
+
+    async def payout(self, command: Payout) -> Outcome:
+        """Pay out (payment.htm): the order is made, held for a suspicion, or refused."""
+        if refusal := PAYEES.refusal(command.payee) or unfit(None, command.notify_url):
+            return refusal
+        fields = self._requests.payout(command)
+        answer = await self._sealed(f"{self._payment}/payment.htm", fields, Product.PAYOUT, "no_order")
+        return read_payout(answer) if isinstance(answer, Answer) else answer
+
+    async def confirm_payout(self, command: ConfirmPayout) -> Outcome:
+        """Say that a payout which is held is right (confirmPayment.htm)."""
+        if refusal := unfit(None, command.notify_url):
+            return refusal
+        fields = self._requests.confirm_payout(command)
+        answer = await self._sealed(f"{self._payment}/confirmPayment.htm", fields, Product.PAYOUT, "no_order")
+        return read_payout(answer) if isinstance(answer, Answer) else answer
+
+    async def ask_payout(self, command: AskPayout) -> Outcome:
+        """Ask for a payout (queryPayment.htm)."""
+        fields = self._requests.ask_payout(command)
+        answer = await self._plain(f"{self._payment}/queryPayment.htm", fields, Product.PAYOUT, "no_order")
+        return read_question(answer, self._payout_declines) if isinstance(answer, Answer) else answer
 
     # The wire
 
@@ -201,6 +234,9 @@ class LianLian:
         Unbind: unbind,
         Pay: pay,
         AskPayment: ask_payment,
+        Payout: payout,
+        ConfirmPayout: confirm_payout,
+        AskPayout: ask_payout,
     }
 
 

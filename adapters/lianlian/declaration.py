@@ -2,14 +2,18 @@
 
 from typing import Final
 
+from adapters.lianlian.payouts import PAYEES
 from gateway.domain.scenes import Scene
-from gateway.domain.terms import Product, Terms
-from gateway.ports import Assumption, Declaration, Pay, SendSigningCode
+from gateway.domain.terms import Product, Terms, Watch
+from gateway.ports import AskPayout, Assumption, ConfirmPayout, Declaration, Pay, Payout, SendSigningCode
 
 __all__ = ["DECLARATION"]
 
 # No source says how often to ask. A bank answers within seconds or not for long.
 POLL_GAPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+PAYOUT_POLL_GAPS_S: Final = (5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+# A notice tells that one came back; how late is not public. Asked about as the safety net: our choice.
+PAYOUT_WATCH: Final = Watch(gaps_s=(6 * 3600.0,), for_s=10 * 24 * 3600.0)
 ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
 
 DECLARATION: Final = Declaration(
@@ -18,10 +22,13 @@ DECLARATION: Final = Declaration(
     terms={
         # No source says what "no record" (8901) proves: an account that agreed to something says so.
         Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        # "There may be a record all the same" (H): never proof.
+        Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, None, ANSWER_TIMEOUT_S, watch=PAYOUT_WATCH),
         # A binding is never asked about: it is in no question's signature.
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S, late_looks=0),
     },
     # Cards of every bank, and of people with an ID card: "only 0 is accepted today" (H).
+    payees=PAYEES,
     identity=frozenset({"oid_partner"}),
     assumptions=(
         Assumption(
@@ -40,6 +47,17 @@ DECLARATION: Final = Declaration(
             "After an SMS (8888) the same bankcardbind or bankcardprepay may be sent again under its no_order: another "
             "SMS goes out, and its token is the one that counts.",
             frozenset({SendSigningCode, Pay}),
+        ),
+        Assumption(
+            "payout_product",
+            "LianLian pays out under the oid_partner and the keys of its quick pay, and a payout's notice has the "
+            "info_order that was sent and no pay_type, which a payment's always has.",
+            frozenset({Payout, ConfirmPayout, AskPayout}),
+        ),
+        Assumption(
+            "payout_firms",
+            "A firm's payout takes prcptcd, brabank_name, bank_name and bank_code, without city_code.",
+            frozenset({Payout}),
         ),
     ),
     pay_sends_code=True,

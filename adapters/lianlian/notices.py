@@ -1,4 +1,4 @@
-"""LianLian's notices of paid orders: signed JSON to notify_url, sent until it reads its word of thanks (H)."""
+"""LianLian's notices of paid orders and of payouts: signed JSON, sent until it reads its word of thanks (H)."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Final
 from adapters.lianlian.answers import read_state
 from adapters.lianlian.codes import Declines
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, signed_text
+from adapters.lianlian.payouts import read_state as read_payout_state
 from adapters.lianlian.seal import Seal
 from gateway.domain.intents import Verb
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
@@ -21,8 +22,9 @@ REJECTED: Final = {"ret_code": "1001", "ret_msg": "rejected"}
 class Notices:
     """The notices to one merchant."""
 
-    def __init__(self, seal: Seal, oid_partner: str, declines: Declines) -> None:
-        self._seal, self._oid_partner, self._declines = seal, oid_partner, declines
+    def __init__(self, seal: Seal, oid_partner: str, declines: Declines, payout_declines: Declines) -> None:
+        self._seal, self._oid_partner = seal, oid_partner
+        self._declines, self._payout_declines = declines, payout_declines
 
     def read(self, request: CallbackRequest) -> Callback:
         """Verify a notice and read it. Raises CallbackRejectedError."""
@@ -38,6 +40,9 @@ class Notices:
         # A refund's and a binding's notice say no result_pay.
         if "ret_code" in fields or not fields.get("result_pay"):
             raise CallbackRejectedError("not the notice of a payment")
+        # A payment's notice says how it was paid; a payout's does not, and brings back what it was said to be for.
+        if "pay_type" not in fields and fields.get("info_order"):
+            return Callback(fields["no_order"], Verb.PAYOUT, read_payout_state(fields, self._payout_declines))
         return Callback(fields["no_order"], Verb.PAY, read_state(fields, self._declines))
 
     def answer(self, accepted: bool) -> CallbackAnswer:

@@ -9,12 +9,23 @@ from zoneinfo import ZoneInfo
 
 from adapters.account import AccountError, setting
 from adapters.lianlian.letter import UnwritableError, name_of_user, written
+from adapters.lianlian.payouts import order_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.identities import IdType
 from gateway.domain.money import yuan
 from gateway.domain.outcomes import Declined
-from gateway.ports import AccountSettings, AskPayment, Pay, SendSigningCode, Sign, Unbind
+from gateway.ports import (
+    AccountSettings,
+    AskPayment,
+    AskPayout,
+    ConfirmPayout,
+    Pay,
+    Payout,
+    SendSigningCode,
+    Sign,
+    Unbind,
+)
 
 __all__ = ["Requests", "Sent", "unfit"]
 
@@ -28,6 +39,8 @@ MAX_GOODS: Final = 40
 MAX_NOTIFY_URL: Final = 128
 GOODS: Final = "订单付款"
 """Of a payment that says nothing of itself: there must be some name."""
+
+VERSION_OF_PAYOUTS: Final = {"api_version": "1.0"}
 
 Sent = dict[str, str]
 """What a request says, before it is signed."""
@@ -116,6 +129,24 @@ class Requests:
     def ask(self, command: AskPayment) -> Sent:
         """orderquery. Its version 1.1 also tells in words why a payment failed."""
         return {**self._order(command.number, command.told_at), "query_version": "1.1"}
+
+    def payout(self, command: Payout) -> Sent:
+        """payment.htm: pay out."""
+        return {**self._order(command.number, command.told_at), **VERSION_OF_PAYOUTS, **order_of(command)}
+
+    def confirm_payout(self, command: ConfirmPayout) -> Sent:
+        """confirmPayment.htm: a payout that is held is right."""
+        return {
+            **self._common(),
+            **VERSION_OF_PAYOUTS,
+            "no_order": command.number,
+            "confirm_code": command.continuation,
+            "notify_url": command.notify_url,
+        }
+
+    def ask_payout(self, command: AskPayout) -> Sent:
+        """queryPayment.htm."""
+        return {**self._common(), **VERSION_OF_PAYOUTS, "no_order": command.number}
 
     def _common(self) -> Sent:
         return {"oid_partner": self.oid_partner, "sign_type": "RSA"}

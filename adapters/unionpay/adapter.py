@@ -15,6 +15,9 @@ A refund (04/00) is an order of its own. 00 means accepted; the final word comes
 money reaches the card in 1 to 10 clearing days (H). It names its payment by UnionPay's own number for it (origQryId);
 without that it cannot be written and is declined unsent. Undoing (31/00) is not used.
 
+A payout (12/00) goes to a person's card; firms have a settlement card and a licence number there, which is not used.
+Failures are not notified (H). How one that came back is told is not public: by the statement, or by a person.
+
 What is paid on UnionPay's page (`page`) begins with a form that the payer's browser brings. It ends at its payTimeout;
 nothing can give it up before (H), so there is no `Cancel`.
 """
@@ -37,8 +40,8 @@ from adapters.unionpay.answers import (
     read_submission,
     read_unbinding,
 )
-from adapters.unionpay.codes import DECLINES, REFUND_DECLINES
-from adapters.unionpay.declaration import DECLARATION
+from adapters.unionpay.codes import DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
+from adapters.unionpay.declaration import DECLARATION, PAYEES
 from adapters.unionpay.forms import OPEN_QUERY, PAYMENTS, REFUNDS, Forms
 from adapters.unionpay.letter import Fields, UnbelievableError, read_text
 from adapters.unionpay.notices import Notices
@@ -62,11 +65,13 @@ from gateway.ports import (
     AccountSettings,
     AskAuthentication,
     AskPayment,
+    AskPayout,
     AskRefund,
     Authenticate,
     Declaration,
     NotSentError,
     Pay,
+    Payout,
     Redirect,
     Refund,
     SendPaymentCode,
@@ -199,6 +204,19 @@ class UnionPay:
         answer = await self._commit(QUERY_PATH, fields, Product.REFUND)
         return answer if isinstance(answer, (NotSent, Unknown)) else read_query(answer, REFUND_DECLINES)
 
+    async def payout(self, command: Payout) -> Outcome:
+        """Pay out (12/00): accepted, and no more. Declined unsent for a payee whom the protocol cannot say."""
+        if (refusal := PAYEES.refusal(command.payee)) is not None:
+            return refusal
+        answer = await self._commit(BACK_PATH, self._forms.payout(command), Product.PAYOUT)
+        return answer if isinstance(answer, (NotSent, Unknown)) else read_submission(answer, PAYOUT_DECLINES)
+
+    async def ask_payout(self, command: AskPayout) -> Outcome:
+        """Ask for a payout (00/00) by its number and submission time."""
+        fields = self._forms.payouts_question(command.number, command.told_at)
+        answer = await self._commit(QUERY_PATH, fields, Product.PAYOUT)
+        return answer if isinstance(answer, (NotSent, Unknown)) else read_query(answer, PAYOUT_DECLINES)
+
     # The wire
 
     async def _commit(self, path: str, fields: dict[str, str], product: Product) -> Fields | NotSent | Unknown:
@@ -242,4 +260,6 @@ class UnionPay:
         AskPayment: ask_payment,
         Refund: refund,
         AskRefund: ask_refund,
+        Payout: payout,
+        AskPayout: ask_payout,
     }

@@ -4,17 +4,20 @@ from typing import Final
 
 from adapters.unionpay.sensitive import PAPERS
 from gateway.domain.carrying import Carries
+from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms
 from gateway.ports import (
     AskAuthentication,
     AskPayment,
+    AskPayout,
     AskRefund,
     Assumption,
     Authenticate,
     Declaration,
     Pay,
+    Payout,
     Redirect,
     Refund,
     SendPaymentCode,
@@ -22,12 +25,15 @@ from gateway.ports import (
     Sign,
 )
 
-__all__ = ["DECLARATION"]
+__all__ = ["DECLARATION", "PAYEES"]
 
 # "At most 6 queries with gaps 1, 2, 4, 8, 16, 32 s" (H); code 37 punishes more. 300 s afterwards is our choice.
 POLL_GAPS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0)
 # A refund's final word may take longer: nothing is gained by asking every 5 minutes for days. Our choice.
 REFUND_POLL_GAPS_S: Final = (*POLL_GAPS_S, 1800.0)
+# Of payouts the demo asks first after 3 minutes, and then as above (H).
+PAYOUT_POLL_GAPS_S: Final = (180.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0, 1800.0)
+PAYEES: Final = PayeeRules(needs={PayeeType.PERSONAL: frozenset()})
 # Of what is paid on its page UnionPay advises 5, 10, 30, 60 and 120 minutes (H): the payer takes minutes.
 PAGE_POLL_GAPS_S: Final = (300.0, 600.0, 1800.0, 3600.0, 7200.0)
 GRACE_S: Final = 300.0
@@ -79,6 +85,12 @@ ASSUMPTIONS: Final = (
         "is minutes old by then.",
         frozenset({Redirect}),
     ),
+    Assumption(
+        "payout_codes",
+        "A payout with the code 64 failed for want of the merchant's balance, one with 61, 63, 65, 66 or 73 for the "
+        "payee's account or name; 01, 12, 34 and 60 are no final word; and its notices state settleAmt.",
+        frozenset({Payout, AskPayout}),
+    ),
 )
 
 DECLARATION: Final = Declaration(
@@ -89,10 +101,13 @@ DECLARATION: Final = Declaration(
         # No source says what "not found" proves of an opened card.
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        # That one came back is told by no question and no notice that is public: it is not watched.
+        Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
         # 34 is told of every form that nobody has opened: it proves nothing before expiry and grace.
         Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
     },
     carries=Carries(id_types=frozenset(PAPERS)),
+    payees=PAYEES,
     identity=frozenset({"mer_id"}),
     assumptions=ASSUMPTIONS,
     # 77/02 and 01/01 name a token (H).

@@ -9,7 +9,7 @@ from adapters.unionpay.letter import Fields
 from adapters.unionpay.page import GATEWAY, SCENE
 from adapters.unionpay.sensitive import Sensitive
 from gateway.domain.scenes import Scene
-from gateway.ports import Authenticate, Pay, Refund, SendPaymentCode, SendSigningCode, Sign, Unbind
+from gateway.ports import Authenticate, Pay, Payout, Refund, SendPaymentCode, SendSigningCode, Sign, Unbind
 
 __all__ = ["OPEN_QUERY", "PAYMENTS", "REFUNDS", "Forms"]
 
@@ -21,6 +21,11 @@ OPENING_SMS: Final = {"txnType": "77", "txnSubType": "00", "bizType": "000902", 
 CONSUMING_SMS: Final = {"txnType": "77", "txnSubType": "02", "bizType": "000902", "accType": "01"}
 DELETE_TOKEN: Final = {"txnType": "74", "txnSubType": "01", "bizType": "000902"}
 ORDER_QUERY: Final = {"txnType": "00", "txnSubType": "00", "bizType": "000000"}
+PAY_OUT: Final = {"txnType": "12", "txnSubType": "00", "bizType": "000401", "accType": "01"}
+MAX_NOTE: Final = 20
+"""Characters of billNo, a note that the issuer may show; 40 bytes (M)."""
+# What would part fields in a text, full width instead (H, for reqReserved).
+_HARMLESS: Final = str.maketrans("&={}[]\"'", "＆＝｛｝【】“‘")
 PAYMENTS: Final[Mapping[Scene, Fields]] = {
     Scene.QUICK_CHARGE: {"txnType": "01", "txnSubType": "01", "bizType": "000902"},
     Scene.WITHHOLD: {"txnType": "11", "txnSubType": "00", "bizType": "000501", "accType": "01"},
@@ -93,7 +98,18 @@ class Forms:
         """04/00."""
         return self._money(REFUNDS[command.scene], command) | {"origQryId": original_transaction_no}
 
-    def _money(self, kind: Fields, command: Pay | Refund) -> dict[str, str]:
+    def payout(self, command: Payout) -> dict[str, str]:
+        """12/00."""
+        fields = self._money(PAY_OUT, command) | self._sensitive.payee(command.payee)
+        line = "".join(each if each.isprintable() else " " for each in " ".join(command.purpose.split()))
+        note = line.translate(_HARMLESS)[:MAX_NOTE].strip()
+        return fields | ({"billNo": note} if note else {})
+
+    def payouts_question(self, number: str, told_at: datetime) -> dict[str, str]:
+        """00/00, of a payout."""
+        return self.order(ORDER_QUERY, number, told_at)
+
+    def _money(self, kind: Fields, command: Pay | Refund | Payout) -> dict[str, str]:
         fields = self.order(kind, command.number, command.told_at)
         return fields | {"txnAmt": str(command.amount), "currencyCode": "156", "backUrl": command.notify_url}
 

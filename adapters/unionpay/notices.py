@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters.unionpay.answers import read_notice
-from adapters.unionpay.codes import DECLINES, REFUND_DECLINES, Declines
+from adapters.unionpay.codes import DECLINES, PAYOUT_DECLINES, REFUND_DECLINES, Declines
 from adapters.unionpay.letter import UnbelievableError, charset_of, read_form
 from adapters.unionpay.page import GATEWAY, read_on_a_page
 from adapters.unionpay.seal import Seal
@@ -25,6 +25,7 @@ ABOUT: Final[Mapping[tuple[str | None, str | None], tuple[Verb, Declines]]] = {
     ("01", "01"): (Verb.PAY, DECLINES),
     ("11", "00"): (Verb.PAY, DECLINES),
     ("04", "00"): (Verb.REFUND, REFUND_DECLINES),
+    ("12", "00"): (Verb.PAYOUT, PAYOUT_DECLINES),
 }
 _NUMBER = re.compile(r"[0-9A-Za-z]{8,40}")
 """What an orderId may be (H)."""
@@ -48,7 +49,7 @@ class Notices:
         about = ABOUT.get((fields.get("txnType"), fields.get("txnSubType")))
         # A true answer to a query, sent here by somebody, also says respCode 00 and means only "the query worked".
         if about is None or "origRespCode" in fields:
-            raise CallbackRejectedError("not the notification of a payment or a refund")
+            raise CallbackRejectedError("not the notification of a payment, a refund or a payout")
         verb, declines = about
         outcome = read_notice(fields, declines)
         if verb is Verb.PAY and fields.get("bizType") == GATEWAY:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from adapters.account import certificate, public_key
 from gateway.domain.cards import CardElements
 from gateway.domain.identities import IdType
+from gateway.domain.payees import Payee
 from gateway.ports import AccountSettings
 
 __all__ = ["PAPERS", "Sensitive"]
@@ -43,11 +44,11 @@ class Sensitive:
     def card(self, card: CardElements, sms_code: str | None = None) -> dict[str, str]:
         """The card's number, its holder's elements, and the code that the payer typed."""
         customer = {"certifTp": PAPERS[card.id_type], "certifId": card.id_no, "customerNm": card.holder_name}
-        return self._account_number(card) | self._customer(customer | _code(sms_code), card.phone)
+        return self._account_number(card.card_no) | self._customer(customer | _code(sms_code), card.phone)
 
     def number_and_phone(self, card: CardElements) -> dict[str, str]:
         """What an SMS for an opening needs."""
-        return self._account_number(card) | self._customer({}, card.phone)
+        return self._account_number(card.card_no) | self._customer({}, card.phone)
 
     def phone(self, card: CardElements) -> dict[str, str]:
         """What an SMS for a payment by token needs."""
@@ -57,8 +58,13 @@ class Sensitive:
         """What the payer typed, alone."""
         return {"customerInfo": _braces(_code(sms_code))}
 
-    def _account_number(self, card: CardElements) -> dict[str, str]:
-        return {"accNo": card.card_no if self._key is None else self._encrypted(card.card_no)}
+    def payee(self, payee: Payee) -> dict[str, str]:
+        """The account that is paid out to, and its holder's name."""
+        fields = self._account_number(payee.account_no) | {"customerInfo": _braces({"customerNm": payee.name})}
+        return fields if self._cert_id is None else fields | {"encryptCertId": self._cert_id}
+
+    def _account_number(self, account_no: str) -> dict[str, str]:
+        return {"accNo": account_no if self._key is None else self._encrypted(account_no)}
 
     def _customer(self, customer: Mapping[str, str], phone: str) -> dict[str, str]:
         if self._cert_id is None:

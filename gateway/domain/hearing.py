@@ -121,6 +121,7 @@ _NO_WORDS_OF: Final[Mapping[Verb, tuple[type, ...]]] = {
     Verb.SEND_PAYMENT_CODE: _NO_WORDS_OF_A_CODE,
     Verb.PAY: (Authenticated, Returned, CodeSent, Unbound),
     Verb.REFUND: (Authenticated, Closed, SmsNeeded, CodeSent, Unbound),
+    Verb.PAYOUT: (Authenticated, Closed, SmsNeeded, CodeSent, Unbound),
     Verb.UNBIND: (Succeeded, Returned, Closed, Processing, Authenticated, SmsNeeded, CodeSent),
 }
 """What cannot be said of a verb. Whatever it means, the PSP has the order, and how it stands is unknown."""

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     SEND_PAYMENT_CODE = "send_payment_code"  # an SMS with the code for one payment
     PAY = "pay"
     REFUND = "refund"
+    PAYOUT = "payout"  # money out to a payee; with a higher ordinal, the word that a suspected one is right
     UNBIND = "unbind"  # an errand: safe to repeat, so no intent is recorded for it
 
 
@@ -39,6 +40,7 @@ PRODUCT_OF: Final[Mapping[Verb, Product]] = {
     Verb.SEND_PAYMENT_CODE: Product.PAYMENT,
     Verb.PAY: Product.PAYMENT,
     Verb.REFUND: Product.REFUND,
+    Verb.PAYOUT: Product.PAYOUT,
     Verb.UNBIND: Product.AUTHENTICATION,
 }
 """By whose terms each verb is asked about."""

@@ -20,6 +20,11 @@
     ├── Unknown             perhaps it is           ├── Unknown             perhaps: it may be sent again
     └── NotSent             nothing was written     └── NotSent             nothing was written
 
+    ReturnsOutcome          of the question which payouts of a day came back
+    ├── ReturnsListed       the whole list
+    ├── Unknown             not heard: it may be asked again
+    └── NotSent             nothing was written
+
 A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never success, never decline.
 """
 
@@ -79,17 +84,30 @@ class Closed:
     channel_message: str | None = None
 
 
+class Suspicion(StrEnum):
+    """What a PSP holds a payout for, until somebody says that it is right."""
+
+    DUPLICATE = "duplicate"  # the same amount to the same account was paid out before, under another number
+    PAYEE = "payee"  # the account belongs to another name, as far as the PSP knows
+    DUPLICATE_AND_PAYEE = "duplicate_and_payee"
+    UNSAID = "unsaid"  # it is held, and this answer does not say why
+
+
 @dataclass(frozen=True, slots=True)
 class Processing:
     """The PSP has the order and has not finished it.
 
-    `unpaid`: it waits for its payer, on a page of the PSP's, and nothing has been paid so far.
+    `unpaid`: it waits for its payer, on a page of the PSP's, and nothing has been paid so far. `suspicion`: of a
+    payout that the PSP holds: nothing was paid, and nothing will be until it is confirmed, by a command that names
+    the `continuation`, kept encrypted with the intent.
     """
 
     channel_code: str | None = None
     channel_message: str | None = None
     channel_transaction_no: str | None = None
     unpaid: bool = False
+    suspicion: Suspicion | None = None
+    continuation: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +186,27 @@ class Unbound:
     channel_code: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnedPayout:
+    """One payout of a list of those that came back: our number, and its amount in fen as the PSP states it."""
+
+    number: str
+    amount: int
+    outcome: Returned
+    channel_transaction_no: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsListed:
+    """Every payout of the merchant that came back on one day, also those that were not sent from here."""
+
+    payouts: tuple[ReturnedPayout, ...]
+    channel_code: str | None = None
+
+
 Outcome = Succeeded | Returned | Declined | Closed | SmsNeeded | Processing | Unknown | NotFound | NotSent
 AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent
 CodeOutcome = CodeSent | Declined | Unknown | NotSent
 UnbindingOutcome = Unbound | Declined | Unknown | NotSent
+ReturnsOutcome = ReturnsListed | Unknown | NotSent
 AnyOutcome = Outcome | AuthenticationOutcome | CodeOutcome | UnbindingOutcome

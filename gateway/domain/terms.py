@@ -20,6 +20,7 @@ __all__ = [
     "OwnTerms",
     "Product",
     "Terms",
+    "Watch",
     "terms_from_json",
     "terms_to_json",
 ]
@@ -42,6 +43,7 @@ class Product(StrEnum):
     PAYMENT = "payment"
     AUTHENTICATION = "authentication"
     REFUND = "refund"
+    PAYOUT = "payout"
     REDIRECT = "redirect"  # payments on a bank's page: the payer takes minutes
 
 
@@ -63,6 +65,37 @@ class NotFoundRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """How what succeeded is looked after, because the PSP may still give it back (退票): until when, and by what.
+
+    A notice that it came back is taken at any time. Raises ValueError for what no watching can mean.
+    """
+
+    gaps_s: tuple[float, ...] = ()
+    """Seconds between questions about the order itself, from its success on: in turn, then the last one again. None:
+    its state says nothing of that."""
+    for_s: float = 0.0
+    """How long after the success it is asked about."""
+    listed_days: int = 0
+    """For how many days after that of the success the list of what came back is fetched (`AskReturnedPayouts`)."""
+
+    def __post_init__(self) -> None:
+        _check(self.gaps_s or None, None)
+        if self.for_s < 0 or self.listed_days < 0 or bool(self.gaps_s) is not (self.for_s > 0):
+            raise ValueError("what is asked about has gaps and a time, and no number is below zero")
+        if not self.gaps_s and not self.listed_days:
+            raise ValueError("what is watched is asked about or listed")
+
+    def next_at(self, succeeded_at: datetime, looks: int) -> datetime | None:
+        """When it is asked about next, after so many questions since its success; None: no more."""
+        if not self.gaps_s:
+            return None
+        again = max(0, looks + 1 - len(self.gaps_s))
+        waited_s = sum(self.gaps_s[: looks + 1]) + again * self.gaps_s[-1]
+        return succeeded_at + timedelta(seconds=waited_s) if waited_s <= self.for_s else None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of one product. Raises ValueError for what no contract can mean."""
 
@@ -76,6 +109,8 @@ class Terms:
     """How often it is asked about again after it ended without the PSP's word: each is one more question there."""
     page: RedirectRules | None = None
     """Of what the payer pays on the PSP's page: until when that takes it."""
+    watch: Watch | None = None
+    """Of what may come back after its success; None: nothing tells of that but a notice, a statement or a person."""
 
     def __post_init__(self) -> None:
         _check(self.poll_gaps_s, self.answer_timeout_s)
@@ -120,6 +155,7 @@ class OwnTerms:
             terms.answer_timeout_s if self.answer_timeout_s is None else self.answer_timeout_s,
             terms.late_looks,
             terms.page,
+            terms.watch,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -106,6 +106,7 @@ _SAID_OF: Final[Mapping[Verb, str]] = {
     Verb.PAY: "",
     Verb.AUTHENTICATE: "authentication_",
     Verb.REFUND: "refund_",
+    Verb.PAYOUT: "payout_",
     Verb.SEND_SIGNING_CODE: "signing_code_",
     Verb.SEND_PAYMENT_CODE: "payment_code_",
     Verb.UNBIND: "unbinding_",

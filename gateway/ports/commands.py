@@ -10,6 +10,9 @@
     Redirect          AskPayment            Form: no request, the payer's browser carries it out
                       Cancel                Outcome
     Refund            AskRefund             Outcome
+    Payout            AskPayout             Outcome
+    ConfirmPayout     AskPayout             Outcome
+                      AskReturnedPayouts    ReturnsOutcome: of a whole day
 
 A card is bound silently (`Authenticate`) or by an SMS: `SendSigningCode`, then `Sign` with the code. A payment that
 wants a code of its own has `SendPaymentCode`, then `Pay` with the code; where the protocol has no request of its own
@@ -19,31 +22,46 @@ those for one payment, stand on one order: they have the same number and time.
 `ordinal` counts the requests of one kind on an order, from 1: the second `SendSigningCode` sends the SMS again, the
 second `Sign` brings another code. Protocols whose requests need numbers of their own make them from number and ordinal.
 
+A payout that a PSP suspects (`Processing.suspicion`) is confirmed by an intent of its own on the same order, made by a
+person's wish alone; never by a second `Payout`. `AskReturnedPayouts` is about no order: an errand, safe to repeat.
+
 An adapter is a mapping from the commands that it can do to its functions; what it cannot do is absent.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from gateway.domain.cards import CardElements
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AnyOutcome, AuthenticationOutcome, CodeOutcome, Outcome, UnbindingOutcome
+from gateway.domain.outcomes import (
+    AnyOutcome,
+    AuthenticationOutcome,
+    CodeOutcome,
+    Outcome,
+    ReturnsOutcome,
+    UnbindingOutcome,
+)
+from gateway.domain.payees import Payee
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 
 __all__ = [
     "AskAuthentication",
     "AskPayment",
+    "AskPayout",
     "AskRefund",
+    "AskReturnedPayouts",
     "Authenticate",
     "Cancel",
     "Command",
     "Commands",
+    "ConfirmPayout",
     "Pay",
+    "Payout",
     "Redirect",
     "Refund",
     "SendPaymentCode",
@@ -55,7 +73,7 @@ __all__ = [
     "command_name",
 ]
 
-O_co = TypeVar("O_co", bound=AnyOutcome | Form, covariant=True)
+O_co = TypeVar("O_co", bound=AnyOutcome | ReturnsOutcome | Form, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,3 +324,61 @@ class AskRefund(Command[Outcome]):
     scene: Scene
     amount: int
     tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Payout(Command[Outcome]):
+    """Pay `amount` fen out to an account, once (代付). Accepted is not paid: the final word comes later at most PSPs.
+
+    What the protocol cannot say (`Declaration.payees`) is `Declined` without a request.
+    """
+
+    verb = Verb.PAYOUT
+
+    amount: int
+    payee: Payee
+    purpose: str
+    """For the payee's eyes, any text: what the protocol's charset or its field cannot take is replaced or cut."""
+    notify_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPayout(Command[Outcome]):
+    """Say that a payout which the PSP suspects is right: then it is paid. Same number and time as the payout.
+
+    `continuation`: what the PSP gave with its suspicion. Asked about as the payout is.
+    """
+
+    verb = Verb.PAYOUT
+
+    amount: int
+    notify_url: str
+    continuation: str = field(repr=False)
+    ordinal: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AskPayout(Command[Outcome]):
+    """Ask what became of a payout, by its number and time; after its success, whether it came back.
+
+    `tries`: as of `AskPayment`.
+    """
+
+    verb = Verb.PAYOUT
+    asks = True
+
+    amount: int
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskReturnedPayouts(Command[ReturnsOutcome]):
+    """Ask which payouts came back on `day`, in the PSP's zone, of those that the PSP tells by day alone.
+
+    `number` names the question, for the log: it is about no order. `told_at`: when it is asked.
+    """
+
+    verb = Verb.PAYOUT
+    asks = True
+
+    day: date

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from gateway.domain.carrying import Carries, Ways
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AnyOutcome, Outcome
+from gateway.domain.outcomes import AnyOutcome, Outcome, ReturnsOutcome
+from gateway.domain.payees import PayeeRules
 from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product, Terms
@@ -39,7 +40,7 @@ __all__ = [
     "ways_of",
 ]
 
-O = TypeVar("O", bound=AnyOutcome)  # noqa: E741 -- an outcome of any kind
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome)  # noqa: E741 -- an outcome of any kind
 
 PLACE_WITHIN_S = 5.0
 """How long a call waits for its place on a full channel, unless it says otherwise."""
@@ -126,6 +127,8 @@ class Declaration:
     """Scenes whose payments have no code of their own."""
     redirects: RedirectRules | None = None
     """Of the scenes that are paid on a page of the PSP's; None: it has none. Their terms are `Product.REDIRECT`."""
+    payees: PayeeRules | None = None
+    """Whom it can pay out to; None: it has no payouts. Their terms are `Product.PAYOUT`."""
     callback_url_chars: int | None = None
     """How long the address of callbacks may be that the PSP is told; None: longer than any of ours."""
 

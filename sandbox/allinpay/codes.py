@@ -9,6 +9,7 @@ __all__ = [
     "DUPLICATE",
     "MESSAGES",
     "PROCESSING",
+    "RETURNED",
     "SIGNING_TAILS",
     "SUCCESS",
     "is_processing",
@@ -22,6 +23,7 @@ __all__ = [
 SUCCESS: Final = "0000"
 CONTENT_WRONG: Final = "1000"
 DUPLICATE: Final = "3051"
+RETURNED: Final = "3056"
 SIGNING_TAILS: Final = frozenset({"3004", "3009", "3031"})
 """Card tails whose code answers the signing's SMS already: they are about the card or its holder."""
 PROCESSING: Final = frozenset({"2000", "2001", "2003", "2005", "2007", "2008"})

@@ -3,7 +3,7 @@
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar, Final, cast
@@ -31,10 +31,11 @@ __all__ = ["Allinpay"]
 
 PATH: Final = "/allinpay/aipg/ProcessServlet"
 COLLECT: Final = "100011"
+PAY_OUT: Final = "100014"
 QUERY: Final = "200004"
 PAY_BY_AGREEMENT: Final = "310011"
 SIGNING: Final = {"310001": "FAGRA", "310002": "FAGRC", "310003": "FAGRCNL"}
-BODY_OF: Final = {COLLECT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", **SIGNING}
+BODY_OF: Final = {COLLECT: "TRANS", PAY_OUT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", **SIGNING}
 CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
 
 SIGNATURE_WRONG: Final = "3058"
@@ -44,6 +45,9 @@ BUSY: Final = "3028"
 
 MAX_REQ_SN: Final = 40
 WANTED_OF_PAYMENTS: Final = ("BUSINESS_CODE", "MERCHANT_ID", "SUBMIT_TIME", "ACCOUNT_NO", "ACCOUNT_NAME", "AMOUNT")
+FIRM: Final = "1"
+WANTED_OF_FIRMS: Final = ("PROVINCE", "CITY", "BANK_NAME", "UNION_BANK")
+FIRMS_ACCOUNT: Final = re.compile("[0-9-]{5,32}")
 AMOUNT: Final = re.compile("0*[1-9][0-9]{0,11}")
 BEIJING: Final = timezone(timedelta(hours=8))
 
@@ -53,6 +57,8 @@ class Allinpay(Provider):
 
     name: ClassVar[str] = "allinpay"
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
+    pays_out: ClassVar[bool] = True
+    returned_code: ClassVar[str | None] = table.RETURNED
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
         super().__init__(config, timers)  # real-time work of this protocol has no notices
@@ -128,10 +134,16 @@ class Allinpay(Provider):
                 raise RefusedError(CONTENT_WRONG, name)
         if not AMOUNT.fullmatch(body["AMOUNT"]):
             raise RefusedError(CONTENT_WRONG, "AMOUNT")
-        check_card(dict(body))
+        pays_out = package.head["TRX_CODE"] == PAY_OUT
+        if pays_out and body.get("ACCOUNT_PROP") == FIRM:
+            _check_firm(body)
+        else:
+            check_card(dict(body))
         if body.get("CURRENCY", "CNY") != "CNY":
             raise RefusedError(CONTENT_WRONG, "CURRENCY")
-        return Occasion("pay", package.head["REQ_SN"], body["ACCOUNT_NO"][-4:], int(body["AMOUNT"]))
+        return Occasion(
+            "payout" if pays_out else "pay", package.head["REQ_SN"], body["ACCOUNT_NO"][-4:], int(body["AMOUNT"])
+        )
 
     def _occasion_of(self, operation: Operation, order_no: str) -> Occasion:
         order = self.books.get(order_no)
@@ -142,7 +154,7 @@ class Allinpay(Provider):
     def _work(self, package: Package, occasion: Occasion) -> Answer:
         if package.head["TRX_CODE"] in SIGNING:
             return self._signing.work(package, occasion)
-        return self._pay(package, occasion) if occasion.operation == "pay" else self._query(occasion)
+        return self._query(occasion) if occasion.operation == "query" else self._pay(package, occasion)
 
     def _pay(self, package: Package, occasion: Occasion) -> Answer:
         known = self.books.get(occasion.order_no)
@@ -153,7 +165,7 @@ class Allinpay(Provider):
         refusal = self._refused_agreement(package) if package.body_name == "FASTTRX" else None
         if refusal is not None:
             return word("FASTTRXRET", refusal)
-        course = self._course(occasion, package.body.get("TEL", ""))
+        course = self._course(occasion, package.body)
         if table.is_refusal(course.answer):
             return Answer(course.answer)
         order = self._book(package, occasion, course)
@@ -170,9 +182,12 @@ class Allinpay(Provider):
             return NO_AGREEMENT
         return None if agreement.live else CANCELLED
 
-    def _course(self, occasion: Occasion, phone: str) -> Course:
+    def _course(self, occasion: Occasion, body: Mapping[str, str]) -> Course:
         code = table.magic_amount(occasion.amount) or table.magic_tail(occasion.card_tail) or CODES.success
-        if is_refused_by(self.name, occasion.card_tail) or not pays(occasion.card_tail, phone):
+        if occasion.operation == "payout" and code == table.RETURNED:
+            code = CODES.success  # it comes back later
+        its_phone = occasion.operation == "payout" or pays(occasion.card_tail, body.get("TEL", ""))
+        if is_refused_by(self.name, occasion.card_tail) or not its_phone:
             code = NAME_WRONG
         course = self.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.PROCESSING)
         return replace(course, hidden_s=max(course.hidden_s, self.config.not_visible_s))
@@ -180,6 +195,10 @@ class Allinpay(Provider):
     def _book(self, package: Package, occasion: Occasion, course: Course) -> Order:
         kind: Kind = "pay" if package.body_name == "FASTTRX" else "collect"
         card, txn_time = mask_card(package.body["ACCOUNT_NO"]), package.body["SUBMIT_TIME"]
+        if occasion.operation == "payout":
+            back = occasion.card_tail == table.RETURNED or table.magic_amount(occasion.amount) == table.RETURNED
+            later = {"return_after_s": self.config.late_s, "reason": "payee_name_mismatch"} if back else {}
+            return self.book_payout(occasion, card, course, txn_time=txn_time, **later)
         return self.book(occasion.order_no, kind, occasion.amount, card, course, txn_time=txn_time)
 
     def _query(self, occasion: Occasion) -> Answer:
@@ -199,7 +218,7 @@ class Allinpay(Provider):
             "FINTIME": _beijing(order.finished_at or order.received_at),
             "SUBMITTIME": order.txn_time,
             **_result(order),
-        }
+        } | ({"ERR_MSG": f"退票，{why}"} if (why := self.why_returned(order)) else {})
         return Answer(table.SUCCESS, body_name="QTRANSRSP", rows=[("QTDETAIL", detail)])
 
     def _render(self, package: Package, answer: Answer, *, wrongly: bool = False) -> web.Response:
@@ -216,6 +235,14 @@ class Allinpay(Provider):
             other = render(head | {"ERR_MSG": "?"}, answer.body_name, answer.rows, self._keys.psp)
             body = body.replace(_signature_in(body), _signature_in(other))
         return web.Response(body=body, content_type="text/xml", charset=CHARSET)
+
+
+def _check_firm(body: Mapping[str, str]) -> None:
+    for name in WANTED_OF_FIRMS:
+        if not body.get(name):
+            raise RefusedError(CONTENT_WRONG, name)
+    if not FIRMS_ACCOUNT.fullmatch(body["ACCOUNT_NO"]):
+        raise RefusedError(CONTENT_WRONG, "ACCOUNT_NO")
 
 
 def _signature_in(body: bytes) -> bytes:

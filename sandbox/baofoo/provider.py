@@ -12,6 +12,7 @@ from sandbox.baofoo import codes as table
 from sandbox.baofoo.bindings import Bindings
 from sandbox.baofoo.notices import BaofooPen
 from sandbox.baofoo.payments import Answer, beijing
+from sandbox.baofoo.payouts import Payouts
 from sandbox.baofoo.request import read_request
 from sandbox.baofoo.transactions import Transactions
 from sandbox.baofoo.wire import Message, RefusedError, encode_text, parse, seal, sign, verifies
@@ -41,6 +42,7 @@ class Baofoo(Provider):
     """Provider `baofoo`, for one merchant's terminal."""
 
     name: ClassVar[str] = "baofoo"
+    pays_out: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: BaofooKeys) -> None:
         super().__init__(config, timers, BaofooPen(keys))
@@ -49,9 +51,10 @@ class Baofoo(Provider):
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._bindings = Bindings(self.books, CardPrinter(print_key), keys.psp)
         self._transactions = Transactions(self, self._bindings)
+        self._payouts = Payouts(self, keys)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle)]
+        return [web.post(PATH, self._handle), *self._payouts.routes()]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)

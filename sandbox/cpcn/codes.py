@@ -6,7 +6,7 @@ The banks' codes that CPCN hands on (ResponseCode) are not public: those here ar
 from collections.abc import Mapping
 from typing import Final
 
-from sandbox.books import State
+from sandbox.books import Order, State
 
 __all__ = [
     "BINDING_TAILS",
@@ -14,6 +14,7 @@ __all__ = [
     "HANDLED",
     "HEADS",
     "HOLDER_WRONG",
+    "MERCHANT_BALANCE_SHORT",
     "OPEN",
     "PHONE_WRONG",
     "RESPONSES",
@@ -23,6 +24,7 @@ __all__ = [
     "is_head",
     "magic_amount",
     "magic_tail",
+    "payout_status",
     "state_of",
     "status_of",
 ]
@@ -41,6 +43,7 @@ HEADS: Final[Mapping[str, str]] = {
     "240001": "请求中不存在message参数或者signature参数",
     "240003": "不存在此机构",
     "240005": "不存在此支付交易",
+    "240090": "商户账户余额不足",
     "260001": "银行ID为空",
     "260002": "账户类型为空或值错误",
     "260005": "账户名称为空或长度不正确",
@@ -75,6 +78,8 @@ HEADS: Final[Mapping[str, str]] = {
     "30252202": "退款交易流水号对应的退款订单不存在",
 }
 
+MERCHANT_BALANCE_SHORT: Final = "240090"
+"""Of a payout. How CPCN tells it is not public: this code is the sandbox's own."""
 SUCCESS: Final = "00"
 OPEN: Final = "PR"
 """Of an order that is not finished, in the books alone."""
@@ -128,6 +133,11 @@ def status_of(family: str, code: str) -> str:
     """Body/Status of an order with this code."""
     place = {"processing": 0, "succeeded": 1, "failed": 2}[state_of(code)]
     return _STATES[family][place]
+
+
+def payout_status(order: Order) -> str:
+    """Body/Status of a payout (M)."""
+    return {"processing": "10", "succeeded": "40"}.get(order.state, "50")
 
 
 def is_head(code: str) -> bool:

@@ -1,4 +1,5 @@
-"""Notices of withholds (2018) and of what was paid on a page (1118), and the copy of 1118 that a payer's browser has.
+"""Notices of withholds (2018), of payouts (1348) and of what was paid on a page (1118), of which a payer's browser
+brings a copy, too.
 
 The server's go to the address that the institution registered, until it answers 2000; the browser brings its own by
 POST to the NotificationURL of the order. How often CPCN sends one again is not public: five times at most, with gaps of
@@ -16,6 +17,7 @@ from sandbox.faults import Faults, Occasion
 from sandbox.keys import CpcnKeys, Identity, new_identity
 from sandbox.notices import OK, Pen
 from sandbox.pages import WayBack
+from sandbox.payouts import REASONS
 
 __all__ = ["CpcnPen", "beijing", "reason_of"]
 
@@ -41,6 +43,8 @@ def reason_of(order: Order) -> dict[str, str]:
 class CpcnPen(Pen[Identity]):
     """Writes to one institution. `url`: the address that it registered, "" before it did."""
 
+    tells_returns = True
+
     def __init__(self, keys: CpcnKeys) -> None:
         super().__init__(keys.psp)
         self._institution_id = keys.institution_id
@@ -49,13 +53,14 @@ class CpcnPen(Pen[Identity]):
 
     def address(self, order: Order) -> str:
         paid = order.kind == "netbank" and order.state == "succeeded"
-        return self.url if paid or order.kind == "withhold" else ""
+        return self.url if paid or order.kind in ("withhold", "payout") else ""
 
     def forger(self) -> Identity:
         return new_identity("Forged CPCN")
 
     def write(self, order: Order, amount: int, signer: Identity, *, altered: bool) -> bytes:
-        head, body = self._of_a_page(order, amount) if order.kind == "netbank" else self._of_a_withhold(order, amount)
+        written = {"netbank": self._of_a_page, "payout": self._of_a_payout}.get(order.kind, self._of_a_withhold)
+        head, body = written(order, amount)
         return notice(head, body, signer, altered=altered)
 
     def is_taken(self, status: int, body: bytes) -> bool:
@@ -76,6 +81,18 @@ class CpcnPen(Pen[Identity]):
     def _of_a_withhold(self, order: Order, amount: int) -> Letter:
         head = {"TxCode": "2018", "InstitutionID": self._institution_id, "TxSN": order.order_no}
         return head, {"Amount": str(amount), "Status": table.status_of("withhold", order.code), **reason_of(order)}
+
+    def _of_a_payout(self, order: Order, amount: int) -> Letter:
+        body = {
+            "InstitutionID": self._institution_id,
+            "SerialNumber": order.order_no,
+            "OrderNo": order.txn_time,
+            "Amount": str(amount),
+            "Status": table.payout_status(order),
+            "TransferTime": beijing(order.finished_at or order.received_at),
+        }
+        why = REASONS[order.reason] if order.state == "returned" else ""
+        return {"TxCode": "1348"}, body | ({"ErrorMessage": why} if why else {})
 
     def _of_a_page(self, order: Order, amount: int) -> Letter:
         body = {

@@ -13,6 +13,7 @@ from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Bindings, Seal
 from sandbox.cpcn.notices import CpcnPen
 from sandbox.cpcn.pages import Pages
+from sandbox.cpcn.payouts import Payouts
 from sandbox.cpcn.requests import Body, Business
 from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
@@ -36,6 +37,7 @@ class Cpcn(Provider):
     name: ClassVar[str] = "cpcn"
     cannot: ClassVar[frozenset[str]] = frozenset({"pay_closed"})  # nothing is ever closed here
     has_pages: ClassVar[bool] = True
+    pays_out: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: CpcnKeys) -> None:
         self._pen = CpcnPen(keys)
@@ -45,7 +47,8 @@ class Cpcn(Provider):
         key_file = None if config.data_dir is None else config.data_dir / "cpcn-phones.key"
         self._bindings = Bindings(self.books, Seal(key_file))
         self._pages = Pages(self, keys, self._pen)
-        self._transactions = Transactions(self, self._bindings, self._pages.business)
+        more = {**self._pages.business, **Payouts(self).business}
+        self._transactions = Transactions(self, self._bindings, more)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
         self._pen.url = str(told[-1]) if told else ""
 

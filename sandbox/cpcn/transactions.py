@@ -20,7 +20,7 @@ from sandbox.sms import Purpose
 __all__ = ["Transactions"]
 
 CODES: Final = Codes(success=table.SUCCESS, accepted=table.OPEN, interim=table.OPEN, balance_short="51")
-BENT: Final[tuple[Operation, ...]] = ("authenticate", "pay", "refund")
+BENT: Final[tuple[Operation, ...]] = ("authenticate", "pay", "refund", "payout")
 """What has a course, which a `decline` bends; all else it refuses in the head."""
 
 

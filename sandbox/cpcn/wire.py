@@ -81,7 +81,8 @@ def _read(text: bytes) -> Message:
 def _leaves(node: "etree._Element | None") -> dict[str, str]:
     if node is None:
         return {}
-    return {str(leaf.tag): (leaf.text or "").strip() for leaf in node if not len(leaf) and (leaf.text or "").strip()}
+    leaves = (leaf for leaf in node.iter() if leaf is not node and not len(leaf))
+    return {str(leaf.tag): (leaf.text or "").strip() for leaf in leaves if (leaf.text or "").strip()}
 
 
 def _document(tag: str, head: Mapping[str, str], body: Mapping[str, str] | None) -> bytes:

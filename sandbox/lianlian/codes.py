@@ -19,6 +19,8 @@ __all__ = [
     "SMS_EVERY_TIME_TAIL",
     "SMS_SENT",
     "SUCCESS",
+    "SUSPICIONS",
+    "SYNC_AMOUNT",
     "WORKED",
     "magic_amount",
     "magic_tail",
@@ -37,7 +39,9 @@ CLOSED: Final = "2006"
 HOLDER_WRONG: Final = "1108"
 PHONE_WRONG: Final = "1114"
 NOT_FOUND: Final = "8901"
-OPEN: Final = frozenset({SMS_SENT, ACCEPTED})
+SUSPICIONS: Final = frozenset({"4002", "4003", "4004"})
+"""Of a payout that waits until somebody confirms it."""
+OPEN: Final = frozenset({SMS_SENT, ACCEPTED}) | SUSPICIONS
 WORKED: Final = frozenset(
     {"1002", "1003", "1007", "2003", "2005", "2007", "2008", "9094", "9902", "9983", "9990", "9991", "9999"}
 )

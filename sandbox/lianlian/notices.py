@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from sandbox.books import Order
 from sandbox.keys import Identity, new_identity
+from sandbox.lianlian.payouts import payout_notice_of
 from sandbox.lianlian.transactions import notice_of
 from sandbox.lianlian.wire import render, sign, yuan_of
 from sandbox.notices import Pen, next_digit
@@ -17,13 +18,14 @@ __all__ = ["LianLianPen"]
 
 
 class LianLianPen(Pen[Identity]):
-    """Writes of paid orders alone."""
+    """Writes of paid orders, and of payouts however they ended."""
 
+    tells_returns = True
     gaps_s: ClassVar[Sequence[float]] = (120.0,) * 29
     answer_within_s: ClassVar[float] = 5.0
 
     def address(self, order: Order) -> str:
-        return order.back_url if order.state == "succeeded" else ""
+        return order.back_url if order.state == "succeeded" or order.kind == "payout" else ""
 
     def content_type(self, order: Order) -> str:  # noqa: ARG002
         return "text/json;charset=utf-8"
@@ -32,7 +34,8 @@ class LianLianPen(Pen[Identity]):
         return new_identity("Forged LianLian")
 
     def write(self, order: Order, amount: int, signer: Identity, *, altered: bool) -> bytes:
-        signed = sign({**notice_of(order), "money_order": yuan_of(amount)}, signer.key)
+        told = payout_notice_of(order) if order.kind == "payout" else notice_of(order)
+        signed = sign({**told, "money_order": yuan_of(amount)}, signer.key)
         if altered:
             signed["oid_paybill"] = next_digit(signed["oid_paybill"])
         return render(signed)

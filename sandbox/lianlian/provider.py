@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
+from sandbox.faults import Occasion
 from sandbox.keys import LianLianKeys
 from sandbox.lianlian import codes as table
 from sandbox.lianlian.agreements import Agreements
 from sandbox.lianlian.calls import CALLS
 from sandbox.lianlian.notices import LianLianPen
+from sandbox.lianlian.payouts import PAYOUT_CALLS, Payouts
 from sandbox.lianlian.transactions import Answer, Transactions
 from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies
 from sandbox.prints import CardPrinter
@@ -27,23 +29,27 @@ __all__ = ["LianLian"]
 UNSIGNED: Final = frozenset({"bank_name", "card_no", "memo"})
 """Fields of a question's answer that stand outside the signature (H)."""
 MAINTENANCE: Final = "9000"
+ALL_CALLS: Final = {**CALLS, **PAYOUT_CALLS}
 
 
 class LianLian(Provider):
     """Provider `lianlian`, for one merchant."""
 
     name: ClassVar[str] = "lianlian"
+    pays_out: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: LianLianKeys) -> None:
         super().__init__(config, timers, LianLianPen(keys.psp))
         self._keys = keys
         self._merchant_key = cast("RSAPublicKey", keys.merchant_certificate.public_key())
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
-        self._agreements = Agreements(self.books, CardPrinter(print_key))
+        printer = CardPrinter(print_key)
+        self._agreements = Agreements(self.books, printer)
+        self._payouts = Payouts(self, printer)
         self._transactions = Transactions(self, self._agreements)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(f"/lianlian/{call.path}", partial(self._handle, name)) for name, call in CALLS.items()]
+        return [web.post(f"/lianlian/{call.path}", partial(self._handle, name)) for name, call in ALL_CALLS.items()]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
@@ -68,7 +74,7 @@ class LianLian(Provider):
             self._finish(order)
 
     async def _handle(self, name: str, request: web.Request) -> web.Response:
-        call = CALLS[name]
+        call = ALL_CALLS[name]
         try:
             fields = self._opened(await request.read(), is_encrypted=call.is_encrypted)
             occasion = self._transactions.occasion(call, fields)
@@ -80,7 +86,7 @@ class LianLian(Provider):
             request,
             self.faults,
             occasion,
-            lambda: self._perform(name, fields),
+            lambda: self._perform(name, fields, occasion),
             lambda answer, wrongly: self._render(answer, wrongly=wrongly),
         )
 
@@ -94,7 +100,9 @@ class LianLian(Provider):
             raise RefusedError("3001")
         return fields
 
-    def _perform(self, name: str, fields: Fields) -> Answer:
+    def _perform(self, name: str, fields: Fields, occasion: Occasion) -> Answer:
+        if name in PAYOUT_CALLS:
+            return self._payouts.perform(name, fields, occasion)
         try:
             return self._transactions.perform(name, fields)
         except RefusedError as refused:

@@ -42,6 +42,7 @@ class UnionPay(Provider):
 
     name: ClassVar[str] = "unionpay"
     has_pages: ClassVar[bool] = True
+    pays_out: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: UnionPayKeys) -> None:
         pen = UnionPayPen(keys.psp)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sandbox.books import Kind, Order, mask_card
@@ -109,6 +109,7 @@ class Transactions:
             ("04", "00", "000902"): Business("refund", REFUND_WANTED, self._refund),
             ("04", "00", "000501"): Business("refund", REFUND_WANTED, self._refund),
             ("04", "00", GATEWAY): Business("refund", REFUND_WANTED, self._refund),
+            ("12", "00", "000401"): Business("payout", WITHHOLD_WANTED, self._payout),
         }
 
     def of_back_message(self, message: Message) -> Business:
@@ -229,6 +230,15 @@ class Transactions:
         order = self._book(read, "refund", original.card, course, original=original.order_no)
         return answer_to(read.message, course.answer) | {"queryId": order.transaction_no or ""}
 
+    def _payout(self, read: Request) -> Answer:
+        self._refuse_duplicate(read)
+        if not read.customer.get("customerNm") and not read.customer.get("certifId"):
+            raise RefusedError("13", "customerNm or certifId")
+        occasion = self.occasion(read, "payout")
+        course = self._provider.bend(self._usual_course(occasion), occasion, CODES, table.WORKED)
+        order = self._provider.book_payout(occasion, mask_card(read.card_no), course, **self._told(read))
+        return answer_to(read.message, course.answer) | {"queryId": order.transaction_no or ""}
+
     def _live_opening(self, read: Request) -> Opening:
         opening = self._openings.of_token(read.token, read.tr_id)
         if opening is None:
@@ -267,18 +277,17 @@ class Transactions:
             raise RefusedError(table.DUPLICATE)
 
     def _book(self, read: Request, kind: Kind, card: str, course: Course, *, original: str | None = None) -> Order:
-        return self._provider.book(
-            read.order_no,
-            kind,
-            read.amount,
-            card,
-            course,
-            transaction_no=f"{datetime.now(UTC):%Y%m%d%H%M%S}{next(self._serial):07d}",
-            txn_time=read.message["txnTime"],
-            back_url=read.message["backUrl"],
-            echo={name: read.message[name] for name in (*ECHOED, *ECHOED_OF_ORDER) if read.message[name]},
-            original=original,
-        )
+        more = self._told(read) | {"original": original}
+        return self._provider.book(read.order_no, kind, read.amount, card, course, **more)
+
+    def _told(self, read: Request) -> dict[str, Any]:
+        """What the books keep of a request, and UnionPay's own number for it."""
+        return {
+            "transaction_no": f"{datetime.now(UTC):%Y%m%d%H%M%S}{next(self._serial):07d}",
+            "txn_time": read.message["txnTime"],
+            "back_url": read.message["backUrl"],
+            "echo": {name: read.message[name] for name in (*ECHOED, *ECHOED_OF_ORDER) if read.message[name]},
+        }
 
     def _query(self, read: Request) -> Answer:
         order = self._books.get(read.order_no)

@@ -12,9 +12,9 @@ from lxml import etree
 from adapters.allinpay import Allinpay
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Authenticated, CodeSent, NotFound, Processing, Succeeded, Unbound, Unknown
+from gateway.domain.outcomes import Authenticated, CodeSent, NotFound, Processing, Returned, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, AskPayment, Command, Pay, SendSigningCode, Sign, Unbind
+from gateway.ports import AccountSettings, AskPayment, AskPayout, Command, Pay, Payout, SendSigningCode, Sign, Unbind
 from tests.adapters.certificates import Identity, identity
 from tests.adapters.contract import AGREEMENT_NO, AMOUNT, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
 
@@ -85,7 +85,16 @@ REFUSED_OR_NOT: dict[str, Meaning] = {
     **TO_PAY,
     **dict.fromkeys(IN_PROCESS, Unknown),
 }
+ABOUT_PAYEES: dict[str, Meaning] = {
+    "3008": F.MERCHANT_BALANCE_SHORT,
+    **dict.fromkeys(("3004", "3006", "3009", "3010", "3017", "3018", "3020", "3031", "3057"), F.PAYEE_INVALID),
+    "3015": F.CHANNEL_LIMIT_EXCEEDED,
+    **dict.fromkeys(("3011", "3043", "3045", "3046", "3047"), F.CHANNEL_REFUSED),
+}
+TO_PAY_OUT: dict[str, Meaning] = {**TO_PAY, **ABOUT_PAYEES}
+TO_A_PAYOUTS_QUERY: dict[str, Meaning] = {**TO_A_QUERY, **ABOUT_PAYEES, "3056": Returned}
 BODIES = {
+    "100014": ("TRANS", "TRANSRET"),
     "100011": ("TRANS", "TRANSRET"),
     "310001": ("FAGRA", "FAGRARET"),
     "310002": ("FAGRC", "FAGRCRET"),
@@ -122,6 +131,8 @@ class AllinpayCase(Case):
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
         Pay: TO_PAY,
         AskPayment: TO_A_QUERY,
+        Payout: TO_PAY_OUT,
+        AskPayout: TO_A_PAYOUTS_QUERY,
         SendSigningCode: {**REFUSED_OR_NOT, "0000": CodeSent},
         Sign: {**REFUSED_OR_NOT, "0000": Authenticated},
         Unbind: {**REFUSED_OR_NOT, **dict.fromkeys(("0000", "3043", "3045", "3047"), Unbound)},
@@ -131,7 +142,8 @@ class AllinpayCase(Case):
     unmapped_code = "3998"
     duplicates = ("3051",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
-        AskPayment: frozenset({"1000", "1001", "2002", "2006"})
+        AskPayment: frozenset({"1000", "1001", "2002", "2006"}),
+        AskPayout: frozenset({"1000", "1001", "2002", "2006"}),
     }
     charset = "gbk"
     wrong_charset = "utf-8"
@@ -144,7 +156,7 @@ class AllinpayCase(Case):
                 "url": URL,
                 "merchant_id": MERCHANTS[merchant],
                 "user_name": f"{MERCHANTS[merchant]}04",
-                "assumed": ["sms_codes"],
+                "assumed": ["sms_codes", "payout_fields", "late_returns"],
             },
             secrets={
                 "user_pass": "the password of the merchant",
@@ -168,9 +180,9 @@ class AllinpayCase(Case):
         trx_code = field(request, "INFO/TRX_CODE")
         body, _ = BODIES[trx_code]
         assert field(request, f"{body}/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
-        if trx_code != "100011":
+        if trx_code not in {"100011", "100014"}:
             assert field(request, "INFO/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
-        amount = int(field(request, f"{body}/AMOUNT")) if trx_code in {"100011", "310011"} else None
+        amount = int(field(request, f"{body}/AMOUNT")) if trx_code in {"100011", "100014", "310011"} else None
         number = re.fullmatch(OWN_NUMBERS.get(trx_code, "(.*)"), field(request, "INFO/REQ_SN"))
         assert number is not None
         return OnTheWire(number.group(1), amount)

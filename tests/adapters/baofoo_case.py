@@ -23,6 +23,7 @@ from gateway.domain.outcomes import (
     CodeSent,
     NotFound,
     Processing,
+    Returned,
     SmsNeeded,
     Succeeded,
     Unbound,
@@ -32,9 +33,11 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
     CallbackRequest,
     Command,
     Pay,
+    Payout,
     SendPaymentCode,
     SendSigningCode,
     Sign,
@@ -172,6 +175,57 @@ def notification(fields: Mapping[str, str], by: rsa.RSAPrivateKey = PSP, method:
     return CallbackRequest(method, query, {"content-type": "application/x-www-form-urlencoded"}, body)
 
 
+PAYOUT_STATES = ("0", "1", "-1", "2", "3", "BF09999", "BF00126", "BF00190", "BF00373")
+"""All that is not a return_code is told as the state of a payout."""
+TO_PAY_OUT: dict[str, Meaning] = {
+    "0000": Processing,
+    "200": Processing,
+    **dict.fromkeys(("0001", "0002", "0003", "0004", "0201", "0202", "0203", "0204", "0206"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("0207", "0208", "0301", "0501", "0601"), F.CHANNEL_REFUSED),
+    "0205": F.RISK_REJECTED,
+    **dict.fromkeys(("0300", "0999", "0401"), Unknown),
+}
+FAILED_QUESTIONS = ("0001", "0002", "0004", "0202", "0300", "0301", "0999")
+
+
+def letter(content: object, by: rsa.RSAPrivateKey = PSP, charset: str = "utf-8", block: int = 117) -> bytes:
+    """What is written with a private key: PKCS #1, block type 1, over base64 of JSON."""
+    written = json.dumps({"trans_content": content}, ensure_ascii=False, separators=(",", ":"))
+    text = base64.b64encode(written.encode(charset))
+    numbers, size = by.private_numbers(), by.key_size // 8
+    sealed = b""
+    for at in range(0, len(text), block):
+        piece = text[at : at + block]
+        padded = b"\x00\x01" + b"\xff" * (size - len(piece) - 3) + b"\x00" + piece
+        number = int.from_bytes(padded)
+        by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+        sealed += (by_q + (numbers.iqmp * (by_p - by_q)) % numbers.p * numbers.q).to_bytes(size)
+    return sealed.hex().encode()
+
+
+def read_letter(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
+    """The same, read with the public key."""
+    numbers, size, raw = key.public_numbers(), key.key_size // 8, bytes.fromhex(hexadecimal.decode("ascii"))
+    text = b""
+    for at in range(0, len(raw), size):
+        padded = pow(int.from_bytes(raw[at : at + size]), numbers.e, numbers.n).to_bytes(size)
+        kind, _, piece = padded[2:].partition(b"\x00")
+        assert padded[:2] == b"\x00\x01"
+        assert not kind.strip(b"\xff")
+        text += piece
+    return json.loads(base64.b64decode(text, validate=True))["trans_content"]
+
+
+def about_payouts(items: list[dict[str, object]], code: str = "0000") -> dict[str, object]:
+    """An answer of the payouts' product."""
+    told: dict[str, object] = {"trans_head": {"return_code": code}}
+    return {**told, "trans_reqDatas": [{"trans_reqData": items}]} if items else told
+
+
+def a_payout_told(number: str = NUMBER, state: str = "1", amount: int = AMOUNT, **more: object) -> dict[str, object]:
+    return {"trans_no": number, "trans_money": f"{amount // 100}.{amount % 100:02d}", "state": state, **more}
+
+
 class BaofooCase(Case):
     adapter = Baofoo
     # Withholds too, but the suite's have no agreement: `test_baofoo` has them.
@@ -183,13 +237,23 @@ class BaofooCase(Case):
         SendPaymentCode: {**BESIDE_MONEY, "0000": CodeSent},
         Sign: {**BESIDE_MONEY, "0000": Authenticated},
         Unbind: {**BESIDE_MONEY, "0000": Unbound, "BF00134": Unbound},
+        Payout: TO_PAY_OUT,
+        AskPayout: {
+            **dict.fromkeys(FAILED_QUESTIONS, Unknown),
+            "0401": NotFound,
+            "0": Processing,
+            "1": Succeeded,
+            "-1": F.CHANNEL_REFUSED,
+            "2": Returned,
+            "3": Unknown,
+        },
     }
     codes_of_payments_by_code = TO_PAY_BY_CODE
     unmapped_code = "BF09999"
     duplicates = ("BF00126", "BF00190", "BF00373")
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
         (Pay, AskPayment), frozenset({*MAY_BE_THERE, "BF00128"})
-    )
+    ) | {Payout: frozenset({"0300", "0999", "0401"}), AskPayout: frozenset(FAILED_QUESTIONS)}
     calls_back = frozenset({Verb.PAY})
     not_by_notice = frozenset({F.SMS_CODE_WRONG, F.SMS_CODE_EXPIRED})
     same_bytes = False
@@ -204,7 +268,7 @@ class BaofooCase(Case):
                 "base_url": "https://baofoo.test",
                 "member_id": member_id,
                 "terminal_id": terminal_id,
-                "assumed": ["order_time", "another_code"],
+                "assumed": ["order_time", "another_code", "payout_fields", "returned_list"],
             },
             secrets={
                 "merchant_private_key": MERCHANTS[merchant]
@@ -232,7 +296,23 @@ class BaofooCase(Case):
         assert len(fields.get("user_id", "")) <= 50
         return fields
 
+    def payout_of(self, request: httpx.Request) -> dict[str, str]:
+        """The one payout, or day, that a request of the payouts' product is about, as Baofoo checks it."""
+        fields = fields_of(request)
+        assert (fields.pop("member_id"), fields.pop("terminal_id")) == MEMBERS["first"]
+        assert (fields.pop("data_type"), fields.pop("version")) == ("json", "4.0.0")
+        content = read_letter(fields.pop("data_content").encode(), MERCHANTS["first"].public_key())
+        assert not fields
+        [group] = content["trans_reqDatas"]
+        [item] = group["trans_reqData"]
+        assert all(isinstance(value, str) for value in item.values())
+        return dict(item)
+
     def read(self, request: httpx.Request) -> OnTheWire:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            item = self.payout_of(request)
+            amount = int(item["trans_money"].replace(".", "")) if "trans_money" in item else None
+            return OnTheWire(item.get("trans_no", NUMBER), amount)
         fields = self.checked(request)
         number, kind = f"{int(fields['msg_id'][:NUMBER_CHARS], 36):032x}", fields["txn_type"]
         assert fields["msg_id"][NUMBER_CHARS:].startswith(kind)
@@ -287,33 +367,62 @@ class BaofooCase(Case):
         return self.said(request, "S", code, **(result | more))
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return self.payout_said(request, code)
         if code in ("0000", "BF00114"):
             return self.done(request, code=code)
         return self.said(request, "I" if code == "BF00115" else "F", code)
 
+    def payout_said(self, request: httpx.Request, code: str, amount: int = AMOUNT) -> httpx.Response:
+        """An answer of the payouts' product: a return_code, or to a question the state of the payout."""
+        asks = request.url.path.endswith("/BF0040002.do")
+        if asks and code in PAYOUT_STATES:
+            item = a_payout_told(self.read(request).number, code, amount)
+            return httpx.Response(200, content=letter(about_payouts([item])))
+        return httpx.Response(200, content=letter(about_payouts([], code)))
+
     def processing(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return self.payout_said(request, "0" if request.url.path.endswith("2.do") else "0000")
         return self.said(request, "I", "BF00115")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return self.payout_said(request, "1", amount)
         return self.done(request, amount)
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return self.payout_said(request, "0401")
         return self.said(request, "FF", "BF00128")
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return self.payout_said(request, "0999")
         return self.said(request, "FF", "BF00103")
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
+        if b"=" not in response.content:
+            return httpx.Response(200, content=letter(read_letter(response.content, PSP.public_key()), by=STRANGER))
         fields = dict(pair.split("=", 1) for pair in response.text.split("&"))
         return text_of(signed(fields, by=STRANGER))
 
+    def miscoded(self, answer: httpx.Response) -> httpx.Response:
+        if b"=" in answer.content:
+            return super().miscoded(answer)
+        return httpx.Response(200, content=letter(read_letter(answer.content, PSP.public_key()), charset="gbk"))
+
     def undecipherable(self, answer: httpx.Response) -> httpx.Response | None:
+        if b"=" not in answer.content:
+            return None
         fields = dict(pair.split("=", 1) for pair in answer.text.split("&"))
         if "dgtl_envlp" not in fields:
             return None
         return text_of(signed(fields | {"dgtl_envlp": envelope_for("second")}))
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/baofoo-fopay/"):
+            return httpx.Response(200, content=letter(about_payouts([a_payout_told(OTHER_NUMBER)])))
         return self.done(request, trans_id=OTHER_NUMBER)
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:

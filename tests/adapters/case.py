@@ -7,7 +7,7 @@ An answer is asked for by its meaning; how that looks is the case's affair.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote_plus
 
@@ -24,22 +24,28 @@ from gateway.domain.outcomes import (
     CodeOutcome,
     Declined,
     Outcome,
+    ReturnsOutcome,
     UnbindingOutcome,
     Unknown,
 )
+from gateway.domain.payees import Payee, PayeeType
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import CUSTODY_SCENES, REDIRECT_SCENES, Scene
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
     AskPayment,
+    AskPayout,
     AskRefund,
+    AskReturnedPayouts,
     Authenticate,
     CallbackReader,
     CallbackRequest,
     Cancel,
     Command,
+    ConfirmPayout,
     Pay,
+    Payout,
     Provider,
     Redirect,
     Refund,
@@ -60,6 +66,15 @@ TOLD_AT = datetime(2026, 3, 1, 16, 30, 15, tzinfo=UTC)  # the next day in Shangh
 CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "13812340077")
 NOTIFY_URL = "https://pay.example.com/callbacks/acc_1?merchant=m1"
 AGREEMENT_NO = "6235240000020757577"
+PERSON = Payee(PayeeType.PERSONAL, "6217000010099887766", "李四光", "ICBC")
+FIRM = Payee(
+    PayeeType.CORPORATE, "1202021509900012345", "杭州某某融资租赁有限公司", "ICBC", "中国工商银行杭州西湖支行",
+    "102331000013", "浙江省", "杭州市",
+)  # fmt: skip
+PURPOSE = "还款 March"
+CONFIRM_CODE = "771904"
+"""What the PSP gives with its suspicion of a payout."""
+RETURNED_ON = date(2026, 3, 5)
 SMS_CODE = "842613"
 """What the payer typed."""
 PSP_CODE = "FUIOU"
@@ -76,13 +91,14 @@ Answer = httpx.Response | Exception
 Psp = Callable[[httpx.Request], Answer]
 Meaning = FailureCode | type
 """What a PSP's code means: a decline's failure code, or the class of another outcome."""
-O = TypeVar("O", bound=AnyOutcome | Form)  # noqa: E741 -- what a command is answered with
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | Form)  # noqa: E741 -- what a command is answered with
 
-SENDS = (Pay, Refund)
-ASKS = (AskPayment, AskRefund)
+SENDS = (Pay, Refund, Payout)
+ASKS = (AskPayment, AskRefund, AskPayout)
 SENDS_CODES = (SendSigningCode, SendPaymentCode)
 ANSWERED: Mapping[type[Command[Any]], object] = {
-    **dict.fromkeys((*SENDS, *ASKS, Cancel), Outcome),
+    **dict.fromkeys((*SENDS, *ASKS, Cancel, ConfirmPayout), Outcome),
+    AskReturnedPayouts: ReturnsOutcome,
     Redirect: Form,
     **dict.fromkeys((Authenticate, AskAuthentication, Sign), AuthenticationOutcome),
     **dict.fromkeys(SENDS_CODES, CodeOutcome),
@@ -185,6 +201,8 @@ class Case(ABC):
         """In which a command can be sent: what is paid on a page, and what is not, have commands of their own."""
         if kind is Refund and self.refunded is not None:
             return self.refunded
+        if kind is Payout:
+            return self.scenes[:1]  # it has none: once is enough
         if kind not in (Pay, Redirect, Cancel):
             return self.scenes
         return tuple(scene for scene in self.scenes if (scene in REDIRECT_SCENES) is (kind is not Pay))
@@ -373,6 +391,22 @@ def a_refunds_question(scene: Scene, tries: int = 0) -> AskRefund:
     return AskRefund(NUMBER, TOLD_AT, scene, AMOUNT, tries)
 
 
+def a_payout(amount: int = AMOUNT, payee: Payee = PERSON, purpose: str = PURPOSE) -> Payout:
+    return Payout(NUMBER, TOLD_AT, amount, payee, purpose, NOTIFY_URL)
+
+
+def a_payouts_question(tries: int = 0) -> AskPayout:
+    return AskPayout(NUMBER, TOLD_AT, AMOUNT, tries)
+
+
+def a_confirmation(continuation: str = CONFIRM_CODE) -> ConfirmPayout:
+    return ConfirmPayout(NUMBER, TOLD_AT, AMOUNT, NOTIFY_URL, continuation)
+
+
+def a_days_returns(day: date = RETURNED_ON) -> AskReturnedPayouts:
+    return AskReturnedPayouts(f"returns-{day:%Y%m%d}", TOLD_AT, day)
+
+
 def an_authentication() -> Authenticate:
     return Authenticate(NUMBER, TOLD_AT, "ICBC", CARD, "u-1", NOTIFY_URL)
 
@@ -403,11 +437,15 @@ def an_unbinding() -> Unbind:
 
 def sent(kind: type[Command[Any]], scene: Scene, amount: int = AMOUNT) -> Command[Outcome]:
     """A command that moves money."""
+    if kind is Payout:
+        return a_payout(amount)
     return a_payment(scene, amount) if kind is Pay else a_refund(scene, amount)
 
 
 def asked(kind: type[Command[Any]], scene: Scene) -> Command[Outcome]:
     """A question about money."""
+    if kind is AskPayout:
+        return a_payouts_question()
     return its_question(scene) if kind is AskPayment else a_refunds_question(scene)
 
 

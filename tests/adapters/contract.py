@@ -31,6 +31,7 @@ from gateway.domain.terms import Product
 from gateway.ports import (
     AnswerLostError,
     AskPayment,
+    AskPayout,
     AskRefund,
     CallbackRejectedError,
     CallbackRequest,
@@ -38,6 +39,7 @@ from gateway.ports import (
     Command,
     NotSentError,
     Pay,
+    Payout,
     Provider,
     Redirect,
     Refund,
@@ -49,12 +51,14 @@ from tests.adapters.case import (
     ANSWERED,
     ASKS,
     CARD,
+    CONFIRM_CODE,
     EXACT_AMOUNTS,
     LATER,
     NOT_ASKED_ABOUT,
     NOTIFY_URL,
     NUMBER,
     OTHER_NUMBER,
+    PERSON,
     SENDS,
     SMS_CODE,
     TRANSACTION_NO,
@@ -64,6 +68,8 @@ from tests.adapters.case import (
     Psp,
     Wire,
     a_cancel,
+    a_confirmation,
+    a_days_returns,
     a_payment,
     a_payment_code,
     a_redirect,
@@ -83,16 +89,19 @@ from tests.adapters.case import (
     sent,
 )
 from tests.adapters.contract_faults import FaultsContract
+from tests.adapters.contract_payouts import PayoutsContract
 from tests.adapters.contract_redirects import RedirectsContract
 
 __all__ = [
     "AGREEMENT_NO",
     "AMOUNT",
     "CARD",
+    "CONFIRM_CODE",
     "LATER",
     "NOTIFY_URL",
     "NUMBER",
     "OTHER_NUMBER",
+    "PERSON",
     "SMS_CODE",
     "TRANSACTION_NO",
     "Case",
@@ -120,16 +129,21 @@ __all__ = [
 ]
 
 
-class Contract(FaultsContract, RedirectsContract):
+SENT_BY = {Verb.PAY: Pay, Verb.REFUND: Refund, Verb.PAYOUT: Payout}
+ASKED_BY = {Verb.PAY: AskPayment, Verb.REFUND: AskRefund, Verb.PAYOUT: AskPayout}
+"""What is sent and asked of each verb that PSPs call back about."""
+
+
+class Contract(FaultsContract, RedirectsContract, PayoutsContract):
     """The suite. Subclass it with a `case`.
 
     Codes by SMS, signing and unbinding: `contract_codes`. Faults of the wire, of every command: `contract_faults`. The
-    PSP's own pages: `contract_redirects`.
+    PSP's own pages: `contract_redirects`. Money out: `contract_payouts`.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test for what the adapter has of its kind; what it does not have is shown as skipped."""
-        for name, kinds in {**self.KINDS, **self.ON_PAGES}.items():
+        for name, kinds in {**self.KINDS, **self.ON_PAGES, **self.MONEY_OUT}.items():
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, [kind for kind in kinds if self.has(kind)], ids=command_name)
         if "notified" in metafunc.fixturenames:
@@ -334,7 +348,7 @@ class Contract(FaultsContract, RedirectsContract):
         for request in wire.sent:
             timeouts = request.extensions["timeout"]
             assert all(timeouts[part] > 0 for part in ("connect", "read", "write", "pool"))
-            hidden = (CARD.card_no, CARD.id_no, CARD.phone, AGREEMENT_NO, SMS_CODE)
+            hidden = (CARD.card_no, CARD.id_no, CARD.phone, AGREEMENT_NO, SMS_CODE, PERSON.account_no, CONFIRM_CODE)
             assert not any(secret in str(request.url) for secret in hidden)
 
     async def test_unreadable_answers_are_unknown_to_every_command(self) -> None:
@@ -378,6 +392,7 @@ class Contract(FaultsContract, RedirectsContract):
         said += [repr(command) for command in self._one_of_each()]
         text = "\n".join([*said, caplog.text, repr(account)])
         forbidden = [CARD.card_no, CARD.id_no, CARD.phone, CARD.holder_name, AGREEMENT_NO, SMS_CODE]
+        forbidden += [PERSON.account_no, PERSON.name, CONFIRM_CODE]
         forbidden += [line for secret in account.secrets.values() for line in secret.splitlines()[1:2] or [secret]]
         assert not [secret for secret in forbidden if secret in text]
 
@@ -385,7 +400,7 @@ class Contract(FaultsContract, RedirectsContract):
 
     async def test_a_true_answer_to_what_was_sent_is_final_to_nobody_as_a_callback(self, notified: Verb) -> None:
         adapter, wire = self.adapter(self.case.processing)
-        kind = Pay if notified is Verb.PAY else Refund
+        kind = SENT_BY[notified]
         if kind not in self.case.commands:
             return  # what is paid on a page has no answer: `contract_redirects` replays those to questions
         for code in self.case.codes[kind].keys() - self.case.states_in_answers:
@@ -407,7 +422,7 @@ class Contract(FaultsContract, RedirectsContract):
 
     def test_a_callback_of_failure_is_a_decline_by_the_same_table(self, notified: Verb) -> None:
         adapter, _ = self.adapter(self.case.processing)
-        kind = AskPayment if notified is Verb.PAY else AskRefund
+        kind = ASKED_BY[notified]
         for code, meaning in self.case.codes[kind].items():
             outcome = callbacks_of(adapter).read(self.case.callback(notified, NUMBER, AMOUNT, code)).outcome
             if meaning in self.case.not_by_notice:
@@ -457,7 +472,7 @@ class Contract(FaultsContract, RedirectsContract):
         commands += [a_redirect(scene) for scene in self.case.scenes_of(Redirect)]
         commands += [a_cancel(scene) for scene in self.case.scenes_of(Cancel)]
         commands += [an_authentication(), an_authentications_question()]
-        commands += [*self.code_commands(), an_unbinding()]
+        commands += [*self.code_commands(), an_unbinding(), a_confirmation(), a_days_returns()]
         return [command for command in commands if type(command) in self.case.commands]
 
     async def _do_everything(self, adapter: Provider) -> list[object]:

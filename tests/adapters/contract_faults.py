@@ -18,9 +18,11 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AskAuthentication,
     AskPayment,
+    AskPayout,
     Authenticate,
     Command,
     Pay,
+    Payout,
     Provider,
     Redirect,
     Refund,
@@ -101,6 +103,8 @@ class FaultsContract(CodesContract):
             yield self.by_code() if kind is PayByCode else self.command_beside_money(kind)
 
     def _asked_scenes(self, kind: Any) -> tuple[Scene, ...]:
+        if kind is AskPayout:
+            return self.case.scenes_of(Payout)
         sends = (Pay, Redirect) if kind is AskPayment else (Refund,)
         sent = [scene for each in sends if each in self.case.commands for scene in self.case.scenes_of(each)]
         return tuple(sent) or self.case.scenes_of(kind)

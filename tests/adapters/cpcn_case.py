@@ -14,16 +14,18 @@ from lxml import etree
 from adapters.cpcn import Cpcn
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import NotFound, Processing, SmsNeeded, Succeeded, Unbound, Unknown
+from gateway.domain.outcomes import NotFound, Processing, Returned, SmsNeeded, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
     AskRefund,
     Authenticate,
     CallbackRequest,
     Command,
     Pay,
+    Payout,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -35,7 +37,7 @@ from tests.adapters.certificates import Identity, identity
 
 INSTITUTIONS = {"first": "900001", "second": "900002"}
 SETTLEMENT_FLAG = "0001"
-ASSUMED = ["payment_code_again", "refund_states", "page_states"]
+ASSUMED = ["payment_code_again", "refund_states", "page_states", "payout_states", "payout_order"]
 PSP = identity("Test CPCN")
 MERCHANT = identity("Test institution")
 STRANGER = identity("Test stranger")
@@ -46,6 +48,7 @@ Leaves = Mapping[str, str]
 # Of the body, what the account says of it: the banks' codes are not public.
 DECLINES = {"51": F.INSUFFICIENT_BALANCE, "14": F.CARD_INVALID, "82": F.ID_MISMATCH}
 SMS_WANTED = "71"
+BALANCE_SHORT = "240099"
 # Of the head.
 REFUSED_AS_OURS = [
     *("2002", "2003", "2004", "2005", "2006", "2007", "2012", "2013", "2016", "2017", "240001", "240002", "240003"),
@@ -100,13 +103,20 @@ TXS: Final[Mapping[str, tuple[str, tuple[str, str, str], str]]] = {
     "2522": ("TxSN", ("10", "30", "40"), "Body"),
     "1111": ("PaymentNo", ("", "", ""), "Body"),
     "1120": ("PaymentNo", ("10", "20", "30"), "Body"),
+    "1341": ("", ("", "", ""), "Body"),
+    "1350": ("SerialNumber", ("30", "40", "50"), "Body"),
 }
-ON_PAGES = ("1111", "1120")
+IN_THE_BODY = ("1111", "1120", "1341", "1350")
 """The institution stands in the body of these, as in the templates of the demo."""
 PAGE_FIELDS = [
     *("InstitutionID", "PaymentNo", "Amount", "Fee", "PayerID", "PayerName", "SettlementFlag", "Usage", "Remark"),
     *("NotificationURL", "BankID", "AccountType", "CardType"),
 ]
+PAYOUT_FIELDS = [
+    *("InstitutionID", "SerialNumber", "OrderNo", "Amount", "Remark", "AccountType", "PaymentAccountName"),
+    *("PaymentAccountNumber", "BankAccount"),
+]
+ACCOUNT_FIELDS = ["BankID", "AccountName", "AccountNumber", "BranchName", "Province", "City"]
 CARD_FIELDS = {
     "BankID": "102",
     "AccountName": CARD.holder_name,
@@ -162,6 +172,12 @@ def page_notice_of(number: str, amount: object, status: str = "20", tx: str = "1
     return document("Request", {"TxCode": tx}, {**told, "BankNotificationTime": "20260302003100", **body})
 
 
+def payout_notice_of(number: str, amount: object, status: str = "40", **body: str) -> bytes:
+    """What tells of a payout: as in the demo's receiver."""
+    told = {"InstitutionID": INSTITUTIONS["first"], "SerialNumber": number, "OrderNo": number, "Amount": str(amount)}
+    return document("Request", {"TxCode": "1348"}, {**told, "Status": status, "TransferTime": "20260302003100", **body})
+
+
 def parsed(request: httpx.Request) -> "etree._Element":
     return read_form(request.content)
 
@@ -179,7 +195,7 @@ def read_form(content: bytes) -> "etree._Element":
 def fields_of(request: httpx.Request) -> Fields:
     """Every leaf of a request, by its name, with the transaction's code and the order's number."""
     root = parsed(request)
-    return {str(leaf.tag): leaf.text or "" for part in root for leaf in part}
+    return {str(leaf.tag): leaf.text or "" for part in root for leaf in part.iter() if not len(leaf)}
 
 
 class CpcnCase(Case):
@@ -202,6 +218,21 @@ class CpcnCase(Case):
             **dict.fromkeys(("51", "14", "96"), F.CHANNEL_REFUSED),
             **dict.fromkeys(ABSENT_REFUNDS, NotFound),
             "30251202": Unknown,
+        },
+        Payout: {
+            **dict.fromkeys(GENERAL, F.CHANNEL_REFUSED),
+            **dict.fromkeys((*DUPLICATES, *SYSTEM_ERRORS), Unknown),
+            BALANCE_SHORT: F.MERCHANT_BALANCE_SHORT,
+            "2000": Processing,
+        },
+        AskPayout: {
+            **QUESTIONS,
+            **dict.fromkeys(ABSENT_PAYMENTS, NotFound),
+            "30252202": Unknown,
+            **dict.fromkeys(("10", "15", "30"), Processing),
+            "40": Succeeded,
+            "50": Returned,
+            "20": Unknown,
         },
         Authenticate: {**TO_A_BINDING, SMS_WANTED: SmsNeeded},
         SendSigningCode: SOME_HEADS,
@@ -236,10 +267,12 @@ class CpcnCase(Case):
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         Pay: SYSTEM_ERRORS,
         Refund: SYSTEM_ERRORS,
+        Payout: SYSTEM_ERRORS,
+        AskPayout: frozenset({*FAILED_QUESTIONS, "30252202"}),
         AskPayment: frozenset({*FAILED_QUESTIONS, "30252202"}),
         AskRefund: frozenset({*FAILED_QUESTIONS, "30251202"}),
     }
-    calls_back = frozenset({Verb.PAY})
+    calls_back = frozenset({Verb.PAY, Verb.PAYOUT})
     agreement_no = NUMBER
     refunded = (Scene.QUICK_CHARGE,)
 
@@ -250,6 +283,7 @@ class CpcnCase(Case):
             "settlement_flag": SETTLEMENT_FLAG,
             "declines": {code: str(failure) for code, failure in DECLINES.items()},
             "sms_wanted": [SMS_WANTED],
+            "payout_declines": {BALANCE_SHORT: "merchant_balance_short"},
             "assumed": ASSUMED,
         }
         secrets = {"merchant_private_key": MERCHANT.key_pem, "psp_certificate": PSP.pem}
@@ -258,7 +292,13 @@ class CpcnCase(Case):
     def read(self, request: httpx.Request) -> OnTheWire:
         fields = self.checked(request)
         tx = fields["TxCode"]
-        number = {"2503": "TxSNUnBinding", "2531": "TxSNBinding", "2541": "PaymentNo", "2521": "TxSN"}.get(tx)
+        number = {
+            "2503": "TxSNUnBinding",
+            "2531": "TxSNBinding",
+            "2541": "PaymentNo",
+            "2521": "TxSN",
+            "1341": "SerialNumber",
+        }.get(tx)
         told = fields[number or TXS[tx][0]]
         # The second binding of an order has a number that begins like the first one's.
         told = NUMBER if told != OTHER_NUMBER and told[:30] == NUMBER[:30] else told
@@ -270,7 +310,7 @@ class CpcnCase(Case):
         assert (root.tag, root.get("version")) == ("Request", "2.0")
         tx = root.findtext("Head/TxCode")
         assert str(request.url) == f"https://cpcn.test/cpcn/Gateway/Interface{'I' if tx == '1111' else 'II'}"
-        where = "Body" if tx in ON_PAGES else "Head"
+        where = "Body" if tx in IN_THE_BODY else "Head"
         assert root.findtext(f"{where}/InstitutionID") == INSTITUTIONS["first"]
         name, _, place = TXS[str(tx)]
         assert not name or root.findtext(f"{place}/{name}")
@@ -281,6 +321,10 @@ class CpcnCase(Case):
         if tx == "1111":
             assert [str(leaf.tag) for leaf in root[1]] == PAGE_FIELDS
             assert (fields["Fee"], fields["AccountType"], fields["CardType"]) == ("0", "11", "")
+            assert len(fields["Remark"].encode()) <= 30
+        if tx == "1341":
+            assert [str(each.tag) for each in root[1]] == PAYOUT_FIELDS
+            assert [str(each.tag) for each in root[1][-1]] == ACCOUNT_FIELDS
             assert len(fields["Remark"].encode()) <= 30
         if tx in {"2511", "2541", "2011", "1111"}:
             assert fields["SettlementFlag"] == SETTLEMENT_FLAG
@@ -303,6 +347,8 @@ class CpcnCase(Case):
             # A bank that refuses leaves the order to its payer, and nobody is told why.
             states = {"10", "20", "30", self.unmapped_code}
             return self.told(request, Status=code if code in states else "10", Amount=str(AMOUNT))
+        if tx == "1350":
+            return self.told(request, Status=code, Amount=str(AMOUNT))
         verified = {"VerifyStatus": "40"} if tx in {"2532", "2542"} else {}
         if code == self.unmapped_code or tx == "2503":
             return self.told(request, **verified, Status=code)
@@ -336,7 +382,8 @@ class CpcnCase(Case):
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         tx = self.checked(request)["TxCode"]
-        return self.said(request, {"2512": "30251202", "2020": "240005", "2522": "30252202", "1120": "240005"}[tx])
+        absent = {"2512": "30251202", "2522": "30252202"}
+        return self.said(request, absent.get(tx, "240005"))
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
         return self.said(request, "2001")
@@ -352,7 +399,8 @@ class CpcnCase(Case):
         return self._state(request, 1, **{name: OTHER_NUMBER})
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
-        assert verb is Verb.PAY
+        if verb is Verb.PAYOUT:
+            return form_of(payout_notice_of(number, amount, code or "40"))
         return form_of(notice_of(number, amount, "30" if code is None else "40", code or ""))
 
     def copies(self, number: str, amount: int) -> Mapping[str, CallbackRequest]:

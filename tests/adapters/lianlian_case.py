@@ -20,6 +20,7 @@ from gateway.domain.outcomes import (
     Authenticated,
     CodeSent,
     Processing,
+    Returned,
     SmsNeeded,
     Succeeded,
     Unbound,
@@ -29,9 +30,12 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
     CallbackRequest,
     Command,
+    ConfirmPayout,
     Pay,
+    Payout,
     SendSigningCode,
     Sign,
     Unbind,
@@ -40,6 +44,7 @@ from tests.adapters.contract import (
     AGREEMENT_NO,
     AMOUNT,
     CARD,
+    CONFIRM_CODE,
     NOTIFY_URL,
     NUMBER,
     OTHER_NUMBER,
@@ -150,6 +155,18 @@ BESIDE_MONEY: dict[str, Meaning] = {
     **dict.fromkeys(("1002", "2004", "9902", "9999"), Unknown),
 }
 
+# The demo's list of codes of payouts, whole.
+TO_PAY_OUT: dict[str, Meaning] = {
+    **dict.fromkeys(("0000", "4002", "4003", "4004"), Processing),
+    **dict.fromkeys(("1001", "1004", "1008", "3001", "4005", "4008", "4010", "4011"), F.CHANNEL_REFUSED),
+    "1005": F.CARD_UNSUPPORTED,
+    **dict.fromkeys(("4012", "4105"), F.PAYEE_INVALID),
+    **dict.fromkeys(("4103", "4104", "9104"), F.MERCHANT_BALANCE_SHORT),
+    "9910": F.RISK_REJECTED,
+    **dict.fromkeys(("9911", "9912", "9913"), F.CHANNEL_LIMIT_EXCEEDED),
+    **dict.fromkeys(("1002", "2005", "4001", "4006", "4007", "4009", "8901", "9999"), Unknown),
+}
+
 Fields = dict[str, str]
 
 
@@ -221,6 +238,7 @@ PLAIN_PATHS = {
     "/ll/mpayapi/v1/bankcardbindverfy": {"token", "no_order", "user_id", "verify_code"},
     "/ll/mpayapi/v1/bankcardpay": {"token", "no_order", "money_order", "verify_code"},
     "/ll/traderapi/bankcardunbind.htm": {"user_id", "pay_type", "no_agree"},
+    "/ll/paymentapi/queryPayment.htm": {"no_order", "api_version"},
     "/ll/queryapi/orderquery.htm": {"no_order", "dt_order", "query_version"},
 }
 CARD_FIELDS = {"card_no", "acct_name", "bind_mob", "id_type", "id_no"}
@@ -229,6 +247,22 @@ OF_PREPAY = {
     *("user_id", "no_order", "dt_order", "pay_type", "notify_url", "risk_item"),
     *("busi_partner", "name_goods", "money_order", "valid_order"),
 }
+
+
+OF_PAYOUTS = {
+    "/ll/paymentapi/payment.htm": {
+        *("no_order", "dt_order", "api_version", "money_order", "card_no", "acct_name", "flag_card", "info_order"),
+        "notify_url",
+    },
+    "/ll/paymentapi/confirmPayment.htm": {"no_order", "api_version", "confirm_code", "notify_url"},
+}
+OF_FIRMS = {"bank_code", "bank_name", "brabank_name", "prcptcd"}
+
+
+def a_payouts_notice(number: str = NUMBER, amount: int = AMOUNT, state: str = "SUCCESS") -> Fields:
+    told = a_notice(number, amount, state)
+    del told["pay_type"], told["bank_code"]
+    return {**told, "info_order": "还款"}
 
 
 class LianLianCase(Case):
@@ -251,6 +285,15 @@ class LianLianCase(Case):
             "FAILURE": F.CHANNEL_REFUSED,
             "REFUND": Unknown,
         },
+        Payout: TO_PAY_OUT,
+        ConfirmPayout: TO_PAY_OUT,
+        AskPayout: {
+            **dict.fromkeys(("APPLY", "CHECK", "PROCESSING"), Processing),
+            "SUCCESS": Succeeded,
+            **dict.fromkeys(("FAILURE", "CLOSED"), F.CHANNEL_REFUSED),
+            "CANCEL": Returned,
+            "WAITING": Unknown,
+        },
         SendSigningCode: {**BESIDE_MONEY, "0000": Unknown, "8888": CodeSent},
         Sign: {**BESIDE_MONEY, "0000": Authenticated, "8888": Unknown, "3009": Unknown, "9913": Unknown},
         Unbind: {
@@ -269,8 +312,11 @@ class LianLianCase(Case):
     }
     unmapped_code = "7654"
     duplicates = ("1002", "2005", "2007", "9983")
-    not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {Pay: frozenset(SAYS_NOTHING)}
-    calls_back = frozenset({Verb.PAY})
+    not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
+        Pay: frozenset(SAYS_NOTHING),
+        Payout: frozenset({"4006", "4007", "4009", "9999"}),
+    }
+    calls_back = frozenset({Verb.PAY, Verb.PAYOUT})
     without_question = frozenset({Verb.AUTHENTICATE})
     continuation = TOKEN
 
@@ -280,7 +326,7 @@ class LianLianCase(Case):
             "oid_partner": PARTNERS[merchant],
             "ware_category": "2010",
             "risk_item": {"frms_client_chnl": "16"},
-            "assumed": ["short_risk_item", "same_number_again"],
+            "assumed": ["short_risk_item", "same_number_again", "payout_product", "payout_firms"],
         }
         secrets = {"merchant_private_key": private_pem(MERCHANT), "psp_public_key": public_pem(PSP)}
         return AccountSettings(f"lianlian-{merchant}", "lianlian", settings, secrets)
@@ -299,7 +345,7 @@ class LianLianCase(Case):
         if (wanted := PLAIN_PATHS.get(request.url.path)) is None:
             assert fields.keys() == {"oid_partner", "pay_load"}
             fields = json.loads(opened(fields["pay_load"]))
-            wanted = OF_BIND if request.url.path == "/ll/mpayapi/v1/bankcardbind" else self._of_prepay(request, fields)
+            wanted = self._of_sealed(request, fields)
         assert fields.keys() == {*wanted, "oid_partner", "sign_type", "sign"}
         assert all(isinstance(value, str) for value in fields.values())
         assert fields["sign_type"] == "RSA"
@@ -308,7 +354,7 @@ class LianLianCase(Case):
         assert fields.get("dt_order", "20260302003015") == "20260302003015"
         assert fields.get("notify_url", NOTIFY_URL) == NOTIFY_URL
         assert fields.get("pay_type", "2") == "2"
-        if "card_no" in fields:
+        if "card_no" in fields and "bind_mob" in fields:
             sent = [fields[name] for name in ("card_no", "acct_name", "bind_mob", "id_type", "id_no")]
             assert sent == [CARD.card_no, CARD.holder_name, CARD.phone, "0", CARD.id_no]
         if "risk_item" in fields:
@@ -317,7 +363,12 @@ class LianLianCase(Case):
             assert (risk["user_info_mercht_userno"], risk["user_info_bind_phone"]) == (fields["user_id"], CARD.phone)
         return fields
 
-    def _of_prepay(self, request: httpx.Request, fields: Fields) -> set[str]:
+    def _of_sealed(self, request: httpx.Request, fields: Fields) -> set[str]:
+        """What a request must say that goes encrypted."""
+        if (of_payout := OF_PAYOUTS.get(request.url.path)) is not None:
+            return of_payout | (OF_FIRMS if fields.get("flag_card") == "1" else set())
+        if request.url.path == "/ll/mpayapi/v1/bankcardbind":
+            return OF_BIND
         assert request.url.path == "/ll/mpayapi/v1/bankcardprepay"
         return OF_PREPAY | ({"no_agree"} if "no_agree" in fields else CARD_FIELDS)
 
@@ -332,8 +383,10 @@ class LianLianCase(Case):
         return as_json(signed({**echoed, "ret_code": code, "ret_msg": f"说明[{code}]", **more}))
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
-        if request.url.path.endswith("/orderquery.htm"):
+        if request.url.path.endswith(("/orderquery.htm", "/queryPayment.htm")):
             return self.state(request, code)
+        if code in {"4002", "4003", "4004"} and request.url.path in OF_PAYOUTS:
+            return self.told(request, code, confirm_code=CONFIRM_CODE)
         if code == "8888":
             return self.told(request, code, token=TOKEN)
         if code == "0000" and request.url.path.endswith("/bankcardbindverfy"):
@@ -349,8 +402,10 @@ class LianLianCase(Case):
         )
 
     def processing(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/orderquery.htm"):
+        if request.url.path.endswith(("/orderquery.htm", "/queryPayment.htm")):
             return self.state(request, "PROCESSING")
+        if request.url.path in OF_PAYOUTS:
+            return self.told(request, "0000", oid_paybill="2026030213121201")
         return self.told(request, "2008")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
@@ -375,7 +430,8 @@ class LianLianCase(Case):
         return self.state(request, "SUCCESS", no_order=OTHER_NUMBER)
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
-        assert verb is Verb.PAY
+        if verb is Verb.PAYOUT:
+            return notice(a_payouts_notice(number, amount, code or "SUCCESS"))
         return notice(a_notice(number, amount, code or "SUCCESS"))
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:

@@ -33,10 +33,12 @@ from gateway.domain.outcomes import (
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
+    AskPayout,
     AskRefund,
     CallbackRejectedError,
     CallbackRequest,
     Pay,
+    Payout,
     Provider,
     Redirect,
     Refund,
@@ -449,12 +451,13 @@ def test_a_notice_is_answered_in_base64() -> None:
 
 def test_what_is_assumed_is_left_out_by_name() -> None:
     account = CASE.account()
-    everything = CASE.commands.keys()
+    everything, payouts = CASE.commands.keys(), ("payout_states", "payout_order")
     for named, missing in (
-        ([], {SendPaymentCode, Refund, AskRefund, Redirect}),
-        (["refund_states", "page_states"], {SendPaymentCode}),
-        (["payment_code_again", "page_states"], {Refund, AskRefund}),
-        (["payment_code_again", "refund_states"], {Redirect}),
+        ([], {SendPaymentCode, Refund, AskRefund, Redirect, Payout, AskPayout}),
+        (["refund_states", "page_states", *payouts], {SendPaymentCode}),
+        (["payment_code_again", "page_states", *payouts], {Refund, AskRefund}),
+        (["payment_code_again", "refund_states", *payouts], {Redirect}),
+        (["payment_code_again", "refund_states", "page_states", "payout_states"], {Payout}),
     ):
         settings = {**account.settings, "assumed": named}
         provider = CASE.build(replace(account, settings=settings), Wire(CASE.processing))

@@ -46,7 +46,7 @@ from gateway.ports import (
     Provider,
     SendSigningCode,
 )
-from tests.adapters.case import a_signing, a_signing_code, an_unbinding, sent
+from tests.adapters.case import a_payout, a_signing, a_signing_code, an_unbinding, sent
 from tests.adapters.contract import (
     AGREEMENT_NO,
     AMOUNT,
@@ -181,17 +181,19 @@ async def test_the_code_goes_with_its_token_and_the_amount() -> None:
 
 
 async def test_each_call_has_its_own_address_in_production() -> None:
-    addresses = {f"{name}_url": f"https://{name}.example.com" for name in ("mpayapi", "queryapi", "traderapi")}
+    hosts = ("mpayapi", "queryapi", "traderapi", "paymentapi")
+    addresses = {f"{name}_url": f"https://{name}.example.com" for name in hosts}
     account = CASE.account()
     settings = {name: value for name, value in account.settings.items() if name != "base_url"} | addresses
     wire = Wire(lambda request: httpx.Response(500))
     provider = CASE.build(replace(account, settings=settings), wire)
-    for command in (PAYMENT, QUESTION, an_unbinding()):
+    for command in (PAYMENT, QUESTION, an_unbinding(), a_payout()):
         await do(provider, command)
     assert [str(request.url) for request in wire.sent] == [
         "https://mpayapi.example.com/v1/bankcardprepay",
         "https://queryapi.example.com/orderquery.htm",
         "https://traderapi.example.com/bankcardunbind.htm",
+        "https://paymentapi.example.com/payment.htm",
     ]
 
 

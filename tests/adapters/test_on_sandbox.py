@@ -250,6 +250,7 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
     elif name == "cpcn":
         declines = {"51": "insufficient_balance", "82": "id_mismatch", "83": "phone_mismatch"}
         settings = {"base_url": f"{address}/cpcn", **merchant, "declines": declines, "sms_wanted": ["71"]}
+        settings["payout_declines"] = {"240090": "merchant_balance_short"}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     elif name == "jd":
         settings = {"url": f"{address}/jd/express.htm", "merchant": merchant["merchant"]}

@@ -28,11 +28,13 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskPayout,
     AskRefund,
     Authenticate,
     CallbackRequest,
     Command,
     Pay,
+    Payout,
     Refund,
     SendPaymentCode,
     SendSigningCode,
@@ -47,6 +49,7 @@ from tests.adapters.contract import (
     NOTIFY_URL,
     NUMBER,
     OTHER_NUMBER,
+    PERSON,
     TRANSACTION_NO,
     Case,
     Meaning,
@@ -109,6 +112,17 @@ REFUSALS_OF_REFUNDS: dict[str, Meaning] = {
     "64": F.MERCHANT_BALANCE_SHORT,
     "68": F.CARD_UNSUPPORTED,
     "73": F.CARD_EXPIRED,
+}
+REFUSALS_OF_PAYOUTS: dict[str, Meaning] = {
+    **dict.fromkeys(("10", "11", "13", "14", "31", "32", "99"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("40", "67", "69", "71", "72", "76", "77", "79", "80"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("02", "37", "39"), F.CHANNEL_UNAVAILABLE),
+    **dict.fromkeys(("30", "38", "78"), F.RISK_REJECTED),
+    **dict.fromkeys(("61", "63", "65", "66", "73"), F.PAYEE_INVALID),
+    **dict.fromkeys(("62", "68"), F.CARD_UNSUPPORTED),
+    "33": F.CHANNEL_LIMIT_EXCEEDED,
+    "64": F.MERCHANT_BALANCE_SHORT,
+    **dict.fromkeys(("01", "60"), Unknown),
 }
 MONEY_MAY_HAVE_MOVED: dict[str, Meaning] = dict.fromkeys(
     ("12", "34", "35", "36", "41", "42", "45", "74", "75", "98"), Unknown
@@ -200,6 +214,8 @@ class UnionPayCase(Case):
         AskPayment: {**REFUSALS, **MONEY_MAY_HAVE_MOVED, **STATES},
         Refund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **ACCEPTED},
         AskRefund: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_REFUNDS, **STATES},
+        Payout: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_PAYOUTS, **ACCEPTED},
+        AskPayout: {**MONEY_MAY_HAVE_MOVED, **REFUSALS_OF_PAYOUTS, **STATES},
         Authenticate: {**OPENED_OR_NOT, "71": SmsNeeded},
         Sign: {**OPENED_OR_NOT, "00": Authenticated, "A6": Authenticated},
         SendSigningCode: SENT_OR_NOT,
@@ -209,9 +225,9 @@ class UnionPayCase(Case):
     unmapped_code = "Z9"
     duplicates = ("12",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
-        (Pay, Refund), frozenset({"03", "04"})
+        (Pay, Refund, Payout), frozenset({"03", "04"})
     )
-    calls_back = frozenset({Verb.PAY, Verb.REFUND})
+    calls_back = frozenset({Verb.PAY, Verb.REFUND, Verb.PAYOUT})
 
     def account(self, merchant: str = "first") -> AccountSettings:
         settings = {
@@ -219,7 +235,7 @@ class UnionPayCase(Case):
             "mer_id": MER_IDS[merchant],
             "tr_id": TR_ID,
             "signer_cn": SIGNER_CN,
-            "assumed": ["one_order_for_sms", "form_again"],
+            "assumed": ["one_order_for_sms", "form_again", "payout_codes"],
             "bank_pages": {"ICBC": "ICBC"},
         }
         secrets = {
@@ -249,7 +265,7 @@ class UnionPayCase(Case):
         assert common.items() <= fields.items()
         if kind == ("77", "02", "000902"):
             assert fields["currencyCode"] == "156"
-        assert ("backUrl" in fields) == (kind[0] in {"01", "11", "04"})
+        assert ("backUrl" in fields) == (kind[0] in {"01", "11", "04", "12"})
         if kind in {("01", "01", "000902"), ("11", "00", "000501")}:
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
         if kind == ON_PAGE:
@@ -260,6 +276,12 @@ class UnionPayCase(Case):
             assert (fields["currencyCode"], fields["backUrl"]) == ("156", NOTIFY_URL)
             assert fields["origQryId"] == TRANSACTION_NO
             assert not {"accNo", "accType", "customerInfo", "tokenPayData"}.intersection(fields)
+        if kind[0] == "12":
+            assert kind == ("12", "00", "000401")
+            assert (fields["currencyCode"], fields["backUrl"], fields["accType"]) == ("156", NOTIFY_URL, "01")
+            assert fields["accNo"] == PERSON.account_no
+            assert customer_of(fields).keys() == {"customerNm"}
+            return fields
         about = "" if kind == ON_PAGE else kind[0] + kind[1]  # the page asks the payer for everything
         wanted = self.sensitive(about, customer_of(fields).get("smsCode"))
         assert {name: fields.get(name) for name in ("accNo", "tokenPayData")} == {
@@ -337,8 +359,8 @@ class UnionPayCase(Case):
         return self._reply(request, "00", origRespCode="00", txnAmt=str(AMOUNT), orderId=OTHER_NUMBER)
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
-        notice = a_notice if verb is Verb.PAY else a_refunds_notice
-        return notification(notice(number, amount, code or "00"))
+        notices = {Verb.PAY: a_notice, Verb.REFUND: a_refunds_notice, Verb.PAYOUT: a_payouts_notice}
+        return notification(notices[verb](number, amount, code or "00"))
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:
         return as_form(answer.text)
@@ -408,6 +430,10 @@ def a_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fi
 
 def a_refunds_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
     return a_notice(number, amount, code) | {"txnType": "04", "origQryId": TRANSACTION_NO}
+
+
+def a_payouts_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:
+    return a_notice(number, amount, code) | {"txnType": "12", "bizType": "000401"}
 
 
 def a_pages_notice(number: str = NUMBER, amount: int = AMOUNT, code: str = "00") -> Fields:

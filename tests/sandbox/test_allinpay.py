@@ -85,7 +85,7 @@ async def test_a_wrong_signature_is_refused_and_leaves_no_trace(sandbox: Sandbox
         ("<AMOUNT>1000</AMOUNT>", ""),
         ("<AMOUNT>1000<", "<AMOUNT>-1<"),
         ("<DATA_TYPE>2<", "<DATA_TYPE>1<"),
-        ("<TRX_CODE>100011<", "<TRX_CODE>100014<"),
+        ("<TRX_CODE>100011<", "<TRX_CODE>100013<"),
         ("<CURRENCY>CNY<", "<CURRENCY>USD<"),
         (CARD, "none"),
     ],

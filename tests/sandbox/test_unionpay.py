@@ -158,7 +158,7 @@ async def test_a_wrong_signature_is_refused_and_leaves_no_trace(sandbox: Sandbox
     [
         ({"certId": "1"}, "11"),
         ({"merId": "100000000000000"}, "31"),
-        ({"txnType": "12", "bizType": "000401"}, "32"),
+        ({"txnType": "12", "bizType": "000501"}, "32"),
         ({"orderId": "with-dash-1"}, "10"),
         ({"txnAmt": "0"}, "10"),
         ({"txnAmt": "1.00"}, "10"),

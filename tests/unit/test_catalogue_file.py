@@ -210,8 +210,8 @@ def test_both_forms_may_stand_in_one_account_where_they_speak_of_different_thing
             ["terms.payment.answer_timeout_s: must be less than or equal to 300"],
         ),
         (
-            "terms.payout.answer_timeout_s = 1\n",
-            ["terms.payout: must be 'payment', 'authentication', 'refund' or 'redirect'"],
+            "terms.barter.answer_timeout_s = 1\n",
+            ["terms.barter: must be 'payment', 'authentication', 'refund', 'payout' or 'redirect'"],
         ),
         (
             "terms.refund.answer_timeout_s = 1\n",

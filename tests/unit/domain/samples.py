@@ -46,6 +46,8 @@ CARD_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8060")
 REFUND_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8061")
 AUTHENTICATION_INTENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8062")
 REFUND_INTENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8063")
+PAYOUT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8067")
+PAYOUT_INTENT_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8068")
 BANK = "ICBC"
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -54,6 +56,7 @@ TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30
 AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
 REDIRECT_TERMS = Terms(poll_gaps_s=(60.0, 300.0), not_found=LOST, answer_timeout_s=30.0)
 REFUND_TERMS = Terms(poll_gaps_s=(5.0, 30.0), not_found=NotFoundRule(answers=2, over_s=600.0), answer_timeout_s=25.0)
+PAYOUT_TERMS = Terms(poll_gaps_s=(7.0, 40.0), not_found=NotFoundRule(answers=2, over_s=900.0), answer_timeout_s=26.0)
 
 
 def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
@@ -63,6 +66,7 @@ def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
         Product.AUTHENTICATION: AUTHENTICATION_TERMS,
         Product.REDIRECT: REDIRECT_TERMS,
         Product.REFUND: REFUND_TERMS,
+        Product.PAYOUT: PAYOUT_TERMS,
     }[product]
 
 
@@ -75,8 +79,18 @@ def card_elements(number: int = 1) -> CardElements:
     return CardElements(f"622202{number:010d}{number % 1000:03d}", "张三", "11010519491231002X", "13800000000")
 
 
-OBJECT_ID_OF = {Verb.AUTHENTICATE: AUTHENTICATION_ID, Verb.PAY: PAYMENT_ID, Verb.REFUND: REFUND_ID}
-INTENT_ID_OF = {Verb.AUTHENTICATE: AUTHENTICATION_INTENT_ID, Verb.PAY: ATTEMPT_ID, Verb.REFUND: REFUND_INTENT_ID}
+OBJECT_ID_OF = {
+    Verb.AUTHENTICATE: AUTHENTICATION_ID,
+    Verb.PAY: PAYMENT_ID,
+    Verb.REFUND: REFUND_ID,
+    Verb.PAYOUT: PAYOUT_ID,
+}
+INTENT_ID_OF = {
+    Verb.AUTHENTICATE: AUTHENTICATION_INTENT_ID,
+    Verb.PAY: ATTEMPT_ID,
+    Verb.REFUND: REFUND_INTENT_ID,
+    Verb.PAYOUT: PAYOUT_INTENT_ID,
+}
 STATE_OF = {
     Status.PROCESSING: IntentState.OPEN,
     Status.REQUIRES_ACTION: IntentState.OPEN,

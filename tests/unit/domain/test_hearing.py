@@ -56,8 +56,9 @@ OUTCOMES: dict[str, Word] = {
     "sms needed": SmsNeeded("S1"),
 }
 ENDED = [state for state in IntentState if state is not IntentState.OPEN]
-ASKED_ABOUT = [Verb.AUTHENTICATE, Verb.PAY, Verb.REFUND]
-MONEY = [Verb.PAY, Verb.REFUND]
+ASKED_ABOUT = [Verb.AUTHENTICATE, Verb.PAY, Verb.REFUND, Verb.PAYOUT]
+MONEY = [Verb.PAY, Verb.REFUND, Verb.PAYOUT]
+MAY_RETURN = {Verb.REFUND, Verb.PAYOUT}
 BY_ITSELF = [Source.CALLBACK, Source.OPERATOR]
 
 
@@ -191,7 +192,7 @@ def test_what_holds_whatever_is_said(state: IntentState, verb: Verb, source: Sou
         assert heard.agreement_no == ("token-1" if said == "authenticated" and verb is Verb.AUTHENTICATE else None)
         assert verb is not Verb.AUTHENTICATE or heard.anomaly is None
         assert verb is Verb.AUTHENTICATE or after.state is not IntentState.UNKNOWN or after.state is state
-        assert verb is Verb.REFUND or after.state is not IntentState.RETURNED or after.state is state
+        assert verb in MAY_RETURN or after.state is not IntentState.RETURNED or after.state is state
         assert after.questions == (source is Source.POLL and before.is_open and moved_by_asking(after))
         assert who_it_is(after) == who_it_is(before)
         if not before.is_open and after.state is before.state:
@@ -212,7 +213,8 @@ def who_it_is(one: Intent) -> tuple[object, ...]:
 
 def test_every_verb_has_an_object_and_terms() -> None:
     assert PRODUCT_OF.keys() == set(Verb)
-    assert OBJECT_OF.keys() == set(Verb) - {Verb.UNBIND}  # an errand: repeated until it is done
+    # An unbinding is an errand, repeated until it is done; payouts are objects as soon as somebody may ask for one.
+    assert OBJECT_OF.keys() == set(Verb) - {Verb.UNBIND, Verb.PAYOUT}
 
 
 @pytest.mark.parametrize("state", IntentState)
@@ -533,7 +535,7 @@ def test_what_comes_by_itself_is_no_look(verb: Verb, state: IntentState, source:
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
 @pytest.mark.parametrize("source", Source)
 def test_a_final_word_ends_the_looks(verb: Verb, state: IntentState, source: Source) -> None:
-    money: list[Word] = [Succeeded(1000), *([Returned(ReturnReason.OTHER)] if verb is Verb.REFUND else [])]
+    money: list[Word] = [Succeeded(1000), *([Returned(ReturnReason.OTHER)] if verb in MAY_RETURN else [])]
     bound: list[Word] = [Authenticated("token-1"), SmsNeeded()]
     finals: list[Word] = [Declined(FailureCode.CARD_LOST), *(money if verb in MONEY else bound)]
     if source is Source.OPERATOR:
@@ -561,7 +563,7 @@ def test_what_ended_by_a_final_word_is_not_looked_at(verb: Verb, state: IntentSt
         *product(MONEY, [Succeeded(1000)], [IntentState.DONE]),
         *product(ASKED_ABOUT, [Declined(FailureCode.CARD_LOST)], [IntentState.DECLINED]),
         *product(ASKED_ABOUT, [NotFound()], [IntentState.NOT_RECEIVED]),
-        (Verb.REFUND, Returned(ReturnReason.BANK_REJECTED), IntentState.RETURNED),
+        *product(sorted(MAY_RETURN), [Returned(ReturnReason.BANK_REJECTED)], [IntentState.RETURNED]),
     ],
 )
 def test_an_operators_word_ends_an_intent_at_once_and_nothing_is_asked_any_more(
@@ -591,10 +593,13 @@ def test_an_operators_word_against_a_success_is_an_anomaly_too(verb: Verb) -> No
 # --- money that comes back ---
 
 
+@pytest.mark.parametrize("verb", sorted(MAY_RETURN))
 @pytest.mark.parametrize("source", Source)
 @pytest.mark.parametrize("state", [IntentState.OPEN, IntentState.DONE])
-def test_money_that_came_back_had_gone_out_whether_we_knew_it_or_not(state: IntentState, source: Source) -> None:
-    heard = judge(intent(Verb.REFUND, state), Returned(ReturnReason.PAYEE_ACCOUNT_INVALID), source)
+def test_money_that_came_back_had_gone_out_whether_we_knew_it_or_not(
+    state: IntentState, source: Source, verb: Verb
+) -> None:
+    heard = judge(intent(verb, state), Returned(ReturnReason.PAYEE_ACCOUNT_INVALID), source)
     assert (heard.intent.state, heard.intent.ended_at) == (IntentState.RETURNED, AT)
     assert (heard.returned, heard.failure, heard.anomaly) == (ReturnReason.PAYEE_ACCOUNT_INVALID, None, None)
 

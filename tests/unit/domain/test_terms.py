@@ -18,6 +18,7 @@ from gateway.domain.terms import (
     OwnTerms,
     Product,
     Terms,
+    Watch,
     terms_from_json,
     terms_to_json,
 )
@@ -122,5 +123,40 @@ def test_only_what_is_said_is_stored_and_it_is_read_again() -> None:
 
 
 def test_a_product_of_a_newer_program_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="payout"):
-        terms_from_json({"payout": {}})
+    with pytest.raises(ValueError, match="barter"):
+        terms_from_json({"barter": {}})
+
+
+def test_what_succeeded_is_asked_about_by_its_own_gaps_until_its_time_is_over() -> None:
+    watch = Watch((10.0, 60.0), for_s=200.0)
+    assert [watch.next_at(NOW, looks) for looks in range(6)] == [
+        *(later(seconds=s) for s in (10, 70, 130, 190)),
+        None,
+        None,
+    ]
+
+
+def test_what_a_list_alone_tells_is_never_asked_about() -> None:
+    assert Watch(listed_days=7).next_at(NOW, 0) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"for_s": 5.0},
+        {"gaps_s": (1.0,)},
+        {"gaps_s": (0.0,), "for_s": 5.0},
+        {"gaps_s": (1.0,), "for_s": -1.0},
+        {"listed_days": -1},
+        {"gaps_s": (1.0,), "for_s": 5.0, "listed_days": -1},
+    ],
+)
+def test_a_watch_that_means_nothing_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"watched|gaps"):
+        Watch(**said)
+
+
+def test_how_long_payouts_may_come_back_is_not_lost_under_a_contract() -> None:
+    watched = replace(PROVIDERS, watch=Watch((9.0,), 90.0))
+    assert OwnTerms((9.0,), NEVER, 2.0).over(watched).watch == watched.watch
