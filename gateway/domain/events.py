@@ -34,6 +34,10 @@ class EventType(StrEnum):
     CHECKOUT_EXPIRED = "checkout.expired"
     CHECKOUT_CANCELED = "checkout.canceled"
     CHECKOUT_ANOMALY = "checkout.anomaly"
+    PAYOUT_SUCCEEDED = "payout.succeeded"
+    PAYOUT_FAILED = "payout.failed"
+    PAYOUT_RETURNED = "payout.returned"
+    PAYOUT_ANOMALY = "payout.anomaly"
 
 
 EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
@@ -62,6 +66,11 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
         Status.EXPIRED: EventType.CHECKOUT_EXPIRED,
         Status.CANCELED: EventType.CHECKOUT_CANCELED,
     },
+    ObjectKind.PAYOUT: {
+        Status.SUCCEEDED: EventType.PAYOUT_SUCCEEDED,
+        Status.FAILED: EventType.PAYOUT_FAILED,
+        Status.RETURNED: EventType.PAYOUT_RETURNED,
+    },
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 
@@ -70,6 +79,7 @@ ANOMALY_OF: Mapping[ObjectKind, EventType] = {
     ObjectKind.REFUND: EventType.REFUND_ANOMALY,
     ObjectKind.ROUTE: EventType.ROUTE_ANOMALY,
     ObjectKind.CHECKOUT: EventType.CHECKOUT_ANOMALY,
+    ObjectKind.PAYOUT: EventType.PAYOUT_ANOMALY,
 }
 
 

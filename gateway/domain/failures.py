@@ -55,6 +55,7 @@ class FailureCode(StrEnum):
     CHANNEL_REFUSED = "channel_refused"
     MERCHANT_BALANCE_SHORT = "merchant_balance_short"
     PAYEE_INVALID = "payee_invalid"
+    NOT_CONFIRMED = "not_confirmed"
     NO_CHANNEL_AVAILABLE = "no_channel_available"
     CARD_NEEDS_SIGNING = "card_needs_signing"
     SIGNING_IN_PROGRESS = "signing_in_progress"
@@ -120,6 +121,9 @@ MEANINGS: dict[FailureCode, Meaning] = {
     _F.CHANNEL_REFUSED: Meaning(_C, Advice.NONE, "The channel refused the request.", "支付渠道拒绝了请求"),
     _F.MERCHANT_BALANCE_SHORT: Meaning(_S, Advice.RETRY_LATER, "The merchant's balance is too low.", "商户余额不足"),
     _F.PAYEE_INVALID: Meaning(_P, Advice.NONE, "The payee's account is not valid.", "收款账户无效"),
+    _F.NOT_CONFIRMED: Meaning(
+        _S, Advice.NONE, "Nobody confirmed the payout, so it was not paid.", "代付未获确认，未付款"
+    ),
     _F.NO_CHANNEL_AVAILABLE: Meaning(_S, Advice.RETRY_LATER, "No channel is available now.", "暂无可用支付渠道"),
     _F.CARD_NEEDS_SIGNING: Meaning(_S, Advice.SIGN_CARD, "The card must be signed first.", "银行卡需先签约"),
     _F.SIGNING_IN_PROGRESS: Meaning(
@@ -162,6 +166,7 @@ OURS: frozenset[FailureCode] = frozenset(
         _F.NO_ELIGIBLE_CHANNEL,
         _F.BLOCKED,
         _F.AUTHENTICATION_UNKNOWN,
+        _F.NOT_CONFIRMED,
     }
 )
 """What only we say: no PSP refuses so."""

@@ -305,7 +305,13 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
 
 
 def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:
-    """Money that came back had gone out: what is open ends as returned, and its object passes through success."""
+    """Money that came back had gone out: what is open ends as returned, and its object passes through success.
+
+    Another amount than ours is not ours coming back, or not all of it: a person looks.
+    """
+    if outcome.amount is not None and outcome.amount != intent.amount:
+        detail = f"ours {intent.amount}, returned {outcome.amount} fen"
+        return Heard(intent, anomaly=Anomaly(AnomalyKind.AMOUNT_MISMATCH, detail))
     if intent.is_open or intent.state is IntentState.DONE:
         return replace(_end(intent, IntentState.RETURNED, now), returned=outcome.reason)
     if intent.state is IntentState.RETURNED:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from typeid import TypeID
 
-PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT = "pay", "ref", "auth", "rt", "co"
+PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT, PAYOUT = "pay", "ref", "auth", "rt", "co", "po"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
 BLOCK, PROPOSAL = "blk", "prop"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
@@ -25,6 +25,7 @@ class ObjectKind(StrEnum):
     AUTHENTICATION = "authentication"
     ROUTE = "route"  # recorded, for an app that executes elsewhere
     CHECKOUT = "checkout"  # paid on pages of ours
+    PAYOUT = "payout"  # money out, to an account
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
@@ -33,6 +34,7 @@ PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.AUTHENTICATION: AUTHENTICATION,
     ObjectKind.ROUTE: ROUTE,
     ObjectKind.CHECKOUT: CHECKOUT,
+    ObjectKind.PAYOUT: PAYOUT,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 

@@ -31,6 +31,7 @@ OBJECT_OF: Final[Mapping[Verb, ObjectKind]] = {
     Verb.SEND_PAYMENT_CODE: ObjectKind.PAYMENT,
     Verb.PAY: ObjectKind.PAYMENT,
     Verb.REFUND: ObjectKind.REFUND,
+    Verb.PAYOUT: ObjectKind.PAYOUT,
 }
 """Whose intents each verb has."""
 

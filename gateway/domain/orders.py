@@ -8,6 +8,8 @@ from uuid import UUID
 
 from gateway.domain.cards import CardElements
 from gateway.domain.checkouts import CheckoutTry
+from gateway.domain.payees import Payee
+from gateway.domain.payouts import Part
 from gateway.domain.scenes import Kind, Scene
 
 AS_TYPED, IN_ONE_FORM = 1, 2
@@ -94,5 +96,27 @@ class RefundOrder:
     amount: int
     """In fen."""
     reason: str | None
+    metadata: Mapping[str, Any]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutOrder:
+    """A checked request for a payout. `body` is its canonical form, compared by a keyed hash."""
+
+    merchant_id: UUID
+    app: str
+    merchant_order_no: str
+    channel: str
+    payee: Payee
+    """In one form."""
+    amount: int
+    """In fen."""
+    currency: str
+    purpose: str
+    parts: tuple[Part, ...]
+    """The payments that it pays on; none: it pays no payment on, or they come later."""
+    hold: bool
+    """It waits for its parts, and to be released."""
     metadata: Mapping[str, Any]
     body: bytes = field(repr=False)

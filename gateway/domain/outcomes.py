@@ -57,11 +57,12 @@ class ReturnReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The money had gone out and came back."""
+    """The money had gone out and came back: `amount` fen as the PSP states it, None where it does not say."""
 
     reason: ReturnReason
     channel_code: str | None = None
     channel_message: str | None = None
+    amount: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

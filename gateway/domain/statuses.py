@@ -10,7 +10,7 @@ __all__ = ["FINAL", "OPEN", "TRANSITIONS", "IllegalTransitionError", "Status", "
 
 
 class Status(StrEnum):
-    """Where a payment, a refund, an authentication, a recorded route or a checkout stands."""
+    """Where a payment, a refund, an authentication, a recorded route, a checkout or a payout stands."""
 
     OPEN = "open"
     PROCESSING = "processing"
@@ -33,16 +33,19 @@ _ASKED_OF_THE_USER: Final[Mapping[Status | None, frozenset[Status]]] = {
     Status.CLOSED: frozenset(),
 }
 
+_MONEY_OUT: Final[Mapping[Status | None, frozenset[Status]]] = {
+    _START: frozenset({Status.PROCESSING}),
+    Status.PROCESSING: frozenset({Status.SUCCEEDED, Status.FAILED}),
+    Status.SUCCEEDED: frozenset({Status.RETURNED}),
+    Status.FAILED: frozenset(),
+    Status.RETURNED: frozenset(),
+}
+
 TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]]] = {
     ObjectKind.PAYMENT: _ASKED_OF_THE_USER,
     ObjectKind.AUTHENTICATION: _ASKED_OF_THE_USER,
-    ObjectKind.REFUND: {
-        _START: frozenset({Status.PROCESSING}),
-        Status.PROCESSING: frozenset({Status.SUCCEEDED, Status.FAILED}),
-        Status.SUCCEEDED: frozenset({Status.RETURNED}),
-        Status.FAILED: frozenset(),
-        Status.RETURNED: frozenset(),
-    },
+    ObjectKind.REFUND: _MONEY_OUT,
+    ObjectKind.PAYOUT: _MONEY_OUT,
     # The app that executes it says how it ended.
     ObjectKind.ROUTE: {
         _START: frozenset({Status.OPEN, Status.FAILED}),
@@ -62,7 +65,7 @@ TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]
 
 OPEN: Final = frozenset({Status.OPEN, Status.PROCESSING, Status.REQUIRES_ACTION})
 FINAL: Final = frozenset(Status) - OPEN
-"""Nothing more is expected; a refund that succeeded may still come back."""
+"""Nothing more is expected; a refund or a payout that succeeded may still come back."""
 
 
 class IllegalTransitionError(Exception):

@@ -35,6 +35,7 @@ _FAILED: Final[Mapping[FailureCode, Text]] = {
     _F.CHANNEL_REFUSED: _JUST_NOW,
     _F.MERCHANT_BALANCE_SHORT: _JUST_NOW,
     _F.PAYEE_INVALID: _JUST_NOW,
+    _F.NOT_CONFIRMED: _JUST_NOW,
     _F.NO_CHANNEL_AVAILABLE: Text("This is not available just now."),
     _F.CARD_NEEDS_SIGNING: Text("This card must be added at the merchant first."),
     _F.SIGNING_IN_PROGRESS: Text("A code for this card is awaited elsewhere: type it there, or wait five minutes."),

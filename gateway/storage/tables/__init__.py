@@ -30,6 +30,7 @@ from gateway.storage.tables.payers import (
     unbindings,
     users,
 )
+from gateway.storage.tables.payouts import payout_days, payouts, return_lists, settles
 from gateway.storage.tables.routes import routes
 from gateway.storage.tables.running import processes, schema_versions
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
@@ -64,11 +65,15 @@ __all__ = [
     "orders",
     "outflows",
     "payments",
+    "payout_days",
+    "payouts",
     "processes",
     "refunds",
+    "return_lists",
     "route_rules",
     "routes",
     "schema_versions",
+    "settles",
     "silent_refusals",
     "strays",
     "unbindings",

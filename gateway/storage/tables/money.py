@@ -205,7 +205,7 @@ intents = Table(
     # An order at a PSP has one intent of each turn and verb. By it callbacks find theirs.
     UniqueConstraint("merchant_id", "account", "number", "verb", "ordinal", name="intents_number_key"),
     CheckConstraint(
-        "verb IN ('authenticate', 'send_signing_code', 'send_payment_code', 'pay', 'refund')",
+        "verb IN ('authenticate', 'send_signing_code', 'send_payment_code', 'pay', 'refund', 'payout')",
         name="intents_verb_check",
     ),
     CheckConstraint("ordinal >= 1 AND (ordinal = 1 OR verb <> 'refund')", name="intents_ordinal_check"),
@@ -214,13 +214,18 @@ intents = Table(
         name="intents_state_check",
     ),
     CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="intents_ended_check"),
-    CheckConstraint("(verb IN ('pay', 'refund')) = (amount IS NOT NULL) AND (amount IS NULL OR amount > 0)",
-                    name="intents_amount_check"),
+    CheckConstraint(
+        "(verb IN ('pay', 'refund', 'payout')) = (amount IS NOT NULL) AND (amount IS NULL OR amount > 0)",
+        name="intents_amount_check",
+    ),
     # Where money moves nothing is given up without proof.
-    CheckConstraint("state <> 'unknown' OR verb NOT IN ('pay', 'refund')", name="intents_unknown_check"),
+    CheckConstraint("state <> 'unknown' OR verb NOT IN ('pay', 'refund', 'payout')", name="intents_unknown_check"),
     # Of those after the first, one at a time. That the first took nothing is looked at under the lock of the user.
     Index("intents_again_key", "merchant_id", "object_id", "verb", unique=True,
           postgresql_where=text("ordinal > 1 AND state IN ('open', 'done') AND verb IN ('pay', 'authenticate')")),
+    # The same of payouts: one word that it is right at a time.
+    Index("intents_payout_key", "merchant_id", "object_id", unique=True,
+          postgresql_where=text("ordinal > 1 AND state IN ('open', 'done') AND verb = 'payout'")),
     # Operators look orders up by the PSP's own number.
     Index("intents_transaction_idx", "merchant_id", "channel_transaction_no",
           postgresql_where=text("channel_transaction_no IS NOT NULL")),

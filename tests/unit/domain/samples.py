@@ -24,13 +24,15 @@ from gateway.domain.checkouts import CheckoutOrder, CheckoutPurpose, Method
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import number_of
 from gateway.domain.intents import Intent, IntentState, Verb
-from gateway.domain.orders import Order, RefundOrder
+from gateway.domain.orders import Order, PayoutOrder, RefundOrder
 from gateway.domain.outcomes import ReturnReason
+from gateway.domain.payees import Payee, PayeeType
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Hold, Part, Payout, ShownPayee
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import FINAL, Status
-from gateway.domain.terms import NotFoundRule, Product, Terms
+from gateway.domain.terms import NotFoundRule, Product, Terms, Watch
 from gateway.flows.opening import Opening
 from router import ChannelLimits, FixedFee, RuleLimits
 from router.limits import Limits
@@ -56,7 +58,8 @@ TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30
 AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
 REDIRECT_TERMS = Terms(poll_gaps_s=(60.0, 300.0), not_found=LOST, answer_timeout_s=30.0)
 REFUND_TERMS = Terms(poll_gaps_s=(5.0, 30.0), not_found=NotFoundRule(answers=2, over_s=600.0), answer_timeout_s=25.0)
-PAYOUT_TERMS = Terms(poll_gaps_s=(7.0, 40.0), not_found=NotFoundRule(answers=2, over_s=900.0), answer_timeout_s=26.0)
+PAYOUT_TERMS = Terms(poll_gaps_s=(7.0, 40.0), not_found=NotFoundRule(answers=2, over_s=900.0), answer_timeout_s=26.0,
+                     watch=Watch(gaps_s=(3600.0, 7200.0), for_s=20_000.0, listed_days=2))  # fmt: skip
 
 
 def terms_of(merchant_id: UUID, account: str, product: Product) -> Terms:
@@ -230,6 +233,54 @@ def refund(status: Status = Status.PROCESSING, **known: Any) -> Refund:
         metadata={},
     )
     return replace(base, **known)
+
+
+LENDER = Payee(
+    PayeeType.CORPORATE, "11001234567890123", "某某信托有限公司", BANK, "北京分行", "102100099996", "北京", "北京"
+)
+
+
+def payout(status: Status = Status.PROCESSING, held_for: Hold | None = None, **known: Any) -> Payout:
+    """10.00 yuan that are paid out, in a state that the database would take."""
+    final, sent = status in FINAL, held_for in (None, Hold.SUSPICION)
+    base = Payout(
+        merchant_id=MERCHANT_ID,
+        payout_id=PAYOUT_ID,
+        app="shop",
+        merchant_order_no="payout-1",
+        channel="up",
+        account="up-1",
+        payee=ShownPayee(PayeeType.CORPORATE, "110012*******0123", BANK),
+        amount=1000,
+        currency="CNY",
+        purpose="归集还款",
+        status=status,
+        held_for=held_for,
+        suspicion=None,
+        expected_fee=None,
+        fee=None,
+        failure=failure(FailureCode.CHANNEL_REFUSED) if status is Status.FAILED else None,
+        returned=ReturnReason.PAYEE_ACCOUNT_INVALID if status is Status.RETURNED else None,
+        intent=intent(Verb.PAYOUT, STATE_OF[status]) if sent else None,
+        due_at=later(seconds=31) if sent and not final else None,
+        until_at=later(days=7) if held_for else None,
+        parts=0,
+        settles=0,
+        sequence={Status.PROCESSING: 0, Status.RETURNED: 2}.get(status, 1),
+        created_at=NOW,
+        finished_at=later(seconds=1) if final else None,
+        business_day=date(2026, 3, 5),
+        metadata={},
+    )
+    return replace(base, **known)
+
+
+def payout_order(order_no: str = "payout-1", **known: Any) -> PayoutOrder:
+    """A payout of 10.00 yuan to a lender."""
+    parts: tuple[Part, ...] = ()
+    base = PayoutOrder(MERCHANT_ID, "shop", order_no, "up", LENDER, 1000, "CNY", "归集还款", parts, False, {}, b"")
+    asked = replace(base, **known)
+    return asked if "body" in known else replace(asked, body=f"{asked.merchant_order_no} {asked.amount}".encode())
 
 
 def order(order_no: str = "order-1", **known: Any) -> Order:

@@ -213,8 +213,8 @@ def who_it_is(one: Intent) -> tuple[object, ...]:
 
 def test_every_verb_has_an_object_and_terms() -> None:
     assert PRODUCT_OF.keys() == set(Verb)
-    # An unbinding is an errand, repeated until it is done; payouts are objects as soon as somebody may ask for one.
-    assert OBJECT_OF.keys() == set(Verb) - {Verb.UNBIND, Verb.PAYOUT}
+    # An unbinding is an errand, repeated until it is done.
+    assert OBJECT_OF.keys() == set(Verb) - {Verb.UNBIND}
 
 
 @pytest.mark.parametrize("state", IntentState)

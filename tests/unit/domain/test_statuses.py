@@ -1,6 +1,6 @@
 """The transition tables: every kind of object, every pair of statuses.
 
-Not tested here: what moves an object (test_payments, test_authentications, test_refunds).
+Not tested here: what moves an object (test_payments, test_authentications, test_refunds, test_payouts).
 """
 
 from itertools import product
@@ -47,6 +47,7 @@ LEGAL = {
     "authentication": OF_A_PAYMENT,
     "refund": OF_A_REFUND,
     "route": OF_A_ROUTE,
+    "payout": OF_A_REFUND,
 }
 
 
@@ -67,9 +68,9 @@ def test_every_status_that_an_object_can_reach_stands_in_its_table_and_no_other(
 
 
 @pytest.mark.parametrize("kind", ObjectKind)
-def test_nothing_leaves_a_final_status_but_a_refund_that_comes_back(kind: ObjectKind) -> None:
+def test_nothing_leaves_a_final_status_but_money_that_comes_back(kind: ObjectKind) -> None:
     left = [status for status, ways in TRANSITIONS[kind].items() if status in FINAL and ways]
-    assert left == ([Status.SUCCEEDED] if kind is ObjectKind.REFUND else [])
+    assert left == ([Status.SUCCEEDED] if kind in {ObjectKind.REFUND, ObjectKind.PAYOUT} else [])
 
 
 @pytest.mark.parametrize("kind", ObjectKind)

@@ -146,7 +146,7 @@ def test_the_beginning_of_processing_is_not_told(kind: ObjectKind) -> None:
     assert Status.PROCESSING not in EVENTS_OF[kind]
 
 
-@pytest.mark.parametrize("kind", [ObjectKind.PAYMENT, ObjectKind.REFUND])
+@pytest.mark.parametrize("kind", [ObjectKind.PAYMENT, ObjectKind.REFUND, ObjectKind.PAYOUT])
 def test_every_end_of_what_an_app_asked_for_is_told_by_its_name(kind: ObjectKind) -> None:
     told = EVENTS_OF[kind]
     assert FINAL & {status for status in TRANSITIONS[kind] if status} <= told.keys()
