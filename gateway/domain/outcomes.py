@@ -28,7 +28,7 @@
 A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never success, never decline.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -195,6 +195,11 @@ class ReturnedPayout:
     amount: int
     outcome: Returned
     channel_transaction_no: str | None = None
+
+    @property
+    def told(self) -> Returned:
+        """What it says of that payout, with its amount."""
+        return replace(self.outcome, amount=self.amount)
 
 
 @dataclass(frozen=True, slots=True)

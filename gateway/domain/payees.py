@@ -75,7 +75,7 @@ class PayeeRules:
             return "bank_unsupported"
         if self.lacks(payee):
             return "field_missing"
-        return None if self._writes(payee) else "text_unwritable"
+        return "text_unwritable" if self.cannot_write(payee) else None
 
     def refusal(self, payee: Payee) -> Declined | None:
         """The same as an adapter says it, which sends nothing then; None: it can be sent."""
@@ -85,10 +85,14 @@ class PayeeRules:
         about = ": " + ", ".join(self.lacks(payee)) if unfit == "field_missing" else ""
         return Declined(_FAILURES[unfit], channel_message=f"not sent: {unfit.replace('_', ' ')}{about}")
 
-    def _writes(self, payee: Payee) -> bool:
-        told = (getattr(payee, each.name) for each in fields(payee))
+    def cannot_write(self, payee: Payee) -> tuple[str, ...]:
+        """The fields whose text the protocol's charset does not have."""
+        told = ((each.name, getattr(payee, each.name) or "") for each in fields(payee))
+        return tuple(name for name, text in told if not self._writes(text))
+
+    def _writes(self, text: str) -> bool:
         try:
-            "".join(text for text in told if text).encode(self.charset)
+            text.encode(self.charset)
         except UnicodeEncodeError:
             return False
         return True

@@ -8,6 +8,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.codes import mask_phone
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.flows.submit import Submission
@@ -15,7 +16,7 @@ from gateway.ports import Wish
 
 __all__ = ["CardReading", "Due", "FollowUp", "channel_of"]
 
-Due = Payment | Authentication | Refund
+Due = Payment | Authentication | Refund | Payout
 """What can have something due."""
 
 
@@ -46,6 +47,8 @@ class FollowUp:
                 await self._authentication(due)
             case Refund():
                 await self.submission.ask_refund(due)
+            case Payout():
+                await self.submission.ask_payout(due)
             case Payment():
                 await self._payment(due)
             case never:

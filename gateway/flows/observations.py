@@ -14,6 +14,7 @@ from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import AnyOutcome, Declined, NotFound, Outcome, Unknown
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
 from gateway.ports import AfterAsking, GoOn, IntentKey, Observation, PayerAct, Wish
 
@@ -21,6 +22,8 @@ Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
 
 
+NO_USER = ""
+"""Of payouts: nobody pays them but the merchant."""
 WORDS_MAX = 200
 """Characters of a PSP's text that are kept."""
 
@@ -115,7 +118,7 @@ class ObservationMaker:
         return GoOn(payment.merchant_id, payment.user_id, payment.payment_id, intent_id, now, drawn, phone)
 
 
-def key_of(about: Payment | Authentication | Refund) -> IntentKey:
+def key_of(about: Payment | Authentication | Refund | Payout) -> IntentKey:
     """Whose intent it is that moves the object, and which of them."""
     match about:
         case Payment():
@@ -126,3 +129,6 @@ def key_of(about: Payment | Authentication | Refund) -> IntentKey:
             return IntentKey(about.merchant_id, about.user_id, about.authentication_id, Verb.AUTHENTICATE, ordinal)
         case Refund():
             return IntentKey(about.merchant_id, about.user_id, about.refund_id, Verb.REFUND)
+        case Payout():
+            ordinal = about.intent.ordinal if about.intent else None
+            return IntentKey(about.merchant_id, NO_USER, about.payout_id, Verb.PAYOUT, ordinal)

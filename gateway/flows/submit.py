@@ -1,4 +1,4 @@
-"""Send what was recorded to its PSP: authenticate a card, pay, refund; once each; and ask what became of it.
+"""Send what was recorded to its PSP: authenticate a card, pay, refund, pay out; once each; and ask what became of it.
 
 Whoever recorded an intent carries it out, and nobody else: one whose bearer died is found by its object's due time and
 is only asked about (`flows.follow_up`), since it may have been sent.
@@ -13,17 +13,31 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.cards import CardElements
 from gateway.domain.hearing import Source
 from gateway.domain.intents import Intent, Verb
-from gateway.domain.outcomes import Declined, Outcome, Processing, Returned, SmsNeeded, Succeeded, Unknown
+from gateway.domain.outcomes import Declined, NotSent, Outcome, Processing, Returned, SmsNeeded, Succeeded, Unknown
+from gateway.domain.payees import Payee
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.flows.authenticate import Authenticating, sms_key
 from gateway.flows.observations import key_of
 from gateway.flows.sending import tries
-from gateway.ports import AskPayment, AskRefund, Cancel, IntentKey, OpenResult, Pay, Recorded, SendPaymentCode
+from gateway.ports import (
+    AskPayment,
+    AskPayout,
+    AskRefund,
+    Cancel,
+    ConfirmPayout,
+    IntentKey,
+    OpenResult,
+    Pay,
+    Recorded,
+    SendPaymentCode,
+)
+from gateway.ports import Payout as PayoutCommand
 from gateway.ports import Refund as RefundCommand
 
-M = TypeVar("M", Payment, Refund)
+M = TypeVar("M", Payment, Refund, Payout)
 
 LATE_WAITS_S = (1.0, 5.0, 30.0)
 """Waits before asking about what may have been sent after it was given up."""
@@ -56,7 +70,7 @@ class Submission(Authenticating):
         if card is None:
             return await self.pay(payment, None, None) if recorded.submit and payment is not None else payment
         if sms is not None and sms.verb is Verb.SEND_SIGNING_CODE:
-            assert not isinstance(recorded.object, Payment | Refund)
+            assert not isinstance(recorded.object, Payment | Refund | Payout)
             return await self.sms_to_sign(recorded.object, sms, card)
         if sms is not None and payment is not None:
             return await self.sms_to_pay(payment, sms, card, recorded.agreement_no)
@@ -192,6 +206,51 @@ class Submission(Authenticating):
         assert isinstance(recorded.object, Refund)
         return recorded.object, outcome
 
+    # Payouts
+
+    async def payout(self, payout: Payout, payee: Payee) -> Payout:
+        """Send the intent to pay out, once, and record the answer."""
+        intent = _sent(payout)
+        command = PayoutCommand(
+            number=intent.number,
+            told_at=intent.told_at,
+            amount=payout.amount,
+            payee=payee,
+            purpose=payout.purpose,
+            notify_url=self.providers.notify_url(payout.merchant_id, intent.account),
+        )
+        return await self._send_payout(payout, await self.send(payout.merchant_id, intent, command, payout.payout_id))
+
+    async def confirm_payout(self, payout: Payout, continuation: str) -> Payout:
+        """Send the word that a suspected payout is right, once, and record the answer."""
+        intent = _sent(payout)
+        command = ConfirmPayout(
+            number=intent.number,
+            told_at=intent.told_at,
+            amount=payout.amount,
+            notify_url=self.providers.notify_url(payout.merchant_id, intent.account),
+            continuation=continuation,
+            ordinal=intent.ordinal,
+        )
+        return await self._send_payout(payout, await self.send(payout.merchant_id, intent, command, payout.payout_id))
+
+    async def _send_payout(self, payout: Payout, outcome: Outcome) -> Payout:
+        if isinstance(outcome, NotSent) and _sent(payout).ordinal > 1:
+            # What is held stays held, whether or not the word went out: it is asked, and may be said again.
+            outcome = Unknown(outcome.reason)
+        recorded = await self.books.record(self.observations.of(key_of(payout), Source.ANSWER, outcome))
+        assert isinstance(recorded.object, Payout)
+        return await self._unless_given_up(recorded.object, outcome, self.ask_payout)
+
+    async def ask_payout(self, payout: Payout) -> tuple[Payout, Outcome]:
+        """Ask the PSP what became of a payout that was sent, or perhaps sent, and record what it says."""
+        intent = _sent(payout)
+        command = AskPayout(intent.number, intent.told_at, payout.amount, tries(intent))
+        outcome = await self.ask_about(payout.merchant_id, intent, command)
+        recorded = await self.books.record(self.observations.of(key_of(payout), Source.POLL, outcome))
+        assert isinstance(recorded.object, Payout)
+        return recorded.object, outcome
+
     async def _unless_given_up(self, after: M, outcome: Outcome, ask: Callable[[M], Awaitable[tuple[M, Outcome]]]) -> M:
         """What was proved lost while this process slept with the request in its hand may have been sent after all.
 
@@ -209,3 +268,8 @@ class Submission(Authenticating):
 def _intent_of(payment: Payment) -> Intent:
     assert payment.attempt is not None, "a payment without an intent to pay was never sent"
     return payment.attempt
+
+
+def _sent(payout: Payout) -> Intent:
+    assert payout.intent is not None, "a payout without an intent was never sent"
+    return payout.intent

@@ -13,11 +13,13 @@ from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery
 from gateway.domain.hearing import Anomaly
 from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.objects.authentications import authentication_object
 from gateway.objects.checkouts import checkout_object
 from gateway.objects.payments import payment_object
+from gateway.objects.payouts import payout_object
 from gateway.objects.refunds import refund_object
 from gateway.objects.routes import route_object
 from gateway.objects.times import timestamp
@@ -25,8 +27,12 @@ from gateway.objects.times import timestamp
 __all__ = ["checkout_event", "dead_letter_object", "event_object", "event_of"]
 
 
+Told = Payment | Refund | Authentication | RecordedRoute | Payout
+"""What has events, but for checkouts: those are told with their tries."""
+
+
 def event_of(
-    about: Payment | Refund | Authentication | RecordedRoute,
+    about: Told,
     event_type: EventType,
     event_id: UUID,
     now: datetime,
@@ -52,7 +58,7 @@ def checkout_event(
 
 
 def _event(
-    about: Payment | Refund | Authentication | RecordedRoute | Checkout,
+    about: Told | Checkout,
     kind: ObjectKind,
     object_id: UUID,
     shown: dict[str, Any],
@@ -85,13 +91,17 @@ def _event(
     )
 
 
-def _about(about: Payment | Refund | Authentication | RecordedRoute) -> tuple[ObjectKind, UUID, dict[str, Any]]:
+def _about(
+    about: Told,
+) -> tuple[ObjectKind, UUID, dict[str, Any]]:
     if isinstance(about, Payment):
         return ObjectKind.PAYMENT, about.payment_id, payment_object(about)
     if isinstance(about, Authentication):
         return ObjectKind.AUTHENTICATION, about.authentication_id, authentication_object(about)
     if isinstance(about, RecordedRoute):
         return ObjectKind.ROUTE, about.route_id, route_object(about)
+    if isinstance(about, Payout):
+        return ObjectKind.PAYOUT, about.payout_id, payout_object(about)
     return ObjectKind.REFUND, about.refund_id, refund_object(about)
 
 

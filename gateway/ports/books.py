@@ -31,6 +31,7 @@ from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.outcomes import AnyOutcome
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
@@ -225,7 +226,7 @@ class Recorded:
     to go on with; `authentication`: whose it is.
     """
 
-    object: Payment | Authentication | Refund
+    object: Payment | Authentication | Refund | Payout
     payment: Payment | None = None
     submit: bool = False
     agreement_no: str | None = field(default=None, repr=False)
@@ -410,6 +411,8 @@ class Reading(Protocol):
         ...
 
     async def refund(self, merchant_id: UUID, app: str, refund_id: UUID) -> Refund | None: ...
+
+    async def payout(self, merchant_id: UUID, app: str, payout_id: UUID) -> Payout | None: ...
 
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None: ...
 

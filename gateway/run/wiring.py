@@ -33,6 +33,8 @@ from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
+from gateway.flows.payout import PayoutFlow
+from gateway.flows.payout_acts import everything_allowed
 from gateway.flows.recorded_routes import RouteFlow
 from gateway.flows.redirects import Redirects
 from gateway.flows.refund import RefundFlow
@@ -78,6 +80,9 @@ from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
 from gateway.storage.writing.line import LineStore
 from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.paying_out import PayingOutStore
+from gateway.storage.writing.payout_books import PayoutStore
+from gateway.storage.writing.payout_words import PayoutWordsStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
 from gateway.storage.writing.reporting import ReportingStore
@@ -93,6 +98,7 @@ from gateway.workers.follow_up import Follower
 from gateway.workers.hold import Holder
 from gateway.workers.line import Line
 from gateway.workers.open_payments import OpenPaymentsWatch
+from gateway.workers.payouts import HeldPayoutWatch, ReturnsWatch
 from gateway.workers.routes import RouteWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
@@ -294,6 +300,18 @@ async def system(
                 providers.carries,
                 limits,
             ).flush,
+            PayingOutStore(
+                database,
+                keys,
+                lambda: watch.current,
+                providers.terms,
+                timezone,
+                hand_over,
+                clock.right_now,
+                rooms,
+                everything_allowed,
+            ).flush,
+            PayoutWordsStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over).flush,
         )
         stack.push_async_callback(books.drain)
         checkouts = CheckoutStore(database, keys, lambda: watch.current, hand_over, limits, busy)
@@ -309,6 +327,19 @@ async def system(
         submission = Submission(providers, calls, books, observations)
         tasks = RunningTasks()
         stack.push_async_callback(tasks.finish, FINISH_WITHIN_S)
+        payout_store = PayoutStore(database, keys)
+        payouts = PayoutFlow(
+            books,
+            payout_store,
+            providers,
+            submission,
+            tasks,
+            lambda: watch.current,
+            clock.right_now,
+            uuid7,
+            settings.answer_within_s,
+            rooms,
+        )
         reading = Reader(
             reads,
             database,
@@ -368,6 +399,8 @@ async def system(
                 "snapshots": snapshots.tick,
                 "unbind": unbinder.tick,
                 "routes": RouteWatch(RouteDueStore(database), route_books, lambda: watch.current, utc_now, uuid7).tick,
+                "payouts": HeldPayoutWatch(payout_store, payouts.look, lambda: watch.current, utc_now, comes_back).tick,
+                "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)

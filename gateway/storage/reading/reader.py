@@ -22,6 +22,7 @@ from gateway.domain.checkouts import Checkout, CheckoutPurpose
 from gateway.domain.events import RecordedEvent, Redelivered
 from gateway.domain.ids import ObjectKind
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.domain.timeline import TimelinePage, TimelinePosition
@@ -38,6 +39,7 @@ from gateway.storage.tables import (
     events,
     orders,
     payments,
+    payouts,
     refunds,
     routes,
 )
@@ -49,6 +51,7 @@ from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
 from gateway.storage.writing.in_flight import read_in_flight
 from gateway.storage.writing.payments import payment_of, payment_select
+from gateway.storage.writing.payouts import payout_of, payout_select
 from gateway.storage.writing.refunds import refund_of, refund_select
 from gateway.storage.writing.routes import route_of, route_select
 from gateway.storage.writing.totals import Totals
@@ -112,6 +115,14 @@ class Reader:
         async with self.engine.connect() as connection:
             row = (await connection.execute(refund_select().where(mine))).mappings().first()
             return refund_of(row) if row is not None else None
+
+    async def payout(self, merchant_id: UUID, app: str, payout_id: UUID) -> Payout | None:
+        """A payout of this app, or None."""
+        of = payouts.c
+        mine = and_(of.merchant_id == merchant_id, of.payout_id == payout_id, of.app == app)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(payout_select().where(mine))).mappings().first()
+            return payout_of(row) if row is not None else None
 
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None:
         """An authentication that this app asked for, or None."""

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from gateway.domain.hearing import Source
+from gateway.domain.intents import Verb
 from gateway.flows.authentication import AuthenticationOpening, AuthenticationResult
 from gateway.flows.opening import Opening
+from gateway.flows.payout_acts import PayoutAct, PayoutOpening, PayoutResult
 from gateway.flows.refund import RefundOpening
 from gateway.logs import get
 from gateway.metrics import FLUSH_SECONDS, FLUSH_SIZE, QUEUE_LENGTH
@@ -60,6 +62,8 @@ class Books:
         refunding: RefundingStore,
         max_waiting: int,
         authenticating: Flush[AuthenticationOpening, AuthenticationResult],
+        paying_out: Flush[PayoutOpening | PayoutAct, PayoutResult | None] | None = None,
+        payout_words: Flush[Observation, Recorded] | None = None,
     ) -> None:
         self._authentications: Queues[AuthenticationOpening, AuthenticationResult] = Queues(
             "authenticate", authenticating, max_waiting
@@ -75,6 +79,20 @@ class Books:
             "record", recording.flush, MAX_OBSERVATIONS_WAITING, lambda error: may_be_one_rows(error) or is_busy(error)
         )
 
+        # Apart from payments: nobody who pays waits for those who are paid out to.
+        self._payouts: Queues[PayoutOpening | PayoutAct, PayoutResult | None] = Queues(
+            "payout", paying_out or _nothing, max_waiting, lambda error: may_be_one_rows(error) or is_busy(error)
+        )
+        self._payout_words: Queues[Observation, Recorded] = Queues(
+            "record_payout", payout_words or _nothing, MAX_OBSERVATIONS_WAITING, may_be_one_rows
+        )
+        self._held_up_words: Queues[Observation, Recorded] = Queues(
+            "record_payout",
+            payout_words or _nothing,
+            MAX_OBSERVATIONS_WAITING,
+            lambda error: may_be_one_rows(error) or is_busy(error),
+        )
+
     async def open(self, opening: Opening) -> OpenResult:
         """Record an order as a payment. Raises OrderConflictError, OverloadedError, or DatabaseAwayError where the
         database is away or busy: the order can be sent again, whether it was committed or not."""
@@ -84,6 +102,18 @@ class Books:
         """Record an order as a refund. Raises OrderConflictError, PaymentNotRefundableError, AmountExceedsRestError or
         OverloadedError, as `open` does."""
         return await self._recorded(self._refunds.of(opening.order.merchant_id).submit(opening))
+
+    async def open_payout(self, opening: PayoutOpening) -> PayoutResult:
+        """Record an order as a payout. Raises OrderConflictError, PayoutRefusedError or OverloadedError, as `open`
+        does."""
+        opened = await self._recorded(self._payouts.of(opening.merchant_id).submit(opening))
+        assert opened is not None
+        return opened
+
+    async def act_on_payout(self, act: PayoutAct) -> PayoutResult | None:
+        """Do something about a payout; None: there is no such one. Raises PayoutRefusedError or OverloadedError, as
+        `open` does."""
+        return await self._recorded(self._payouts.of(act.merchant_id).submit(act))
 
     async def open_authentication(self, opening: AuthenticationOpening) -> AuthenticationResult:
         """Record an order as an authentication. Raises OrderConflictError, CardNotFoundError or OverloadedError, as
@@ -111,8 +141,11 @@ class Books:
 
         A process that ends cancels it, and says what was not recorded.
         """
-        merchant_id = observation.intent.merchant_id
-        waits_s, queues = iter(COMES_AGAIN_AFTER_S), self._observations
+        merchant_id, waits_s = observation.intent.merchant_id, iter(COMES_AGAIN_AFTER_S)
+        of_payout = observation.intent.verb is Verb.PAYOUT
+        first: Queues[Any, Recorded] = self._payout_words if of_payout else self._observations
+        held_up: Queues[Any, Recorded] = self._held_up_words if of_payout else self._held_up
+        queues = first
         wait_s = COMES_AGAIN_AFTER_S[-1]
         try:
             while True:
@@ -124,7 +157,7 @@ class Books:
                     if not comes_again(error):
                         raise
                     self._say("what PSPs said cannot be recorded, and comes again", error)
-                    queues = self._held_up if is_busy(error) else self._observations
+                    queues = held_up if is_busy(error) else first
                     wait_s = next(waits_s, COMES_AGAIN_AFTER_S[-1])
                 await asyncio.sleep(wait_s)
         except asyncio.CancelledError:
@@ -150,12 +183,21 @@ class Books:
                 await self._authentications.drain()
                 await self._observations.drain()
                 await self._held_up.drain()
+                await self._payouts.drain()
+                await self._payout_words.drain()
+                await self._held_up_words.drain()
 
     @property
     def waiting(self) -> int:
-        """Orders, refunds and observations that wait for a flush."""
+        """Orders, refunds, payouts and observations that wait for a flush."""
         queues = (self._orders, self._refunds, self._authentications, self._observations, self._held_up)
-        return sum(queue.waiting for queue in queues)
+        of_payouts = (self._payouts, self._payout_words, self._held_up_words)
+        return sum(queue.waiting for queue in queues) + sum(queue.waiting for queue in of_payouts)
+
+
+async def _nothing(_: list[Any]) -> Sequence[Any]:
+    """Of books that were not given stores of payouts."""
+    raise NotImplementedError("these books keep no payouts")
 
 
 class Queues(Generic[T, R]):

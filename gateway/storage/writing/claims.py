@@ -15,6 +15,7 @@ from gateway.storage.server.database import Connection
 __all__ = [
     "CLAIM_AUTHENTICATIONS",
     "CLAIM_PAYMENTS",
+    "CLAIM_PAYOUTS",
     "CLAIM_REFUNDS",
     "DUE_CHANNELS",
     "NO_CHANNEL",
@@ -35,6 +36,8 @@ WITH_WORK = (
     AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
     """refunds WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1 AND due_at >= $2
     AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
+    """payouts WHERE merchant_id = {merchant} AND due_at IS NOT NULL AND due_at <= $1 AND due_at >= $2
+    AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at""",
 )
 OLDEST_DUE = """
 SELECT least(
@@ -44,6 +47,8 @@ SELECT least(
     (SELECT due_at FROM authentications WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
      ORDER BY due_at LIMIT 1),
     (SELECT due_at FROM refunds WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
+     ORDER BY due_at LIMIT 1),
+    (SELECT due_at FROM payouts WHERE merchant_id = $1 AND due_at IS NOT NULL AND due_at >= $2
      ORDER BY due_at LIMIT 1)
 )
 """
@@ -57,6 +62,7 @@ _DUE: Final = {
     "payments": ("channel", "(due_at IS NOT NULL OR until_at IS NOT NULL)", "least(due_at, until_at)"),
     "authentications": ("channel", "due_at IS NOT NULL", "due_at"),
     "refunds": ("coalesce(channel, '')", "due_at IS NOT NULL", "due_at"),
+    "payouts": ("channel", "due_at IS NOT NULL", "due_at"),
 }
 """By table: its channel (old refunds do not name it), which rows stand in its index, and when they are due."""
 
@@ -108,6 +114,7 @@ DUE_CHANNELS = "\n" + "\nUNION ALL\n".join(map(_has_due, _DUE)) + "\n"
 CLAIM_PAYMENTS = _claim("payments", "payment_id")
 CLAIM_AUTHENTICATIONS = _claim("authentications", "authentication_id")
 CLAIM_REFUNDS = _claim("refunds", "refund_id")
+CLAIM_PAYOUTS = _claim("payouts", "payout_id")
 
 
 class KnownChannels:

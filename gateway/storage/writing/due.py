@@ -14,8 +14,7 @@ from gateway.domain.intents import Verb
 from gateway.domain.one_form import one_form
 from gateway.domain.outcomes import Outcome
 from gateway.domain.payments import Payment
-from gateway.domain.refunds import Refund
-from gateway.flows.follow_up import channel_of
+from gateway.flows.follow_up import Due, channel_of
 from gateway.flows.operator_word import NothingSentError
 from gateway.ports import IntentKey, StoredCard
 from gateway.storage.keys import DecryptionError, Keys, stand_back
@@ -25,6 +24,7 @@ from gateway.storage.writing.cards import IS_THERE
 from gateway.storage.writing.claims import (
     CLAIM_AUTHENTICATIONS,
     CLAIM_PAYMENTS,
+    CLAIM_PAYOUTS,
     CLAIM_REFUNDS,
     DUE_CHANNELS,
     OLDEST_DUE,
@@ -35,6 +35,7 @@ from gateway.storage.writing.claims import (
 from gateway.storage.writing.low_water import LowWater
 from gateway.storage.writing.observations import says, words_of
 from gateway.storage.writing.payments import payments_by_id
+from gateway.storage.writing.payouts import payouts_by_id
 from gateway.storage.writing.refunds import refunds_by_id
 from gateway.storage.writing.with_work import merchants_with_work
 
@@ -68,7 +69,7 @@ WHERE asked.merchant_id = $1 AND asked.user_id = $2 AND asked.card_id = $3 AND c
 """
 # Of the object that an order at a PSP is for; an order has one intent that moves money.
 FIND_INTENT = """
-SELECT i.object_id, coalesce(p.user_id, r.user_id) AS user_id FROM intents i
+SELECT i.object_id, coalesce(p.user_id, r.user_id, '') AS user_id FROM intents i
 LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = i.object_id AND i.verb = 'pay'
 LEFT JOIN refunds r ON r.merchant_id = $1 AND r.refund_id = i.object_id AND i.verb = 'refund'
 WHERE i.merchant_id = $1 AND i.account = $2 AND i.number = $3 AND i.verb = $4
@@ -80,6 +81,7 @@ WHERE merchant_id = $1 AND payment_id = $2 AND account = $3 AND channel_order_no
 FIND_OBJECT = {
     ObjectKind.PAYMENT: (Verb.PAY, "SELECT user_id FROM payments WHERE merchant_id = $1 AND payment_id = $2"),
     ObjectKind.REFUND: (Verb.REFUND, "SELECT user_id FROM refunds WHERE merchant_id = $1 AND refund_id = $2"),
+    ObjectKind.PAYOUT: (Verb.PAYOUT, "SELECT '' FROM payouts WHERE merchant_id = $1 AND payout_id = $2"),
 }
 HAS_INTENT = "SELECT 1 FROM intents WHERE merchant_id = $1 AND object_id = $2 AND verb = $3"
 KEEP_STRAY = """
@@ -118,12 +120,12 @@ class DueStore:
 
     async def claim(
         self, merchant_id: UUID, now: datetime, limit: int, lease_until: datetime, room: Room = _unbounded
-    ) -> list[Payment | Authentication | Refund]:
+    ) -> list[Due]:
         """Take up to `limit` objects that are due until `lease_until`: nobody else gets them before that.
 
         Of each channel as many as `room` tells, and no channel more than its part while others have something due.
         """
-        claimed: list[Payment | Authentication | Refund] = []
+        claimed: list[Due] = []
         counted: Counter[str] = Counter()
         async with self.database.transaction() as connection:
             await self.marks.look(connection, [merchant_id], now)
@@ -149,6 +151,10 @@ class DueStore:
                 refunds = (await refunds_by_id(connection, merchant_id, ids)).values()
                 claimed += refunds
                 counted.update(channel_of(each) for each in refunds)
+            if ids := await take("payouts", CLAIM_PAYOUTS, math.ceil(limit / 4)):
+                payouts = (await payouts_by_id(connection, merchant_id, ids)).values()
+                claimed += payouts
+                counted.update(channel_of(each) for each in payouts)
             if ids := await take("payments", CLAIM_PAYMENTS, limit):
                 claimed += await payments_by_id(connection, merchant_id, ids)
         return claimed

@@ -35,7 +35,7 @@ from gateway.storage.writing.signing import (
 )
 from gateway.storage.writing.statement import Row
 
-__all__ = ["Hearing"]
+__all__ = ["WHEN_UNUSABLE", "Hearing"]
 
 
 class Hearing:
@@ -180,7 +180,7 @@ class Hearing:
         except UnusableAccountError:
             if heard.source is not Source.OPERATOR:
                 raise
-            terms = _WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
+            terms = WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
         did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at, heard.asked_at)
         return did, says_news(intent, did, terms)
 
@@ -192,7 +192,7 @@ class Hearing:
         return None if keeper.erased else self._keys.box(authentication.merchant_id, keeper.card_id, keeper.data_key)
 
 
-_WHEN_UNUSABLE = Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0)
+WHEN_UNUSABLE = Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0)
 
 
 def _own_sms(page: Page, heard: Observation, authentication: Authentication) -> Intent | None:

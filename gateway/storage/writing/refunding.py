@@ -48,7 +48,7 @@ __all__ = ["RefundingStore"]
 LOCK_PAYMENTS = """
 SELECT payment_id FROM payments WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id FOR UPDATE
 """
-# Of the payments, and of their refunds: one that failed here and was done there has taken money, too.
+# Of the payments, of their refunds and of what pays them on: what failed here and was done there has taken money, too.
 READ_OPEN_ANOMALIES = """
 SELECT a.object_id FROM anomalies a
 WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.resolved_at IS NULL
@@ -56,6 +56,10 @@ UNION
 SELECT r.payment_id FROM refunds r
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
 WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
+UNION
+SELECT s.payment_id FROM settles s
+JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = s.payout_id AND a.resolved_at IS NULL
+WHERE s.merchant_id = $1 AND s.payment_id = ANY($2::uuid[])
 """
 
 
