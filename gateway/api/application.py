@@ -14,6 +14,7 @@ from gateway.api.app.events import EventCalls
 from gateway.api.app.histories import HistoryCalls
 from gateway.api.app.payer_acts import PayerActCalls
 from gateway.api.app.payments import PaymentCalls
+from gateway.api.app.payouts import PayoutCalls
 from gateway.api.app.recorded_routes import RecordedRouteCalls
 from gateway.api.app.redirects import RedirectCalls
 from gateway.api.app.refunds import RefundCalls
@@ -60,6 +61,7 @@ def routes_of(api: Api, more: Sequence[Route] = ()) -> list[Route]:
         *HistoryCalls(api.reading).routes(),
         *CheckoutCalls(api.checkouts, api.reading, api.cashier.url_of, _checks_address(api)).routes(),
         *RefundCalls(api.refunds, api.reading).routes(),
+        *PayoutCalls(api.payouts, api.reading).routes(),
         *RouteCalls(
             api.reading,
             api.cards,

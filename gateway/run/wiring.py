@@ -59,6 +59,7 @@ from gateway.storage.reading.cards import CardReader
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import require_order_key
 from gateway.storage.reading.open_payments import open_payments
+from gateway.storage.reading.payouts import PayoutSearch
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
@@ -455,6 +456,7 @@ async def system(
                 unbinding=UnbindingStore(database, lambda: watch.current),
                 payer=payer,
                 refunds=refunds,
+                payouts=payouts,
                 routes=RouteFlow(route_books, reading, now, uuid7),
                 checkouts=CheckoutFlow(checkouts, payer, now, uuid7),
                 cashier=cashier,
@@ -495,6 +497,8 @@ async def system(
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),
                 recorded_routes=RouteSearch(reads),
+                payouts=PayoutSearch(reads),
+                held_payouts=payouts,
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

@@ -29,8 +29,9 @@ from gateway.domain.events import EVENTS_OF, RecordedEvent, Redelivered
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, IntentState, Verb
-from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
+from gateway.domain.orders import AuthenticationOrder, Order, PayoutOrder, RefundOrder
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Part, Payout
 from gateway.domain.recorded_routes import RecordedRoute, Report, after_report
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
@@ -38,6 +39,7 @@ from gateway.domain.statuses import Status
 from gateway.domain.terms import Terms
 from gateway.domain.timeline import PaymentOpened, TimelinePage, TimelinePosition
 from gateway.flows.authentication import AuthenticationResult
+from gateway.flows.payout_acts import PayoutOpening, PayoutRefusedError, PayoutResult, new_payout
 from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteResult, record_route
 from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
 from gateway.objects.events import event_of
@@ -194,6 +196,9 @@ class FakeBooks:
             None,
         )
 
+    async def payout(self, merchant_id: UUID, app: str, payout_id: UUID) -> Payout | None:
+        return None
+
     async def authentication(self, merchant_id: UUID, app: str, authentication_id: UUID) -> Authentication | None:
         return None
 
@@ -240,6 +245,31 @@ class FakeBooks:
         self, merchant_id: UUID, user_id: str, card: CardElements | None, card_id: UUID | None, now: datetime
     ) -> UserFacts:
         return UserFacts()
+
+
+@dataclass
+class FakePayouts:
+    """Opens payouts, remembers what was asked for, and refuses as it is told: `PayoutsFlow`."""
+
+    asked: list[PayoutOrder] = field(default_factory=list)
+    refuses: PayoutRefusedError | None = None
+
+    async def open(self, order: PayoutOrder) -> PayoutResult:
+        if self.refuses is not None:
+            raise self.refuses
+        self.asked.append(order)
+        opening = PayoutOpening(order, "tlt-1", UUID(int=77), UUID(int=78))
+        return PayoutResult(new_payout(opening, NOW, NOW.date()))
+
+    async def settle(self, merchant_id: UUID, app: str, payout_id: UUID, parts: tuple[Part, ...]) -> Payout | None:
+        if self.refuses is not None:
+            raise self.refuses
+        return None
+
+    async def release(self, merchant_id: UUID, payout_id: UUID, app: str | None) -> Payout | None:
+        if self.refuses is not None:
+            raise self.refuses
+        return None
 
 
 @dataclass
@@ -375,6 +405,7 @@ class FakeGateway:
 
     def __post_init__(self) -> None:
         self.refunds = FakeRefunds(self.books)
+        self.payouts = FakePayouts()
         self.routes = FakeRoutes(self.books)
 
     def api(self) -> Api:
@@ -387,6 +418,7 @@ class FakeGateway:
             shown_cards=cast("Any", None),
             unbinding=cast("Any", None),
             refunds=self.refunds,
+            payouts=self.payouts,
             routes=self.routes,
             checkouts=cast("Any", None),
             cashier=cast("Any", FakeCashier()),

@@ -23,6 +23,7 @@ from gateway.domain.recorded_routes import RecordedRoute, Report
 from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
+from gateway.flows.payout_acts import PayoutRules, everything_allowed
 from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteReport, RouteResult
 from gateway.flows.refund import RefundOpening
 from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
@@ -35,7 +36,10 @@ from gateway.storage.writing.books import Books
 from gateway.storage.writing.claims import KnownChannels
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.opening import OpeningStore
+from gateway.storage.writing.paying_out import PayingOutStore
 from gateway.storage.writing.payments import payments_by_id
+from gateway.storage.writing.payout_books import PayoutStore
+from gateway.storage.writing.payout_words import PayoutWordsStore
 from gateway.storage.writing.recording import RecordingStore
 from gateway.storage.writing.refunding import RefundingStore
 from gateway.storage.writing.reporting import ReportingStore
@@ -71,6 +75,7 @@ class Process:
     """What its providers carry, and how they authenticate."""
     refused_silently: list[tuple[str, str, str | None]] = field(default_factory=list)
     """What it was told of banks that an account does not bind silently."""
+    payout_rules: PayoutRules = everything_allowed
     calls_at_once: int = 1000
     """Of every channel. Nothing here gives a place back by itself."""
 
@@ -128,7 +133,30 @@ class Process:
         self.refunding = RefundingStore(
             self.database, self.keys, terms_of, TIMEZONE, lambda: self.now, self.rooms, busy
         )
-        self.books = Books(self.opening, self.recording, self.refunding, self.max_waiting, self.authenticating.flush)
+        self.paying_out = PayingOutStore(
+            self.database,
+            self.keys,
+            lambda: self.catalogue,
+            terms_of,
+            TIMEZONE,
+            hand_over,
+            lambda: self.now,
+            self.rooms,
+            lambda question: self.payout_rules(question),
+        )
+        self.payout_words = PayoutWordsStore(
+            self.database, self.keys, lambda: self.catalogue, terms_of, TIMEZONE, hand_over
+        )
+        self.payouts = PayoutStore(self.database, self.keys)
+        self.books = Books(
+            self.opening,
+            self.recording,
+            self.refunding,
+            self.max_waiting,
+            self.authenticating.flush,
+            self.paying_out.flush,
+            self.payout_words.flush,
+        )
         routing = RoutingStore(
             self.database, self.keys, lambda: self.catalogue, TIMEZONE, lambda: self.now, busy, self.carries_of
         )

@@ -7,7 +7,7 @@ PSP (test_what_reaches_the_wire.py).
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -84,14 +84,15 @@ class GivenUp:
     ) -> Given:
         recorded = await self.process.books.record(Observation(key_of(self.was), source, outcome, at, uuid4()))
         assert not recorded.submit
-        return recorded.object
+        return cast("Given", recorded.object)
 
     async def plan(self) -> Any:
         """(due_at, lease_until)."""
         return await self.process.one(f"SELECT due_at, lease_until FROM {self.table} WHERE due_at IS NOT NULL")
 
     async def claimed(self, at: datetime, lease_s: float = 30.0, by: Process | None = None) -> list[Given]:
-        return await (by or self.process).due.claim(MERCHANT_ID, at, 10, at + timedelta(seconds=lease_s))
+        claimed = await (by or self.process).due.claim(MERCHANT_ID, at, 10, at + timedelta(seconds=lease_s))
+        return cast("list[Given]", claimed)
 
     def looks(self) -> list[datetime]:
         """When it is looked at: after an hour, after six, and at eight o'clock of the next day in Shanghai."""

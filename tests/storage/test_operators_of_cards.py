@@ -55,7 +55,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
     watch = CatalogueWatch(store)
     await watch.refresh_now()
     nothing = cast("Any", None)
-    names = ("payments", "payer", "authentications", "shown_cards", "unbinding", "refunds", "reading", "callbacks",
+    names = ("payments", "payer", "authentications", "shown_cards", "unbinding", "refunds", "payouts", "reading", "callbacks",
              "cards", "redirects", "returns", "readiness", "metrics")  # fmt: skip
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
@@ -78,6 +78,8 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
         recorded_routes=nothing,
+        payouts=nothing,
+        held_payouts=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

@@ -17,6 +17,7 @@ from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
+from gateway.api.admin.payouts import HeldPayouts, PayoutOperatorCalls, Payouts
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
@@ -58,6 +59,8 @@ class Operators:
     words: Words
     payments: LookUps
     recorded_routes: RecordedRoutes
+    payouts: Payouts
+    held_payouts: HeldPayouts
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -81,5 +84,6 @@ def operator_routes(needs: Operators) -> list[Route]:
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
         *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),
+        *PayoutOperatorCalls(needs.payouts, needs.held_payouts, needs.catalogue).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

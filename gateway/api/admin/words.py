@@ -1,4 +1,4 @@
-"""Words of PSPs that operators have in writing: what ends a payment or a refund that stays unknown."""
+"""Words of PSPs that operators have in writing: what ends a payment, a refund or a payout that stays unknown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,24 +16,27 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.authentications import Authentication
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import OURS, FailureCode
-from gateway.domain.ids import PAYMENT, REFUND, IdError, ObjectKind, read_object
+from gateway.domain.ids import PAYMENT, PAYOUT, REFUND, IdError, ObjectKind, read_object
 from gateway.domain.outcomes import Declined, NotFound, Outcome, Returned, ReturnReason, Succeeded
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.flows.operator_word import NothingSentError
 from gateway.objects.payments import payment_object
+from gateway.objects.payouts import payout_object
 from gateway.objects.refunds import refund_object
 from gateway.ports import Recorded
 
 __all__ = ["WordCalls", "Words"]
 
 ABOUT = (
-    "For a payment or a refund that stays `processing` because its payment company cannot be asked any more, or says "
-    "nothing final: record what it told you in writing. It is kept with your name and note (source `operator`) and "
-    "does what an answer of the payment company would do; on what is final already, a contrary word is an anomaly."
+    "For a payment, a refund or a payout that stays `processing` because its payment company cannot be asked any more, "
+    "or says nothing final: record what it told you in writing. It is kept with your name and note (source "
+    "`operator`) and does what an answer of the payment company would do; on what is final already, a contrary word is "
+    "an anomaly."
 )
-_KINDS = frozenset({ObjectKind.PAYMENT, ObjectKind.REFUND})
+_KINDS = frozenset({ObjectKind.PAYMENT, ObjectKind.REFUND, ObjectKind.PAYOUT})
 
 
 class Words(Protocol):
@@ -48,9 +51,9 @@ def _object(value: object) -> tuple[ObjectKind, UUID]:
     try:
         kind, object_id = read_object(value if isinstance(value, str) else "")
     except IdError:
-        raise wrong("id", f"must be an id {PAYMENT}_… or {REFUND}_…") from None
+        raise wrong("id", f"must be an id {PAYMENT}_…, {REFUND}_… or {PAYOUT}_…") from None
     if kind not in _KINDS:
-        raise wrong("id", f"must be an id {PAYMENT}_… or {REFUND}_…")
+        raise wrong("id", f"must be an id {PAYMENT}_…, {REFUND}_… or {PAYOUT}_…")
     return kind, object_id
 
 
@@ -88,8 +91,8 @@ class WordRequest(RequestModel):
                 raise wrong("unwanted", f"does not go with {self.says}", field=name)
         if self.failure_code in OURS:
             raise wrong("unwanted", "is what only Sluice says: name the payment company's reason", field="failure_code")
-        if self.says == "returned" and self.object_id[0] is not ObjectKind.REFUND:
-            raise wrong("unwanted", "is for refunds: a payment does not come back", field="says")
+        if self.says == "returned" and self.object_id[0] is ObjectKind.PAYMENT:
+            raise wrong("unwanted", "is for refunds and payouts: a payment does not come back", field="says")
         return self
 
     def outcome(self) -> Outcome:
@@ -107,9 +110,9 @@ class WordRequest(RequestModel):
 
 
 class HeardAnswer(BaseModel):
-    """How the payment or the refund stands after the word."""
+    """How the payment, the refund or the payout stands after the word."""
 
-    object: Literal["payment", "refund"]
+    object: Literal["payment", "refund", "payout"]
     id: str
     status: Status
     failure_code: FailureCode | None
@@ -133,7 +136,7 @@ class WordCalls:
                 self.record,
                 "record what a payment company told in writing",
                 TAGS,
-                {200: Answer(HeardAnswer, "the payment or refund as it is now")},
+                {200: Answer(HeardAnswer, "the payment, refund or payout as it is now")},
                 scope="admin",
                 body=WordRequest,
                 problems=(409,),
@@ -157,9 +160,15 @@ class WordCalls:
         return Reply(_shown(recorded.object))
 
 
-def _shown(about: Payment | Refund | Authentication) -> dict[str, Any]:
-    assert not isinstance(about, Authentication), "words are of payments and refunds"
-    shown = payment_object(about) if isinstance(about, Payment) else refund_object(about)
+def _shown(about: Payment | Refund | Payout | Authentication) -> dict[str, Any]:
+    assert not isinstance(about, Authentication), "words are of money that moves"
+    match about:
+        case Payment():
+            shown = payment_object(about)
+        case Refund():
+            shown = refund_object(about)
+        case Payout():
+            shown = payout_object(about)
     return {
         "object": shown["object"],
         "id": shown["id"],

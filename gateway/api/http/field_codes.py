@@ -22,6 +22,7 @@ FieldCode = Literal[
     "not_one_of",
     "order",
     "out_of_range",
+    "payouts_not_supported",
     "place",
     "refunds_not_supported",
     "repeated",

@@ -11,14 +11,16 @@ from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.checkouts import Checkout, CheckoutOrder
 from gateway.domain.clocks import Verdict
-from gateway.domain.orders import AuthenticationOrder, Order, RefundOrder
+from gateway.domain.orders import AuthenticationOrder, Order, PayoutOrder, RefundOrder
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Part, Payout
 from gateway.domain.recorded_routes import Report
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.flows.authentication import AuthenticationResult
 from gateway.flows.cashier import Cashier
 from gateway.flows.payer import PayerFlow
+from gateway.flows.payout_acts import PayoutResult
 from gateway.flows.recorded_routes import ReportResult, RouteResult
 from gateway.flows.route import ABLE, Unable
 from gateway.ports import (
@@ -34,7 +36,16 @@ from gateway.ports import (
 )
 from gateway.settings import Settings
 
-__all__ = ["Api", "CallbacksFlow", "CardsByUser", "PaymentsFlow", "Readiness", "RefundsFlow", "RoutesFlow"]
+__all__ = [
+    "Api",
+    "CallbacksFlow",
+    "CardsByUser",
+    "PaymentsFlow",
+    "PayoutsFlow",
+    "Readiness",
+    "RefundsFlow",
+    "RoutesFlow",
+]
 
 
 class PaymentsFlow(Protocol):
@@ -77,6 +88,22 @@ class RefundsFlow(Protocol):
 
         Raises OrderConflictError, OverloadedError, PaymentNotRefundableError and AmountExceedsRestError.
         """
+        ...
+
+
+class PayoutsFlow(Protocol):
+    """Opens payouts, settles payments with them, releases them. Raises PayoutRefusedError and OverloadedError."""
+
+    async def open(self, order: PayoutOrder) -> PayoutResult:
+        """Open the payout, or find it. Raises OrderConflictError, too."""
+        ...
+
+    async def settle(self, merchant_id: UUID, app: str, payout_id: UUID, parts: tuple[Part, ...]) -> Payout | None:
+        """None: there is no such payout of this app."""
+        ...
+
+    async def release(self, merchant_id: UUID, payout_id: UUID, app: str | None) -> Payout | None:
+        """None: there is no such payout of this app."""
         ...
 
 
@@ -187,6 +214,7 @@ class Api:
     shown_cards: ShownCards
     unbinding: GivesUpCards
     refunds: RefundsFlow
+    payouts: PayoutsFlow
     routes: RoutesFlow
     checkouts: CheckoutsFlow
     cashier: Cashier

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.storage.tables.limits import NO_MORE_TODAY
 
-__all__ = ["CHECKS", "Check", "Walk"]
+__all__ = ["CHECKS", "PAYMENTS", "Check", "Walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ _COUNTED_EVENTS = """
             SELECT k.merchant_id, 'checkout', k.checkout_id,
                 CASE k.status WHEN 'open' THEN 'processing' ELSE k.status END, k.sequence FROM checkouts k
             WHERE ROWS(k, checkout_id)
+            UNION ALL
+            SELECT o.merchant_id, 'payout', o.payout_id, o.status, o.sequence FROM payouts o WHERE ROWS(o, payout_id)
         )"""
 
 _TO_PAY = (
@@ -196,6 +198,8 @@ CHECKS = (
                 WHERE e.object = 'route' AND u.merchant_id = e.merchant_id AND u.route_id = e.object_id)
             AND NOT EXISTS (SELECT FROM checkouts k
                 WHERE e.object = 'checkout' AND k.merchant_id = e.merchant_id AND k.checkout_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM payouts o
+                WHERE e.object = 'payout' AND o.merchant_id = e.merchant_id AND o.payout_id = e.object_id)
         GROUP BY e.merchant_id, e.object, e.object_id
         """,
         "{found} events are about {object_id}, which is not there",
@@ -289,9 +293,11 @@ CHECKS = (
         LEFT JOIN routes u ON o.object = 'route' AND u.merchant_id = o.merchant_id AND u.route_id = o.object_id
         LEFT JOIN checkouts k
             ON o.object = 'checkout' AND k.merchant_id = o.merchant_id AND k.checkout_id = o.object_id
+        LEFT JOIN payouts y ON o.object = 'payout' AND y.merchant_id = o.merchant_id AND y.payout_id = o.object_id
         WHERE ROWS(o, app, merchant_order_no) AND (coalesce(p.merchant_order_no, r.merchant_order_no,
-                t.merchant_order_no, u.merchant_order_no, k.merchant_order_no) IS DISTINCT FROM o.merchant_order_no
-            OR coalesce(p.app, r.app, t.app, u.app, k.app) IS DISTINCT FROM o.app)
+                t.merchant_order_no, u.merchant_order_no, k.merchant_order_no, y.merchant_order_no)
+            IS DISTINCT FROM o.merchant_order_no
+            OR coalesce(p.app, r.app, t.app, u.app, k.app, y.app) IS DISTINCT FROM o.app)
         """,
         "order {merchant_order_no} of {app} is {object_id}, which does not say so",
     ),

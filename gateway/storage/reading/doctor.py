@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, 
 from gateway.storage.reading.attention import needs_a_person
 from gateway.storage.reading.checks import CHECKS, Check, Walk
 from gateway.storage.reading.checks_of_checkouts import CHECKOUT_CHECKS
+from gateway.storage.reading.checks_of_payouts import PAYOUT_CHECKS
 from gateway.storage.reading.checks_of_routes import ROUTE_CHECKS
 from gateway.storage.tables import metadata
 
@@ -32,7 +33,7 @@ MAX_SHOWN = 20
 """Findings told per check; the rest is counted."""
 ROWS_AT_ONCE = 5_000
 TELL_EVERY_S = 5.0
-LEAST = {UUID: UUID(int=0), str: ""}
+LEAST = {UUID: UUID(int=0), str: "", date: date.min}
 """Below every key."""
 
 _ROWS = re.compile(r"ROWS\((\w+), ([\w, ]+)\)")
@@ -83,7 +84,7 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     looked_at: Counter[str] = Counter()
     findings: defaultdict[Check, _Findings] = defaultdict(_Findings)
     said_at = time.monotonic()
-    checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS)
+    checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS, *PAYOUT_CHECKS)
     for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
         async for piece, rows in _pieces(engine, walk):

@@ -139,6 +139,9 @@ class FakeCallbacks:
         return CallbackAnswer(200 if accepted else 400, "text/plain", b"ok" if accepted else b"no")
 
 
+Kept = Payment | Authentication | Refund | Payout
+
+
 @dataclass
 class World:
     """The flows over fakes: one account, one catalogue, one clock."""
@@ -148,6 +151,7 @@ class World:
     payments: dict[UUID, Payment] = field(default_factory=dict)
     authentications: dict[UUID, Authentication] = field(default_factory=dict)
     refunds: dict[UUID, Refund] = field(default_factory=dict)
+    payouts: dict[UUID, Payout] = field(default_factory=dict)
     agreements: dict[str, str] = field(default_factory=dict)
     orders: dict[str, tuple[UUID, bytes]] = field(default_factory=dict)
     recorded: list[Observation] = field(default_factory=list)
@@ -176,7 +180,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def keep(self, *known: Payment | Authentication | Refund) -> None:
+    def keep(self, *known: Kept) -> None:
         """Put objects into the books as they are."""
         for one in known:
             match one:
@@ -186,6 +190,8 @@ class World:
                     self.authentications[one.authentication_id] = one
                 case Refund():
                     self.refunds[one.refund_id] = one
+                case Payout():
+                    self.payouts[one.payout_id] = one
 
     # --- Providers ---
 

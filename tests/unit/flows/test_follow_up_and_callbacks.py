@@ -28,7 +28,7 @@ from gateway.domain.outcomes import (
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.flows.callbacks import Callbacks
-from gateway.flows.follow_up import Due, FollowUp
+from gateway.flows.follow_up import FollowUp
 from gateway.ports import (
     AskAuthentication,
     AskPayment,
@@ -62,7 +62,7 @@ from tests.unit.domain.samples import (
     sent,
     waiting_payment,
 )
-from tests.unit.flows.ports_in_memory import World
+from tests.unit.flows.ports_in_memory import Kept, World
 
 ACCOUNT = "acme.up-1"
 REQUEST = CallbackRequest("POST", "", {}, b"body")
@@ -80,7 +80,7 @@ def kept(world: World, known: Payment) -> Payment:
     return known
 
 
-async def follow_up(world: World, due: Due, *others: Due) -> None:
+async def follow_up(world: World, due: Kept, *others: Kept) -> None:
     """What a worker does with what it has claimed: `due` stands in the books, and `others` do."""
     world.keep(due, *others)
     await FollowUp(world.submission, world)(due)
