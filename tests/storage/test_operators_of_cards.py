@@ -55,8 +55,8 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
     watch = CatalogueWatch(store)
     await watch.refresh_now()
     nothing = cast("Any", None)
-    names = ("payments", "payer", "authentications", "shown_cards", "unbinding", "refunds", "payouts", "reading", "callbacks",
-             "cards", "redirects", "returns", "readiness", "metrics")  # fmt: skip
+    names = ("payments", "payer", "authentications", "shown_cards", "unbinding", "refunds", "payouts", "reading",
+             "callbacks", "cards", "redirects", "returns", "readiness", "metrics")  # fmt: skip
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         routes=nothing,

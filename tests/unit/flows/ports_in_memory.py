@@ -16,6 +16,7 @@ from gateway.domain.ids import caused_id
 from gateway.domain.intents import PRODUCT_OF, Intent, Verb
 from gateway.domain.outcomes import AnyOutcome, Authenticated, Outcome, ReturnsOutcome
 from gateway.domain.payments import Payment, begun
+from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
