@@ -11,17 +11,20 @@ from gateway.storage.writing import (
     held,
     in_flight,
     line,
+    payout_books,
     reporting,
     routes,
+    settling,
     totals,
     with_work,
 )
 
 __all__ = ["WORKERS", "against_the_shape"]
 
+CLAIMS = ("CLAIM_PAYMENTS", "CLAIM_AUTHENTICATIONS", "CLAIM_REFUNDS", "CLAIM_PAYOUTS")
 BOOKS = {table.name for table in metadata.tables.values() if "merchant_id" in table.c}
 WORKERS = {
-    **{name: getattr(claims, name) for name in ("CLAIM_PAYMENTS", "CLAIM_AUTHENTICATIONS", "CLAIM_REFUNDS")},
+    **{name: getattr(claims, name) for name in CLAIMS},
     **{name: getattr(claims, name) for name in ("DUE_CHANNELS", "OPEN_CHANNELS", "OLDEST_DUE")},
     **{name: getattr(line, name) for name in ("CLAIM_LINE", "CLAIM_TOO_LATE", "PUT_BACK")},
     **{f"WITH_LINE, {size}": with_work.statement(line.WITH_LINE, size) for size in with_work.SIZES},
@@ -36,6 +39,20 @@ WORKERS = {
     **{f"deliveries.WITH_WORK, {size}": with_work.statement(deliveries.WITH_WORK, size) for size in with_work.SIZES},
     **{f"WITH_ROUTES, {size}": with_work.statement(routes.WITH_ROUTES, size) for size in with_work.SIZES},
     "CLAIM_ROUTES": routes.CLAIM_ROUTES,
+    **{name: getattr(payout_books, name) for name in ("CLAIM_HELD", "CLAIM_LISTS", "LISTED", "READ_PAYEE")},
+    "payout_books.READ_CONTINUATION": payout_books.READ_CONTINUATION,
+    **{
+        name: getattr(settling, name)
+        for name in (
+            "READ_DAYS_OF",
+            "READ_USED",
+            "READ_SETTLED",
+            "FREE_OUTFLOWS",
+            "FREE_PARTS",
+            "TAKE_PARTS",
+            "TAKE_OUTFLOWS",
+        )
+    },
     "READ_VERIFIERS": reporting.READ_VERIFIERS,
     "READ_NUMBER_PRINTS": reporting.READ_NUMBER_PRINTS,
     "READ_IN_FLIGHT": in_flight.READ_IN_FLIGHT,

@@ -5,24 +5,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
-from gateway.domain.outcomes import Authenticated, Processing, Succeeded
+from gateway.domain.outcomes import Authenticated, Processing, Returned, ReturnReason, Succeeded
 from gateway.domain.recorded_routes import Report
+from gateway.flows.observations import key_of
+from gateway.ports import Observation
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from tests.storage.gateway_process import Process
-from tests.unit.domain.samples import catalogue, channel, endpoint, order, rule
+from tests.unit.domain.samples import NOW, catalogue, channel, endpoint, order, rule
 
 __all__ = ["Statement", "as_markdown", "flushes"]
 
 PLACE = catalogue(
     (channel("up", AuthenticationMode.SILENT, authentication_fee=100),), (rule("up"),), (endpoint(1, "shop"),)
 )
+BACK = Returned(ReturnReason.PAYEE_NAME_MISMATCH)
 _PARTS = re.compile(r"\), (\w+) AS \(")
 _CLAUSES = re.compile(r" +(?=(?:SELECT|FROM|WHERE|JOIN|LEFT OUTER JOIN|GROUP BY|ON CONFLICT|RETURNING|SET|UPDATE) )")
 _DRAWN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|\\\\x[0-9a-f]{64}")
@@ -113,6 +117,12 @@ async def flushes(engine: AsyncEngine, keys: Keys) -> dict[str, list[Statement]]
     now_told("A recorded route is reported")
     await process.report(route, Report(succeeded=True))
     now_told("A report contradicts what was reported before")
+    payout = (await process.pay_out(600, known)).payout
+    now_told("An order for a payout that settles a payment")
+    await process.books.record(Observation(key_of(payout), Source.CALLBACK, Succeeded(600), NOW, uuid4()))
+    now_told("A payout succeeds")
+    await process.books.record(Observation(key_of(payout), Source.CALLBACK, BACK, NOW, uuid4()))
+    now_told("A payout comes back")
     return told
 
 
@@ -129,7 +139,7 @@ def as_markdown(told: dict[str, list[Statement]]) -> str:
 
 HEAD = """# The SQL of a flush
 
-What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, or records a route: one
+What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, pays out, or records a route: one
 transaction per flush, for all the orders or observations of a merchant that wait. Values are parameters; an array has
 one element per row, so the text does not depend on how many there are. A part is there only if it has rows: this page
 shows one payment at a time.

@@ -19,11 +19,12 @@ from gateway.domain.intents import Verb
 from gateway.domain.orders import Order
 from gateway.domain.outcomes import AuthenticationOutcome, Outcome
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Part
 from gateway.domain.recorded_routes import RecordedRoute, Report
 from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
-from gateway.flows.payout_acts import PayoutRules, everything_allowed
+from gateway.flows.payout_acts import PayoutOpening, PayoutResult, PayoutRules, everything_allowed
 from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteReport, RouteResult
 from gateway.flows.refund import RefundOpening
 from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
@@ -48,7 +49,7 @@ from gateway.storage.writing.routes import RouteDueStore, routes_by_id
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.users import BusyUsers
 from tests.databases import database_on
-from tests.unit.domain.samples import NOW, opening, order, refund_order, terms_of
+from tests.unit.domain.samples import NOW, opening, order, payout_order, refund_order, terms_of
 
 TIMEZONE = ZoneInfo("Asia/Shanghai")
 LOOKS_FOR_A_WAITER = 300
@@ -232,6 +233,12 @@ class Process:
         """Open a refund of a payment; it must be taken."""
         asked = refund_order(number or f"refund-{uuid4().hex}", payment_id=payment.payment_id, amount=amount)
         return await self.books.open_refund(RefundOpening(asked, payment.user_id, uuid4(), uuid4(), self.now))
+
+    async def pay_out(self, amount: int, *settled: Payment) -> PayoutResult:
+        """Open a payout that settles as much of each of these payments; it must be taken."""
+        parts = tuple(Part(payment.payment_id, amount // len(settled)) for payment in settled)
+        asked = payout_order(f"payout-{uuid4().hex}", amount=amount, parts=parts)
+        return await self.books.open_payout(PayoutOpening(asked, "up-1", uuid4(), uuid4()))
 
     async def read(self, payment: Payment) -> Payment:
         """The payment as it stands in the books."""

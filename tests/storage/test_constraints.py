@@ -28,7 +28,9 @@ from gateway.storage.tables import metadata
 from tests.databases import Server, connected, own_url
 from tests.unit.domain.samples import NOW, later
 
-MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT, ROUTE, CHECKOUT = (UUID(int=n) for n in range(1, 10))
+MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT, ROUTE, CHECKOUT, PAYOUT = (
+    UUID(int=n) for n in range(1, 11)
+)
 DAY = date(2026, 3, 5)
 Row = dict[str, Any]
 
@@ -245,6 +247,33 @@ WORLD: dict[str, Row] = {
         "created_at": NOW,
         "metadata": "{}",
     },
+    "payouts": {
+        "payout_id": PAYOUT,
+        "app": "shop",
+        "merchant_order_no": "po1",
+        "channel": "up",
+        "account": "up-1",
+        "payee_type": "personal",
+        "payee_masked": "622202******1234",
+        "payee_bank": "ICBC",
+        "payee": b"",
+        "data_key": b"",
+        "amount": 1000,
+        "currency": "CNY",
+        "purpose": "",
+        "status": "processing",
+        "intent_ordinal": 1,
+        "parts": 1,
+        "settles": 1000,
+        "metadata": "{}",
+        "sequence": 0,
+        "due_at": NOW,
+        "created_at": NOW,
+        "business_day": DAY,
+    },
+    "payout_days": {"channel": "up", "business_day": DAY, "used": 1000},
+    "settles": {"payout_id": PAYOUT, "payment_id": PAYMENT, "amount": 600, "counted": 600},
+    "return_lists": {"account": "up-1", "day": DAY, "channel": "up", "due_at": NOW},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "channel_usage": {
         "user_id": "u1",
@@ -305,6 +334,7 @@ FINAL: Row = {"due_at": None, "finished_at": NOW}
 WHY: Row = {"failure_code": "card_frozen", "failure_blame": "payer"}
 SUCCEEDED: Row = FINAL | {"status": "succeeded"}
 FAILED: Row = FINAL | {"status": "failed"} | WHY
+HELD: Row = {"held_for": "app", "until_at": NOW, "due_at": None, "intent_ordinal": None}
 REFUSED_BY_ROUTER: Row = FAILED | dict.fromkeys(("channel", "account", "channel_order_no"))
 ENDED_CHECKOUT = {"status": "expired", "until_at": None, "finished_at": NOW}
 ENDED_ROUTE: Row = {"until_at": None, "finished_at": NOW}
@@ -405,6 +435,25 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "checkouts_finished_check": [{"finished_at": NOW}, ENDED_CHECKOUT | {"finished_at": None}],
     "checkouts_won_check": [{"won_by": PAYMENT}, ENDED_CHECKOUT | {"status": "succeeded"}],
     "checkouts_counts_check": [{"tries": -1}, {"codes": -1}],
+    "payouts_amount_check": [{"amount": 0, "settles": 0, "parts": 0}],
+    "payouts_payee_check": [{"payee_type": "nobody"}],
+    "payouts_status_check": [FINAL | {"status": "closed"}],
+    "payouts_hold_check": [HELD | {"held_for": "nobody"}],
+    "payouts_agenda_check": [{"due_at": None}],
+    "payouts_until_check": [{"until_at": NOW}, {"held_for": "suspicion"}],
+    "payouts_held_check": [SUCCEEDED | {"held_for": "suspicion", "until_at": NOW}],
+    "payouts_suspicion_check": [{"suspicion": "duplicate"}, HELD | {"suspicion": "duplicate"}],
+    "payouts_sent_check": [HELD | {"intent_ordinal": 1}, {"intent_ordinal": None}],
+    "payouts_lease_check": [SUCCEEDED | {"lease_until": NOW}],
+    "payouts_finished_check": [{"finished_at": NOW}, {"status": "succeeded"}],
+    "payouts_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY, WHY],
+    "payouts_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "channel"}],
+    "payouts_returned_check": [FINAL | {"status": "returned"}, SUCCEEDED | {"returned": "other"}],
+    "payouts_fee_check": [{"fee": 50}],
+    "payouts_settles_check": [HELD | {"settles": 1001}, {"settles": 0}, {"parts": 0}, {"parts": -1, "settles": 0}],
+    "payouts_complete_check": [{"settles": 999}],
+    "payout_days_used_check": [{"used": -1}],
+    "settles_amount_check": [{"amount": 0, "counted": 0}, {"counted": 601}, {"counted": -1}],
     "outflows_sign_check": [{"refunded": -1}, {"settled": -1}, {"excess": -1}],
     "outflows_rest_check": [{"refunded": 401}, {"settled": 601}, {"refunded": 0, "settled": 1001}],
     "channel_usage_sign_check": [{"reserved": -1}, {"succeeded": -1}, {"insufficient": -1}],
@@ -445,6 +494,13 @@ TAKEN: list[tuple[str, Row]] = [
     ("intents", {"object_id": PAYMENT, "ordinal": 3, "state": "declined", "ended_at": NOW}),
     ("authentications", FAILED | {"due_at": NOW}),
     ("refunds", SUCCEEDED | {"status": "returned", "returned": "other"}),
+    # It comes back, or is asked about because it may.
+    ("payouts", SUCCEEDED | {"status": "returned", "returned": "other"}),
+    ("payouts", SUCCEEDED | {"due_at": NOW, "lease_until": NOW, "fee": 50}),
+    # It waits for its app, with a part so far; for a person; and nobody said that it may be paid.
+    ("payouts", HELD | {"settles": 600, "lease_until": NOW}),
+    ("payouts", {"held_for": "suspicion", "suspicion": "duplicate", "until_at": NOW}),
+    ("payouts", FAILED | {"intent_ordinal": None}),
     # Beside a try of a checkout that is open, one that has ended.
     ("payments", SUCCEEDED | {"checkout_id": CHECKOUT}),
     ("checkouts", {"purpose": "sign", "amount": None, "currency": None}),

@@ -33,12 +33,16 @@ from gateway.storage.writing import (
     in_flight,
     low_water,
     orders,
+    paying_out,
     payments,
+    payout_books,
+    payouts,
     reading_pages,
     refunding,
     refunds,
     reporting,
     routes,
+    settling,
     totals,
     trying,
     unbinding,
@@ -83,6 +87,14 @@ SELECT $1, gen_random_uuid(), app, merchant_order_no, payment_id, user_id, 10, '
     created_at, finished_at, business_day FROM payments""",
     """
 INSERT INTO outflows SELECT $1, payment_id, amount, 10, 0, 0 FROM payments""",
+    """
+INSERT INTO payouts (merchant_id, payout_id, app, merchant_order_no, channel, account, payee_type, payee_masked,
+    payee_bank, payee, data_key, amount, currency, purpose, status, intent_ordinal, parts, settles, metadata, sequence,
+    due_at, created_at, finished_at, business_day)
+SELECT $1, refund_id, app, 'p' || merchant_order_no, 'up', 'up-1', 'personal', '', 'ICBC', '', '', 10, 'CNY', '',
+    status, 1, 1, 10, '{}', 1, due_at, created_at, finished_at, business_day FROM refunds""",
+    """
+INSERT INTO settles SELECT $1, refund_id, payment_id, 10, 10 FROM refunds""",
     """
 INSERT INTO intents (merchant_id, object_id, verb, ordinal, intent_id, channel, account, number, told_at, recorded_at,
     amount, state, questions, acknowledged, not_found, late_success, looks, ended_at, channel_transaction_no)
@@ -206,7 +218,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "WITH_WORK": (
         with_work.statement(claims.WITH_WORK, 8),
         (AT, BEGINNING, *[M] * 8),
-        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx", "payouts_due_idx"},
     ),
     "WITH_WORK, deliveries": (
         with_work.statement(deliveries.WITH_WORK, 8),
@@ -216,7 +228,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "OLDEST_DUE": (
         claims.OLDEST_DUE,
         (M, BEGINNING),
-        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx"},
+        {"payments_due_idx", "authentications_due_idx", "refunds_due_idx", "payouts_due_idx"},
     ),
     "the oldest delivery": (deliveries.OLDEST_DUE, (M, BEGINNING), {"deliveries_due_idx"}),
     "CLAIM of deliveries": (
@@ -227,11 +239,24 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "DUE_CHANNELS": (
         claims.DUE_CHANNELS,
         (M, AT, BEGINNING, "ARRAY['up', 'tl']"),
-        {"payments_channel_due_idx", "authentications_channel_due_idx", "refunds_channel_due_idx"},
+        {
+            "payments_channel_due_idx",
+            "authentications_channel_due_idx",
+            "refunds_channel_due_idx",
+            "payouts_channel_due_idx",
+        },
     ),
     "CLAIM_PAYMENTS": (claims.CLAIM_PAYMENTS, TO_CLAIM, {"payments_channel_due_idx"}),
     "CLAIM_AUTHENTICATIONS": (claims.CLAIM_AUTHENTICATIONS, TO_CLAIM, {"authentications_channel_due_idx"}),
     "CLAIM_REFUNDS": (claims.CLAIM_REFUNDS, TO_CLAIM, {"refunds_channel_due_idx"}),
+    "CLAIM_PAYOUTS": (claims.CLAIM_PAYOUTS, TO_CLAIM, {"payouts_channel_due_idx"}),
+    "CLAIM_HELD": (payout_books.CLAIM_HELD, (M, AT, AT, "64"), {"payouts_until_idx"}),
+    "FREE_OUTFLOWS": (settling.FREE_OUTFLOWS, (M, IDS), {"settles_pkey", "outflows_pkey"}),
+    "TAKE_PARTS": (settling.TAKE_PARTS, (M, ID), {"settles_pkey", "outflows_pkey"}),
+    "TAKE_OUTFLOWS": (settling.TAKE_OUTFLOWS, (M, ID), {"settles_pkey", "outflows_pkey"}),
+    "READ_DAYS_OF": (settling.READ_DAYS_OF, (M, IDS), {"payouts_pkey"}),
+    "READ_PARTS": (paying_out.READ_PARTS, (M, IDS, IDS), {"settles_payment_idx"}),
+    "PAYOUTS_BY_ID": (payouts._BY_ID, (M, IDS), {"payouts_pkey", "intents_pkey"}),
     "FIND_INTENT": (
         due.FIND_INTENT,
         (M, "'up-1'", "'o-77'", "'pay'"),
@@ -289,7 +314,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"payments_due_idx"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
-    "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key"}),
+    "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key", "settles_payment_idx"}),
     "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
     "REDELIVER": (deliveries.REDELIVER, (M, ENDPOINT, AT), {"deliveries_pkey"}),
     "MISPLACED": (held.MISPLACED, (M, AT), {"deliveries_held_idx", "deliveries_endpoint_idx"}),

@@ -221,11 +221,8 @@ intents = Table(
     # Where money moves nothing is given up without proof.
     CheckConstraint("state <> 'unknown' OR verb NOT IN ('pay', 'refund', 'payout')", name="intents_unknown_check"),
     # Of those after the first, one at a time. That the first took nothing is looked at under the lock of the user.
-    Index("intents_again_key", "merchant_id", "object_id", "verb", unique=True,
-          postgresql_where=text("ordinal > 1 AND state IN ('open', 'done') AND verb IN ('pay', 'authenticate')")),
-    # The same of payouts: one word that it is right at a time.
-    Index("intents_payout_key", "merchant_id", "object_id", unique=True,
-          postgresql_where=text("ordinal > 1 AND state IN ('open', 'done') AND verb = 'payout'")),
+    Index("intents_again_key", "merchant_id", "object_id", "verb", unique=True, postgresql_where=text(
+        "ordinal > 1 AND state IN ('open', 'done') AND verb IN ('pay', 'authenticate', 'payout')")),
     # Operators look orders up by the PSP's own number.
     Index("intents_transaction_idx", "merchant_id", "channel_transaction_no",
           postgresql_where=text("channel_transaction_no IS NOT NULL")),

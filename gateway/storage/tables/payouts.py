@@ -72,7 +72,7 @@ payouts = Table(
     ),
     CheckConstraint("(held_for IS NULL) = (until_at IS NULL)", name="payouts_until_check"),
     CheckConstraint("held_for IS NULL OR status = 'processing'", name="payouts_held_check"),
-    CheckConstraint("suspicion IS NULL OR held_for = 'suspicion'", name="payouts_suspicion_check"),
+    CheckConstraint("suspicion IS NULL OR coalesce(held_for = 'suspicion', false)", name="payouts_suspicion_check"),
     # What was never sent is held or failed; what waits to be sent was not.
     CheckConstraint(
         "CASE WHEN held_for IN ('app', 'window') THEN intent_ordinal IS NULL "

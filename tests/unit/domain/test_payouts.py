@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.failures import Blame, FailureCode
@@ -242,6 +242,7 @@ OUTCOMES: list[Outcome] = [
 words = st.lists(st.tuples(st.sampled_from(Source), st.sampled_from(OUTCOMES), st.floats(0.0, 9000.0)), max_size=25)
 
 
+@settings(deadline=None)
 @given(words)
 def test_no_sequence_of_words_takes_another_way_than_the_table_or_loses_what_is_due(
     history: list[tuple[Source, Outcome, float]],

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from gateway.storage.server.ddl import create_index, validate
+from gateway.storage.server.ddl import create_index, drop_index, validate
 
 revision = "0026"
 down_revision = "0024"
@@ -37,13 +37,20 @@ BEFORE: Final[Mapping[str, str]] = {
 def upgrade() -> None:
     _new_tables()
     _put(CHECKS)
+    _again("'pay', 'authenticate', 'payout'")
+
+
+def _again(verbs: str) -> None:
+    """Put the index of intents after the first in place of the one that is there, which holds until then."""
     create_index(
-        "intents_payout_key",
+        "intents_again_new",
         "intents",
-        ["merchant_id", "object_id"],
+        ["merchant_id", "object_id", "verb"],
         unique=True,
-        where="ordinal > 1 AND state IN ('open', 'done') AND verb = 'payout'",
+        where=f"ordinal > 1 AND state IN ('open', 'done') AND verb IN ({verbs})",
     )
+    drop_index("intents_again_key")
+    op.execute("ALTER INDEX intents_again_new RENAME TO intents_again_key")
 
 
 def _put(checks: Mapping[str, str]) -> None:
@@ -108,7 +115,7 @@ def _new_tables() -> None:
         ),
         sa.CheckConstraint("(held_for IS NULL) = (until_at IS NULL)", name="payouts_until_check"),
         sa.CheckConstraint("held_for IS NULL OR status = 'processing'", name="payouts_held_check"),
-        sa.CheckConstraint("suspicion IS NULL OR held_for = 'suspicion'", name="payouts_suspicion_check"),
+        sa.CheckConstraint("suspicion IS NULL OR coalesce(held_for = 'suspicion', false)", name="payouts_suspicion_check"),
         # What was never sent is held or failed; what waits to be sent was not.
         sa.CheckConstraint(
             "CASE WHEN held_for IN ('app', 'window') THEN intent_ordinal IS NULL "
@@ -180,8 +187,8 @@ def _new_tables() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX IF EXISTS intents_payout_key")
     op.execute("DELETE FROM intents WHERE verb = 'payout'")
     _put(BEFORE)
+    _again("'pay', 'authenticate'")
     for table in ("return_lists", "settles", "payout_days", "payouts"):
         op.drop_table(table)
