@@ -22,6 +22,7 @@ from gateway.storage.server.engine import STATEMENT_TIMEOUT_MS, create_engine
 from gateway.storage.server.migrate import require_current
 from gateway.storage.writing.erasing import CardInUseError, erase_card
 from gateway.storage.writing.rewrap import Rewrap
+from gateway.storage.writing.rewrap_payees import RewrapPayees
 
 __all__ = ["Rewrapped", "erase", "rewrap"]
 
@@ -44,6 +45,8 @@ class Rewrapped:
     busy: int = 0
     """Left out in the last round because somebody held their user."""
     secrets: int = 0
+    payouts: int = 0
+    """Whose payees were rewrapped."""
     missing: Counter[int] = field(default_factory=Counter)
     """By the number of a key that is not in the ring: cards that were left out."""
     broken: list[UUID] = field(default_factory=list)
@@ -59,6 +62,8 @@ class Rewrapped:
         said = [
             f"{self.cards} cards and {self.secrets} secrets of the catalogue rewrapped under key {self.ring.primary}"
         ]
+        if self.payouts:
+            said.append(f"the payees of {self.payouts} payouts were rewrapped, too")
         if self.together:
             said.append(f"{self.together} cards were another one typed differently: that one is found in their place")
         if self.busy:
@@ -78,6 +83,7 @@ class Rewrapped:
         use = self.use.get(number, KeyUse())
         name = f"key {number}" + (" (primary)" if number == self.ring.primary else "")
         holds = f"{use.cards} cards, {use.agreements} agreements, {use.secrets} secrets of the catalogue"
+        holds += f", payees of {use.payouts} payouts" if use.payouts else ""
         hashes = (
             f"; {use.order_hashes} orders of the first version were hashed with it: without it their repeats are "
             "compared by kind, scene, user, amount and currency alone"
@@ -113,6 +119,9 @@ async def rewrap(url: str, settings: Settings, progress: Callable[[int, int], No
                 await _round(work, merchant_id, done, lambda: progress(done.cards, max(total, done.cards)))
             if done.cards == before and not done.busy:
                 break
+        payees = RewrapPayees(database, keys)
+        for merchant_id in merchants:
+            await payees.all(merchant_id, done)
         done.use = await key_use(engine)
         return done
     finally:

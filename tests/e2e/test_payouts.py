@@ -216,7 +216,8 @@ async def test_a_payout_that_is_refused_frees_what_it_settles(world: World, app:
 async def test_what_cannot_be_paid_out_is_refused_and_nothing_is_recorded(
     world: World, app: App, changes: Shown, field: str, code: str
 ) -> None:
-    asked = order(world, **({"channel": "allinpay"} | changes))
+    plain = {name: value for name, value in changes.items() if name != "account"}
+    asked = order(world, "allinpay", account=changes.get("account", {})) | plain
     answer = await app.call("POST", "/v1/payouts", asked)
     assert answer.status == 422, answer.raw
     assert [(error["field"], error["code"]) for error in answer.body["errors"]] == [(field, code)]

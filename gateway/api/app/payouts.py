@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from gateway.api.app.order_numbers import refuse_number_of_try
 from gateway.api.app.ordering import REPLAYED
-from gateway.api.http.fields import Amount, Code, Description, Metadata, OrderNumber, RequestModel, id_field, wrong
+from gateway.api.http.fields import Amount, Code, Metadata, OrderNumber, Purpose, RequestModel, id_field, wrong
 from gateway.api.http.needs import PayoutsFlow
 from gateway.api.http.payee_fields import PayeeFields
 from gateway.api.http.payout_answers import PayoutAnswer, refused
@@ -79,7 +79,7 @@ class PayoutRequest(RequestModel):
     amount: Amount
     currency: Literal["CNY"]
     account: PayeeFields
-    purpose: Annotated[Description, Field(min_length=1, description="as the payee sees it, as far as it fits")]
+    purpose: Annotated[Purpose, Field(description="as the payee sees it, as far as it fits")]
     settles: Annotated[Parts | None, Field(description="which payments it pays on")] = None
     hold: Annotated[bool, Field(description="wait for more settles, and to be released")] = False
     metadata: Metadata = Field(default_factory=dict)

@@ -36,6 +36,8 @@ __all__ = [
     "OneLine",
     "OrderNumber",
     "PageSize",
+    "PlaceName",
+    "Purpose",
     "QueryModel",
     "RequestModel",
     "ReturnUrl",
@@ -142,6 +144,9 @@ AnyBank = Annotated[str, Field(pattern=_BANK, description="bank code such as ICB
 """A bank code that need not be known."""
 CustodyUserNo = Annotated[str, Field(pattern=r"^[!-~]{1,50}$")]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_one_line)]
+Purpose = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
+PlaceName = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_one_line)]
+"""Of a province, a city or a bank's branch."""
 OneLine = Annotated[str, AfterValidator(_one_line)]
 """A text on one line; its length is said beside it."""
 Lines = Annotated[str, AfterValidator(_lines)]

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gateway.api.http.card_fields import HolderName
-from gateway.api.http.fields import PATTERN_MEANS, BankCode, OneLine, RequestModel, wrong
+from gateway.api.http.fields import PATTERN_MEANS, BankCode, PlaceName, RequestModel, wrong
 from gateway.domain.one_form import name_in_one_form, number_in_one_form
 from gateway.domain.payees import Payee, PayeeType
 
@@ -25,7 +25,6 @@ def _account_number(value: str) -> str:
 
 
 AccountNumber = Annotated[str, Field(max_length=64, repr=False), AfterValidator(_account_number)]
-PlaceName = Annotated[OneLine, Field(min_length=1, max_length=60)]
 
 
 class PayeeFields(RequestModel):

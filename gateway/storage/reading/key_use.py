@@ -19,6 +19,7 @@ _OF_CARDS = """
 SELECT substr(coalesce(data_key, elements), 1, 2) AS begins, count(*) AS found FROM cards
 WHERE erased_at IS NULL GROUP BY 1
 """
+_OF_PAYOUTS = "SELECT substr(data_key, 1, 2) AS begins, count(*) AS found FROM payouts GROUP BY 1"
 _OF_AGREEMENTS = """
 SELECT key_version AS number, count(*) AS found FROM agreements
 WHERE key_version > 0 AND agreement_no IS NOT NULL GROUP BY 1
@@ -42,13 +43,15 @@ class KeyUse:
     """Numbers that the key sealed itself, as the first version did."""
     secrets: int = 0
     """Of accounts and endpoints."""
+    payouts: int = 0
+    """Whose payees are under it."""
     order_hashes: int = 0
     """Of the first version. They are compared while the key is there, and need not keep it."""
 
     @property
     def needed(self) -> bool:
         """Whether something could not be read without the key."""
-        return bool(self.cards or self.agreements or self.secrets)
+        return bool(self.cards or self.agreements or self.secrets or self.payouts)
 
 
 async def key_use(engine: AsyncEngine) -> dict[int, KeyUse]:
@@ -58,6 +61,8 @@ async def key_use(engine: AsyncEngine) -> dict[int, KeyUse]:
         await connection.execute(text(f"SET LOCAL statement_timeout = {READING_WITHIN_MS}"))
         for number, found in await _counted(connection, _OF_CARDS):
             use[number].cards = found
+        for number, found in await _counted(connection, _OF_PAYOUTS):
+            use[number].payouts = found
         for number, found in await _counted(connection, _OF_AGREEMENTS):
             use[number].agreements = found
         for number, found in await _counted(connection, _OF_SECRETS):
