@@ -76,6 +76,15 @@ _NOTICES = (
         "proposals for the block list: {found} of {merchant}, the oldest of {since}"
         " (GET /v1/admin/merchants/{merchant}/block_proposals)",
     ),
+    _Notice(
+        """
+        SELECT coalesce(m.code, p.merchant_id::text) AS merchant, count(*) AS found, min(p.until_at) AS until
+        FROM payouts p LEFT JOIN merchants m ON m.merchant_id = p.merchant_id
+        WHERE p.held_for IS NOT NULL AND p.held_for = 'suspicion' GROUP BY 1 ORDER BY 1
+        """,
+        "payouts that their payment companies suspect: {found} of {merchant}, the first fails at {until}"
+        " (GET /v1/admin/merchants/{merchant}/payouts?held_for=suspicion)",
+    ),
 )
 
 

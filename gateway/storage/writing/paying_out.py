@@ -253,7 +253,10 @@ class PayingOutStore:
                     return PayoutResult(self._end(flush, before, act))
                 try:
                     return self._release(flush, before, act)
-                except PayoutRefusedError:  # what its rules allowed they allow no more
+                except PayoutRefusedError as error:
+                    if error.code == "account_unusable":
+                        raise
+                    # What its channel's rules allowed they allow no more.
                     return PayoutResult(self._end(flush, before, act, FailureCode.DAILY_LIMIT_EXCEEDED))
 
     def _settle(self, flush: _Flush, before: Payout, parts: Sequence[Part]) -> Payout:
