@@ -161,6 +161,29 @@ async def test_success_then_cancel_by_two_notices_is_two_events(world: World, ap
     assert [(event["type"], event["sequence"]) for event in events] == [("payout.succeeded", 1), ("payout.returned", 2)]
 
 
+async def test_cancel_that_is_heard_before_success_is_the_same_two_events(world: World) -> None:
+    """The first notice is lost, and nobody asks in between."""
+    (account,) = (each for each in world.merchants["demo"].accounts if each.provider == "lianlian")
+    taken = [*account.settings.get("assumed", []), "payout_product", "payout_firms"]
+    app = await world.merchant(lianlian={"poll_gaps_s": (60.0,), "assumed": taken})
+    asked = order(world, "lianlian")
+    await world.fault("lianlian", "lose_callback", asked["amount"])
+    payout = await opened(app, asked)
+
+    async def paid_there() -> bool | None:
+        (row,) = await world.transactions("lianlian", payout["channel_order_no"])
+        return row["state"] == "succeeded" or None
+
+    await until(paid_there, "success at LianLian")
+    assert (await now(app, payout))["status"] == "processing"
+    await comes_back(world, payout, "bank_rejected")
+    back = await comes_to(app, payout, "returned")
+    assert [event["type"] for event in await app.told(back["id"], 2)] == ["payout.succeeded", "payout.returned"]
+    # What was lost comes after all: it says nothing new.
+    await world.control("POST", "lianlian/callbacks", {"order_no": payout["channel_order_no"]})
+    assert await now(app, payout) == back
+
+
 async def test_a_suspicion_is_held_until_an_operator_confirms_it(world: World, app: App) -> None:
     first = order(world, "lianlian")
     await comes_to(app, await opened(app, first), "succeeded")
