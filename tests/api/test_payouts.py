@@ -4,7 +4,7 @@ Over fakes. Not tested here: what the books refuse (tests/storage), what reaches
 """
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.api.client import Client
 from tests.api.fakes import FakeGateway
 
 PAID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
-ONE = show(PAYOUT, uuid4())
+ONE = show(PAYOUT, UUID(int=PAID.int + 9))
 ACCOUNT = {"type": "personal", "account_no": "6222021001112222335", "name": "张三", "bank": "ICBC"}
 
 

@@ -584,3 +584,33 @@ async def test_a_success_has_the_lists_of_returned_payouts_fetched_on_the_days_a
     assert await process.payouts.claim_lists(MERCHANT_ID, at, at + timedelta(minutes=5), 9) == []
     await process.payouts.listed(MERCHANT_ID, "up-1", TODAY)
     assert await process.payouts.merchants_with_lists([MERCHANT_ID], at) == []
+
+
+# --- what cannot be in sound books is found ---
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends", "found"),
+    [
+        ("UPDATE payout_days SET used = 1", "UPDATE payout_days SET used = 1000",
+         "up says that payouts take 1 fen of 2026-03-05; they say 1000"),
+        ("UPDATE settles SET counted = 1", "UPDATE settles SET counted = amount",
+         "1000 fen of 1 payments; its 1 parts say 1000, of which 1 are counted"),
+        ("UPDATE outflows SET settled = 7", "UPDATE outflows SET settled = 1000",
+         "says that 7 fen were paid on; payouts say 1000"),
+        ("UPDATE intents SET state = 'done', ended_at = recorded_at WHERE verb = 'payout'",
+         "UPDATE intents SET state = 'open', ended_at = NULL WHERE verb = 'payout'",
+         "is processing, and its newest intent is done"),
+        ("UPDATE payouts SET due_at = due_at - interval '1 day'",
+         "UPDATE payouts SET due_at = due_at + interval '1 day'",
+         "has been waiting for what is due on it"),
+        ("UPDATE payouts SET sequence = 1", "UPDATE payouts SET sequence = 0", "says it had 1 events, and there are 0"),
+    ],
+)  # fmt: skip
+async def test_the_doctor_says_what_does_not_fit(process: Process, breaks: str, mends: str, found: str) -> None:
+    await opens(process, 1000, (await pays(process), 1000))
+    assert await examine(process.engine, NOW) == []
+    await process.rows(f"{breaks} RETURNING 1")
+    said = await examine(process.engine, NOW)
+    assert any(found in sentence for sentence in said), said
+    await process.rows(f"{mends} RETURNING 1")
