@@ -25,7 +25,16 @@ MAKE_TOKEN = "head -c 32 /dev/urandom | base64 | tr -d '=+/'"  # noqa: S105 -- a
 MAKE_KEY = "head -c 32 /dev/urandom | base64"
 
 PREFIX = "SLUICE_"
-BESIDE_SETTINGS = frozenset({"SLUICE_METRICS_PORT", "SLUICE_SANDBOX_KEYS", "SLUICE_RECEIVER_SECRET"})
+BESIDE_SETTINGS = frozenset(
+    {
+        "SLUICE_METRICS_PORT",
+        "SLUICE_SANDBOX_KEYS",
+        "SLUICE_RECEIVER_SECRET",
+        "SLUICE_RECEIVER_GATEWAY",
+        "SLUICE_RECEIVER_KEY",
+        "SLUICE_RECEIVER_INBOX",
+    }
+)
 """Variables of one command, of the sample catalogue and of the sandbox."""
 OF_TOOLS = ("SLUICE_TEST_", "SLUICE_BENCH_", "SLUICE_HUNT_", "SLUICE_WRITE_")
 """How variables of the tests and of the benchmarks begin."""

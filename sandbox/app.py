@@ -1,4 +1,4 @@
-"""The sandbox as one aiohttp application: every provider, and the control API over them."""
+"""The sandbox as one aiohttp application: every provider, the control API over them, and pages for people."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,6 +19,7 @@ from sandbox.lianlian import LianLian
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 from sandbox.unionpay import UnionPay
+from sandbox.windows import Windows
 from sandbox.yeepay import YeePay
 
 __all__ = ["SandboxConfig", "build_app", "keys_folder"]
@@ -72,5 +73,6 @@ def build_app(config: SandboxConfig) -> web.Application:
     app.cleanup_ctx.append(running)
     for provider in providers.values():
         app.add_routes(provider.routes())
-    app.add_routes(Control(providers, str(keys_dir)).routes())
+    windows = Windows(providers)
+    app.add_routes([*windows.routes(), *Control(providers, str(keys_dir), windows.inbox).routes()])
     return app

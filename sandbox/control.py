@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sandbox.faults import FaultRefusedError
 from sandbox.notices import NoCallbacksError
+from sandbox.pages import wants_page
 from sandbox.provider import Provider
 
 __all__ = ["Control"]
@@ -61,11 +62,14 @@ def _arrived(providers: Iterable[Provider], request: web.Request) -> dict[str, A
 
 
 class Control:
-    """The calls below `/_sandbox`, over all providers."""
+    """The calls below `/_sandbox`, over all providers. `inbox`: what browsers get where programs get the SMS."""
 
-    def __init__(self, providers: Mapping[str, Provider], keys_dir: str) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], keys_dir: str, inbox: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> None:
         self._providers = providers
         self._keys_dir = keys_dir
+        self._page_of_inbox = inbox
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Every address of the control API."""
@@ -115,6 +119,8 @@ class Control:
         return _json({"transactions": [order.shown() for order in orders]})
 
     async def _inbox(self, request: web.Request) -> web.Response:
+        if wants_page(request):
+            return await self._page_of_inbox(request)
         try:
             return _json(_arrived(self._providers.values(), request))
         except _BadRequestError as refused:

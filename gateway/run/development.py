@@ -131,8 +131,13 @@ def _start_around(family: Family, folder: Path, addresses: Addresses, environmen
     sandbox_port, receiver_port = environment["SLUICE_SANDBOX_PORT"], environment["SLUICE_RECEIVER_PORT"]
     family.start_python("sandbox", ["-m", "sandbox", "--port", sandbox_port, "--data", str(folder / "sandbox")])
     receiver = ["-m", "sandbox.business_system", "--port", receiver_port, "--data", str(folder / "receiver")]
-    secret = {"SLUICE_RECEIVER_SECRET": environment["SLUICE_RECEIVER_SECRET"]}
-    family.start_python("receiver", receiver, secret)
+    shop = {
+        "SLUICE_RECEIVER_SECRET": environment["SLUICE_RECEIVER_SECRET"],
+        "SLUICE_RECEIVER_GATEWAY": addresses.gateway,
+        "SLUICE_RECEIVER_KEY": SAMPLE_API_KEY,
+        "SLUICE_RECEIVER_INBOX": f"{addresses.sandbox}/_sandbox/sms",
+    }
+    family.start_python("receiver", receiver, shop)
     # The keys that the catalogue refers to are there once the sandbox answers.
     family.wait_healthy(f"{addresses.sandbox}/_sandbox/health")
     family.wait_healthy(f"{addresses.receiver}/health")
@@ -208,9 +213,9 @@ def announce(addresses: Addresses, settings: Settings, out: Console) -> None:
     admin = settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN
     out.print(
         Panel.fit(
+            f"shop        {addresses.receiver}   (open this first: a sample shop to pay in)\n"
+            f"mock PSPs   {addresses.sandbox}   (their SMS and books)\n"
             f"gateway     {addresses.gateway}   (docs at {addresses.gateway}/docs)\n"
-            f"sandbox     {addresses.sandbox}   (what the mock PSPs did: /_sandbox/unionpay/transactions)\n"
-            f"receiver    {addresses.receiver}   (what it booked: /bookings)\n"
             f"API key     {SAMPLE_API_KEY}\nadmin token {admin}\n"
             f"data        {settings.data_dir.expanduser().resolve()}\n\nCtrl-C ends everything.",
             title="Sluice runs",

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gateway.api.app.authentications import AuthenticationAnswer
 from gateway.api.app.payer_acts import _DETAILS, ConfirmRequest, granted
 from gateway.api.http.chinese import in_chinese
+from gateway.api.http.payment_answers import PaymentStatus
 from gateway.api.http.problems import Problem, ProblemCode
 from gateway.domain.ids import CARD, show
 from gateway.domain.statuses import Status
@@ -56,7 +57,7 @@ async def test_whatever_is_not_granted_is_a_conflict_with_words_in_both_language
     assert in_chinese(problem.value).detail != _DETAILS[why]
 
 
-@pytest.mark.parametrize("status", [status for status in Status if status not in {Status.RETURNED, Status.OPEN}])
+@pytest.mark.parametrize("status", get_args(PaymentStatus))
 def test_an_authentication_is_shown_as_the_document_says(status: Status) -> None:
     known = {"app": "shop", "merchant_order_no": "sign-1", "card_masked": "622202******1234"}
     shown = authentication_object(authentication(status, **known))

@@ -117,6 +117,8 @@ def test_the_first_payment_succeeds_and_nothing_is_left_running(short_folder: Pa
     with sluice_run(folder, log) as program:
         addresses = running(folder, program, log)
         payment = curl(log)
+        with DIRECTLY.open(addresses["receiver"], timeout=30) as shop:
+            assert b'id="recharge"' in shop.read(), "the shop knows its gateway"
         told = booked(addresses["receiver"], payment["id"])
         assert (told["status"], told["amount"], told["deliveries"]) == ("succeeded", 10_000, 1)
         program.send_signal(signal.SIGTERM)

@@ -112,6 +112,39 @@ async def test_an_event_about_no_payment_is_taken_and_not_booked(open_receiver: 
     assert (await receiver.get("bookings"))["bookings"] == []
 
 
+async def test_a_checkout_is_booked_once_by_its_own_number(open_receiver: Open) -> None:
+    receiver = await open_receiver()
+
+    async def told(sequence: int, kind: str, **changed: Any) -> int:
+        checkout = {"id": "co_1", "merchant_order_no": "A1", "status": "succeeded", "amount": 1000, **changed}
+        return await receiver.deliver(json.dumps({"type": kind, "sequence": sequence, "data": checkout}))
+
+    for _ in range(2):
+        assert await told(1, "checkout.succeeded") == 200
+    assert receiver.lines == ["checkout.succeeded: co_1 order A1 1000 fen (sequence 1)"]
+    booking = await receiver.get("bookings/co_1")
+    assert (booking["checkout_id"], booking["status"], booking["deliveries"]) == ("co_1", "succeeded", 2)
+    assert (await receiver.get("bookings"))["bookings"] == []
+    assert await told(1, "checkout.succeeded", id="co_2", amount=None) == 200
+    assert (await receiver.get("bookings/co_2"))["amount"] is None
+    assert await told(1, "checkout.succeeded", id="co_3", status=None, amount="much") == 422
+
+
+@pytest.mark.parametrize("kind", ["authentication.succeeded", "payout.returned", "route.anomaly", "of.tomorrow", None])
+async def test_an_event_of_any_type_is_taken_whatever_it_lacks(open_receiver: Open, kind: str | None) -> None:
+    receiver = await open_receiver()
+    event = {"type": kind, "sequence": 1, "data": {"id": "x_1", "merchant_order_no": "A1", "status": "succeeded"}}
+    assert await receiver.deliver(json.dumps(event)) == 200
+    assert receiver.lines == [f"{kind}: nothing to book"]
+
+
+async def test_bookings_of_the_version_before_are_read(open_receiver: Open, tmp_path: Path) -> None:
+    old = {"payment_id": "pay_1", "merchant_order_no": "A1", "status": "succeeded", "amount": 7, "sequence": 2}
+    (tmp_path / "bookings.jsonl").write_text(json.dumps({**old, "deliveries": 1}) + "\n")
+    receiver = await open_receiver(tmp_path)
+    assert await receiver.get("bookings/pay_1") == {**old, "deliveries": 1}
+
+
 async def test_bookings_survive_a_restart(open_receiver: Open, tmp_path: Path) -> None:
     receiver = await open_receiver(tmp_path)
     await receiver.tell(2, "succeeded")

@@ -75,3 +75,20 @@ def test_a_secret_that_cannot_be_used_is_said_in_one_line(secret: str, capsys: p
     assert error.count("\n") == 1
     assert "make one with: whsec_$(head -c 24 /dev/urandom | base64)" in error
     assert secret not in error
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--gateway", "http://127.0.0.1:8080"], "give both --gateway (SLUICE_RECEIVER_GATEWAY) and --key"),
+        (["--key", "sk_x"], "give both --gateway (SLUICE_RECEIVER_GATEWAY) and --key"),
+        (["--gateway", "127.0.0.1:8080", "--key", "sk_x"], "--gateway must be an http(s) address"),
+        (["--gateway", "http://x:y", "--key", "sk_x"], "--gateway must be an http(s) address"),
+        (["--gateway", "http://x", "--key", "sk \n"], "--key is not an app's key"),
+        (["--inbox", "javascript:alert(1)"], "--inbox must be an http(s) address"),
+    ],
+)
+def test_a_gateway_that_cannot_be_used_is_said(given: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        business_system.main(["--port", "0", *ARGUMENTS["sandbox.business_system"], *given])
+    assert says in capsys.readouterr().err.replace("\n", " ")

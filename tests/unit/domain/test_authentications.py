@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.domain.authentications import Authentication, after_hearing
 from gateway.domain.failures import MEANINGS, Advice, Blame, FailureCode, failure
 from gateway.domain.hearing import Heard, Source, hear
+from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import IntentState, Verb
 from gateway.domain.outcomes import (
     Authenticated,
@@ -24,7 +25,7 @@ from gateway.domain.outcomes import (
     SmsNeeded,
     Unknown,
 )
-from gateway.domain.statuses import Status
+from gateway.domain.statuses import TRANSITIONS, Status
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     PAYMENT_ID,
@@ -37,7 +38,7 @@ from tests.unit.domain.samples import (
 )
 
 AT = later(seconds=7)
-STATUSES = [status for status in Status if status not in {Status.RETURNED, Status.OPEN}]
+STATUSES = [status for status in Status if status in TRANSITIONS[ObjectKind.PAYMENT]]
 STATES = [state for state in IntentState if state is not IntentState.RETURNED]
 """No card comes back (test_hearing)."""
 ENDED_BADLY = [state for state in STATES if state not in {IntentState.OPEN, IntentState.DONE}]

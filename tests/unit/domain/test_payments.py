@@ -17,6 +17,7 @@ from gateway.domain import authentications
 from gateway.domain.authentications import Authentication
 from gateway.domain.failures import Advice, Blame, Failure, FailureCode, failure
 from gateway.domain.hearing import Heard, Source, hear
+from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import IntentState, Verb
 from gateway.domain.outcomes import (
     Authenticated,
@@ -32,7 +33,7 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.payments import Payment, after_authentication, after_hearing, begun
 from gateway.domain.scenes import Kind
-from gateway.domain.statuses import FINAL, OPEN, Status
+from gateway.domain.statuses import FINAL, OPEN, TRANSITIONS, Status
 from tests.unit.domain.samples import (
     AUTHENTICATION_TERMS,
     NOW,
@@ -51,7 +52,7 @@ from tests.unit.domain.samples import (
 
 AT = later(seconds=7)
 WHY = failure(FailureCode.CARD_LOST, channel_code="41")
-STATUSES = [status for status in Status if status not in {Status.RETURNED, Status.OPEN}]
+STATUSES = [status for status in Status if status in TRANSITIONS[ObjectKind.PAYMENT]]
 """A payment is never returned."""
 STATES = [state for state in IntentState if state not in {IntentState.RETURNED, IntentState.UNKNOWN}]
 """Nothing that pays ends as returned or unknown (test_hearing)."""

@@ -35,7 +35,19 @@ OF_A_ROUTE = {
     ("open", "succeeded"),
     ("open", "failed"),
 }
-LEGAL = {"payment": OF_A_PAYMENT, "authentication": OF_A_PAYMENT, "refund": OF_A_REFUND, "route": OF_A_ROUTE}
+OF_A_CHECKOUT = {
+    (None, "open"),
+    ("open", "succeeded"),
+    ("open", "expired"),
+    ("open", "canceled"),
+}
+LEGAL = {
+    "checkout": OF_A_CHECKOUT,
+    "payment": OF_A_PAYMENT,
+    "authentication": OF_A_PAYMENT,
+    "refund": OF_A_REFUND,
+    "route": OF_A_ROUTE,
+}
 
 
 @pytest.mark.parametrize(("kind", "before", "after"), list(product(ObjectKind, [None, *Status], Status)))
@@ -62,8 +74,9 @@ def test_nothing_leaves_a_final_status_but_a_refund_that_comes_back(kind: Object
 
 @pytest.mark.parametrize("kind", ObjectKind)
 def test_whatever_is_open_can_still_succeed_or_fail(kind: ObjectKind) -> None:
+    failed = Status.EXPIRED if kind is ObjectKind.CHECKOUT else Status.FAILED
     for status in OPEN & TRANSITIONS[kind].keys():
-        assert {Status.SUCCEEDED, Status.FAILED} <= TRANSITIONS[kind][status]
+        assert {Status.SUCCEEDED, failed} <= TRANSITIONS[kind][status]
 
 
 def test_every_status_is_open_or_final() -> None:
