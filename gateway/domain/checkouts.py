@@ -34,6 +34,7 @@ __all__ = [
     "canceled",
     "number_of_try",
     "opened",
+    "ordinal_of",
     "tried",
     "why_not_try",
 ]
@@ -192,6 +193,11 @@ def opened(order: CheckoutOrder, checkout_id: UUID, now: datetime) -> Checkout:
 def number_of_try(merchant_order_no: str, ordinal: int) -> str:
     """The order number of a try."""
     return f"{merchant_order_no}{TRY_MARK}{ordinal}"
+
+
+def ordinal_of(number: str) -> int:
+    """Which try it is that has this order number. Ids do not tell: they are of clocks, and of more than one."""
+    return int(number.rpartition(TRY_MARK)[2])
 
 
 class TryRefusal(StrEnum):

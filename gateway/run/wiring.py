@@ -296,7 +296,7 @@ async def system(
             ).flush,
         )
         stack.push_async_callback(books.drain)
-        checkouts = CheckoutStore(database, keys, lambda: watch.current, hand_over, limits)
+        checkouts = CheckoutStore(database, keys, lambda: watch.current, hand_over, limits, busy)
         route_books = RouteBooks(
             RoutingStore(database, keys, lambda: watch.current, timezone, clock.right_now, busy, providers.carries),
             ReportingStore(database, lambda: watch.current, timezone, hand_over, busy),

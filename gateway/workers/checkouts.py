@@ -9,6 +9,7 @@ from uuid import UUID
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.checkouts import Checkout
 from gateway.logs import get
+from gateway.ports import OverloadedError
 
 __all__ = ["CheckoutWatch"]
 
@@ -68,6 +69,6 @@ class CheckoutWatch:
             try:
                 await self._due.look(merchant_id, user_id, checkout_id, self._new_id(), now)
             except Exception as error:
-                if not self._comes_back(error):
+                if not isinstance(error, OverloadedError) and not self._comes_back(error):
                     raise
                 log.info("a checkout is looked at later", checkout_id=str(checkout_id))

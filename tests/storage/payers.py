@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from gateway.domain.authentications import Authentication
 from gateway.domain.carrying import Carries, CarriesOf, Ways
-from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Merchant
+from gateway.domain.catalogue import Account, AuthenticationMode, Catalogue, Merchant, RouteRule
 from gateway.domain.hearing import Source
 from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import Intent, Verb
@@ -36,22 +36,31 @@ __all__ = [
     "sign_order",
     "sms_word",
     "that_can",
+    "waiting_in",
 ]
 
 SILENT, SMS, EACH = AuthenticationMode.SILENT, AuthenticationMode.SMS, AuthenticationMode.SMS_EACH_PAYMENT
 
 
 def place(
-    mode: AuthenticationMode, primary: str | None = "up", sms_per_day: int = 10, best: str = "up", **known: Any
+    mode: AuthenticationMode,
+    primary: str | None = "up",
+    sms_per_day: int = 10,
+    best: str = "up",
+    also: tuple[RouteRule, ...] = (),
+    **known: Any,
 ) -> Catalogue:
-    """One merchant with a channel `up` that authenticates so, and one, `tl`, that does it silently."""
+    """One merchant with a channel `up` that authenticates so, and one, `tl`, that does it silently.
+
+    `also`: rules beside that of withholds.
+    """
     channels = (channel("up", mode, authentication_fee=100), channel("tl", SILENT, authentication_fee=70))
     return Catalogue(
         7,
         merchants=(Merchant(MERCHANT_ID, "acme", "Acme", primary_signer=primary, sms_per_phone_and_day=sms_per_day),),
         accounts=tuple(Account(MERCHANT_ID, each.account, "mock", {}) for each in channels),
         channels=channels,
-        rules=(rule(best, 10),),
+        rules=(rule(best, 10), *also),
         endpoints=(endpoint(1, "shop"),),
         **known,
     )
@@ -115,6 +124,13 @@ async def does(
 ) -> Recorded:
     """What a process answers to a wish."""
     return await process.books.act(act(about, wish, at, **known))
+
+
+def waiting_in(recorded: Recorded) -> Payment | Authentication:
+    """What the code goes to: the authentication of the payment, or the payment itself."""
+    found = recorded.authentication or recorded.object
+    assert isinstance(found, Payment | Authentication)
+    return found
 
 
 def refused(recorded: Recorded) -> ActRefusal | None:

@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.domain.authentications import Authentication
 from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.codes import CODES_PER_SMS, ClosedReason, Purpose
 from gateway.domain.failures import FailureCode
@@ -40,7 +39,20 @@ from gateway.storage.server.engine import create_engine
 from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import LostCommitDatabase, Process, observation, payment_in
-from tests.storage.payers import EACH, SMS, act, asks, code_word, does, one_open, place, refused, sms_word, that_can
+from tests.storage.payers import (
+    EACH,
+    SMS,
+    act,
+    asks,
+    code_word,
+    does,
+    one_open,
+    place,
+    refused,
+    sms_word,
+    that_can,
+    waiting_in,
+)
 from tests.unit.domain.samples import NOW, TERMS, later, opening, order
 
 WRONG, TOO_OLD = Declined(FailureCode.SMS_CODE_WRONG, "W1"), Declined(FailureCode.SMS_CODE_EXPIRED, "E1")
@@ -83,13 +95,6 @@ async def signs(process: Process, continuation: str | None = "c-1", **known: Any
 
 
 WAYS = pytest.mark.parametrize("begin", [pays, signs])
-
-
-def waiting_in(recorded: Recorded) -> Payment | Authentication:
-    """What the code goes to: the authentication of the payment, or the payment itself."""
-    found = recorded.authentication or recorded.object
-    assert isinstance(found, Payment | Authentication)
-    return found
 
 
 # --- a code ---

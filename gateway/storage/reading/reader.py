@@ -43,6 +43,7 @@ from gateway.storage.tables import (
 )
 from gateway.storage.writing.authentications import authentication_of, authentication_select
 from gateway.storage.writing.blocks import read_blocks
+from gateway.storage.writing.checking_out import in_turn
 from gateway.storage.writing.checkouts import checkout_of
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts
@@ -129,7 +130,7 @@ class Reader:
     async def checkout(
         self, merchant_id: UUID, app: str, checkout_id: UUID
     ) -> tuple[Checkout, Sequence[Payment | Authentication]] | None:
-        """A checkout of this app with its tries, or None."""
+        """A checkout of this app with its tries, oldest first, or None."""
         of = checkouts.c
         mine = and_(of.merchant_id == merchant_id, of.checkout_id == checkout_id, of.app == app)
         to_pay = and_(_p.merchant_id == merchant_id, _p.checkout_id == checkout_id)
@@ -140,10 +141,10 @@ class Reader:
                 return None
             checkout = checkout_of(dict(row))
             if checkout.purpose is CheckoutPurpose.PAY:
-                found = await connection.execute(payment_select().where(to_pay).order_by(_p.payment_id))
-                return checkout, [payment_of(dict(each)) for each in found.mappings()]
-            found = await connection.execute(authentication_select().where(to_sign).order_by(_a.authentication_id))
-            return checkout, [authentication_of(dict(each)) for each in found.mappings()]
+                found = await connection.execute(payment_select().where(to_pay))
+                return checkout, in_turn(payment_of(dict(each)) for each in found.mappings())
+            found = await connection.execute(authentication_select().where(to_sign))
+            return checkout, in_turn(authentication_of(dict(each)) for each in found.mappings())
 
     async def route(self, merchant_id: UUID, app: str, route_id: UUID) -> RecordedRoute | None:
         """A recorded route of this app, or None."""

@@ -160,7 +160,8 @@ class AuthenticatingStore:
             card_id = self._card_id(flush, opening)
             facts = flush.facts.of(order.merchant_id, order.user_id, card_id, self._keys)
             facts = replace(facts, blocked=flush.blocked.get(opening.authentication_id, ()))
-            flush.trying.check(order, opening.now, is_new_card=card_id in flush.new_cards)
+            new_card = card_id if card_id in flush.new_cards else None
+            flush.trying.check(order, opening.now, new_card=new_card)
         except DecryptionError as error:
             flush.refused[opening.authentication_id] = stand_back(error)
             return
@@ -181,7 +182,9 @@ class AuthenticatingStore:
             return
         flush.opened[_key(order)] = opened
         started = opened.authentication
-        if (checkout := flush.trying.begin(order, started.authentication_id, sms=opened.sms is not None)) is not None:
+        sends_sms, object_id = opened.sms is not None, started.authentication_id
+        checkout = flush.trying.begin(order, object_id, sms=sends_sms, new_card=new_card)
+        if checkout is not None:
             flush.opened[_key(order)] = opened = self._on_checkout(flush, opened, checkout)
         if opened.sms is not None:
             flush.codes[phone] = flush.codes.get(phone, 0) + 1

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from gateway.domain.authentications import Authentication
-from gateway.domain.checkouts import Checkout, CheckoutPurpose, CheckoutRef, after_try
+from gateway.domain.checkouts import Checkout, CheckoutPurpose, CheckoutRef, after_try, ordinal_of
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF, Event
 from gateway.domain.hearing import Anomaly, AnomalyKind
 from gateway.domain.ids import ObjectKind, caused_id, show_object
@@ -26,9 +26,11 @@ __all__ = [
     "Try",
     "found_paid_twice",
     "id_of",
+    "in_turn",
     "money_anomaly",
     "read_checkouts",
     "tell_checkout",
+    "with_its_checkout",
     "with_tries",
 ]
 
@@ -61,7 +63,20 @@ async def with_tries(
     for each in found:
         if each.checkout is not None and each.checkout.checkout_id in tries:
             tries[each.checkout.checkout_id].append(each)
-    return dict(tries)
+    return {checkout_id: in_turn(of_it) for checkout_id, of_it in tries.items()}
+
+
+def in_turn(tries: Iterable[Try]) -> list[Try]:
+    """The tries of one checkout, oldest first."""
+    return sorted(tries, key=lambda each: ordinal_of(each.merchant_order_no or ""))
+
+
+def with_its_checkout(page: Page, payment: Payment) -> Payment:
+    """A payment as it shows its checkout, which may have ended in this very flush."""
+    checkout = page.checkouts.get(payment.checkout.checkout_id) if payment.checkout is not None else None
+    return (
+        payment if checkout is None else replace(payment, checkout=CheckoutRef(checkout.checkout_id, checkout.status))
+    )
 
 
 def tell_checkout(page: Page, cause: UUID, after: Try, at: datetime) -> tuple[Try, list[Event]]:

@@ -3,10 +3,11 @@
 What the tries of a checkout mean for it is recorded with them (`checking_out`, `trying`), under the same lock.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from gateway.domain.catalogue import Catalogue
@@ -35,11 +36,15 @@ from gateway.storage.writing.low_water import BEGINNING
 from gateway.storage.writing.orders import NEW_ORDERS, OrderRow, insert_orders, read_orders, same_content
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.statement import Write
-from gateway.storage.writing.users import lock_users
+from gateway.storage.writing.users import BusyUsers, lock_users
 from gateway.storage.writing.with_work import merchants_with_work
 
 __all__ = ["CheckoutStore"]
 
+R = TypeVar("R")
+
+AT_ONCE: Final = 3
+"""Transactions of checkouts at a time in a process: payments need connections, too, and each may wait for a user."""
 LOOK_AGAIN: Final = timedelta(minutes=1)
 """When a checkout whose time is over, but whose payment is open, is looked at again; the payment's end comes first."""
 
@@ -60,16 +65,37 @@ WHERE t.merchant_id = $1 AND t.checkout_id = late.checkout_id RETURNING t.checko
 
 @dataclass(frozen=True, slots=True)
 class CheckoutStore:
-    """Opens, reads and ends checkouts. `hand_over`: this process delivers events itself."""
+    """Opens, reads and ends checkouts. `hand_over`: this process delivers events itself.
+
+    What is to be changed of a user whom somebody else holds is refused as an overload, as by flushes.
+    """
 
     database: Database
     keys: Keys
     catalogue: Callable[[], Catalogue]
     hand_over: HandOver | None
     limits: CheckoutLimits
+    busy: BusyUsers
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def open(self, order: CheckoutOrder, checkout_id: UUID, now: datetime) -> CheckoutResult:
-        """Record a checkout, or find what its order opened before. Raises OrderConflictError."""
+        """Record a checkout, or find what its order opened before. Raises OrderConflictError, OverloadedError."""
+        user = (order.merchant_id, order.user_id)
+        return await self._of_user(user, lambda: self._open(order, checkout_id, now))
+
+    async def _of_user(self, user: tuple[UUID, str], change: Callable[[], Awaitable[R]]) -> R:
+        """Change something under the lock of a user."""
+
+        async def flush(_: list[None]) -> list[R]:
+            return [await change()]
+
+        async with self._places:
+            [done] = await self.busy.without([None], lambda _: user, flush)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    async def _open(self, order: CheckoutOrder, checkout_id: UUID, now: datetime) -> CheckoutResult:
         key, merchant_id = (order.app, order.merchant_order_no), order.merchant_id
         checkout = opened(order, checkout_id, now)
         # Numbers with the mark were free to apps in the first version.
@@ -105,7 +131,7 @@ class CheckoutStore:
     async def cancel(self, merchant_id: UUID, user_id: str, checkout_id: UUID, cause: UUID, now: datetime) -> Checkout:
         """End a checkout that its app wants no more; one that was canceled stays so.
 
-        Raises CheckoutRefusedError where it has ended otherwise, or one of its tries is open.
+        Raises CheckoutRefusedError where it has ended otherwise, or one of its tries is open; OverloadedError.
         """
 
         def end(checkout: Checkout, tries: Sequence[Try]) -> Checkout:
@@ -120,20 +146,21 @@ class CheckoutStore:
                 raise CheckoutRefusedError(TryRefusal.IN_PROGRESS)
             return canceled(checkout, now)
 
-        after = await self._change(merchant_id, user_id, checkout_id, cause, now, end)
+        after = await self._of_user(
+            (merchant_id, user_id), lambda: self._change(merchant_id, user_id, checkout_id, cause, now, end)
+        )
         if after.status is not Status.CANCELED:
             raise CheckoutRefusedError(TryRefusal.NOT_OPEN)
         return after
 
     async def look(self, merchant_id: UUID, user_id: str, checkout_id: UUID, cause: UUID, now: datetime) -> Checkout:
-        """What our clock means for a checkout."""
-        return await self._change(
-            merchant_id,
-            user_id,
-            checkout_id,
-            cause,
-            now,
-            lambda checkout, tries: after_time(checkout, _states(tries), now, now + LOOK_AGAIN),
+        """What our clock means for a checkout. Raises OverloadedError."""
+
+        def end(checkout: Checkout, tries: Sequence[Try]) -> Checkout:
+            return after_time(checkout, _states(tries), now, now + LOOK_AGAIN)
+
+        return await self._of_user(
+            (merchant_id, user_id), lambda: self._change(merchant_id, user_id, checkout_id, cause, now, end)
         )
 
     async def _change(

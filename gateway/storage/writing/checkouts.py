@@ -31,15 +31,9 @@ _k, _p, _a = checkouts.c, payments.c, authentications.c
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 
 _BY_ID = compiled(select(checkouts).where(_k.merchant_id == bindparam("merchant"), _k.checkout_id == any_(_IDS)))
-_PAYMENTS = compiled(
-    payment_select()
-    .where(_p.merchant_id == bindparam("merchant"), _p.checkout_id == any_(_IDS))
-    .order_by(_p.payment_id)
-)
+_PAYMENTS = compiled(payment_select().where(_p.merchant_id == bindparam("merchant"), _p.checkout_id == any_(_IDS)))
 _SIGNINGS = compiled(
-    authentication_select()
-    .where(_a.merchant_id == bindparam("merchant"), _a.checkout_id == any_(_IDS))
-    .order_by(_a.authentication_id)
+    authentication_select().where(_a.merchant_id == bindparam("merchant"), _a.checkout_id == any_(_IDS))
 )
 
 COUNT_TRIES = """
@@ -57,14 +51,14 @@ async def checkouts_by_id(connection: Connection, merchant_id: UUID, ids: Collec
 
 
 async def payments_of_checkouts(connection: Connection, merchant_id: UUID, ids: Collection[UUID]) -> list[Payment]:
-    """Every payment of these checkouts, oldest first."""
+    """Every payment of these checkouts."""
     return [payment_of(row) for row in await connection.fetch(_PAYMENTS, merchant_id, list(ids))]
 
 
 async def signings_of_checkouts(
     connection: Connection, merchant_id: UUID, ids: Collection[UUID]
 ) -> list[Authentication]:
-    """Every authentication of these checkouts, oldest first."""
+    """Every authentication of these checkouts."""
     return [authentication_of(row) for row in await connection.fetch(_SIGNINGS, merchant_id, list(ids))]
 
 

@@ -21,7 +21,7 @@ from gateway.domain.terms import Product, Terms
 from gateway.objects.events import event_of
 from gateway.ports import Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
-from gateway.storage.writing.checking_out import found_paid_twice
+from gateway.storage.writing.checking_out import found_paid_twice, with_its_checkout
 from gateway.storage.writing.going_on import GoingOn, UnknownIntentError
 from gateway.storage.writing.observations import anomaly_row
 from gateway.storage.writing.page import Page
@@ -104,7 +104,7 @@ class Hearing:
             return after
         if _is_new(page, after.payment_id, anomaly):
             after = replace(after, sequence=after.sequence + 1)
-            _keep_anomaly(page, heard, after, anomaly)
+            _keep_anomaly(page, heard, with_its_checkout(page, after), anomaly)
         return after
 
     # Refunds

@@ -158,7 +158,8 @@ class OpeningStore:
             send_before(order, opening.now, self._timezone)  # refused whether there is a place or not
         printed, known = page.prints.get(opening.payment_id), page.facts.cards
         card_id = card_id_of(order, printed, known, page.new_cards, opening.new_card_id, opening.now, self._keys)
-        page.trying.check(order, opening.now, is_new_card=card_id in page.new_cards)
+        new_card = card_id if card_id in page.new_cards else None
+        page.trying.check(order, opening.now, new_card=new_card)
         number_print = page.numbers.get(opening.payment_id)
         if card_id is not None and number_print is not None:
             page.number_prints[card_id] = number_print
@@ -183,7 +184,7 @@ class OpeningStore:
             raise ChannelFullError(opened.sends)
         page.opened.append(opened)
         payment = opened.payment
-        page.trying.begin(order, payment.payment_id, sms=opened.sends_sms)
+        page.trying.begin(order, payment.payment_id, sms=opened.sends_sms, new_card=new_card)
         if payment.channel is not None and payment.account is not None and not payment.is_final:
             page.facts.reserve(order.user_id, payment.channel, order.amount, number_print)
             page.agreements[payment.payment_id] = facts.agreements.get(payment.account)

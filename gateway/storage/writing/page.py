@@ -203,7 +203,17 @@ class Page:
         free_outflows(statement, self.freed)
         self.observations.write(statement)
         change_checkouts(statement, [each for key, each in self.checkouts.items() if key in self.changed])
-        insert_anomalies(statement, self.anomalies)
+        self._write_anomalies(statement)
+        self._write_agreements(statement)
+        self.usage.write(statement)
+        return statement
+
+    def _write_anomalies(self, statement: Write) -> None:
+        # One that is new and told better at once is written as it is then: an update would not see it.
+        better = {(row["object_id"], row["kind"]): row for row in self.told_better}
+        insert_anomalies(statement, [row for row in self.anomalies if (row["object_id"], row["kind"]) not in better])
+        both = [row | better[key] for row in self.anomalies if (key := (row["object_id"], row["kind"])) in better]
+        statement.insert(anomalies, both, part="new_told_better")
         statement.insert(anomalies, self.money_anomalies, part="new_money_anomalies")
         statement.update(
             anomalies,
@@ -213,9 +223,6 @@ class Page:
             when="t.resolved_at IS NULL",
             part="told_better",
         )
-        self._write_agreements(statement)
-        self.usage.write(statement)
-        return statement
 
     def _write_agreements(self, statement: Write) -> None:
         news = differing(["agreement_no", "key_version", "status", "verified_at", "voided_at"])

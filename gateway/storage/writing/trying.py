@@ -1,5 +1,6 @@
 """Tries of checkouts that begin: what a flush of orders knows of them, under the lock of their users."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,8 +19,8 @@ __all__ = ["Trying", "read_trying"]
 
 CARDS_OF: Final = timedelta(hours=1)
 READ_CARDS = """
-SELECT user_id, count(*) FROM cards WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND created_at > $3
-GROUP BY user_id
+SELECT user_id, count(*) FROM cards
+WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND print IS NOT NULL AND created_at > $3 GROUP BY user_id
 """
 
 
@@ -42,11 +43,16 @@ class Trying:
     tries: Mapping[UUID, Sequence[Try]] = field(default_factory=dict)
     cards: dict[str, int] = field(default_factory=dict)
     """By user: the cards that they typed for the first time in the last hour."""
+    typed: dict[str, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    """The same in this flush, by tries that begin."""
     begun: dict[UUID, Checkout] = field(default_factory=dict)
     """By the id of what was opened: its checkout, with that try."""
 
-    def check(self, order: Tries, now: datetime, *, is_new_card: bool) -> None:
-        """Raises CheckoutRefusedError where an order is a try that may not begin."""
+    def check(self, order: Tries, now: datetime, *, new_card: UUID | None) -> None:
+        """Raises CheckoutRefusedError where an order is a try that may not begin.
+
+        `new_card`: what was typed for the first time.
+        """
         if order.checkout is None:
             return
         checkout = self.checkouts.get(order.checkout.checkout_id)
@@ -60,20 +66,26 @@ class Trying:
             paid=any(each.status is Status.SUCCEEDED or _was_paid_late(each) for each in before),
         )
         why = why_not_try(checkout, new, self.limits, now)
-        if why is None and is_new_card and self.cards.get(order.user_id, 0) >= self.limits.cards_per_hour:
+        if why is None and new_card is not None and not self._may_type(order.user_id, new_card):
             why = TryRefusal.TOO_MANY_CARDS
         if why is not None:
             raise CheckoutRefusedError(why)
+
+    def _may_type(self, user_id: str, card_id: UUID) -> bool:
+        typed = self.typed[user_id]
+        return card_id in typed or self.cards.get(user_id, 0) + len(typed) < self.limits.cards_per_hour
 
     def may_ask(self, order: Tries) -> bool:
         """Whether the payer of an order may get one more SMS, as far as its checkout has a say."""
         checkout = self.checkouts.get(order.checkout.checkout_id) if order.checkout else None
         return checkout is None or checkout.codes < self.limits.codes
 
-    def begin(self, order: Tries, object_id: UUID, *, sms: bool) -> Checkout | None:
+    def begin(self, order: Tries, object_id: UUID, *, sms: bool, new_card: UUID | None) -> Checkout | None:
         """Count a try that was opened; its checkout, if it is one."""
         if order.checkout is None:
             return None
+        if new_card is not None:
+            self.typed[order.user_id].add(new_card)
         after = tried(self.checkouts[order.checkout.checkout_id], codes=int(sms))
         self.checkouts[after.checkout_id] = self.begun[object_id] = after
         return after

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from gateway.domain.authentications import Authentication
 from gateway.domain.cards import Card, CardElements
 from gateway.domain.catalogue import (
@@ -18,6 +20,7 @@ from gateway.domain.catalogue import (
     Merchant,
     RouteRule,
 )
+from gateway.domain.checkouts import CheckoutOrder, CheckoutPurpose, Method
 from gateway.domain.failures import FailureCode, failure
 from gateway.domain.ids import number_of
 from gateway.domain.intents import Intent, IntentState, Verb
@@ -248,6 +251,30 @@ def refund_order(order_no: str = "refund-1", **known: Any) -> RefundOrder:
     asked = replace(base, **known)
     body = f"{asked.merchant_order_no} {asked.payment_id} {asked.amount}".encode()
     return asked if "body" in known else replace(asked, body=body)
+
+
+def checkout_order(number: str = "recharge-1", **known: Any) -> CheckoutOrder:
+    """An order of 10.00 yuan that its payer pays on our pages."""
+    base: dict[str, Any] = {
+        "merchant_id": MERCHANT_ID,
+        "app": "shop",
+        "merchant_order_no": number,
+        "purpose": CheckoutPurpose.PAY,
+        "user_id": "u1",
+        "amount": 1000,
+        "currency": "CNY",
+        "description": "充值",
+        "methods": tuple(Method),
+        "custody_user_no": None,
+        "return_url": "https://shop.example/done",
+        "expires_in_s": 600,
+        "metadata": {},
+    }
+    asked = base | known
+    if asked["purpose"] is CheckoutPurpose.SIGN:
+        asked |= {"amount": None, "currency": None, "methods": ()}
+    body = orjson.dumps({name: str(value) for name, value in sorted(asked.items())})
+    return CheckoutOrder(**({"body": body} | asked))
 
 
 def opening(asked: Order, now: datetime = NOW) -> Opening:
