@@ -69,8 +69,9 @@ class Payers:
             assert sent.status == 303, await sent.text()
         return url
 
-    async def card_of(self, issuer: str, user: str, **fields: str) -> str:
-        url, number = await self.checkout(user), f"{next(self._numbers):013d}"
+    async def card_of(self, issuer: str, digits: int, user: str, **fields: str) -> str:
+        """Pay by a new card of so many digits."""
+        url, number = await self.checkout(user), str(next(self._numbers)).zfill(digits - len(issuer))
         return await self.choose(
             url, card_no=issuer + number, holder_name="张三", id_type="id_card", id_no="11010519491231002X",
             phone=f"139{next(self._numbers):08d}", **fields,
@@ -93,11 +94,11 @@ async def _at_the_bank(payers: Payers, user: str) -> str:
 
 
 async def _types_a_code(payers: Payers, user: str) -> str:
-    return await payers.card_of("622588", user)
+    return await payers.card_of("622588", 16, user)
 
 
 async def _has_paid(payers: Payers, user: str) -> str:
-    return await payers.card_of("622202", user)
+    return await payers.card_of("622202", 19, user)
 
 
 KINDS: Final[dict[str, tuple[Makes, int]]] = {

@@ -95,7 +95,7 @@ class Site:
         language = language_of(request)
         chosen = {"lang": language} if "lang" in request.query else {}
         # What a form was answered with stands at no address of its own.
-        here = request.rel_url if request.method in {"GET", "HEAD"} else URL("/")
+        here = request.rel_url if request.method in {"GET", "HEAD"} else URL("/").with_query(chosen)
         text = self._templates.get_template(template).render(
             t=lambda chinese, english: chinese if language == "zh" else english,
             to=lambda path, **query: str(URL(path).update_query({**chosen, **query})),

@@ -397,6 +397,8 @@ async def test_what_is_wrong_is_shown_beside_what_was_typed_as_text(shop: Shop) 
     assert not {*page.root.iter("img"), *page.root.iter("b")}
     assert (await shop.presses("sign", sign_user="")).status == 422
     assert not shop.cashier.asked
+    # The page stands at no address of its own: what is live is asked for at the first page's.
+    assert page.root.get_element_by_id("live").get("data-live") == "/"
     assert "/checkout/" in (await shop.presses("recharge", page, amount="1")).url
 
 

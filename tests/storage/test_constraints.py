@@ -28,7 +28,7 @@ from gateway.storage.tables import metadata
 from tests.databases import Server, connected, own_url
 from tests.unit.domain.samples import NOW, later
 
-MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT, ROUTE = (UUID(int=n) for n in range(1, 9))
+MERCHANT, PAYMENT, REFUND, AUTHENTICATION, CARD, EVENT, ENDPOINT, ROUTE, CHECKOUT = (UUID(int=n) for n in range(1, 10))
 DAY = date(2026, 3, 5)
 Row = dict[str, Any]
 
@@ -123,6 +123,7 @@ WORLD: dict[str, Row] = {
         "due_at": NOW,
         "created_at": NOW,
         "business_day": DAY,
+        "checkout_id": CHECKOUT,
     },
     "decisions": {"object_id": PAYMENT, "decision": "{}"},
     "intents": {
@@ -157,6 +158,7 @@ WORLD: dict[str, Row] = {
         "due_at": NOW,
         "created_at": NOW,
         "asked": "{}",
+        "checkout_id": CHECKOUT,
     },
     "blocks": {
         "block_id": uuid4(),
@@ -224,6 +226,25 @@ WORLD: dict[str, Row] = {
         "created_at": NOW,
         "business_day": DAY,
     },
+    "checkouts": {
+        "checkout_id": CHECKOUT,
+        "app": "shop",
+        "merchant_order_no": "co1",
+        "purpose": "pay",
+        "user_id": "u1",
+        "amount": 1000,
+        "currency": "CNY",
+        "methods": ["quick"],
+        "return_url": "https://shop.example/",
+        "status": "open",
+        "tries": 1,
+        "codes": 0,
+        "sequence": 0,
+        "expires_at": NOW,
+        "until_at": NOW,
+        "created_at": NOW,
+        "metadata": "{}",
+    },
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "channel_usage": {
         "user_id": "u1",
@@ -285,6 +306,7 @@ WHY: Row = {"failure_code": "card_frozen", "failure_blame": "payer"}
 SUCCEEDED: Row = FINAL | {"status": "succeeded"}
 FAILED: Row = FINAL | {"status": "failed"} | WHY
 REFUSED_BY_ROUTER: Row = FAILED | dict.fromkeys(("channel", "account", "channel_order_no"))
+ENDED_CHECKOUT = {"status": "expired", "until_at": None, "finished_at": NOW}
 ENDED_ROUTE: Row = {"until_at": None, "finished_at": NOW}
 REFUSED_ROUTE: Row = ENDED_ROUTE | {"status": "failed", "channel": None, "account": None} | WHY
 GIVEN_UP: Row = {"state": "unknown", "ended_at": NOW}
@@ -374,6 +396,15 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "routes_limit_check": [{"failure_limit": "{}"}, ENDED_ROUTE | {"status": "failed", "failure_limit": "{}"} | WHY],
     "routes_late_check": [{"late_success": True}, REFUSED_ROUTE | {"late_success": True}],
     "routes_fee_check": [{"fee": 50}, ENDED_ROUTE | {"status": "failed", "fee": 50} | WHY],
+    "checkouts_amount_check": [{"amount": 0}],
+    "checkouts_purpose_check": [{"purpose": "perhaps", "amount": None, "currency": None}],
+    "checkouts_pay_check": [{"amount": None}, {"currency": None}, {"purpose": "sign"}],
+    "checkouts_status_check": [ENDED_CHECKOUT | {"status": "failed"}],
+    "checkouts_agenda_check": [{"until_at": None}, ENDED_CHECKOUT | {"until_at": NOW}],
+    "checkouts_lease_check": [ENDED_CHECKOUT | {"lease_until": NOW}],
+    "checkouts_finished_check": [{"finished_at": NOW}, ENDED_CHECKOUT | {"finished_at": None}],
+    "checkouts_won_check": [{"won_by": PAYMENT}, ENDED_CHECKOUT | {"status": "succeeded"}],
+    "checkouts_counts_check": [{"tries": -1}, {"codes": -1}],
     "outflows_sign_check": [{"refunded": -1}, {"settled": -1}, {"excess": -1}],
     "outflows_rest_check": [{"refunded": 401}, {"settled": 601}, {"refunded": 0, "settled": 1001}],
     "channel_usage_sign_check": [{"reserved": -1}, {"succeeded": -1}, {"insufficient": -1}],
@@ -389,9 +420,12 @@ BREAKS_INDEX: dict[str, Row] = {
     # Another intent of the same payment beside one that is open; another signing of the same card.
     "intents_again_key": {"object_id": PAYMENT, "ordinal": 3},
     "authentications_signing_key": {"account": "up-2"},
+    "payments_checkout_key": {"checkout_id": CHECKOUT},
+    "authentications_checkout_key": {"checkout_id": CHECKOUT, "account": "up-2", "asked": None},
 }
 """What a copy of the row needs to break an index, beside being a copy."""
 
+TRIES = {"payments", "authentications"}
 BOUNDED = {"verb", "ordinal", "kind"}
 """Columns of keys that a CHECK leaves few values: they stay when a key is made fresh by its other columns."""
 
@@ -411,6 +445,12 @@ TAKEN: list[tuple[str, Row]] = [
     ("intents", {"object_id": PAYMENT, "ordinal": 3, "state": "declined", "ended_at": NOW}),
     ("authentications", FAILED | {"due_at": NOW}),
     ("refunds", SUCCEEDED | {"status": "returned", "returned": "other"}),
+    # Beside a try of a checkout that is open, one that has ended.
+    ("payments", SUCCEEDED | {"checkout_id": CHECKOUT}),
+    ("checkouts", {"purpose": "sign", "amount": None, "currency": None}),
+    ("checkouts", ENDED_CHECKOUT | {"status": "succeeded", "won_by": PAYMENT}),
+    # Each payment of a checkout whose money came beside another's.
+    ("anomalies", {"object_id": CHECKOUT, "kind": "paid_twice", "payment_id": PAYMENT}),
     # Its report is overdue, and its day is over: it waits for nobody, and a report is taken all the same.
     ("routes", {"until_at": None, "unreported_at": NOW}),
     ("routes", ENDED_ROUTE | {"status": "failed", "late_success": True, "fee": 50} | WHY),
@@ -454,6 +494,8 @@ def a_copy(table: Table, but_for: set[str]) -> Row:
     row = {"merchant_id": MERCHANT} if "merchant_id" in table.c else {}
     if table.name == "merchants" and "merchant_id" not in but_for:
         row["merchant_id"] = uuid4()
+    if table.name in TRIES:  # a checkout has one open try at a time
+        plain.add("checkout_id")
     return row | WORLD[table.name] | {name: fresh(table, name) for name in plain}
 
 

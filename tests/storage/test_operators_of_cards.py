@@ -6,6 +6,7 @@ Not here: how a bank comes to be among those (tests/e2e), and what the router ma
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -59,6 +60,8 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
     api = Api(
         settings=Settings(admin_token=SecretStr(TOKEN)),
         routes=nothing,
+        checkouts=nothing,
+        cashier=cast("Any", SimpleNamespace(url_of=None, public_base="http://127.0.0.1")),
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         **dict.fromkeys(names, nothing),

@@ -22,6 +22,8 @@ from gateway.storage.reading import references, search
 from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.writing import (
     authentications,
+    checkout_books,
+    checkouts,
     claims,
     codes,
     deliveries,
@@ -38,6 +40,7 @@ from gateway.storage.writing import (
     reporting,
     routes,
     totals,
+    trying,
     unbinding,
     unresolved,
     with_work,
@@ -120,6 +123,13 @@ SELECT $1, payment_id, app, merchant_order_no, scene, user_id, card_id, bank, am
     created_at, finished_at, business_day FROM payments""",
     """
 INSERT INTO decisions SELECT $1, route_id, '{}' FROM routes""",
+    """
+INSERT INTO checkouts (merchant_id, checkout_id, app, merchant_order_no, purpose, user_id, amount, currency, methods,
+    return_url, status, won_by, tries, codes, sequence, expires_at, until_at, created_at, finished_at, metadata)
+SELECT $1, payment_id, app, merchant_order_no, 'pay', user_id, amount, 'CNY', '{quick}', '',
+    CASE WHEN due_at IS NULL THEN 'succeeded' ELSE 'open' END, CASE WHEN due_at IS NULL THEN payment_id END, 1, 0, 1,
+    created_at, due_at, created_at, finished_at, '{}' FROM payments""",
+    "UPDATE payments SET checkout_id = payment_id WHERE merchant_order_no LIKE '%7'",
     """
 INSERT INTO events (merchant_id, event_id, app, type, object, object_id, sequence, body, deliveries, created_at)
 SELECT $1, payment_id, app, 'payment.' || status, 'payment', payment_id, 1, '', 0, created_at FROM payments""",
@@ -261,6 +271,10 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"payments_channel_due_idx", "routes_channel_idx"},
     ),
     "ROUTES_BY_ID": (routes._BY_ID, (M, IDS), {"routes_pkey", "decisions_pkey"}),
+    "CHECKOUTS_BY_ID": (checkouts._BY_ID, (M, IDS), {"checkouts_pkey"}),
+    "PAYMENTS_OF_CHECKOUTS": (checkouts._PAYMENTS, (M, IDS), {"payments_checkout_idx", "checkouts_pkey"}),
+    "CLAIM_CHECKOUTS": (checkout_books.CLAIM_CHECKOUTS, (M, AT, AT, "64"), {"checkouts_until_idx"}),
+    "READ_CARDS_OF_AN_HOUR": (trying.READ_CARDS, (M, "ARRAY['u1']", AT), {"cards_print_key"}),
     "CLAIM_ROUTES": (routes.CLAIM_ROUTES, (M, AT, AT, "64"), {"routes_until_idx"}),
     "READ_VERIFIERS": (reporting.READ_VERIFIERS, (M, IDS), {"cards_pkey"}),
     "READ_NUMBER_PRINTS": (reporting.READ_NUMBER_PRINTS, (M, IDS), {"cards_pkey"}),
@@ -275,7 +289,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"payments_due_idx"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
-    "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
+    "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key"}),
     "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
     "REDELIVER": (deliveries.REDELIVER, (M, ENDPOINT, AT), {"deliveries_pkey"}),
     "MISPLACED": (held.MISPLACED, (M, AT), {"deliveries_held_idx", "deliveries_endpoint_idx"}),
@@ -291,7 +305,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         (M, "'u1'", IDS),
         {"authentications_open_key"},
     ),
-    "READ_ANOMALIES": (READ_ANOMALIES, (M, IDS), {"anomalies_kind_key"}),
+    "READ_ANOMALIES": (READ_ANOMALIES, (M, IDS), {"anomalies_money_key"}),
 }
 """The text, values for it, and the indexes that it must use."""
 

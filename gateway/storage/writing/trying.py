@@ -19,8 +19,8 @@ __all__ = ["Trying", "read_trying"]
 
 CARDS_OF: Final = timedelta(hours=1)
 READ_CARDS = """
-SELECT user_id, count(*) FROM cards WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND created_at > $3
-GROUP BY user_id
+SELECT user_id, count(*) FROM cards
+WHERE merchant_id = $1 AND user_id = ANY($2::text[]) AND print IS NOT NULL AND created_at > $3 GROUP BY user_id
 """
 
 

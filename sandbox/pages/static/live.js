@@ -1,5 +1,5 @@
-// Keeps what stands in #live as it is now: asks for this very page, and takes that part of it where it changed.
-// Without script a link does the same. It ends when the part is no longer marked data-live.
+// Keeps what stands in #live as it is now: asks for the page that its data-live names, which is this one, and takes that
+// part of it where it changed. Without script a link does the same. It ends when the part is no longer marked so.
 const EVERY_MS = 2000
 const PATIENCE_MS = 10000
 
@@ -8,7 +8,7 @@ async function look() {
   if (!shown?.hasAttribute("data-live")) return
   if (!document.hidden) {
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE_MS) })
+      const answer = await fetch(shown.dataset.live, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE_MS) })
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html")
         const now = page.getElementById("live")

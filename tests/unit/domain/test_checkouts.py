@@ -158,12 +158,14 @@ words = st.one_of(
 @given(told=st.lists(st.tuples(words, st.integers(0, 1200)), max_size=12))
 def test_whatever_is_heard_in_whatever_order_it_ends_once_and_is_told_once(told: Any) -> None:
     now = checkout()
-    for (what, *more), seconds in sorted(told, key=lambda each: each[1]):
+    for word, seconds in sorted(told, key=lambda each: int(each[1])):
+        what: str = word[0]
+        more: Any = word[1:]
         before, at = now, later(seconds=seconds)
         if what == "try":
-            now = after_try(before, *more, at)
+            now = after_try(before, more[0], more[1], at)
         elif what == "time":
-            now = after_time(before, *more, at, at + AGAIN)
+            now = after_time(before, more[0], at, at + AGAIN)
         elif not before.is_final:
             now = canceled(before, at)
         assert now.sequence == (1 if now.is_final else 0)

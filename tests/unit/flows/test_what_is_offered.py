@@ -134,13 +134,14 @@ def test_what_the_user_has_paid_today_counts() -> None:
     for used, code in ((2000, None), (2001, FailureCode.DAILY_LIMIT_EXCEEDED)):
         facts = UserFacts({"up": ChannelFacts(used_today=used)})
         shown = offered(catalogue, a_card(), facts=facts)
-        assert {why(each.offer) for each in (*shown.cards, *shown.card_banks, *shown.banks)} == {code}
+        offers = [*(each.offer for each in shown.cards), *(each.offer for each in (*shown.card_banks, *shown.banks))]
+        assert {why(each) for each in offers} == {code}
 
 
 def test_a_user_on_the_block_list_is_offered_nothing_and_is_told_no_limit() -> None:
     catalogue = market(rule("up", scene=QUICK, single_limit=5000), rule("up", scene=NETBANK, single_limit=5000))
     shown = offered(catalogue, a_card(), facts=UserFacts(blocked=(BlockKind.USER,)))
-    offers = [each.offer for each in (*shown.cards, *shown.card_banks, *shown.banks)]
+    offers = [*(each.offer for each in shown.cards), *(each.offer for each in (*shown.card_banks, *shown.banks))]
     assert {(why(each), each.single_limit) for each in offers} == {(FailureCode.BLOCKED, None)}
 
 
