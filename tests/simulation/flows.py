@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tests.e2e.business import Shown
 from tests.e2e.merchants import only
+from tests.simulation.flows_at_checkouts import SCRIPTS_AT_CHECKOUTS
 from tests.simulation.flows_of_codes import SCRIPTS_OF_CODES
 from tests.simulation.flows_of_routes import SCRIPTS_OF_ROUTES
 from tests.simulation.flows_on_pages import SCRIPTS_ON_PAGES
@@ -159,4 +160,5 @@ SCRIPTS: Final = (
     *SCRIPTS_OF_CODES,
     *SCRIPTS_ON_PAGES,
     *SCRIPTS_OF_ROUTES,
+    *SCRIPTS_AT_CHECKOUTS,
 )

@@ -273,6 +273,12 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "ROUTES_BY_ID": (routes._BY_ID, (M, IDS), {"routes_pkey", "decisions_pkey"}),
     "CHECKOUTS_BY_ID": (checkouts._BY_ID, (M, IDS), {"checkouts_pkey"}),
     "PAYMENTS_OF_CHECKOUTS": (checkouts._PAYMENTS, (M, IDS), {"payments_checkout_idx", "checkouts_pkey"}),
+    "SIGNINGS_OF_CHECKOUTS": (checkouts._SIGNINGS, (M, IDS), {"authentications_checkout_idx", "checkouts_pkey"}),
+    "WITH_WORK, checkouts": (
+        with_work.statement(checkout_books.WITH_CHECKOUTS, 8),
+        (AT, BEGINNING, *[M] * 8),
+        {"checkouts_until_idx"},
+    ),
     "CLAIM_CHECKOUTS": (checkout_books.CLAIM_CHECKOUTS, (M, AT, AT, "64"), {"checkouts_until_idx"}),
     "READ_CARDS_OF_AN_HOUR": (trying.READ_CARDS, (M, "ARRAY['u1']", AT), {"cards_print_key"}),
     "CLAIM_ROUTES": (routes.CLAIM_ROUTES, (M, AT, AT, "64"), {"routes_until_idx"}),

@@ -176,6 +176,8 @@ def _shown(name: str, value: Any, row: RowMapping) -> Any:
     if isinstance(value, UUID):
         if prefix := _PREFIXES.get(name):
             return show(prefix, value)
+        if name == "try_id":
+            return show_object(ObjectKind(row["kind"]), value)
         return show_object(ObjectKind(row["object"]) if name == "object_id" else ObjectKind.PAYMENT, value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
