@@ -334,7 +334,7 @@ _NOT_DONE: Final[Mapping[ActRefusal, Text]] = {
     ActRefusal.SMS_IN_PROGRESS: Text("The SMS is being sent just now."),
     ActRefusal.RESEND_TOO_SOON: Text("An SMS was sent a moment ago. Please wait for it."),
     ActRefusal.NO_RESENDS_LEFT: Text("No more SMS can be sent for this."),
-    ActRefusal.SMS_LIMIT_REACHED: Text("No more codes are sent to this phone today. Please use another card."),
+    ActRefusal.SMS_LIMIT_REACHED: Text("No more SMS with codes can be sent. Please use another card or another bank."),
     ActRefusal.MAY_BE_PAID: Text("The bank has not said yet that nothing was paid. Please press again in a moment."),
     ActRefusal.NEW_SMS_NEEDED: Text("This code is not taken any more. Please ask for another SMS."),
 }
