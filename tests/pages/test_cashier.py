@@ -226,6 +226,7 @@ async def test_who_cancels_at_the_bank_says_so_and_pays_in_another_way(
         await at.reads("支付成功")
     paid = await at.ends("succeeded")
     assert [each["status"] for each in paid["payments"]] == ["closed", "succeeded"]
+    assert paid["payments"][0]["closed_reason"] == "by_payer"
 
 
 async def test_a_card_is_added(browser: Browser, world: World, patient: App) -> None:
