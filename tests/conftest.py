@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway import logs
@@ -40,6 +41,10 @@ from tests.databases import (
     new_database,
     own_database,
 )
+
+# A busy machine is slow: no example has a deadline, and drawing one may take its time.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 TEMPLATE, SHARED = "template", "shared"
 NO_BROWSER = "no Chromium"

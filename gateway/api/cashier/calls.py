@@ -192,12 +192,13 @@ class CashierCalls:
         banks = await self._card_banks(shown)
         elements, typed = card_typed(fields, call.language, banks)
         if elements is None:
-            return await self._show(call, shown, status=WRONG, typed=typed, opened=NEW_CARD)
+            told = Told("bad", said(_CHECK, call.language))
+            return await self._show(call, shown, told, status=WRONG, typed=typed, opened=NEW_CARD)
         try:
             return await self._try(call, shown, NewCard(elements, typed.bank or None), typed=typed, opened=NEW_CARD)
         except BankNeededError:
-            asking = asking_bank(typed, call.language)
-            return await self._show(call, shown, status=WRONG, typed=asking, opened=NEW_CARD)
+            asking, told = asking_bank(typed, call.language), Told("bad", said(_CHECK, call.language))
+            return await self._show(call, shown, told, status=WRONG, typed=asking, opened=NEW_CARD)
 
     async def _card_banks(self, shown: Shown) -> list[str]:
         if adds_card(shown.checkout):
@@ -319,6 +320,7 @@ def _see(address: str) -> Reply:
 
 
 _ON_PAGES: Final = frozenset({Method.NETBANK.value, Method.CUSTODY_QUICK.value, Method.CUSTODY_NETBANK.value})
+_CHECK: Final = Text("Please check what is marked below.")
 _CHOOSE_WAY: Final = Text("Please choose one of the ways below.")
 _CHOOSE_CARD: Final = Text("Please choose a card.")
 _CHOOSE_BANK: Final = Text("Please choose a bank.")
