@@ -132,7 +132,6 @@ SCRIPTS_AT_CHECKOUTS: Final = (
         _pays_with_a_new_card_and_a_code,
         merchant=SIGNS,
         ends=SUCCEEDED,
-        pairs=True,
     ),
     Script(
         "a checkout that fails on one channel and is paid by another",
