@@ -38,6 +38,7 @@ from tests.databases import (
     new_database,
     own_database,
 )
+from tests.known_keys import check_each_private_key_once
 
 TEMPLATE, SHARED = "template", "shared"
 NO_BROWSER = "no Chromium"
@@ -48,6 +49,8 @@ _numbers = count(1)
 # Programs that tests start keep what they compile, whatever this one was told: compiling costs them more than starting.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+check_each_private_key_once()
 
 # Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
