@@ -8,9 +8,7 @@ import gc
 import io
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
@@ -38,6 +36,7 @@ from tests.databases import (
     new_database,
     own_database,
 )
+from tests.folders import short_lived_folder
 from tests.known_keys import check_each_private_key_once
 
 TEMPLATE, SHARED = "template", "shared"
@@ -70,10 +69,8 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A temporary folder that any system user can pass, for embedded servers (pytest's own are closed, and long)."""
-    folder = Path(tempfile.mkdtemp(prefix="sluice-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_lived_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
