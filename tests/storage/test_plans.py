@@ -46,7 +46,7 @@ from gateway.storage.writing import (
     with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
-from tests.databases import Server, connected, own_url
+from tests.databases import REPLICA, Server, connected, own_url
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
@@ -325,8 +325,10 @@ async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
     async with own_url(postgres, template) as url:
         connection = await connected(url)
         await connection.execute("SET random_page_cost = 1.1")  # as on the embedded server, and on any disk of today
+        await connection.execute(REPLICA)  # to look at each foreign key takes longer than to write the rows
         for statement in FILL:
             await connection.execute(statement, *([MERCHANT] if "$1" in statement else []))
+        await connection.execute("RESET session_replication_role")
         await connection.execute("ANALYZE")
         yield connection
         await connection.close()
