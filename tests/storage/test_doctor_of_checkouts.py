@@ -17,7 +17,7 @@ from gateway.domain.ids import AUTHENTICATION, CHECKOUT, PAYMENT, show
 from gateway.domain.payments import Payment
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
-from tests.databases import EMPTY, Server, own_database
+from tests.databases import TABLES, Server, own_database
 from tests.storage.gateway_process import Process
 from tests.storage.payers import SILENT, code_word, that_can
 from tests.storage.test_checkouts_sign import BOUND
@@ -47,8 +47,9 @@ async def unprotected(postgres: Server, template: str) -> AsyncIterator[AsyncEng
 async def books(unprotected: AsyncEngine, keys_of_tills: Keys) -> Till:
     """Sound books that nothing protects."""
     async with unprotected.begin() as connection:
-        for statement in EMPTY.split("; "):
-            await connection.execute(text(statement.replace("SET session", "SET LOCAL session")))
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for table in TABLES:
+            await connection.execute(text(f"DELETE FROM {table}"))
     return Till(Process(unprotected, keys_of_tills, till_place(), delivers=True, carries_of=that_can()))
 
 
