@@ -100,6 +100,13 @@ class Payment:
         return self.status in FINAL
 
     @property
+    def was_paid_late(self) -> bool:
+        """Whether it ended without its money, and its PSP called it paid afterwards."""
+        if self.attempt is not None:
+            return self.attempt.late_success
+        return self.is_final and self.asked is not None and self.asked.called_paid
+
+    @property
     def waits_for_authentication(self) -> bool:
         """Whether it has sent nothing, since its card is being authenticated."""
         if self.is_final or self.attempt is not None or self.authentication_id is None:
