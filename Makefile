@@ -32,7 +32,7 @@ hunt: $(STAMP) ## kill gateways under load, 25 times, and freeze them 10 times (
 	SLUICE_HUNT_KILLS=25 SLUICE_HUNT_FREEZES=10 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_frozen.py
 
 examples: $(STAMP) ## 40 times as many random examples as the suite draws (some minutes)
-	SLUICE_HUNT_EXAMPLES=40 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit/router tests/unit/api tests/unit/test_catalogue_writing.py tests/adapters/test_fuzz.py tests/adapters/test_signing.py
+	SLUICE_HUNT_EXAMPLES=40 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit/router tests/unit/api tests/unit/test_catalogue_writing.py tests/adapters/test_fuzz.py tests/adapters/test_signing.py tests/e2e/test_openapi.py
 
 crashes: $(STAMP) ## a gateway dies at every outside action of every flow, and at every pair (long)
 	SLUICE_HUNT_CRASHES=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/simulation

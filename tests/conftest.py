@@ -8,16 +8,14 @@ import gc
 import io
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway import logs
@@ -27,33 +25,36 @@ from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
 from sandbox.keys import prepare_keys
 from tests.databases import (
-    EMPTY,
     RUN,
     VARIABLE,
+    Emptying,
     GivenServer,
     Server,
     close,
-    connected,
     copy_of,
     drop,
     drop_all,
     new_database,
     own_database,
 )
+from tests.folders import short_lived_folder
+from tests.known_keys import check_each_private_key_once
+
+# A busy machine is slow: no example has a deadline, and drawing one may take its time.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 TEMPLATE, SHARED = "template", "shared"
 NO_BROWSER = "no Chromium"
 """How the word begins by which tests in a browser are skipped."""
-LEFT_OVER = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'
-"""
 POOL_SIZE = 8
 _numbers = count(1)
 
 # Programs that tests start keep what they compile, whatever this one was told: compiling costs them more than starting.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+check_each_private_key_once()
 
 # Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
@@ -73,10 +74,8 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A temporary folder that any system user can pass, for embedded servers (pytest's own are closed, and long)."""
-    folder = Path(tempfile.mkdtemp(prefix="sluice-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_lived_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -123,11 +122,6 @@ async def empty_database_url(postgres: Server) -> AsyncIterator[str]:
     await drop(postgres, url)
 
 
-async def _end_others(connection: Any) -> None:
-    """End transactions that a test left behind: they would hold up the next one."""
-    await connection.execute(LEFT_OVER)
-
-
 @pytest.fixture(scope="session")
 async def shared_url(postgres: Server, template: str) -> str:
     """The database that the tests of one process share, one after the other."""
@@ -142,18 +136,21 @@ async def shared_engine(shared_url: str) -> AsyncIterator[AsyncEngine]:
     await close(engine)
 
 
+@pytest.fixture(scope="session")
+async def emptying(shared_url: str) -> AsyncIterator[Emptying]:
+    """What empties the shared database."""
+    emptying = Emptying(shared_url)
+    yield emptying
+    await emptying.close()
+
+
 @pytest.fixture
-async def database_url(shared_url: str) -> str:
+async def database_url(shared_url: str, emptying: Emptying) -> str:
     """A migrated, empty database, for `create_engine` and `Connect`.
 
-    Emptied before each test: that takes 3 ms, a database of its own would take 100.
+    Emptied before each test: that takes 1 ms, a database of its own would take 100.
     """
-    connection = await connected(shared_url)
-    try:
-        await _end_others(connection)
-        await connection.execute(EMPTY)
-    finally:
-        await connection.close()
+    await emptying.empty()
     return shared_url
 
 

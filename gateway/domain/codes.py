@@ -95,6 +95,8 @@ class Asked:
     not_found_since: datetime | None = None
     ask_again_at: datetime | None = None
     """Somebody who wished to close it has the PSP asked: nobody else does so before."""
+    by_payer: bool = False
+    """That was its payer, on our page; else its app."""
     codes_before: int = 0
     """What `submitted` was when the newest SMS was asked for."""
     since: datetime | None = None

@@ -100,6 +100,13 @@ class Payment:
         return self.status in FINAL
 
     @property
+    def was_paid_late(self) -> bool:
+        """Whether it ended without its money, and its PSP called it paid afterwards."""
+        if self.attempt is not None:
+            return self.attempt.late_success
+        return self.is_final and self.asked is not None and self.asked.called_paid
+
+    @property
     def waits_for_authentication(self) -> bool:
         """Whether it has sent nothing, since its card is being authenticated."""
         if self.is_final or self.attempt is not None or self.authentication_id is None:
@@ -272,8 +279,8 @@ def after_hearing(payment: Payment, heard: Heard, now: datetime) -> Payment:
         return _finished(payment, Status.SUCCEEDED, None, now, fee=payment.expected_fee, **heard_of)
     if heard.closed is not None:
         reason, asked = heard.closed, payment.asked
-        if reason is ClosedReason.BY_PAYER and asked is not None and asked.ask_again_at is not None:
-            reason = ClosedReason.BY_APP  # it wished so, and the answer to that was lost
+        if reason is not ClosedReason.EXPIRED and asked is not None and asked.ask_again_at is not None:
+            reason = ClosedReason.BY_PAYER if asked.by_payer else ClosedReason.BY_APP  # somebody here wished so
         return _finished(payment, Status.CLOSED, None, now, closed_reason=reason, **heard_of)
     if payment.asked is not None and payment.asked.purpose is Purpose.PAY:
         return _code_refused(payment, payment.asked, heard, now, heard_of)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from gateway.domain.ids import ANOMALY, AUTHENTICATION, CARD, EVENT, PAYMENT, REFUND, IdError, read
+from gateway.domain.ids import ANOMALY, AUTHENTICATION, CARD, CHECKOUT, EVENT, PAYMENT, REFUND, IdError, read
 
 __all__ = ["MAX_NUMBER", "PREFIXES", "read_reference"]
 
@@ -14,6 +14,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     PAYMENT: "a payment",
     REFUND: "a refund",
     AUTHENTICATION: "an authentication",
+    CHECKOUT: "a checkout",
     EVENT: "an event",
     ANOMALY: "an anomaly",
     CARD: "a card",

@@ -110,7 +110,7 @@ class Shown:
     @property
     def paid_late(self) -> Payment | None:
         """A try that was paid after it had ended: nobody is to pay again before a person has looked."""
-        late = (each for each in self.tries if isinstance(each, Payment) and each.attempt and each.attempt.late_success)
+        late = (each for each in self.tries if isinstance(each, Payment) and each.was_paid_late)
         return None if self.checkout.status is Status.SUCCEEDED else next(late, None)
 
     @property

@@ -213,7 +213,7 @@ def announce(addresses: Addresses, settings: Settings, out: Console) -> None:
     admin = settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN
     out.print(
         Panel.fit(
-            f"shop        {addresses.receiver}   (open this first: a sample shop to pay in)\n"
+            f"shop        {addresses.receiver}   (open this first, and pay there)\n"
             f"mock PSPs   {addresses.sandbox}   (their SMS and books)\n"
             f"gateway     {addresses.gateway}   (docs at {addresses.gateway}/docs)\n"
             f"API key     {SAMPLE_API_KEY}\nadmin token {admin}\n"

@@ -69,6 +69,7 @@ class CheckoutWatch:
             try:
                 await self._due.look(merchant_id, user_id, checkout_id, self._new_id(), now)
             except Exception as error:
-                if not isinstance(error, OverloadedError) and not self._comes_back(error):
-                    raise
-                log.info("a checkout is looked at later", checkout_id=str(checkout_id))
+                if isinstance(error, OverloadedError) or self._comes_back(error):
+                    log.info("a checkout is looked at later", checkout_id=str(checkout_id))
+                else:  # it alone: its lease brings it back
+                    log.exception("a checkout was not looked at", checkout_id=str(checkout_id))

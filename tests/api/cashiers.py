@@ -154,6 +154,9 @@ STATES: dict[str, Callable[[], Shown]] = {
     "given up": lambda: of(checkout(), charge(Status.CLOSED, closed_reason=ClosedReason.BY_PAYER)),
     "too late": lambda: of(checkout(), charge(Status.CLOSED, closed_reason=ClosedReason.EXPIRED)),
     "paid late": lambda: of(checkout(), charge(Status.CLOSED, attempt=attempt(late_success=True))),
+    "paid late, and tried again": lambda: of(
+        checkout(), charge(Status.FAILED, attempt=attempt(late_success=True)), waits_for_code()
+    ),
     "expired": lambda: of(checkout(Status.EXPIRED)),
     "canceled": lambda: of(checkout(Status.CANCELED)),
     **{f"failed: {code}": (lambda code=code: of(checkout(), failed(code))) for code in FailureCode},  # type: ignore[misc]

@@ -177,6 +177,15 @@ async def test_nothing_more_can_be_begun_once_its_time_is_over(client: Client, c
         assert "time for this is over" in words(page)
 
 
+@pytest.mark.parametrize("state", ["paid late", "paid late, and tried again"])
+async def test_nobody_pays_again_once_a_payment_arrived_late(client: Client, cashier: FakeCashier, state: str) -> None:
+    cashier.shown = in_state(state)
+    for query in ("", "?other=1", "?back=1"):
+        page = await seen(client, query=query)
+        assert not list(root(page).iter("form"))
+        assert "do not pay again" in words(page)
+
+
 async def test_who_comes_back_from_the_bank_before_any_word_waits_and_sees_no_second_button_to_pay(
     client: Client, cashier: FakeCashier
 ) -> None:

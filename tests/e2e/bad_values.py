@@ -63,7 +63,7 @@ QUERIES: dict[str, dict[str, list[str]]] = {
         "created_until": ["x", "1", "2026-01-01T25:00:00Z"],
         "channel": ["", "%20", "x" * 65, "%00"],
         "user_id": ["", "x" * 65, "a%0Ab", "%00"],
-        "merchant_order_no": ["", "a%20b", "x" * 65],
+        "merchant_order_no": ["", "a%20b", "x" * 73],
         "no_such": ["1"],
     },
     "/v1/events": {

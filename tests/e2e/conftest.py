@@ -58,11 +58,12 @@ async def patient(world: World) -> App:
     return app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def crowd(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[Crowd]:
     """Three gateways on one database: one in this process, and two in processes of their own.
 
-    Apart from `world`, so that a merchant there is known to everybody as soon as it is made.
+    Apart from `world`, so that a merchant there is known to everybody as soon as it is made. It ends with the module:
+    three gateways that have nothing to do take a twentieth of a processor.
     """
     async with new_world(await new_database(), psp_keys) as world, gateway_processes(world, 2) as processes:
         yield Crowd(world, [process.address for process in processes])

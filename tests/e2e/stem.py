@@ -100,6 +100,9 @@ def _be_the_stem(line: socket.socket) -> None:
     import gateway.run.local
     import gateway.run.serving
     import gateway.storage.server.migrate  # noqa: F401
+    from tests.known_keys import check_each_private_key_once
+
+    check_each_private_key_once()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _bury)

@@ -19,6 +19,7 @@ from gateway.run.supervising import answers, free_port
 from gateway.run.wiring import READY_FOR_S
 from gateway.storage.server.postmaster import postmaster_pid
 from tests.e2e.test_run import KEY, SLUICE, environment, until_gone
+from tests.storage.test_embedded import copied
 
 WITHIN_S, ENDED_WITHIN_S = 240.0, 90.0
 """For machines on which a process needs a minute to begin."""
@@ -48,8 +49,10 @@ def until(true: Callable[[], object], log: Path, program: "subprocess.Popen[str]
         time.sleep(0.05)
 
 
-def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(short_folder: Path, tmp_path: Path) -> None:
-    folder, log = short_folder / "postmaster", tmp_path / "log"
+def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(
+    short_folder: Path, new_cluster: Path, tmp_path: Path
+) -> None:
+    folder, log = copied(new_cluster, short_folder / "postmaster"), tmp_path / "log"
     with serving(folder, log, "--processes", "2") as (program, address):
         until(lambda: log.read_text().count('"message":"serving"') == 2, log, program)
         before = postmaster_pid(folder / "postgres")
@@ -65,8 +68,10 @@ def test_a_gateway_goes_on_when_its_own_postgresql_was_killed(short_folder: Path
     until_gone(folder)
 
 
-def test_a_gateway_that_is_ended_while_its_postgresql_does_not_run_says_so(short_folder: Path, tmp_path: Path) -> None:
-    folder, log = short_folder / "not-again", tmp_path / "log"
+def test_a_gateway_that_is_ended_while_its_postgresql_does_not_run_says_so(
+    short_folder: Path, new_cluster: Path, tmp_path: Path
+) -> None:
+    folder, log = copied(new_cluster, short_folder / "not-again"), tmp_path / "log"
     with serving(folder, log) as (program, address):
         until(lambda: answers(f"{address}/readyz"), log, program)
         before = postmaster_pid(folder / "postgres")

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from gateway.run.commands import diagnose
 from gateway.run.supervising import free_port
 from gateway.storage.server.embedded import EmbeddedPostgres
 from tests.command_line import command
+from tests.storage.test_embedded import copied
 
 KEY = "A" * 43 + "="
 WITHIN_S = 120.0
@@ -50,6 +52,14 @@ def sluice_run(folder: Path, log: Path) -> Iterator[subprocess.Popen[str]]:
         if program.poll() is None:
             program.terminate()
             program.wait(ENDED_WITHIN_S)
+
+
+@pytest.fixture
+def made_before(request: pytest.FixtureRequest, short_folder: Path, new_cluster: Path, psp_keys: Path) -> Path:
+    """A data folder with a database and the keys of the sandbox, for tests that are not about making them."""
+    folder = copied(new_cluster, short_folder / f"run-{abs(hash(request.node.name))}")
+    shutil.copytree(psp_keys, folder / "sandbox" / "keys")
+    return folder
 
 
 def running(folder: Path, program: subprocess.Popen[str], log: Path) -> dict[str, Any]:
@@ -143,8 +153,8 @@ def test_the_first_payment_succeeds_and_nothing_is_left_running(short_folder: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a child that it finds in /proc")
-def test_a_program_that_dies_ends_all_with_its_name(short_folder: Path, tmp_path: Path) -> None:
-    folder, log = short_folder / "dies", tmp_path / "log"
+def test_a_program_that_dies_ends_all_with_its_name(made_before: Path, tmp_path: Path) -> None:
+    folder, log = made_before, tmp_path / "log"
     with sluice_run(folder, log) as program:
         sandbox = running(folder, program, log)["pids"][0]
         os.kill(sandbox, signal.SIGKILL)
@@ -153,8 +163,8 @@ def test_a_program_that_dies_ends_all_with_its_name(short_folder: Path, tmp_path
     until_gone(folder)
 
 
-def test_a_demonstration_ends_with_equal_books(short_folder: Path) -> None:
-    env = environment(short_folder / "demo")
+def test_a_demonstration_ends_with_equal_books(made_before: Path) -> None:
+    env = environment(made_before)
     done = subprocess.run(
         [*SLUICE, "demo", "--payments", "40", "--seed", "3"], env=env, capture_output=True, text=True, check=False
     )

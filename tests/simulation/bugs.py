@@ -9,9 +9,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from adapters.yeepay import notices
+from gateway.domain import checkouts, recorded_routes
 from gateway.domain import hearing as words
-from gateway.domain import recorded_routes
 from gateway.domain.authentications import Authentication
+from gateway.domain.checkouts import Checkout
 from gateway.domain.payments import Payment
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.redirects import Form
@@ -22,7 +23,7 @@ from gateway.flows.intents import sms_to_sign
 from gateway.flows.redirects import Redirects
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
-from gateway.storage.writing import hearing, outbox, recording, reporting, signing
+from gateway.storage.writing import checkout_books, hearing, outbox, recording, reporting, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
@@ -193,6 +194,18 @@ def _frees_what_is_not_reported() -> None:
     _put(reporting, "after_time", after_time)
 
 
+def _tells_late_money_of_the_payment_alone() -> None:
+    _put(hearing, "found_paid_twice", lambda *_: False)
+
+
+def _ends_a_checkout_by_the_clock_alone() -> None:
+    def after_time(checkout: Checkout, _: Any, now: datetime, again_at: datetime) -> Checkout:
+        return real(checkout, (), now, again_at)
+
+    real = checkouts.after_time
+    _put(checkout_books, "after_time", after_time)
+
+
 def _was_asked_about(payment: Payment) -> bool:
     return payment.attempt is not None and payment.due_at is None and payment.authentication_id is not None
 
@@ -205,6 +218,8 @@ _LEFT_ALONE: Final = "a page that nobody opens"
 _OPENED_TWICE: Final = "a page that is opened twice and paid, and everybody tells"
 _LIED: Final = "a page that is left, after a lie"
 _LEFT_AT_THE_CUSTODY_BANK: Final = "a recharge that is left on the custody bank's page"
+_PAID_TWICE: Final = "a checkout that is paid twice"
+_PAID_WHEN_OVER: Final = "a checkout whose bank is paid at when its time is over"
 _NOT_REPORTED: Final = "recorded routes that are reported late, or never"
 _ASKED_YEEPAY: Final = ("ask_payment to yeepay_main is sent", "after")
 _ASKED_THE_BANK: Final = ("ask_payment to custody_main is sent", "after")
@@ -245,6 +260,12 @@ BUGS: Final[dict[str, Bug]] = {
     ),
     "frees what is not reported": Bug(
         _frees_what_is_not_reported, _NOT_REPORTED, ("COMMIT of routes", "after"), "reserved 0, the payments say"
+    ),
+    "tells late money of the payment alone": Bug(
+        _tells_late_money_of_the_payment_alone, _PAID_TWICE, _PAID_AT_UNIONPAY, "and told to be by 0"
+    ),
+    "ends a checkout by the clock alone": Bug(
+        _ends_a_checkout_by_the_clock_alone, _PAID_WHEN_OVER, ("COMMIT of checkouts", "before"), "expired, and its"
     ),
     "keeps its reservation": Bug(_keeps_reserved_what_it_asked_about, _NEW_CARD, _PAID_AT_UNIONPAY, "reserved"),
 }

@@ -45,8 +45,9 @@ def nothing_is_submitted_twice(history: History, _: Rules) -> Iterator[str]:
 def one_effective_charge(history: History, _: Rules) -> Iterator[str]:
     """What the PSPs took is what was asked for, once, and the books say so."""
     expected = {asked.amount: asked for asked in history.asked.values() if asked.kind == "payment"}
+    of_checkouts = {asked.amount for asked in history.asked.values() if asked.kind == "checkout"}
     for row in charges_of(history):
-        if row["amount"] not in expected:
+        if row["amount"] not in expected.keys() | of_checkouts:
             yield f"{row['provider']} has a charge of {row['amount']} that nobody asked for"
     for asked in expected.values():
         charges = [row for row in charges_of(history) if row["amount"] == asked.amount]

@@ -19,6 +19,7 @@ from tests.simulation.rules import (
     expires_at,
     id_of,
     is_effective,
+    moved_late,
     told_by_themselves,
     was_turned_away,
 )
@@ -55,7 +56,8 @@ def no_final_state_changes(history: History, _: Rules) -> Iterator[str]:
             yield f"{answer.number} was answered {before}, and later {status}"
         if status is not None:
             told[answer.number] = str(status)
-    for row in [*history.payments, *history.refunds, *history.routes, *told_by_themselves(history)]:
+    objects = [*history.payments, *history.refunds, *history.routes, *history.checkouts]
+    for row in [*objects, *told_by_themselves(history)]:
         said = told.get(row["merchant_order_no"])
         if said in FINAL and said != row["status"] and (said, row["status"]) != _RETURN:
             yield f"{row['merchant_order_no']} was answered {said} and is {row['status']}"
@@ -144,8 +146,7 @@ def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str
 def usage_is_what_is_open_and_what_succeeded(history: History, _: Rules) -> Iterator[str]:
     """What is reserved of a limit is what is in flight, and what is used is what succeeded: in the end, and whenever
     somebody looked."""
-    late = {row["object_id"] for row in history.anomalies if row["kind"] == "late_success"}
-    at_last = Standing(history.now, history.payments, history.routes, late, history.usage)
+    at_last = Standing(history.now, history.payments, history.routes, moved_late(history), history.usage)
     yield from dict.fromkeys(each for standing in (*history.standings, at_last) for each in _miscounted(standing))
 
 

@@ -19,7 +19,8 @@ def every_psp_is_heard(history: History, _: Rules) -> Iterator[str]:
 
 def one_event_for_each_end(history: History, _: Rules) -> Iterator[str]:
     """One event per state that has a type, numbered without a gap, and none without a change."""
-    for row in [*history.payments, *history.refunds, *history.routes, *told_by_themselves(history)]:
+    told_of = [*history.payments, *history.refunds, *history.routes, *history.checkouts]
+    for row in [*told_of, *told_by_themselves(history)]:
         name = row["merchant_order_no"]
         events = sorted((each for each in history.events if each["object_id"] == id_of(row)), key=_sequence)
         if [each["sequence"] for each in events] != list(range(1, row["sequence"] + 1)):

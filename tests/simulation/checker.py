@@ -4,6 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.simulation.check_checkouts import (
+    a_checkout_ends_as_its_tries_do,
+    one_try_of_a_checkout_is_paid,
+    tries_come_one_after_the_other,
+)
 from tests.simulation.check_money import (
     a_page_is_opened_with_the_same_form,
     nothing_fails_without_proof,
@@ -82,4 +87,7 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     a_route_is_what_its_app_said,
     no_route_is_sent,
     each_oddity_of_a_route_is_told_once,
+    one_try_of_a_checkout_is_paid,
+    tries_come_one_after_the_other,
+    a_checkout_ends_as_its_tries_do,
 )

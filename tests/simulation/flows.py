@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from tests.e2e.business import Shown
 from tests.e2e.merchants import only
+from tests.simulation.checkout_payer import CheckoutPayer
+from tests.simulation.flows_at_checkouts import SCRIPTS_AT_CHECKOUTS
 from tests.simulation.flows_of_codes import SCRIPTS_OF_CODES
 from tests.simulation.flows_of_routes import SCRIPTS_OF_ROUTES
 from tests.simulation.flows_on_pages import SCRIPTS_ON_PAGES
@@ -126,6 +128,9 @@ async def _rehearses(play: Play, _: Any) -> None:
     await play.pay(play.cheap_order())
     await play.rest()
     await play.refund(paid, 100)
+    payer = CheckoutPayer(play, await play.open_checkout())
+    await payer.pays_with(play.card())
+    await payer.looks()
 
 
 REHEARSAL: Final = Script("a rehearsal, so that those who come later start warm", _rehearses)
@@ -159,4 +164,5 @@ SCRIPTS: Final = (
     *SCRIPTS_OF_CODES,
     *SCRIPTS_ON_PAGES,
     *SCRIPTS_OF_ROUTES,
+    *SCRIPTS_AT_CHECKOUTS,
 )

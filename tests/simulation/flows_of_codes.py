@@ -16,7 +16,7 @@ from tests.simulation.play import Play
 from tests.simulation.script import Script
 from tests.simulation.stage import BANK_AT_LIANLIAN, START
 
-__all__ = ["SCRIPTS_OF_CODES", "narrow"]
+__all__ = ["SCRIPTS_OF_CODES", "SIGNS", "narrow"]
 
 PAID: Final = ("succeeded",)
 CLOSED: Final = ("closed",)
@@ -50,7 +50,7 @@ def narrow(other: Change) -> Change:
     return change
 
 
-_SIGNS, _EACH = _by(AuthenticationMode.SMS), _by(AuthenticationMode.SMS_EACH_PAYMENT)
+SIGNS, _EACH = _by(AuthenticationMode.SMS), _by(AuthenticationMode.SMS_EACH_PAYMENT)
 _SILENT = _by(AuthenticationMode.SILENT)
 
 
@@ -193,14 +193,14 @@ SCRIPTS_OF_CODES: Final = (
     Script(
         "a new card that is signed by SMS, after a wrong code",
         _signs_and_pays,
-        merchant=_SIGNS,
+        merchant=SIGNS,
         pairs=True,
         ends=("succeeded",),
     ),
-    Script("a second SMS, and its code", _types_the_second_code, merchant=_SIGNS, ends=PAID, codes=2),
-    Script("three wrong codes", _types_three_wrong_codes, merchant=_SIGNS, ends=("failed",)),
-    Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=_SIGNS, ends=CLOSED),
-    Script("a payment whose card nobody signs", _nobody_types, merchant=_SIGNS, ends=CLOSED),
+    Script("a second SMS, and its code", _types_the_second_code, merchant=SIGNS, ends=PAID, codes=2),
+    Script("three wrong codes", _types_three_wrong_codes, merchant=SIGNS, ends=("failed",)),
+    Script("a payment that is closed while it waits to sign", _closes_what_waits, merchant=SIGNS, ends=CLOSED),
+    Script("a payment whose card nobody signs", _nobody_types, merchant=SIGNS, ends=CLOSED),
     Script("a silent authentication that needs a code", _silent_needs_a_code, merchant=_SILENT, ends=PAID),
     Script(
         "a silent authentication that needs a code, and nobody is there",
@@ -208,8 +208,8 @@ SCRIPTS_OF_CODES: Final = (
         merchant=_SILENT,
         ends=("failed",),
     ),
-    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=_SIGNS, races=True),
-    Script("an authentication by itself", _signs_by_itself, merchant=_SIGNS, ends=PAID),
+    Script("two payments of one card to sign", _two_of_one_card_to_sign, merchant=SIGNS, races=True),
+    Script("an authentication by itself", _signs_by_itself, merchant=SIGNS, ends=PAID),
     Script(
         "a payment with a code of its own, after a wrong one",
         _types_a_code_to_pay,
@@ -248,7 +248,7 @@ SCRIPTS_OF_CODES: Final = (
     Script(
         "a withhold in line whose card is signed when its place comes",
         _signs_when_the_place_comes,
-        merchant=narrow(_SIGNS),
+        merchant=narrow(SIGNS),
         races=True,
         ends=("succeeded", "succeeded"),
     ),

@@ -47,6 +47,7 @@ class History:
     payments: list[Row]
     refunds: list[Row]
     routes: list[Row]
+    checkouts: list[Row]
     authentications: list[Row]
     intents: list[Row]
     usage: list[Row]
@@ -62,7 +63,7 @@ class History:
 
     def ends(self) -> tuple[str, ...]:
         """How everything that was asked for has ended, in the order of asking."""
-        rows = [*self.payments, *self.refunds, *self.routes, *self.authentications]
+        rows = [*self.payments, *self.refunds, *self.routes, *self.checkouts, *self.authentications]
         ends = {row["merchant_order_no"]: row["status"] for row in rows}
         return tuple(str(ends.get(number, "nothing")) for number in self.asked)
 
@@ -83,9 +84,9 @@ async def history_of(play: Play) -> History:
 
     payments, refunds = await of_users("payments"), await of_users("refunds")
     authentications = await of_users("authentications")
-    routes = await of_users("routes")
+    routes, checkouts = await of_users("routes"), await of_users("checkouts")
     ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
-    ids += [row["route_id"] for row in routes]
+    ids += [row["route_id"] for row in routes] + [row["checkout_id"] for row in checkouts]
     signings = [row["authentication_id"] for row in authentications]
     cards = list({row["card_id"] for row in authentications})
     events = await of("events", "object_id", [*ids, *signings])
@@ -115,6 +116,7 @@ async def history_of(play: Play) -> History:
         payments=payments,
         refunds=refunds,
         routes=routes,
+        checkouts=checkouts,
         authentications=authentications,
         intents=await of("intents", "object_id", [*ids, *signings]),
         usage=await of_users("channel_usage"),

@@ -37,7 +37,8 @@ class PagePayer:
         fields = tuple((each.get("name", ""), each.get("value", "")) for each in form.iter("input"))
         url = str(form.get("action"))
         self._play.forms.append(Opened(self._payment["merchant_order_no"], self._play.stage.now, url, fields))
-        self._page = await self._browser.press(ours, "")
+        [go] = ours.buttons()
+        self._page = await self._browser.press(ours, go)
 
     async def presses(self, choice: Literal["pay", "cancel", "insufficient"]) -> None:
         """Press a button of the bank's page."""

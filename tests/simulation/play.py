@@ -133,9 +133,23 @@ class Play:
         body = {"merchant_order_no": number, "user_id": user_id, "card": card}
         return await self.ask(number, "/v1/authentications", body, at)
 
+    async def open_checkout(self, at: int = 0, **changed: Any) -> Shown:
+        """Ask for a checkout until there is an answer; a purpose, an amount and so on may be said."""
+        number, user = f"checkout-{self.number()}", changed.get("user_id") or self.user()
+        usual = {"amount": 100_001 + self.number() % 800_000, "currency": "CNY", "description": "充值"}
+        body = {
+            "merchant_order_no": number,
+            "user_id": user,
+            "return_url": "http://127.0.0.1/done",
+            **({} if changed.get("purpose") == "sign" else usual),
+            **changed,
+        }
+        self.asked[number] = Asked(number, "checkout", body.get("amount", 0), user)
+        return await self.ask(number, "/v1/checkouts", body, at)
+
     async def wish(self, about: Shown, what: str, body: Shown | None = None, at: int = 0) -> tuple[int, Shown]:
-        """Wish something of a payment or an authentication (`confirm`, `resend-sms`, `close`) until there is an answer:
-        its status, and what it says.
+        """Wish something of a payment or an authentication (`confirm`, `resend-sms`, `close`), or of a checkout
+        (`cancel`), until there is an answer: its status, and what it says.
         """
         number, path = about["merchant_order_no"], f"{address_of(about)}/{what}"
         return await self._call("POST", path, body or {}, at, lambda *said: self._answered(number, *said, wish=True))
@@ -195,10 +209,14 @@ class Play:
         """Ask a mock PSP for a fault (sandbox/README.md)."""
         await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
 
-    async def call_back(self, provider: str, amount: int) -> None:
-        """Have a PSP tell what became of an order, until it is acknowledged. Some call where they were told."""
+    async def call_back(self, provider: str, amount: int, number: str | None = None) -> None:
+        """Have a PSP tell what became of an order, until it is acknowledged. Some call where they were told.
+
+        `number`: of that order; else it is the last one of the amount.
+        """
         found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
-        *_, number = [None, *(row["order_no"] for row in found if row["amount"] == amount)]
+        theirs = [row["order_no"] for row in found if row["amount"] == amount and number in {None, row["order_no"]}]
+        *_, number = [None, *theirs]
         for _ in range(TRIES):
             if number is None:
                 return  # the PSP never got it

@@ -36,7 +36,7 @@ BIND_WITHIN_S = 5.0
 MOMENT = timedelta(microseconds=1)
 ROUNDS = 50
 """Of working, before it is told that there is no end of it."""
-JOBS = ("follow_up", "line", "unbind", "routes", "deliver")
+JOBS = ("follow_up", "line", "unbind", "routes", "checkouts", "deliver")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ __all__ = [
     "id_of",
     "is_effective",
     "kind_of",
+    "moved_late",
     "told_by_themselves",
     "was_turned_away",
 ]
 
-FINAL: Final = {"succeeded", "failed", "closed", "returned"}
+FINAL: Final = {"succeeded", "failed", "closed", "returned", "expired", "canceled"}
 OPEN: Final = {"processing", "requires_action"}
 ON_PAGES: Final = {"netbank", "recharge"}
 """Kinds of orders that a payer's browser brings to a PSP, and that are paid on its page, or not."""
@@ -78,14 +79,22 @@ def expires_at(row: Row) -> datetime:
     return at
 
 
+def moved_late(history: History) -> set[Any]:
+    """The payments whose money moved after they had ended without it, as their anomalies say."""
+    kinds = {"late_success", "paid_twice"}
+    return {row["payment_id"] or row["object_id"] for row in history.anomalies if row["kind"] in kinds}
+
+
 def kind_of(row: Row) -> str:
-    """Whether a row is of a payment, a refund, an authentication or a recorded route."""
+    """Whether a row is of a payment, a refund, an authentication, a recorded route or a checkout."""
+    if "won_by" in row:
+        return "checkout"
     of_its_own = next((each for each in ("refund", "route") if f"{each}_id" in row), None)
     return of_its_own or ("payment" if "scene" in row else "authentication")
 
 
 def id_of(row: Row) -> Any:
-    """The id of a payment, a refund, an authentication or a recorded route."""
+    """The id of a payment, a refund, an authentication, a recorded route or a checkout."""
     return row[f"{kind_of(row)}_id"]
 
 

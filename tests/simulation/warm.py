@@ -6,7 +6,6 @@ is kept. It halves what a play costs.
 """
 
 from copy import copy
-from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -14,12 +13,11 @@ from uuid import UUID
 import httpx
 from asyncpg.connection import Connection
 
-from adapters import account
-from adapters.signing import load_private_key
 from gateway.domain.catalogue import Catalogue
 from gateway.run import wiring
 from gateway.run.providers import AdapterProviders
 from gateway.storage.catalogue.store import CatalogueStore
+from tests.known_keys import check_each_private_key_once
 
 __all__ = ["KnownCatalogue", "keep_what_is_learnt", "serve_only"]
 
@@ -29,7 +27,7 @@ _NAMED: Final = SimpleNamespace(name="asked before")
 
 def keep_what_is_learnt() -> None:
     """Have this process, and all that are forked from it, learn such things once. It stays so to its end."""
-    vars(account)["load_private_key"] = cache(load_private_key)
+    check_each_private_key_once()
     _keep_types()
     _keep_engines()
     _keep_adapters()

@@ -5,6 +5,7 @@ import re
 from gateway.storage.tables import metadata
 from gateway.storage.writing import (
     blocks,
+    checkout_books,
     claims,
     deliveries,
     due,
@@ -16,6 +17,7 @@ from gateway.storage.writing import (
     routes,
     settling,
     totals,
+    trying,
     with_work,
 )
 
@@ -38,6 +40,9 @@ WORKERS = {
     **{f"WITH_WORK, {size}": with_work.statement(claims.WITH_WORK, size) for size in with_work.SIZES},
     **{f"deliveries.WITH_WORK, {size}": with_work.statement(deliveries.WITH_WORK, size) for size in with_work.SIZES},
     **{f"WITH_ROUTES, {size}": with_work.statement(routes.WITH_ROUTES, size) for size in with_work.SIZES},
+    **{f"WITH_CHECKOUTS, {size}": with_work.statement(checkout_books.WITH_CHECKOUTS, size) for size in with_work.SIZES},
+    "CLAIM_CHECKOUTS": checkout_books.CLAIM_CHECKOUTS,
+    "READ_CARDS": trying.READ_CARDS,
     "CLAIM_ROUTES": routes.CLAIM_ROUTES,
     **{name: getattr(payout_books, name) for name in ("CLAIM_HELD", "CLAIM_LISTS", "LISTED", "READ_PAYEE")},
     "payout_books.READ_CONTINUATION": payout_books.READ_CONTINUATION,

@@ -14,21 +14,27 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.outcomes import Authenticated, Processing, Returned, ReturnReason, Succeeded
 from gateway.domain.recorded_routes import Report
+from gateway.domain.scenes import Scene
 from gateway.flows.observations import key_of
 from gateway.ports import Observation
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Database
 from tests.storage.gateway_process import Process
-from tests.unit.domain.samples import NOW, catalogue, channel, endpoint, order, rule
+from tests.storage.tills import PAID, Till
+from tests.unit.domain.samples import NOW, catalogue, channel, endpoint, later, order, rule
 
 __all__ = ["Statement", "as_markdown", "flushes"]
 
 PLACE = catalogue(
-    (channel("up", AuthenticationMode.SILENT, authentication_fee=100),), (rule("up"),), (endpoint(1, "shop"),)
+    (channel("up", AuthenticationMode.SILENT, authentication_fee=100),),
+    (rule("up"), rule("up", scene=Scene.QUICK_CHARGE)),
+    (endpoint(1, "shop"),),
 )
 BACK = Returned(ReturnReason.PAYEE_NAME_MISMATCH)
 _PARTS = re.compile(r"\), (\w+) AS \(")
 _CLAUSES = re.compile(r" +(?=(?:SELECT|FROM|WHERE|JOIN|LEFT OUTER JOIN|GROUP BY|ON CONFLICT|RETURNING|SET|UPDATE) )")
+STATEMENTS_OF_A_LOOK = 4
+"""The lock, the checkout, its tries, and what becomes of it."""
 _DRAWN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|\\\\x[0-9a-f]{64}")
 """Ids and prints that are others each time."""
 
@@ -123,6 +129,19 @@ async def flushes(engine: AsyncEngine, keys: Keys) -> dict[str, list[Statement]]
     now_told("A payout succeeds")
     await process.books.record(Observation(key_of(payout), Source.CALLBACK, BACK, NOW, uuid4()))
     now_told("A payout comes back")
+    till = Till(process)
+    checkout = await till.opens("d")
+    now_told("A checkout is opened")
+    first = await till.fails(checkout)
+    witness.heard = []
+    second = (await till.tries(checkout, 2)).payment
+    now_told("A checkout is tried")
+    await process.heard(first, PAID, Source.CALLBACK)
+    witness.heard = []
+    await process.heard(second, PAID)
+    now_told("A try of a checkout succeeds, and one before it was paid, too")
+    await till.looks(await till.opens("e"), later(hours=1))
+    told["Our clock ends a checkout"] = witness.heard[-STATEMENTS_OF_A_LOOK:]
     return told
 
 
@@ -139,10 +158,10 @@ def as_markdown(told: dict[str, list[Statement]]) -> str:
 
 HEAD = """# The SQL of a flush
 
-What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, pays out, or records a route: one
-transaction per flush, for all the orders or observations of a merchant that wait. Values are parameters; an array has
-one element per row, so the text does not depend on how many there are. A part is there only if it has rows: this page
-shows one payment at a time.
+What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, pays out, records a route, or ends a
+checkout: one transaction per flush, for all the orders or observations of a merchant that wait. Values are parameters;
+an array has one element per row, so the text does not depend on how many there are. A part is there only if it has
+rows: this page shows one payment at a time.
 
 Written by `SLUICE_WRITE_SQL=1 .venv/bin/python -m pytest tests/storage/test_flush_sql.py`; that test holds it to
 what is sent. Plans are those of nearly empty tables: they show what is read and locked, not what is fast.

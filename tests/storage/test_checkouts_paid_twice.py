@@ -8,13 +8,15 @@ from structlog.testing import capture_logs
 from gateway.domain.checkouts import Checkout, TryRefusal
 from gateway.domain.hearing import Source
 from gateway.domain.ids import CHECKOUT, PAYMENT, show
-from gateway.domain.outcomes import Declined, Succeeded
+from gateway.domain.outcomes import CodeSent, Declined, Succeeded
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.flows.cashier import Shown
 from gateway.metrics import ANOMALIES
-from tests.storage.gateway_process import Process, observation
-from tests.storage.tills import AMOUNT, FAILED, NOWHERE, PAID, Till, why_not
+from gateway.ports import Wish
+from tests.storage.gateway_process import Process, observation, payment_in
+from tests.storage.payers import EACH, asks, does
+from tests.storage.tills import AMOUNT, FAILED, NOWHERE, PAID, Till, till_place, why_not
 from tests.unit.domain.samples import later
 
 
@@ -81,6 +83,20 @@ async def test_while_a_late_success_waits_for_a_person_nobody_can_pay_again(till
     assert await till.types(first) == ["payment.failed", "payment.anomaly"]
     assert (await till.looks(checkout, later(hours=1))).status is Status.EXPIRED
     assert await till.types(checkout) == ["checkout.expired"]
+
+
+async def test_what_is_called_paid_after_its_code_was_given_up_cannot_be_paid_again_either(till: Till) -> None:
+    """Nothing was submitted, so its PSP is wrong, or we are: a person looks, and nobody pays meanwhile."""
+    till.process.catalogue = till_place(EACH)
+    checkout = await till.opens()
+    opened = await till.tries(checkout)
+    payment = payment_in(await till.process.books.record(asks(opened.payment, opened.sms, CodeSent("c"))))
+    await does(till.process, payment, Wish.CLOSE)
+    await till.process.heard(payment, PAID, Source.CALLBACK)
+    assert await till.anomalies() == [("payment", "unexpected_success", payment.payment_id, None)]
+    assert await why_not(till.tries(checkout, 2)) is TryRefusal.PAID_LATE
+    shown = Shown(*await till.both(checkout))
+    assert shown.paid_late is not None
 
 
 async def test_a_late_success_before_the_second_try_pays_is_told_again_as_paid_twice(till: Till) -> None:

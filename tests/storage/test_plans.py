@@ -50,7 +50,7 @@ from gateway.storage.writing import (
     with_work,
 )
 from gateway.storage.writing.observations import COUNT_AGAIN, READ_ANOMALIES
-from tests.databases import Server, connected, own_url
+from tests.databases import REPLICA, Server, connected, own_url
 
 MERCHANT = UUID(int=0xA)
 MANY = 20_000
@@ -298,6 +298,12 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "ROUTES_BY_ID": (routes._BY_ID, (M, IDS), {"routes_pkey", "decisions_pkey"}),
     "CHECKOUTS_BY_ID": (checkouts._BY_ID, (M, IDS), {"checkouts_pkey"}),
     "PAYMENTS_OF_CHECKOUTS": (checkouts._PAYMENTS, (M, IDS), {"payments_checkout_idx", "checkouts_pkey"}),
+    "SIGNINGS_OF_CHECKOUTS": (checkouts._SIGNINGS, (M, IDS), {"authentications_checkout_idx", "checkouts_pkey"}),
+    "WITH_WORK, checkouts": (
+        with_work.statement(checkout_books.WITH_CHECKOUTS, 8),
+        (AT, BEGINNING, *[M] * 8),
+        {"checkouts_until_idx"},
+    ),
     "CLAIM_CHECKOUTS": (checkout_books.CLAIM_CHECKOUTS, (M, AT, AT, "64"), {"checkouts_until_idx"}),
     "READ_CARDS_OF_AN_HOUR": (trying.READ_CARDS, (M, "ARRAY['u1']", AT), {"cards_print_key"}),
     "CLAIM_ROUTES": (routes.CLAIM_ROUTES, (M, AT, AT, "64"), {"routes_until_idx"}),
@@ -344,8 +350,10 @@ async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
     async with own_url(postgres, template) as url:
         connection = await connected(url)
         await connection.execute("SET random_page_cost = 1.1")  # as on the embedded server, and on any disk of today
+        await connection.execute(REPLICA)  # to look at each foreign key takes longer than to write the rows
         for statement in FILL:
             await connection.execute(statement, *([MERCHANT] if "$1" in statement else []))
+        await connection.execute("RESET session_replication_role")
         await connection.execute("ANALYZE")
         yield connection
         await connection.close()

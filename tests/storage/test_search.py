@@ -46,7 +46,7 @@ from tests.storage.test_reading import (
 from tests.storage.test_recording import PAYS
 
 ZONE = ZoneInfo("Asia/Shanghai")
-AUTHENTICATION_ID, EVENT_ID, ANOMALY_ID = UUID(int=5), UUID(int=61), UUID(int=62)
+AUTHENTICATION_ID, EVENT_ID, ANOMALY_ID, CHECKOUT_ID = UUID(int=5), UUID(int=61), UUID(int=62), UUID(int=63)
 LOOKED_AT = 8
 
 
@@ -87,7 +87,8 @@ async def payment_id(engine: AsyncEngine) -> UUID:
         await connection.execute(insert(accounts).values({"merchant_id": MERCHANT} | account))
     card_id = await add_card(engine, 3, "u1", "622202******1234")
     await pay(engine, 1, user_id="u2")
-    payment_id = await pay(engine, 0, card_id=card_id, authentication_id=AUTHENTICATION_ID, amount=777)
+    payment_id = await pay(engine, 0, card_id=card_id, authentication_id=AUTHENTICATION_ID, amount=777,
+                           checkout_id=CHECKOUT_ID)  # fmt: skip
     await pay(engine, 2, user_id="u3", merchant_id=OTHER)
     await write(
         engine,
@@ -105,6 +106,14 @@ async def payment_id(engine: AsyncEngine) -> UUID:
     )  # fmt: skip
     goes_back = {"verb": "refund", "object_id": REFUND_ID, "intent_id": UUID(int=8), "number": "r-1", "amount": 4000}
     await write(engine, intents=ATTEMPT | goes_back | {"channel_transaction_no": "T-10"})
+    await write(
+        engine,
+        orders=order_of({"app": "shop", "merchant_order_no": "CO-1"}, "checkout", CHECKOUT_ID),  # type: ignore[arg-type]
+        checkouts={"checkout_id": CHECKOUT_ID, "app": "shop", "merchant_order_no": "CO-1", "purpose": "pay",
+                   "user_id": "u1", "amount": 777, "currency": "CNY", "methods": ["quick"], "return_url": "",
+                   "status": "open", "tries": 1, "codes": 0, "sequence": 0, "expires_at": at(60), "until_at": at(60),
+                   "created_at": NOW, "metadata": {}},
+    )  # fmt: skip
     return payment_id
 
 
@@ -115,10 +124,12 @@ def found_ids(found: Found[Any]) -> list[UUID]:
 KNOWN: list[dict[str, Any]] = [
     {"object_id": ("ref", REFUND_ID)},
     {"object_id": ("auth", AUTHENTICATION_ID)},
+    {"object_id": ("co", CHECKOUT_ID)},
     {"object_id": ("evt", EVENT_ID)},
     {"object_id": ("ano", ANOMALY_ID)},
     {"merchant_order_no": "A-0"},
     {"merchant_order_no": "R-1"},
+    {"merchant_order_no": "CO-1"},
     {"channel_order_no": "n-0"},
     {"channel_order_no": "r-1"},
     {"channel_transaction_no": "T-9"},

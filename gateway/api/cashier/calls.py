@@ -192,12 +192,13 @@ class CashierCalls:
         banks = await self._card_banks(shown)
         elements, typed = card_typed(fields, call.language, banks)
         if elements is None:
-            return await self._show(call, shown, status=WRONG, typed=typed, opened=NEW_CARD)
+            told = Told("bad", said(_CHECK, call.language))
+            return await self._show(call, shown, told, status=WRONG, typed=typed, opened=NEW_CARD)
         try:
             return await self._try(call, shown, NewCard(elements, typed.bank or None), typed=typed, opened=NEW_CARD)
         except BankNeededError:
-            asking = asking_bank(typed, call.language)
-            return await self._show(call, shown, status=WRONG, typed=asking, opened=NEW_CARD)
+            asking, told = asking_bank(typed, call.language), Told("bad", said(_CHECK, call.language))
+            return await self._show(call, shown, told, status=WRONG, typed=asking, opened=NEW_CARD)
 
     async def _card_banks(self, shown: Shown) -> list[str]:
         if adds_card(shown.checkout):
@@ -319,6 +320,7 @@ def _see(address: str) -> Reply:
 
 
 _ON_PAGES: Final = frozenset({Method.NETBANK.value, Method.CUSTODY_QUICK.value, Method.CUSTODY_NETBANK.value})
+_CHECK: Final = Text("Please check what is marked below.")
 _CHOOSE_WAY: Final = Text("Please choose one of the ways below.")
 _CHOOSE_CARD: Final = Text("Please choose a card.")
 _CHOOSE_BANK: Final = Text("Please choose a bank.")
@@ -332,7 +334,7 @@ _NOT_DONE: Final[Mapping[ActRefusal, Text]] = {
     ActRefusal.SMS_IN_PROGRESS: Text("The SMS is being sent just now."),
     ActRefusal.RESEND_TOO_SOON: Text("An SMS was sent a moment ago. Please wait for it."),
     ActRefusal.NO_RESENDS_LEFT: Text("No more SMS can be sent for this."),
-    ActRefusal.SMS_LIMIT_REACHED: Text("No more codes are sent to this phone today. Please use another card."),
+    ActRefusal.SMS_LIMIT_REACHED: Text("No more SMS with codes can be sent. Please use another card or another bank."),
     ActRefusal.MAY_BE_PAID: Text("The bank has not said yet that nothing was paid. Please press again in a moment."),
     ActRefusal.NEW_SMS_NEEDED: Text("This code is not taken any more. Please ask for another SMS."),
 }

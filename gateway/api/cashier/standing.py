@@ -26,6 +26,9 @@ class Step(StrEnum):
     CANCELED = "canceled"
 
 
+_ASKS_PAYER = frozenset({Step.CODE, Step.BANK})
+
+
 def step_of(shown: Shown, now: datetime) -> Step:
     """Which page shows."""
     checkout, newest = shown.checkout, shown.newest
@@ -39,7 +42,8 @@ def step_of(shown: Shown, now: datetime) -> Step:
         case Status.CANCELED:
             return Step.CANCELED
     if shown.open_try is not None:
-        return _of_open(shown.open_try, now)
+        step = _of_open(shown.open_try, now)
+        return Step.LATE if step in _ASKS_PAYER and shown.paid_late is not None else step
     if shown.paid_late is not None:
         return Step.LATE
     if newest is not None and newest.status is Status.SUCCEEDED:

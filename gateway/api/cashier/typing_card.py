@@ -37,6 +37,7 @@ _WRONG: Final[Mapping[str, Text]] = {
     "phone": Text("Please type the 11 digits of a mobile number."),
     "bank": Text("The number does not tell the bank: please choose it."),
 }
+_IN_ORDER: Final = ("card_no", "bank", "holder_name", "id_type", "id_no", "phone")
 _NO_ERRORS: Final[Mapping[str, str]] = dict.fromkeys(_WRONG, "")
 
 
@@ -54,6 +55,11 @@ class TypedCard:
     bank: str = ""
     asks_bank: bool = False
     errors: Mapping[str, str] = field(default_factory=lambda: _NO_ERRORS)
+
+    @property
+    def first_wrong(self) -> str | None:
+        """The first field with an error, in the order of the form."""
+        return next((name for name in _IN_ORDER if self.errors[name]), None)
 
 
 def empty(language: Language) -> TypedCard:

@@ -17,7 +17,7 @@
       setTimeout(() => {
         delete form.dataset.sent;
         buttons.forEach((button) => { button.disabled = false; });
-      }, 10000);
+      }, 20000);
     });
   }
 

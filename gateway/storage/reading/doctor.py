@@ -84,13 +84,15 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     looked_at: Counter[str] = Counter()
     findings: defaultdict[Check, _Findings] = defaultdict(_Findings)
     said_at = time.monotonic()
+    # Each question is a transaction of its own: BEGIN and ROLLBACK would take as long as the question.
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
     checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS, *PAYOUT_CHECKS)
     for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
-        async for piece, rows in _pieces(engine, walk):
+        async for piece, rows in _pieces(engine, alone, walk):
             for check in checks:
                 if check.walk is walk:
-                    await _ask(engine, check, piece, now - OVERDUE_AFTER, findings[check])
+                    await _ask(alone, check, piece, now - OVERDUE_AFTER, findings[check])
             looked_at[walk.table] += rows
             if tell is not None and time.monotonic() - said_at >= TELL_EVERY_S:
                 said_at = time.monotonic()
@@ -126,7 +128,7 @@ class _Piece:
         return above if self.upto is None else f"{above} AND ({key}) <= ({upto})"
 
 
-async def _pieces(engine: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece, int]]:
+async def _pieces(engine: AsyncEngine, alone: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece, int]]:
     """All pieces of a table, each with how many of its rows are in it. Together they leave no key out."""
     names = ", ".join(walk.key)
     columns = metadata.tables[walk.table].c
@@ -136,7 +138,7 @@ async def _pieces(engine: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece
         while after is not None:
             begin = _Piece(merchant_id, after, None)
             keys = f"SELECT {names} FROM {walk.table} t WHERE ROWS(t, {names}) ORDER BY {names} LIMIT :rows"
-            async with _short(engine) as connection:
+            async with alone.connect() as connection:
                 rows = (await connection.execute(text(begin.sql(keys)), begin.values() | {"rows": ROWS_AT_ONCE})).all()
             upto = tuple(rows[-1]) if len(rows) == ROWS_AT_ONCE else None
             yield _Piece(merchant_id, after, upto), len(rows)
@@ -155,9 +157,9 @@ async def _merchants(engine: AsyncEngine, walk: Walk) -> list[UUID]:
     return sorted(known - {UUID(int=0)})
 
 
-async def _ask(engine: AsyncEngine, check: Check, piece: _Piece, overdue: datetime, findings: _Findings) -> None:
+async def _ask(alone: AsyncEngine, check: Check, piece: _Piece, overdue: datetime, findings: _Findings) -> None:
     given = piece.values() | ({"overdue": overdue} if ":overdue" in check.sql else {})
-    async with _short(engine) as connection:
+    async with alone.connect() as connection:
         rows = (await connection.execute(text(piece.sql(check.sql)), given)).mappings().all()
     findings.count += len(rows)
     for row in rows[: MAX_SHOWN - len(findings.sentences)]:
@@ -177,6 +179,8 @@ def _shown(name: str, value: Any, row: RowMapping) -> Any:
     if isinstance(value, UUID):
         if prefix := _PREFIXES.get(name):
             return show(prefix, value)
+        if name == "try_id":
+            return show_object(ObjectKind(row["kind"]), value)
         return show_object(ObjectKind(row["object"]) if name == "object_id" else ObjectKind.PAYMENT, value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")

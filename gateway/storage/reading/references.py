@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.ids import (
     ANOMALY,
     AUTHENTICATION,
+    CHECKOUT,
     EVENT,
     PAYMENT,
     REFUND,
@@ -62,6 +63,14 @@ SELECT payment_id FROM refunds WHERE merchant_id = :merchant AND refund_id = ANY
 ORDER BY payment_id DESC LIMIT {OBJECTS_MAX})
 UNION SELECT payment_id FROM authentications
 WHERE merchant_id = :merchant AND authentication_id = ANY(CAST(:ids AS uuid[])) AND payment_id IS NOT NULL""",
+    ObjectKind.CHECKOUT: """
+SELECT payment_id FROM payments WHERE merchant_id = :merchant AND checkout_id = ANY(CAST(:ids AS uuid[]))""",
+}
+_KINDS = {
+    PAYMENT: ObjectKind.PAYMENT,
+    REFUND: ObjectKind.REFUND,
+    AUTHENTICATION: ObjectKind.AUTHENTICATION,
+    CHECKOUT: ObjectKind.CHECKOUT,
 }
 _NEVER_SENT = """
 SELECT payment_id FROM payments WHERE merchant_id = :merchant AND payment_id = :id AND channel_order_no = :given"""
@@ -177,8 +186,7 @@ async def _by_id(connection: AsyncConnection, merchant_id: UUID, prefix: str, gi
     if prefix in _TOLD:
         rows = await connection.execute(text(_TOLD[prefix]), {"merchant": merchant_id, "given": given})
         return await _payments_of(connection, merchant_id, [(ObjectKind(row[0]), row[1]) for row in rows])
-    kinds = {PAYMENT: ObjectKind.PAYMENT, REFUND: ObjectKind.REFUND, AUTHENTICATION: ObjectKind.AUTHENTICATION}
-    return await _payments_of(connection, merchant_id, [(kinds[prefix], given)])
+    return await _payments_of(connection, merchant_id, [(_KINDS[prefix], given)])
 
 
 async def _payments_of(

@@ -67,7 +67,8 @@ class GivingUp:
             return refused(page, act, waiting, ActRefusal.MAY_BE_PAID)
         answered_by = self._terms(waiting).unanswered(act.at)
         due_at = max(waiting.due_at, answered_by) if waiting.due_at is not None else None
-        after = replace(waiting, asked=replace(asked, ask_again_at=answered_by), due_at=due_at)
+        by_payer = act.reason is ClosedReason.BY_PAYER
+        after = replace(waiting, asked=replace(asked, ask_again_at=answered_by, by_payer=by_payer), due_at=due_at)
         put(page, after)
         return replace(refused(page, act, after, ActRefusal.MAY_BE_PAID), ask=True)
 

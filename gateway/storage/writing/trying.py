@@ -106,4 +106,4 @@ async def read_trying(
 
 
 def _was_paid_late(one: Try) -> bool:
-    return isinstance(one, Payment) and one.attempt is not None and one.attempt.late_success
+    return isinstance(one, Payment) and one.was_paid_late

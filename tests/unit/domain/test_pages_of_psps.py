@@ -197,13 +197,18 @@ def test_an_order_that_is_closed_at_the_psp_is_closed_here(source: Source, at: d
     assert heard.anomaly is None
 
 
-def test_what_its_app_wished_to_close_was_closed_by_the_app_though_only_a_question_tells_it() -> None:
+@pytest.mark.parametrize(("by_payer", "reason"), [(False, ClosedReason.BY_APP), (True, ClosedReason.BY_PAYER)])
+def test_what_somebody_here_wished_to_close_was_closed_by_them_though_only_a_question_tells_it(
+    by_payer: bool, reason: ClosedReason
+) -> None:
     payment = waiting()
     assert payment.asked is not None
-    wished = replace(payment, asked=replace(payment.asked, ask_again_at=later(seconds=90)))
+    wished = replace(payment, asked=replace(payment.asked, ask_again_at=later(seconds=90), by_payer=by_payer))
+    at_once, _ = told(wished, Closed("CANCELED"), later(seconds=60), source=Source.ANSWER)
     lost, _ = told(wished, Unknown("reset"), later(seconds=60), source=Source.ANSWER)
     after, _ = told(lost, Closed("CANCELED"), later(seconds=61))
-    assert (after.status, after.closed_reason) == (Status.CLOSED, ClosedReason.BY_APP)
+    for closed in (at_once, after):
+        assert (closed.status, closed.closed_reason) == (Status.CLOSED, reason)
 
 
 def test_a_refusal_fails_it() -> None:
