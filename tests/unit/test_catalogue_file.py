@@ -629,10 +629,11 @@ def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_pr
         Product.PAYMENT: 10.0,
         Product.AUTHENTICATION: 10.0,
         Product.REFUND: 10.0,
+        Product.PAYOUT: 10.0,
         Product.REDIRECT: 10.0,
     }
     assert accounts["unionpay_main"][Product.AUTHENTICATION] == OwnTerms(answer_timeout_s=10.0)
-    assert set(accounts["allinpay_main"]) == {Product.PAYMENT, Product.AUTHENTICATION}
+    assert set(accounts["allinpay_main"]) == {Product.PAYMENT, Product.AUTHENTICATION, Product.PAYOUT}
 
 
 def test_the_answer_timeout_of_every_product_is_not_said_of_one_of_them_again(folder: Path) -> None:
