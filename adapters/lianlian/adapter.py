@@ -26,7 +26,7 @@ from adapters.lianlian.codes import DECLINES, KNOWN, OK, SMS_SENT, Declines
 from adapters.lianlian.declaration import DECLARATION
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, written
 from adapters.lianlian.notices import Notices
-from adapters.lianlian.payouts import PAYEES, WORDS, read_payout, read_question
+from adapters.lianlian.payouts import PAYEES, WORDS, read_confirmation, read_payout, read_question
 from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
 from gateway.domain.failures import FailureCode as F
@@ -161,7 +161,7 @@ class LianLian:
             return refusal
         fields = self._requests.confirm_payout(command)
         answer = await self._sealed(f"{self._payment}/confirmPayment.htm", fields, Product.PAYOUT, "no_order")
-        return read_payout(answer) if isinstance(answer, Answer) else answer
+        return read_confirmation(answer) if isinstance(answer, Answer) else answer
 
     async def ask_payout(self, command: AskPayout) -> Outcome:
         """Ask for a payout (queryPayment.htm)."""

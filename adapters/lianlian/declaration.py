@@ -56,7 +56,7 @@ DECLARATION: Final = Declaration(
         ),
         Assumption(
             "payout_firms",
-            "A firm's payout takes prcptcd, brabank_name, bank_name and bank_code, without city_code.",
+            "A firm's payout takes bank_code and prcptcd, with bank_name, without city_code.",
             frozenset({Payout}),
         ),
     ),

@@ -346,7 +346,8 @@ class Payout(Command[Outcome]):
 class ConfirmPayout(Command[Outcome]):
     """Say that a payout which the PSP suspects is right: then it is paid. Same number and time as the payout.
 
-    `continuation`: what the PSP gave with its suspicion. Asked about as the payout is.
+    `continuation`: what the PSP gave with its suspicion. Asked about as the payout is. A refusal is of the confirmation
+    alone, hence `Unknown`: the payout is still held, and may be confirmed otherwise.
     """
 
     verb = Verb.PAYOUT

@@ -31,7 +31,7 @@ PAYOUT_CALLS: Final[Mapping[str, Call]] = {
         "payout",
         (
             *("no_order", "dt_order", "api_version", "money_order", "card_no", "acct_name", "flag_card", "info_order"),
-            "notify_url",
+            *("memo", "notify_url"),
         ),
         is_encrypted=True,
     ),
@@ -77,7 +77,7 @@ FORMATS: Final = {
     "no_order": "[0-9A-Za-z_-]{1,32}", "dt_order": "[0-9]{14}", "api_version": "1.0", "card_no": "[0-9-]{5,32}",
     "flag_card": "[01]", "notify_url": "https?://[^ ]{1,121}", "info_order": ".{1,255}",
 }  # fmt: skip
-OF_FIRMS: Final = ("prcptcd", "brabank_name")
+OF_FIRMS: Final = ("prcptcd", "bank_code")
 
 Answer = dict[str, str]
 

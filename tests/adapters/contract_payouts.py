@@ -46,9 +46,9 @@ class PayoutsContract(CodesContract):
         adapter, wire = self.adapter(self.case.processing)
         rules = adapter.declaration.payees
         assert rules is not None
-        unknown = replace(PERSON, bank="NO_SUCH_BANK")
+        unknown = (replace(PERSON, bank="NO_SUCH_BANK"), replace(FIRM, bank="NO_SUCH_BANK"))
         lacking = [replace(FIRM, **cast("Any", {name: ""})) for name in rules.needs.get(PayeeType.CORPORATE, ())]
-        for payee in (PERSON, FIRM, unknown, *lacking, replace(PERSON, name="李䶮"), replace(PERSON, name="\ud800")):
+        for payee in (PERSON, FIRM, *unknown, *lacking, replace(PERSON, name="李䶮"), replace(PERSON, name="\ud800")):
             sent = len(wire.sent)
             outcome = await do(adapter, a_payout(payee=payee))
             assert len(wire.sent) - sent == (rules.why_not(payee) is None), payee

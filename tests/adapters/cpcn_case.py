@@ -363,7 +363,8 @@ class CpcnCase(Case):
         """An answer to this request that was handled, with this body."""
         fields = self.checked(request)
         name = TXS[fields["TxCode"]][0]
-        whole = {"InstitutionID": fields["InstitutionID"], name: fields[name], **body}
+        named = {name: fields[name]} if name else {}
+        whole = {"InstitutionID": fields["InstitutionID"], **named, **body}
         return answer_of(document("Response", {"Code": "2000", "Message": "OK."}, whole))
 
     def _state(self, request: httpx.Request, which: int, **body: str) -> httpx.Response:

@@ -156,8 +156,9 @@ BESIDE_MONEY: dict[str, Meaning] = {
 }
 
 # The demo's list of codes of payouts, whole.
+HELD_OR_MADE = ("0000", "4002", "4003", "4004")
 TO_PAY_OUT: dict[str, Meaning] = {
-    **dict.fromkeys(("0000", "4002", "4003", "4004"), Processing),
+    **dict.fromkeys(HELD_OR_MADE, Processing),
     **dict.fromkeys(("1001", "1004", "1008", "3001", "4005", "4008", "4010", "4011"), F.CHANNEL_REFUSED),
     "1005": F.CARD_UNSUPPORTED,
     **dict.fromkeys(("4012", "4105"), F.PAYEE_INVALID),
@@ -252,11 +253,12 @@ OF_PREPAY = {
 OF_PAYOUTS = {
     "/ll/paymentapi/payment.htm": {
         *("no_order", "dt_order", "api_version", "money_order", "card_no", "acct_name", "flag_card", "info_order"),
+        "memo",
         "notify_url",
     },
     "/ll/paymentapi/confirmPayment.htm": {"no_order", "api_version", "confirm_code", "notify_url"},
 }
-OF_FIRMS = {"bank_code", "bank_name", "brabank_name", "prcptcd"}
+OF_FIRMS = {"bank_code", "bank_name", "prcptcd"}
 
 
 def a_payouts_notice(number: str = NUMBER, amount: int = AMOUNT, state: str = "SUCCESS") -> Fields:
@@ -286,7 +288,7 @@ class LianLianCase(Case):
             "REFUND": Unknown,
         },
         Payout: TO_PAY_OUT,
-        ConfirmPayout: TO_PAY_OUT,
+        ConfirmPayout: {**dict.fromkeys(TO_PAY_OUT, Unknown), **dict.fromkeys(HELD_OR_MADE, Processing)},
         AskPayout: {
             **dict.fromkeys(("APPLY", "CHECK", "PROCESSING"), Processing),
             "SUCCESS": Succeeded,
@@ -366,7 +368,9 @@ class LianLianCase(Case):
     def _of_sealed(self, request: httpx.Request, fields: Fields) -> set[str]:
         """What a request must say that goes encrypted."""
         if (of_payout := OF_PAYOUTS.get(request.url.path)) is not None:
-            return of_payout | (OF_FIRMS if fields.get("flag_card") == "1" else set())
+            return of_payout | (
+                OF_FIRMS | ({"brabank_name"} & fields.keys()) if fields.get("flag_card") == "1" else set()
+            )
         if request.url.path == "/ll/mpayapi/v1/bankcardbind":
             return OF_BIND
         assert request.url.path == "/ll/mpayapi/v1/bankcardprepay"

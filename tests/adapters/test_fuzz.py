@@ -27,6 +27,7 @@ from gateway.domain.outcomes import (
     CodeOutcome,
     CodeSent,
     Outcome,
+    ReturnsListed,
     SmsNeeded,
     Succeeded,
     UnbindingOutcome,
@@ -35,6 +36,7 @@ from gateway.domain.outcomes import (
 from gateway.domain.scenes import Scene
 from gateway.ports import (
     AskPayment,
+    AskPayout,
     Callback,
     CallbackRejectedError,
     CallbackRequest,
@@ -47,7 +49,15 @@ from gateway.ports import (
 )
 from tests.adapters import baofoo_case
 from tests.adapters.allinpay_case import PSP, AllinpayCase
-from tests.adapters.baofoo_case import BaofooCase
+from tests.adapters.baofoo_case import BaofooCase, a_payout_told
+from tests.adapters.baofoo_case import letter as payout_letter
+from tests.adapters.case import (
+    RETURNED_ON,
+    a_confirmation,
+    a_days_returns,
+    a_payout,
+    a_payouts_question,
+)
 from tests.adapters.contract import (
     AGREEMENT_NO,
     Case,
@@ -239,6 +249,8 @@ COMMANDS: dict[type[Command[Any]], Command[Any]] = {
         a_signing(),
         a_payment_code(Scene.QUICK_CHARGE, AGREEMENT_NO),
         an_unbinding(),
+        a_payout(),
+        a_payouts_question(),
     )
 }
 CPCN_COMMANDS: list[Command[Any]] = [
@@ -250,6 +262,8 @@ CPCN_COMMANDS: list[Command[Any]] = [
     an_authentications_question(),
     a_signing(),
     an_unbinding(),
+    a_payout(),
+    a_payouts_question(),
 ]
 NOTICE_FIELDS = st.sampled_from([*a_notice(), "origQryId", "origRespCode", "tokenPayData", "accNo", "x"])
 ANY_OUTCOME = (
@@ -309,7 +323,7 @@ def test_a_signed_answer_with_odd_fields_is_an_outcome(kind: type[Command[Any]])
     any_answer()
 
 
-@pytest.mark.parametrize("kind", [Pay, AskPayment, SendSigningCode, Sign, Unbind])
+@pytest.mark.parametrize("kind", [Pay, AskPayment, SendSigningCode, Sign, Unbind, AskPayout])
 def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[Any]]) -> None:
     case, inside = AllinpayCase(), [""]
 
@@ -340,6 +354,36 @@ BAOFOO_COMMANDS: dict[str, Command[Any]] = {
     "sign": a_signing("1"),
     "ask_authentication": an_authentications_question(),
 }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | ODD | st.sampled_from(["0000", "0401", "1", "2", "12.34"]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(ODD, inside, max_size=3),
+    max_leaves=8,
+)
+PAYOUT_NAMES = st.sampled_from(["trans_no", "trans_money", "state", "trans_remark", "trans_orderid", "trans_endtime"])
+
+
+def test_a_letter_of_baofoos_about_anything_is_an_outcome() -> None:
+    case, contents = BaofooCase(), [b""]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=contents[-1])
+
+    provider = case.build(case.account(), answer)
+    commands: list[Command[Any]] = [a_payout(), a_payouts_question(), a_days_returns(RETURNED_ON)]
+    heads = st.fixed_dictionaries({"return_code": st.sampled_from(["0000", "0401", "200", "x"]), "return_msg": ODD})
+    items = st.dictionaries(PAYOUT_NAMES, JSON, max_size=4).map(lambda odd: a_payout_told() | odd)
+    groups = st.lists(st.fixed_dictionaries({"trans_reqData": items | st.lists(items, max_size=2) | JSON}), max_size=2)
+    told = st.fixed_dictionaries({"trans_head": heads | JSON, "trans_reqDatas": groups | JSON}) | JSON
+
+    @SOME
+    @given(content=told, command=st.sampled_from(commands))
+    def any_answer(content: object, command: Command[Any]) -> None:
+        contents.append(payout_letter(content))
+        assert isinstance(asyncio.run(do(provider, command)), (*ANY_OUTCOME, ReturnsListed))
+
+    any_answer()
 
 
 @pytest.mark.parametrize("name", BAOFOO_COMMANDS)
@@ -393,6 +437,9 @@ LIANLIAN_COMMANDS = (
     a_signing_code(),
     a_signing("t"),
     an_unbinding(),
+    a_payout(),
+    a_payouts_question(),
+    a_confirmation(),
 )
 
 
@@ -408,7 +455,7 @@ def test_an_answer_in_json_with_odd_fields_is_an_outcome_signed_or_not() -> None
     provider = case.build(case.account(), answer)
 
     @SOME
-    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 5))
+    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 8))
     def any_answer(is_signed: bool, odd: dict[str, str], one: int) -> None:
         said.append((is_signed, odd))
         outcome = asyncio.run(do(provider, LIANLIAN_COMMANDS[one]))

@@ -629,6 +629,7 @@ def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_pr
         Product.PAYMENT: 10.0,
         Product.AUTHENTICATION: 10.0,
         Product.REFUND: 10.0,
+        Product.PAYOUT: 10.0,
         Product.REDIRECT: 10.0,
         Product.PAYOUT: 10.0,
     }

@@ -17,6 +17,7 @@ FIRM = Payee(
 RULES = PayeeRules(
     {PayeeType.PERSONAL: frozenset(), PayeeType.CORPORATE: frozenset({"city", "branch"})}, frozenset({"ICBC"}), "gbk"
 )
+AT_ICBC = PayeeRules(banks_of_firms=frozenset({"ICBC"}))
 
 
 def test_a_payee_is_never_shown_whole() -> None:
@@ -28,7 +29,8 @@ def test_a_payee_is_never_shown_whole() -> None:
 @pytest.mark.parametrize("payee", [PERSON, FIRM])
 def test_a_payee_whom_the_protocol_can_say_is_not_refused(payee: Payee) -> None:
     assert RULES.refusal(payee) is None
-    assert RULES.why_not(payee) is PayeeRules().why_not(payee) is None
+    assert RULES.why_not(payee) is PayeeRules().why_not(payee) is AT_ICBC.why_not(payee) is None
+    assert AT_ICBC.refusal(replace(PERSON, bank="ABC")) is None
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ def test_a_payee_whom_the_protocol_can_say_is_not_refused(payee: Payee) -> None:
     [
         (PayeeRules({PayeeType.PERSONAL: frozenset()}), FIRM, "type_unsupported", FailureCode.CARD_UNSUPPORTED, "type"),
         (RULES, replace(PERSON, bank="ABC"), "bank_unsupported", FailureCode.CARD_UNSUPPORTED, "bank"),
+        (AT_ICBC, replace(FIRM, bank="ABC"), "bank_unsupported", FailureCode.CARD_UNSUPPORTED, "bank"),
         (RULES, replace(FIRM, branch="", city=None), "field_missing", FailureCode.PAYEE_INVALID, "branch, city"),
         (RULES, replace(PERSON, name="张䶮"), "text_unwritable", FailureCode.CARD_UNSUPPORTED, "text"),
         (RULES, replace(FIRM, province="䶮"), "text_unwritable", FailureCode.CARD_UNSUPPORTED, "text"),
