@@ -16,6 +16,7 @@ from gateway.storage.tables.catalogue import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
 )
 from gateway.storage.tables.checkouts import checkouts
@@ -64,6 +65,7 @@ __all__ = [
     "orders",
     "outflows",
     "payments",
+    "payout_rules",
     "processes",
     "refunds",
     "route_rules",
