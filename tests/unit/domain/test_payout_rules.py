@@ -115,9 +115,12 @@ def test_windows_go_by_the_clock_of_the_zone() -> None:
         ("Europe/Berlin", ("02:15", "02:45"), "2026-03-29T00:00:00Z", "2026-03-30T00:15:00Z"),
         ("Europe/Berlin", ("02:15", "02:45", Day.SUN), "2026-03-23T00:00:00Z", "2026-04-05T00:15:00Z"),
         ("Africa/Cairo", ("00:30", "01:30"), "2026-04-23T12:00:00Z", "2026-04-23T22:00:00Z"),
+        # A change of clocks in the middle of a window that opens before it, on the day after.
+        ("Europe/Berlin", ("01:00", "04:00", Day.SUN), "2026-03-28T11:00:00Z", "2026-03-29T00:00:00Z"),
         # And back, from 03:00 to 02:00: a window of that hour opens twice.
         ("Europe/Berlin", ("02:00", "02:30"), "2026-10-24T23:00:00Z", "2026-10-25T00:00:00Z"),
         ("Europe/Berlin", ("02:00", "02:30"), "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z"),
+        ("Europe/Berlin", ("02:10", "02:30"), "2026-10-25T00:30:00Z", "2026-10-25T01:10:00Z"),
         # A Friday that was none.
         ("Pacific/Apia", ("10:00", "11:00", Day.FRI), "2011-12-25T00:00:00Z", "2012-01-05T20:00:00Z"),
     ],
