@@ -55,13 +55,16 @@ def payout_warnings(merchants: list[MerchantShape]) -> Iterator[str]:
     """What is allowed and probably a mistake."""
     for path, merchant, channel in _channels(merchants):
         offer = _offer(merchant, channel)
+        assert offer is not None, "a file with problems has no warnings"
         for number, rule in enumerate(channel.payouts):
             here, single, daily = f"{path}.payouts[{number}]", rule.single_limit, rule.daily_limit
             if single and daily and single > daily:
                 yield f"{here}.single_limit: is above daily_limit, which stops such payouts anyway"
-            strange = [bank for bank in rule.banks if offer and bank != ANY_BANK and not offer.knows_payees_of(bank)]
-            if offer and strange:
-                yield f"{here}.banks: {offer.provider} does not know {shortened(strange)}: no payout can go there"
+            for payee in rule.payees:
+                strange = [bank for bank in rule.banks if bank != ANY_BANK and not offer.pays_at(payee, bank)]
+                if strange:
+                    where = f"{payee} payees at {shortened(strange)}"
+                    yield f"{here}.banks: {offer.provider} cannot pay {where}: never used"
 
 
 def _channels(merchants: list[MerchantShape]) -> Iterator[tuple[str, MerchantShape, ChannelShape]]:

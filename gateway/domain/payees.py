@@ -56,12 +56,14 @@ class PayeeRules:
     """The payees that a wire protocol can say: a payout to any other would certainly fail, and is never sent.
 
     `needs`: the types that it pays, each with the fields of a payee that may not be empty, beside number, name and
-    bank. `banks`: those that it can name (None: any). `charset`: of all texts.
+    bank. `banks`: those that it can name (None: any); `banks_of_firms`: those of them where firms are paid (None: all).
+    `charset`: of all texts.
     """
 
     needs: Mapping[PayeeType, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(PayeeType, frozenset()))
     banks: frozenset[str] | None = None
     charset: str = "utf-8"
+    banks_of_firms: frozenset[str] | None = None
 
     def lacks(self, payee: Payee) -> tuple[str, ...]:
         """The fields that are empty and may not be, in alphabetical order."""
@@ -71,7 +73,7 @@ class PayeeRules:
         """Why a payee cannot be paid here; None: they can."""
         if payee.type not in self.needs:
             return "type_unsupported"
-        if self.banks is not None and payee.bank not in self.banks:
+        if not self._names(payee):
             return "bank_unsupported"
         if self.lacks(payee):
             return "field_missing"
@@ -84,6 +86,10 @@ class PayeeRules:
             return None
         about = ": " + ", ".join(self.lacks(payee)) if unfit == "field_missing" else ""
         return Declined(_FAILURES[unfit], channel_message=f"not sent: {unfit.replace('_', ' ')}{about}")
+
+    def _names(self, payee: Payee) -> bool:
+        of_firms = self.banks_of_firms if payee.type is PayeeType.CORPORATE else None
+        return all(banks is None or payee.bank in banks for banks in (self.banks, of_firms))
 
     def _writes(self, payee: Payee) -> bool:
         told = (getattr(payee, each.name) for each in fields(payee))

@@ -81,10 +81,13 @@ class Offer:
         assumed = dict.fromkeys(each for kind in needed for each in self.withheld[kind])
         return f"{self.provider} cannot pay out: {_say_first(assumed)}" if assumed else None
 
-    def knows_payees_of(self, bank: str) -> bool:
-        """Whether a payout to an account at this bank can be said here."""
+    def pays_at(self, payee: PayeeType, bank: str) -> bool:
+        """Whether a payout to this type of payee at this bank can be said here."""
         payees = _payees_of(self.declaration)
-        return payees is not None and (payees.banks is None or bank in payees.banks)
+        if payees is None or payee not in payees.needs:
+            return False
+        of_firms = payees.banks_of_firms if payee is PayeeType.CORPORATE else None
+        return all(banks is None or bank in banks for banks in (payees.banks, of_firms))
 
     def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
         """Why a channel here cannot authenticate cards this way; None: it can."""

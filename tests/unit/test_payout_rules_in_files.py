@@ -193,9 +193,13 @@ def test_firms_are_not_paid_by_a_provider_of_persons_alone(read: Read, paying: C
 
 
 def test_rows_of_banks_that_the_provider_cannot_pay_at_are_a_warning(read: Read, paying: Callable[..., None]) -> None:
-    paying(PERSONS)
-    told = read(CHANNEL + RULE.replace('"*"', '"ICBC", "CMB", "*"')).warnings
-    assert told == (f"{AT}.banks: allinpay does not know CMB: no payout can go there",)
+    paying(replace(EVERYBODY, banks=frozenset({"ICBC", "ABC"}), banks_of_firms=frozenset({"ABC", "BOC"})))
+    both = RULE.replace('["personal"]', '["personal", "corporate"]')
+    told = read(CHANNEL + both.replace('"*"', '"ICBC", "ABC", "BOC", "*"')).warnings
+    assert told == (
+        f"{AT}.banks: allinpay cannot pay personal payees at BOC: never used",
+        f"{AT}.banks: allinpay cannot pay corporate payees at ICBC, BOC: never used",
+    )
 
 
 def test_an_account_that_is_not_there_is_told_where_it_is_wrong(read: Read) -> None:
@@ -223,4 +227,4 @@ def test_those_who_only_take_payments_pay_nobody(provider: str) -> None:
     offer = offer_of(provider)
     assert pays_out(offer.declaration) == frozenset()
     assert {offer.why_not_pay_out(payee) for payee in PayeeType} == {f"{provider} has no payouts"}
-    assert not offer.knows_payees_of("ICBC")
+    assert not offer.pays_at(PERSONAL, "ICBC")
