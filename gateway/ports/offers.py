@@ -39,6 +39,7 @@ _TO_PAY_OUT: Final = frozenset({"payout", "ask_payout"})
 
 
 def _payees_of(declaration: Declaration) -> PayeeRules | None:
+    """None: it has no payouts. A declaration need not say so."""
     return getattr(declaration, "payees", None)
 
 
