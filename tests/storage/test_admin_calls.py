@@ -389,30 +389,28 @@ async def test_a_payout_rule_is_put_found_changed_replaced_and_removed(
     await answered(await client.patch(address, json={}), 404)
 
 
-@pytest.mark.parametrize(
-    ("said", "field", "code"),
-    [
-        ({"fee": -1}, "fee", "fee"),
-        ({"single_limit": 0}, "single_limit", "out_of_range"),
-        ({"daily_limit": 2**63}, "daily_limit", "out_of_range"),
-        ({"priority": 1}, "priority", "unknown_field"),
-        ({"windows": []}, "windows", "too_few"),
-        ({"windows": [OFFICE | {"opens": "8:30"}]}, "windows.0.opens", "wrong_format"),
-        ({"windows": [OFFICE | {"closes": "24:01"}]}, "windows.0.closes", "wrong_format"),
-        ({"windows": [OFFICE | {"closes": "08:30"}]}, "windows.0.closes", "order"),
-        ({"windows": [OFFICE | {"days": []}]}, "windows.0.days", "too_few"),
-        ({"windows": [OFFICE | {"days": ["someday"]}]}, "windows.0.days.0", "not_one_of"),
-        ({"windows": [OFFICE | {"days": ["mon", "mon"]}]}, "windows.0.days", "repeated"),
-        ({"windows": [OFFICE, OFFICE]}, "windows", "repeated"),
-    ],
-)
-async def test_a_payout_rule_that_cannot_be_is_refused(
-    client: Client, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], field: str, code: str
-) -> None:
+WRONG_PAYOUT_RULES: list[tuple[dict[str, Any], str, str]] = [
+    ({"fee": -1}, "fee", "fee"),
+    ({"single_limit": 0}, "single_limit", "out_of_range"),
+    ({"daily_limit": 2**63}, "daily_limit", "out_of_range"),
+    ({"priority": 1}, "priority", "unknown_field"),
+    ({"windows": []}, "windows", "too_few"),
+    ({"windows": [OFFICE | {"opens": "8:30"}]}, "windows.0.opens", "wrong_format"),
+    ({"windows": [OFFICE | {"closes": "24:01"}]}, "windows.0.closes", "wrong_format"),
+    ({"windows": [OFFICE | {"closes": "08:30"}]}, "windows.0.closes", "order"),
+    ({"windows": [OFFICE | {"days": []}]}, "windows.0.days", "too_few"),
+    ({"windows": [OFFICE | {"days": ["someday"]}]}, "windows.0.days.0", "not_one_of"),
+    ({"windows": [OFFICE | {"days": ["mon", "mon"]}]}, "windows.0.days", "repeated"),
+    ({"windows": [OFFICE, OFFICE]}, "windows", "repeated"),
+]
+
+
+async def test_a_payout_rule_that_cannot_be_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     pay_out(monkeypatch, "allinpay", EVERYBODY)
-    for refused in (client.put, client.patch):
-        problem = await answered(await refused(f"{PAYOUTS}/personal/*", json={"fee": 7} | said), 422)
-        assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)]
+    for said, field, code in WRONG_PAYOUT_RULES:
+        for refused in (client.put, client.patch):
+            problem = await answered(await refused(f"{PAYOUTS}/personal/*", json={"fee": 7} | said), 422)
+            assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)], said
 
 
 async def test_payouts_that_the_provider_cannot_make_have_no_rule_but_one_that_is_there_can_be_switched_off(
