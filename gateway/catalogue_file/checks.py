@@ -217,7 +217,7 @@ def _window_problems(path: str, merchant: MerchantShape) -> Problems:
         if why := why_not(window.starts_at, window.ends_at, window.repeats):
             yield f"{here}.ends_at: {why}"
         yield from _bank_problems(f"{here}.banks", window.banks or [])
-        yield from _twice(f"{here}.scenes", window.scenes or [])
+        yield from repeated(f"{here}.scenes", window.scenes or [])
 
 
 def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
@@ -241,7 +241,7 @@ def _rule_problems(path: str, merchant: MerchantShape) -> Problems:
                 other = first.setdefault((rule.channel, scene, bank), here)
                 if other != here:
                     yield f"{here}: {scene} of {bank} on {rule.channel} is already in {other}"
-        yield from _twice(f"{here}.scenes", rule.scenes)
+        yield from repeated(f"{here}.scenes", rule.scenes)
 
 
 def _block_problems(path: str, merchant: MerchantShape) -> Problems:
@@ -256,10 +256,11 @@ def _bank_problems(path: str, banks: list[str]) -> Problems:
     for position, bank in enumerate(banks):
         if bank not in bank_names() and banks != [ALL_BANKS]:
             yield f"{path}[{position}]: {bank} is not a bank code"
-    yield from _twice(path, banks)
+    yield from repeated(path, banks)
 
 
-def _twice(path: str, values: Iterable[str]) -> Problems:
+def repeated(path: str, values: Iterable[str]) -> Problems:
+    """What a list has more than once."""
     seen: set[str] = set()
     for number, value in enumerate(values):
         if value in seen:

@@ -16,6 +16,7 @@ from gateway.catalogue_file.checks import (
     warnings_of,
 )
 from gateway.catalogue_file.kept import Keeper
+from gateway.catalogue_file.payouts import payout_problems, payout_rules, payout_warnings
 from gateway.catalogue_file.references import Resolver, joined
 from gateway.catalogue_file.shape import BlockShape, FileShape, MerchantShape, RuleShape, WindowShape
 from gateway.catalogue_file.signers import signer_problems, signer_warnings
@@ -61,11 +62,12 @@ def read_catalogue(
     merchants = _shaped(raw, Resolver(path.absolute().parent, environ), environ, keeper).merchants
     problems = list(problems_of(merchants, production=environ.get("SLUICE_ENV") == "production"))
     problems += signer_problems(merchants)
+    problems += payout_problems(merchants)
     problems += address_problems(merchants, callback_base)
     if problems:
         raise CatalogueFileError(problems)
     contents = tuple(_merchant(merchant) for merchant in merchants)
-    warnings = (*warnings_of(merchants), *signer_warnings(merchants))
+    warnings = (*warnings_of(merchants), *signer_warnings(merchants), *payout_warnings(merchants))
     return CatalogueFile(contents, warnings, keeper.keeps)
 
 
@@ -105,8 +107,8 @@ def _said(details: ErrorDetails) -> tuple[str, str]:
     if details["type"] == "timezone_aware":
         return path, "must say its offset from UTC, such as 2026-10-01T02:00:00+08:00"
     message = details["msg"]
-    for pydantic_says, we_say in (("Input should", "must"), ("String should", "must"), ("List should", "must")):
-        message = message.replace(pydantic_says, we_say, 1) if message.startswith(pydantic_says) else message
+    for what in ("Input", "String", "List", "Value"):
+        message = message.replace(f"{what} should", "must", 1) if message.startswith(f"{what} should") else message
     return path, message.replace(" after validation", "")
 
 
@@ -156,6 +158,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         ),
         windows=tuple(_window(window) for window in shape.windows),
         rules=tuple(row for rule in shape.rules for row in _rows(rule)),
+        payout_rules=tuple(row for channel in shape.channels for row in payout_rules(channel)),
         blocks=tuple(_block(block) for block in shape.blocks),
     )
 

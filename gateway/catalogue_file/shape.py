@@ -25,6 +25,8 @@ from gateway.domain.blocks import MAX_REASON, BlockedValue, BlockKind, BlockValu
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
 from gateway.domain.identities import IdType
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import MAX_WINDOWS, Day, PayoutWindow, PayoutWindowError
 from gateway.domain.return_urls import host_in_one_form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
@@ -148,11 +150,14 @@ Code = Annotated[str, AfterValidator(_code)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_one_line)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
+PositiveFen = Annotated[int, Field(gt=0, le=MAX_FEN)]
 Count = Annotated[int, Field(gt=0, le=MAX_INT32)]
 # TOML and YAML have no enumerations: their texts are read, and everything else about types stays strict.
 SceneName = Annotated[Scene, Field(strict=False)]
 ModeName = Annotated[AuthenticationMode, Field(strict=False)]
 ProductName = Annotated[Product, Field(strict=False)]
+PayeeName = Annotated[PayeeType, Field(strict=False)]
+DayName = Annotated[Day, Field(strict=False)]
 
 
 class Shape(BaseModel):
@@ -271,6 +276,62 @@ class AccountShape(TermsShape):
     terms: dict[ProductName, ProductTermsShape] = {}
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _clock(value: object) -> object:
+    if not isinstance(value, str):
+        raise _problem('must be a time of day in quotes: "08:30"')
+    return value
+
+
+Clock = Annotated[str, BeforeValidator(_clock)]
+
+
+class PayoutWindowShape(Shape):
+    """A time in which payouts may be sent; absent days are every day."""
+
+    opens: Clock
+    closes: Clock
+    days: Annotated[list[DayName], BeforeValidator(_listed), Field(min_length=1)] = list(Day)
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "PayoutWindowShape":
+        self.window  # noqa: B018 -- read here, so that what is wrong with it is told at its place
+        return self
+
+    @property
+    def window(self) -> PayoutWindow:
+        for number, day in enumerate(self.days):
+            if day in self.days[:number]:
+                raise _problem(f"{day} is given twice", f"days[{number}]")
+        try:
+            return PayoutWindow(self.opens, self.closes, tuple(day for day in Day if day in self.days))
+        except PayoutWindowError as error:
+            raise _problem(error.problem, error.field) from None
+
+
+class PayoutShape(Shape):
+    """`[[merchants.channels.payouts]]`: one row for every type of payee and bank that it names."""
+
+    payees: Annotated[
+        list[PayeeName],
+        BeforeValidator(_listed),
+        Field(min_length=1, validation_alias=AliasChoices("payees", "payee")),
+    ]
+    banks: Annotated[
+        list[str],
+        BeforeValidator(_listed),
+        Field(min_length=1, max_length=MAX_OF_EACH, validation_alias=AliasChoices("banks", "bank")),
+    ]
+    enabled: bool = True
+    fee: Annotated[Any, AfterValidator(_fee)]
+    single_limit: PositiveFen | None = None
+    daily_limit: PositiveFen | None = None
+    windows: Annotated[list[PayoutWindowShape], Field(min_length=1, max_length=MAX_WINDOWS)] | None = None
+
+
 @with_limits(ChannelLimits, Field(gt=0))
 class ChannelShape(Shape):
     """`[[merchants.channels]]`."""
@@ -283,14 +344,11 @@ class ChannelShape(Shape):
     authentication_fee: Fen = 0
     psp_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
     """Custody: the payment company that the bank is to charge through, as the bank calls it."""
+    payouts: list[PayoutShape] = Field(default=[], max_length=MAX_OF_EACH)
 
     @property
     def limits(self) -> ChannelLimits:
         return given(ChannelLimits, self)
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class WindowShape(Shape):

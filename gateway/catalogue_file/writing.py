@@ -13,7 +13,14 @@ from zoneinfo import ZoneInfo
 from gateway.catalogue_file.checks import ALL_BANKS
 from gateway.catalogue_file.kept import KEPT
 from gateway.domain.cards import bank_names
-from gateway.domain.catalogue_content import BlockContent, MerchantContent, RuleContent, WindowContent
+from gateway.domain.catalogue_content import (
+    BlockContent,
+    MerchantContent,
+    PayoutRuleContent,
+    RuleContent,
+    WindowContent,
+)
+from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_to_json
 from router.fees import fee_to_json
@@ -74,6 +81,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
             psp_code=channel.psp_code,
             **channel.limits.to_json(),
         )
+        yield from _payouts(rule for rule in merchant.payout_rules if rule.channel == channel.code)
     for window in merchant.windows:
         yield from _window(window, zone)
     yield from _rules(merchant.rules)
@@ -139,6 +147,29 @@ def _rules(rules: Iterable[RuleContent]) -> Iterator[str]:
                 banks=ALL_BANKS if all_of_them else list(names_),
                 **fields[alike],
             )
+
+
+def _payouts(rules: Iterable[PayoutRuleContent]) -> Iterator[str]:
+    """Rows that differ only in payee and bank stand together, as those of rules do."""
+    alike: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    fields: dict[str, dict[str, Any]] = {}
+    for rule in rules:
+        said = {
+            "enabled": rule.enabled,
+            "fee": fee_to_json(rule.fee),
+            "single_limit": rule.single_limit,
+            "daily_limit": rule.daily_limit,
+            "windows": windows_to_json(rule.windows) or None,
+        }
+        key = json.dumps(said, sort_keys=True)
+        fields[key] = said
+        alike[key][rule.payee.value].append(rule.bank)
+    for key, by_payee in alike.items():
+        payees: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for payee, banks in by_payee.items():
+            payees[tuple(sorted(banks))].append(payee)
+        for banks_, together in payees.items():
+            yield from _table("merchants.channels.payouts", payees=sorted(together), banks=list(banks_), **fields[key])
 
 
 def _table(name: str, /, **fields: Any) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""The catalogue: merchants, apps, keys, endpoints, accounts, channels, maintenance windows and route rules.
+"""The catalogue: merchants, apps, keys, endpoints, accounts, channels, maintenance windows, route and payout rules.
 
 One immutable snapshot with its version. Storage builds a new one when the version changes; nobody edits it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.blocks import BlockKind
 from gateway.domain.callback_names import short_name
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats, is_open
@@ -263,6 +265,7 @@ class Catalogue:
         silent_refusals: Iterable[SilentRefusal] = (),
         blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
         return_hosts: Mapping[tuple[UUID, str], frozenset[str]] | None = None,
+        payout_rules: Iterable[PayoutRule] = (),
     ) -> None:
         self.version = version
         self._return_hosts = return_hosts or {}
@@ -282,6 +285,9 @@ class Catalogue:
             self.windows[window.merchant_id, window.channel].append(window)
         gathered = rules if isinstance(rules, RulesByPlace) else RulesByPlace(rules)
         self.rules = gathered.by_place
+        self._payout_rules: dict[tuple[UUID, str], dict[tuple[PayeeType, str], PayoutRule]] = defaultdict(dict)
+        for payouts in payout_rules:
+            self._payout_rules[payouts.merchant_id, payouts.channel][payouts.payee, payouts.bank] = payouts
 
         asking = {AuthenticationMode.SMS, AuthenticationMode.SMS_EACH_PAYMENT}
         signers = {m.merchant_id for m in merchants if m.primary_signer or m.primary_signers}
@@ -319,6 +325,23 @@ class Catalogue:
     def rules_for(self, merchant_id: UUID, scene: Scene, bank: str) -> list[RouteRule]:
         """The rules of a scene and bank, in no order."""
         return self.rules.get((merchant_id, scene, bank), [])
+
+    def payout_rule(self, merchant_id: UUID, channel: str, payee: PayeeType, bank: str) -> PayoutRule | None:
+        """The rule of a channel's payouts to this type of payee and bank: the bank's own, or that of every bank.
+
+        None: there is no such payout. It may be disabled, and says nothing of the channel being off or in maintenance.
+        """
+        rules = self._payout_rules.get((merchant_id, channel), {})
+        return rules.get((payee, bank)) or rules.get((payee, ANY_BANK))
+
+    def payout_rules_of(self, merchant_id: UUID, channel: str) -> list[PayoutRule]:
+        """Every payout rule of a channel."""
+        return list(self._payout_rules.get((merchant_id, channel), {}).values())
+
+    def payout_rules_of_merchant(self, merchant_id: UUID) -> Iterator[PayoutRule]:
+        """Every payout rule of a merchant, by channel."""
+        for channel in self.channel_codes(merchant_id):
+            yield from self.payout_rules_of(merchant_id, channel)
 
     @cached_property
     def _banks(self) -> Mapping[tuple[UUID, Scene], frozenset[str]]:

@@ -16,6 +16,7 @@ NAMED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "channel": ("code",),
     "window": ("channel", "starts_at"),
     "rule": ("channel", "scene", "bank"),
+    "payout rule": ("channel", "payee", "bank"),
     "block": ("kind", "masked"),
 }
 """What a row is → the columns that name it beside its merchant."""

@@ -12,6 +12,8 @@ from typing import Any
 from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_changes import RowChange
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import PayoutWindow
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.windows import Repeats
@@ -115,6 +117,20 @@ class RuleContent:
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutRuleContent:
+    """One row (channel, payee, bank or *); `windows` are in their one order."""
+
+    channel: str
+    payee: PayeeType
+    bank: str
+    enabled: bool
+    fee: Fee
+    single_limit: int | None = None
+    daily_limit: int | None = None
+    windows: tuple[PayoutWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BlockContent:
     """An entry of the block list that stands in the file: the value, or (`print`) one that is in force already."""
 
@@ -145,6 +161,7 @@ class MerchantContent:
     channels: tuple[ChannelContent, ...] = ()
     windows: tuple[WindowContent, ...] = ()
     rules: tuple[RuleContent, ...] = ()
+    payout_rules: tuple[PayoutRuleContent, ...] = ()
     blocks: tuple[BlockContent, ...] = ()
 
 

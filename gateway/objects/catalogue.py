@@ -18,6 +18,7 @@ from gateway.domain.catalogue import (
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.objects.assumptions import assumption_object
 from gateway.objects.times import timestamp
@@ -31,6 +32,7 @@ __all__ = [
     "channel_object",
     "endpoint_object",
     "merchant_object",
+    "payout_rule_object",
     "rule_object",
     "silent_refusal_object",
     "whole_merchant_object",
@@ -105,6 +107,24 @@ def rule_object(rule: RouteRule) -> Shown:
     }
 
 
+def payout_rule_object(rule: PayoutRule) -> Shown:
+    """A payout rule."""
+    return {
+        "object": "payout_rule",
+        "channel": rule.channel,
+        "payee": rule.payee,
+        "bank": rule.bank,
+        "enabled": rule.enabled,
+        "fee": fee_to_json(rule.fee),
+        "single_limit": rule.single_limit,
+        "daily_limit": rule.daily_limit,
+        "windows": [
+            {"opens": window.opens, "closes": window.closes, "days": list(window.days)} for window in rule.windows
+        ]
+        or None,
+    }
+
+
 def silent_refusal_object(refusal: SilentRefusal) -> Shown:
     """A bank whose cards an account does not bind silently any more."""
     return {
@@ -143,9 +163,12 @@ def catalogue_object(
     """Everything at once, for those whom nobody waits for; `apps` is (merchant id, app code) → name."""
 
     def whole(merchant: Merchant) -> Shown:
-        mine = [r for (owner, _, _), found in catalogue.rules.items() if owner == merchant.merchant_id for r in found]
-        without_rules = whole_merchant_object(catalogue, merchant, apps, now, assumptions_of)
-        return without_rules | {"rules": [rule_object(rule) for rule in mine]}
+        mine = merchant.merchant_id
+        rules = [rule for (owner, _, _), found in catalogue.rules.items() if owner == mine for rule in found]
+        return whole_merchant_object(catalogue, merchant, apps, now, assumptions_of) | {
+            "rules": [rule_object(rule) for rule in rules],
+            "payout_rules": [payout_rule_object(rule) for rule in catalogue.payout_rules_of_merchant(mine)],
+        }
 
     merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)
     return {

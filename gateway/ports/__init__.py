@@ -57,7 +57,7 @@ from gateway.ports.commands import (
     bound,
     command_name,
 )
-from gateway.ports.offers import Offer, why_not_primary
+from gateway.ports.offers import Offer, pays_out, why_not_primary
 from gateway.ports.providers import (
     PLACE_WITHIN_S,
     AccountSettings,
@@ -162,6 +162,7 @@ __all__ = [
     "Wish",
     "bound",
     "command_name",
+    "pays_out",
     "ways_of",
     "why_not_primary",
 ]

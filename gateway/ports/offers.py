@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.domain.catalogue import CAN_SIGN_BY_SMS, AuthenticationMode, mode_of
+from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import REDIRECT_SCENES, Scene
 from gateway.ports.commands import (
     AskAuthentication,
@@ -24,7 +25,7 @@ from gateway.ports.commands import (
 )
 from gateway.ports.providers import Assumption, Declaration
 
-__all__ = ["Offer", "why_not_primary"]
+__all__ = ["Offer", "pays_out", "why_not_primary"]
 
 Kind = type[Command[Any]]
 
@@ -33,6 +34,19 @@ _BY_MODE: Final[Mapping[AuthenticationMode, tuple[Kind, ...]]] = {
     AuthenticationMode.SILENT: (Authenticate, AskAuthentication),
     AuthenticationMode.SMS: (SendSigningCode, Sign),
 }
+_TO_PAY_OUT: Final = frozenset({"payout", "ask_payout"})
+"""Commands without which there are no payouts, by the names that people read."""
+
+
+def _payees_of(declaration: Declaration) -> PayeeRules | None:
+    """None: it has no payouts. A declaration need not say so."""
+    return getattr(declaration, "payees", None)
+
+
+def pays_out(declaration: Declaration) -> frozenset[PayeeType]:
+    """The types of payees that a provider can pay out to; none: it has no payouts."""
+    payees = _payees_of(declaration)
+    return frozenset(payees.needs) if payees else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,25 @@ class Offer:
         if why := self._missing(Redirect if scene in REDIRECT_SCENES else Pay, AskPayment):
             return f"{self.provider} cannot pay: {why}"
         return None
+
+    def why_not_pay_out(self, payee: PayeeType) -> str | None:
+        """Why a payout rule of this type of payee cannot lead here; None: it can."""
+        types = pays_out(self.declaration)
+        if not types:
+            return f"{self.provider} has no payouts"
+        if payee not in types:
+            return f"{self.provider} pays out to {' and '.join(sorted(types))} payees alone"
+        needed = [kind for kind in self.withheld if command_name(kind) in _TO_PAY_OUT]
+        assumed = dict.fromkeys(each for kind in needed for each in self.withheld[kind])
+        return f"{self.provider} cannot pay out: {_say_first(assumed)}" if assumed else None
+
+    def pays_at(self, payee: PayeeType, bank: str) -> bool:
+        """Whether a payout to this type of payee at this bank can be said here."""
+        payees = _payees_of(self.declaration)
+        if payees is None or payee not in payees.needs:
+            return False
+        of_firms = payees.banks_of_firms if payee is PayeeType.CORPORATE else None
+        return all(banks is None or bank in banks for banks in (payees.banks, of_firms))
 
     def why_not_authenticate(self, mode: AuthenticationMode) -> str | None:
         """Why a channel here cannot authenticate cards this way; None: it can."""

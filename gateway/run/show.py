@@ -42,6 +42,7 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
         yield from _part("maintenance windows", merchant["maintenance_windows"], _window)
         yield from _part("banks that are not bound silently any more", merchant["silent_refusals"], _silent_refusal)
         yield from _part("rules (amounts in fen)", _together(merchant["rules"]), _rule)
+        yield from _part("payout rules (amounts in fen)", _together(merchant["payout_rules"]), _payout_rule)
 
 
 def _part(title: str, shown: Iterable[Shown], lines: Any) -> Iterator[str]:
@@ -115,6 +116,17 @@ def _rule(rule: Shown) -> Iterator[str]:
     yield from _limits(rule, RuleLimits)
     if rule["daily_insufficient_by"] != "user":
         yield f"daily_insufficient_by {rule['daily_insufficient_by']}"
+    yield f"banks {' '.join(rule['banks'])}"
+
+
+def _payout_rule(rule: Shown) -> Iterator[str]:
+    yield f"{rule['channel']}  to {rule['payee']} payees{'' if rule['enabled'] else '  OFF'}"
+    yield f"fee {_fields(rule['fee'])}"
+    told = [f"{name} {rule[name]}" for name in ("single_limit", "daily_limit") if rule[name] is not None]
+    if told:
+        yield ", ".join(told)
+    for window in rule["windows"] or ():
+        yield f"from {window['opens']} to {window['closes']} on {' '.join(window['days'])}"
     yield f"banks {' '.join(rule['banks'])}"
 
 

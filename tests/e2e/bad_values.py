@@ -119,7 +119,13 @@ def _limits(*values: Any) -> list[Any]:
     return [{"fee": 1, "daily_limit": value} for value in values]
 
 
+def _windows(*values: Any) -> list[Any]:
+    return [{"fee": 1, "windows": value} for value in values]
+
+
 TIME = "2026-01-01T00:00:00Z"
+OVER_NIGHT, NIGHT = {"opens": "22:00", "closes": "06:00"}, {"opens": "22:00", "closes": "24:00"}
+PAYOUTS = "/payout_rules/personal/*"
 WINDOWS, RULES = "/maintenance_windows", "/rules/withhold/ICBC"
 ADMIN: dict[tuple[str, str, str], list[Any]] = {
     ("PATCH", "", "on"): _changes("on", 1, "true", []),
@@ -133,5 +139,9 @@ ADMIN: dict[tuple[str, str, str], list[Any]] = {
     ("PUT", RULES, "fee"): [{}, *_changes("fee", -1, "1", DOUBLE, {}, None)],
     ("PUT", RULES, "daily_limit"): _limits(0, -1, "1", HUGE),
     ("PUT", "/rules/custody_withhold/ICBC", "scene"): [{"fee": 1}],
+    ("PUT", PAYOUTS, "fee"): [{}, *_changes("fee", -1, "1", DOUBLE, {}, None)],
+    ("PUT", PAYOUTS, "daily_limit"): _limits(0, -1, "1", HUGE),
+    ("PUT", PAYOUTS, "windows"): _windows([], {}, [1], [{}], [{"opens": "08:30", "closes": 17}], [OVER_NIGHT]),
+    ("PATCH", PAYOUTS, "windows"): _windows([OVER_NIGHT], [NIGHT | {"days": "mon"}], [NIGHT, NIGHT], [NIGHT] * 51),
 }
 """By method, address below a channel, and the field that must be named: bodies."""

@@ -100,6 +100,7 @@ _CATALOGUE = {
     "channels",
     "maintenance_windows",
     "route_rules",
+    "payout_rules",
 }
 _EMPTY_BOOKS = "SET session_replication_role = replica; " + "; ".join(
     f"DELETE FROM {table}" for table in metadata.tables if table not in _CATALOGUE

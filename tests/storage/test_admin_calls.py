@@ -44,6 +44,7 @@ from gateway.storage.reading.references import OperatorSearch
 from router.fees import FixedFee
 from router.limits import About, ChannelLimits, RuleLimits
 from tests.keys import new_keys
+from tests.paying_out import EVERYBODY, PERSONS, pay_out
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 TOKEN = "an-operator"
@@ -349,6 +350,85 @@ async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_b
     ]
 
 
+PAYOUTS = f"{CHANNEL}/payout_rules"
+OFFICE = {"opens": "08:30", "closes": "17:00", "days": ["fri", "mon"]}
+
+
+async def test_a_payout_rule_is_put_found_changed_replaced_and_removed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay_out(monkeypatch, "allinpay", EVERYBODY)
+    address, early = f"{PAYOUTS}/personal/*", {"opens": "00:00", "closes": "08:00"}
+    said = {"fee": 100, "single_limit": 500, "daily_limit": 800, "windows": [OFFICE, early]}
+    rule = await answered(await client.put(address, json=said))
+    every_day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    assert rule == {
+        "object": "payout_rule",
+        "channel": "tl",
+        "payee": "personal",
+        "bank": "*",
+        "enabled": True,
+        "fee": {"type": "fixed", "amount": 100},
+        "single_limit": 500,
+        "daily_limit": 800,
+        "windows": [early | {"days": every_day}, OFFICE | {"days": ["mon", "fri"]}],
+    }
+    icbc = await answered(await client.put(f"{PAYOUTS}/corporate/ICBC", json={"fee": 7}))
+    assert (icbc["single_limit"], icbc["daily_limit"], icbc["windows"]) == (None, None, None)
+    assert (await answered(await client.get(PAYOUTS)))["data"] == [icbc, rule]
+    for search, found in (("?payee=corporate", [icbc]), ("?bank=*", [rule]), ("?payee=corporate&bank=*", [])):
+        assert (await answered(await client.get(PAYOUTS + search)))["data"] == found
+    whole = await answered(await client.get("/v1/admin/catalogue"))
+    assert (whole["version"], whole["merchants"][1]["payout_rules"]) == (3, [icbc, rule])
+    changed = await answered(await client.patch(address, json={"enabled": False, "single_limit": None}))
+    assert changed == rule | {"enabled": False, "single_limit": None}
+    changed = await answered(await client.patch(address, json={"windows": None, "fee": None, "enabled": None}))
+    assert changed == rule | {"enabled": False, "single_limit": None, "windows": None}
+    replaced = await answered(await client.put(address, json={"fee": 9}))
+    assert (await answered(await client.get(f"{PAYOUTS}?bank=*")))["data"] == [replaced]
+    assert (replaced["enabled"], replaced["daily_limit"], replaced["fee"]["amount"]) == (True, None, 9)
+    assert await answered(await client.delete(address)) == {"object": "payout_rule", "removed": True}
+    await answered(await client.delete(address), 404)
+    await answered(await client.patch(address, json={}), 404)
+
+
+WRONG_PAYOUT_RULES: list[tuple[dict[str, Any], str, str]] = [
+    ({"fee": -1}, "fee", "fee"),
+    ({"single_limit": 0}, "single_limit", "out_of_range"),
+    ({"daily_limit": 2**63}, "daily_limit", "out_of_range"),
+    ({"priority": 1}, "priority", "unknown_field"),
+    ({"windows": []}, "windows", "too_few"),
+    ({"windows": [OFFICE | {"opens": "8:30"}]}, "windows.0.opens", "wrong_format"),
+    ({"windows": [OFFICE | {"closes": "24:01"}]}, "windows.0.closes", "wrong_format"),
+    ({"windows": [OFFICE | {"closes": "08:30"}]}, "windows.0.closes", "order"),
+    ({"windows": [OFFICE | {"days": []}]}, "windows.0.days", "too_few"),
+    ({"windows": [OFFICE | {"days": ["someday"]}]}, "windows.0.days.0", "not_one_of"),
+    ({"windows": [OFFICE | {"days": ["mon", "mon"]}]}, "windows.0.days", "repeated"),
+    ({"windows": [OFFICE, OFFICE]}, "windows", "repeated"),
+]
+
+
+async def test_a_payout_rule_that_cannot_be_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    pay_out(monkeypatch, "allinpay", EVERYBODY)
+    for said, field, code in WRONG_PAYOUT_RULES:
+        for refused in (client.put, client.patch):
+            problem = await answered(await refused(f"{PAYOUTS}/personal/*", json={"fee": 7} | said), 422)
+            assert [(error["field"], error["code"]) for error in problem["errors"]] == [(field, code)], said
+
+
+async def test_payouts_that_the_provider_cannot_make_have_no_rule_but_one_that_is_there_can_be_switched_off(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay_out(monkeypatch, "allinpay", EVERYBODY)
+    address = f"{PAYOUTS}/corporate/*"
+    await answered(await client.put(address, json={"fee": 7}))
+    for payees, why in ((PERSONS, "allinpay pays out to personal payees alone"), (None, "allinpay has no payouts")):
+        pay_out(monkeypatch, "allinpay", payees)
+        problem = await answered(await client.put(address, json={"fee": 8}), 422)
+        assert problem["errors"] == [{"field": "payee", "code": "unsupported", "message": why}]
+    assert not (await answered(await client.patch(address, json={"enabled": False})))["enabled"]
+
+
 async def test_the_whole_catalogue_is_shown_without_a_secret(client: Client) -> None:
     await answered(await client.patch(CHANNEL, json={"on": False}))
     response = await client.get("/v1/admin/catalogue")
@@ -380,6 +460,11 @@ async def test_the_whole_catalogue_is_shown_without_a_secret(client: Client) -> 
         ("PUT", f"{CHANNEL}/rules/gambling/CMB", {"fee": 7}),
         ("PUT", f"{CHANNEL}/rules/withhold/XXX", {"fee": 7}),
         ("DELETE", f"{CHANNEL}/rules/withhold/CMB", None),
+        ("GET", "/v1/admin/merchants/other/channels/tl/payout_rules", None),
+        ("PUT", f"{CHANNEL}/payout_rules/lender/CMB", {"fee": 7}),
+        ("PUT", f"{CHANNEL}/payout_rules/personal/XXX", {"fee": 7}),
+        ("PATCH", f"{CHANNEL}/payout_rules/personal/*", {"enabled": False}),
+        ("DELETE", f"{CHANNEL}/payout_rules/personal/*", None),
     ],
 )
 async def test_what_is_not_there_is_a_404(client: Client, method: str, address: str, body: object) -> None:
@@ -409,6 +494,8 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         f"{base}/maintenance_windows/{{window}}",
         f"{base}/rules",
         f"{base}/rules/{{scene}}/{{bank}}",
+        f"{base}/payout_rules",
+        f"{base}/payout_rules/{{payee}}/{{bank}}",
         "/v1/admin/merchants/{merchant}/endpoints",
         "/v1/admin/merchants/{merchant}/endpoints/{endpoint}/stop",
         "/v1/admin/merchants/{merchant}/endpoints/{endpoint}/start",

@@ -26,10 +26,13 @@ from gateway.domain.catalogue_content import (
     KeyContent,
     MerchantContent,
     NotInCatalogueError,
+    PayoutRuleContent,
     RuleContent,
     WindowContent,
     key_hash_of,
 )
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import Day, PayoutRule, PayoutWindow
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.domain.windows import Repeats
@@ -48,6 +51,8 @@ LIMITS = RuleLimits(100, 200, 3, 400)
 TERMS = {Product.PAYMENT: OwnTerms((1.0, 2.5), NotFoundRule(3, 6.0), 10.0)}
 ICBC = RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
 WINDOW = WindowContent("tl", NOW, NOW + timedelta(hours=1), "rest")
+OFFICE = PayoutWindow("08:30", "17:00", tuple(Day)[:5])
+ALL_FIRMS = PayoutRuleContent("tl", PayeeType.CORPORATE, "*", True, FEE, 500, 900, (OFFICE,))
 SHOP = MerchantContent(
     code="shop",
     name="商店",
@@ -63,6 +68,7 @@ SHOP = MerchantContent(
     channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, ChannelLimits(5_000)),),
     windows=(WINDOW,),
     rules=(ICBC, replace(ICBC, bank="ABC", daily_insufficient_by="card")),
+    payout_rules=(ALL_FIRMS, PayoutRuleContent("tl", PayeeType.PERSONAL, "ICBC", False, FixedFee(9))),
 )
 
 
@@ -118,6 +124,10 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     assert isinstance(rule.fee, PercentFee)
     (by_card,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ABC")
     assert by_card == replace(rule, bank="ABC", daily_insufficient_by="card")
+    firms = PayoutRule(mine, "tl", PayeeType.CORPORATE, "*", True, FEE, 500, 900, (OFFICE,))
+    person = PayoutRule(mine, "tl", PayeeType.PERSONAL, "ICBC", False, FixedFee(9))
+    assert catalogue.payout_rules_of(mine, "tl") == [firms, person]
+    assert catalogue.payout_rule(mine, "tl", PayeeType.CORPORATE, "ABC") == firms
 
 
 async def test_a_merchant_that_says_nothing_of_signing_has_no_primary_signer_and_ten_sms_a_day(
@@ -155,6 +165,7 @@ async def test_the_report_counts_what_changed(store: CatalogueStore) -> None:
         "1 channels added",
         "1 windows added",
         "2 rules added",
+        "2 payout rules added",
     ]
 
 
@@ -368,6 +379,52 @@ async def test_a_rule_is_put_replaced_and_removed(store: CatalogueStore) -> None
     assert (await store.load()).rules_for(mine, Scene.WITHHOLD, "CMB") == []
 
 
+async def test_a_payout_rule_is_put_replaced_changed_and_removed(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    at = (mine, "tl", PayeeType.PERSONAL, "CMB")
+    rule = PayoutRule(*at, True, FixedFee(5), windows=(OFFICE,))
+    assert await store.put_payout_rule(rule, by="admin", now=NOW) == 2
+    assert await store.put_payout_rule(rule, by="admin", now=NOW) == 2
+    assert await store.put_payout_rule(replace(rule, daily_limit=7), by="admin", now=NOW) == 3
+    changes = {"enabled": False, "daily_limit": None, "windows": ()}
+    changed = await store.change_payout_rule(*at, changes, by="admin", now=NOW)
+    assert changed == replace(rule, enabled=False, windows=())
+    assert (await store.load()).payout_rule(*at) == changed
+    await store.change_payout_rule(*at, {"enabled": False}, by="admin", now=NOW)
+    assert await store.version() == 4
+    await store.delete_payout_rule(*at, by="admin", now=NOW)
+    assert (await store.load()).payout_rule(*at) is None
+    assert [(change.version, change.note) for change in await store.history(4)] == [
+        (5, "payout rule tl personal CMB removed"),
+        (4, "payout rule tl personal CMB changed: daily_limit, enabled, windows"),
+        (3, "payout rule tl personal CMB"),
+        (2, "payout rule tl personal CMB"),
+    ]
+
+
+async def test_two_who_change_a_payout_rule_at_once_are_both_heard(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    at = (mine, "tl", PayeeType.CORPORATE, "*")
+    changes: list[dict[str, object]] = [{"enabled": False}, {"single_limit": 1}, {"daily_limit": 2}, {"windows": ()}]
+    await asyncio.gather(*(store.change_payout_rule(*at, each, by="x", now=NOW) for each in changes))
+    assert (await store.load()).payout_rule(*at) == PayoutRule(*at, False, FEE, 1, 2)
+    assert await store.version() == 1 + len(changes)
+
+
+async def test_payout_rules_that_the_file_leaves_out_go_with_their_channel_too(store: CatalogueStore) -> None:
+    await put(store, SHOP)
+    changed = replace(ALL_FIRMS, enabled=False, windows=())
+    report = await store.apply(CatalogueFile((replace(SHOP, payout_rules=(changed,)),)), "test", "a file", NOW)
+    assert report.counts == {"payout rules removed": 1, "payout rules changed": 1}
+    report = await store.apply(CatalogueFile((SHOP,)), "test", "back again", NOW)
+    assert report.counts == {"payout rules added": 1, "payout rules changed": 1}
+    assert await store.content() == [replace(SHOP, rules=SHOP.rules[::-1])]
+    without = replace(SHOP, channels=(), windows=(), rules=(), payout_rules=(), primary_signer=None, primary_signers={})
+    catalogue = await put(store, without)
+    (mine,) = catalogue.merchants
+    assert (catalogue.channels[mine, "tl"].on, catalogue.payout_rules_of(mine, "tl")) == (False, [])
+
+
 async def test_a_stopped_endpoint_stays_stopped_until_its_address_changes(store: CatalogueStore) -> None:
     first = await put(store, SHOP)
     (mine,) = first.merchants
@@ -400,6 +457,7 @@ async def test_keys_are_added_and_revoked(store: CatalogueStore) -> None:
         await store.add_key(replace(key, key_id=new_id()), by="admin", now=NOW)
 
 
+NO_RULE = PayoutRule(new_id(), "tl", PayeeType.PERSONAL, "*", True, FEE)
 Change = Callable[[CatalogueStore], Awaitable[object]]
 
 
@@ -409,6 +467,9 @@ Change = Callable[[CatalogueStore], Awaitable[object]]
         ("channel", lambda s: s.set_channel(new_id(), "tl", by="x", now=NOW, on=False)),
         ("channel", lambda s: s.put_rule(RouteRule(new_id(), "tl", Scene.WITHHOLD, "ABC", True, FEE), by="x", now=NOW)),
         ("rule", lambda s: s.delete_rule(new_id(), "tl", Scene.WITHHOLD, "ABC", by="x", now=NOW)),
+        ("channel", lambda s: s.put_payout_rule(NO_RULE, by="x", now=NOW)),
+        ("payout rule", lambda s: s.change_payout_rule(new_id(), "tl", PayeeType.PERSONAL, "*", {}, by="x", now=NOW)),
+        ("payout rule", lambda s: s.delete_payout_rule(new_id(), "tl", PayeeType.PERSONAL, "*", by="x", now=NOW)),
         ("maintenance window", lambda s: s.remove_window(new_id(), new_id(), by="x", now=NOW)),
         ("endpoint", lambda s: s.stop_endpoint(new_id(), new_id(), "gone", NOW)),
         ("endpoint", lambda s: s.rotate_endpoint_secret(new_id(), new_id(), "whsec_x", by="x", now=NOW)),

@@ -16,14 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue_file import CatalogueFile, CatalogueFileError, read_catalogue, written
 from gateway.domain.catalogue import BUSINESS_ZONE
-from gateway.domain.catalogue_content import CatalogueBusyError, MerchantContent, WindowContent
+from gateway.domain.catalogue_content import CatalogueBusyError, MerchantContent, PayoutRuleContent, WindowContent
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import Day, PayoutWindow
 from gateway.domain.windows import Repeats
 from gateway.objects.catalogue import catalogue_object
 from gateway.ports import Assumption
 from gateway.run.sample import BY_RUN, Sample, put_sample
 from gateway.run.show import COLUMNS, catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
+from router.fees import FixedFee
 from tests.keys import new_keys
+from tests.paying_out import EVERYBODY, pay_out
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "whsec_" + "A" * 32
@@ -59,15 +63,21 @@ def with_merchant(content: CatalogueFile, **changes: Any) -> CatalogueFile:
 
 ASSUMED = Assumption("long_numbers", "Order numbers of 32 characters are taken.", since_first_version=True)
 WINDOW = WindowContent("allinpay", NOW, NOW + timedelta(hours=1, microseconds=7), 'a "note"', Repeats.MONTHLY, ("ABC",))
+OFFICE = PayoutWindow("08:30", "17:00", tuple(Day)[:5])
+PAYOUTS = tuple(
+    PayoutRuleContent("unionpay", PayeeType.PERSONAL, bank, True, FixedFee(100), 5, windows=(OFFICE,))
+    for bank in ("*", "ICBC")
+)
 
 
 # --- exporting ---
 
 
 async def test_an_exported_catalogue_can_be_applied_and_changes_nothing(
-    store: CatalogueStore, sample: Callable[..., CatalogueFile], tmp_path: Path
+    store: CatalogueStore, sample: Callable[..., CatalogueFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await put(store, with_merchant(sample(), windows=(WINDOW,)))
+    pay_out(monkeypatch, "unionpay", EVERYBODY)
+    await put(store, with_merchant(sample(), windows=(WINDOW,), payout_rules=PAYOUTS))
     await store.set_channel(
         (await store.merchant_ids())["demo"], "unionpay", by="x", now=NOW, on=False, limits={"daily_total": 5}
     )
@@ -79,6 +89,26 @@ async def test_an_exported_catalogue_can_be_applied_and_changes_nothing(
     for account in (account for merchant in sample().merchants for account in merchant.accounts):
         assert not [secret for secret in account.secrets.values() if secret in text]
     assert SECRET not in text
+
+
+async def test_an_export_puts_back_the_payout_rules_that_were_in_force_then(
+    store: CatalogueStore, sample: Callable[..., CatalogueFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay_out(monkeypatch, "unionpay", EVERYBODY)
+    await put(store, with_merchant(sample(), payout_rules=PAYOUTS))
+    before = await store.content()
+    (tmp_path / "exported.toml").write_text(written(before, BUSINESS_ZONE), encoding="utf-8")
+    mine = (await store.merchant_ids())["demo"]
+    await store.change_payout_rule(mine, "unionpay", PayeeType.PERSONAL, "*", {"windows": ()}, by="x", now=NOW)
+    await store.delete_payout_rule(mine, "unionpay", PayeeType.PERSONAL, "ICBC", by="x", now=NOW)
+    plan = (await put(store, read_catalogue(tmp_path / "exported.toml", {}, before), dry=True)).plan()
+    assert plan[:2] == ["+ payout rule demo: unionpay personal ICBC", "    enabled: yes"]
+    assert plan[-3:-1] == [
+        "~ payout rule demo: unionpay personal *",
+        "    windows: none -> opens 08:30, closes 17:00, days mon, tue, wed, thu, fri",
+    ]
+    await put(store, read_catalogue(tmp_path / "exported.toml", {}, before))
+    assert await store.content() == before
 
 
 async def test_an_endpoint_that_had_left_the_file_does_not_come_back_by_an_export(
@@ -168,7 +198,8 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
     store: CatalogueStore, sample: Callable[..., CatalogueFile]
 ) -> None:
     long = replace(sample().merchants[0].endpoints[0], code="long", url="https://example.com/" + "a" * 150)
-    await put(store, with_merchant(sample(), windows=(WINDOW,), name="很长的名字" * 15, endpoints=(long,)))
+    named = with_merchant(sample(), windows=(WINDOW,), name="很长的名字" * 15, endpoints=(long,), payout_rules=PAYOUTS)
+    await put(store, named)
     catalogue, apps, history = await store.load(), await store.app_names(), await store.history(9)
     lines = list(catalogue_lines(catalogue_object(catalogue, apps, history, NOW, lambda _: (ASSUMED,))))
     assert max(map(cell_len, lines)) <= COLUMNS == 80
@@ -181,6 +212,10 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
         "monthly",
         "banks ABC",
         "SHRCB",
+        "unionpay  to personal payees",
+        "single_limit 5",
+        "from 08:30 to 17:00 on mon tue wed thu fri",
+        "banks * ICBC",
         "assumes long_numbers (as the first version did): Order numbers of 32",
     ):
         assert shown in text

@@ -75,6 +75,16 @@ WORLD: dict[str, Row] = {
         "priority": 0,
         "limits": "{}",
     },
+    "payout_rules": {
+        "channel": "up",
+        "payee": "personal",
+        "bank": "*",
+        "enabled": True,
+        "fee": "{}",
+        "single_limit": 1,
+        "daily_limit": 1,
+        "windows": "[{}]",
+    },
     "users": {"user_id": "u1", "created_at": NOW},
     "cards": {
         "card_id": CARD,
@@ -378,6 +388,9 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
         FAILED | {"failure_limit": "{}"},
     ],
     "route_rules_insufficient_check": [{"daily_insufficient_by": "user"}],
+    "payout_rules_payee_check": [{"payee": "perhaps"}],
+    "payout_rules_limits_check": [{"single_limit": 0}, {"daily_limit": 0}, {"single_limit": None, "daily_limit": 0}],
+    "payout_rules_windows_check": [{"windows": "[]"}, {"windows": "{}"}, {"windows": "null"}],
     "payments_number_check": [
         {"channel_order_no": None},
         {"account": None},
@@ -475,7 +488,7 @@ BREAKS_INDEX: dict[str, Row] = {
 """What a copy of the row needs to break an index, beside being a copy."""
 
 TRIES = {"payments", "authentications"}
-BOUNDED = {"verb", "ordinal", "kind"}
+BOUNDED = {"verb", "ordinal", "kind", "payee"}
 """Columns of keys that a CHECK leaves few values: they stay when a key is made fresh by its other columns."""
 
 TAKEN: list[tuple[str, Row]] = [

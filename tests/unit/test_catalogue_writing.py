@@ -3,6 +3,7 @@
 Not tested here: what the database makes of it (tests/storage/test_catalogue_in_force.py).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -16,13 +17,23 @@ from hypothesis import strategies as st
 from gateway.catalogue_file import read_catalogue, written
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import BUSINESS_ZONE
-from gateway.domain.catalogue_content import KeyContent, MerchantContent, RuleContent, WindowContent
+from gateway.domain.catalogue_content import (
+    KeyContent,
+    MerchantContent,
+    PayoutRuleContent,
+    RuleContent,
+    WindowContent,
+)
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import Day, PayoutWindow
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
 from gateway.domain.windows import Repeats
+from router.fees import FixedFee
 from router.limits import ChannelLimits, RuleLimits
 from tests.examples import examples
+from tests.paying_out import EVERYBODY, pay_out
 from tests.unit.router.strategies import fees
 
 SECRET = "whsec_" + "A" * 32
@@ -43,18 +54,23 @@ MAYBE_FEN = st.none() | FEN
 
 
 @pytest.fixture(scope="module")
-def merchant(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> tuple[Path, MerchantContent]:
-    """The first merchant of the sample, and a folder."""
+def merchant(tmp_path_factory: pytest.TempPathFactory, psp_keys: Path) -> Iterator[tuple[Path, MerchantContent]]:
+    """The first merchant of the sample, and a folder. UnionPay pays out to everybody."""
     folder = tmp_path_factory.mktemp("written")
     environ = {"SLUICE_SANDBOX_PORT": "1", "SLUICE_RECEIVER_PORT": "2", "SLUICE_SANDBOX_KEYS": str(psp_keys)}
     with resources.as_file(resources.files("gateway") / "samples/catalogue.toml") as path:
-        return folder, read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET}).merchants[0]
+        content = read_catalogue(path, environ | {"SLUICE_RECEIVER_SECRET": SECRET}).merchants[0]
+    with pytest.MonkeyPatch.context() as patch:
+        pay_out(patch, "unionpay", EVERYBODY)
+        yield folder, content
 
 
 def in_any_order(content: MerchantContent) -> MerchantContent:
     """Rules and windows as a set: their order means nothing."""
     rules = sorted(content.rules, key=lambda rule: (rule.channel, rule.scene, rule.bank))
-    return replace(content, rules=tuple(rules), windows=tuple(sorted(content.windows, key=repr)))
+    payouts = sorted(content.payout_rules, key=lambda rule: (rule.channel, rule.payee, rule.bank))
+    windows = tuple(sorted(content.windows, key=repr))
+    return replace(content, rules=tuple(rules), windows=windows, payout_rules=tuple(payouts))
 
 
 @st.composite
@@ -86,6 +102,25 @@ def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
     )  # fmt: skip
 
 
+CLOCKS = ("00:00", "08:30", "12:00", "17:00", "24:00")
+
+
+@st.composite
+def payout_rules(draw: st.DrawFn) -> tuple[PayoutRuleContent, ...]:
+    places = st.tuples(st.sampled_from(PayeeType), st.sampled_from(["*", *SOME_BANKS]))
+    some = draw(st.lists(fees(), min_size=1, max_size=2))
+    breaks = st.lists(st.integers(0, 3), unique=True).map(sorted)
+    days = draw(st.sets(st.sampled_from(Day), min_size=1))
+    windows = st.just(()) | breaks.map(
+        lambda at: tuple(PayoutWindow(CLOCKS[n], CLOCKS[n + 1], tuple(day for day in Day if day in days)) for n in at)
+    )
+    return tuple(
+        PayoutRuleContent("unionpay", payee, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(MAYBE_FEN),
+                          draw(MAYBE_FEN), draw(windows))
+        for payee, bank in draw(st.lists(places, unique=True, max_size=6))
+    )  # fmt: skip
+
+
 OWN_TERMS = st.builds(
     OwnTerms,
     st.none() | st.lists(st.floats(0.5, 100), min_size=1, max_size=3).map(tuple),
@@ -98,6 +133,7 @@ OWN_TERMS = st.builds(
     TEXTS.filter(_is_name),
     TEXTS.filter(_is_name),
     rules(),
+    payout_rules(),
     st.lists(windows(), max_size=3, unique=True),
     st.dictionaries(st.sampled_from([Product.PAYMENT, Product.AUTHENTICATION, Product.REFUND]), OWN_TERMS),
     st.builds(ChannelLimits, MAYBE_FEN),
@@ -112,6 +148,7 @@ def test_what_is_written_is_read_as_the_same(
     name: str,
     label: str,
     rules_: tuple[RuleContent, ...],
+    payout_rules_: tuple[PayoutRuleContent, ...],
     windows_: list[WindowContent],
     terms: dict[Product, OwnTerms],
     limits: ChannelLimits,
@@ -128,6 +165,7 @@ def test_what_is_written_is_read_as_the_same(
         accounts=(replace(unionpay, terms=terms), *accounts),
         channels=(replace(channel, limits=limits), *channels),
         rules=rules_,
+        payout_rules=payout_rules_,
         windows=tuple(windows_),
         **signing,
     )
@@ -144,3 +182,21 @@ def test_rules_that_are_alike_stand_together(merchant: tuple[Path, MerchantConte
     text = written([replace(content, rules=tuple(everywhere))], BUSINESS_ZONE)
     assert text.count("[[merchants.rules]]") == 1
     assert 'banks = "all"' in text
+
+
+def test_payout_rules_stand_below_their_channel_and_those_that_are_alike_together(
+    merchant: tuple[Path, MerchantContent],
+) -> None:
+    _, content = merchant
+    office = PayoutWindow("08:30", "17:00", (Day.MON, Day.TUE))
+    rule = PayoutRuleContent("unionpay", PayeeType.PERSONAL, "*", True, FixedFee(100), 5, windows=(office,))
+    alike = [replace(rule, payee=payee, bank=bank) for payee in PayeeType for bank in ("*", "ICBC")]
+    text = written([replace(content, payout_rules=(*alike, replace(rule, bank="ABC", fee=FixedFee(9))))], BUSINESS_ZONE)
+    _, below = text.split('code = "unionpay"\n')
+    _, first, second, *_ = below.split("\n[[")
+    assert first == (
+        'merchants.channels.payouts]]\npayees = ["corporate", "personal"]\nbanks = ["*", "ICBC"]\nenabled = true\n'
+        'fee = { "type" = "fixed", "amount" = 100 }\nsingle_limit = 5\n'
+        'windows = [{ "opens" = "08:30", "closes" = "17:00", "days" = ["mon", "tue"] }]\n'
+    )
+    assert second.startswith('merchants.channels.payouts]]\npayees = ["personal"]\nbanks = ["ABC"]\n')

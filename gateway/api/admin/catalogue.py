@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from gateway.api.admin.changes import Snapshots, catalogue_route
 from gateway.api.admin.channels import ChannelAnswer
 from gateway.api.admin.merchants import MerchantAnswer
+from gateway.api.admin.payout_rules import PayoutRuleAnswer
 from gateway.api.admin.rules import RuleAnswer
 from gateway.api.admin.silent_refusals import SilentRefusalAnswer
 from gateway.api.admin.windows import WindowAnswer
@@ -22,7 +23,13 @@ from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue import RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.terms import Never, Product
-from gateway.objects.catalogue import AssumptionsOf, change_object, rule_object, whole_merchant_object
+from gateway.objects.catalogue import (
+    AssumptionsOf,
+    change_object,
+    payout_rule_object,
+    rule_object,
+    whole_merchant_object,
+)
 
 __all__ = ["CatalogueCalls", "History"]
 
@@ -119,6 +126,7 @@ class WholeMerchantAnswer(MerchantAnswer):
     maintenance_windows: list[WindowAnswer]
     silent_refusals: list[SilentRefusalAnswer]
     rules: list[RuleAnswer]
+    payout_rules: list[PayoutRuleAnswer]
 
 
 class ChangeAnswer(BaseModel):
@@ -165,6 +173,8 @@ class CatalogueCalls:
             beside = orjson.dumps(shown)
             parts += (b"," if number else b"", beside[:-1], b',"rules":')
             parts += await json_list(rules[merchant.merchant_id], rule_object)
+            parts.append(b',"payout_rules":')
+            parts += await json_list(snapshot.payout_rules_of_merchant(merchant.merchant_id), payout_rule_object)
             parts.append(b"}")
         parts += (b'],"history":', orjson.dumps([change_object(change) for change in history]), b"}")
         return Reply(b"".join(parts))

@@ -23,6 +23,7 @@ ABOUT = MERCHANT_ABOUT | {
     "block": "the entry's id, blk_…",
     "proposal": "the proposal's id, prop_…",
     "scene": "the payment scene",
+    "payee": "personal or corporate",
     "bank": "the bank code",
 }
 
@@ -38,7 +39,7 @@ class Snapshots(Protocol):
 class RemovedAnswer(BaseModel):
     """Something was removed."""
 
-    object: Literal["maintenance_window", "rule"]
+    object: Literal["maintenance_window", "rule", "payout_rule"]
     removed: Literal[True]
 
 

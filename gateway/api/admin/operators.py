@@ -17,6 +17,7 @@ from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
+from gateway.api.admin.payout_rules import PayoutRuleCalls, PayoutRules
 from gateway.api.admin.payouts import HeldPayouts, PayoutOperatorCalls, Payouts
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
@@ -31,7 +32,7 @@ from gateway.ports import Offer
 __all__ = ["Operators", "operator_routes"]
 
 
-class CatalogueChanges(History, Merchants, Channels, Windows, Rules, Endpoints, SilentRefusals, Protocol):
+class CatalogueChanges(History, Merchants, Channels, Windows, Rules, PayoutRules, Endpoints, SilentRefusals, Protocol):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
 
@@ -75,6 +76,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
+        *PayoutRuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
         *SilentRefusalCalls(needs.changes, needs.snapshots, needs.clock).routes(),
         *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),

@@ -23,12 +23,15 @@ from gateway.domain.catalogue_content import (
     ChannelContent,
     EndpointContent,
     MerchantContent,
+    PayoutRuleContent,
     RuleContent,
     WindowContent,
 )
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.terms import terms_to_json
 from gateway.storage.catalogue.block_rows import print_of
 from gateway.storage.catalogue.endpoints import left, listed
+from gateway.storage.catalogue.payout_rows import PAYOUT_RULE_KEY, payout_rule_row
 from gateway.storage.catalogue.rows import (
     account_context,
     endpoint_context,
@@ -47,6 +50,7 @@ from gateway.storage.tables import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
 )
 
@@ -64,6 +68,7 @@ _WHAT = {
     maintenance_windows: "window",
     blocks: "block",
     route_rules: "rule",
+    payout_rules: "payout rule",
 }
 
 
@@ -97,6 +102,7 @@ class Applier:
         await self._channels(merchant_id, content.channels)
         await self._windows(merchant_id, content.windows)
         await self._rules(merchant_id, content.rules)
+        await self._payout_rules(merchant_id, content.payout_rules)
         await self._blocks(merchant_id, content.code, content.blocks)
 
     async def _merchant(self, content: MerchantContent) -> UUID:
@@ -256,6 +262,13 @@ class Applier:
         await self._drop("rules", route_rules, [row for key, row in found.items() if key not in kept])
         await self._put("rules", route_rules, names, found, rows)
 
+    async def _payout_rules(self, merchant_id: UUID, wanted: tuple[PayoutRuleContent, ...]) -> None:
+        found = await self._rows(payout_rules, PAYOUT_RULE_KEY, payout_rules.c.merchant_id == merchant_id)
+        rows = [payout_rule_row(_payout_rule(merchant_id, content)) for content in wanted]
+        kept = {tuple(row[name] for name in PAYOUT_RULE_KEY) for row in rows}
+        await self._drop("payout rules", payout_rules, [row for key, row in found.items() if key not in kept])
+        await self._put("payout rules", payout_rules, PAYOUT_RULE_KEY, found, rows)
+
     async def _blocks(self, merchant_id: UUID, code: str, wanted: tuple[BlockContent, ...]) -> None:
         """Entries of the file alone: what people added beside it stays. One that stands in both is the file's."""
         prints = [(content, self._print(merchant_id, content)) for content in wanted]
@@ -361,4 +374,18 @@ def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
         priority=content.priority,
         limits=content.limits,
         daily_insufficient_by=content.daily_insufficient_by,
+    )
+
+
+def _payout_rule(merchant_id: UUID, content: PayoutRuleContent) -> PayoutRule:
+    return PayoutRule(
+        merchant_id=merchant_id,
+        channel=content.channel,
+        payee=content.payee,
+        bank=content.bank,
+        enabled=content.enabled,
+        fee=content.fee,
+        single_limit=content.single_limit,
+        daily_limit=content.daily_limit,
+        windows=content.windows,
     )

@@ -31,7 +31,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.domain.blocks import REJECTED_FOR, Block, BlockedValue, BlockKind, BlockProposal, ProposalState
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.storage.catalogue.block_rows import block_of, print_of, proposal_of
-from gateway.storage.catalogue.store import Work, new_id
+from gateway.storage.catalogue.changing import Work
+from gateway.storage.catalogue.store import new_id
 from gateway.storage.keys import OrderKey
 from gateway.storage.tables import block_proposals, blocks
 

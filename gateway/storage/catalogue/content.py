@@ -23,6 +23,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
 from gateway.storage.catalogue.endpoints import is_removed
+from gateway.storage.catalogue.payout_rows import payout_rule_content
 from gateway.storage.catalogue.rows import account_context, endpoint_context, unseal, window_content
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.tables import (
@@ -34,6 +35,7 @@ from gateway.storage.tables import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
 )
 from router.fees import parse_fee
@@ -73,6 +75,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
     of_channel = await rows(select(channels).order_by(channels.c.code))
     of_window = await rows(select(maintenance_windows).order_by("starts_at", "window_id"))
     of_rule = await rows(select(route_rules).order_by("channel", "scene", "bank"))
+    of_payout_rule = await rows(select(payout_rules).order_by("channel", "payee", "bank"))
     of_block = await rows(select(blocks).where(blocks.c.by_file).order_by("block_id"))
     contents = []
     for merchant in found:
@@ -100,6 +103,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 channels=tuple(map(_channel, of_channel.get(mine, ()))),
                 windows=tuple(window_content(dict(row)) for row in of_window.get(mine, ())),
                 rules=tuple(map(_rule, of_rule.get(mine, ()))),
+                payout_rules=tuple(payout_rule_content(dict(row)) for row in of_payout_rule.get(mine, ())),
                 blocks=tuple(map(_block, of_block.get(mine, ()))),
             )
         )

@@ -30,10 +30,12 @@ from gateway.domain.catalogue import (
     SilentRefusal,
 )
 from gateway.domain.catalogue_content import WindowContent
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
 from gateway.domain.windows import Repeats
 from gateway.storage.catalogue.endpoints import is_removed
+from gateway.storage.catalogue.payout_rows import payout_rule_of
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
@@ -46,6 +48,7 @@ from gateway.storage.tables import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
     silent_refusals,
 )
@@ -156,6 +159,7 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
             (row["merchant_id"], row["code"]): frozenset(row["return_hosts"])
             for row in await rows(select(apps).where(apps.c.return_hosts.is_not(None)))
         },
+        payout_rules=await _read_payout_rules(connection),
     )
 
 
@@ -178,6 +182,16 @@ async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
         async for part in result.partitions(RULES_AT_ONCE):
             found.add(map(_rule, part))
             await asyncio.sleep(0)  # most parts are here already: nothing else lets others in
+    return found
+
+
+async def _read_payout_rules(connection: AsyncConnection) -> list[PayoutRule]:
+    every = select(payout_rules).order_by("channel", "payee", "bank")
+    found: list[PayoutRule] = []
+    async with connection.stream(every, execution_options={"yield_per": RULES_FETCHED}) as result:
+        async for part in result.mappings().partitions(RULES_AT_ONCE):
+            found += [payout_rule_of(dict(row)) for row in part]
+            await asyncio.sleep(0)
     return found
 
 

@@ -4,14 +4,14 @@ Whoever changes it inserts the next version first. That row is the lock: a secon
 waits, then meets the first one's row, and tries again from what is there now.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,14 +26,17 @@ from gateway.domain.catalogue_content import (
     CatalogueFile,
     CatalogueRefusedError,
     MerchantContent,
-    NotInCatalogueError,
 )
+from gateway.domain.payees import PayeeType
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.scenes import Scene
 from gateway.domain.windows import why_not
 from gateway.logs import get
 from gateway.storage.catalogue.apply import Applier
+from gateway.storage.catalogue.changing import Work, deleting, require, require_channel, row_of, updating
 from gateway.storage.catalogue.content import read_content
 from gateway.storage.catalogue.endpoints import ANSWERED_410, started, stopped, stopped_as_gone
+from gateway.storage.catalogue.payout_rows import payout_rule_columns, payout_rule_of, payout_rule_row
 from gateway.storage.catalogue.rows import (
     current_version,
     endpoint_context,
@@ -53,11 +56,12 @@ from gateway.storage.tables import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
     silent_refusals,
 )
 
-__all__ = ["CatalogueStore", "Work", "new_id"]
+__all__ = ["CatalogueStore", "new_id"]
 
 MAX_TRIES = 10
 """Of one change, when others change the catalogue at the same moment."""
@@ -67,8 +71,6 @@ VERSION_KEY, KEY_HASH_KEY = "catalogue_versions_pkey", "api_keys_hash_key"
 
 log = get(__name__)
 
-Work = Callable[[AsyncConnection], Awaitable[bool]]
-"""A change; it answers whether it changed anything."""
 EndpointChange = Callable[[Mapping[str, Any]], dict[str, Any]]
 """An endpoint's row → what to change in it."""
 
@@ -183,7 +185,7 @@ class CatalogueStore:
     async def set_merchant(self, merchant_id: UUID, values: Mapping[str, Any], *, by: str, now: datetime) -> int:
         """Change settings of a merchant, by the names of their columns; None takes one away."""
         row = {name: value or None for name, value in values.items()}
-        work = _updating(merchants, {"merchant_id": merchant_id}, row, "merchant")
+        work = updating(merchants, {"merchant_id": merchant_id}, row, "merchant")
         return await self._small(by, f"merchant changed: {', '.join(sorted(row))}", now, work)
 
     async def set_channel(
@@ -208,9 +210,9 @@ class CatalogueStore:
 
         async def work(connection: AsyncConnection) -> bool:
             if limits:
-                row = await _require(connection, channels, identity, "channel")
+                row = await require(connection, channels, identity, "channel")
                 values["limits"] = _changed_limits(row["limits"], limits)
-            return await _updating(channels, identity, values, "channel")(connection)
+            return await updating(channels, identity, values, "channel")(connection)
 
         switched = "" if on is None else " on" if on else " off"
         return await self._small(by, f"channel {code}{switched}", now, work)
@@ -222,7 +224,7 @@ class CatalogueStore:
         row = window_row(window)
 
         async def work(connection: AsyncConnection) -> bool:
-            await _require_channel(connection, window.merchant_id, window.channel)
+            await require_channel(connection, window.merchant_id, window.channel)
             await connection.execute(insert(maintenance_windows), row)
             return True
 
@@ -231,7 +233,7 @@ class CatalogueStore:
     async def remove_window(self, merchant_id: UUID, window_id: UUID, *, by: str, now: datetime) -> int:
         """Remove a maintenance window."""
         identity = {"merchant_id": merchant_id, "window_id": window_id}
-        work = _deleting(maintenance_windows, identity, "maintenance window")
+        work = deleting(maintenance_windows, identity, "maintenance window")
         return await self._small(by, "maintenance window removed", now, work)
 
     async def put_rule(self, rule: RouteRule, *, by: str, now: datetime) -> int:
@@ -240,11 +242,11 @@ class CatalogueStore:
         identity = {name: row[name] for name in ("merchant_id", "channel", "scene", "bank")}
 
         async def work(connection: AsyncConnection) -> bool:
-            await _require_channel(connection, rule.merchant_id, rule.channel)
-            if await _row(connection, route_rules, identity) is None:
+            await require_channel(connection, rule.merchant_id, rule.channel)
+            if await row_of(connection, route_rules, identity) is None:
                 await connection.execute(insert(route_rules), row)
                 return True
-            return await _updating(route_rules, identity, row, "rule")(connection)
+            return await updating(route_rules, identity, row, "rule")(connection)
 
         return await self._small(by, f"rule {rule.channel} {rule.scene} {rule.bank}", now, work)
 
@@ -253,8 +255,53 @@ class CatalogueStore:
     ) -> int:
         """Remove a rule."""
         identity = {"merchant_id": merchant_id, "channel": channel, "scene": scene.value, "bank": bank}
-        work = _deleting(route_rules, identity, "rule")
+        work = deleting(route_rules, identity, "rule")
         return await self._small(by, f"rule {channel} {scene} {bank} removed", now, work)
+
+    async def put_payout_rule(self, rule: PayoutRule, *, by: str, now: datetime) -> int:
+        """Add the payout rule of (channel, payee, bank), or replace it whole."""
+        values = payout_rule_row(rule)
+        identity, note = _payout_rule(rule.merchant_id, rule.channel, rule.payee, rule.bank)
+
+        async def work(connection: AsyncConnection) -> bool:
+            await require_channel(connection, rule.merchant_id, rule.channel)
+            if await row_of(connection, payout_rules, identity) is None:
+                await connection.execute(insert(payout_rules), values)
+                return True
+            return await updating(payout_rules, identity, values, "payout rule")(connection)
+
+        return await self._small(by, note, now, work)
+
+    async def change_payout_rule(
+        self,
+        merchant_id: UUID,
+        channel: str,
+        payee: PayeeType,
+        bank: str,
+        changes: Mapping[str, Any],
+        *,
+        by: str,
+        now: datetime,
+    ) -> PayoutRule:
+        """Change what is given of a payout rule, by the names of its fields, and answer it as it is then."""
+        values = payout_rule_columns(changes)
+        identity, note = _payout_rule(merchant_id, channel, payee, bank)
+        after: Mapping[str, Any] = {}
+
+        async def work(connection: AsyncConnection) -> bool:
+            nonlocal after
+            after = {**await require(connection, payout_rules, identity, "payout rule"), **values}
+            return await updating(payout_rules, identity, values, "payout rule")(connection)
+
+        await self._small(by, f"{note} changed: {', '.join(sorted(values))}", now, work)
+        return payout_rule_of(after)
+
+    async def delete_payout_rule(
+        self, merchant_id: UUID, channel: str, payee: PayeeType, bank: str, *, by: str, now: datetime
+    ) -> int:
+        """Remove a payout rule."""
+        identity, note = _payout_rule(merchant_id, channel, payee, bank)
+        return await self._small(by, f"{note} removed", now, deleting(payout_rules, identity, "payout rule"))
 
     async def stop_endpoint(
         self, merchant_id: UUID, endpoint_id: UUID, because: str, now: datetime, by: str = "sluice"
@@ -292,7 +339,7 @@ class CatalogueStore:
     ) -> int:
         """Cards of this bank are bound silently at this account again. Raises NotInCatalogueError."""
         identity = {"merchant_id": merchant_id, "account": account, "bank": bank}
-        return await self._small(by, note, now, _deleting(silent_refusals, identity, "refusal of silent binding"))
+        return await self._small(by, note, now, deleting(silent_refusals, identity, "refusal of silent binding"))
 
     async def start_endpoint(self, merchant_id: UUID, endpoint_id: UUID, *, by: str, note: str, now: datetime) -> int:
         """Send to an endpoint again: what is held for it becomes due. One that runs goes on."""
@@ -308,10 +355,10 @@ class CatalogueStore:
 
         async def work(connection: AsyncConnection) -> bool:
             nonlocal after
-            row = await _require(connection, endpoints, identity, "endpoint")
+            row = await require(connection, endpoints, identity, "endpoint")
             values = change(row)
             after = {**row, **values}
-            return bool(values) and await _updating(endpoints, identity, values, "endpoint")(connection)
+            return bool(values) and await updating(endpoints, identity, values, "endpoint")(connection)
 
         version, changed = await self._changed(by, about, now, work)
         if changed:
@@ -325,15 +372,15 @@ class CatalogueStore:
         identity = {"merchant_id": merchant_id, "endpoint_id": endpoint_id}
 
         async def work(connection: AsyncConnection) -> bool:
-            row = await _require(connection, endpoints, identity, "endpoint")
-            merchant = await _require(connection, merchants, {"merchant_id": merchant_id}, "merchant")
+            row = await require(connection, endpoints, identity, "endpoint")
+            merchant = await require(connection, merchants, {"merchant_id": merchant_id}, "merchant")
             context = endpoint_context(merchant["code"], row["code"])
             before: list[str] = unseal(self._ring, row["secrets"], context)
             if before[:1] == [secret]:
                 return False
             after = [secret, *(old for old in before if old != secret)][:MAX_LIVE_SECRETS]
             sealed = {"secrets": seal(self._ring, after, context)}
-            return await _updating(endpoints, identity, sealed, "endpoint")(connection)
+            return await updating(endpoints, identity, sealed, "endpoint")(connection)
 
         return await self._small(by, "endpoint secret rotated", now, work)
 
@@ -355,7 +402,7 @@ class CatalogueStore:
         row |= {"key_hash": key.key_hash, "created_at": now, "revoked_at": None}
 
         async def work(connection: AsyncConnection) -> bool:
-            await _require(connection, apps, {"merchant_id": key.merchant_id, "code": key.app}, "app")
+            await require(connection, apps, {"merchant_id": key.merchant_id, "code": key.app}, "app")
             await connection.execute(insert(api_keys), row)
             return True
 
@@ -371,10 +418,10 @@ class CatalogueStore:
         identity = {"merchant_id": merchant_id, "key_id": key_id}
 
         async def work(connection: AsyncConnection) -> bool:
-            row = await _require(connection, api_keys, identity, "key")
+            row = await require(connection, api_keys, identity, "key")
             if row["revoked_at"] is not None:
                 return False
-            return await _updating(api_keys, identity, {"revoked_at": now}, "key")(connection)
+            return await updating(api_keys, identity, {"revoked_at": now}, "key")(connection)
 
         return await self._small(by, "key revoked", now, work)
 
@@ -402,6 +449,12 @@ class CatalogueStore:
         raise CatalogueBusyError(f"others changed the catalogue {MAX_TRIES} times meanwhile")
 
 
+def _payout_rule(merchant_id: UUID, channel: str, payee: PayeeType, bank: str) -> tuple[dict[str, Any], str]:
+    """What identifies a payout rule's row, and how the history names it."""
+    identity = {"merchant_id": merchant_id, "channel": channel, "payee": payee.value, "bank": bank}
+    return identity, f"payout rule {channel} {payee} {bank}"
+
+
 def _version_row(change: CatalogueChange) -> dict[str, Any]:
     return {name: getattr(change, name) for name in ("version", "changed_at", "changed_by", "note")}
 
@@ -418,45 +471,3 @@ def _violated(error: DBAPIError) -> str:
 
 def _changed_limits(before: Mapping[str, int], changes: Mapping[str, int | None]) -> dict[str, int]:
     return {name: limit for name, limit in {**before, **changes}.items() if limit is not None}
-
-
-def _is(table: Table, identity: Mapping[str, Any]) -> list[Any]:
-    return [table.c[name] == value for name, value in identity.items()]
-
-
-async def _row(connection: AsyncConnection, table: Table, identity: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = (await connection.execute(select(table).where(*_is(table, identity)))).mappings().one_or_none()
-    return None if found is None else dict(found)
-
-
-async def _require(
-    connection: AsyncConnection, table: Table, identity: Mapping[str, Any], what: str
-) -> Mapping[str, Any]:
-    row = await _row(connection, table, identity)
-    if row is None:
-        raise NotInCatalogueError(what)
-    return row
-
-
-async def _require_channel(connection: AsyncConnection, merchant_id: UUID, code: str) -> None:
-    await _require(connection, channels, {"merchant_id": merchant_id, "code": code}, "channel")
-
-
-def _updating(table: Table, identity: Mapping[str, Any], values: Mapping[str, Any], what: str) -> Work:
-    async def work(connection: AsyncConnection) -> bool:
-        row = await _require(connection, table, identity, what)
-        if all(row[name] == value for name, value in values.items()):
-            return False
-        await connection.execute(update(table).where(*_is(table, identity)).values(**values))
-        return True
-
-    return work
-
-
-def _deleting(table: Table, identity: Mapping[str, Any], what: str) -> Work:
-    async def work(connection: AsyncConnection) -> bool:
-        await _require(connection, table, identity, what)
-        await connection.execute(delete(table).where(*_is(table, identity)))
-        return True
-
-    return work

@@ -18,7 +18,8 @@ __all__ = ["NO_CLUSTER", "REFERENCE", "DistributionError", "Step", "distribute",
 Tell = Callable[[str], None]
 
 CATALOGUE = ("catalogue_versions", "merchants", "apps", "api_keys", "endpoints", "accounts", "channels")
-REFERENCE = frozenset((*CATALOGUE, "maintenance_windows", "route_rules", "blocks", "block_proposals"))
+RULES = ("maintenance_windows", "route_rules", "payout_rules")
+REFERENCE = frozenset((*CATALOGUE, *RULES, "blocks", "block_proposals"))
 """What is small or rarely written. A table of the catalogue must stand here, every other one has `merchant_id`."""
 LOCAL = frozenset({"schema_versions", "processes"})
 """What migrations write together with what they change, and the beats of processes: they stay on the coordinator,

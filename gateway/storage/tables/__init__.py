@@ -16,6 +16,7 @@ from gateway.storage.tables.catalogue import (
     endpoints,
     maintenance_windows,
     merchants,
+    payout_rules,
     route_rules,
 )
 from gateway.storage.tables.checkouts import checkouts
@@ -66,6 +67,7 @@ __all__ = [
     "outflows",
     "payments",
     "payout_days",
+    "payout_rules",
     "payouts",
     "processes",
     "refunds",

@@ -30,6 +30,7 @@ __all__ = [
     "endpoints",
     "maintenance_windows",
     "merchants",
+    "payout_rules",
     "route_rules",
 ]
 
@@ -236,5 +237,29 @@ route_rules = Table(
     CheckConstraint("daily_insufficient_by = 'card'", name="route_rules_insufficient_check"),
     ForeignKeyConstraint(
         ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="route_rules_channel_fkey"
+    ),
+)
+
+payout_rules = Table(
+    "payout_rules",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("payee", Text, nullable=False, comment="personal or corporate"),
+    Column("bank", Text, nullable=False, comment="*: every bank that has no rule of its own"),
+    Column("enabled", Boolean, nullable=False),
+    Column("fee", JSONB, nullable=False),
+    Column("single_limit", BigInteger),
+    Column("daily_limit", BigInteger, comment="of the channel in one business day, over all its payouts"),
+    Column("windows", JSONB(none_as_null=True), comment="list of {opens, closes, days}; none: always open"),
+    PrimaryKeyConstraint("merchant_id", "channel", "payee", "bank", name="payout_rules_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="payout_rules_channel_fkey"
+    ),
+    CheckConstraint("payee IN ('personal', 'corporate')", name="payout_rules_payee_check"),
+    CheckConstraint("single_limit > 0 AND daily_limit > 0", name="payout_rules_limits_check"),
+    CheckConstraint(
+        "CASE jsonb_typeof(windows) WHEN 'array' THEN jsonb_array_length(windows) > 0 ELSE windows IS NULL END",
+        name="payout_rules_windows_check",
     ),
 )

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from gateway.storage.server.ddl import create_index, drop_index, validate
 
 revision = "0026"
-down_revision = "0024"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
