@@ -159,9 +159,9 @@ def as_markdown(told: dict[str, list[Statement]]) -> str:
 HEAD = """# The SQL of a flush
 
 What Sluice really sends to PostgreSQL when it opens a payment, hears a PSP, refunds, pays out, records a route, or ends
-a checkout: one transaction per flush, for all the orders or observations of a merchant that wait. Values are parameters;
-an array has one element per row, so the text does not depend on how many there are. A part is there only if it has
-rows: this page shows one payment at a time.
+a checkout: one transaction per flush, for all the orders or observations of a merchant that wait. Values are
+parameters; an array has one element per row, so the text does not depend on how many there are. A part is there only
+if it has rows: this page shows one payment at a time.
 
 Written by `SLUICE_WRITE_SQL=1 .venv/bin/python -m pytest tests/storage/test_flush_sql.py`; that test holds it to
 what is sent. Plans are those of nearly empty tables: they show what is read and locked, not what is fast.
