@@ -236,7 +236,9 @@ async def test_a_code_is_found_in_what_was_typed_or_pasted(
     assert cashier.done == [("confirm", code)]
 
 
-@pytest.mark.parametrize("typed", ["", "123", "123456789", "abc", "1234 or 5678?", "x" * 600 + "123456", "尾号9801的卡", "1234.56"])
+@pytest.mark.parametrize(
+    "typed", ["", "123", "123456789", "abc", "1234 or 5678?", "x" * 600 + "123456", "尾号9801的卡", "1234.56"]
+)
 async def test_what_is_no_code_is_not_sent(payer: Visitor, cashier: FakeCashier, typed: str) -> None:
     cashier.shown = in_state("code")
     page = await payer.press("Confirm", {"sms_code": typed})

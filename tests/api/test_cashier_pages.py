@@ -177,6 +177,21 @@ async def test_nothing_more_can_be_begun_once_its_time_is_over(client: Client, c
         assert "time for this is over" in words(page)
 
 
+@pytest.mark.parametrize("query", ["", "?other=1"])
+@pytest.mark.parametrize("state", ["failed: channel_unavailable", "failed: card_invalid", "given up", "card refused"])
+async def test_after_the_last_try_no_other_is_offered(
+    client: Client, cashier: FakeCashier, state: str, query: str
+) -> None:
+    cashier.shown = replace(in_state(state), max_tries=1)
+    page = await seen(client, query=query)
+    assert not list(root(page).iter("form"))
+    assert "in another way" not in words(page)
+    assert "another card" not in words(page)
+    assert "There were too many tries. Please go back to the merchant." in words(page)
+    cashier.shown = replace(in_state(state), max_tries=2)
+    assert "too many tries" not in words(await seen(client, query=query))
+
+
 @pytest.mark.parametrize("state", ["paid late", "paid late, and tried again"])
 async def test_nobody_pays_again_once_a_payment_arrived_late(client: Client, cashier: FakeCashier, state: str) -> None:
     cashier.shown = in_state(state)
@@ -239,6 +254,14 @@ async def test_a_language_that_was_chosen_stays_in_every_form_and_link(client: C
         ours += [link.get("href") for link in top.iter("a") if link.get("href").startswith("/checkout/")]
         assert all("lang=en" in each for each in ours if not each.endswith("lang=zh")), ours
         assert [each for each in ours if each.endswith("lang=zh")] == [f"{AT}?lang=zh"]
+
+
+async def test_the_other_language_shows_the_same_page(client: Client, cashier: FakeCashier) -> None:
+    for state, query, says in (("bank", "?back=1", "确认中"), ("given up", "?other=1", "选择支付方式")):
+        cashier.shown = in_state(state)
+        links = root(await seen(client, query=query)).iter("a")
+        [switch] = [each.get("href") for each in links if each.get("hreflang")]
+        assert says in words(await seen(client, query=switch.removeprefix(AT)))
 
 
 async def test_the_state_changes_with_everything_that_a_page_shows(client: Client, cashier: FakeCashier) -> None:

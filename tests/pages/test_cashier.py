@@ -267,6 +267,8 @@ async def test_a_whole_sms_that_is_pasted_leaves_its_code(browser: Browser, worl
         await at.reads("输入短信验证码")
         await one.page.locator("#sms_code").evaluate(PASTES, "您的验证码是１２３４５６，请勿告诉他人")
         assert await one.page.locator("#sms_code").input_value() == "123456"
+        await one.page.locator("#sms_code").evaluate(PASTES, "您尾号9801的卡，验证码 871 030")
+        assert await one.page.locator("#sms_code").input_value() != "9801", "whose code it is, nobody can say here"
 
 
 async def test_no_frame_and_no_foreign_page_posts_our_forms(browser: Browser, world: World, patient: App) -> None:

@@ -53,11 +53,11 @@
     });
   }
 
-  // A whole SMS that is pasted: the code in it, if there is one only.
+  // A whole SMS that is pasted: the code in it, if there is no other number. Else all of it is sent, and read there.
   for (const field of all("input[autocomplete=one-time-code]")) {
     field.addEventListener("paste", (event) => {
-      const codes = (event.clipboardData.getData("text").normalize("NFKC").match(/\d+/g) || []).filter((run) => run.length >= 4 && run.length <= 8);
-      if (codes.length !== 1) return;
+      const codes = (event.clipboardData.getData("text").normalize("NFKC").match(/\d+/g) || []).filter((run) => run.length > 2);
+      if (codes.length !== 1 || !/^\d{4,8}$/.test(codes[0])) return;
       event.preventDefault();
       field.value = codes[0];
     });
