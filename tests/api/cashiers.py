@@ -27,6 +27,7 @@ __all__ = [
     "failed",
     "in_state",
     "offers",
+    "refused",
     "waits_for_code",
     "waits_on_page",
 ]

@@ -16,7 +16,18 @@ from lxml import html
 from gateway.api.application import build_app
 from gateway.domain.failures import FailureCode
 from gateway.domain.statuses import Status
-from tests.api.cashiers import STATES, TOKEN, FakeCashier, checkout, failed, in_state, of, offers, waits_on_page
+from tests.api.cashiers import (
+    STATES,
+    TOKEN,
+    FakeCashier,
+    checkout,
+    failed,
+    in_state,
+    of,
+    offers,
+    refused,
+    waits_on_page,
+)
 from tests.api.client import Client, Got
 from tests.api.fakes import FakeGateway
 from tests.unit.domain.samples import PAYMENT_ID
@@ -127,6 +138,19 @@ async def test_what_cannot_carry_the_amount_is_shown_with_the_reason_and_cannot_
     assert "Up to ¥ 5,000.00 at once" in " ".join(rows["ABC"].text_content().split())
     chosen = [row.find("input") for row in rows.values() if row.find("input").get("checked") is not None]
     assert len(chosen) == 4, "of each list the first that can be chosen"
+
+
+async def test_where_no_new_card_can_carry_the_amount_its_banks_and_reasons_show_at_once(
+    client: Client, cashier: FakeCashier
+) -> None:
+    banks = [replace(each, offer=refused(FailureCode.DAILY_LIMIT_EXCEEDED)) for each in offers().card_banks]
+    for taken, shows in ((offers().card_banks, False), (banks, True)):
+        cashier.offered = offers(cards=(), card_banks=taken)
+        [inner] = [each for each in root(await seen(client)).iter("details") if each.get("class") == "plain"]
+        assert (inner.get("open") is not None, "The limit of today is used up" in inner.text_content()) == (
+            shows,
+            shows,
+        )
 
 
 async def test_only_the_ways_of_the_checkout_show(client: Client, cashier: FakeCashier) -> None:
