@@ -185,6 +185,18 @@ async def test_after_a_failure_the_same_again_comes_first_only_where_that_helps(
         assert values["card_id"].startswith("card_")
 
 
+async def test_who_ended_a_payment_is_told(client: Client, cashier: FakeCashier) -> None:
+    for state, says in (
+        ("given up", "You did not go on with this."),
+        ("ended by the app", "The merchant ended this."),
+        ("too late", "The time for this was over."),
+    ):
+        cashier.shown = in_state(state)
+        page = words(await seen(client))
+        assert says in page
+        assert "in another way" in page
+
+
 async def test_a_failure_tells_what_still_goes(client: Client, cashier: FakeCashier) -> None:
     cashier.shown = of(checkout(), failed(FailureCode.SINGLE_LIMIT_EXCEEDED, limit={"max_amount_now": 100_000}))
     assert "At most ¥ 1,000.00 can be paid in this way now." in words(await seen(client)).replace(

@@ -238,8 +238,7 @@ class Showing:
         assert newest is not None
         may = may_offer(self.shown, self.now)
         if newest.status is Status.CLOSED:
-            by_time = newest.closed_reason is ClosedReason.EXPIRED
-            text = Text("The time for this was over.") if by_time else Text("You did not go on with this.")
+            text = _CLOSED[newest.closed_reason or ClosedReason.BY_PAYER]
             texts = [said(text, self.language), self._nothing, *self._last]
             return self._result("bad", self._not_done, texts, other=may)
         failure = newest.failure
@@ -397,6 +396,11 @@ def way_back(shown: Shown) -> str:
     return with_payment(checkout.return_url, show(PAYMENT, payment.payment_id))
 
 
+_CLOSED: Final = {
+    ClosedReason.EXPIRED: Text("The time for this was over."),
+    ClosedReason.BY_PAYER: Text("You did not go on with this."),
+    ClosedReason.BY_APP: Text("The merchant ended this."),
+}
 _PAGES: Final = (Method.NETBANK, Method.CUSTODY_QUICK, Method.CUSTODY_NETBANK)
 _WAYS: Final = {
     Method.NETBANK: (Text("Online banking"), Text("You pay on the page of your bank.")),
