@@ -271,6 +271,24 @@ async def test_a_whole_sms_that_is_pasted_leaves_its_code(browser: Browser, worl
         assert await one.page.locator("#sms_code").input_value() != "9801", "whose code it is, nobody can say here"
 
 
+async def test_back_to_a_form_that_was_wrong_is_the_page_and_asks_nothing_of_the_browser(
+    browser: Browser, world: World, patient: App
+) -> None:
+    async with payer(browser) as one:
+        at = await visit(world, patient, one)
+        await at.pays_with_new_card("6222", new_phone(world))
+        await one.page.locator("[role=alert]").wait_for()
+        await one.page.locator("footer a").click()
+        await at.reads("How would you like to pay?")
+        await one.page.go_back()
+        await at.reads("选择支付方式")
+        await one.page.reload()
+        await at.reads("选择支付方式")
+        assert not (await at.now())["payments"]
+        assert all("status of 422" in each for each in one.complaints)
+        one.complaints.clear()
+
+
 async def test_no_frame_and_no_foreign_page_posts_our_forms(browser: Browser, world: World, patient: App) -> None:
     checkout = await open_checkout(world, patient)
     async with payer(browser) as one:

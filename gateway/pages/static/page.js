@@ -6,6 +6,10 @@
   // Anew, without one more step for the button Back; never the answer to a form that was posted.
   const anew = () => location.replace(body.dataset.here || location.href);
 
+  // The answer to a form is no place to come back to: Back and reload lead to the page, not to the form once more.
+  const posted = body.dataset.here && location.pathname !== body.dataset.here.split("?")[0];
+  if (posted) history.replaceState(null, "", body.dataset.here);
+
   // One press is one post. Whoever stops the page while it loads can press once more.
   for (const form of all("form")) {
     form.addEventListener("submit", (event) => {
