@@ -14,7 +14,15 @@ from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.cards import CardElements, bank_of, odd_about
 from gateway.domain.carrying import CarriesOf
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.checkouts import SCENE_OF, Checkout, CheckoutPurpose, CheckoutTry, Method, number_of_try
+from gateway.domain.checkouts import (
+    SCENE_OF,
+    STANDARD_LIMITS,
+    Checkout,
+    CheckoutPurpose,
+    CheckoutTry,
+    Method,
+    number_of_try,
+)
 from gateway.domain.codes import ClosedReason
 from gateway.domain.ids import CARD, CHECKOUT, show
 from gateway.domain.one_form import as_compared, one_form
@@ -95,6 +103,7 @@ class Shown:
 
     checkout: Checkout
     tries: Sequence[Try]
+    max_tries: int = STANDARD_LIMITS.tries
 
     @property
     def newest(self) -> Try | None:
@@ -112,6 +121,11 @@ class Shown:
         """A try that was paid after it had ended: nobody is to pay again before a person has looked."""
         late = (each for each in self.tries if isinstance(each, Payment) and each.was_paid_late)
         return None if self.checkout.status is Status.SUCCEEDED else next(late, None)
+
+    @property
+    def was_last(self) -> bool:
+        """Whether the newest try was the last one that there may be."""
+        return self.checkout.tries >= self.max_tries
 
     @property
     def next_ordinal(self) -> int:
@@ -209,6 +223,7 @@ class Cashier:
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     public_base: str
+    max_tries: int = STANDARD_LIMITS.tries
 
     # Addresses and tokens
 
@@ -243,7 +258,7 @@ class Cashier:
             found = await self.books.checkout(checkout.merchant_id, checkout.checkout_id)
             assert found is not None
             checkout, tries = found
-        return Shown(checkout, tries)
+        return Shown(checkout, tries, self.max_tries)
 
     async def offers(self, checkout: Checkout) -> Offers:
         """What it can be paid with (purpose `pay`). Raises OverloadedError."""

@@ -411,6 +411,7 @@ async def system(
                 now,
                 uuid7,
                 callback_base,
+                limits.tries,
             )
             callbacks = Callbacks(providers, books, observations, due, lambda: watch.current)
             database_ready = Remembered(lambda: _database_ready(engine), READY_FOR_S)
