@@ -275,11 +275,11 @@ async def test_what_is_about_another_try_does_nothing(payer: Visitor, cashier: F
 
 
 async def test_a_robot_is_noted_and_told_nothing(payer: Visitor, cashier: FakeCashier) -> None:
-    page = await payer.press("Pay", {"website": "http://spam.example"})
+    page = await payer.press("Pay", {"note_2": "http://spam.example"})
     assert (page.status, page.url, cashier.done, cashier.robots) == (200, payer.url, [], 1)
     for state, button in (("code", "Confirm"), ("code", "Send another SMS"), ("bank", "I did not pay")):
         cashier.shown = in_state(state)
-        await payer.press(button, {"website": "x", "sms_code": "123456"})
+        await payer.press(button, {"note_2": "x", "sms_code": "123456"})
     assert (cashier.done, cashier.robots) == ([], 4)
 
 

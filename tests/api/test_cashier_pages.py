@@ -85,11 +85,11 @@ async def test_each_page_is_whole_in_both_languages(client: Client, cashier: Fak
         named = {each.get("for") for each in top.iter("label") if each.get("for")}
         assert named <= set(ids)
         for box in top.iter("input", "select"):
-            hidden = box.get("type") == "hidden" or box.get("name") == "website"
+            hidden = box.get("type") == "hidden" or box.get("name") == "note_2"
             assert hidden or box.get("id") in named, box.items()
         for form in top.iter("form"):
             assert (form.get("method"), form.get("action", "").startswith(f"{AT}/")) == ("post", True)
-            assert {"form_token", "turn", "website"} <= {each.get("name") for each in form.iter("input")}
+            assert {"form_token", "turn", "note_2"} <= {each.get("name") for each in form.iter("input")}
         for name in ("Cache-Control", "Referrer-Policy", "Content-Security-Policy"):
             assert page.headers[name]
 

@@ -42,7 +42,8 @@ __all__ = ["CashierCalls"]
 
 TAGS: Final = ("payer",)
 SEE_OTHER, CONFLICT, WRONG = 303, 409, 422
-HONEYPOT: Final = "website"
+HONEYPOT: Final = "note_2"
+"""A field that people do not see, by a name that no browser fills by itself."""
 NEW_CARD: Final = "new_card"
 _PLAIN: Final = "text/plain; charset=utf-8"
 
