@@ -9,7 +9,6 @@ from uuid import UUID
 
 import orjson
 
-from gateway.domain.authentications import Authentication
 from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.cards import CardElements, bank_of, odd_about
 from gateway.domain.carrying import CarriesOf
@@ -30,6 +29,7 @@ from gateway.domain.orders import AuthenticationOrder, Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try
 from gateway.flows.offers import Offers, offers_for
 from gateway.flows.route import Unable
 from gateway.ports import (
@@ -55,8 +55,6 @@ __all__ = [
     "Shown",
     "Try",
 ]
-
-Try = Payment | Authentication
 
 LINK_LIVES: Final = timedelta(days=7)
 """How long after its end a checkout's page still tells how it ended."""

@@ -131,7 +131,6 @@ class System:
     watch: CatalogueWatch
     books: Books
     app: web.Application | None
-    cashier: Cashier | None = None
 
     async def doctor(self) -> list[str]:
         """What is wrong in the books, in words; nothing when all is well."""
@@ -378,7 +377,6 @@ async def system(
             stack.push_async_callback(counted.stop)
 
         app: web.Application | None = None
-        cashier: Cashier | None = None
         if api:
             now = clock.right_now
             pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, rooms)
@@ -468,7 +466,7 @@ async def system(
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
-        yield System(settings, engine, reading, catalogue_store, watch, books, app, cashier)
+        yield System(settings, engine, reading, catalogue_store, watch, books, app)
 
 
 def _ticked(job: str) -> None:

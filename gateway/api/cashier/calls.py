@@ -279,9 +279,7 @@ class CashierCalls:
         switch = switch_of(call.request, call.language, at.path)
         return page(made.template, call.request, call.language, status=status, switch=switch, **made.values)
 
-    async def _page(
-        self, call: Call, showing: Showing, typed: TypedCard, opened: str | None, error: str
-    ) -> Page:  # fmt: skip
+    async def _page(self, call: Call, showing: Showing, typed: TypedCard, opened: str | None, error: str) -> Page:
         shown, now, query = showing.shown, showing.now, call.request.query
         waiting, step = shown.open_try, step_of(shown, now)
         if step is Step.FAILED and (OTHER in query or call.request.method == "POST") and may_offer(shown, now):
