@@ -9,12 +9,19 @@ from uuid import UUID
 
 import orjson
 
-from gateway.domain.authentications import Authentication
 from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.cards import CardElements, bank_of, odd_about
 from gateway.domain.carrying import CarriesOf
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.checkouts import SCENE_OF, Checkout, CheckoutPurpose, CheckoutTry, Method, number_of_try
+from gateway.domain.checkouts import (
+    SCENE_OF,
+    STANDARD_LIMITS,
+    Checkout,
+    CheckoutPurpose,
+    CheckoutTry,
+    Method,
+    number_of_try,
+)
 from gateway.domain.codes import ClosedReason
 from gateway.domain.ids import CARD, CHECKOUT, show
 from gateway.domain.one_form import as_compared, one_form
@@ -22,6 +29,7 @@ from gateway.domain.orders import AuthenticationOrder, Order
 from gateway.domain.payments import Payment
 from gateway.domain.scenes import Kind, Scene
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try
 from gateway.flows.offers import Offers, offers_for
 from gateway.flows.route import Unable
 from gateway.ports import (
@@ -47,8 +55,6 @@ __all__ = [
     "Shown",
     "Try",
 ]
-
-Try = Payment | Authentication
 
 LINK_LIVES: Final = timedelta(days=7)
 """How long after its end a checkout's page still tells how it ended."""
@@ -95,6 +101,7 @@ class Shown:
 
     checkout: Checkout
     tries: Sequence[Try]
+    max_tries: int = STANDARD_LIMITS.tries
 
     @property
     def newest(self) -> Try | None:
@@ -112,6 +119,11 @@ class Shown:
         """A try that was paid after it had ended: nobody is to pay again before a person has looked."""
         late = (each for each in self.tries if isinstance(each, Payment) and each.was_paid_late)
         return None if self.checkout.status is Status.SUCCEEDED else next(late, None)
+
+    @property
+    def was_last(self) -> bool:
+        """Whether the newest try was the last one that there may be."""
+        return self.checkout.tries >= self.max_tries
 
     @property
     def next_ordinal(self) -> int:
@@ -209,6 +221,7 @@ class Cashier:
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     public_base: str
+    max_tries: int = STANDARD_LIMITS.tries
 
     # Addresses and tokens
 
@@ -243,7 +256,7 @@ class Cashier:
             found = await self.books.checkout(checkout.merchant_id, checkout.checkout_id)
             assert found is not None
             checkout, tries = found
-        return Shown(checkout, tries)
+        return Shown(checkout, tries, self.max_tries)
 
     async def offers(self, checkout: Checkout) -> Offers:
         """What it can be paid with (purpose `pay`). Raises OverloadedError."""

@@ -6,17 +6,14 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gateway.domain.authentications import Authentication
 from gateway.domain.checkouts import Checkout, CheckoutOrder, TryRefusal
 from gateway.domain.codes import ClosedReason
-from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try
 from gateway.flows.payer import ActRefusedError
 from gateway.ports import ActRefusal, CheckoutRefusedError, CheckoutResult
 
 __all__ = ["CheckoutFlow"]
-
-Try = Payment | Authentication
 
 
 class Books(Protocol):

@@ -3,7 +3,7 @@
 Nothing is recorded, and nothing is promised: when the payer chooses, the router decides anew.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -77,7 +77,9 @@ def offers_for(
     now: datetime,
 ) -> Offers:
     """What a checkout offers. `facts`: of the user, without any card; what limits count by card is not known yet."""
-    asking = _Asking(checkout, facts, catalogue, unable, carries_of, now)
+    scenes = {SCENE_OF[method] for method in checkout.methods}
+    cannot = {scene: unable(checkout.merchant_id, scene) for scene in scenes}
+    asking = _Asking(checkout, facts, catalogue, cannot, carries_of, now)
     banks = [
         BankOffer(method, bank, asking.offer(SCENE_OF[method], bank))
         for method in checkout.methods
@@ -98,7 +100,7 @@ class _Asking:
     checkout: Checkout
     facts: UserFacts
     catalogue: Catalogue
-    unable: Callable[[UUID, Scene], Unable]
+    unable: Mapping[Scene, Unable]
     carries_of: CarriesOf
     now: datetime
 
@@ -121,7 +123,7 @@ class _Asking:
             return Offer(refusal_of(decide(request, (), {}, catalogue.version)), None)
         payer = Payer(accounts, present=True)
         candidates = candidates_for(
-            catalogue, merchant_id, scene, bank, payer, self.now, self.unable(merchant_id, scene),
+            catalogue, merchant_id, scene, bank, payer, self.now, self.unable[scene],
             carries_of=self.carries_of,
         )  # fmt: skip
         channels = with_bound(self.facts.channels, catalogue, merchant_id, candidates, accounts)

@@ -138,7 +138,6 @@ class System:
     watch: CatalogueWatch
     books: Books
     app: web.Application | None
-    cashier: Cashier | None = None
 
     async def doctor(self) -> list[str]:
         """What is wrong in the books, in words; nothing when all is well."""
@@ -412,7 +411,6 @@ async def system(
             stack.push_async_callback(counted.stop)
 
         app: web.Application | None = None
-        cashier: Cashier | None = None
         if api:
             now = clock.right_now
             pay = PayFlow(books, submission, tasks, now, uuid7, settings.answer_within_s, rooms)
@@ -445,6 +443,7 @@ async def system(
                 now,
                 uuid7,
                 callback_base,
+                limits.tries,
             )
             callbacks = Callbacks(providers, books, observations, due, lambda: watch.current)
             database_ready = Remembered(lambda: _database_ready(engine), READY_FOR_S)
@@ -504,7 +503,7 @@ async def system(
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
-        yield System(settings, engine, reading, catalogue_store, watch, books, app, cashier)
+        yield System(settings, engine, reading, catalogue_store, watch, books, app)
 
 
 def _ticked(job: str) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "failed",
     "in_state",
     "offers",
+    "refused",
     "waits_for_code",
     "waits_on_page",
 ]
@@ -152,6 +153,7 @@ STATES: dict[str, Callable[[], Shown]] = {
     "card added": lambda: of(signing(status=Status.SUCCEEDED), _authentication(Status.SUCCEEDED)),
     "card refused": lambda: of(signing(), _authentication(Status.FAILED)),
     "given up": lambda: of(checkout(), charge(Status.CLOSED, closed_reason=ClosedReason.BY_PAYER)),
+    "ended by the app": lambda: of(checkout(), charge(Status.CLOSED, closed_reason=ClosedReason.BY_APP)),
     "too late": lambda: of(checkout(), charge(Status.CLOSED, closed_reason=ClosedReason.EXPIRED)),
     "paid late": lambda: of(checkout(), charge(Status.CLOSED, attempt=attempt(late_success=True))),
     "paid late, and tried again": lambda: of(

@@ -137,6 +137,11 @@ SPACES = "6222 0200\N{NO-BREAK SPACE}0000-0001\N{IDEOGRAPHIC SPACE}230\u200b"
         ({"phone": "+86 138-0013-8000"}, {}),
         ({"phone": "86 138 0013 8000"}, {}),
         ({"phone": "１３８００１３８０００"}, {}),
+        ({"phone": "（+86）138 0013 8000"}, {}),
+        ({"phone": "\u202a+86 13800138000\u202c"}, {}),  # as address books have it copied
+        ({"card_no": "\u20666222020000000001230\u2069", "id_no": "\u200e11010519491231002X\u00ad"}, {}),
+        ({"holder_name": "\u200b张三\ufeff"}, {}),
+        ({"holder_name": "\u202a 张三\u202c"}, {}),
         ({"id_no": "110105 19491231 002x"}, {}),
         ({"holder_name": " 张 三 "}, {"holder_name": "张 三"}),  # its one form is the flow's
         ({"id_type": "passport", "id_no": "g 1234567"}, {"id_type": IdType.PASSPORT, "id_no": "G1234567"}),
@@ -213,6 +218,14 @@ async def test_a_card_whose_bank_its_number_does_not_tell_asks_for_the_bank(
         ("尾号1234的卡，验证码：567890，支付1,234.56元", "567890"),
         ("验证码8765，尾号1230", "8765"),
         ("金额1234.56元，验证码 998877", "998877"),
+        ("\u202a123456\u202c", "123456"),
+        ("您的验证码是 123 456，请勿泄露", "123456"),
+        ("您尾号9801的卡，验证码 871 030，5分钟内有效", "871030"),
+        ("【银行】123456是您的验证码，尾号9801的卡正在支付600.00元", "123456"),
+        ("123456为您的验证码，如有疑问请致电95588", "123456"),
+        ("验证码1234，如有疑问请致电95588", "1234"),
+        ("123456 is your verification code for card 9801", "123456"),
+        ("1234 is your code. Card ending in 9801, CNY 1,234.56", "1234"),
     ],
 )
 async def test_a_code_is_found_in_what_was_typed_or_pasted(
@@ -223,7 +236,9 @@ async def test_a_code_is_found_in_what_was_typed_or_pasted(
     assert cashier.done == [("confirm", code)]
 
 
-@pytest.mark.parametrize("typed", ["", "123", "123456789", "abc", "1234 or 5678?", "x" * 600 + "123456"])
+@pytest.mark.parametrize(
+    "typed", ["", "123", "123456789", "abc", "1234 or 5678?", "x" * 600 + "123456", "尾号9801的卡", "1234.56"]
+)
 async def test_what_is_no_code_is_not_sent(payer: Visitor, cashier: FakeCashier, typed: str) -> None:
     cashier.shown = in_state("code")
     page = await payer.press("Confirm", {"sms_code": typed})
@@ -260,11 +275,11 @@ async def test_what_is_about_another_try_does_nothing(payer: Visitor, cashier: F
 
 
 async def test_a_robot_is_noted_and_told_nothing(payer: Visitor, cashier: FakeCashier) -> None:
-    page = await payer.press("Pay", {"website": "http://spam.example"})
+    page = await payer.press("Pay", {"note_2": "http://spam.example"})
     assert (page.status, page.url, cashier.done, cashier.robots) == (200, payer.url, [], 1)
     for state, button in (("code", "Confirm"), ("code", "Send another SMS"), ("bank", "I did not pay")):
         cashier.shown = in_state(state)
-        await payer.press(button, {"website": "x", "sms_code": "123456"})
+        await payer.press(button, {"note_2": "x", "sms_code": "123456"})
     assert (cashier.done, cashier.robots) == ([], 4)
 
 

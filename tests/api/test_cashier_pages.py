@@ -16,7 +16,18 @@ from lxml import html
 from gateway.api.application import build_app
 from gateway.domain.failures import FailureCode
 from gateway.domain.statuses import Status
-from tests.api.cashiers import STATES, TOKEN, FakeCashier, checkout, failed, in_state, of, offers, waits_on_page
+from tests.api.cashiers import (
+    STATES,
+    TOKEN,
+    FakeCashier,
+    checkout,
+    failed,
+    in_state,
+    of,
+    offers,
+    refused,
+    waits_on_page,
+)
 from tests.api.client import Client, Got
 from tests.api.fakes import FakeGateway
 from tests.unit.domain.samples import PAYMENT_ID
@@ -74,11 +85,11 @@ async def test_each_page_is_whole_in_both_languages(client: Client, cashier: Fak
         named = {each.get("for") for each in top.iter("label") if each.get("for")}
         assert named <= set(ids)
         for box in top.iter("input", "select"):
-            hidden = box.get("type") == "hidden" or box.get("name") == "website"
+            hidden = box.get("type") == "hidden" or box.get("name") == "note_2"
             assert hidden or box.get("id") in named, box.items()
         for form in top.iter("form"):
             assert (form.get("method"), form.get("action", "").startswith(f"{AT}/")) == ("post", True)
-            assert {"form_token", "turn", "website"} <= {each.get("name") for each in form.iter("input")}
+            assert {"form_token", "turn", "note_2"} <= {each.get("name") for each in form.iter("input")}
         for name in ("Cache-Control", "Referrer-Policy", "Content-Security-Policy"):
             assert page.headers[name]
 
@@ -129,6 +140,19 @@ async def test_what_cannot_carry_the_amount_is_shown_with_the_reason_and_cannot_
     assert len(chosen) == 4, "of each list the first that can be chosen"
 
 
+async def test_where_no_new_card_can_carry_the_amount_its_banks_and_reasons_show_at_once(
+    client: Client, cashier: FakeCashier
+) -> None:
+    banks = [replace(each, offer=refused(FailureCode.DAILY_LIMIT_EXCEEDED)) for each in offers().card_banks]
+    for taken, shows in ((offers().card_banks, False), (banks, True)):
+        cashier.offered = offers(cards=(), card_banks=taken)
+        [inner] = [each for each in root(await seen(client)).iter("details") if each.get("class") == "plain"]
+        assert (inner.get("open") is not None, "The limit of today is used up" in inner.text_content()) == (
+            shows,
+            shows,
+        )
+
+
 async def test_only_the_ways_of_the_checkout_show(client: Client, cashier: FakeCashier) -> None:
     cashier.offered = offers(cards=(), new_card=False, card_banks=(), banks=offers().banks[:1])
     page = await seen(client)
@@ -161,6 +185,18 @@ async def test_after_a_failure_the_same_again_comes_first_only_where_that_helps(
         assert values["card_id"].startswith("card_")
 
 
+async def test_who_ended_a_payment_is_told(client: Client, cashier: FakeCashier) -> None:
+    for state, says in (
+        ("given up", "You did not go on with this."),
+        ("ended by the app", "The merchant ended this."),
+        ("too late", "The time for this was over."),
+    ):
+        cashier.shown = in_state(state)
+        page = words(await seen(client))
+        assert says in page
+        assert "in another way" in page
+
+
 async def test_a_failure_tells_what_still_goes(client: Client, cashier: FakeCashier) -> None:
     cashier.shown = of(checkout(), failed(FailureCode.SINGLE_LIMIT_EXCEEDED, limit={"max_amount_now": 100_000}))
     assert "At most ¥ 1,000.00 can be paid in this way now." in words(await seen(client)).replace(
@@ -175,6 +211,21 @@ async def test_nothing_more_can_be_begun_once_its_time_is_over(client: Client, c
         page = await seen(client, query=query)
         assert not list(root(page).iter("form"))
         assert "time for this is over" in words(page)
+
+
+@pytest.mark.parametrize("query", ["", "?other=1"])
+@pytest.mark.parametrize("state", ["failed: channel_unavailable", "failed: card_invalid", "given up", "card refused"])
+async def test_after_the_last_try_no_other_is_offered(
+    client: Client, cashier: FakeCashier, state: str, query: str
+) -> None:
+    cashier.shown = replace(in_state(state), max_tries=1)
+    page = await seen(client, query=query)
+    assert not list(root(page).iter("form"))
+    assert "in another way" not in words(page)
+    assert "another card" not in words(page)
+    assert "There were too many tries. Please go back to the merchant." in words(page)
+    cashier.shown = replace(in_state(state), max_tries=2)
+    assert "too many tries" not in words(await seen(client, query=query))
 
 
 @pytest.mark.parametrize("state", ["paid late", "paid late, and tried again"])
@@ -239,6 +290,14 @@ async def test_a_language_that_was_chosen_stays_in_every_form_and_link(client: C
         ours += [link.get("href") for link in top.iter("a") if link.get("href").startswith("/checkout/")]
         assert all("lang=en" in each for each in ours if not each.endswith("lang=zh")), ours
         assert [each for each in ours if each.endswith("lang=zh")] == [f"{AT}?lang=zh"]
+
+
+async def test_the_other_language_shows_the_same_page(client: Client, cashier: FakeCashier) -> None:
+    for state, query, says in (("bank", "?back=1", "确认中"), ("given up", "?other=1", "选择支付方式")):
+        cashier.shown = in_state(state)
+        links = root(await seen(client, query=query)).iter("a")
+        [switch] = [each.get("href") for each in links if each.get("hreflang")]
+        assert says in words(await seen(client, query=switch.removeprefix(AT)))
 
 
 async def test_the_state_changes_with_everything_that_a_page_shows(client: Client, cashier: FakeCashier) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.api.app import payments
-from gateway.api.app.checkouts import CheckoutAnswer, CheckoutRequest
-from gateway.domain.checkouts import CheckoutRef
+from gateway.api.app.checkouts import CheckoutAnswer, CheckoutRequest, canonical_body
+from gateway.domain.checkouts import CheckoutRef, Method
 from gateway.objects.checkouts import checkout_object
 from tests.api.cashiers import CHECKOUT_ID, checkout
 from tests.api.client import Client
@@ -120,6 +120,15 @@ async def test_one_that_was_used_before_is_answered_as_ever(client: Client, monk
     assert (again.status, again.headers["Idempotent-Replayed"], again.json) == (200, "true", first.json)
     other = await client.post("/v1/withholds", body | {"amount": 1})
     assert (other.status, other.problem["code"]) == (409, "order_conflict")
+
+
+def test_to_name_every_method_is_to_name_none() -> None:
+    """So that the same order comes again either way."""
+    none, every, some = (
+        CheckoutRequest.model_validate(PAY | {"methods": methods})
+        for methods in (None, [each.value for each in reversed(Method)], ["quick"])
+    )
+    assert canonical_body(none) == canonical_body(every) != canonical_body(some)
 
 
 @pytest.mark.parametrize("url", [None, "https://pay.example/checkout/tok"])

@@ -267,6 +267,26 @@ async def test_a_whole_sms_that_is_pasted_leaves_its_code(browser: Browser, worl
         await at.reads("输入短信验证码")
         await one.page.locator("#sms_code").evaluate(PASTES, "您的验证码是１２３４５６，请勿告诉他人")
         assert await one.page.locator("#sms_code").input_value() == "123456"
+        await one.page.locator("#sms_code").evaluate(PASTES, "您尾号9801的卡，验证码 871 030")
+        assert await one.page.locator("#sms_code").input_value() != "9801", "whose code it is, nobody can say here"
+
+
+async def test_back_to_a_form_that_was_wrong_is_the_page_and_asks_nothing_of_the_browser(
+    browser: Browser, world: World, patient: App
+) -> None:
+    async with payer(browser) as one:
+        at = await visit(world, patient, one)
+        await at.pays_with_new_card("6222", new_phone(world))
+        await one.page.locator("[role=alert]").wait_for()
+        await one.page.locator("footer a").click()
+        await at.reads("How would you like to pay?")
+        await one.page.go_back()
+        await at.reads("选择支付方式")
+        await one.page.reload()
+        await at.reads("选择支付方式")
+        assert not (await at.now())["payments"]
+        assert all("status of 422" in each for each in one.complaints)
+        one.complaints.clear()
 
 
 async def test_no_frame_and_no_foreign_page_posts_our_forms(browser: Browser, world: World, patient: App) -> None:

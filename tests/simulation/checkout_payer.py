@@ -114,7 +114,7 @@ class CheckoutPayer:
         if what not in forms:
             return None
         form = forms[what]
-        kept = {name: value for name, value in fields_of(form).items() if name in {"form_token", "turn", "website"}}
+        kept = {name: value for name, value in fields_of(form).items() if name in {"form_token", "turn", "note_2"}}
         address = urljoin(page.url, str(form.get("action")))
         answered = await self._until_answered(lambda: self._browser.submit(address, kept | dict(fields)))
         await self._play.look()

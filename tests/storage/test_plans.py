@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from gateway.domain.ids import ObjectKind
 from gateway.ports import PaymentFilter
 from gateway.storage.reading import references, search
+from gateway.storage.reading.cards import OF_USER
 from gateway.storage.reading.open_payments import OPEN_PAYMENTS
 from gateway.storage.writing import (
     authentications,
@@ -305,6 +306,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"checkouts_until_idx"},
     ),
     "CLAIM_CHECKOUTS": (checkout_books.CLAIM_CHECKOUTS, (M, AT, AT, "64"), {"checkouts_until_idx"}),
+    "CARDS_OF_USER": (OF_USER, (M, "'u1'", "10"), {"cards_print_key", "payments_user_idx"}),
     "READ_CARDS_OF_AN_HOUR": (trying.READ_CARDS, (M, "ARRAY['u1']", AT), {"cards_print_key"}),
     "CLAIM_ROUTES": (routes.CLAIM_ROUTES, (M, AT, AT, "64"), {"routes_until_idx"}),
     "READ_VERIFIERS": (reporting.READ_VERIFIERS, (M, IDS), {"cards_pkey"}),

@@ -268,7 +268,10 @@ async def test_a_phone_that_had_its_sms_today_is_not_asked_again(silent: Process
     silent.catalogue = place(SILENT, sms_per_day=0)
     starter = await one_open(silent)
     heard = await silent.heard_of_card(starter.payment, NEEDS_SMS)
-    assert (heard.sms, code_of(payment_in(heard))) == (None, FailureCode.AUTHENTICATION_REJECTED)
+    ended = payment_in(heard)
+    assert (heard.sms, code_of(ended)) == (None, FailureCode.TOO_MANY_TRIES)
+    assert ended.failure is not None
+    assert ended.failure.blame is Blame.PAYER, "it says nothing of the channel"
     assert await silent.count("code_counts") == 0
 
 

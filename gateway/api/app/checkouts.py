@@ -36,7 +36,7 @@ from gateway.domain.return_urls import ReturnUrlError
 from gateway.objects.checkouts import checkout_object
 from gateway.ports import OrderConflictError, Reading
 
-__all__ = ["CheckoutCalls"]
+__all__ = ["CheckoutAnswer", "CheckoutCalls", "CheckoutRequest", "canonical_body"]
 
 TAGS: Final = ("checkouts",)
 ABOUT: Final = {"id": "the checkout's id, co_…"}
@@ -192,10 +192,6 @@ class CheckoutCalls:
 
 
 def _order_of(call: Call, asked: CheckoutRequest) -> CheckoutOrder:
-    methods = tuple(Method) if asked.methods is None else tuple(m for m in Method if m in asked.methods)
-    said: dict[str, Any] = asked.model_dump(exclude_none=True, exclude_defaults=True)
-    if asked.methods is not None:
-        said["methods"] = sorted(methods)
     return CheckoutOrder(
         merchant_id=call.caller.merchant_id,
         app=call.caller.app,
@@ -205,10 +201,22 @@ def _order_of(call: Call, asked: CheckoutRequest) -> CheckoutOrder:
         amount=asked.amount,
         currency=asked.currency,
         description=asked.description,
-        methods=methods if asked.purpose is CheckoutPurpose.PAY else (),
+        methods=_methods(asked) if asked.purpose is CheckoutPurpose.PAY else (),
         custody_user_no=asked.custody_user_no,
         return_url=asked.return_url,
         expires_in_s=asked.expires_in_s,
         metadata=asked.metadata,
-        body=orjson.dumps({"checkout": said}, option=orjson.OPT_SORT_KEYS),
+        body=canonical_body(asked),
     )
+
+
+def _methods(asked: CheckoutRequest) -> tuple[Method, ...]:
+    return tuple(each for each in Method if asked.methods is None or each in asked.methods)
+
+
+def canonical_body(asked: CheckoutRequest) -> bytes:
+    """The request in one form, so that two requests that mean the same are the same bytes."""
+    said: dict[str, Any] = asked.model_dump(exclude_none=True, exclude_defaults=True, exclude={"methods"})
+    if len(_methods(asked)) < len(Method):
+        said["methods"] = sorted(_methods(asked))
+    return orjson.dumps({"checkout": said}, option=orjson.OPT_SORT_KEYS)

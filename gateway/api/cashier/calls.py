@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from aiohttp import hdrs
 
 from gateway.api.cashier.in_app import is_in_app
-from gateway.api.cashier.showing import BACK, OTHER, At, Page, Showing, Told
-from gateway.api.cashier.standing import Step, adds_card, may_try, state_of, step_of
+from gateway.api.cashier.showing import BACK, NO_MORE_TRIES, OTHER, At, Page, Showing, Told
+from gateway.api.cashier.standing import Step, adds_card, may_offer, may_try, state_of, step_of
 from gateway.api.cashier.typing_card import TypedCard, asking_bank, card_typed, empty
 from gateway.api.cashier.typing_code import code_in
 from gateway.api.http.page_answers import in_language, page, switch_of
@@ -42,7 +42,8 @@ __all__ = ["CashierCalls"]
 
 TAGS: Final = ("payer",)
 SEE_OTHER, CONFLICT, WRONG = 303, 409, 422
-HONEYPOT: Final = "website"
+HONEYPOT: Final = "note_2"
+"""A field that people do not see, by a name that no browser fills by itself."""
 NEW_CARD: Final = "new_card"
 _PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -278,12 +279,10 @@ class CashierCalls:
         switch = switch_of(call.request, call.language, at.path)
         return page(made.template, call.request, call.language, status=status, switch=switch, **made.values)
 
-    async def _page(
-        self, call: Call, showing: Showing, typed: TypedCard, opened: str | None, error: str
-    ) -> Page:  # fmt: skip
+    async def _page(self, call: Call, showing: Showing, typed: TypedCard, opened: str | None, error: str) -> Page:
         shown, now, query = showing.shown, showing.now, call.request.query
         waiting, step = shown.open_try, step_of(shown, now)
-        if step is Step.FAILED and (OTHER in query or call.request.method == "POST") and may_try(shown, now):
+        if step is Step.FAILED and (OTHER in query or call.request.method == "POST") and may_offer(shown, now):
             step = Step.CHOOSE
         match step:
             case Step.CODE if waiting is not None:
@@ -326,7 +325,7 @@ _CHOOSE_CARD: Final = Text("Please choose a card.")
 _CHOOSE_BANK: Final = Text("Please choose a bank.")
 _CARD_GONE: Final = Text("This card is not known any more. Please choose another one, or type it once more.")
 _NO_TRY: Final[Mapping[TryRefusal, Text]] = {
-    TryRefusal.TOO_MANY_TRIES: Text("There were too many tries. Please go back to the merchant."),
+    TryRefusal.TOO_MANY_TRIES: NO_MORE_TRIES,
     TryRefusal.TOO_MANY_CARDS: Text("Too many new cards were typed. Please use one of those before, or wait an hour."),
 }
 _WAIT: Final = Text("Please wait %(seconds)s seconds, then press again.")

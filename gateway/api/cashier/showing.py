@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from gateway.api.cashier.standing import adds_card, may_try, state_of
+from gateway.api.cashier.standing import adds_card, may_offer, may_try, state_of
 from gateway.api.cashier.typing_card import TypedCard
 from gateway.domain.authentications import Authentication
 from gateway.domain.checkouts import SCENE_OF, Method
@@ -30,6 +30,7 @@ BACK: Final = "back"
 """The parameter of a page whose payer came back from the bank, or says so."""
 OTHER: Final = "other"
 """The parameter of a page whose payer wants to choose anew."""
+NO_MORE_TRIES: Final = Text("There were too many tries. Please go back to the merchant.")
 _METHOD_OF: Final = {scene: method for method, scene in SCENE_OF.items()}
 
 
@@ -235,16 +236,16 @@ class Showing:
         """The newest try failed, or was given up: why, and what next."""
         newest = self.shown.newest
         assert newest is not None
-        may = may_try(self.shown, self.now)
+        may = may_offer(self.shown, self.now)
         if newest.status is Status.CLOSED:
-            by_time = newest.closed_reason is ClosedReason.EXPIRED
-            text = Text("The time for this was over.") if by_time else Text("You did not go on with this.")
-            return self._result("bad", self._not_done, [said(text, self.language), self._nothing], other=may)
+            text = _CLOSED[newest.closed_reason or ClosedReason.BY_PAYER]
+            texts = [said(text, self.language), self._nothing, *self._last]
+            return self._result("bad", self._not_done, texts, other=may)
         failure = newest.failure
         assert failure is not None
         texts = [failure_text(failure, self.language), self._nothing, advice_text(failure.advice, self.language)]
         again = self._again(newest, failure) if may else None
-        return self._result("bad", self._not_done, texts if may else texts[:2], again=again, other=may)
+        return self._result("bad", self._not_done, texts if may else [*texts[:2], *self._last], again=again, other=may)
 
     def late(self) -> Page:
         """A try was paid after it had ended."""
@@ -309,6 +310,12 @@ class Showing:
     @property
     def _nothing(self) -> str:
         return said(Text("Nothing was charged."), self.language)
+
+    @property
+    def _last(self) -> Sequence[str]:
+        if self.told is not None or not (self.shown.was_last and may_try(self.shown, self.now)):
+            return ()
+        return (said(NO_MORE_TRIES, self.language),)
 
     def _again(self, newest: Try, failure: Failure) -> Again | None:
         """The same card or bank once more, where that may well work."""
@@ -389,6 +396,11 @@ def way_back(shown: Shown) -> str:
     return with_payment(checkout.return_url, show(PAYMENT, payment.payment_id))
 
 
+_CLOSED: Final = {
+    ClosedReason.EXPIRED: Text("The time for this was over."),
+    ClosedReason.BY_PAYER: Text("You did not go on with this."),
+    ClosedReason.BY_APP: Text("The merchant ended this."),
+}
 _PAGES: Final = (Method.NETBANK, Method.CUSTODY_QUICK, Method.CUSTODY_NETBANK)
 _WAYS: Final = {
     Method.NETBANK: (Text("Online banking"), Text("You pay on the page of your bank.")),

@@ -9,7 +9,7 @@ from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
 from gateway.flows.cashier import Shown, Try
 
-__all__ = ["Step", "may_try", "state_of", "step_of"]
+__all__ = ["Step", "may_offer", "may_try", "state_of", "step_of"]
 
 
 class Step(StrEnum):
@@ -62,6 +62,11 @@ def _of_open(newest: Try, now: datetime) -> Step:
     if isinstance(newest, Payment) and newest.is_on_a_page:
         return Step.BANK if newest.expires_at is not None and now < newest.expires_at else Step.WAITING
     return Step.CODE if now < asked.waits_until(newest.created_at, newest.expires_in_s) else Step.WAITING
+
+
+def may_offer(shown: Shown, now: datetime) -> bool:
+    """Whether another try is offered: there may be one, and it is not one too many."""
+    return may_try(shown, now) and not shown.was_last
 
 
 def may_try(shown: Shown, now: datetime) -> bool:

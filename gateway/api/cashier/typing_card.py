@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from gateway.api.cashier.typed_signs import BLANKS_AND_DASHES, UNSEEN
 from gateway.api.http.card_fields import CardFields
 from gateway.domain.cards import CardElements, bank_names
 from gateway.domain.identities import IdType
@@ -18,8 +19,10 @@ __all__ = ["TypedCard", "asking_bank", "card_typed", "empty"]
 
 MAX_TYPED: Final = 200
 """Characters of a field: what is longer is no part of a card."""
-_IN_NUMBERS: Final = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2010-\u2015\u2212\uff0d.-]")
-"""What people and autofill put between digits: blanks of every width, dashes, what nobody sees."""
+_IN_NUMBERS: Final = re.compile(f"[.{BLANKS_AND_DASHES}]")
+"""What people and autofill put between digits."""
+_AROUND: Final = re.compile(rf"^[\s{UNSEEN}]+|[\s{UNSEEN}]+$")
+_BRACKETS: Final = re.compile("[()]")
 _COUNTRY: Final = re.compile(r"^(?:\+|00)?86(?=1\d{10}$)")
 
 _ID_TYPES: Final[Mapping[IdType, Text]] = {
@@ -74,10 +77,10 @@ def card_typed(
     typed = {name: fields.get(name, "")[:MAX_TYPED] for name in ("card_no", "holder_name", "id_type", "id_no", "phone")}
     plain = {
         "card_no": _digits(typed["card_no"]),
-        "holder_name": typed["holder_name"].strip(),
+        "holder_name": _AROUND.sub("", typed["holder_name"]),
         "id_type": typed["id_type"] or IdType.ID_CARD.value,
         "id_no": _digits(typed["id_no"]),
-        "phone": _COUNTRY.sub("", _digits(typed["phone"])),
+        "phone": _COUNTRY.sub("", _BRACKETS.sub("", _digits(typed["phone"]))),
     }
     wrong: set[str] = set()
     elements = None

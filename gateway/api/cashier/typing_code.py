@@ -4,14 +4,22 @@ import re
 import unicodedata
 from typing import Final
 
+from gateway.api.cashier.typed_signs import BLANKS_AND_DASHES
+
 __all__ = ["code_in"]
 
 MAX_TYPED: Final = 500
 """Characters: an SMS with a code is shorter."""
 _CODE: Final = re.compile(r"\d{4,8}", re.ASCII)
 _RUN: Final = re.compile(r"(?<![\d.*])\d{4,8}(?!\d|\*|\.\d)", re.ASCII)
-_NAMED: Final = re.compile(r"(?:码|code\b)[^\d]{0,12}?(\d{4,8})(?!\d)", re.ASCII | re.IGNORECASE)
-_BETWEEN: Final = re.compile(r"[\s\u200b-\u200f\u2060\ufeff-]")
+_NAMED: Final = re.compile(r"(?:码|code\b)(?:[\s:\[(【是为]|is\b)*(\d{4,8})(?!\d)", re.ASCII | re.IGNORECASE)
+_OF_A_CARD: Final = re.compile(
+    r"(?:尾号|尾数|[末后]四位|卡号|ending(?: in| with)?|\bcard)[\s:(【是为]*\d+", re.ASCII | re.IGNORECASE
+)
+"""The last digits of a card, as banks name it in their SMS."""
+_HALVES: Final = re.compile(r"(?<![\d.*])(\d{3})[ -](\d{3})(?![\d*-]|\.\d)", re.ASCII)
+"""A code as some write it."""
+_BETWEEN: Final = re.compile(f"[{BLANKS_AND_DASHES}]")
 _USUAL_DIGITS: Final = 6
 
 
@@ -23,7 +31,8 @@ def code_in(typed: str) -> str | None:
     alone = _BETWEEN.sub("", plain)
     if _CODE.fullmatch(alone):
         return alone
-    # An SMS may tell the last digits of a card, too: the code is called one, or has the usual length.
+    # An SMS may tell other numbers, too: the code is called one, or has the usual length. A wrong guess costs a try.
+    plain = _HALVES.sub(r"\1\2", _OF_A_CARD.sub("", plain))
     runs: set[str] = set(_RUN.findall(plain))
     for likely in (runs, set(_NAMED.findall(plain)) & runs, {run for run in runs if len(run) == _USUAL_DIGITS}):
         if len(likely) == 1:

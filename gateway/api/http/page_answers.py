@@ -20,6 +20,8 @@ LANGUAGE: Final = "lang"
 """The parameter by which a page keeps the language that somebody chose."""
 _PLACES: Final = frozenset({"checkout", "pay", "return"})
 """Below these addresses everything is for people, also what is not there."""
+_KEPT: Final = ("back", "other", "stay")
+"""Parameters that say which page shows: it is the same one in the other language."""
 _OPENS_AGAIN: Final = frozenset({"checkout", "pay"})
 
 
@@ -48,7 +50,7 @@ def in_language(address: str, request: web.BaseRequest) -> str:
 
 def switch_of(request: web.BaseRequest, language: Language, address: str | None = None) -> str:
     """This page, or the one at an address, in the other language."""
-    kept = "".join(f"{name}&" for name in ("stay",) if name in request.query)
+    kept = "".join(f"{name}&" for name in _KEPT if name in request.query)
     return f"{address or request.rel_url.raw_path}?{kept}{LANGUAGE}={other_language(language)}"
 
 

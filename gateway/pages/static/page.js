@@ -6,6 +6,10 @@
   // Anew, without one more step for the button Back; never the answer to a form that was posted.
   const anew = () => location.replace(body.dataset.here || location.href);
 
+  // The answer to a form is no place to come back to: Back and reload lead to the page, not to the form once more.
+  const posted = body.dataset.here && location.pathname !== body.dataset.here.split("?")[0];
+  if (posted) history.replaceState(null, "", body.dataset.here);
+
   // One press is one post. Whoever stops the page while it loads can press once more.
   for (const form of all("form")) {
     form.addEventListener("submit", (event) => {
@@ -53,11 +57,11 @@
     });
   }
 
-  // A whole SMS that is pasted: the code in it, if there is one only.
+  // A whole SMS that is pasted: the code in it, if there is no other number. Else all of it is sent, and read there.
   for (const field of all("input[autocomplete=one-time-code]")) {
     field.addEventListener("paste", (event) => {
-      const codes = (event.clipboardData.getData("text").normalize("NFKC").match(/\d+/g) || []).filter((run) => run.length >= 4 && run.length <= 8);
-      if (codes.length !== 1) return;
+      const codes = (event.clipboardData.getData("text").normalize("NFKC").match(/\d+/g) || []).filter((run) => run.length > 2);
+      if (codes.length !== 1 || !/^\d{4,8}$/.test(codes[0])) return;
       event.preventDefault();
       field.value = codes[0];
     });

@@ -24,7 +24,8 @@ WHERE c.merchant_id = $1 AND {which} AND c.same_as IS NULL AND c.erased_at IS NU
 )
 ORDER BY c.created_at DESC, c.card_id
 """
-OF_USER = _SHOWN.format(which="c.user_id = $2") + "LIMIT $3"
+# One that is not erased has a print, or the first version's fingerprint: both are indexed by user.
+OF_USER = _SHOWN.format(which="c.user_id = $2 AND (c.print IS NOT NULL OR c.fingerprint IS NOT NULL)") + "LIMIT $3"
 ONE = _SHOWN.format(which="c.card_id = $2")
 
 

@@ -26,6 +26,7 @@ from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.refunds import Refund
 from gateway.domain.timeline import TimelinePage, TimelinePosition
+from gateway.domain.tries import in_turn
 from gateway.ports import Found, PaymentFilter, UserFacts
 from gateway.storage.keys import DecryptionError, Keys, stand_back
 from gateway.storage.reading.search import Place, find_events, find_payments, order_payments, read_payments, searching
@@ -45,7 +46,6 @@ from gateway.storage.tables import (
 )
 from gateway.storage.writing.authentications import authentication_of, authentication_select
 from gateway.storage.writing.blocks import read_blocks
-from gateway.storage.writing.checking_out import in_turn
 from gateway.storage.writing.checkouts import checkout_of
 from gateway.storage.writing.deliveries import recorded_delivery, redeliver
 from gateway.storage.writing.facts import read_facts

@@ -38,7 +38,7 @@ def kept(server: EmbeddedPostgres, pauses_s: Sequence[float] = PAUSES_S) -> Iter
     try:
         yield
     finally:
-        running = server.pid is not None and keeper.runs
+        running = server.is_ready  # asked of the server: its keeper notices a moment later
         keeper.ending.set()
         server.give_up_starting()
         thread.join()
@@ -53,7 +53,6 @@ class _Keeper:
         self._server = server
         self._pauses_s = pauses_s
         self.ending = threading.Event()
-        self.runs = True
         self.why = (
             f"PostgreSQL in {server.folder} had ended by itself (see postgres.log there), and was not running again "
             "when sluice ended; nothing that was answered is lost"
@@ -64,7 +63,6 @@ class _Keeper:
         ends = 0
         started = time.monotonic()
         while (status := self._server.wait_ended(self.ending)) is not None:
-            self.runs = False
             ends = 1 if time.monotonic() - started >= STEADY_S else ends + 1
             while True:
                 if ends > len(self._pauses_s):
@@ -83,7 +81,7 @@ class _Keeper:
                 break
             if self.ending.is_set():
                 return
-            started, self.runs = time.monotonic(), True
+            started = time.monotonic()
             log.warning("the embedded PostgreSQL runs again", pid=self._server.pid)
 
     def _give_up(self) -> None:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from gateway.domain.authentications import Authentication
-from gateway.domain.checkouts import Checkout, CheckoutPurpose, CheckoutRef, after_try, ordinal_of
+from gateway.domain.checkouts import Checkout, CheckoutPurpose, CheckoutRef, after_try
 from gateway.domain.events import ANOMALY_OF, EVENTS_OF, Event
 from gateway.domain.hearing import Anomaly, AnomalyKind
 from gateway.domain.ids import ObjectKind, caused_id, show_object
 from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try, id_of, in_turn
 from gateway.objects.events import checkout_event
 from gateway.storage.server.database import Connection
 from gateway.storage.writing.checkouts import checkouts_by_id, payments_of_checkouts, signings_of_checkouts
@@ -23,18 +23,12 @@ from gateway.storage.writing.statement import Row
 
 __all__ = [
     "BY_SLUICE",
-    "Try",
     "found_paid_twice",
-    "id_of",
-    "in_turn",
-    "money_anomaly",
     "read_checkouts",
     "tell_checkout",
     "with_its_checkout",
     "with_tries",
 ]
-
-Try = Payment | Authentication
 
 BY_SLUICE = "sluice"
 """Who resolves an anomaly that another one tells better."""
@@ -64,11 +58,6 @@ async def with_tries(
         if each.checkout is not None and each.checkout.checkout_id in tries:
             tries[each.checkout.checkout_id].append(each)
     return {checkout_id: in_turn(of_it) for checkout_id, of_it in tries.items()}
-
-
-def in_turn(tries: Iterable[Try]) -> list[Try]:
-    """The tries of one checkout, oldest first."""
-    return sorted(tries, key=lambda each: ordinal_of(each.merchant_order_no or ""))
 
 
 def with_its_checkout(page: Page, payment: Payment) -> Payment:
@@ -134,12 +123,12 @@ def _tell_paid_twice(
     detail = f"{shown} was paid beside another: refund its {amount} fen"
     found = Anomaly(AnomalyKind.PAID_TWICE, detail, late.payment_id)
     anomaly_id = caused_id(cause, checkout.checkout_id, f"{AnomalyKind.PAID_TWICE} {late.payment_id}")
-    page.money_anomalies.append(money_anomaly(anomaly_id, checkout, found, source, at))
+    page.money_anomalies.append(_money_anomaly(anomaly_id, checkout, found, source, at))
     tries = _tries(page, checkout, changed)
     return [checkout_event(checkout, tries, ANOMALY_OF[ObjectKind.CHECKOUT], anomaly_id, at, found)]
 
 
-def money_anomaly(anomaly_id: UUID, checkout: Checkout, found: Anomaly, source: str, at: datetime) -> Row:
+def _money_anomaly(anomaly_id: UUID, checkout: Checkout, found: Anomaly, source: str, at: datetime) -> Row:
     """The row of an anomaly of a checkout."""
     return {
         "anomaly_id": anomaly_id,
@@ -161,8 +150,3 @@ def _tries(page: Page, checkout: Checkout, changed: Try) -> list[Try]:
         newest = changed if id_of(each) == id_of(changed) else newer
         now.append(replace(newest, checkout=CheckoutRef(checkout.checkout_id, checkout.status)))
     return now
-
-
-def id_of(one: Try) -> UUID:
-    """Of a payment or an authentication."""
-    return one.payment_id if isinstance(one, Payment) else one.authentication_id

@@ -26,11 +26,13 @@ from gateway.domain.events import EVENTS_OF
 from gateway.domain.ids import ObjectKind, caused_id
 from gateway.domain.orders import IN_ONE_FORM
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try, id_of
 from gateway.objects.events import checkout_event
 from gateway.ports import CheckoutRefusedError, CheckoutResult, OrderConflictError
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection, Database
-from gateway.storage.writing.checking_out import Try, id_of, with_tries
+from gateway.storage.writing.by_clock import claim_late, claim_of, look_for
+from gateway.storage.writing.checking_out import with_tries
 from gateway.storage.writing.checkouts import change_checkouts, checkouts_by_id, insert_checkout
 from gateway.storage.writing.low_water import BEGINNING
 from gateway.storage.writing.orders import NEW_ORDERS, OrderRow, insert_orders, read_orders, same_content
@@ -48,19 +50,8 @@ AT_ONCE: Final = 3
 LOOK_AGAIN: Final = timedelta(minutes=1)
 """When a checkout whose time is over, but whose payment is open, is looked at again; the payment's end comes first."""
 
-WITH_CHECKOUTS = (
-    """checkouts WHERE merchant_id = {merchant} AND until_at <= $1 AND until_at >= $2
-    AND (lease_until IS NULL OR lease_until <= $1)""",
-)
-CLAIM_CHECKOUTS = """
-WITH late AS (
-    SELECT checkout_id, $3::timestamptz AS lease_until FROM checkouts WHERE merchant_id = $1 AND until_at <= $2
-    AND (lease_until IS NULL OR lease_until <= $2)
-    ORDER BY until_at LIMIT $4 FOR UPDATE SKIP LOCKED
-)
-UPDATE checkouts t SET lease_until = late.lease_until FROM late
-WHERE t.merchant_id = $1 AND t.checkout_id = late.checkout_id RETURNING t.checkout_id, t.user_id
-"""
+WITH_CHECKOUTS = (look_for("checkouts"),)
+CLAIM_CHECKOUTS = claim_of("checkouts", "checkout_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +205,7 @@ class CheckoutStore:
         self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int
     ) -> list[tuple[UUID, str]]:
         """Take some until `lease_until`, the oldest first: their ids and users."""
-        async with self.database.transaction() as connection:
-            rows = await connection.fetch(CLAIM_CHECKOUTS, merchant_id, now, lease_until, limit)
-        return [(row[0], row[1]) for row in rows]
+        return await claim_late(self.database, CLAIM_CHECKOUTS, merchant_id, now, lease_until, limit)
 
 
 def _states(tries: Sequence[Try]) -> list[tuple[UUID, Status]]:

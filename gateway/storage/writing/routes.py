@@ -15,6 +15,7 @@ from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import cards, decisions, routes
+from gateway.storage.writing.by_clock import claim_late, claim_of, look_for
 from gateway.storage.writing.failures import failure_columns, failure_of, limit_to_json, with_limit
 from gateway.storage.writing.low_water import BEGINNING
 from gateway.storage.writing.payments import compiled, json_of
@@ -35,19 +36,8 @@ __all__ = [
 _r, _c, _d = routes.c, cards.c, decisions.c
 _SHOWN: tuple[ColumnElement[Any], ...] = (*_r, _c.masked.label("card_masked"), _d.decision)
 
-WITH_ROUTES = (
-    """routes WHERE merchant_id = {merchant} AND until_at <= $1 AND until_at >= $2
-    AND (lease_until IS NULL OR lease_until <= $1)""",
-)
-CLAIM_ROUTES = """
-WITH late AS (
-    SELECT route_id, $3::timestamptz AS lease_until FROM routes WHERE merchant_id = $1 AND until_at <= $2
-    AND (lease_until IS NULL OR lease_until <= $2)
-    ORDER BY until_at LIMIT $4 FOR UPDATE SKIP LOCKED
-)
-UPDATE routes t SET lease_until = late.lease_until FROM late
-WHERE t.merchant_id = $1 AND t.route_id = late.route_id RETURNING t.route_id, t.user_id
-"""
+WITH_ROUTES = (look_for("routes"),)
+CLAIM_ROUTES = claim_of("routes", "route_id")
 
 
 def route_select() -> Select[Any]:
@@ -173,6 +163,4 @@ class RouteDueStore:
         self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int
     ) -> list[tuple[UUID, str]]:
         """Take some until `lease_until`, the oldest first: their ids and users."""
-        async with self.database.transaction() as connection:
-            rows = await connection.fetch(CLAIM_ROUTES, merchant_id, now, lease_until, limit)
-        return [(row[0], row[1]) for row in rows]
+        return await claim_late(self.database, CLAIM_ROUTES, merchant_id, now, lease_until, limit)

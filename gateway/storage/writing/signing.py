@@ -120,7 +120,8 @@ class Signing:
     def asks_instead(self, page: Page, heard: Observation, before: Authentication, did: Heard) -> Authentication | None:
         """A silent authentication that needs an SMS: on the primary channel the payer is asked, if one is there.
 
-        The first of those who wait takes the claim, the starter before all; the others end. None: nobody can be asked.
+        The first of those who wait takes the claim, the starter before all; the others end. All end where the phone
+        had its SMS. None: nobody can be asked.
         """
         if did.sms_needed is None or before.is_final or before.asked is not None:
             return None
@@ -137,7 +138,9 @@ class Signing:
             return None
         most = catalogue.sms_per_phone_and_day(merchant_id)
         if not page.may_ask(before.card_id, most, claimant or before):
-            return None
+            # Not the channel's doing, and the same at once would end alike.
+            refused = authentications.after_hearing(before, did, verified_elsewhere=False, now=heard.at)
+            return replace(refused, failure=failure(FailureCode.TOO_MANY_TRIES))
         intent_id = caused_id(heard.observation_id, before.authentication_id, Verb.SEND_SIGNING_CODE)
         due_at = self._terms_of(merchant_id, before.account, Product.AUTHENTICATION).unanswered(heard.at)
         asking = replace(before, intent=did.intent, payment_id=claimant.payment_id if claimant else None)

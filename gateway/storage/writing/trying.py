@@ -8,11 +8,11 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from gateway.domain.checkouts import Checkout, CheckoutLimits, CheckoutTry, NewTry, TryRefusal, tried, why_not_try
-from gateway.domain.payments import Payment
 from gateway.domain.statuses import Status
+from gateway.domain.tries import Try, was_paid_late
 from gateway.ports import CheckoutRefusedError
 from gateway.storage.server.database import Connection
-from gateway.storage.writing.checking_out import Try, with_tries
+from gateway.storage.writing.checking_out import with_tries
 from gateway.storage.writing.checkouts import checkouts_by_id
 
 __all__ = ["Trying", "read_trying"]
@@ -63,7 +63,7 @@ class Trying:
         new = NewTry(
             ordinal=order.checkout.ordinal,
             in_progress=fresh or any(not each.is_final for each in before),
-            paid=any(each.status is Status.SUCCEEDED or _was_paid_late(each) for each in before),
+            paid=any(each.status is Status.SUCCEEDED or was_paid_late(each) for each in before),
         )
         why = why_not_try(checkout, new, self.limits, now)
         if why is None and new_card is not None and not self._may_type(order.user_id, new_card):
@@ -103,7 +103,3 @@ async def read_trying(
     users = sorted({user_id for _, user_id in named})
     cards = dict(await connection.fetch(READ_CARDS, merchant_id, users, now - CARDS_OF))
     return Trying(limits, checkouts, tries, cards)
-
-
-def _was_paid_late(one: Try) -> bool:
-    return isinstance(one, Payment) and one.was_paid_late
