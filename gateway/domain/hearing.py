@@ -75,6 +75,8 @@ class Anomaly:
     kind: AnomalyKind
     detail: str
     payment_id: UUID | None = None
+    transaction_no: str | None = None
+    """Of a transaction mismatch: the PSP's number of the second transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +403,7 @@ def _second_transaction(intent: Intent, outcome: Succeeded) -> Anomaly | None:
     ours, theirs = intent.channel_transaction_no, outcome.channel_transaction_no
     if ours is None or theirs is None or ours == theirs:
         return None
-    return Anomaly(AnomalyKind.TRANSACTION_MISMATCH, f"done as {ours}, and as {theirs}")
+    return Anomaly(AnomalyKind.TRANSACTION_MISMATCH, f"done as {ours}, and as {theirs}", transaction_no=theirs)
 
 
 def _declined(outcome: Declined) -> Failure:

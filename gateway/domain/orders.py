@@ -98,6 +98,10 @@ class RefundOrder:
     reason: str | None
     metadata: Mapping[str, Any]
     body: bytes = field(repr=False)
+    anomaly_id: UUID | None = None
+    """The anomaly whose money is to go back. It is resolved by that: `resolved_by` says who, `note` what for."""
+    resolved_by: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ class Payment:
     """Custody: whom the bank charges through, as the bank calls them: what the channel said when it was chosen."""
     checkout: CheckoutRef | None = None
     """The checkout that it is a try of."""
+    corrects: UUID | None = None
+    """The payment whose money it takes as paid, by an operator's word: `attempt` is that one's."""
 
     @property
     def is_final(self) -> bool:

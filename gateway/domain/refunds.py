@@ -43,6 +43,10 @@ class Refund:
     finished_at: datetime | None
     business_day: date
     metadata: Mapping[str, Any]
+    anomaly_id: UUID | None = None
+    """The anomaly that proves that the money moved which it gives back; None: the payment says so itself."""
+    second: str | None = None
+    """The PSP's number of the second transaction that it gives back; None: the payment's own."""
 
     @property
     def is_final(self) -> bool:

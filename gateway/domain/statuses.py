@@ -41,8 +41,14 @@ _MONEY_OUT: Final[Mapping[Status | None, frozenset[Status]]] = {
     Status.RETURNED: frozenset(),
 }
 
+_PAYMENT: Final[Mapping[Status | None, frozenset[Status]]] = {
+    **_ASKED_OF_THE_USER,
+    # What an operator takes as paid is a payment of its own: it begins where another ends.
+    _START: _ASKED_OF_THE_USER[_START] | {Status.SUCCEEDED},
+}
+
 TRANSITIONS: Final[Mapping[ObjectKind, Mapping[Status | None, frozenset[Status]]]] = {
-    ObjectKind.PAYMENT: _ASKED_OF_THE_USER,
+    ObjectKind.PAYMENT: _PAYMENT,
     ObjectKind.AUTHENTICATION: _ASKED_OF_THE_USER,
     ObjectKind.REFUND: _MONEY_OUT,
     ObjectKind.PAYOUT: _MONEY_OUT,

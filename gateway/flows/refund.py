@@ -1,13 +1,15 @@
 """Open a refund: record it, submit it if that is ours to do, and answer with the refund as it is then."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.anomalies import RecordedAnomaly, Resolution
+from gateway.domain.corrections import NoMoneyProvedError, ProvedMoney, payment_of, proved_money
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import RefundOrder
@@ -27,7 +29,7 @@ from gateway.ports import (
 )
 from gateway.ports import Refund as RefundCommand
 
-__all__ = ["RefundFlow", "RefundOpening", "new_refund", "refuse_unless_refundable"]
+__all__ = ["RefundFlow", "RefundOpening", "new_refund", "refundable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,36 @@ class RefundOpening:
     """Why a new refund is refused, before anything is known of the payment's rest. One taken before replays."""
 
 
-def refuse_unless_refundable(payment: Payment, opening: RefundOpening, has_open_anomaly: bool) -> None:
-    """Raises PaymentNotRefundableError unless money of this payment can go back. Pure."""
+def refundable(
+    payment: Payment, opening: RefundOpening, open_anomalies: Collection[UUID], named: RecordedAnomaly | None
+) -> ProvedMoney:
+    """The money of this payment that can go back. Pure. `named`: the anomaly that the order names, if it is there.
+
+    Raises PaymentNotRefundableError.
+    """
     if opening.refusal is not None:
         raise PaymentNotRefundableError(opening.refusal)
-    if has_open_anomaly:
+    about = opening.order.anomaly_id
+    if about is not None and (named is None or payment_of(named) != payment.payment_id):
+        raise PaymentNotRefundableError("not_its_anomaly")
+    if any(anomaly_id != about for anomaly_id in open_anomalies):
         raise PaymentNotRefundableError("payment_has_anomaly")
-    if payment.status is not Status.SUCCEEDED:
-        raise PaymentNotRefundableError("payment_not_succeeded")
+    if named is None:
+        if payment.status is not Status.SUCCEEDED:
+            raise PaymentNotRefundableError("payment_not_succeeded")
+        return ProvedMoney(payment, None)
+    if named.resolved_at is not None and named.resolution is not Resolution.REFUNDED:
+        raise PaymentNotRefundableError("already_resolved")
+    try:
+        return proved_money(named, payment)
+    except NoMoneyProvedError:
+        raise PaymentNotRefundableError("no_money_proved") from None
 
 
-def new_refund(opening: RefundOpening, payment: Payment, terms: Terms, zone: ZoneInfo) -> Refund:
+def new_refund(opening: RefundOpening, money: ProvedMoney, terms: Terms, zone: ZoneInfo) -> Refund:
     """The refund of an order, on the channel that took the money. Pure. `terms`: of refunds there."""
-    order, now, paid = opening.order, opening.now, payment.attempt
-    assert paid is not None, "a payment that succeeded has an intent to pay"
+    order, now, payment, paid = opening.order, opening.now, money.payment, money.payment.attempt
+    assert paid is not None, "money that moved has an intent"
     return Refund(
         merchant_id=order.merchant_id,
         refund_id=opening.refund_id,
@@ -89,6 +107,8 @@ def new_refund(opening: RefundOpening, payment: Payment, terms: Terms, zone: Zon
         finished_at=None,
         business_day=now.astimezone(zone).date(),
         metadata=order.metadata,
+        anomaly_id=order.anomaly_id,
+        second=money.second,
     )
 
 

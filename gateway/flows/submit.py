@@ -187,7 +187,7 @@ class Submission(Authenticating):
             amount=refund.amount,
             original_number=original.number,
             original_told_at=original.told_at,
-            original_transaction_no=original.channel_transaction_no,
+            original_transaction_no=refund.second or original.channel_transaction_no,
             original_amount=payment.amount,
             notify_url=self.providers.notify_url(refund.merchant_id, intent.account),
             reason=refund.reason or "",

@@ -11,7 +11,7 @@ from gateway.domain.authentications import Authentication
 from gateway.domain.checkouts import Checkout
 from gateway.domain.events import DeadLetter, Event, EventType, RecordedDelivery, RecordedEvent
 from gateway.domain.hearing import Anomaly
-from gateway.domain.ids import ENDPOINT, EVENT, PAYMENT, ObjectKind, show, show_object
+from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, ObjectKind, show, show_object
 from gateway.domain.payments import Payment
 from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
@@ -75,7 +75,8 @@ def _event(
         "data": shown,
     }
     if anomaly is not None:
-        body["anomaly"] = {"kind": anomaly.kind, "detail": anomaly.detail}
+        # The event that tells of an anomaly has its id.
+        body["anomaly"] = {"id": show(ANOMALY, event_id), "kind": anomaly.kind, "detail": anomaly.detail}
         if anomaly.payment_id is not None:
             body["anomaly"]["payment"] = show(PAYMENT, anomaly.payment_id)
     return Event(

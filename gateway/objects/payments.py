@@ -46,6 +46,7 @@ def payment_object(payment: Payment, language: str = "en") -> dict[str, Any]:
         "business_day": payment.business_day.isoformat(),
         "refunded": payment.refunded,
         "settled": payment.settled,
+        "corrects": show(PAYMENT, payment.corrects) if payment.corrects is not None else None,
         "checkout": checkout_of_try(payment.checkout),
         "metadata": payment.metadata,
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.domain.ids import PAYMENT, REFUND, show
+from gateway.domain.ids import ANOMALY, PAYMENT, REFUND, show
 from gateway.domain.refunds import Refund
 from gateway.objects.payments import failure_object
 from gateway.objects.times import timestamp
@@ -33,5 +33,6 @@ def refund_object(refund: Refund, language: str = "en") -> dict[str, Any]:
         "finished_at": timestamp(refund.finished_at),
         "channel_finished_at": timestamp(intent.channel_finished_at),
         "business_day": refund.business_day.isoformat(),
+        "anomaly": show(ANOMALY, refund.anomaly_id) if refund.anomaly_id is not None else None,
         "metadata": refund.metadata,
     }

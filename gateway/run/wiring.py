@@ -28,6 +28,7 @@ from gateway.flows.authentication import AuthenticationFlow
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.cashier import Cashier
 from gateway.flows.checkouts import CheckoutFlow
+from gateway.flows.corrections import CorrectionFlow
 from gateway.flows.follow_up import FollowUp
 from gateway.flows.observations import ObservationMaker
 from gateway.flows.operator_word import OperatorWord
@@ -76,6 +77,7 @@ from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.checkout_books import CheckoutStore
 from gateway.storage.writing.claims import KnownChannels
+from gateway.storage.writing.correcting import CorrectingStore
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.due import DueStore
 from gateway.storage.writing.held import HeldStore
@@ -484,6 +486,8 @@ async def system(
                 carries_of=providers.carries,
                 connection_lost=condemns,
             )
+            anomalies = AnomalyStore(database)
+            correcting = CorrectingStore(database, keys, lambda: watch.current, timezone, clock.right_now, hand_over)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -491,7 +495,8 @@ async def system(
                 assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
-                anomalies=AnomalyStore(database),
+                anomalies=anomalies,
+                corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,
                 words=OperatorWord(due, books, observations),
                 payments=OperatorSearch(reads, timezone),

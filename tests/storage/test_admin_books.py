@@ -30,6 +30,7 @@ from gateway.domain.catalogue_content import (
     key_hash_of,
 )
 from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, REFUND, ObjectKind, show
+from gateway.flows.corrections import CorrectionFlow
 from gateway.flows.notify import TRIES_MAX
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -136,6 +137,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         clock=lambda: NOW,
     )
     database = database_on(engine)
+    anomalies = AnomalyStore(database)
     operators = Operators(
         changes=catalogue,
         snapshots=watch,
@@ -144,7 +146,8 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,
-        anomalies=AnomalyStore(database),
+        anomalies=anomalies,
+        corrections=CorrectionFlow(anomalies, nothing, nothing, lambda: NOW, nothing),
         words=nothing,
         payments=nothing,
         recorded_routes=nothing,
@@ -354,12 +357,17 @@ async def test_an_anomaly_is_listed_until_it_is_resolved_with_a_note(operator: O
         "resolved_at": None,
         "resolved_by": None,
         "note": None,
+        "payment": show(PAYMENT, UUID(int=1)),
+        "channel_transaction_no": None,
+        "resolution": None,
+        "refund": None,
+        "correction": None,
     }
     assert await operator.get("/anomalies") == {"data": [is_open], "next": None}
     assert (await operator.get("/anomalies?resolved=true"))["data"] == []
     resolved = await operator.post(f"/anomalies/{ano(1)}/resolve", WORD)
     word = {"resolved_at": "2026-03-01T08:00:00.000Z", "resolved_by": "li", "note": WORD["note"]}
-    assert resolved == is_open | word
+    assert resolved == is_open | word | {"resolution": "explained"}
     assert (await operator.get("/anomalies?resolved=false"))["data"] == []
     assert (await operator.get("/anomalies?resolved=true"))["data"] == [resolved]
 

@@ -110,6 +110,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         held=nothing,
         blocks=BlockStore(engine, KEYS.order, store.change),
         anomalies=nothing,
+        corrections=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
         recorded_routes=nothing,

@@ -589,7 +589,7 @@ async def test_it_says_what_it_looked_at_and_how_far_it_is(books: AsyncEngine, m
     told = await diagnose(books, NOW, said.append)
     assert told.looked_at == {
         "payments": 6, "events": 8, "users": 1, "authentications": 2, "refunds": 4, "orders": 10, "cards": 1,
-        "routes": 0, "checkouts": 0, "payouts": 0, "payout_days": 0,
+        "routes": 0, "checkouts": 0, "payouts": 0, "payout_days": 0, "anomalies": 0,
     }  # fmt: skip
     assert [line for line in said if "payments" in line] == ["4 payments so far", "6 payments so far"]
 

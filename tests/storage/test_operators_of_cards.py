@@ -75,6 +75,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         deliveries=nothing,
         held=nothing,
         anomalies=nothing,
+        corrections=nothing,
         words=nothing,
         payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
         recorded_routes=nothing,

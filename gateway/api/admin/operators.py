@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gateway.api.admin.anomalies import Anomalies, AnomalyCalls
+from gateway.api.admin.anomalies import Anomalies, AnomalyCalls, Corrections
 from gateway.api.admin.blocks import BlockCalls, Blocks
 from gateway.api.admin.cards import OperatorCardCalls, OperatorCards
 from gateway.api.admin.catalogue import CatalogueCalls, History
@@ -56,6 +56,7 @@ class Operators:
     deliveries: Deliveries
     held: Backlogs
     anomalies: Anomalies
+    corrections: Corrections
     blocks: Blocks
     words: Words
     payments: LookUps
@@ -82,7 +83,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
-        *AnomalyCalls(needs.anomalies, needs.catalogue, needs.clock).routes(),
+        *AnomalyCalls(needs.anomalies, needs.corrections, needs.catalogue).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
         *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),

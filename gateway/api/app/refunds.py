@@ -1,7 +1,7 @@
 """Refunds: open one, read it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -12,9 +12,10 @@ from gateway.api.app.payments import REPLAYED, FailureAnswer, ShownPaymentId
 from gateway.api.http.answers import AnswerModel, Time, shown_id
 from gateway.api.http.fields import Amount, Description, Metadata, OrderNumber, RequestModel, id_field
 from gateway.api.http.needs import RefundsFlow
-from gateway.api.http.problems import FieldError, Problem, ProblemCode, bad_fields, conflict, not_found
+from gateway.api.http.problems import FieldError, bad_fields, conflict, not_found
+from gateway.api.http.refund_answers import exceeds_rest, not_refundable
 from gateway.api.http.routing import Answer, Call, Reply, Route
-from gateway.domain.ids import PAYMENT, REFUND, IdError, read, show
+from gateway.domain.ids import ANOMALY, PAYMENT, REFUND, IdError, read, show
 from gateway.domain.orders import RefundOrder
 from gateway.domain.outcomes import ReturnReason
 from gateway.domain.statuses import Status
@@ -33,15 +34,10 @@ OPENING = (
 
 if TYPE_CHECKING:
     PaymentId: TypeAlias = UUID
+    AnomalyId: TypeAlias = UUID
 else:
     PaymentId = id_field(PAYMENT)
-
-_NO_REFUNDS = "The payment company of this payment has no refunds."
-_DETAILS: dict[ProblemCode, str] = {
-    "payment_not_succeeded": "Nothing of this payment can go back: it has not succeeded.",
-    "payment_has_anomaly": "This payment or a refund of it has an open anomaly: an operator resolves it first.",
-    "account_unusable": "The account that took this payment cannot be used now: an operator looks at /readyz.",
-}
+    AnomalyId = id_field(ANOMALY)
 
 
 class RefundRequest(RequestModel):
@@ -64,6 +60,13 @@ class RefundRequest(RequestModel):
     payment: PaymentId
     amount: Amount
     reason: Description | None = None
+    anomaly: Annotated[
+        AnomalyId | None,
+        Field(
+            description="the anomaly (`late_success`, `paid_twice`, `transaction_mismatch`) whose money is to go back;"
+            " it is resolved by that. Without it the money of a payment that succeeded goes back."
+        ),
+    ] = None
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -89,6 +92,7 @@ class RefundAnswer(AnswerModel):
     finished_at: Time | None
     channel_finished_at: Time | None
     business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    anomaly: Annotated[str | None, Field(description="the anomaly whose money it gives back, ano_…")]
     metadata: dict[str, Any]
 
 
@@ -129,6 +133,9 @@ class RefundCalls:
             reason=asked.reason,
             metadata=asked.metadata,
             body=_canonical_body(asked),
+            anomaly_id=asked.anomaly,
+            resolved_by=f"app {call.caller.app}" if asked.anomaly is not None else "",
+            note=asked.reason or f"refund {asked.merchant_order_no}",
         )
         try:
             opened = await self.refunds.open(order)
@@ -136,9 +143,9 @@ class RefundCalls:
             detail = "This merchant_order_no was used before with other content. Use a new one for a new refund."
             raise conflict("order_conflict", detail) from None
         except AmountExceedsRestError as error:
-            raise _exceeds(error.left) from None
+            raise exceeds_rest(error.left) from None
         except PaymentNotRefundableError as error:
-            raise _not_refundable(error.code) from None
+            raise not_refundable(error.code) from None
         if opened is None:
             raise bad_fields([FieldError("payment", "not_found", "is not a payment of this app")])
         body = refund_object(opened.refund, call.language)
@@ -158,16 +165,6 @@ class RefundCalls:
 def _canonical_body(asked: RefundRequest) -> bytes:
     """The request in one form, so that two requests that mean the same are the same bytes."""
     said = asked.model_dump(exclude_none=True, exclude_defaults=True) | {"payment": show(PAYMENT, asked.payment)}
+    if asked.anomaly is not None:
+        said["anomaly"] = show(ANOMALY, asked.anomaly)
     return orjson.dumps({"refund": said}, option=orjson.OPT_SORT_KEYS)
-
-
-def _exceeds(left: int) -> Problem:
-    detail = f"The payment has {left} fen left. Ask for that much at most; nothing was recorded."
-    return conflict("amount_exceeds_rest", detail, left=left)
-
-
-def _not_refundable(code: str) -> Problem:
-    if code == "refunds_not_supported":
-        return bad_fields([FieldError("payment", "refunds_not_supported", _NO_REFUNDS)])
-    known = cast("ProblemCode", code)
-    return conflict(known, _DETAILS[known])

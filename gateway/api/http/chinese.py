@@ -11,7 +11,7 @@ __all__ = ["FIELDS", "PROBLEMS", "in_chinese"]
 
 PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "account_unusable": "渠道账户目前不可用，请联系运营人员。",
-    "already_resolved": "该异常已经处理过，原备注保持不变。",
+    "already_resolved": "该异常已经处理过，处理结果和备注保持不变。",
     "amount_exceeds_rest": "金额超过该支付的剩余金额，left 为剩余金额（分）。",
     "bad_request": "无法按 HTTP 解析该请求，请检查后重发。",
     "body_too_large": "请求体过大，最多 64 KiB。",
@@ -32,6 +32,7 @@ PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "may_be_paid": "可能已经支付：支付公司尚未明确未支付，请稍后再试。",
     "method_not_allowed": "该地址不支持此方法，可用方法见响应头 Allow。",
     "new_sms_needed": "这条短信的验证码不能再试，请先重新获取短信。",
+    "no_money_proved": "该异常不能证明该支付有资金变动，或者资金已经退回。",
     "no_resends_left": "短信重发次数已用完，请重新发起。",
     "not_found": "没有找到，或该密钥无权查看。",
     "not_waiting": "当前不在等待付款人操作，请查询状态。",

@@ -157,6 +157,7 @@ class PaymentAnswer(AnswerModel):
     business_day: Annotated[str, Field(json_schema_extra={"format": "date"})]
     refunded: Annotated[int, Field(description="by refunds that are in flight or succeeded")]
     settled: Annotated[int, Field(description="paid on to others")]
+    corrects: Annotated[str | None, Field(description="the payment whose money it takes as paid")]
     checkout: TryOfAnswer | None
     metadata: dict[str, Any]
 

@@ -59,6 +59,7 @@ ProblemCode = Literal[
     "may_be_paid",
     "method_not_allowed",
     "new_sms_needed",
+    "no_money_proved",
     "no_resends_left",
     "not_found",
     "not_waiting",

@@ -115,7 +115,7 @@ CHECKS = (
                 p.status = 'succeeded' OR coalesce(i.late_success, false) AS taken
             FROM payments p
             LEFT JOIN intents i ON {_TO_PAY}
-            WHERE ROWS(p, user_id) AND p.channel IS NOT NULL
+            WHERE ROWS(p, user_id) AND p.channel IS NOT NULL AND p.corrects IS NULL
             UNION ALL
             SELECT r.merchant_id, r.user_id, r.channel, r.business_day, r.amount, r.failure_code,
                 r.until_at IS NOT NULL, r.status = 'succeeded' OR r.late_success
@@ -223,7 +223,8 @@ CHECKS = (
         f"""
         SELECT p.payment_id, p.status FROM payments p
         WHERE ROWS(p, payment_id) AND NOT EXISTS (SELECT FROM intents i
-                WHERE i.merchant_id = p.merchant_id AND i.object_id = p.payment_id AND i.verb = 'pay')
+                WHERE i.merchant_id = p.merchant_id AND i.object_id = coalesce(p.corrects, p.payment_id)
+                    AND i.verb = 'pay')
             AND (p.status = 'succeeded' OR ({_IN_FLIGHT} AND p.authentication_id IS NULL AND p.asked IS NULL
                 AND NOT (p.status = 'processing' AND p.due_at IS NULL)))
         """,
@@ -272,7 +273,8 @@ CHECKS = (
         WITH counted AS (
             SELECT r.merchant_id, r.payment_id, sum(r.amount) AS refunded FROM refunds r
             LEFT JOIN intents i ON i.merchant_id = r.merchant_id AND i.object_id = r.refund_id AND i.verb = 'refund'
-            WHERE ROWS(r, payment_id) AND (r.status IN ('processing', 'succeeded') OR i.late_success)
+            WHERE ROWS(r, payment_id) AND r.second_no IS NULL
+                AND (r.status IN ('processing', 'succeeded') OR i.late_success)
             GROUP BY r.merchant_id, r.payment_id
         ), told AS (SELECT * FROM outflows o WHERE ROWS(o, payment_id))
         SELECT coalesce(c.payment_id, o.payment_id) AS payment_id, coalesce(c.refunded, 0) AS refunded,

@@ -17,10 +17,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.domain.ids import AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
+from gateway.domain.ids import ANOMALY, AUTHENTICATION, CARD, EVENT, REFUND, ObjectKind, show, show_object
 from gateway.storage.reading.attention import needs_a_person
 from gateway.storage.reading.checks import CHECKS, Check, Walk
 from gateway.storage.reading.checks_of_checkouts import CHECKOUT_CHECKS
+from gateway.storage.reading.checks_of_corrections import CORRECTION_CHECKS
 from gateway.storage.reading.checks_of_payouts import PAYOUT_CHECKS
 from gateway.storage.reading.checks_of_routes import ROUTE_CHECKS
 from gateway.storage.tables import metadata
@@ -71,6 +72,7 @@ _PREFIXES = {
     "same_as": CARD,
     "authentication_id": AUTHENTICATION,
     "refund_id": REFUND,
+    "anomaly_id": ANOMALY,
 }
 
 
@@ -86,7 +88,7 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     said_at = time.monotonic()
     # Each question is a transaction of its own: BEGIN and ROLLBACK would take as long as the question.
     alone = engine.execution_options(isolation_level="AUTOCOMMIT")
-    checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS, *PAYOUT_CHECKS)
+    checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS, *PAYOUT_CHECKS, *CORRECTION_CHECKS)
     for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
         async for piece, rows in _pieces(engine, alone, walk):

@@ -21,7 +21,7 @@ from gateway.storage.tables.catalogue import (
 )
 from gateway.storage.tables.checkouts import checkouts
 from gateway.storage.tables.limits import card_totals, channel_totals, channel_usage, last_attempts
-from gateway.storage.tables.money import decisions, intents, orders, outflows, payments, refunds
+from gateway.storage.tables.money import decisions, intents, orders, outflows, payments, refunds, second_outflows
 from gateway.storage.tables.payers import (
     agreements,
     authentications,
@@ -75,6 +75,7 @@ __all__ = [
     "route_rules",
     "routes",
     "schema_versions",
+    "second_outflows",
     "settles",
     "silent_refusals",
     "strays",

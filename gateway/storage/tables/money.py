@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.storage.tables.base import OPEN, STATUSES, metadata, moment
 
-__all__ = ["decisions", "intents", "orders", "outflows", "payments", "refunds"]
+__all__ = ["decisions", "intents", "orders", "outflows", "payments", "refunds", "second_outflows"]
 
 orders = Table(
     "orders",
@@ -85,11 +85,17 @@ payments = Table(
     Column("attempt_ordinal", SmallInteger, comment="of its newest intent to pay; null: the first"),
     Column("failure_limit", JSONB(none_as_null=True), comment="of a refusal for a limit: what it told"),
     Column("checkout_id", Uuid, comment="of whose tries it is one"),
+    Column("corrects", Uuid, comment="the payment whose money it takes as paid: its intent to pay is that one's"),
+    Column("corrects_no", Text, comment="the PSP's number of that one's second transaction; null: its first"),
     PrimaryKeyConstraint("merchant_id", "payment_id", name="payments_pkey"),
     ForeignKeyConstraint(["merchant_id", "user_id"], ["users.merchant_id", "users.user_id"], name="payments_user_fkey"),
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
     CheckConstraint("amount > 0", name="payments_amount_check"),
     CheckConstraint(f"status IN {STATUSES}", name="payments_status_check"),
+    ForeignKeyConstraint(
+        ["merchant_id", "corrects"], ["payments.merchant_id", "payments.payment_id"], name="payments_corrects_fkey"
+    ),
+    CheckConstraint("corrects IS NULL OR status = 'succeeded'", name="payments_corrects_check"),
     # Who is open is asked about, or its wait ends by our own clock. A final one may be watched for a while.
     CheckConstraint(
         f"status NOT IN {OPEN} OR due_at IS NOT NULL OR until_at IS NOT NULL", name="payments_agenda_check"
@@ -161,6 +167,15 @@ payments = Table(
         "checkout_id",
         unique=True,
         postgresql_where=text(f"checkout_id IS NOT NULL AND status IN {OPEN}"),
+    ),
+    # The same money is taken as paid once.
+    Index(
+        "payments_corrects_key",
+        "merchant_id",
+        "corrects",
+        text("coalesce(corrects_no, '')"),
+        unique=True,
+        postgresql_where=text("corrects IS NOT NULL"),
     ),
     Index("payments_day_idx", "business_day", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
 )
@@ -256,6 +271,8 @@ refunds = Table(
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
     Column("channel", Text, comment="of its intent; null in refunds of before"),
+    Column("anomaly_id", Uuid, comment="what proves that the money moved which it gives back"),
+    Column("second_no", Text, comment="the PSP's number of the second transaction that it gives back"),
     PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
@@ -268,6 +285,7 @@ refunds = Table(
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="refunds_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="refunds_blame_check"),
     CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
+    CheckConstraint("second_no IS NULL OR anomaly_id IS NOT NULL", name="refunds_second_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
     Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index(
@@ -297,3 +315,22 @@ outflows = Table(
     CheckConstraint("refunded + settled <= amount", name="outflows_rest_check"),
     comment="what has left a payment, in fen; written with its first refund",
 )
+
+second_outflows = Table(
+    "second_outflows",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("anomaly_id", Uuid, nullable=False, comment="the transaction mismatch that tells of it"),
+    Column("payment_id", Uuid, nullable=False, comment="what it was done for"),
+    Column("amount", BigInteger, nullable=False, comment="the payment's"),
+    Column("refunded", BigInteger, nullable=False, comment="by refunds that are in flight or succeeded"),
+    Column("excess", BigInteger, nullable=False, comment="by refunds that failed here and were done there, beyond it"),
+    PrimaryKeyConstraint("merchant_id", "anomaly_id", name="second_outflows_pkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "anomaly_id"], ["anomalies.merchant_id", "anomalies.anomaly_id"],
+        name="second_outflows_anomaly_fkey",
+    ),
+    CheckConstraint("refunded >= 0 AND excess >= 0", name="second_outflows_sign_check"),
+    CheckConstraint("refunded <= amount", name="second_outflows_rest_check"),
+    comment="what has left the second transaction of a payment, in fen; written with its first refund",
+)  # fmt: skip

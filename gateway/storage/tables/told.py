@@ -58,7 +58,18 @@ anomalies = Table(
     Column("resolved_by", Text),
     Column("note", Text),
     Column("payment_id", Uuid, comment="of a checkout: whose money came beside another's"),
+    Column("transaction_no", Text, comment="of a transaction mismatch: the PSP's number of the second one"),
+    Column("resolution", Text, comment="refunded or taken_as_paid; null: explained, or open"),
+    Column("refund_id", Uuid, comment="what gives its money back"),
+    Column("correction_id", Uuid, comment="the payment that its money was taken as"),
     PrimaryKeyConstraint("merchant_id", "anomaly_id", name="anomalies_pkey"),
+    CheckConstraint("resolved_at IS NOT NULL OR resolution IS NULL", name="anomalies_resolution_check"),
+    # By the database: the same money is not given back and kept.
+    CheckConstraint(
+        "(coalesce(resolution, '') = 'refunded') = (refund_id IS NOT NULL)"
+        " AND (correction_id IS NULL OR resolution = 'taken_as_paid')",
+        name="anomalies_money_check",
+    ),
     # One of each kind of an object, and of a checkout one for each payment whose money came beside another's.
     Index(
         "anomalies_money_key",

@@ -3,36 +3,43 @@
 Open ones stand in an index of their own, so that they are found among however many were resolved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
+from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly, Resolution
 from gateway.domain.ids import ObjectKind
-from gateway.storage.server.database import Database
+from gateway.storage.server.database import Connection, Database
 
-__all__ = ["AnomalyStore"]
+__all__ = ["AnomalyStore", "lock_anomalies", "recorded_anomaly"]
 
 ANOMALIES_READ_MAX = 201
 """The API's longest page, and the one more that tells whether there is a next."""
 
-_COLUMNS = "anomaly_id, object, object_id, kind, detail, source, found_at, resolved_at, resolved_by, note"
+ANOMALY_COLUMNS = (
+    "anomaly_id, object, object_id, kind, detail, source, found_at, payment_id, transaction_no, resolved_at,"
+    " resolved_by, note, resolution, refund_id, correction_id"
+)
 _PAGE = """
     AND ($2::uuid IS NULL OR anomaly_id < $2::uuid)
 ORDER BY anomaly_id DESC
 LIMIT $3
 """
 # Two statements, not one with a parameter: only a condition in the text can use the index of open ones.
-OPEN = f"SELECT {_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND resolved_at IS NULL {_PAGE}"
-RESOLVED = f"SELECT {_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND resolved_at IS NOT NULL {_PAGE}"
+OPEN = f"SELECT {ANOMALY_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND resolved_at IS NULL {_PAGE}"
+RESOLVED = f"SELECT {ANOMALY_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND resolved_at IS NOT NULL {_PAGE}"
 
 RESOLVE = f"""
 UPDATE anomalies SET resolved_at = $3, resolved_by = $4, note = $5
 WHERE merchant_id = $1 AND anomaly_id = $2 AND resolved_at IS NULL
-RETURNING {_COLUMNS}
+RETURNING {ANOMALY_COLUMNS}
 """
-EXISTS = "SELECT 1 FROM anomalies WHERE merchant_id = $1 AND anomaly_id = $2"
+READ = f"SELECT {ANOMALY_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND anomaly_id = $2"
+LOCK = f"""
+SELECT {ANOMALY_COLUMNS} FROM anomalies WHERE merchant_id = $1 AND anomaly_id = ANY($2::uuid[])
+ORDER BY anomaly_id FOR UPDATE
+"""
 
 
 class AnomalyStore:
@@ -48,21 +55,36 @@ class AnomalyStore:
         statement = RESOLVED if resolved else OPEN
         async with self._database.connection() as connection:
             rows = await connection.fetch(statement, merchant_id, before, min(limit, ANOMALIES_READ_MAX))
-            return [_recorded(row) for row in rows]
+            return [recorded_anomaly(row) for row in rows]
+
+    async def anomaly(self, merchant_id: UUID, anomaly_id: UUID) -> RecordedAnomaly | None:
+        """One of them as it is now."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(READ, merchant_id, anomaly_id)
+        return recorded_anomaly(row) if row is not None else None
 
     async def resolve(
         self, merchant_id: UUID, anomaly_id: UUID, *, by: str, note: str, now: datetime
     ) -> RecordedAnomaly | None:
-        """Note what an operator made of it; None: no such anomaly. Raises AnomalyResolvedError."""
+        """Explain it; None: no such anomaly. Raises AnomalyResolvedError."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(RESOLVE, merchant_id, anomaly_id, now, by, note)
             if row is not None:
-                return _recorded(row)
-            # None is ever deleted or opened again, so what is there and was not updated is resolved.
-            if await connection.fetchval(EXISTS, merchant_id, anomaly_id) is None:
+                return recorded_anomaly(row)
+            # None is ever deleted, so what is there and was not updated was resolved.
+            if await connection.fetchrow(READ, merchant_id, anomaly_id) is None:
                 return None
         raise AnomalyResolvedError
 
 
-def _recorded(row: Mapping[str, Any]) -> RecordedAnomaly:
-    return RecordedAnomaly(**{**row, "object": ObjectKind(row["object"])})
+async def lock_anomalies(connection: Connection, merchant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, RecordedAnomaly]:
+    """Some anomalies by id, held: nobody resolves them meanwhile. Whoever locks payments, too, does it before."""
+    rows = await connection.fetch(LOCK, merchant_id, list(ids))
+    return {row["anomaly_id"]: recorded_anomaly(row) for row in rows}
+
+
+def recorded_anomaly(row: Mapping[str, Any]) -> RecordedAnomaly:
+    """The anomaly of a row. One that was resolved without saying how was explained."""
+    resolution = row["resolution"] or (Resolution.EXPLAINED if row["resolved_at"] is not None else None)
+    how = Resolution(resolution) if resolution is not None else None
+    return RecordedAnomaly(**{**row, "object": ObjectKind(row["object"]), "resolution": how})

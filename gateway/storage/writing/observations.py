@@ -150,6 +150,7 @@ def anomaly_row(anomaly_id: UUID, kind: ObjectKind, heard: Observation, anomaly:
         "detail": anomaly.detail,
         "source": heard.source,
         "found_at": heard.at,
+        "transaction_no": anomaly.transaction_no,
     }
 
 

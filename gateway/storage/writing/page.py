@@ -19,7 +19,7 @@ from gateway.storage.writing.codes import KnownPhone, KnownSms, count_codes
 from gateway.storage.writing.intents import IntentOf, SmsAnswer, change_intents, change_sms, insert_intents, intent_key
 from gateway.storage.writing.observations import Told, insert_anomalies
 from gateway.storage.writing.payments import change_authenticating, change_payments
-from gateway.storage.writing.refunds import change_refunds, free_outflows
+from gateway.storage.writing.refunds import change_refunds, free_outflows, free_second_outflows
 from gateway.storage.writing.statement import Row, Write, differing
 from gateway.storage.writing.usage import UsageChanges
 
@@ -73,6 +73,10 @@ class Page:
     usage: UsageChanges = field(default_factory=UsageChanges)
     freed: dict[UUID, int] = field(default_factory=dict)
     """By payment: what refunds that failed or came back do not take from it any more. Below zero: they do after all."""
+    freed_second: dict[UUID, int] = field(default_factory=dict)
+    """The same of second transactions, by the anomaly that tells of each."""
+    open_again: list[Row] = field(default_factory=list)
+    """Anomalies whose money did not go back after all."""
     changed: set[UUID] = field(default_factory=set)
     """Objects that are written."""
     begun: dict[IntentOf, Intent] = field(default_factory=dict)
@@ -175,7 +179,12 @@ class Page:
         self._put_intent(before.intent, after.intent)
         if before.takes is not after.takes:
             freed = after.amount if before.takes else -after.amount
-            self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + freed
+            if after.second is not None and after.anomaly_id is not None:
+                self.freed_second[after.anomaly_id] = self.freed_second.get(after.anomaly_id, 0) + freed
+            else:
+                self.freed[after.payment_id] = self.freed.get(after.payment_id, 0) + freed
+        if before.takes and not after.takes and after.anomaly_id is not None:
+            self.open_again.append({"anomaly_id": after.anomaly_id})
 
     def _put_intent(self, before: Intent | None, after: Intent | None) -> None:
         if after is None or after is before:
@@ -201,6 +210,7 @@ class Page:
         change_authentications(statement, [each for key, each in self.authentications.items() if key in self.changed])
         change_refunds(statement, [each for key, each in self.refunds.items() if key in self.changed])
         free_outflows(statement, self.freed)
+        free_second_outflows(statement, self.freed_second)
         self.observations.write(statement)
         change_checkouts(statement, [each for key, each in self.checkouts.items() if key in self.changed])
         self._write_anomalies(statement)
@@ -222,6 +232,14 @@ class Page:
             changes="resolved_at = v.resolved_at, resolved_by = v.resolved_by, note = v.note",
             when="t.resolved_at IS NULL",
             part="told_better",
+        )
+        statement.update(
+            anomalies,
+            self.open_again,
+            by=["anomaly_id"],
+            changes="resolved_at = NULL, resolved_by = NULL, note = NULL, resolution = NULL, refund_id = NULL",
+            when="t.resolution = 'refunded'",
+            part="open_again",
         )
 
     def _write_agreements(self, statement: Write) -> None:

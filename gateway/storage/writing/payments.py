@@ -1,6 +1,7 @@
 """Rows of payments: one select, one reader, and how they are written. And decisions, which stand apart."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ __all__ = [
     "change_payments",
     "checkout_ref",
     "compiled",
+    "insert_correction",
     "insert_decisions",
     "insert_payments",
     "json_of",
@@ -82,6 +84,8 @@ PAYMENT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _p.psp_code,
     _p.checkout_id,
     _k.status.label("checkout_status"),
+    _p.corrects,
+    _p.corrects_no,
     *INTENT_COLUMNS,
     _c.masked.label("card_masked"),
     func.coalesce(_o.refunded + _o.excess, literal_column("0")).label("refunded"),
@@ -95,7 +99,7 @@ def payment_select() -> Select[Any]:
     # Joined by merchant too: that is what keeps the statement on one node of a cluster.
     to_pay = and_(
         _i.merchant_id == _p.merchant_id,
-        _i.object_id == _p.payment_id,
+        _i.object_id == func.coalesce(_p.corrects, _p.payment_id),
         _i.verb == said(Verb.PAY),
         _i.ordinal == func.coalesce(_p.attempt_ordinal, literal_column("1")),
     )
@@ -132,6 +136,9 @@ async def payments_by_id(connection: Connection, merchant_id: UUID, ids: Iterabl
 def payment_of(row: Mapping[str, Any]) -> Payment:
     """The payment of a row of `payment_select()`."""
     payment_id, limit = row["payment_id"], row["failure_limit"]
+    attempt = intent_of(row, row["corrects"] or payment_id, Verb.PAY) if row["intent_id"] is not None else None
+    if attempt is not None and row["corrects_no"] is not None:
+        attempt = replace(attempt, channel_transaction_no=row["corrects_no"])
     return Payment(
         merchant_id=row["merchant_id"],
         payment_id=payment_id,
@@ -153,7 +160,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         fee=row["fee"],
         authentication_fee=row["authentication_fee"],
         failure=failure_of(row) if limit is None else with_limit(failure_of(row), json_of(limit)),
-        attempt=intent_of(row, payment_id, Verb.PAY) if row["intent_id"] is not None else None,
+        attempt=attempt,
         due_at=row["due_at"],
         until_at=row["until_at"],
         sequence=row["sequence"],
@@ -171,6 +178,7 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
         custody_user_no=row["custody_user_no"],
         psp_code=row["psp_code"],
         checkout=checkout_ref(row),
+        corrects=row["corrects"],
     )
 
 
@@ -179,11 +187,23 @@ def checkout_ref(row: Mapping[str, Any]) -> CheckoutRef | None:
     return CheckoutRef(row["checkout_id"], Status(row["checkout_status"])) if row["checkout_id"] is not None else None
 
 
+def insert_correction(write: Write, payment: Payment, second: str | None, *, only: str) -> None:
+    """Insert a payment that corrects another, whose order the part `only` returned. `second`: as in `ProvedMoney`."""
+    assert payment.attempt is not None, "its intent is that of the one it corrects"
+    row = _row(payment) | {
+        "fee": payment.fee,
+        "attempt_ordinal": payment.attempt.ordinal,
+        "corrects": payment.corrects,
+        "corrects_no": second,
+    }
+    write.insert(payments, [row], only=(only, "payment_id"))
+
+
 def insert_payments(write: Write, opened: Sequence[tuple[Order, Payment]], *, only: str) -> None:
     """Insert payments whose order the part `only` returned."""
     plain, asking, limited = [], [], []
     for order, payment in opened:
-        row = _row(order, payment)
+        row = _row(payment) | {"return_url": order.return_url}
         if payment.asked is not None:
             asking.append(row | {"asked": asked_to_json(payment.asked)})
         elif limit := limit_to_json(payment.failure):
@@ -241,7 +261,7 @@ def change_authenticating(write: Write, changed: Sequence[Payment]) -> None:
     write.update(payments, rows, by=["payment_id"], also=_FREES_ITS_LEASE, part="authenticating_payments")
 
 
-def _row(order: Order, payment: Payment) -> Row:
+def _row(payment: Payment) -> Row:
     return {
         "payment_id": payment.payment_id,
         "app": payment.app,
@@ -262,9 +282,8 @@ def _row(order: Order, payment: Payment) -> Row:
         **failure_columns(payment.failure),
         "description": payment.description,
         "metadata": payment.metadata,
-        "customer_present": order.customer_present,
-        "return_url": order.return_url,
-        "expires_in_s": order.expires_in_s,
+        "customer_present": payment.customer_present,
+        "expires_in_s": payment.expires_in_s,
         "sequence": payment.sequence,
         "due_at": payment.due_at,
         "until_at": payment.until_at,

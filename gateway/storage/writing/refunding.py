@@ -4,19 +4,21 @@ Whoever refunds holds the user's row, then the payment's: what is left of a paym
 in memory by those before it. `outflows_rest_check` holds it, whatever else runs.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.anomalies import RecordedAnomaly, Resolution
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import IN_ONE_FORM
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
 from gateway.domain.terms import Product
 from gateway.flows.observations import Clock
-from gateway.flows.refund import RefundOpening, new_refund, refuse_unless_refundable
+from gateway.flows.refund import RefundOpening, new_refund, refundable
 from gateway.ports import (
     AmountExceedsRestError,
     ChannelFullError,
@@ -28,6 +30,8 @@ from gateway.ports import (
 )
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.tables import anomalies
+from gateway.storage.writing.anomalies import lock_anomalies
 from gateway.storage.writing.intents import insert_intents
 from gateway.storage.writing.orders import (
     NEW_ORDERS,
@@ -39,8 +43,8 @@ from gateway.storage.writing.orders import (
     same_content,
 )
 from gateway.storage.writing.payments import payments_by_id
-from gateway.storage.writing.refunds import insert_refunds, refunds_by_id, take_outflows
-from gateway.storage.writing.statement import Write
+from gateway.storage.writing.refunds import insert_refunds, refunds_by_id, take_outflows, take_second_outflows
+from gateway.storage.writing.statement import Row, Write
 from gateway.storage.writing.users import BusyUsers, lock_users
 
 __all__ = ["RefundingStore"]
@@ -49,17 +53,35 @@ LOCK_PAYMENTS = """
 SELECT payment_id FROM payments WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id FOR UPDATE
 """
 # Of the payments, of their refunds and of what pays them on: what failed here and was done there has taken money, too.
+# And of checkouts that a payment paid beside another.
 READ_OPEN_ANOMALIES = """
-SELECT a.object_id FROM anomalies a
+SELECT a.object_id, a.anomaly_id FROM anomalies a
 WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.resolved_at IS NULL
 UNION
-SELECT r.payment_id FROM refunds r
+SELECT p.payment_id, a.anomaly_id FROM payments p
+JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = p.checkout_id AND a.payment_id = p.payment_id
+    AND a.resolved_at IS NULL
+WHERE p.merchant_id = $1 AND p.payment_id = ANY($2::uuid[])
+UNION
+SELECT r.payment_id, a.anomaly_id FROM refunds r
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
 WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
 UNION
-SELECT s.payment_id FROM settles s
+SELECT s.payment_id, a.anomaly_id FROM settles s
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = s.payout_id AND a.resolved_at IS NULL
 WHERE s.merchant_id = $1 AND s.payment_id = ANY($2::uuid[])
+"""
+
+
+READ_SECOND = (
+    "SELECT anomaly_id, amount - refunded FROM second_outflows WHERE merchant_id = $1 AND anomaly_id = ANY($2)"
+)
+# By what the order's own insert returned: only a refund that is recorded resolves anything.
+RESOLVE_AS_REFUNDED = f"""
+UPDATE anomalies t SET resolved_at = v.resolved_at, resolved_by = v.resolved_by, note = v.note,
+    resolution = v.resolution, refund_id = v.refund_id
+FROM {{rows}} JOIN {NEW_ORDERS} USING (refund_id)
+WHERE t.merchant_id = $1::uuid AND t.anomaly_id = v.anomaly_id AND t.resolved_at IS NULL
 """
 
 
@@ -68,9 +90,12 @@ class _Flush:
     """One flush while it is being built."""
 
     payments: dict[UUID, Payment]
-    with_anomalies: set[UUID]
+    open_anomalies: dict[UUID, set[UUID]]
+    """By payment."""
+    named: dict[UUID, RecordedAnomaly]
+    """Anomalies whose money is to go back."""
     left: dict[UUID, int]
-    """By payment, in fen: what those before have not taken."""
+    """By payment, or by the anomaly that tells of a second transaction, in fen: what those before have not taken."""
     opened: dict[OrderKey, tuple[RefundOpening, Refund]] = field(default_factory=dict)
     refused: dict[UUID, Exception] = field(default_factory=dict)
     """By the refund's id."""
@@ -125,11 +150,13 @@ class RefundingStore:
     def _open_one(self, flush: _Flush, opening: RefundOpening, now: datetime) -> None:
         payment, amount = flush.payments[opening.order.payment_id], opening.order.amount
         try:
-            refuse_unless_refundable(payment, opening, payment.payment_id in flush.with_anomalies)
+            named = flush.named.get(opening.order.anomaly_id) if opening.order.anomaly_id else None
+            money = refundable(payment, opening, flush.open_anomalies.get(payment.payment_id, ()), named)
         except PaymentNotRefundableError as error:
             flush.refused[opening.refund_id] = error
             return
-        left = flush.left[payment.payment_id]
+        of = payment.payment_id if money.second is None or named is None else named.anomaly_id
+        left = flush.left.get(of, payment.amount)
         if amount > left:
             flush.refused[opening.refund_id] = AmountExceedsRestError(left)
             return
@@ -138,9 +165,9 @@ class RefundingStore:
         if not self.rooms.take(opening.refund_id, payment.merchant_id, payment.channel):
             flush.refused[opening.refund_id] = ChannelFullError(payment.channel)
             return
-        flush.left[payment.payment_id] = left - amount
+        flush.left[of] = left - amount
         terms = self.terms_of(payment.merchant_id, payment.account, Product.REFUND)
-        refund = new_refund(replace(opening, now=now), payment, terms, self.timezone)
+        refund = new_refund(replace(opening, now=now), money, terms, self.timezone)
         flush.opened[_key(opening)] = (opening, refund)
 
     async def _insert(self, connection: Connection, merchant_id: UUID, flush: _Flush) -> set[UUID]:
@@ -162,7 +189,10 @@ class RefundingStore:
         insert_refunds(write, refunds, only=NEW_ORDERS)
         insert_intents(write, [(refund.refund_id, refund.intent) for refund in refunds], only=NEW_ORDERS)
         amounts = [(refund, flush.payments[refund.payment_id].amount) for refund in refunds]
-        take_outflows(write, amounts, only=NEW_ORDERS)
+        take_outflows(write, [each for each in amounts if each[0].second is None], only=NEW_ORDERS)
+        take_second_outflows(write, [each for each in amounts if each[0].second is not None], only=NEW_ORDERS)
+        resolved = [_resolution(opening, refund) for opening, refund in flush.opened.values() if refund.anomaly_id]
+        write.part("resolved", anomalies, resolved, RESOLVE_AS_REFUNDED)
         return {row[0] for row in await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}")}
 
     def _result(
@@ -199,9 +229,26 @@ async def _read(connection: Connection, merchant_id: UUID, openings: Sequence[Re
     await connection.fetch(LOCK_PAYMENTS, merchant_id, ids)
     # In a later statement: the lock's snapshot is older than the end of its wait.
     payments = {payment.payment_id: payment for payment in await payments_by_id(connection, merchant_id, ids)}
-    rows = await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, ids)
+    open_anomalies: dict[UUID, set[UUID]] = defaultdict(set)
+    for payment_id, anomaly_id in await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, ids):
+        open_anomalies[payment_id].add(anomaly_id)
     left = {key: max(payment.amount - payment.refunded - payment.settled, 0) for key, payment in payments.items()}
-    return _Flush(payments, {row[0] for row in rows}, left)
+    flush = _Flush(payments, open_anomalies, {}, left)
+    if about := [opening.order.anomaly_id for opening in openings if opening.order.anomaly_id is not None]:
+        flush.named = await lock_anomalies(connection, merchant_id, about)
+        flush.left |= {row[0]: max(row[1], 0) for row in await connection.fetch(READ_SECOND, merchant_id, about)}
+    return flush
+
+
+def _resolution(opening: RefundOpening, refund: Refund) -> Row:
+    return {
+        "refund_id": refund.refund_id,
+        "anomaly_id": refund.anomaly_id,
+        "resolved_at": refund.created_at,
+        "resolved_by": opening.order.resolved_by,
+        "note": opening.order.note,
+        "resolution": Resolution.REFUNDED,
+    }
 
 
 def _key(opening: RefundOpening) -> OrderKey:

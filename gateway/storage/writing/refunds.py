@@ -13,7 +13,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Scene
 from gateway.domain.statuses import Status
 from gateway.storage.server.database import Connection
-from gateway.storage.tables import intents, outflows, payments, refunds
+from gateway.storage.tables import intents, outflows, payments, refunds, second_outflows
 from gateway.storage.writing.failures import failure_columns, failure_of
 from gateway.storage.writing.intents import INTENT_COLUMNS, intent_of
 from gateway.storage.writing.payments import FREES_ITS_LEASE, compiled, json_of, said
@@ -22,11 +22,13 @@ from gateway.storage.writing.statement import Row, Write
 __all__ = [
     "change_refunds",
     "free_outflows",
+    "free_second_outflows",
     "insert_refunds",
     "refund_of",
     "refund_select",
     "refunds_by_id",
     "take_outflows",
+    "take_second_outflows",
 ]
 
 _r, _i, _p = refunds.c, intents.c, payments.c
@@ -55,6 +57,8 @@ REFUND_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _r.finished_at,
     _r.business_day,
     _r.metadata,
+    _r.anomaly_id,
+    _r.second_no,
     *INTENT_COLUMNS,
 )
 
@@ -102,6 +106,8 @@ def refund_of(row: Mapping[str, Any]) -> Refund:
         finished_at=row["finished_at"],
         business_day=row["business_day"],
         metadata=json_of(row["metadata"]),
+        anomaly_id=row["anomaly_id"],
+        second=row["second_no"],
     )
 
 
@@ -133,6 +139,37 @@ def take_outflows(write: Write, opened: Sequence[tuple[Refund, int]], *, only: s
         summed=("refunded", "settled", "excess"),
         conflict="ON CONFLICT (merchant_id, payment_id) DO UPDATE SET refunded = outflows.refunded + excluded.refunded",
     )
+
+
+def take_second_outflows(write: Write, opened: Sequence[tuple[Refund, int]], *, only: str) -> None:
+    """The same of refunds of second transactions. `second_outflows_rest_check` holds them."""
+    rows = [
+        {
+            "refund_id": refund.refund_id,
+            "anomaly_id": refund.anomaly_id,
+            "payment_id": refund.payment_id,
+            "amount": amount,
+            "refunded": refund.amount,
+            "excess": 0,
+        }
+        for refund, amount in sorted(opened, key=lambda each: str(each[0].anomaly_id))
+    ]
+    write.insert(
+        second_outflows,
+        rows,
+        only=(only, "refund_id"),
+        summed=("refunded", "excess"),
+        conflict="ON CONFLICT (merchant_id, anomaly_id) DO UPDATE SET"
+        " refunded = second_outflows.refunded + excluded.refunded",
+    )
+
+
+def free_second_outflows(write: Write, freed: Mapping[UUID, int]) -> None:
+    """The same of second transactions, by their anomaly."""
+    rows = [{"anomaly_id": anomaly_id, "refunded": freed[anomaly_id]} for anomaly_id in sorted(freed)]
+    gone = "t.refunded + t.excess - v.refunded"
+    changes = f"refunded = least({gone}, t.amount), excess = greatest({gone} - t.amount, 0)"
+    write.update(second_outflows, rows, by=["anomaly_id"], changes=changes)
 
 
 def free_outflows(write: Write, freed: Mapping[UUID, int]) -> None:
@@ -168,6 +205,8 @@ def _row(refund: Refund) -> Row:
         "created_at": refund.created_at,
         "business_day": refund.business_day,
         "channel": refund.intent.channel,
+        "anomaly_id": refund.anomaly_id,
+        "second_no": refund.second,
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from stdnum import luhn
 
-from gateway.api.admin.anomalies import Resolution
+from gateway.api.admin.anomalies import ResolutionRequest
 from gateway.api.admin.windows import NewWindow
 from gateway.api.app.payments import ChargeRequest, PaymentSearch, WithholdRequest
 from gateway.api.app.refunds import RefundRequest
@@ -111,8 +111,8 @@ def test_no_text_of_an_order_has_what_nobody_sees(odd: str) -> None:
     assert refused(WithholdRequest, ORDER | {"merchant_order_no": f"a{odd}"}) == ["merchant_order_no"]
     assert refused(RefundRequest, REFUND | {"reason": text}) == ["reason"]
     assert refused(NewWindow, WINDOW | {"note": text}) == ["note"]
-    assert refused(Resolution, {"by": "li", "note": text}) == ["note"]
-    assert refused(Resolution, {"by": text, "note": "n"}) == ["by"]
+    assert refused(ResolutionRequest, {"by": "li", "note": text}) == ["note"]
+    assert refused(ResolutionRequest, {"by": text, "note": "n"}) == ["by"]
 
 
 def test_the_hidden_character_is_named_by_its_number() -> None:

@@ -647,7 +647,9 @@ def test_a_second_success_under_another_number_of_theirs_is_an_anomaly(verb: Ver
     paid = judge(intent(verb), Succeeded(1000, "theirs-1")).intent
     again = judge(paid, Succeeded(1000, "theirs-2"), Source.CALLBACK, at=later(minutes=1))
     assert again.intent == paid
-    assert again.anomaly == Anomaly(AnomalyKind.TRANSACTION_MISMATCH, "done as theirs-1, and as theirs-2")
+    assert again.anomaly == Anomaly(
+        AnomalyKind.TRANSACTION_MISMATCH, "done as theirs-1, and as theirs-2", transaction_no="theirs-2"
+    )
     assert judge(paid, Succeeded(1000, "theirs-1"), Source.CALLBACK) == Heard(paid)
     assert judge(paid, Succeeded(1000), Source.CALLBACK) == Heard(paid)
 

@@ -25,7 +25,7 @@ from gateway.flows.intents import intent_to_pay
 from gateway.flows.observations import ObservationMaker, key_of
 from gateway.flows.opening import Opening, open_payment
 from gateway.flows.pay import PayFlow
-from gateway.flows.refund import RefundFlow, RefundOpening, new_refund, refuse_unless_refundable
+from gateway.flows.refund import RefundFlow, RefundOpening, new_refund, refundable
 from gateway.flows.submit import Submission
 from gateway.ports import (
     PLACE_WITHIN_S,
@@ -248,11 +248,12 @@ class World:
         if order.merchant_order_no in self.orders:
             return RefundResult(self.refunds[self._taken(order.merchant_order_no, order.body)], replayed=True)
         payment = self.payments[order.payment_id]
-        refuse_unless_refundable(payment, opening, payment.payment_id in self.with_anomalies)
+        found = {UUID(int=1)} if payment.payment_id in self.with_anomalies else set()
+        money = refundable(payment, opening, found, None)
         taken = sum(r.amount for r in self.refunds.values() if r.payment_id == payment.payment_id and r.takes)
         if order.amount > payment.amount - taken:
             raise AmountExceedsRestError(payment.amount - taken)
-        refund = new_refund(opening, payment, REFUND_TERMS, ZONE)
+        refund = new_refund(opening, money, REFUND_TERMS, ZONE)
         self.orders[order.merchant_order_no] = (refund.refund_id, order.body)
         self.keep(refund)
         return RefundResult(refund, replayed=False, payment=payment)

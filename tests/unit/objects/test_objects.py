@@ -189,6 +189,7 @@ def test_a_refund_is_shown_with_its_payment_and_where_it_goes() -> None:
         "finished_at": "2026-03-05T04:00:01.000Z",
         "channel_finished_at": "2026-03-05T04:00:01.000Z",
         "business_day": "2026-03-05",
+        "anomaly": None,
         "metadata": {},
     }
 
@@ -235,7 +236,12 @@ def test_an_anomaly_stands_beside_the_object() -> None:
     ]
     for failed, event_type in about:
         body = orjson.loads(event_of(failed, event_type, UUID(int=9), NOW, anomaly).body)
-        assert body["anomaly"] == {"kind": "late_success", "detail": "done at the channel, declined here"}
+        told = {
+            "id": show(ANOMALY, UUID(int=9)),
+            "kind": "late_success",
+            "detail": "done at the channel, declined here",
+        }
+        assert body["anomaly"] == told
         assert (body["data"]["status"], body["sequence"]) == ("failed", 2)
 
 
@@ -281,9 +287,7 @@ def test_a_dead_letter_names_its_object_as_the_event_does() -> None:
 
 
 def test_an_open_anomaly_is_shown_without_an_operators_word() -> None:
-    found = RecordedAnomaly(
-        UUID(int=9), ObjectKind.PAYMENT, PAYMENT_ID, "late_success", "paid", "poll", NOW, None, None, None
-    )
+    found = RecordedAnomaly(UUID(int=9), ObjectKind.PAYMENT, PAYMENT_ID, "late_success", "paid", "poll", NOW)
     assert anomaly_object(found) == {
         "object": "anomaly",
         "id": show(ANOMALY, UUID(int=9)),
@@ -295,13 +299,19 @@ def test_an_open_anomaly_is_shown_without_an_operators_word() -> None:
         "resolved_at": None,
         "resolved_by": None,
         "note": None,
+        "payment": show(PAYMENT, PAYMENT_ID),
+        "channel_transaction_no": None,
+        "resolution": None,
+        "refund": None,
+        "correction": None,
     }
 
 
 def test_an_anomaly_of_a_refund_names_the_refund() -> None:
     found = RecordedAnomaly(
-        UUID(int=9), ObjectKind.REFUND, REFUND_ID, "late_failure", "code 1", "operator", NOW, later(hours=1), "li", "ok"
-    )
+        UUID(int=9), ObjectKind.REFUND, REFUND_ID, "late_failure", "code 1", "operator", NOW,
+        resolved_at=later(hours=1), resolved_by="li", note="ok",
+    )  # fmt: skip
     shown = anomaly_object(found)
     assert (shown["object_id"], shown["source"]) == (show(REFUND, REFUND_ID), "operator")
     assert (shown["resolved_at"], shown["resolved_by"], shown["note"]) == ("2026-03-05T05:00:00.000Z", "li", "ok")
