@@ -58,6 +58,7 @@ class Visit:
 
     async def opens_way(self, name: str) -> None:
         """One of the ways to pay, if it is not open."""
+        await self.is_whole()
         way = self.one.page.locator("details[name=way]", has_text=name).first
         if await way.get_attribute("open") is None:
             await way.locator("summary").first.click()
@@ -72,7 +73,12 @@ class Visit:
         await self.types_card(card_no, phone)
         await self.one.page.locator("form:has(#card_no) button").click()
 
+    async def is_whole(self) -> None:
+        """The page and its files are here: a form that is sent before takes the page's place in the browser's history."""
+        await self.one.page.wait_for_load_state("load")
+
     async def presses(self, name: str, *, nth: int = 0) -> None:
+        await self.is_whole()
         await self.one.page.get_by_role("button", name=name, exact=True).nth(nth).click()
 
     async def follows(self, name: str) -> None:
