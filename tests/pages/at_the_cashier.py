@@ -74,7 +74,7 @@ class Visit:
         await self.one.page.locator("form:has(#card_no) button").click()
 
     async def is_whole(self) -> None:
-        """The page and its files are here: a form that is sent before takes the page's place in the browser's history."""
+        """Page and files are here: a form that is sent before takes the place of its page in the history."""
         await self.one.page.wait_for_load_state("load")
 
     async def presses(self, name: str, *, nth: int = 0) -> None:
