@@ -102,6 +102,8 @@ class RefundOrder:
     """The anomaly whose money is to go back. It is resolved by that: `resolved_by` says who, `note` what for."""
     resolved_by: str = ""
     note: str = ""
+    resolves: bool = False
+    """It is a person's word on the anomaly, so it comes too late for one that was resolved, however that was."""
 
 
 @dataclass(frozen=True, slots=True)

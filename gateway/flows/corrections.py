@@ -12,7 +12,7 @@ from gateway.domain.corrections import REFUNDED, ProvedMoney
 from gateway.domain.ids import ANOMALY, show
 from gateway.domain.orders import RefundOrder
 from gateway.flows.observations import Clock, NewId
-from gateway.ports import AmountExceedsRestError, OrderConflictError, RefundResult
+from gateway.ports import AmountExceedsRestError, OrderConflictError, PaymentNotRefundableError, RefundResult
 
 __all__ = ["CorrectionFlow", "Proved", "Resolving"]
 
@@ -99,14 +99,23 @@ class CorrectionFlow:
         if proved.anomaly.resolved_at is not None:
             raise AnomalyResolvedError
         if proved.left == 0:
-            raise AmountExceedsRestError(0)
-        try:
-            opened = await self.refunds.open(_order(resolving, proved, amount))
-        except OrderConflictError:
-            opened = None
+            now = await self.anomalies.anomaly(resolving.merchant_id, resolving.anomaly_id)
+            raise AmountExceedsRestError(0) if now is not None and now.resolved_at is None else AnomalyResolvedError
+        opened = await self._open(_order(resolving, proved, amount))
         if opened is None or opened.replayed:  # somebody else was first
             raise AnomalyResolvedError
         return await self.anomalies.anomaly(resolving.merchant_id, resolving.anomaly_id)
+
+    async def _open(self, order: RefundOrder) -> RefundResult | None:
+        """None: somebody else took the number."""
+        try:
+            return await self.refunds.open(order)
+        except OrderConflictError:
+            return None
+        except PaymentNotRefundableError as error:
+            if error.code == "already_resolved":
+                raise AnomalyResolvedError from None
+            raise
 
 
 def _order(resolving: Resolving, proved: Proved, amount: int | None) -> RefundOrder:
@@ -124,4 +133,5 @@ def _order(resolving: Resolving, proved: Proved, amount: int | None) -> RefundOr
         anomaly_id=resolving.anomaly_id,
         resolved_by=resolving.by,
         note=resolving.note,
+        resolves=True,
     )

@@ -63,7 +63,7 @@ def refundable(
         if payment.status is not Status.SUCCEEDED:
             raise PaymentNotRefundableError("payment_not_succeeded")
         return ProvedMoney(payment, None)
-    if named.resolved_at is not None and named.resolution is not Resolution.REFUNDED:
+    if named.resolved_at is not None and (opening.order.resolves or named.resolution is not Resolution.REFUNDED):
         raise PaymentNotRefundableError("already_resolved")
     try:
         return proved_money(named, payment)

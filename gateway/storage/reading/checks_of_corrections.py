@@ -42,7 +42,8 @@ CORRECTION_CHECKS = (
         """
         SELECT p.payment_id, p.status FROM payments p
         LEFT JOIN payments w ON w.merchant_id = p.merchant_id AND w.payment_id = p.corrects
-        WHERE ROWS(p, payment_id) AND p.corrects IS NOT NULL AND (p.status <> 'succeeded' OR p.amount <> w.amount
+        WHERE ROWS(p, payment_id) AND p.corrects IS NOT NULL AND (p.status <> 'succeeded'
+            OR p.amount IS DISTINCT FROM w.amount
             OR NOT EXISTS (SELECT FROM anomalies a WHERE a.merchant_id = p.merchant_id
                 AND a.object_id IN (w.payment_id, w.checkout_id) AND a.correction_id = p.payment_id)
             OR (p.corrects_no IS NULL AND NOT EXISTS (SELECT FROM intents i WHERE i.merchant_id = w.merchant_id

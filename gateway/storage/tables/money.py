@@ -92,9 +92,6 @@ payments = Table(
     ForeignKeyConstraint(["merchant_id", "card_id"], ["cards.merchant_id", "cards.card_id"], name="payments_card_fkey"),
     CheckConstraint("amount > 0", name="payments_amount_check"),
     CheckConstraint(f"status IN {STATUSES}", name="payments_status_check"),
-    ForeignKeyConstraint(
-        ["merchant_id", "corrects"], ["payments.merchant_id", "payments.payment_id"], name="payments_corrects_fkey"
-    ),
     CheckConstraint("corrects IS NULL OR status = 'succeeded'", name="payments_corrects_check"),
     # Who is open is asked about, or its wait ends by our own clock. A final one may be watched for a while.
     CheckConstraint(

@@ -67,7 +67,7 @@ anomalies = Table(
     # By the database: the same money is not given back and kept.
     CheckConstraint(
         "(coalesce(resolution, '') = 'refunded') = (refund_id IS NOT NULL)"
-        " AND (correction_id IS NULL OR resolution = 'taken_as_paid')",
+        " AND (correction_id IS NULL OR coalesce(resolution, '') = 'taken_as_paid')",
         name="anomalies_money_check",
     ),
     # One of each kind of an object, and of a checkout one for each payment whose money came beside another's.

@@ -19,7 +19,7 @@ CHECKS = {
         "anomalies_resolution_check": "resolved_at IS NOT NULL OR resolution IS NULL",
         "anomalies_money_check": (
             "(coalesce(resolution, '') = 'refunded') = (refund_id IS NOT NULL)"
-            " AND (correction_id IS NULL OR resolution = 'taken_as_paid')"
+            " AND (correction_id IS NULL OR coalesce(resolution, '') = 'taken_as_paid')"
         ),
     },
     "payments": {"payments_corrects_check": "corrects IS NULL OR status = 'succeeded'"},
@@ -94,14 +94,9 @@ def upgrade() -> None:
     for table, checks in CHECKS.items():
         for name, condition in checks.items():
             op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
-    op.execute(
-        "ALTER TABLE payments ADD CONSTRAINT payments_corrects_fkey FOREIGN KEY (merchant_id, corrects)"
-        " REFERENCES payments (merchant_id, payment_id) NOT VALID"
-    )
     for table, checks in CHECKS.items():
         for name in checks:
             validate(name, table)
-    validate("payments_corrects_fkey", "payments")
     create_index(
         "payments_corrects_key",
         "payments",
@@ -113,7 +108,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     drop_index("payments_corrects_key")
-    op.execute("ALTER TABLE payments DROP CONSTRAINT payments_corrects_fkey")
     for table, checks in CHECKS.items():
         for name in checks:
             op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
