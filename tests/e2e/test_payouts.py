@@ -165,9 +165,7 @@ async def test_success_then_cancel_by_two_notices_is_two_events(world: World, ap
 
 async def test_cancel_that_is_heard_before_success_is_the_same_two_events(world: World) -> None:
     """The first notice is lost, and nobody asks in between."""
-    (account,) = (each for each in world.merchants["demo"].accounts if each.provider == "lianlian")
-    taken = [*account.settings.get("assumed", []), "payout_product", "payout_firms"]
-    app = await world.merchant(lianlian={"poll_gaps_s": (60.0,), "assumed": taken})
+    app = await world.merchant(lianlian={"poll_gaps_s": (60.0,)})
     asked = order(world, "lianlian")
     await world.fault("lianlian", "lose_callback", asked["amount"])
     payout = await opened(app, asked)
@@ -249,7 +247,8 @@ async def test_what_cannot_be_paid_out_is_refused_and_nothing_is_recorded(
     assert not await world.sql("SELECT 1 FROM payouts WHERE merchant_order_no = $1", asked["merchant_order_no"])
 
 
-async def test_what_the_rules_in_force_do_not_carry_is_refused_and_nothing_is_recorded(world: World, app: App) -> None:
+async def test_what_the_rules_in_force_do_not_carry_is_refused_and_nothing_is_recorded(world: World) -> None:
+    app = await merchant_with(world, Signer("allinpay", "allinpay", AuthenticationMode.NONE, 10))
     code = await world.code_of(app)
     rules = f"/merchants/{code}/channels/allinpay/payout_rules"
     limits = {"fee": 100, "single_limit": 50_000, "daily_limit": 80_000}
