@@ -184,7 +184,7 @@ def confirmed(payout: Payout, intent_id: UUID, terms: Terms, now: datetime) -> t
 
 
 def not_confirmed(payout: Payout, now: datetime, why: Failure | None = None) -> Payout:
-    """The payout that is held, given up: what its PSP holds is paid by nobody's word. `why`: unless it says otherwise."""
+    """The payout that is held, given up: what its PSP holds is paid by nobody's word. `why`: another reason."""
     intent = payout.intent
     if intent is not None and intent.is_open:
         intent = replace(intent, state=IntentState.DECLINED, ended_at=now)

@@ -71,9 +71,9 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
         "blocks": _any_order([b.kind, b.masked, b.reason] for b in merchant.blocks),
         "payout_rules": _any_order(
-            [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit]
-            + windows_to_json(r.windows)
+            [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit, windows]
             for r in merchant.payout_rules
+            for windows in [windows_to_json(r.windows)]
         ),
     }
     return {name: value for name, value in settings.items() if value} | {
