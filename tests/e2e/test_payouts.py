@@ -4,7 +4,7 @@ Not here: every word (tests/unit), what runs at once on the books (tests/storage
 """
 
 import itertools
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -274,6 +274,24 @@ async def test_what_the_rules_in_force_do_not_carry_is_refused_and_nothing_is_re
     await world.sql("UPDATE payouts SET until_at = created_at WHERE merchant_order_no = $1", waits["merchant_order_no"])
     done = await comes_to(app, waits, *FINAL)
     assert (done["status"], done["fee"]) == ("succeeded", 90)
+
+
+async def test_while_its_channel_rests_a_held_payout_is_not_sent(world: World) -> None:
+    app = await merchant_with(world, Signer("allinpay", "allinpay", AuthenticationMode.NONE, 10))
+    waits = await opened(app, order(world, "allinpay", hold=True))
+    channel = f"/merchants/{await world.code_of(app)}/channels/allinpay"
+    at = datetime.now(UTC)
+    rest = {"starts_at": at.isoformat(), "ends_at": (at + timedelta(hours=1)).isoformat()}
+    window = await world.admin("POST", f"{channel}/maintenance_windows", rest)
+    assert window.status == 201, window.raw
+    path = f"/v1/payouts/{waits['id']}/release"
+    refused = await app.call("POST", path)
+    assert (refused.status, refused.body["code"]) == (409, "channel_off")
+    assert await now(app, waits) == waits
+    ended = await world.admin("DELETE", f"{channel}/maintenance_windows/{window.body['id']}")
+    assert ended.status == 200, ended.raw
+    assert (await app.call("POST", path)).status == 200
+    assert (await comes_to(app, waits, *FINAL))["status"] == "succeeded"
 
 
 def closed_now() -> list[Shown]:
