@@ -22,7 +22,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: $(STAMP) ## embedded PostgreSQL, sandbox, gateway, workers and a sample business system
 	@exec $(BIN)/sluice run
 
-demo: $(STAMP) ## drive 300 payments through it all and compare the books
+demo: $(STAMP) ## drive 300 payments, refunds and payouts through it all and compare the books
 	@exec $(BIN)/sluice demo
 
 test: $(STAMP) ## run every test, on every core

@@ -183,12 +183,15 @@ def confirmed(payout: Payout, intent_id: UUID, terms: Terms, now: datetime) -> t
     return replace(payout, intent=again, held_for=None, suspicion=None, until_at=None, due_at=due_at), over
 
 
-def not_confirmed(payout: Payout, now: datetime, code: FailureCode = FailureCode.NOT_CONFIRMED) -> Payout:
-    """The payout that is held, given up: what its PSP holds is paid by nobody's word."""
+def not_confirmed(payout: Payout, now: datetime, why: Failure | None = None) -> Payout:
+    """The payout that is held, given up: what its PSP holds is paid by nobody's word. `why`: another reason."""
     intent = payout.intent
     if intent is not None and intent.is_open:
         intent = replace(intent, state=IntentState.DECLINED, ended_at=now)
-    return replace(_moved(replace(payout, intent=intent, due_at=None), Status.FAILED, now), failure=failure(code))
+    return replace(
+        _moved(replace(payout, intent=intent, due_at=None), Status.FAILED, now),
+        failure=why or failure(FailureCode.NOT_CONFIRMED),
+    )
 
 
 def after_hearing(

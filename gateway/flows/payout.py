@@ -147,7 +147,7 @@ class PayoutFlow:
         """Why this channel cannot carry the order, by what is known of it here."""
         if channel is None:
             return PayoutRefusedError("not_found", field="channel")
-        if not channel.on or self.catalogue().rests(order.merchant_id, channel.code, self.clock()):
+        if not self._works(channel):
             return PayoutRefusedError("channel_off")
         try:
             provider = self.providers.provider(order.merchant_id, channel.account)
@@ -160,8 +160,12 @@ class PayoutFlow:
 
     def _refuse_unless_open(self, payout: Payout) -> None:
         channel = self.catalogue().channels.get((payout.merchant_id, payout.channel))
-        if channel is None or not channel.on:
+        if channel is None or not self._works(channel):
             raise PayoutRefusedError("channel_off")
+
+    def _works(self, channel: Channel) -> bool:
+        """Whether it is on, and not in maintenance now."""
+        return channel.on and not self.catalogue().rests(channel.merchant_id, channel.code, self.clock())
 
 
 def _unfit(rules: PayeeRules, payee: Payee) -> PayoutRefusedError | None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from gateway.domain.cards import mask_card_no
+from gateway.domain.failures import Failure
 from gateway.domain.ids import ObjectKind
 from gateway.domain.orders import PayoutOrder
 from gateway.domain.payees import PayeeType
@@ -22,7 +23,6 @@ __all__ = [
     "PayoutWish",
     "RuleAnswer",
     "RuleQuestion",
-    "everything_allowed",
     "held",
     "new_payout",
 ]
@@ -32,14 +32,22 @@ class PayoutRefusedError(Exception):
     """Nothing was recorded. `code` tells why, in the words of the API.
 
     `field`: what of the request is not right (`account.bank`), where it is that; `payment_id`: of a part; `left`: how
-    much would have been taken, in fen.
+    much would have been taken, in fen; `fails_as`: what a payout that is recorded already fails with for this, where
+    waiting does not help.
     """
 
     def __init__(
-        self, code: str, *, field: str | None = None, payment_id: UUID | None = None, left: int | None = None
+        self,
+        code: str,
+        *,
+        field: str | None = None,
+        payment_id: UUID | None = None,
+        left: int | None = None,
+        fails_as: Failure | None = None,
     ) -> None:
         super().__init__(code)
         self.code, self.field, self.payment_id, self.left = code, field, payment_id, left
+        self.fails_as = fails_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,6 @@ class RuleQuestion:
 
 PayoutRules = Callable[[RuleQuestion], RuleAnswer]
 """The rules of channels. Pure: they are asked under the lock of the channel's day."""
-
-
-def everything_allowed(_: RuleQuestion) -> RuleAnswer:
-    """Of channels that have no rules."""
-    return RuleAnswer()
 
 
 @dataclass(frozen=True, slots=True)

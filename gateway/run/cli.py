@@ -143,7 +143,7 @@ def demo(
     concurrency: Annotated[int, typer.Option(min=1, max=500, help="How many at once.")] = 32,
     seed: Annotated[int | None, typer.Option(help="Makes the same payments again.")] = None,
 ) -> None:
-    """Drive payments through a running or a fresh system, and compare our books with the sandbox's."""
+    """Drive payments, refunds and payouts through a running or a fresh system, and compare all books."""
     with _plainly(interrupted=130):
         from gateway.run.demo import run_demo
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
+from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.terms import terms_to_json
 from gateway.storage.catalogue.store import CatalogueStore
 from router.fees import fee_to_json
@@ -69,6 +70,11 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         "primary_signers": dict(merchant.primary_signers),
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
         "blocks": _any_order([b.kind, b.masked, b.reason] for b in merchant.blocks),
+        "payout_rules": _any_order(
+            [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit, windows]
+            for r in merchant.payout_rules
+            for windows in [windows_to_json(r.windows)]
+        ),
     }
     return {name: value for name, value in settings.items() if value} | {
         "merchant": [merchant.code, merchant.name, merchant.last_attempt_max_age_s],

@@ -35,7 +35,7 @@ from gateway.flows.operator_word import OperatorWord
 from gateway.flows.pay import PayFlow
 from gateway.flows.payer import PayerFlow
 from gateway.flows.payout import PayoutFlow
-from gateway.flows.payout_acts import everything_allowed
+from gateway.flows.payout_rules import rules_in_force
 from gateway.flows.recorded_routes import RouteFlow
 from gateway.flows.redirects import Redirects
 from gateway.flows.refund import RefundFlow
@@ -311,7 +311,7 @@ async def system(
                 hand_over,
                 clock.right_now,
                 rooms,
-                everything_allowed,
+                rules_in_force(lambda: watch.current, timezone),
             ).flush,
             PayoutWordsStore(database, keys, lambda: watch.current, providers.terms, timezone, hand_over).flush,
         )

@@ -103,9 +103,11 @@ async def test_a_field_that_is_not_right_is_named_and_nothing_is_asked_for(
         (PayoutRefusedError("payouts_not_supported", field="channel"), 422, "invalid_request", {}),
         (PayoutRefusedError("missing", field="account.branch"), 422, "invalid_request", {}),
         (PayoutRefusedError("not_found", payment_id=PAID), 422, "invalid_request", {}),
+        (PayoutRefusedError("no_payout_rule", field="channel"), 422, "invalid_request", {}),
+        (PayoutRefusedError("payout_rule_disabled", field="account.branch"), 422, "invalid_request", {}),
         (PayoutRefusedError("channel_off"), 409, "channel_off", {}),
         (PayoutRefusedError("account_unusable"), 409, "account_unusable", {}),
-        (PayoutRefusedError("payout_limit_exceeded"), 409, "payout_limit_exceeded", {}),
+        (PayoutRefusedError("payout_limit_exceeded", left=0), 409, "payout_limit_exceeded", {"left": 0}),
         (PayoutRefusedError("amount_exceeds_rest", payment_id=PAID, left=7), 409, "amount_exceeds_rest",
          {"left": 7, "part": 0}),
         (PayoutRefusedError("settle_conflict", payment_id=PAID), 409, "settle_conflict", {"part": 0}),
@@ -131,6 +133,14 @@ async def test_release_tells_what_lacks(gateway: FakeGateway, client: Client) ->
     gateway.payouts.refuses = PayoutRefusedError("settles_incomplete", left=500)
     answer = await client.post(f"/v1/payouts/{ONE}/release")
     assert (answer.status, answer.json["code"], answer.json["left"]) == (409, "settles_incomplete", 500)
+
+
+async def test_a_release_has_no_field_to_be_wrong_when_rules_carry_the_payout_no_more(
+    gateway: FakeGateway, client: Client
+) -> None:
+    gateway.payouts.refuses = PayoutRefusedError("no_payout_rule", field="account.bank")
+    answer = await client.post(f"/v1/payouts/{ONE}/release")
+    assert (answer.status, answer.json["code"], answer.json["errors"]) == (409, "payout_not_allowed", [])
 
 
 @pytest.mark.parametrize("payout", [ONE, show(PAYMENT, PAID), "po_nonsense", "1"])

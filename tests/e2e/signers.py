@@ -3,8 +3,15 @@
 from dataclasses import dataclass, replace
 
 from adapters.registry import offer_of
-from gateway.domain.catalogue import AuthenticationMode
-from gateway.domain.catalogue_content import AccountContent, ChannelContent, MerchantContent, RuleContent
+from gateway.domain.catalogue import ANY_BANK, AuthenticationMode
+from gateway.domain.catalogue_content import (
+    AccountContent,
+    ChannelContent,
+    MerchantContent,
+    PayoutRuleContent,
+    RuleContent,
+)
+from gateway.domain.payees import PayeeType
 from gateway.domain.scenes import CARD_SCENES, Scene
 from gateway.ports import Offer
 from router.fees import FixedFee
@@ -17,6 +24,7 @@ from tests.e2e.world import QUICK_TERMS, World
 __all__ = ["Paid", "Signer", "inbox", "merchant_with", "new_phone", "paid"]
 
 AUTHENTICATION_FEE = 100
+PAYOUT_FEE = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,12 @@ async def merchant_with(world: World, *signers: Signer, primary: str | None = No
                 for each in signers
                 for scene in sorted(CARD_SCENES)
                 if _pays(offer_of(each.provider), scene, each.mode)
+            ),
+            payout_rules=tuple(
+                PayoutRuleContent(each.code, payee, ANY_BANK, True, FixedFee(PAYOUT_FEE))
+                for each in signers
+                for payee in PayeeType
+                if offer_of(each.provider).why_not_pay_out(payee) is None
             ),
             primary_signer=primary,
         )

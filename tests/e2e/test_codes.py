@@ -30,7 +30,7 @@ def by(mode: AuthenticationMode) -> Change:
         )
         rules = tuple(rule for rule in merchant.rules if rule.channel == "unionpay")
         signer = "unionpay" if mode is SMS else None
-        return replace(merchant, channels=channels, rules=rules, primary_signer=signer)
+        return replace(merchant, channels=channels, rules=rules, payout_rules=(), primary_signer=signer)
 
     return change
 

@@ -4,7 +4,9 @@ Not here: every word (tests/unit), what runs at once on the books (tests/storage
 """
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -163,9 +165,7 @@ async def test_success_then_cancel_by_two_notices_is_two_events(world: World, ap
 
 async def test_cancel_that_is_heard_before_success_is_the_same_two_events(world: World) -> None:
     """The first notice is lost, and nobody asks in between."""
-    (account,) = (each for each in world.merchants["demo"].accounts if each.provider == "lianlian")
-    taken = [*account.settings.get("assumed", []), "payout_product", "payout_firms"]
-    app = await world.merchant(lianlian={"poll_gaps_s": (60.0,), "assumed": taken})
+    app = await world.merchant(lianlian={"poll_gaps_s": (60.0,)})
     asked = order(world, "lianlian")
     await world.fault("lianlian", "lose_callback", asked["amount"])
     payout = await opened(app, asked)
@@ -245,6 +245,59 @@ async def test_what_cannot_be_paid_out_is_refused_and_nothing_is_recorded(
     assert answer.status == 422, answer.raw
     assert [(error["field"], error["code"]) for error in answer.body["errors"]] == [(field, code)]
     assert not await world.sql("SELECT 1 FROM payouts WHERE merchant_order_no = $1", asked["merchant_order_no"])
+
+
+async def test_what_the_rules_in_force_do_not_carry_is_refused_and_nothing_is_recorded(world: World) -> None:
+    app = await merchant_with(world, Signer("allinpay", "allinpay", AuthenticationMode.NONE, 10))
+    code = await world.code_of(app)
+    rules = f"/merchants/{code}/channels/allinpay/payout_rules"
+    limits = {"fee": 100, "single_limit": 50_000, "daily_limit": 80_000}
+    for bank, more in (("CMB", {}), ("ABC", {"enabled": False}), ("CCB", {"windows": closed_now()})):
+        assert (await world.admin("PUT", f"{rules}/personal/{bank}", limits | more)).status == 200
+    assert (await world.admin("DELETE", f"{rules}/corporate/*")).status == 200
+    firm = {"type": "corporate", "branch": "西湖支行", "cnaps": "102331002222", "province": "浙江", "city": "杭州"}
+    for account, amount, said in (
+        (firm, 1, ("account.type", "no_payout_rule")),
+        ({"bank": "ABC"}, 1, ("account.bank", "payout_rule_disabled")),
+        ({"bank": "CMB"}, 50_001, ("payout_limit_exceeded", 50_000)),
+    ):
+        for hold in (False, True):
+            asked = order(world, "allinpay", amount, account=account, hold=hold)
+            answer = await app.call("POST", "/v1/payouts", asked)
+            assert answer.status == (422 if "." in str(said[0]) else 409), answer.raw
+            told = [(error["field"], error["code"]) for error in answer.body["errors"]]
+            assert (told or [(answer.body["code"], answer.body["left"])]) == [said]
+            assert not await world.sql("SELECT 1 FROM payouts WHERE merchant_order_no = $1", asked["merchant_order_no"])
+    waits = await opened(app, order(world, "allinpay", 50_000, account={"bank": "CCB"}))
+    assert (waits["held_for"], waits["channel_order_no"], waits["expected_fee"]) == ("window", None, 100)
+    assert (await world.admin("PATCH", f"{rules}/personal/CCB", {"windows": None, "fee": 90})).status == 200
+    await world.sql("UPDATE payouts SET until_at = created_at WHERE merchant_order_no = $1", waits["merchant_order_no"])
+    done = await comes_to(app, waits, *FINAL)
+    assert (done["status"], done["fee"]) == ("succeeded", 90)
+
+
+async def test_while_its_channel_rests_a_held_payout_is_not_sent(world: World) -> None:
+    app = await merchant_with(world, Signer("allinpay", "allinpay", AuthenticationMode.NONE, 10))
+    waits = await opened(app, order(world, "allinpay", hold=True))
+    channel = f"/merchants/{await world.code_of(app)}/channels/allinpay"
+    at = datetime.now(UTC)
+    rest = {"starts_at": at.isoformat(), "ends_at": (at + timedelta(hours=1)).isoformat()}
+    window = await world.admin("POST", f"{channel}/maintenance_windows", rest)
+    assert window.status == 201, window.raw
+    path = f"/v1/payouts/{waits['id']}/release"
+    refused = await app.call("POST", path)
+    assert (refused.status, refused.body["code"]) == (409, "channel_off")
+    assert await now(app, waits) == waits
+    ended = await world.admin("DELETE", f"{channel}/maintenance_windows/{window.body['id']}")
+    assert ended.status == 200, ended.raw
+    assert (await app.call("POST", path)).status == 200
+    assert (await comes_to(app, waits, *FINAL))["status"] == "succeeded"
+
+
+def closed_now() -> list[Shown]:
+    """A window that is closed now, and opens some time."""
+    hour = (datetime.now(ZoneInfo("Asia/Shanghai")).hour + 12) % 24
+    return [{"opens": f"{hour:02d}:00", "closes": f"{hour:02d}:30"}]
 
 
 async def test_a_channel_without_payouts_says_so(world: World) -> None:

@@ -244,7 +244,8 @@ def _of_these_providers(sample: MerchantContent) -> MerchantContent:
     codes = {channel.code for channel in channels}
     banks = {BANK, BANK_AT_LIANLIAN, ANY_BANK}
     rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank in banks)
-    return replace(sample, accounts=accounts, channels=channels, rules=rules, primary_signers={})
+    payouts = tuple(rule for rule in sample.payout_rules if rule.channel in codes)
+    return replace(sample, accounts=accounts, channels=channels, rules=rules, payout_rules=payouts, primary_signers={})
 
 
 def _in_plays(account: AccountContent) -> AccountContent:

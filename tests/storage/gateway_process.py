@@ -24,7 +24,7 @@ from gateway.domain.recorded_routes import RecordedRoute, Report
 from gateway.domain.refunds import Refund
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import key_of
-from gateway.flows.payout_acts import PayoutOpening, PayoutResult, PayoutRules, everything_allowed
+from gateway.flows.payout_acts import PayoutOpening, PayoutResult, PayoutRules, RuleAnswer
 from gateway.flows.recorded_routes import ReportResult, RouteOpening, RouteReport, RouteResult
 from gateway.flows.refund import RefundOpening
 from gateway.ports import GoOn, IntentKey, Observation, OpenResult, Recorded, RefundResult
@@ -76,7 +76,8 @@ class Process:
     """What its providers carry, and how they authenticate."""
     refused_silently: list[tuple[str, str, str | None]] = field(default_factory=list)
     """What it was told of banks that an account does not bind silently."""
-    payout_rules: PayoutRules = everything_allowed
+    payout_rules: PayoutRules = lambda question: RuleAnswer()
+    """Everything is allowed."""
     calls_at_once: int = 1000
     """Of every channel. Nothing here gives a place back by itself."""
 

@@ -237,11 +237,17 @@ async def test_the_sample_is_put_in_force_once_and_follows_its_ports(
 
 
 @pytest.mark.parametrize("port", ["8090", "9999"])
+@pytest.mark.parametrize("what", ["a channel", "a payout rule"])
 async def test_what_somebody_changed_is_left_whatever_the_ports(
-    store: CatalogueStore, sample: Callable[..., CatalogueFile], port: str
+    store: CatalogueStore, sample: Callable[..., CatalogueFile], port: str, what: str
 ) -> None:
     await put_sample(store, sample())
-    await store.set_channel((await store.merchant_ids())["demo"], "allinpay", by="admin", now=NOW, on=False)
+    mine = (await store.merchant_ids())["demo"]
+    if what == "a channel":
+        await store.set_channel(mine, "allinpay", by="admin", now=NOW, on=False)
+    else:
+        at = (mine, "cpcn", PayeeType.CORPORATE, "*")
+        await store.change_payout_rule(*at, {"windows": ()}, by="admin", now=NOW)
     edited = await store.content()
     for _ in range(2):
         assert await put_sample(store, sample(SLUICE_SANDBOX_PORT=port)) is Sample.LEFT

@@ -7,7 +7,7 @@ payout (tests/unit/domain), what the API refuses before the books (tests/api), w
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ import pytest
 from asyncpg import CheckViolationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.ids import number_of
@@ -31,7 +32,9 @@ from gateway.domain.outcomes import (
     Suspicion,
     Unknown,
 )
+from gateway.domain.payees import PayeeType
 from gateway.domain.payments import Payment
+from gateway.domain.payout_rules import PayoutRule, PayoutWindow
 from gateway.domain.payouts import Hold, Part, Payout
 from gateway.domain.statuses import Status
 from gateway.flows.observations import key_of
@@ -44,6 +47,7 @@ from gateway.flows.payout_acts import (
     RuleAnswer,
     RuleQuestion,
 )
+from gateway.flows.payout_rules import rules_in_force
 from gateway.objects.payouts import payout_object
 from gateway.ports import AmountExceedsRestError, IntentKey, Observation, OrderConflictError
 from gateway.storage.keys import Keys
@@ -51,9 +55,10 @@ from gateway.storage.reading.doctor import examine
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import paying_out
 from gateway.storage.writing.payments import payments_by_id
+from router.fees import FixedFee
 from tests.databases import close
 from tests.keys import new_keys
-from tests.storage.gateway_process import Process, payment_in
+from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.unit.domain.samples import (
     LENDER,
     MERCHANT_ID,
@@ -73,6 +78,11 @@ DECLINED = Declined(FailureCode.PAYEE_INVALID, "05")
 HELD = Processing("4002", suspicion=Suspicion.DUPLICATE, continuation="123456")
 RACES = 50
 TODAY = date(2026, 3, 5)
+OFFICE = PayoutWindow("08:30", "17:00")
+RULE = PayoutRule(MERCHANT_ID, "up", PayeeType.CORPORATE, "*", True, FixedFee(100), 1000, 1500)
+"""At most 10.00 each, and 15.00 a day."""
+NIGHT, MORNING = datetime(2026, 3, 5, 15, tzinfo=UTC), datetime(2026, 3, 6, 0, 30, tzinfo=UTC)
+"""23:00 of today in Shanghai, and 08:30 of tomorrow."""
 
 
 @pytest.fixture(scope="module")
@@ -431,6 +441,121 @@ async def test_outside_its_window_a_payout_waits_and_is_sent_when_it_opens(proce
     process.now = opens_at
     sent = await does(process, waits, PayoutWish.LOOK)
     assert (sent.submit, sent.payout.held_for) == (True, None)
+
+
+def ruled(*rules: PayoutRule, codes: tuple[str, ...] = ("up",)) -> Catalogue:
+    """A catalogue with these payout rules."""
+    return catalogue(tuple(channel(code) for code in codes), (), (endpoint(1, "shop"),), payout_rules=rules)
+
+
+def goes_by(process: Process, *rules: PayoutRule, **known: Any) -> None:
+    """From now on these are the rules in force."""
+    process.payout_rules = rules_in_force(lambda: ruled(*rules, **known), TIMEZONE)
+
+
+async def test_at_two_processes_no_more_is_sent_than_the_day_takes(process: Process, other: Process) -> None:
+    """Each round is a channel of its own; what failed makes room for what came too late."""
+    codes = tuple(f"c{race}" for race in range(RACES))
+    rules = tuple(replace(RULE, channel=code, single_limit=None) for code in codes)
+    for each in (process, other):
+        goes_by(each, *rules, codes=codes)
+    for code in codes:
+        amounts = (700, 600, 500, 900, 100, 800)
+        orders = [asks(amount, channel=code) for amount in amounts]
+        results = await asyncio.gather(
+            *((process, other)[n % 2].books.open_payout(order) for n, order in enumerate(orders)),
+            return_exceptions=True,
+        )
+        sent = [result.payout for result in results if isinstance(result, PayoutResult)]
+        over = [result for result in results if isinstance(result, PayoutRefusedError)]
+        assert len(sent) + len(over) == len(amounts)
+        assert {error.code for error in over} == {"payout_limit_exceeded"}
+        taken = sum(payout.amount for payout in sent)
+        assert (await used(process))[code, TODAY] == taken <= 1500
+        left = {order.order.amount for order in orders} - {payout.amount for payout in sent}
+        assert min(left) > 1500 - taken, "what still fits is taken"
+    await hears(process, sent[0], DECLINED)
+    assert (await opens(other, sent[0].amount, channel=code)).intent is not None
+
+
+async def test_a_payout_that_is_held_for_its_app_is_refused_at_once_if_no_day_can_take_it(process: Process) -> None:
+    goes_by(process, replace(RULE, windows=(OFFICE,)))
+    assert await refused(opens(process, 1001, hold=True)) == ("payout_limit_exceeded", 1000)
+    assert (await refused(opens(process, hold=True, channel="tl")))[0] == "no_payout_rule"
+    await opens(process, 1000)
+    assert await refused(opens(process, 501)) == ("payout_limit_exceeded", 500)
+    waits = await opens(process, 1000, hold=True)  # whatever the day and the hour
+    assert (waits.held_for, waits.expected_fee) == (Hold.APP, 100)
+    assert await refused(does(process, waits, PayoutWish.RELEASE)) == ("payout_limit_exceeded", 500)
+    goes_by(process)
+    assert (await refused(does(process, waits, PayoutWish.RELEASE)))[0] == "no_payout_rule"
+    assert await read(process, waits) == waits
+    process.now = later(days=1)
+    goes_by(process, replace(RULE, windows=(OFFICE,), fee=FixedFee(7)))
+    sent = (await does(process, waits, PayoutWish.RELEASE)).payout
+    assert (sent.held_for, sent.expected_fee, sent.business_day) == (None, 7, TODAY + timedelta(days=1))
+
+
+async def test_what_is_opened_at_night_is_sent_when_the_clock_says_that_the_window_opens(process: Process) -> None:
+    goes_by(process, replace(RULE, windows=(OFFICE,)))
+    process.now = NIGHT
+    waits = await opens(process)
+    assert (waits.held_for, waits.until_at, waits.intent, waits.expected_fee) == (Hold.WINDOW, MORNING, None, 100)
+    assert await used(process) == {("up", TODAY): 0}, "it takes nothing of the day on which it waits"
+    process.now = MORNING - timedelta(seconds=1)
+    assert await process.payouts.claim_held(MERCHANT_ID, process.now, MORNING, 9) == []
+    assert (await does(process, waits, PayoutWish.LOOK)).payout == waits
+    process.now = MORNING
+    assert await process.payouts.claim_held(MERCHANT_ID, process.now, later(days=2), 9) == [waits.payout_id]
+    sent = await does(process, waits, PayoutWish.LOOK)
+    assert (sent.submit, sent.payout.held_for) == (True, None)
+    assert await used(process) == {("up", TODAY): 0, ("up", TODAY + timedelta(days=1)): 1000}
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "advice"),
+    [
+        ((), "no_channel_available", "none"),
+        ((PayoutRule(MERCHANT_ID, "up", PayeeType.CORPORATE, "*", False, FixedFee(1)),), "no_channel_available",
+         "retry_later"),
+        ((PayoutRule(MERCHANT_ID, "up", PayeeType.CORPORATE, "*", True, FixedFee(1), 999),), "single_limit_exceeded",
+         "change_amount"),
+        ((PayoutRule(MERCHANT_ID, "up", PayeeType.CORPORATE, "*", True, FixedFee(1), None, 1999),),
+         "daily_limit_exceeded", "retry_tomorrow"),
+    ],
+    ids=["gone", "disabled", "smaller", "the day used up"],
+)  # fmt: skip
+async def test_a_rule_that_carries_a_waiting_payout_no_more_fails_it_and_frees_what_it_settles(
+    process: Process, rules: tuple[PayoutRule, ...], code: str, advice: str
+) -> None:
+    payment = await pays(process)
+    goes_by(process, replace(RULE, windows=(OFFICE,)))
+    process.now = NIGHT
+    waits = await opens(process, 1000, (payment, 1000))
+    process.now = MORNING
+    await opens(process, 1000)  # of the new day
+    goes_by(process, *rules)
+    failed = (await does(process, waits, PayoutWish.LOOK)).payout
+    assert failed.failure is not None
+    assert (failed.status, failed.failure.code, failed.failure.advice) == (Status.FAILED, code, advice)
+    assert await read(process, failed) == failed
+    assert (await settled(process, payment), await told(process)) == (0, [("payout.failed", 1)])
+
+
+async def test_a_window_that_was_moved_holds_what_waits_for_it_until_it_opens(process: Process) -> None:
+    goes_by(process, replace(RULE, windows=(OFFICE,)))
+    process.now = NIGHT
+    waits = await opens(process)
+    process.now = MORNING
+    goes_by(process, replace(RULE, windows=(PayoutWindow("11:00", "12:00"),), fee=FixedFee(7)))
+    again = await does(process, waits, PayoutWish.LOOK)
+    assert (again.submit, again.payout.held_for, again.payout.until_at) == (
+        False, Hold.WINDOW, MORNING + timedelta(hours=2, minutes=30),
+    )  # fmt: skip
+    assert await read(process, waits) == again.payout
+    process.now = MORNING + timedelta(hours=2, minutes=30)
+    sent = await does(process, waits, PayoutWish.LOOK)
+    assert (sent.submit, sent.payout.expected_fee) == (True, 7)
 
 
 # --- order numbers, copies and lost answers ---

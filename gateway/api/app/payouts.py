@@ -169,7 +169,7 @@ class PayoutCalls:
         try:
             after = await self.payouts.release(call.caller.merchant_id, _id_of(call), call.caller.app)
         except PayoutRefusedError as error:
-            raise refused(error, {}) from None
+            raise refused(error, {}, was_taken=True) from None
         if after is None:
             raise not_found("payout")
         return Reply(payout_object(after, call.language))

@@ -78,7 +78,9 @@ class PayoutPage(BaseModel):
 
 
 _FIELDS: Final[dict[str, str]] = {
+    "no_payout_rule": "is carried by no payout rule of this channel: name another, or an operator adds one",
     "not_found": "is not a channel of this merchant",
+    "payout_rule_disabled": "is switched off in this channel's payout rules: name another, or wait for an operator",
     "payouts_not_supported": "has no payouts",
     "unsupported": "cannot be paid by this channel's payment company",
     "missing": "is needed by this channel's payment company",
@@ -91,7 +93,8 @@ _DETAILS: Final[dict[str, str]] = {
     "channel_off": "The channel is switched off, or in maintenance. Nothing was recorded: send it again later.",
     "payment_has_anomaly": "A payment has an open anomaly, its own or of what left it: an operator resolves it.",
     "payment_not_succeeded": "A payment has not succeeded, so nothing of it can be paid on.",
-    "payout_limit_exceeded": "The channel's limit of payouts does not take this amount now. Nothing was recorded.",
+    "payout_limit_exceeded": "The channel's payout rule takes `left` fen now, and no more. Nothing was recorded.",
+    "payout_not_allowed": "The channel's payout rules carry it no more. It stays held, until they do or it is refused.",
     "payout_not_held": "The payout is not held any more, so this cannot be done. Ask for its state.",
     "settle_conflict": "A payment is settled by this payout already, with another amount.",
     "settles_exceed_payout": "The parts are more than the payout. `left` is what it has room for, in fen.",
@@ -99,8 +102,13 @@ _DETAILS: Final[dict[str, str]] = {
 }
 
 
-def refused(error: PayoutRefusedError, parts: dict[UUID, int]) -> Problem:
-    """The problem of a payout that is refused. `parts`: by payment, its place among the request's settles."""
+def refused(error: PayoutRefusedError, parts: dict[UUID, int], *, was_taken: bool = False) -> Problem:
+    """The problem of a payout that is refused. `parts`: by payment, its place among the request's settles.
+
+    `was_taken`: it was recorded before, so that no field of this request is wrong.
+    """
+    if error.field is not None and was_taken:
+        return conflict("payout_not_allowed", _DETAILS["payout_not_allowed"])
     if error.field is not None:
         return bad_fields([FieldError(error.field, cast("FieldCode", error.code), _FIELDS[error.code])])
     place = parts.get(error.payment_id) if error.payment_id is not None else None

@@ -69,6 +69,7 @@ ProblemCode = Literal[
     "payment_has_anomaly",
     "payment_not_succeeded",
     "payout_limit_exceeded",
+    "payout_not_allowed",
     "payout_not_held",
     "request_timeout",
     "resend_too_soon",

@@ -1,4 +1,4 @@
-"""`sluice demo`: payments of every scene that exists, driven through a system, and the books compared.
+"""`sluice demo`: payments of every scene that exists, refunds and payouts, driven through a system; the books compared.
 
 It talks to everything over HTTP, as outsiders do; it reads no table.
 """
@@ -18,12 +18,13 @@ from rich.table import Table
 
 from gateway.domain.money import yuan
 from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
-from gateway.run.demo.orders import make_orders
+from gateway.run.demo.final_books import FinalBooks, read_books
+from gateway.run.demo.money_out import MoneyOut
+from gateway.run.demo.orders import DemoOrder, make_orders
 from gateway.run.demo.tour import LENGTH, make_tour
 from gateway.run.development import Addresses, reachable_host, refuse_production, running_system
 from gateway.run.supervising import answers
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
-from reconciliation.comparison import compare
 
 __all__ = ["run_demo"]
 
@@ -69,7 +70,7 @@ async def _demonstrate(
 ) -> bool:
     seed = secrets.randbelow(2**32) if seed is None else seed
     count = max(count, LENGTH)
-    out.print(f"{count} payments, seed {seed}", highlight=False)
+    out.print(f"{count} payments, refunds and payouts; seed {seed}", highlight=False)
     run, dice = secrets.token_hex(4), random.Random(seed)  # noqa: S311 -- made-up orders
     orders = [*make_tour(run, dice), *make_orders(count - LENGTH, run, dice)]
     started = datetime.now(UTC)
@@ -79,26 +80,43 @@ async def _demonstrate(
         if not await _knows_sample_key(session, addresses):
             out.print(f"the gateway at {addresses.gateway} does not know the sample key: run it with `sluice run`")
             return False
-        drive = Drive(addresses, session)
-        with Live(_table(drive, count), console=out, refresh_per_second=REDRAWS_PER_SECOND) as live:
-            work = asyncio.create_task(drive.make(orders, concurrency))
+        drive, admin = Drive(addresses, session), {"Authorization": f"Bearer {admin_token}"}
+        money_out = MoneyOut(drive, admin, run, dice)
+        with Live(_table(drive, money_out, count), console=out, refresh_per_second=REDRAWS_PER_SECOND) as live:
+            work = asyncio.create_task(_make(drive, money_out, orders, concurrency))
             try:
                 while not work.done():
                     await asyncio.wait({work}, timeout=1 / REDRAWS_PER_SECOND)
-                    live.update(_table(drive, count))
+                    live.update(_table(drive, money_out, count))
             finally:
                 # Interrupted as well, it takes its faults back before the connections are closed.
                 await asyncio.wait({work}, timeout=ANSWER_WITHIN_S)
             await work
         seconds = (datetime.now(UTC) - started).total_seconds()
-        missing = await drive.not_driven(admin_token)
-        theirs, repeated = await drive.their_entries(started, others_too=is_fresh)
-    troubled = Counter(order.trouble for order in orders if order.trouble)
+        missing = [*await drive.not_driven(admin_token), *await money_out.not_as_asked()]
+        books = await read_books(drive, money_out, started, admin, others_too=is_fresh)
+    troubled = Counter(order.trouble for order in orders if order.trouble) + money_out.troubled
     out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
-    differences = [str(difference) for difference in compare(drive.our_entries(), theirs)]
-    wrong = [*drive.refused, *missing, *differences, *repeated, *drive.unbooked(), *drive.sms.signed_twice]
-    _summarise(drive, len(theirs), len(differences), seconds, wrong, out)
+    differences = [str(difference) for difference in books.differences]
+    refused = [*drive.refused, *money_out.refused]
+    wrong = [*refused, *missing, *differences, *books.repeated, *drive.unbooked(), *drive.sms.signed_twice]
+    _summarise(drive, money_out, books, seconds, wrong, out)
     return not wrong
+
+
+async def _make(drive: Drive, money_out: MoneyOut, orders: list[DemoOrder], concurrency: int) -> None:
+    """Payments, and what leaves beside them, to the end of both."""
+    payments_made = asyncio.Event()
+
+    async def payments() -> None:
+        try:
+            await drive.make(orders, concurrency)
+        finally:
+            payments_made.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(payments())
+        group.create_task(money_out.make(payments_made))
 
 
 async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses) -> bool:
@@ -107,10 +125,10 @@ async def _knows_sample_key(session: aiohttp.ClientSession, addresses: Addresses
         return answer.status == 200
 
 
-def _table(drive: Drive, count: int) -> Table:
+def _table(drive: Drive, money_out: MoneyOut, count: int) -> Table:
     final = sum(payment["status"] in FINAL for payment in drive.payments.values())
     title = f"{drive.made}/{count} made · {final} final · {len(drive.bookings)} booked by the business system"
-    table = Table(title=title, caption=str(drive.sms), pad_edge=False)
+    table = Table(title=title, caption=f"{drive.sms}\n{money_out.said()}", pad_edge=False)
     table.add_column("scene, and channel", no_wrap=True)
     for heading in ("open", "paid", "failed", "closed"):
         table.add_column(heading, no_wrap=True, justify="right")
@@ -140,7 +158,9 @@ def _table(drive: Drive, count: int) -> Table:
     return table
 
 
-def _summarise(drive: Drive, theirs: int, differences: int, seconds: float, wrong: list[str], out: Console) -> None:
+def _summarise(
+    drive: Drive, money_out: MoneyOut, books: FinalBooks, seconds: float, wrong: list[str], out: Console
+) -> None:
     codes = Counter(p["failure"]["code"] for p in drive.payments.values() if p["failure"])
     if codes:
         out.print("failures: " + ", ".join(f"{times} × {code}" for code, times in codes.most_common()))
@@ -151,9 +171,11 @@ def _summarise(drive: Drive, theirs: int, differences: int, seconds: float, wron
         highlight=False,
     )
     out.print(f"{drive.sms}; no phone got SMS to sign from two" if not drive.sms.signed_twice else str(drive.sms))
+    out.print(money_out.said(), highlight=False)
+    out.print(books.table())
     out.print(
-        f"{len(drive.payments)} payments in {seconds:.1f} s; the sandbox has {theirs} of them, "
-        f"{differences} differently; the business system booked {len(drive.bookings)}",
+        f"{len(drive.payments)} payments in {seconds:.1f} s; of {len(books.ours)} orders of ours the sandbox has "
+        f"{len(books.theirs)}, {len(books.differences)} differently; the business system booked {len(drive.bookings)}",
         highlight=False,
     )
     for sentence in wrong[:MAX_SHOWN]:

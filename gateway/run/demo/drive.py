@@ -15,9 +15,8 @@ from gateway.run.demo.orders import FAULTS, Custody, DemoOrder, Paging, Typing
 from gateway.run.demo.payers import Payer, SmsSeen, phone_of, sms_seen
 from gateway.run.development import Addresses
 from gateway.settings import SAMPLE_API_KEY
-from reconciliation.comparison import Entry
 
-__all__ = ["FINAL", "Drive"]
+__all__ = ["ANSWER_WITHIN_S", "FINAL", "KEY", "MAX_TRIES", "ON_PAGES", "Drive"]
 
 FINAL = frozenset({"succeeded", "failed", "closed", "returned"})
 ANSWER_WITHIN_S = 30.0
@@ -119,10 +118,10 @@ class Drive:
             open_ids = [key for key, payment in self.payments.items() if payment["status"] not in FINAL]
             inbox = await self._inbox(since)
             for payment_id in open_ids:
-                self._now(await self._get(f"{self.addresses.gateway}/v1/payments/{payment_id}"))
+                self._now(await self.get(f"{self.addresses.gateway}/v1/payments/{payment_id}"))
                 if self.payments[payment_id]["status"] == "requires_action":
                     await self._ask_payer(payment_id, inbox.get(self.phones[payment_id], []))
-            listed = await self._get(f"{self.addresses.receiver}/bookings")
+            listed = await self.get(f"{self.addresses.receiver}/bookings")
             told = {booking["payment_id"]: booking["status"] for booking in listed["bookings"]}
             self.bookings = {payment_id: told[payment_id] for payment_id in self.payments if payment_id in told}
             if self.made < count:
@@ -142,7 +141,7 @@ class Drive:
     async def _inbox(self, since: datetime) -> dict[str, list[dict[str, str]]]:
         """Phone → the SMS that came to it, oldest first."""
         url = f"{self.addresses.sandbox}/_sandbox/sms?since={since.isoformat()}"
-        arrived = (await self._get(url.replace("+", "%2B")))["sms"]
+        arrived = (await self.get(url.replace("+", "%2B")))["sms"]
         self.sms = sms_seen(arrived, self.phones.values())
         by_phone: dict[str, list[dict[str, str]]] = {}
         for sms in arrived:
@@ -199,7 +198,8 @@ class Drive:
         if page.offers("back"):
             await press(self.session, page, "back")
 
-    async def _get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """What an address answers: of the gateway, to the sample's key unless `headers` says otherwise."""
         if headers is None:
             headers = KEY if url.startswith(self.addresses.gateway) else {}
         async with self.session.get(url, headers=headers) as answer:
@@ -212,8 +212,8 @@ class Drive:
         headers = {"Authorization": f"Bearer {admin_token}"}
         base = f"{self.addresses.gateway}/v1/admin/merchants/demo/channels"
         wanted = set()
-        for channel in (await self._get(base, headers))["data"]:
-            rules = (await self._get(f"{base}/{channel['code']}/rules", headers))["data"]
+        for channel in (await self.get(base, headers))["data"]:
+            rules = (await self.get(f"{base}/{channel['code']}/rules", headers))["data"]
             wanted |= {(rule["scene"], channel["code"]) for rule in rules if rule["enabled"] and channel["on"]}
         paid = {(p["scene"], p["channel"]) for p in self.payments.values() if p["status"] == "succeeded"}
         return [f"no {scene} succeeded on {channel}" for scene, channel in sorted(wanted - paid)]
@@ -231,33 +231,6 @@ class Drive:
             url = f"{self.addresses.sandbox}/_sandbox/{provider}/faults/{fault_id}"
             async with self.session.delete(url):
                 pass
-
-    def our_entries(self) -> list[Entry]:
-        """Our books: every payment that got as far as a channel."""
-        return [
-            Entry(payment["channel_order_no"], payment["amount"], payment["status"])
-            for payment in self.payments.values()
-            if payment["channel_order_no"] is not None
-        ]
-
-    async def their_entries(self, since: datetime, *, others_too: bool) -> tuple[list[Entry], list[str]]:
-        """The sandboxes' books of these payments, and which orders they got more than once.
-
-        `others_too`: orders that are none of these payments as well, because nobody else can have made them.
-        """
-        ours = {entry.number for entry in self.our_entries()}
-        # A browser may bring its form as often as it likes.
-        on_pages = {p["channel_order_no"] for p in self.payments.values() if p["scene"] in ON_PAGES}
-        entries, repeated = [], []
-        for provider in FAULTS:
-            url = f"{self.addresses.sandbox}/_sandbox/{provider}/transactions?since={since.isoformat()}"
-            for row in (await self._get(url.replace("+", "%2B")))["transactions"]:
-                if row["kind"] == "open_card" or not (others_too or row["order_no"] in ours):
-                    continue
-                entries.append(Entry(row["order_no"], row["amount"], row["state"]))
-                if row["submissions"] > 1 and row["order_no"] not in on_pages:
-                    repeated.append(f"{row['order_no']} was submitted {row['submissions']} times")
-        return entries, repeated
 
     def unbooked(self) -> list[str]:
         """Payments that the business system has otherwise than we do, in words."""

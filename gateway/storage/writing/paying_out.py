@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENTS_OF, Event
-from gateway.domain.failures import FailureCode
+from gateway.domain.failures import Failure, FailureCode
 from gateway.domain.ids import ObjectKind, caused_id
 from gateway.domain.intents import Intent
 from gateway.domain.orders import IN_ONE_FORM
@@ -25,6 +25,7 @@ from gateway.flows.payout_acts import (
     PayoutResult,
     PayoutRules,
     PayoutWish,
+    RuleAnswer,
     RuleQuestion,
     held,
     new_payout,
@@ -221,7 +222,9 @@ class PayingOutStore:
         payout = new_payout(opening, flush.now, flush.day)
         parts = self._checked(flush, payout, order.parts)
         payout = replace(payout, parts=len(parts), settles=sum(part.amount for part in parts))
-        if not order.hold:
+        if order.hold:  # a day of its own would have to take it
+            payout = replace(payout, expected_fee=self._allowed(payout, 0, flush.now).expected_fee)
+        else:
             payout = self._sent(flush, payout, opening.intent_id)
         self._take(flush, payout, parts)
         flush.put(payout)
@@ -254,10 +257,10 @@ class PayingOutStore:
                 try:
                     return self._release(flush, before, act)
                 except PayoutRefusedError as error:
-                    if error.code == "account_unusable":
-                        raise
+                    if error.fails_as is None:
+                        raise  # it is looked at again
                     # What its channel's rules allowed they allow no more.
-                    return PayoutResult(self._end(flush, before, act, FailureCode.DAILY_LIMIT_EXCEEDED))
+                    return PayoutResult(self._end(flush, before, act, error.fails_as))
 
     def _settle(self, flush: _Flush, before: Payout, parts: Sequence[Part]) -> Payout:
         new = self._checked(flush, before, parts)
@@ -297,12 +300,10 @@ class PayingOutStore:
         flush.put(after, before)
         return PayoutResult(after, submit=True)
 
-    def _end(
-        self, flush: _Flush, before: Payout, act: PayoutAct, code: FailureCode = FailureCode.NOT_CONFIRMED
-    ) -> Payout:
+    def _end(self, flush: _Flush, before: Payout, act: PayoutAct, why: Failure | None = None) -> Payout:
         if any(of.payout_id == before.payout_id for of, _ in flush.added):
             raise OverloadedError(RETRY_AFTER_S)  # what came with it is recorded first
-        after = not_confirmed(before, flush.now, code)
+        after = not_confirmed(before, flush.now, why)
         if after.intent is not None and after.intent is not before.intent:
             flush.over.append(after.intent)
         event_id = caused_id(act.intent_id, after.payout_id, after.status)
@@ -314,14 +315,7 @@ class PayingOutStore:
         """The payout with its intent; or held, until its channel may send it. Raises PayoutRefusedError."""
         if not payout.is_complete:
             raise PayoutRefusedError("settles_incomplete", left=payout.amount - payout.settles)
-        used = flush.used.get((payout.channel, flush.day), 0)
-        payee = payout.payee
-        question = RuleQuestion(
-            payout.merchant_id, payout.channel, payee.type, payee.bank, payout.amount, used, flush.now
-        )
-        said = self._rules(question)
-        if said.refusal is not None:
-            raise said.refusal
+        said = self._allowed(payout, flush.used.get((payout.channel, flush.day), 0), flush.now)
         payout = replace(payout, expected_fee=said.expected_fee)
         if said.opens_at is not None and said.opens_at > flush.now:
             return replace(payout, held_for=Hold.WINDOW, until_at=said.opens_at)
@@ -330,6 +324,16 @@ class PayingOutStore:
         assert after.intent is not None
         flush.begun.append(after.intent)
         return after
+
+    def _allowed(self, payout: Payout, used_today: int, now: datetime) -> RuleAnswer:
+        """What its channel's rules say of it. Raises PayoutRefusedError."""
+        payee = payout.payee
+        said = self._rules(
+            RuleQuestion(payout.merchant_id, payout.channel, payee.type, payee.bank, payout.amount, used_today, now)
+        )
+        if said.refusal is not None:
+            raise said.refusal
+        return said
 
     def _have_place(self, payout: Payout) -> None:
         if not self._rooms.take(payout.payout_id, payout.merchant_id, payout.channel):

@@ -28,6 +28,7 @@ from gateway.domain.orders import Order, PayoutOrder, RefundOrder
 from gateway.domain.outcomes import ReturnReason
 from gateway.domain.payees import Payee, PayeeType
 from gateway.domain.payments import Payment
+from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.payouts import Hold, Part, Payout, ShownPayee
 from gateway.domain.refunds import Refund
 from gateway.domain.scenes import Kind, Scene
@@ -381,7 +382,11 @@ def endpoint(number: int, app: str | None = None, event_types: frozenset[str] | 
 
 
 def catalogue(
-    channels: tuple[Channel, ...], rules: tuple[RouteRule, ...], endpoints: tuple[Endpoint, ...] = (), version: int = 7
+    channels: tuple[Channel, ...],
+    rules: tuple[RouteRule, ...],
+    endpoints: tuple[Endpoint, ...] = (),
+    version: int = 7,
+    payout_rules: tuple[PayoutRule, ...] = (),
 ) -> Catalogue:
     """One merchant with these channels and rules."""
     return Catalogue(
@@ -391,4 +396,5 @@ def catalogue(
         channels=channels,
         rules=rules,
         endpoints=endpoints,
+        payout_rules=payout_rules,
     )
