@@ -89,6 +89,7 @@ def new_refund(opening: RefundOpening, payment: Payment, terms: Terms, zone: Zon
         finished_at=None,
         business_day=now.astimezone(zone).date(),
         metadata=order.metadata,
+        original_transaction_no=paid.channel_transaction_no,
     )
 
 

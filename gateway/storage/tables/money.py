@@ -256,6 +256,7 @@ refunds = Table(
     moment("finished_at", nullable=True),
     Column("business_day", Date, nullable=False),
     Column("channel", Text, comment="of its intent; null in refunds of before"),
+    Column("fee_returned", BigInteger, comment="what the PSP gives back of its fee, in fen; null: it did not say"),
     PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
@@ -268,6 +269,7 @@ refunds = Table(
     CheckConstraint("(status = 'failed') = (failure_code IS NOT NULL)", name="refunds_failure_check"),
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="refunds_blame_check"),
     CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
+    CheckConstraint("fee_returned >= 0", name="refunds_fee_returned_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
     Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index(
