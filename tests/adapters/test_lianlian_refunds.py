@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ async def test_a_refund_may_be_answered_finally_and_its_number_there_is_kept() -
         ("2", Succeeded(AMOUNT, REFUND_NO, channel_code="2")),
         ("3", Declined(F.CHANNEL_REFUSED, "3", channel_transaction_no=REFUND_NO)),
     ):
-        adapter = CASE.build(CASE.account(), Wire(lambda request, state=state: CASE.refund_state(request, state)))
+        adapter = CASE.build(CASE.account(), Wire(partial(CASE.refund_state, state=state)))
         assert await do(adapter, a_refund(QUICK)) == await do(adapter, a_refunds_question(QUICK)) == expected
 
 
