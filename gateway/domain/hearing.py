@@ -247,7 +247,8 @@ def _heard(
         case Processing():
             known = outcome.channel_transaction_no or intent.channel_transaction_no
             intent = replace(intent, channel_transaction_no=known, acknowledged=True)
-            return replace(_wait(intent, source, terms, now), fee_returned=outcome.fee_returned)
+            heard = _wait(intent, source, terms, now)
+            return heard if outcome.fee_returned is None else replace(heard, fee_returned=outcome.fee_returned)
         case Unknown(received=True):
             return _unsure(replace(intent, acknowledged=True), outcome, source, terms, zone, now)
         case NotFound() | Unknown():
