@@ -4,6 +4,7 @@ Not tested here: what a word does to an intent (test_hearing), whether a payment
 """
 
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise, product
 
 import pytest
@@ -151,7 +152,7 @@ def asked(before: Refund, said: Outcome, at_s: float, source: Source = Source.PO
 @pytest.mark.parametrize("said", NO_NEWS)
 def test_what_may_come_back_is_asked_about_after_its_success_for_as_long_as_it_may(said: Outcome) -> None:
     now = asked(refund(), Succeeded(1000), at_s=5.0)
-    due = []
+    due: list[datetime] = []
     while now.due_at is not None and len(due) < 9:
         due.append(now.due_at)
         now = asked(now, said, at_s=(now.due_at - later()).total_seconds())
