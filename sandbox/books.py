@@ -12,7 +12,7 @@ __all__ = ["Books", "Kind", "Order", "State", "mask_card"]
 
 Kind = Literal["open_card", "consume", "withhold", "collect", "pay", "netbank", "recharge", "refund", "payout"]
 State = Literal["processing", "succeeded", "failed", "returned"]
-"""`returned`: a payout that was paid and came back."""
+"""`returned`: a payout that was paid, or a refund that was paid out, and came back."""
 Callback = Literal["none", "owed", "done"]
 
 MASK_HEAD = 6
@@ -60,7 +60,7 @@ class Order:
     original: str | None = None
     """Of a refund: the order number of the payment that it gives back."""
     return_after_s: float | None = None
-    """Of a payout that will come back: how long after its success."""
+    """Of what will come back: how long after its success."""
     reason: str = ""
     """Why a payout comes back, or why it is held."""
     returned_at: float | None = None
@@ -132,9 +132,15 @@ class Books:
         return next((order for order in self._orders.values() if order.transaction_no == transaction_no), None)
 
     def left_of(self, payment: Order) -> int:
-        """What may still be given back of a payment, in fen: refunds that are open count, failed ones do not."""
-        refunds = (order for order in self._orders.values() if order.original == payment.order_no)
-        return payment.amount - sum(refund.amount for refund in refunds if refund.state != "failed")
+        """What may still be given back of a payment, in fen: refunds that are open count, not those that failed or came
+        back.
+        """
+        taken = (refund.amount for refund in self.refunds_of(payment) if refund.state in ("processing", "succeeded"))
+        return payment.amount - sum(taken)
+
+    def refunds_of(self, payment: Order) -> list[Order]:
+        """All refunds of a payment, the oldest first."""
+        return [order for order in self._orders.values() if order.original == payment.order_no]
 
     def add(self, order: Order) -> None:
         """Take a new order; its number must be new, or that of one that failed and is tried again."""
@@ -159,8 +165,9 @@ class Books:
         return order.state != "processing"
 
     def give_back(self, order: Order, code: str, reason: str) -> None:
-        """A payout that was paid comes back now. `code` is what a query tells of it from now on."""
-        assert (order.kind, order.state) == ("payout", "succeeded")
+        """A payout or a refund that was paid comes back now. `code` is what a query tells of it from now on."""
+        assert order.kind in ("payout", "refund")
+        assert order.state == "succeeded"
         order.state, order.code, order.reason, order.returned_at = "returned", code, reason, time.time()
         self.save(order)
 

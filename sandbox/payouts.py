@@ -1,4 +1,4 @@
-"""What the payouts of all providers have in common: why and when one comes back, and what banks call it."""
+"""What comes back, at all providers: why and when a payout does, or a refund, and what banks call it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +20,7 @@ REASONS: Final[Mapping[str, str]] = {
 
 
 class NotReturnableError(Exception):
-    """Only a payout that was paid, and has not come back yet, can come back."""
+    """Only a payout that was paid, or a refund where its provider tells of it, can come back, and once."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"order {order.order_no} is {order.state} {order.kind}: it cannot come back")

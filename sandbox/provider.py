@@ -30,8 +30,10 @@ class Provider(ABC):
     has_pages: ClassVar[bool] = False
     """A payer's browser opens pages here."""
     pays_out: ClassVar[bool] = False
+    returns_refunds: ClassVar[bool] = False
+    """Its protocol tells of a refund that came back."""
     returned_code: ClassVar[str | None] = None
-    """What a query tells of a payout that came back; None: what it told before."""
+    """What a query tells of what came back; None: what it told before."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
@@ -114,8 +116,9 @@ class Provider(ABC):
         return self.book(occasion.order_no, "payout", occasion.amount, account, course, **told)
 
     def give_back(self, order: Order, reason: str = "") -> None:
-        """A payout that was paid comes back now. Raises NotReturnableError."""
-        if (order.kind, order.state) != ("payout", "succeeded"):
+        """A payout that was paid, or a refund, comes back now. Raises NotReturnableError."""
+        may_come_back = order.kind == "payout" or (order.kind == "refund" and self.returns_refunds)
+        if not may_come_back or order.state != "succeeded":
             raise NotReturnableError(order)
         self.books.give_back(order, self.returned_code or order.code, reason or order.reason or "other")
         if self._notices is not None:

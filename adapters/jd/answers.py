@@ -14,7 +14,7 @@ from adapters.jd.envelope import text_of
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import CodeOutcome, CodeSent, Declined, NotFound, Outcome, Processing, Succeeded, Unknown
 
-__all__ = ["read_code", "read_notice", "read_payment", "read_question"]
+__all__ = ["read_code", "read_notice", "read_question", "read_sent"]
 
 MAX_CODE_CHARS: Final = 16
 MAX_MESSAGE_CHARS: Final = 256
@@ -35,8 +35,8 @@ def read_code(data: Element, declines: Declines) -> CodeOutcome:
     return Unknown("no word on the SMS", code, message, received=code in PAID_BEFORE)
 
 
-def read_payment(data: Element, declines: Declines) -> Outcome:
-    """The answer to S, which may be final."""
+def read_sent(data: Element, declines: Declines) -> Outcome:
+    """The answer to S, or to R, which may be final."""
     code, message = _said(data)
     if code == OK:
         return _state(data, message)
@@ -58,7 +58,7 @@ def read_question(data: Element) -> Outcome:
 
 
 def read_notice(data: Element) -> Outcome:
-    """A notice has the form of an answer to S, and cannot be told from one (H).
+    """A notice has the form of an answer to S, or to R, and cannot be told from one (H).
 
     So it is believed in what is true of the order whoever brings it, its state beside 0000. Another code is about one
     request: a wrong SMS code, say, before the right one.

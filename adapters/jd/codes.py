@@ -75,4 +75,9 @@ DECLINES: Final[Mapping[str, F]] = {
     )
     for code in codes.split()
 }
+# To a refund: what is wrong with a request of ours, or that there is no such payment. Which codes refuse one otherwise
+# is not public: the account's `refund_declines` says it.
+REFUND_DECLINES: Final[Mapping[str, F]] = {
+    f"EES{number:04d}": F.CHANNEL_REFUSED for number in (*range(1, 12), 16, *range(19, 27), 36, 37)
+}
 NO_DECLINES: Final = IN_PROCESS | PAID_BEFORE | SAYS_NOTHING | {"EEE0003"}

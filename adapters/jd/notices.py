@@ -18,8 +18,9 @@ _NUMBER = re.compile(r"[0-9A-Za-z]{1,40}")
 class Notices:
     """The notices to one merchant."""
 
-    def __init__(self, envelope: Envelope) -> None:
+    def __init__(self, envelope: Envelope, *, refunds: bool) -> None:
         self._envelope = envelope
+        self._about = {"S": Verb.PAY, "R": Verb.REFUND} if refunds else {"S": Verb.PAY}
 
     def read(self, request: CallbackRequest) -> Callback:
         """Verify a notice and read it. Raises CallbackRejectedError."""
@@ -28,10 +29,11 @@ class Notices:
         except UnreadableError as error:
             raise CallbackRejectedError(str(error)) from None
         number = text_of(data, "TRADE/ID") or ""
-        # V, Q and R are answered in the same letter, and say nothing of a payment here.
-        if text_of(data, "TRADE/TYPE") != "S" or not _NUMBER.fullmatch(number):
-            raise CallbackRejectedError("not the notice of a payment")
-        return Callback(number, Verb.PAY, read_notice(data))
+        # V and Q are answered in the same letter, and say nothing of a payment here.
+        verb = self._about.get(text_of(data, "TRADE/TYPE") or "")
+        if verb is None or not _NUMBER.fullmatch(number):
+            raise CallbackRejectedError("not the notice of a payment or a refund")
+        return Callback(number, verb, read_notice(data))
 
     def answer(self, accepted: bool) -> CallbackAnswer:
         """What JD wants to read is not public; three public clients write three texts, and this is one of them."""

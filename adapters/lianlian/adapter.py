@@ -7,10 +7,10 @@ a card: at once, or it is answered 8888 with a token, and bankcardpay pays with 
 Not public, so chosen here: the poll plan; what "no record" proves of a payment (nothing); how a lapsed order is told
 by orderquery (the account's `declines` may say it).
 
-Payouts are another product with hosts and codes of its own: see `payouts`.
+Payouts are another product with hosts and codes of its own: see `payouts`; what goes back: `refunds`.
 
 Not used: the list of a user's agreements, since the agreements in it are outside the signature, so a lost binding is
-not asked about; refunds; closing an order. Credit cards need an expiry and a CVV2, which Sluice does not take: they are
+not asked about; closing an order. Credit cards need an expiry and a CVV2, which Sluice does not take: they are
 refused by LianLian (5601).
 """
 
@@ -27,6 +27,7 @@ from adapters.lianlian.declaration import DECLARATION
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, written
 from adapters.lianlian.notices import Notices
 from adapters.lianlian.payouts import PAYEES, WORDS, read_confirmation, read_payout, read_question
+from adapters.lianlian.refunds import read_refund, read_refunds_question
 from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
 from gateway.domain.failures import FailureCode as F
@@ -44,11 +45,13 @@ from gateway.ports import (
     AccountSettings,
     AskPayment,
     AskPayout,
+    AskRefund,
     ConfirmPayout,
     Declaration,
     NotSentError,
     Pay,
     Payout,
+    Refund,
     SendSigningCode,
     Sign,
     Table,
@@ -63,6 +66,8 @@ __all__ = ["LianLian"]
 REFUSAL: Final = r"(?s)[0-9]{4}|[A-Z]{2,16}|(?=.*[^\x00-\x7f]).{2,}"
 """A ret_code, a result_pay, or words of a memo."""
 CONNECT_TIMEOUT_S: Final = 5.0
+NAMES: Final = ("oid_partner", "no_order", "no_refund", "user_id")
+"""Fields that say what an answer is about."""
 
 Heard = Answer | NotSent | Unknown | Declined
 """What came of a request."""
@@ -93,7 +98,7 @@ class LianLian:
         words = "Chinese words of refusals"
         self._payout_declines = more_declines(account, WORDS, words, (), "payout_declines")
         declines = (self._declines, self._payout_declines)
-        self.callbacks = Notices(self._seal, self._requests.oid_partner, *declines)
+        self.callbacks = Notices(self._seal, self._requests.oid_partner, *declines, refunds=Refund in self.commands)
 
     def __repr__(self) -> str:
         return f"LianLian({self._code})"
@@ -146,6 +151,22 @@ class LianLian:
         fields = self._requests.ask(command)
         answer = await self._plain(f"{self._query}/orderquery.htm", fields, Product.PAYMENT, "no_order")
         return read_query(answer, self._declines) if isinstance(answer, Answer) else answer
+
+    async def refund(self, command: Refund) -> Outcome:
+        """Give back (refund.htm)."""
+        if command.scene not in self.declaration.scenes:
+            return Declined(F.CHANNEL_REFUSED, channel_message=f"no {command.scene} is paid here")
+        if refusal := unfit(None, command.notify_url):
+            return refusal
+        fields = self._requests.refund(command)
+        answer = await self._plain(f"{self._trader}/refund.htm", fields, Product.REFUND, "no_refund")
+        return read_refund(answer) if isinstance(answer, Answer) else answer
+
+    async def ask_refund(self, command: AskRefund) -> Outcome:
+        """Ask for a refund (refundquery.htm) by its number and time."""
+        fields = self._requests.ask_refund(command)
+        answer = await self._plain(f"{self._query}/refundquery.htm", fields, Product.REFUND, "no_refund")
+        return read_refunds_question(answer) if isinstance(answer, Answer) else answer
 
     async def payout(self, command: Payout) -> Outcome:
         """Pay out (payment.htm): the order is made, held for a suspicion, or refused."""
@@ -222,7 +243,7 @@ class LianLian:
             fields = self._seal.verify(fields)
         elif fields.get("ret_code") in {None, "", OK, SMS_SENT}:
             raise UnbelievableError("not signed")
-        if any(fields.get(name, "") not in {"", sent.get(name, "")} for name in ("oid_partner", "no_order", "user_id")):
+        if any(fields.get(name, "") not in {"", sent.get(name, "")} for name in NAMES):
             raise UnbelievableError("the answer is about something else")
         if is_signed and about and not (fields.get(about) and fields.get("oid_partner")):
             raise UnbelievableError("the answer does not say what it is about")
@@ -234,6 +255,8 @@ class LianLian:
         Unbind: unbind,
         Pay: pay,
         AskPayment: ask_payment,
+        Refund: refund,
+        AskRefund: ask_refund,
         Payout: payout,
         ConfirmPayout: confirm_payout,
         AskPayout: ask_payout,

@@ -5,7 +5,17 @@ from typing import Final
 from adapters.lianlian.payouts import PAYEES
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms, Watch
-from gateway.ports import AskPayout, Assumption, ConfirmPayout, Declaration, Pay, Payout, SendSigningCode
+from gateway.ports import (
+    AskPayout,
+    AskRefund,
+    Assumption,
+    ConfirmPayout,
+    Declaration,
+    Pay,
+    Payout,
+    Refund,
+    SendSigningCode,
+)
 
 __all__ = ["DECLARATION"]
 
@@ -14,6 +24,8 @@ POLL_GAPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 PAYOUT_POLL_GAPS_S: Final = (5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 # A notice tells that one came back; how late is not public. Asked about as the safety net: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(6 * 3600.0,), for_s=10 * 24 * 3600.0)
+# "15 minutes after" it was asked for (H). A bank takes days, and a notice tells of success.
+REFUND_POLL_GAPS_S: Final = (900.0, 1800.0, 3600.0, 7200.0)
 ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
 
 DECLARATION: Final = Declaration(
@@ -22,6 +34,7 @@ DECLARATION: Final = Declaration(
     terms={
         # No source says what "no record" (8901) proves: an account that agreed to something says so.
         Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        Product.REFUND: Terms(REFUND_POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         # "There may be a record all the same" (H): never proof.
         Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, None, ANSWER_TIMEOUT_S, watch=PAYOUT_WATCH),
         # A binding is never asked about: it is in no question's signature.
@@ -53,6 +66,12 @@ DECLARATION: Final = Declaration(
             "LianLian pays out under the oid_partner and the keys of its quick pay, and a payout's notice has the "
             "info_order that was sent and no pay_type, which a payment's always has.",
             frozenset({Payout, ConfirmPayout, AskPayout}),
+        ),
+        Assumption(
+            "refund_product",
+            "LianLian gives back under the oid_partner and the keys of its quick pay, and a refund's notice has "
+            "no_refund, money_refund and sta_refund, and neither no_order nor result_pay.",
+            frozenset({Refund, AskRefund}),
         ),
         Assumption(
             "payout_firms",

@@ -1,4 +1,4 @@
-"""LianLian's notices of paid orders and of payouts: signed JSON, sent until it reads its word of thanks (H)."""
+"""LianLian's notices of paid orders, payouts and refunds: signed JSON, sent until it reads its word of thanks (H)."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from adapters.lianlian.answers import read_state
 from adapters.lianlian.codes import Declines
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, signed_text
 from adapters.lianlian.payouts import read_state as read_payout_state
+from adapters.lianlian.refunds import read_refunds_state
 from adapters.lianlian.seal import Seal
 from gateway.domain.intents import Verb
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
@@ -22,8 +23,10 @@ REJECTED: Final = {"ret_code": "1001", "ret_msg": "rejected"}
 class Notices:
     """The notices to one merchant."""
 
-    def __init__(self, seal: Seal, oid_partner: str, declines: Declines, payout_declines: Declines) -> None:
-        self._seal, self._oid_partner = seal, oid_partner
+    def __init__(
+        self, seal: Seal, oid_partner: str, declines: Declines, payout_declines: Declines, *, refunds: bool
+    ) -> None:
+        self._seal, self._oid_partner, self._refunds = seal, oid_partner, refunds
         self._declines, self._payout_declines = declines, payout_declines
 
     def read(self, request: CallbackRequest) -> Callback:
@@ -34,16 +37,21 @@ class Notices:
             raise CallbackRejectedError(str(error)) from None
         if not _can_be_told_apart(fields):
             raise CallbackRejectedError("fields that cannot be told apart in what is signed")
-        if fields.get("oid_partner") != self._oid_partner or not _NUMBER.fullmatch(fields.get("no_order", "")):
+        # A refund's notice names neither the payment's order nor its result; its answers say the same of the refund.
+        is_refund = self._refunds and "sta_refund" in fields and not {"no_order", "result_pay"} & fields.keys()
+        number = fields.get("no_refund" if is_refund else "no_order", "")
+        if fields.get("oid_partner") != self._oid_partner or not _NUMBER.fullmatch(number):
             raise CallbackRejectedError("about another merchant or no order of ours")
+        if is_refund:
+            return Callback(number, Verb.REFUND, read_refunds_state(fields))
         # Every answer has a ret_code, also one to a question, which also says result_pay; a payment's notice has none.
-        # A refund's and a binding's notice say no result_pay.
+        # A binding's notice says no result_pay.
         if "ret_code" in fields or not fields.get("result_pay"):
-            raise CallbackRejectedError("not the notice of a payment")
+            raise CallbackRejectedError("not the notice of a payment, a payout or a refund")
         # A payment's notice says how it was paid; a payout's does not, and brings back what it was said to be for.
         if "pay_type" not in fields and fields.get("info_order"):
-            return Callback(fields["no_order"], Verb.PAYOUT, read_payout_state(fields, self._payout_declines))
-        return Callback(fields["no_order"], Verb.PAY, read_state(fields, self._declines))
+            return Callback(number, Verb.PAYOUT, read_payout_state(fields, self._payout_declines))
+        return Callback(number, Verb.PAY, read_state(fields, self._declines))
 
     def answer(self, accepted: bool) -> CallbackAnswer:
         """The word that stops the resends: 30 in all, one every 2 minutes (H)."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from adapters.account import AccountError, setting
 from adapters.lianlian.letter import UnwritableError, name_of_user, written
 from adapters.lianlian.payouts import order_of
+from adapters.lianlian.refunds import money_of
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.identities import IdType
@@ -19,9 +20,11 @@ from gateway.ports import (
     AccountSettings,
     AskPayment,
     AskPayout,
+    AskRefund,
     ConfirmPayout,
     Pay,
     Payout,
+    Refund,
     SendSigningCode,
     Sign,
     Unbind,
@@ -148,6 +151,18 @@ class Requests:
         """queryPayment.htm."""
         return {**self._common(), **VERSION_OF_PAYOUTS, "no_order": command.number}
 
+    def refund(self, command: Refund) -> Sent:
+        """refund.htm: the payment is named by our number of it and its time."""
+        return {
+            **self._order(command.original_number, command.original_told_at),
+            **_of_refund(command.number, command.told_at),
+            **money_of(command),
+        }
+
+    def ask_refund(self, command: AskRefund) -> Sent:
+        """refundquery.htm."""
+        return {**self._common(), **_of_refund(command.number, command.told_at)}
+
     def _common(self) -> Sent:
         return {"oid_partner": self.oid_partner, "sign_type": "RSA"}
 
@@ -155,7 +170,7 @@ class Requests:
         return {
             **self._common(),
             "no_order": number,
-            "dt_order": told_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S"),
+            "dt_order": _time(told_at),
         }
 
     def _risk(self, user_id: str, phone: str, goods: str) -> str:
@@ -165,6 +180,14 @@ class Requests:
             return written({**self.risk_item, **known}).decode()
         except UnwritableError:
             return goods
+
+
+def _of_refund(number: str, told_at: datetime) -> Sent:
+    return {"no_refund": number, "dt_refund": _time(told_at)}
+
+
+def _time(told_at: datetime) -> str:
+    return told_at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
 
 
 def _card(card: CardElements) -> Sent:

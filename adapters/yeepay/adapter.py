@@ -2,12 +2,12 @@
 
 Source: YeePay's own handbook V1.27 (`Yeepayonline/Document`) and its demos; H where nothing else is said. Buy opens the
 bank's page, or YeePay's own list of banks; QueryOrdDetail asks, CancelOrd gives up what is unpaid. An order exists at
-YeePay only once the payer has opened the form.
+YeePay only once the payer has opened the form. What goes back: `refunds`.
 
 Not public, so chosen here: the poll plan; how long after its expiry an order may still be finished (`GRACE_S`); whether
 an order that was cancelled can still be paid by a bank's page that is open (`cancelled_stays_unpaid`).
 
-Not used: refunds, card data on YeePay's page (pt_…), pa_MP.
+Not used: card data on YeePay's page (pt_…), pa_MP.
 """
 
 import re
@@ -27,6 +27,10 @@ from adapters.yeepay.letter import (
     CHARSET,
     FOUND,
     QUESTION,
+    REFUND,
+    REFUND_FOUND,
+    REFUND_TAKEN,
+    REFUNDS_QUESTION,
     Fields,
     UnbelievableError,
     believed,
@@ -34,16 +38,20 @@ from adapters.yeepay.letter import (
     signed,
 )
 from adapters.yeepay.notices import Notices
-from gateway.domain.outcomes import NotSent, Outcome, Unknown
+from adapters.yeepay.refunds import asked_of, read_refund, read_refunds_question, refund_of
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import Declined, NotSent, Outcome, Unknown
 from gateway.domain.redirects import Form
 from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskRefund,
     Cancel,
     Declaration,
     NotSentError,
     Redirect,
+    Refund,
     Table,
     Transport,
     TransportError,
@@ -63,8 +71,9 @@ BY_OUR_NUMBER: Final = "1"
 class YeePay:
     """One merchant account at YeePay.
 
-    Settings: `node_url` (where browsers go: …/app-merchant-proxy/node), `command_url` (where questions go:
-    …/app-merchant-proxy/command, on another host), `mer_id`; optional `assumed`. Secrets: `key`. Raises AccountError.
+    Settings: `node_url` (where browsers go, and questions about refunds: …/app-merchant-proxy/node), `command_url`
+    (where all else goes: …/app-merchant-proxy/command, on another host), `mer_id`; optional `assumed`. Secrets:
+    `key`. Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -91,23 +100,58 @@ class YeePay:
         """Ask for the order (QueryOrdDetail)."""
         fields = {"p2_Order": command.number, "pv_Ver": VERSION, "p3_ServiceType": OF_PAYMENTS}
         said = signed(QUESTION, self._asked("QueryOrdDetail", fields), self._key)
-        return await self._exchange(said, FOUND, lambda found: read_question(found, command.number))
+        return await self._exchange(said, FOUND, lambda found, _: read_question(found, command.number))
 
     async def cancel(self, command: Cancel) -> Outcome:
         """Give the order up (CancelOrd): what is paid already stays paid."""
         fields = {"pb_TrxId": command.number, "pv_Ver": BY_OUR_NUMBER}
         said = signed(CANCEL, self._asked("CancelOrd", fields), self._key)
-        return await self._exchange(said, CANCELLED, read_cancel)
+        return await self._exchange(said, CANCELLED, lambda cancelled, _: read_cancel(cancelled))
+
+    async def refund(self, command: Refund) -> Outcome:
+        """Give back (RefundOrd). Declined unsent where it cannot be written: nothing can have moved."""
+        if not command.original_transaction_no:
+            why = "the payment's number at YeePay is not known"
+            return Declined(FailureCode.CHANNEL_REFUSED, channel_message=why)
+        if command.scene not in self.declaration.scenes:
+            return Declined(FailureCode.CHANNEL_REFUSED, channel_message=f"no {command.scene} is paid here")
+        fields = self._asked("RefundOrd", refund_of(command, command.original_transaction_no))
+        return await self._exchange(
+            signed(REFUND, fields, self._key),
+            REFUND_TAKEN,
+            lambda taken, told: read_refund(taken, told, command),
+            Product.REFUND,
+        )
+
+    async def ask_refund(self, command: AskRefund) -> Outcome:
+        """Ask for a refund (RefundResults). It wants YeePay's number of the payment, without which none was sent."""
+        if not command.original_transaction_no:
+            return Unknown("the payment's number at YeePay is not known")
+        fields = self._asked("RefundResults", asked_of(command, command.original_transaction_no))
+        return await self._exchange(
+            signed(REFUNDS_QUESTION, fields, self._key),
+            REFUND_FOUND,
+            lambda found, _: read_refunds_question(found, command.number),
+            Product.REFUND,
+            self._node_url,
+        )
 
     def _asked(self, command: str, fields: Fields) -> Fields:
         return {"p0_Cmd": command, "p1_MerId": self._mer_id, **fields}
 
-    async def _exchange(self, said: Fields, names: tuple[str, ...], read: Callable[[Fields], Outcome]) -> Outcome:
-        """Send once, and believe only what YeePay signed in answer to this command."""
-        timeout_s = self.declaration.terms[Product.REDIRECT].answer_timeout_s
+    async def _exchange(
+        self,
+        said: Fields,
+        names: tuple[str, ...],
+        read: Callable[[Fields, Fields], Outcome],
+        product: Product = Product.REDIRECT,
+        url: str | None = None,
+    ) -> Outcome:
+        """Send once, and believe only what YeePay signed in answer to this command. `read`: that, and all it said."""
+        timeout_s = self.declaration.terms[product].answer_timeout_s
         request = httpx.Request(
             "POST",
-            self._command_url,
+            url or self._command_url,
             content=urlencode(said, encoding=CHARSET).encode("ascii"),
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=GBK"},
             extensions={"timeout": httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S).as_dict()},
@@ -116,11 +160,18 @@ class YeePay:
             response = await self._transport(request)
             if response.status_code != httpx.codes.OK:
                 return Unknown(f"HTTP {response.status_code}")
-            fields = believed(names, read_answer(response.content), self._key)
+            told = read_answer(response.content)
+            fields = believed(names, told, self._key)
         except NotSentError as error:
             return NotSent(str(error))
         except (TransportError, UnbelievableError) as error:
             return Unknown(str(error))
-        return read(fields) if fields["r0_Cmd"] == said["p0_Cmd"] else Unknown("an answer to another question")
+        return read(fields, told) if fields["r0_Cmd"] == said["p0_Cmd"] else Unknown("an answer to another question")
 
-    COMMANDS: ClassVar[Table] = {Redirect: redirect, AskPayment: ask_payment, Cancel: cancel}
+    COMMANDS: ClassVar[Table] = {
+        Redirect: redirect,
+        AskPayment: ask_payment,
+        Cancel: cancel,
+        Refund: refund,
+        AskRefund: ask_refund,
+    }

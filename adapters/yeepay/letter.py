@@ -20,6 +20,10 @@ __all__ = [
     "FOUND",
     "NOTICE",
     "QUESTION",
+    "REFUND",
+    "REFUNDS_QUESTION",
+    "REFUND_FOUND",
+    "REFUND_TAKEN",
     "Fields",
     "UnbelievableError",
     "believed",
@@ -45,6 +49,12 @@ FOUND: Final = (
 CANCEL: Final = ("p0_Cmd", "p1_MerId", "pb_TrxId", "pv_Ver")
 CANCELLED: Final = ("r0_Cmd", "r1_Code")
 """The answer to it: it names no order."""
+REFUND: Final = ("p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId", "p3_Amt", "p4_Cur", "p5_Desc")
+REFUND_TAKEN: Final = ("r0_Cmd", "r1_Code", "r2_TrxId", "r3_Amt", "r4_Cur")
+"""The answer to it: `r4_Order` and `rf_fee` stand outside."""
+REFUNDS_QUESTION: Final = ("p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId")
+REFUND_FOUND: Final = ("r0_Cmd", "r1_Code", "r2_TrxId", "r4_Order", "refundStatus", "refundFrpStatus")
+"""The answer to it."""
 NOTICE: Final = (
     "p1_MerId", "r0_Cmd", "r1_Code", "r2_TrxId", "r3_Amt", "r4_Cur", "r5_Pid", "r6_Order", "r7_Uid", "r8_MP",
     "r9_BType",

@@ -101,6 +101,8 @@ class Heard:
     voids_agreement: bool = False
     closed: ClosedReason | None = None
     """It ended unpaid, and not by a refusal: nobody can pay it any more."""
+    fee_returned: int | None = None
+    """What the PSP gives back of its fee, in fen, where this observation took the refund on or did it, and says so."""
 
 
 GIVES_UP_AFTER: Final = {Verb.AUTHENTICATE: 1}
@@ -247,7 +249,8 @@ def _heard(
         case Processing():
             known = outcome.channel_transaction_no or intent.channel_transaction_no
             intent = replace(intent, channel_transaction_no=known, acknowledged=True)
-            return _wait(intent, source, terms, now)
+            heard = _wait(intent, source, terms, now)
+            return heard if outcome.fee_returned is None else replace(heard, fee_returned=outcome.fee_returned)
         case Unknown(received=True):
             return _unsure(replace(intent, acknowledged=True), outcome, source, terms, zone, now)
         case NotFound() | Unknown():
@@ -295,7 +298,7 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
         late = replace(
             intent, late_success=True, channel_transaction_no=known, channel_finished_at=outcome.channel_finished_at
         )
-        return Heard(late, moves_due=True, anomaly=anomaly)
+        return Heard(late, moves_due=True, anomaly=anomaly, fee_returned=outcome.fee_returned)
     done = replace(
         intent,
         state=IntentState.DONE,
@@ -303,7 +306,7 @@ def _done(intent: Intent, outcome: Succeeded, source: Source, terms: Terms, zone
         channel_transaction_no=known,
         channel_finished_at=outcome.channel_finished_at,
     )
-    return Heard(done, moves_due=True)
+    return Heard(done, moves_due=True, fee_returned=outcome.fee_returned)
 
 
 def _returned(intent: Intent, outcome: Returned, now: datetime) -> Heard:

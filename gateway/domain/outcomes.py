@@ -43,6 +43,8 @@ class Succeeded:
     channel_transaction_no: str | None = None
     channel_finished_at: datetime | None = None
     channel_code: str | None = None
+    fee_returned: int | None = None
+    """Of a refund: what the PSP gives back of its fee, in fen; None where it does not say."""
 
 
 class ReturnReason(StrEnum):
@@ -100,7 +102,8 @@ class Processing:
 
     `unpaid`: it waits for its payer, on a page of the PSP's, and nothing has been paid so far. `suspicion`: of a
     payout that the PSP holds: nothing was paid, and nothing will be until it is confirmed, by a command that names
-    the `continuation`, kept encrypted with the intent.
+    the `continuation`, kept encrypted with the intent. `fee_returned`: as of `Succeeded`, where the PSP says it when it
+    takes a refund on and never again.
     """
 
     channel_code: str | None = None
@@ -109,6 +112,7 @@ class Processing:
     unpaid: bool = False
     suspicion: Suspicion | None = None
     continuation: str | None = field(default=None, repr=False)
+    fee_returned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from gateway.domain.failures import Failure, FailureCode, failure
 from gateway.domain.hearing import Heard, Source
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, IntentState, Verb
-from gateway.domain.outcomes import AnyOutcome, NotSent, Processing, ReturnReason, Suspicion
+from gateway.domain.outcomes import AnyOutcome, Processing, ReturnReason, Suspicion
 from gateway.domain.payees import PayeeType
 from gateway.domain.statuses import FINAL, Status, move
 from gateway.domain.terms import Terms, Watch
+from gateway.domain.watching import looked, watched_at
 
 __all__ = [
     "HELD_FOR_AT_MOST",
@@ -37,8 +38,6 @@ __all__ = [
 
 HELD_FOR_AT_MOST: Final = timedelta(days=7)
 """How long a payout waits for its app, or for a person who says that a suspicion is wrong."""
-ASK_AGAIN: Final = timedelta(minutes=10)
-"""When what is watched is asked about that could not be asked."""
 
 
 class Hold(StrEnum):
@@ -241,20 +240,14 @@ def _held(payout: Payout, source: Source, said: AnyOutcome, now: datetime) -> Pa
 
 def _watched(payout: Payout, watch: Watch | None, now: datetime) -> Payout:
     """What was paid may come back: it is asked about for as long as its provider gives payouts back."""
-    return replace(payout, due_at=watch.next_at(now, 0) if watch is not None else None)
+    return replace(payout, due_at=watched_at(watch, now))
 
 
 def _looked(payout: Payout, said: AnyOutcome, watch: Watch | None, now: datetime) -> Payout:
     """Asked after its success, and told nothing new: the next question, not those that were missed."""
-    intent = payout.intent
-    assert intent is not None
-    assert intent.ended_at is not None
-    if isinstance(said, NotSent):
-        return replace(payout, due_at=now + ASK_AGAIN)
-    looks, due_at = intent.looks + 1, None
-    while watch is not None and (due_at := watch.next_at(intent.ended_at, looks)) is not None and due_at <= now:
-        looks += 1
-    return replace(payout, intent=replace(intent, looks=looks), due_at=due_at)
+    assert payout.intent is not None
+    intent, due_at = looked(payout.intent, said, watch, now)
+    return replace(payout, intent=intent, due_at=due_at)
 
 
 def _moved(payout: Payout, status: Status, now: datetime) -> Payout:

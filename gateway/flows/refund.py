@@ -109,6 +109,7 @@ def new_refund(opening: RefundOpening, money: ProvedMoney, terms: Terms, zone: Z
         metadata=order.metadata,
         anomaly_id=order.anomaly_id,
         second=money.second,
+        original_transaction_no=money.second or paid.channel_transaction_no,
     )
 
 

@@ -200,7 +200,8 @@ class Submission(Authenticating):
     async def ask_refund(self, refund: Refund) -> tuple[Refund, Outcome]:
         """Ask the PSP what became of a refund that was sent, or perhaps sent, and record what it says."""
         intent = refund.intent
-        command = AskRefund(intent.number, intent.told_at, refund.scene, refund.amount, tries(intent))
+        asks = (refund.scene, refund.amount, tries(intent), refund.original_transaction_no)
+        command = AskRefund(intent.number, intent.told_at, *asks)
         outcome = await self.ask_about(refund.merchant_id, intent, command)
         recorded = await self.books.record(self.observations.of(key_of(refund), Source.POLL, outcome))
         assert isinstance(recorded.object, Refund)

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.domain.ids import ANOMALY, PAYMENT, REFUND, show
 from gateway.domain.refunds import Refund
+from gateway.domain.statuses import Status
 from gateway.objects.payments import failure_object
 from gateway.objects.times import timestamp
 
@@ -29,6 +30,7 @@ def refund_object(refund: Refund, language: str = "en") -> dict[str, Any]:
         "channel_transaction_no": intent.channel_transaction_no,
         "failure": failure_object(refund.failure, language) if refund.failure else None,
         "returned": refund.returned,
+        "fee_returned": refund.fee_returned if refund.status in {Status.SUCCEEDED, Status.RETURNED} else None,
         "created_at": timestamp(refund.created_at),
         "finished_at": timestamp(refund.finished_at),
         "channel_finished_at": timestamp(intent.channel_finished_at),

@@ -316,7 +316,10 @@ class Refund(Command[Outcome]):
 
 @dataclass(frozen=True, slots=True)
 class AskRefund(Command[Outcome]):
-    """Ask what became of a refund, by its own number and time. `scene`: of the payment. `tries`: as of `AskPayment`."""
+    """Ask what became of a refund, by its own number and time; after its success, whether it came back.
+
+    `scene` and `original_transaction_no`: of the payment, as of `Refund`. `tries`: as of `AskPayment`.
+    """
 
     verb = Verb.REFUND
     asks = True
@@ -324,6 +327,7 @@ class AskRefund(Command[Outcome]):
     scene: Scene
     amount: int
     tries: int = 0
+    original_transaction_no: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Notices of JD: a form with `resp`, the same letter as an answer to S.
+"""Notices of JD: a form with `resp`, the same letter as an answer to S, or to R.
 
 When it sends again, and what it wants to read, is not public: here HTTP 200 ends it, and there are five sends with gaps
 of 0, 1, 2 and 4 minutes.
@@ -47,7 +47,7 @@ class JdPen(Pen[str]):
     def write(self, order: Order, amount: int, signer: str, *, altered: bool) -> bytes:
         told = table.SUCCESS if order.state == "succeeded" else table.FAILED
         code, _, status = told.partition("/")
-        trade = state_trade(order, "S", status) | {"AMOUNT": str(amount)}
+        trade = state_trade(order, "R" if order.kind == "refund" else "S", status) | {"AMOUNT": str(amount)}
         letter = write_letter(trade, code, table.text_of(order.code), self._keys, signer)
         if altered:
             middle = len(letter) // 2

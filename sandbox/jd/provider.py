@@ -1,4 +1,7 @@
-"""The JD mock for one merchant account: an SMS for each payment (V), the payment with its code (S), questions (Q)."""
+"""The JD mock for one merchant account: an SMS for each payment (V), the payment with its code (S), questions (Q).
+
+A refund (R) stands in a template alone: what it brings is that, and what is answered is the sandbox's own.
+"""
 
 import re
 import secrets
@@ -26,7 +29,7 @@ __all__ = ["Jd"]
 
 PATH: Final = "/jd/express.htm"
 CODES: Final = Codes(success=table.SUCCESS, accepted=table.OPEN, interim=table.OPEN, balance_short="EEB0014")
-OPERATION_OF: Final[Mapping[str, Operation]] = {"V": "send_code", "S": "pay", "Q": "query"}
+OPERATION_OF: Final[Mapping[str, Operation]] = {"V": "send_code", "S": "pay", "Q": "query", "R": "refund"}
 FORMATS: Final = {
     "ID": re.compile("[0-9A-Za-z]{1,32}"),
     "AMOUNT": re.compile("[1-9][0-9]{0,11}"),
@@ -38,6 +41,9 @@ FAILURE: Final = re.compile(r"EE[A-Z][0-9]{4}|0001|0000/[1-9]")
 ID_WRONG: Final = "EES0017"
 PHONE_WRONG: Final = "EES0018"
 WISHES_KEPT: Final = 10_000
+NO_SUCH_PAYMENT: Final = "EES0037"
+NOT_PAID, TOO_MUCH = "EEN0019", "EEN0008"
+"""To R. Such codes answer refunds alone; which says what is not public."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,6 +102,10 @@ class Jd(Provider):
         order = self.books.get(letter.trade.get("ID", ""))
         if operation == "query":
             tail, amount = (order.card_tail, order.amount) if order else ("", 0)
+        elif operation == "refund":
+            original, amount_text = self.books.get(letter.trade.get("OID", "")), letter.trade.get("AMOUNT", "")
+            tail = original.card_tail if original else ""
+            amount = int(amount_text) if FORMATS["AMOUNT"].fullmatch(amount_text) else 0
         else:
             amount_text = letter.trade.get("AMOUNT", "")
             tail = letter.card.get("NO", "")[-4:]
@@ -106,6 +116,8 @@ class Jd(Provider):
         try:
             if occasion.operation == "query":
                 return self._query(occasion)
+            if occasion.operation == "refund":
+                return self._refund(letter, occasion)
             self._check(letter)
             self._refuse_known(occasion.order_no)
             return (
@@ -120,10 +132,13 @@ class Jd(Provider):
         said = {name: "" if kind == "V" else letter.trade.get(name, "") for name in ("ID", "AMOUNT", "CURRENCY")}
         return Answer(code, {"TYPE": kind, **said} | ({"STATUS": "0"} if kind == "S" else {}))
 
-    def _check(self, letter: Letter) -> None:
+    def _check_trade(self, letter: Letter) -> None:
         for name, form in FORMATS.items():
             if not form.fullmatch(letter.trade.get(name, "")):
                 raise RefusedError("EES0002")
+
+    def _check(self, letter: Letter) -> None:
+        self._check_trade(letter)
         card = letter.card
         if (card.get("TYPE"), card.get("IDTYPE")) != ("D", "I") or not all(card.get(name) for name in CARD_WANTED):
             raise RefusedError("EES0002")
@@ -170,16 +185,39 @@ class Jd(Provider):
             code = PHONE_WRONG
         return self.bend(Course(code, code, 0.0, CODES.interim), occasion, CODES, table.UNDECIDED)
 
-    def _book(self, letter: Letter, occasion: Occasion, course: Course) -> Order:
+    def _book(self, letter: Letter, occasion: Occasion, course: Course, original: Order | None = None) -> Order:
         return self.book(
             occasion.order_no,
-            "consume",
+            "refund" if original else "consume",
             occasion.amount,
-            mask_card(letter.card["NO"]),
+            original.card if original else mask_card(letter.card["NO"]),
             course,
+            original=original.order_no if original else None,
             txn_time=letter.trade.get("DATE", "") + letter.trade.get("TIME", ""),
             back_url=letter.trade.get("NOTICE", ""),
         )
+
+    def _refund(self, letter: Letter, occasion: Occasion) -> Answer:
+        self._check_trade(letter)
+        if letter.card or not FORMATS["ID"].fullmatch(letter.trade.get("OID", "")):
+            raise RefusedError("EES0002")
+        self._refuse_known(occasion.order_no)
+        original = self.books.get(letter.trade["OID"])
+        if original is None or original.kind != "consume":
+            raise RefusedError(NO_SUCH_PAYMENT)
+        if original.state != "succeeded":
+            raise RefusedError(NOT_PAID)
+        if occasion.amount > self.books.left_of(original):
+            raise RefusedError(TOO_MUCH)
+        plan = Course(CODES.accepted, CODES.success, self.config.processing_delay_s, CODES.interim)
+        course = self.bend(plan, occasion, CODES, table.UNDECIDED)
+        if course.answer not in table.UNDECIDED:
+            raise RefusedError(course.answer)
+        order = self._book(letter, occasion, course, original)
+        told, _, status = course.answer.partition("/")
+        if told != "0000":
+            raise RefusedError(course.answer)
+        return Answer(course.answer, state_trade(order, "R", status))
 
     def _query(self, occasion: Occasion) -> Answer:
         if decline := self.faults.take("decline", occasion):

@@ -10,6 +10,7 @@ from typing import ClassVar
 from sandbox.books import Order
 from sandbox.keys import Identity, new_identity
 from sandbox.lianlian.payouts import payout_notice_of
+from sandbox.lianlian.refunds import refund_notice_of
 from sandbox.lianlian.transactions import notice_of
 from sandbox.lianlian.wire import render, sign, yuan_of
 from sandbox.notices import Pen, next_digit
@@ -18,7 +19,7 @@ __all__ = ["LianLianPen"]
 
 
 class LianLianPen(Pen[Identity]):
-    """Writes of paid orders, and of payouts however they ended."""
+    """Writes of paid orders, of refunds that were done, and of payouts however they ended."""
 
     tells_returns = True
     gaps_s: ClassVar[Sequence[float]] = (120.0,) * 29
@@ -34,10 +35,11 @@ class LianLianPen(Pen[Identity]):
         return new_identity("Forged LianLian")
 
     def write(self, order: Order, amount: int, signer: Identity, *, altered: bool) -> bytes:
-        told = payout_notice_of(order) if order.kind == "payout" else notice_of(order)
-        signed = sign({**told, "money_order": yuan_of(amount)}, signer.key)
+        told = {"payout": payout_notice_of, "refund": refund_notice_of}.get(order.kind, notice_of)(order)
+        money, number = ("money_refund", "oid_refundno") if order.kind == "refund" else ("money_order", "oid_paybill")
+        signed = sign({**told, money: yuan_of(amount)}, signer.key)
         if altered:
-            signed["oid_paybill"] = next_digit(signed["oid_paybill"])
+            signed[number] = next_digit(signed[number])
         return render(signed)
 
     def is_taken(self, status: int, body: bytes) -> bool:  # noqa: ARG002  the word counts, whatever the status

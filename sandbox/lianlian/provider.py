@@ -18,6 +18,8 @@ from sandbox.lianlian.agreements import Agreements
 from sandbox.lianlian.calls import CALLS
 from sandbox.lianlian.notices import LianLianPen
 from sandbox.lianlian.payouts import PAYOUT_CALLS, Payouts
+from sandbox.lianlian.refunds import MESSAGES as REFUND_MESSAGES
+from sandbox.lianlian.refunds import REFUND_CALLS, Refunds
 from sandbox.lianlian.transactions import Answer, Transactions
 from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies
 from sandbox.prints import CardPrinter
@@ -29,7 +31,8 @@ __all__ = ["LianLian"]
 UNSIGNED: Final = frozenset({"bank_name", "card_no", "memo"})
 """Fields of a question's answer that stand outside the signature (H)."""
 MAINTENANCE: Final = "9000"
-ALL_CALLS: Final = {**CALLS, **PAYOUT_CALLS}
+ALL_CALLS: Final = {**CALLS, **PAYOUT_CALLS, **REFUND_CALLS}
+MESSAGES: Final = {**REFUND_MESSAGES, **table.MESSAGES}
 
 
 class LianLian(Provider):
@@ -45,7 +48,7 @@ class LianLian(Provider):
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         printer = CardPrinter(print_key)
         self._agreements = Agreements(self.books, printer)
-        self._payouts = Payouts(self, printer)
+        self._payouts, self._refunds = Payouts(self, printer), Refunds(self)
         self._transactions = Transactions(self, self._agreements)
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -77,7 +80,7 @@ class LianLian(Provider):
         call = ALL_CALLS[name]
         try:
             fields = self._opened(await request.read(), is_encrypted=call.is_encrypted)
-            occasion = self._transactions.occasion(call, fields)
+            occasion = (self._refunds if name in REFUND_CALLS else self._transactions).occasion(call, fields)
         except RefusedError as refused:
             return self._render(_refusal(refused))
         if self.faults.take("maintenance", occasion):
@@ -104,13 +107,15 @@ class LianLian(Provider):
         if name in PAYOUT_CALLS:
             return self._payouts.perform(name, fields, occasion)
         try:
+            if name in REFUND_CALLS:
+                return self._refunds.perform(name, fields, occasion)
             return self._transactions.perform(name, fields)
         except RefusedError as refused:
             return _refusal(refused)
 
     def _render(self, answer: Answer, *, wrongly: bool = False) -> web.Response:
         """0000 and 8888 are signed, refusals are not (H)."""
-        answer = {**answer, "ret_msg": answer.get("ret_msg", table.MESSAGES.get(answer["ret_code"], "其他"))}
+        answer = {**answer, "ret_msg": answer.get("ret_msg", MESSAGES.get(answer["ret_code"], "其他"))}
         if wrongly:
             answer["sign"] = sign({**answer, "ret_msg": "?"}, self._keys.psp.key)["sign"]
         elif answer["ret_code"] in {table.SUCCESS, table.SMS_SENT}:
@@ -122,4 +127,4 @@ class LianLian(Provider):
 
 def _refusal(refused: RefusedError) -> Answer:
     detail = f"（{refused.detail}）" if refused.detail else ""
-    return {"ret_code": refused.code, "ret_msg": table.MESSAGES.get(refused.code, "其他") + detail}
+    return {"ret_code": refused.code, "ret_msg": MESSAGES.get(refused.code, "其他") + detail}

@@ -7,7 +7,7 @@ from typing import Final
 from sandbox.yeepay.codes import bank_of
 from sandbox.yeepay.wire import RefusedError
 
-__all__ = ["check_buy", "fen", "life_s"]
+__all__ = ["check_buy", "fen", "is_number", "life_s"]
 
 MAX_CHARS: Final[Mapping[str, int]] = {
     "p2_Order": 50,
@@ -53,6 +53,11 @@ def check_buy(fields: Mapping[str, str], mer_id: str) -> None:
             raise RefusedError("-1", f"{name} 过长 Too long")
     if bank_of(fields.get("pd_FrpId", "")) is None:
         raise RefusedError("-1", "银行编码无效 No such bank")
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be a number of the merchant's."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def fen(text: str) -> int | None:

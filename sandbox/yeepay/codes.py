@@ -5,12 +5,36 @@ from typing import Final
 
 from sandbox.books import State
 
-__all__ = ["ALREADY_PAID", "BANKS", "CANCELED", "DONE", "NO_SUCH_ORDER", "PAID", "UNPAID", "bank_of", "state_of"]
+__all__ = [
+    "ALREADY_PAID",
+    "BANKS",
+    "CANCELED",
+    "DONE",
+    "NO_SUCH_ORDER",
+    "PAID",
+    "REFUND_FAILED",
+    "REFUND_OPEN",
+    "REFUND_PAID",
+    "REFUND_RETURNED",
+    "UNPAID",
+    "bank_of",
+    "state_of",
+]
 
 UNPAID: Final = "INIT"
 PAID: Final = "SUCCESS"
 CANCELED: Final = "CANCELED"
-STATES: Final[Mapping[str, State]] = {UNPAID: "processing", PAID: "succeeded", CANCELED: "failed"}
+REFUND_OPEN, REFUND_PAID, REFUND_FAILED, REFUND_RETURNED = "1", "2", "3", "4"
+"""refundFrpStatus."""
+STATES: Final[Mapping[str, State]] = {
+    UNPAID: "processing",
+    PAID: "succeeded",
+    CANCELED: "failed",
+    REFUND_OPEN: "processing",
+    REFUND_PAID: "succeeded",
+    REFUND_FAILED: "failed",
+    REFUND_RETURNED: "returned",
+}
 
 DONE: Final = "1"
 NO_SUCH_ORDER: Final = "50"
@@ -47,5 +71,5 @@ def bank_of(frp_id: str) -> str | None:
 
 
 def state_of(code: str) -> State:
-    """What rb_PayStatus says about an order."""
+    """What rb_PayStatus says about an order, or refundFrpStatus about a refund."""
     return STATES.get(code, "processing")

@@ -1,4 +1,7 @@
-"""The YeePay mock for one merchant account: Buy opens the bank's page, QueryOrdDetail asks, CancelOrd gives up."""
+"""The YeePay mock for one merchant account: Buy opens the bank's page, QueryOrdDetail asks, CancelOrd gives up.
+
+RefundOrd and RefundResults: see `refunds`.
+"""
 
 import secrets
 import time
@@ -11,7 +14,7 @@ from aiohttp import web
 from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
-from sandbox.faults import Occasion
+from sandbox.faults import Occasion, Operation
 from sandbox.keys import YeePayKeys
 from sandbox.magic import LATE_DECLINE, LATE_SUCCESS, NOT_FOUND_FIRST
 from sandbox.pages import Bill, Choice, Desk, Ending
@@ -21,7 +24,8 @@ from sandbox.yeepay import codes as table
 from sandbox.yeepay.answers import found, nothing
 from sandbox.yeepay.checks import check_buy, fen, life_s
 from sandbox.yeepay.notices import YeePayPen
-from sandbox.yeepay.wire import RefusedError, lines_of, read_form, sealed
+from sandbox.yeepay.refunds import Refunds, Work
+from sandbox.yeepay.wire import OUTSIDE, RefusedError, lines_of, read_form, sealed
 
 __all__ = ["YeePay"]
 
@@ -40,12 +44,15 @@ class YeePay(Provider):
     name: ClassVar[str] = "yeepay"
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
     has_pages: ClassVar[bool] = True
+    returns_refunds: ClassVar[bool] = True
+    returned_code: ClassVar[str | None] = table.REFUND_RETURNED
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: YeePayKeys) -> None:
         self._pen = YeePayPen(keys)
         super().__init__(config, timers, self._pen)
         self._keys = keys
         self._desk = Desk(self.name, self, self.faults)
+        self._refunds = Refunds(self)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
@@ -72,6 +79,8 @@ class YeePay(Provider):
         said = await self._said(request)
         try:
             fields = read_form(said, self._keys.key)
+            if fields["p0_Cmd"] == "RefundResults":
+                return await self._answered(request, fields)
             check_buy(fields, self._keys.mer_id)
         except RefusedError as refused:
             return self._desk.refuse(f"{refused} ({refused.code})")
@@ -87,7 +96,7 @@ class YeePay(Provider):
         known = self.books.get(fields["p2_Order"])
         if known is not None:
             self.books.submitted_again(known)
-            return known if all(known.echo[name] == fields.get(name, "") for name in SAME) else None
+            return known if all(known.echo.get(name) == fields.get(name, "") for name in SAME) else None
         now, amount = time.time(), fen(fields["p3_Amt"]) or 0
         order = Order(
             order_no=fields["p2_Order"],
@@ -183,37 +192,58 @@ class YeePay(Provider):
             for fault in self.faults.all()
         )
 
-    # QueryOrdDetail and CancelOrd
+    # All else
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             fields = read_form(await self._said(request), self._keys.key)
         except RefusedError as refused:
             return web.Response(body=lines_of({"r0_Cmd": "", "r1_Code": refused.code}), content_type="text/html")
-        asks = fields["p0_Cmd"] == "QueryOrdDetail"
-        number = fields.get("p2_Order" if asks else "pb_TrxId", "")
-        order = self.books.get(number)
-        occasion = Occasion("query" if asks else "cancel", number, amount=order.amount if order else 0)
+        return await self._answered(request, fields)
+
+    async def _answered(self, request: web.Request, fields: Mapping[str, str]) -> web.StreamResponse:
+        occasion, work = self._work_of(fields)
         if self.faults.take("maintenance", occasion):
             return web.Response(status=503, text=MAINTENANCE)
         return await exchange(
             request,
             self.faults,
             occasion,
-            lambda: self._ask(number, occasion) if asks else self._cancel(fields, occasion),
+            lambda: work(fields, occasion),
             lambda answer, wrongly: self._render(answer, wrongly=wrongly),
         )
 
-    def _ask(self, number: str, occasion: Occasion) -> Mapping[str, str]:
+    def _work_of(self, fields: Mapping[str, str]) -> tuple[Occasion, Work]:
+        """What a command is to the faults, and what is done for it."""
+        operation: Operation
+        match fields["p0_Cmd"]:
+            case "RefundOrd":
+                return self._refunds.occasion(fields), self._refunds.refund
+            case "RefundResults":
+                return self._refunds.occasion(fields, asks=True), self._refunds.ask
+            case "QueryOrdDetail":
+                number, operation, work = fields.get("p2_Order", ""), "query", self._ask
+            case _:
+                number, operation, work = fields.get("pb_TrxId", ""), "cancel", self._cancel
+        order = self._paid_order(number)
+        return Occasion(operation, number, amount=order.amount if order else 0), work
+
+    def _paid_order(self, number: str) -> Order | None:
+        order = self.books.get(number)
+        return order if order is not None and order.kind == "netbank" else None
+
+    def _ask(self, fields: Mapping[str, str], occasion: Occasion) -> Mapping[str, str]:  # noqa: ARG002
         if decline := self.faults.take("decline", occasion):
             return nothing(decline.params["code"])
-        order, hidden = self.books.get(number), self.faults.take("not_found", occasion) is not None
+        order = self._paid_order(occasion.order_no)
+        hidden = self.faults.take("not_found", occasion) is not None
         if order is None or hidden or time.time() < order.visible_at:
             return nothing(table.NO_SUCH_ORDER)
-        return found(order)
+        refunds = [each for each in self.books.refunds_of(order) if each.state in ("processing", "succeeded")]
+        return found(order, refunds)
 
     def _cancel(self, fields: Mapping[str, str], occasion: Occasion) -> Mapping[str, str]:
-        order = self.books.get(occasion.order_no)
+        order = self._paid_order(occasion.order_no)
         if decline := self.faults.take("decline", occasion):
             code = decline.params["code"]
         elif order is None or fields.get("pv_Ver") != "1":
@@ -228,7 +258,9 @@ class YeePay(Provider):
 
     def _render(self, answer: Mapping[str, str], *, wrongly: bool) -> web.Response:
         key = secrets.token_hex(16) if wrongly else self._keys.key
-        return web.Response(body=lines_of(sealed(answer, key)), content_type="text/html", charset="gbk")
+        outside = {name: text for name, text in answer.items() if name in OUTSIDE and answer["r0_Cmd"] == "RefundOrd"}
+        inside = {name: text for name, text in answer.items() if name not in outside}
+        return web.Response(body=lines_of(sealed(inside, key) | outside), content_type="text/html", charset="gbk")
 
     async def _said(self, request: web.Request) -> bytes:
         return await request.read() if request.method == "POST" else request.rel_url.raw_query_string.encode()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote_plus
 
-__all__ = ["ORDER", "RefusedError", "form_of", "lines_of", "read_form", "sealed", "yuan"]
+__all__ = ["ORDER", "OUTSIDE", "RefusedError", "form_of", "lines_of", "read_form", "sealed", "yuan"]
 
 ORDER: Final[Mapping[str, Sequence[str]]] = {
     "Buy": [
@@ -38,8 +38,12 @@ ORDER: Final[Mapping[str, Sequence[str]]] = {
     ],
     "QueryOrdDetail": ["p0_Cmd", "p1_MerId", "p2_Order", "pv_Ver", "p3_ServiceType"],
     "CancelOrd": ["p0_Cmd", "p1_MerId", "pb_TrxId", "pv_Ver"],
+    "RefundOrd": ["p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId", "p3_Amt", "p4_Cur", "p5_Desc"],
+    "RefundResults": ["p0_Cmd", "p1_MerId", "p2_Order", "pb_TrxId"],
 }
 """Command → its fields, in the order in which they are signed."""
+OUTSIDE: Final = frozenset({"r4_Order", "rf_fee"})
+"""Fields of RefundOrd's answer that no signature covers (H)."""
 BLOCK: Final = 64
 MAX_FIELDS: Final = 60
 

@@ -388,7 +388,7 @@ def a_refund(scene: Scene, amount: int = AMOUNT, number: str = NUMBER) -> Refund
 
 
 def a_refunds_question(scene: Scene, tries: int = 0) -> AskRefund:
-    return AskRefund(NUMBER, TOLD_AT, scene, AMOUNT, tries)
+    return AskRefund(NUMBER, TOLD_AT, scene, AMOUNT, tries, TRANSACTION_NO)
 
 
 def a_payout(amount: int = AMOUNT, payee: Payee = PERSON, purpose: str = PURPOSE) -> Payout:

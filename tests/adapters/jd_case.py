@@ -22,10 +22,12 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AccountSettings,
     AskPayment,
+    AskRefund,
     CallbackRequest,
     Command,
     Pay,
     Provider,
+    Refund,
     SendPaymentCode,
     Transport,
 )
@@ -79,6 +81,12 @@ STATES: dict[str, Meaning] = {
     "0000/7": F.CHANNEL_REFUSED,
     "0000/3": Unknown,
     "0000/": Unknown,
+}
+# What is ours to write, and that there is no such payment; all else about a refund is not public.
+TO_A_REFUND: dict[str, Meaning] = {
+    **dict.fromkeys((*REFUSALS, *NO_WORD), Unknown),
+    **dict.fromkeys((*(each for each in OURS if each.startswith("EES") and each != "EES0042"),), F.CHANNEL_REFUSED),
+    **dict.fromkeys(IN_PROCESS, Processing),
 }
 TO_A_QUESTION: dict[str, Meaning] = {
     **dict.fromkeys((*REFUSALS, *NO_WORD), Unknown),
@@ -161,6 +169,8 @@ class JdCase(Case):
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
         Pay: {**REFUSALS, **NO_WORD, **STATES, **dict.fromkeys(IN_PROCESS, Processing)},
         AskPayment: {**TO_A_QUESTION, **STATES},
+        Refund: {**TO_A_REFUND, **STATES},
+        AskRefund: {**TO_A_QUESTION, **STATES},
         SendPaymentCode: {**REFUSALS, **NO_WORD, "0000": CodeSent, **dict.fromkeys(IN_PROCESS, Unknown)},
     }
     unmapped_code = "0000/9"
@@ -168,16 +178,18 @@ class JdCase(Case):
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         Pay: frozenset(NOT_EVEN_RECEIVED),
         AskPayment: frozenset(TO_A_QUESTION),
+        Refund: frozenset(NOT_EVEN_RECEIVED),
+        AskRefund: frozenset(TO_A_QUESTION),
         SendPaymentCode: frozenset({*NO_WORD, *IN_PROCESS} - {*PAID_BEFORE}),
     }
-    calls_back = frozenset({Verb.PAY})
+    calls_back = frozenset({Verb.PAY, Verb.REFUND})
     states_in_answers = frozenset(STATES)
 
     def account(self, merchant: str = "first") -> AccountSettings:
         return AccountSettings(
             code=f"jd-{merchant}",
             provider="jd",
-            settings={"url": URL, "merchant": MERCHANTS[merchant], "assumed": ["order_numbers"]},
+            settings={"url": URL, "merchant": MERCHANTS[merchant], "assumed": ["order_numbers", "refunds_as_payments"]},
             secrets={"md5_key": MD5_KEY, "des_key": DES_KEY},
         )
 
@@ -219,8 +231,8 @@ class JdCase(Case):
         assert sign == signature(str(merchant), str(sealed))
         data = read_xml(decrypted(str(sealed)))
         kind = data.findtext("TRADE/TYPE")
-        assert kind in {"V", "S", "Q"}
-        assert [element.tag for element in data] == (["TRADE"] if kind == "Q" else ["CARD", "TRADE"])
+        assert kind in {"V", "S", "Q", "R"}
+        assert [element.tag for element in data] == (["TRADE"] if kind in {"Q", "R"} else ["CARD", "TRADE"])
         return data
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
@@ -264,7 +276,8 @@ class JdCase(Case):
         return told(inside("Q", OTHER_NUMBER, str(AMOUNT), "0000/0"))
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
-        data = f"{HEAD}{inside('S', number, str(amount), code or '0000/0')}".encode()
+        kind = {Verb.PAY: "S", Verb.REFUND: "R"}[verb]
+        data = f"{HEAD}{inside(kind, number, str(amount), code or '0000/0')}".encode()
         return as_notice(letter(encrypted(data)))
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:

@@ -31,11 +31,13 @@ from gateway.ports import (
     AccountSettings,
     AskPayment,
     AskPayout,
+    AskRefund,
     CallbackRequest,
     Command,
     ConfirmPayout,
     Pay,
     Payout,
+    Refund,
     SendSigningCode,
     Sign,
     Unbind,
@@ -168,6 +170,37 @@ TO_PAY_OUT: dict[str, Meaning] = {
     **dict.fromkeys(("1002", "2005", "4001", "4006", "4007", "4009", "8901", "9999"), Unknown),
 }
 
+# Of the same table, whole, as answers to a refund; its states beside 0000.
+REFUSED_REFUNDS = (
+    "1001",
+    "1004",
+    "1008",
+    "1009",
+    "1012",
+    "3001",
+    "3010",
+    "5504",
+    "9002",
+    "9092",
+    "9093",
+    "9901",
+    "9903",
+)
+TO_A_REFUND: dict[str, Meaning] = {
+    **dict.fromkeys((*REFUSALS, *UNKNOWNS, "1003", "2003", "2004"), Unknown),
+    **dict.fromkeys((*REFUSED_REFUNDS, "5002", "5003", "5004", "5007", "5008"), F.CHANNEL_REFUSED),
+    **dict.fromkeys(("5006", "9104", "4103", "4104"), F.MERCHANT_BALANCE_SHORT),
+    "5005": F.CHANNEL_UNAVAILABLE,
+    **dict.fromkeys(("2005", "2008"), Processing),
+}
+REFUND_STATES: dict[str, Meaning] = {
+    **dict.fromkeys(("0", "1"), Processing),
+    "2": Succeeded,
+    "3": F.CHANNEL_REFUSED,
+    "4": Unknown,
+}
+OF_REFUNDS = ("/refund.htm", "/refundquery.htm")
+
 Fields = dict[str, str]
 
 
@@ -241,6 +274,8 @@ PLAIN_PATHS = {
     "/ll/traderapi/bankcardunbind.htm": {"user_id", "pay_type", "no_agree"},
     "/ll/paymentapi/queryPayment.htm": {"no_order", "api_version"},
     "/ll/queryapi/orderquery.htm": {"no_order", "dt_order", "query_version"},
+    "/ll/traderapi/refund.htm": {"no_refund", "dt_refund", "money_refund", "no_order", "dt_order", "notify_url"},
+    "/ll/queryapi/refundquery.htm": {"no_refund", "dt_refund"},
 }
 CARD_FIELDS = {"card_no", "acct_name", "bind_mob", "id_type", "id_no"}
 OF_BIND = {*CARD_FIELDS, "user_id", "no_order", "dt_order", "pay_type", "notify_url", "risk_item"}
@@ -267,6 +302,22 @@ def a_payouts_notice(number: str = NUMBER, amount: int = AMOUNT, state: str = "S
     return {**told, "info_order": "还款"}
 
 
+def a_refunds_notice(number: str = NUMBER, amount: int = AMOUNT, state: str = "2") -> Fields:
+    """As the handbook shows one: with a return code."""
+    return {
+        "ret_code": "0000",
+        "ret_msg": "交易成功",
+        "oid_partner": PARTNERS["first"],
+        "no_refund": number,
+        "dt_refund": "20260302003015",
+        "oid_refundno": "2026030213121299",
+        "money_refund": in_yuan(amount),
+        "sta_refund": state,
+        "settle_date": "20260302",
+        "sign_type": "RSA",
+    }
+
+
 class LianLianCase(Case):
     """One merchant and LianLian."""
 
@@ -287,6 +338,8 @@ class LianLianCase(Case):
             "FAILURE": F.CHANNEL_REFUSED,
             "REFUND": Unknown,
         },
+        Refund: {**TO_A_REFUND, **REFUND_STATES},
+        AskRefund: REFUND_STATES,
         Payout: TO_PAY_OUT,
         ConfirmPayout: {**dict.fromkeys(TO_PAY_OUT, Unknown), **dict.fromkeys(HELD_OR_MADE, Processing)},
         AskPayout: {
@@ -317,8 +370,10 @@ class LianLianCase(Case):
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         Pay: frozenset(SAYS_NOTHING),
         Payout: frozenset({"4006", "4007", "4009", "9999"}),
+        Refund: frozenset(SAYS_NOTHING),
     }
-    calls_back = frozenset({Verb.PAY, Verb.PAYOUT})
+    calls_back = frozenset({Verb.PAY, Verb.PAYOUT, Verb.REFUND})
+    states_in_answers = frozenset(REFUND_STATES)
     without_question = frozenset({Verb.AUTHENTICATE})
     continuation = TOKEN
 
@@ -328,16 +383,17 @@ class LianLianCase(Case):
             "oid_partner": PARTNERS[merchant],
             "ware_category": "2010",
             "risk_item": {"frms_client_chnl": "16"},
-            "assumed": ["short_risk_item", "same_number_again", "payout_product", "payout_firms"],
+            "assumed": ["short_risk_item", "same_number_again", "payout_product", "payout_firms", "refund_product"],
         }
         secrets = {"merchant_private_key": private_pem(MERCHANT), "psp_public_key": public_pem(PSP)}
         return AccountSettings(f"lianlian-{merchant}", "lianlian", settings, secrets)
 
     def read(self, request: httpx.Request) -> OnTheWire:
         fields = self.checked(request)
-        amount = fields.get("money_order")
+        amount = fields.get("money_refund", fields.get("money_order"))
         assert amount is None or len(amount.partition(".")[2]) == 2
-        return OnTheWire(fields.get("no_order", NUMBER), None if amount is None else int(Decimal(amount) * 100))
+        number = fields.get("no_refund", fields.get("no_order", NUMBER))
+        return OnTheWire(number, None if amount is None else int(Decimal(amount) * 100))
 
     def checked(self, request: httpx.Request) -> Fields:
         """The request's fields, decrypted where they must be encrypted."""
@@ -353,7 +409,9 @@ class LianLianCase(Case):
         assert fields["sign_type"] == "RSA"
         signature = base64.b64decode(fields["sign"])
         MERCHANT.public_key().verify(signature, text_to_sign(fields), padding.PKCS1v15(), hashes.MD5())
-        assert fields.get("dt_order", "20260302003015") == "20260302003015"
+        told_at = "20260301003015" if "no_refund" in fields else "20260302003015"  # a payment that is given back
+        assert fields.get("dt_order", told_at) == told_at
+        assert fields.get("dt_refund", "20260302003015") == "20260302003015"
         assert fields.get("notify_url", NOTIFY_URL) == NOTIFY_URL
         assert fields.get("pay_type", "2") == "2"
         if "card_no" in fields and "bind_mob" in fields:
@@ -384,11 +442,17 @@ class LianLianCase(Case):
             for name in ("oid_partner", "no_order", "dt_order", "money_order", "user_id", "sign_type")
             if name in asked
         }
+        if request.url.path.endswith(OF_REFUNDS):
+            names = ("oid_partner", "no_refund", "money_refund", "sign_type")
+            echoed = {name: asked[name] for name in names if name in asked}
         return as_json(signed({**echoed, "ret_code": code, "ret_msg": f"说明[{code}]", **more}))
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         if request.url.path.endswith(("/orderquery.htm", "/queryPayment.htm")):
             return self.state(request, code)
+        is_refund = request.url.path.endswith("/refund.htm")
+        if request.url.path.endswith("/refundquery.htm") or (is_refund and code in REFUND_STATES):
+            return self.refund_state(request, code)
         if code in {"4002", "4003", "4004"} and request.url.path in OF_PAYOUTS:
             return self.told(request, code, confirm_code=CONFIRM_CODE)
         if code == "8888":
@@ -405,7 +469,13 @@ class LianLianCase(Case):
             request, "0000", result_pay=state, money_order=in_yuan(amount), oid_paybill="2026030213121201", **more
         )
 
+    def refund_state(self, request: httpx.Request, state: str, amount: int = AMOUNT, **more: str) -> httpx.Response:
+        said = {"money_refund": in_yuan(amount), "oid_refundno": "2026030213121299", "sta_refund": state, **more}
+        return self.told(request, "0000", **said)
+
     def processing(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(OF_REFUNDS):
+            return self.refund_state(request, "1")
         if request.url.path.endswith(("/orderquery.htm", "/queryPayment.htm")):
             return self.state(request, "PROCESSING")
         if request.url.path in OF_PAYOUTS:
@@ -413,6 +483,8 @@ class LianLianCase(Case):
         return self.told(request, "2008")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
+        if request.url.path.endswith(OF_REFUNDS):
+            return self.refund_state(request, "2", amount, settle_date="20260302")
         return self.state(request, "SUCCESS", amount, settle_date="20260302", bank_code="01020000")
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
@@ -431,9 +503,13 @@ class LianLianCase(Case):
         return as_json(signed({name: value for name, value in fields.items() if name != "sign"}, STRANGER))
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(OF_REFUNDS):
+            return self.refund_state(request, "2", no_refund=OTHER_NUMBER)
         return self.state(request, "SUCCESS", no_order=OTHER_NUMBER)
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
+        if verb is Verb.REFUND:
+            return notice(a_refunds_notice(number, amount, code or "2"))
         if verb is Verb.PAYOUT:
             return notice(a_payouts_notice(number, amount, code or "SUCCESS"))
         return notice(a_notice(number, amount, code or "SUCCESS"))

@@ -80,6 +80,7 @@ from tests.adapters.cpcn_case import CpcnCase, answer_of, form_of, notice_of
 from tests.adapters.jd_case import HEAD, JdCase, as_notice, encrypted, letter
 from tests.adapters.lianlian_case import LianLianCase, as_json
 from tests.adapters.lianlian_case import a_notice as a_json_notice
+from tests.adapters.lianlian_case import a_refunds_notice as a_json_refunds_notice
 from tests.adapters.lianlian_case import notice as json_notice
 from tests.adapters.lianlian_case import signed as signed_json
 from tests.adapters.unionpay_case import UnionPayCase, a_notice, notification, signed, text_of
@@ -427,9 +428,24 @@ def test_a_signed_notice_with_odd_fields_is_read_or_rejected() -> None:
 
 
 JSON_FIELDS = st.sampled_from(
-    ["ret_code", "ret_msg", "result_pay", "money_order", "settle_date", "token", "no_agree", "memo", "oid_paybill", "x"]
+    [
+        *(
+            "ret_code",
+            "ret_msg",
+            "result_pay",
+            "money_order",
+            "settle_date",
+            "token",
+            "no_agree",
+            "memo",
+            "oid_paybill",
+        ),
+        *("sta_refund", "money_refund", "no_refund", "x"),
+    ]
 )
-JSON_TEXTS = ODD | st.sampled_from(["0000", "8888", "1900", "8901", "SUCCESS", "FAILURE", "CLOSED", "123.45", "1&a=b"])
+JSON_TEXTS = ODD | st.sampled_from(
+    ["0000", "8888", "1900", "8901", "5007", "SUCCESS", "FAILURE", "CLOSED", "123.45", "1&a=b", "2", "3"]
+)
 LIANLIAN_COMMANDS = (
     a_payment(Scene.QUICK_CHARGE),
     replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456", continuation="t"),
@@ -440,6 +456,8 @@ LIANLIAN_COMMANDS = (
     a_payout(),
     a_payouts_question(),
     a_confirmation(),
+    a_refund(Scene.QUICK_CHARGE),
+    a_refunds_question(Scene.QUICK_CHARGE),
 )
 
 
@@ -449,13 +467,14 @@ def test_an_answer_in_json_with_odd_fields_is_an_outcome_signed_or_not() -> None
     async def answer(request: httpx.Request) -> httpx.Response:
         is_signed, odd = said[-1]
         asked = case.checked(request)
-        echoed = {str(name): asked[name] for name in ("oid_partner", "no_order", "user_id") if name in asked}
+        names = ("oid_partner", "no_order", "no_refund", "user_id")
+        echoed = {str(name): asked[name] for name in names if name in asked}
         return as_json(signed_json({**echoed, **odd}) if is_signed else {**echoed, **odd})
 
     provider = case.build(case.account(), answer)
 
     @SOME
-    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 8))
+    @given(is_signed=st.booleans(), odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=5), one=st.integers(0, 10))
     def any_answer(is_signed: bool, odd: dict[str, str], one: int) -> None:
         said.append((is_signed, odd))
         outcome = asyncio.run(do(provider, LIANLIAN_COMMANDS[one]))
@@ -469,11 +488,9 @@ def test_an_answer_in_json_with_odd_fields_is_an_outcome_signed_or_not() -> None
 @SOME
 @given(odd=st.dictionaries(JSON_FIELDS, JSON_TEXTS, max_size=4))
 def test_a_signed_notice_in_json_with_odd_fields_is_read_or_rejected(lianlian: Provider, odd: dict[str, str]) -> None:
-    try:
-        read = callbacks_of(lianlian).read(json_notice(a_json_notice() | odd))
-    except CallbackRejectedError:
-        return
-    assert isinstance(read, Callback)
+    for genuine in (a_json_notice(), a_json_refunds_notice()):
+        with contextlib.suppress(CallbackRejectedError):
+            assert isinstance(callbacks_of(lianlian).read(json_notice(genuine | odd)), Callback)
 
 
 @SOME
@@ -498,7 +515,10 @@ def test_signed_data_with_odd_texts_is_an_outcome_and_as_a_notice_read_or_reject
     )
     tags = st.sampled_from(["TYPE", "ID", "AMOUNT", "CURRENCY", "STATUS", "CODE", "DESC", "TRADE", "X"])
     texts = st.text(st.characters(codec="utf-8", exclude_characters="<>&", min_codepoint=32), max_size=20)
-    known = st.sampled_from(["0000", "0001", "EEB0014", "S", "Q", "V", pay.number, "0", "6", "7", "1e3", "-1", "CNY"])
+    back = (a_refund(Scene.QUICK_CHARGE), a_refunds_question(Scene.QUICK_CHARGE))
+    known = st.sampled_from(
+        ["0000", "0001", "EEB0014", "S", "Q", "V", "R", pay.number, "0", "6", "7", "1e3", "-1", "CNY"]
+    )
     leaves = st.lists(st.tuples(tags, texts | known), max_size=6)
 
     @SOME
@@ -513,6 +533,7 @@ def test_signed_data_with_odd_texts_is_an_outcome_and_as_a_notice_read_or_reject
         assert isinstance(asyncio.run(do(provider, pay)), get_args(Outcome))
         assert isinstance(asyncio.run(do(provider, question)), get_args(Outcome))
         assert isinstance(asyncio.run(do(provider, wish)), get_args(CodeOutcome))
+        assert all(isinstance(asyncio.run(do(provider, command)), get_args(Outcome)) for command in back)
         try:
             read = callbacks_of(provider).read(as_notice(inside[-1]))
         except CallbackRejectedError:

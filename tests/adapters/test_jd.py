@@ -24,10 +24,13 @@ from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AnswerLostError,
     AskPayment,
+    AskRefund,
+    Callback,
     CallbackRejectedError,
     NotSentError,
     Pay,
     Provider,
+    Refund,
     SendPaymentCode,
 )
 from tests.adapters.contract import (
@@ -43,6 +46,8 @@ from tests.adapters.contract import (
     Wire,
     a_payment,
     a_payment_code,
+    a_refund,
+    a_refunds_question,
     callbacks_of,
     do,
     is_unknown,
@@ -172,9 +177,9 @@ async def test_a_payment_without_a_code_another_bank_or_another_scene_is_decline
     assert wire.sent == []
 
 
-def test_it_sends_codes_pays_is_asked_and_binds_nothing() -> None:
+def test_it_sends_codes_pays_gives_back_is_asked_and_binds_nothing() -> None:
     provider, _ = adapter()
-    assert set(provider.commands) == {SendPaymentCode, Pay, AskPayment}
+    assert set(provider.commands) == {SendPaymentCode, Pay, AskPayment, Refund, AskRefund}
     assert provider.declaration.carries.banks == frozenset(BANKS)
 
 
@@ -339,11 +344,51 @@ def test_a_code_other_than_0000_is_no_word_on_the_order_in_a_notice(code: str) -
     assert is_unknown(callbacks_of(adapter()[0]).read(request).outcome, received=False)
 
 
-@pytest.mark.parametrize("kind", ["V", "Q", "R", ""])
+@pytest.mark.parametrize("kind", ["V", "Q", ""])
 def test_the_answer_to_another_kind_of_request_is_rejected_as_a_notice(kind: str) -> None:
     data = encrypted(f"{HEAD}{inside(kind, NUMBER, str(AMOUNT), '0000/0')}".encode())
     with pytest.raises(CallbackRejectedError):
         callbacks_of(adapter()[0]).read(as_notice(letter(data)))
+
+
+# Refunds
+
+
+async def test_a_refund_is_this_trade_without_a_card() -> None:
+    provider, wire = adapter()
+    await do(provider, a_refund(QUICK))
+    await do(provider, a_refunds_question(QUICK))
+    assert fields(wire.sent[0], "TRADE") == {
+        "TYPE": "R", "ID": NUMBER, "OID": OTHER_NUMBER, "AMOUNT": str(AMOUNT), "CURRENCY": "CNY",
+        "DATE": "20260302", "TIME": "003015", "NOTICE": NOTIFY_URL, "NOTE": None,
+    }  # fmt: skip
+    assert fields(wire.sent[1], "TRADE") == {"TYPE": "Q", "ID": NUMBER}
+    assert isinstance(await do(provider, a_refund(Scene.WITHHOLD)), Declined)
+    assert len(wire.sent) == 2
+
+
+async def test_the_account_says_which_codes_refuse_a_refund_and_says_nothing_of_payments_by_it() -> None:
+    settings = {**CASE.account().settings, "refund_declines": {"EEN0008": "merchant_balance_short"}}
+    wire = Wire(lambda request: CASE.answer(request, "EEN0008"))
+    provider = CASE.build(replace(CASE.account(), settings=settings), wire)
+    refused = await do(provider, a_refund(QUICK))
+    assert isinstance(refused, Declined)
+    assert refused.code is F.MERCHANT_BALANCE_SHORT
+    assert is_unknown(await do(provider, a_coded_payment()), received=True)
+
+
+@pytest.mark.parametrize("assumed", [["order_numbers"], ["order_numbers", "refunds_as_payments"]])
+def test_the_notice_of_a_refund_is_about_a_refund_whatever_number_it_carries_and_believed_where_refunds_are(
+    assumed: list[str],
+) -> None:
+    settings = {**CASE.account().settings, "assumed": assumed}
+    reader = callbacks_of(CASE.build(replace(CASE.account(), settings=settings), Wire(CASE.processing)))
+    told = CASE.callback(Verb.REFUND, NUMBER, AMOUNT)
+    if "refunds_as_payments" in assumed:
+        assert reader.read(told) == Callback(NUMBER, Verb.REFUND, Succeeded(AMOUNT, channel_code="0000/0"))
+        return
+    with pytest.raises(CallbackRejectedError):
+        reader.read(told)
 
 
 def test_a_notice_whose_plus_signs_were_not_escaped_is_read_and_one_with_two_letters_is_not() -> None:

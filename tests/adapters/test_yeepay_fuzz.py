@@ -13,8 +13,17 @@ from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
 from gateway.ports import Callback, CallbackRejectedError, CallbackRequest, Command, Provider
 from tests.adapters.case import a_cancel, a_redirect, as_a_browser_sends
-from tests.adapters.contract import AMOUNT, NUMBER, Wire, callbacks_of, do, its_question
-from tests.adapters.yeepay_case import YeePayCase, by_browser, by_server, found, notice, told
+from tests.adapters.contract import (
+    AMOUNT,
+    NUMBER,
+    Wire,
+    a_refund,
+    a_refunds_question,
+    callbacks_of,
+    do,
+    its_question,
+)
+from tests.adapters.yeepay_case import YeePayCase, by_browser, by_server, found, notice, refund_found, taken, told
 
 CASE = YeePayCase()
 PAGE = Scene.NETBANK_CHARGE
@@ -34,14 +43,14 @@ async def _form(provider: Provider, text: str) -> Form:
     return await do(provider, a_redirect(PAGE, description=text))
 
 
-def asked(answer: httpx.Response) -> list[Outcome]:
-    """What becomes of a question and of giving up, when this is the answer."""
+def asked(answer: httpx.Response, *commands: Command[Outcome]) -> list[Outcome]:
+    """What becomes of commands when this is the answer; without any, of a question and of giving up."""
 
     async def answered(request: httpx.Request) -> httpx.Response:
         return answer
 
     provider = CASE.build(CASE.account(), answered)
-    return [asyncio.run(_ask(provider, command)) for command in (its_question(PAGE), a_cancel(PAGE))]
+    return [asyncio.run(_ask(provider, command)) for command in commands or (its_question(PAGE), a_cancel(PAGE))]
 
 
 @SOME
@@ -49,7 +58,8 @@ def asked(answer: httpx.Response) -> list[Outcome]:
 @example(content=b"hmac=%A1%A1\nhmac=1")
 @given(content=BYTES)
 def test_an_answer_of_any_bytes_is_unknown(content: bytes) -> None:
-    assert all(isinstance(outcome, Unknown) for outcome in asked(httpx.Response(200, content=content)))
+    every = (its_question(PAGE), a_cancel(PAGE), a_refund(PAGE), a_refunds_question(PAGE))
+    assert all(isinstance(outcome, Unknown) for outcome in asked(httpx.Response(200, content=content), *every))
 
 
 @SOME
@@ -61,6 +71,24 @@ def test_a_signed_answer_with_odd_fields_is_an_outcome(odd: dict[str, str]) -> N
     assert not isinstance(giving_up, (Closed, Succeeded))
     if isinstance(question, Succeeded):
         assert (said["r6_Order"], said["rb_PayStatus"], said["r1_Code"]) == (NUMBER, "SUCCESS", "1")
+
+
+@SOME
+@given(
+    odd=st.dictionaries(st.sampled_from([*refund_found("", "")]), ODD | st.sampled_from("234"), max_size=4),
+    fee=ODD,
+    number=ODD,
+)
+def test_a_signed_answer_about_a_refund_with_odd_fields_is_an_outcome(
+    odd: dict[str, str], fee: str, number: str
+) -> None:
+    said = refund_found(NUMBER, "2") | odd
+    [outcome] = asked(told(said), a_refunds_question(PAGE))
+    assert isinstance(outcome, get_args(Outcome))
+    if isinstance(outcome, Succeeded):
+        assert (said["r4_Order"], said["refundFrpStatus"], said["r1_Code"]) == (NUMBER, "2", "1")
+    [sent] = asked(taken(number, "123.45", fee=fee), a_refund(PAGE))
+    assert isinstance(sent, Unknown) is (number not in {NUMBER, ""})
 
 
 @SOME

@@ -10,13 +10,26 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from gateway.domain.outcomes import Closed, NotFound, Processing, Succeeded, Unknown
-from gateway.ports import AccountSettings
-from tests.adapters.contract import is_unknown
-from tests.adapters.pages_on_sandbox import AMOUNT, IN_TIME_S, LATE_S, PagesOnSandbox, World, fresh, new_world
+from gateway.domain.failures import FailureCode
+from gateway.domain.outcomes import (
+    Closed,
+    Declined,
+    NotFound,
+    Outcome,
+    Processing,
+    Returned,
+    ReturnReason,
+    Succeeded,
+    Unknown,
+)
+from gateway.ports import AccountSettings, AskRefund, Redirect, Refund
+from tests.adapters.contract import do, is_unknown
+from tests.adapters.pages_on_sandbox import AMOUNT, IN_TIME_S, LATE_S, PAGE, PagesOnSandbox, World, fresh, new_world
 from tests.adapters.test_on_sandbox import now
 
 
@@ -266,3 +279,110 @@ async def test_a_question_or_a_giving_up_whose_answer_is_lost_is_unknown(world: 
     await world.fault(fault, match={"operation": "cancel"})
     assert is_unknown(await world.cancel(command), received=False)
     assert await world.ask(command) == Closed("CANCELED")  # it was done all the same
+
+
+# Refunds
+
+
+async def a_refund(world: World, amount: int = AMOUNT, payment: Redirect | None = None) -> Refund:
+    """Of a payment that was just made."""
+    if payment is None:
+        payment = world.redirect()
+        await world.paid(payment)
+    paid = await world.ask(payment)
+    assert isinstance(paid, Succeeded)
+    original = (payment.number, payment.told_at, paid.channel_transaction_no, payment.amount)
+    return Refund(uuid4().hex, now(), PAGE, amount, *original, f"{world.ours}/c/a", "多收")
+
+
+async def becomes(world: World, refund: Refund, *kinds: type) -> Outcome:
+    """Ask until it is said to be one of these."""
+    question = AskRefund(
+        refund.number, refund.told_at, PAGE, refund.amount, original_transaction_no=refund.original_transaction_no
+    )
+    async with asyncio.timeout(IN_TIME_S):
+        for _ in range(10_000):
+            if isinstance(outcome := await do(world.adapter, question), kinds):
+                return outcome
+            await asyncio.sleep(0.01)
+    raise AssertionError
+
+
+async def refund_row(world: World, refund: Refund) -> dict[str, Any]:
+    url = f"{world.address}/_sandbox/yeepay/transactions"
+    async with world.browser.session.get(url, params={"order_no": refund.number}) as answer:
+        [row] = (await answer.json())["transactions"]
+        return dict(row)
+
+
+async def test_a_refund_is_taken_on_with_the_fee_and_paid_out_whole_or_in_parts(world: World) -> None:
+    whole = await a_refund(world)
+    for amount in (1, AMOUNT - 1):
+        part = replace(whole, number=uuid4().hex, amount=amount)
+        fee = amount // 500
+        taken = await do(world.adapter, part)
+        assert taken == Processing("1", channel_transaction_no=whole.original_transaction_no, fee_returned=fee)
+        done = await becomes(world, part, Succeeded)
+        assert done == Succeeded(None, whole.original_transaction_no, channel_code="2")
+        row = await refund_row(world, part)
+        assert (row["kind"], row["amount"], row["original"], row["submissions"]) == (
+            "refund", amount, whole.original_number, 1,
+        )  # fmt: skip
+    spent = await do(world.adapter, replace(whole, number=uuid4().hex, amount=1))
+    assert spent == Declined(FailureCode.CHANNEL_REFUSED, "10")
+
+
+async def test_what_is_not_there_or_not_paid_is_not_given_back(world: World) -> None:
+    refund = await a_refund(world)
+    unknown = await do(world.adapter, replace(refund, original_transaction_no="000000000000000I"))
+    assert unknown == Declined(FailureCode.CHANNEL_REFUSED, "32")
+    working = world.redirect()
+    await world.fault("late_final", seconds=60, match={"operation": "pay"})
+    await world.paid(working)
+    asked = await world.ask(working)
+    assert isinstance(asked, Processing)
+    not_paid = await do(world.adapter, replace(refund, original_transaction_no=asked.channel_transaction_no))
+    assert not_paid == Declined(FailureCode.CHANNEL_REFUSED, "526")
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "error_after", "wrong_signature", "garbage"])
+async def test_a_refund_whose_answer_is_lost_is_unknown_and_found_by_asking_with_our_number_alone(
+    world: World, fault: str
+) -> None:
+    refund = await a_refund(world)
+    await world.fault(fault, match={"operation": "refund"})
+    assert is_unknown(await do(world.adapter, refund), received=False)
+    done = await becomes(world, refund, Succeeded)
+    assert isinstance(done, Succeeded)
+    assert done.channel_transaction_no == refund.original_transaction_no
+    assert (await refund_row(world, refund))["submissions"] == 1
+
+
+async def test_a_refund_that_never_arrived_is_not_found(world: World) -> None:
+    refund = await a_refund(world)
+    await world.fault("reset_before", match={"operation": "refund"})
+    assert is_unknown(await do(world.adapter, refund), received=False)
+    assert await becomes(world, refund, NotFound) == NotFound("-3")
+
+
+async def test_a_refund_may_fail_later_and_one_that_was_paid_out_may_be_returned(world: World) -> None:
+    refund = await a_refund(world)
+    await world.fault("decline", code="18", when="final", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Processing)
+    failed = await becomes(world, refund, Declined)
+    assert isinstance(failed, Declined)
+    assert (failed.code, failed.channel_code) == (FailureCode.CHANNEL_REFUSED, "3")
+    again = replace(refund, number=uuid4().hex)
+    await do(world.adapter, again)
+    await becomes(world, again, Succeeded)
+    await world.control("returns", {"order_no": again.number})
+    assert await becomes(world, again, Returned) == Returned(ReturnReason.BANK_REJECTED, "4")
+    assert isinstance(await do(world.adapter, replace(refund, number=uuid4().hex)), Processing)
+
+
+async def test_the_same_refund_twice_is_one_order(world: World) -> None:
+    refund = await a_refund(world, 400)
+    await do(world.adapter, refund)
+    assert is_unknown(await do(world.adapter, refund), received=True)
+    await becomes(world, refund, Succeeded)
+    assert (await refund_row(world, refund))["submissions"] == 2

@@ -10,11 +10,12 @@ import httpx
 
 from adapters.registry import ProviderClass
 from adapters.yeepay import YeePay
+from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import Closed, NotFound, Processing, Succeeded, Unknown
+from gateway.domain.outcomes import Closed, NotFound, Processing, Returned, Succeeded, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, AskPayment, CallbackRequest, Cancel, Command
-from tests.adapters.contract import AMOUNT, OTHER_NUMBER, Case, Meaning, OnTheWire
+from gateway.ports import AccountSettings, AskPayment, AskRefund, CallbackRequest, Cancel, Command, Refund
+from tests.adapters.contract import AMOUNT, OTHER_NUMBER, TRANSACTION_NO, Case, Meaning, OnTheWire
 
 NODE = "https://node.yeepay.example.com/app-merchant-proxy/node"
 COMMAND = "https://cha.yeepay.example.com/app-merchant-proxy/command"
@@ -28,6 +29,8 @@ ORDERS: Mapping[str, str] = {
     "pd_FrpId pm_Period pn_Unit pr_NeedResponse",
     "QueryOrdDetail": "p0_Cmd p1_MerId p2_Order pv_Ver p3_ServiceType",
     "CancelOrd": "p0_Cmd p1_MerId pb_TrxId pv_Ver",
+    "RefundOrd": "p0_Cmd p1_MerId p2_Order pb_TrxId p3_Amt p4_Cur p5_Desc",
+    "RefundResults": "p0_Cmd p1_MerId p2_Order pb_TrxId",
 }
 """In which order the fields of each command are signed."""
 UNITS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
@@ -45,9 +48,9 @@ def signatures(values: Iterable[str], key: str = KEYS["first"]) -> dict[str, str
     return {"hmac": hmac_md5("".join(values), key), "hmac_safe": hmac_md5("#".join(v for v in values if v), key)}
 
 
-def told(fields: Mapping[str, str], key: str = KEYS["first"]) -> httpx.Response:
-    """An answer: its fields are signed in the order in which they stand."""
-    lines = {**fields, **signatures(fields.values(), key)}
+def told(fields: Mapping[str, str], key: str = KEYS["first"], **unsigned: str) -> httpx.Response:
+    """An answer: its fields are signed in the order in which they stand, but for some."""
+    lines = {**fields, **unsigned, **signatures(fields.values(), key)}
     text = "".join(f"{name}={quote_plus(value, encoding='gbk')}\n" for name, value in lines.items())
     return httpx.Response(200, content=text.encode("ascii"))
 
@@ -69,6 +72,23 @@ def found(number: str, status: str, amount: str, pid: str = "还款 March", code
         "rb_PayStatus": status,
         "rc_RefundCount": "0",
         "rd_RefundAmt": "0.0",
+    }
+
+
+def taken(number: str, amount: str, code: str = "1", fee: str = "0.12") -> httpx.Response:
+    """The answer to RefundOrd."""
+    fields = {"r0_Cmd": "RefundOrd", "r1_Code": code, "r2_TrxId": TRANSACTION_NO, "r3_Amt": amount, "r4_Cur": "CNY"}
+    return told(fields, r4_Order=number, rf_fee=fee)
+
+
+def refund_found(number: str, state: str, code: str = "1", taken_on: str = "1") -> dict[str, str]:
+    return {
+        "r0_Cmd": "RefundResults",
+        "r1_Code": code,
+        "r2_TrxId": TRANSACTION_NO,
+        "r4_Order": number,
+        "refundStatus": taken_on,
+        "refundFrpStatus": state,
     }
 
 
@@ -109,12 +129,28 @@ class YeePayCase(Case):
     codes: ClassVar[Mapping[type[Command[Any]], Mapping[str, Meaning]]] = {
         AskPayment: {"SUCCESS": Succeeded, "INIT": Processing, "CANCELED": Closed, "50": NotFound, "2": Unknown},
         Cancel: {"1": Closed, "53": Unknown, "50": NotFound, "2": Unknown},
+        Refund: {
+            "1": Processing,
+            **dict.fromkeys(["2", "7", "10", "32", "50", "55", "526", "6801", "10803"], F.CHANNEL_REFUSED),
+            **dict.fromkeys(("18", "900"), F.MERCHANT_BALANCE_SHORT),
+        },
+        AskRefund: {
+            "1": Processing,
+            "2": Succeeded,
+            "3": F.CHANNEL_REFUSED,
+            "4": Returned,
+            "5": Unknown,
+            "-1": Unknown,
+            "-2": Unknown,
+            "-3": NotFound,
+        },
     }
     unmapped_code = "FROZEN"
     duplicates = ("51",)
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         AskPayment: frozenset({"2"}),
         Cancel: frozenset({"2"}),
+        AskRefund: frozenset({"-1", "-2"}),
     }
     calls_back = frozenset({Verb.PAY})
     charset = "gbk"
@@ -137,14 +173,15 @@ class YeePayCase(Case):
         names = ORDERS[fields["p0_Cmd"]].split()
         assert set(fields) == {*names, "hmac", "hmac_safe"}
         assert {name: fields[name] for name in ("hmac", "hmac_safe")} == signatures(fields[name] for name in names)
-        assert str(request.url) == (NODE if fields["p0_Cmd"] == "Buy" else COMMAND)
+        assert str(request.url) == (NODE if fields["p0_Cmd"] in {"Buy", "RefundResults"} else COMMAND)
+        assert not fields["p0_Cmd"].startswith("Refund") or fields["pb_TrxId"] == TRANSACTION_NO
         assert (request.method, fields["p1_MerId"]) == ("POST", MER_IDS["first"])
         assert len(fields.get("p5_Pid", "").encode("gbk")) <= 20
         return fields
 
     def read(self, request: httpx.Request) -> OnTheWire:
         fields = self.checked(request)
-        if fields["p0_Cmd"] != "Buy":
+        if "p3_Amt" not in fields:
             return OnTheWire(fields.get("p2_Order") or fields["pb_TrxId"], None)
         whole, point, cents = fields["p3_Amt"].partition(".")
         assert (point, len(cents), fields["p4_Cur"]) == (".", 2, "CNY")
@@ -168,21 +205,30 @@ class YeePayCase(Case):
         fields = self.checked(request)
         if fields["p0_Cmd"] == "CancelOrd":
             return told({"r0_Cmd": "CancelOrd", "r1_Code": code})
+        if fields["p0_Cmd"] == "RefundOrd":
+            return taken(fields["p2_Order"], fields["p3_Amt"], code)
+        if fields["p0_Cmd"] == "RefundResults":
+            failed = code.startswith("-")
+            found_as = refund_found("", "", code, "") if failed else refund_found(fields["p2_Order"], code)
+            return told(found_as)
         if code.isdigit():
             return told(dict.fromkeys(found("", "", ""), "") | {"r0_Cmd": "QueryOrdDetail", "r1_Code": code})
         return told(found(fields["p2_Order"], code, yuan(AMOUNT)))
 
     def processing(self, request: httpx.Request) -> httpx.Response:
-        return self.answer(request, "INIT" if self.checked(request)["p0_Cmd"] == "QueryOrdDetail" else "2")
+        states = {"QueryOrdDetail": "INIT", "RefundOrd": "1", "RefundResults": "1"}
+        return self.answer(request, states.get(self.checked(request)["p0_Cmd"], "2"))
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
+        if self.checked(request)["p0_Cmd"] == "RefundResults":
+            return self.answer(request, "2")
         return told(found(self.read(request).number, "SUCCESS", yuan(amount)))
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
-        return self.answer(request, "50")
+        return self.answer(request, "-3" if self.checked(request)["p0_Cmd"] == "RefundResults" else "50")
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
-        return self.answer(request, "2")
+        return self.answer(request, "-1" if self.checked(request)["p0_Cmd"] == "RefundResults" else "2")
 
     def cancelled(self, request: httpx.Request) -> httpx.Response:
         return told({"r0_Cmd": "CancelOrd", "r1_Code": "1"})
@@ -195,6 +241,8 @@ class YeePayCase(Case):
         return told({name: value for name, value in pairs if not name.startswith("hmac")}, KEYS["second"])
 
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
+        if self.checked(request)["p0_Cmd"] == "RefundResults":
+            return told(refund_found(OTHER_NUMBER, "2"))
         return told(found(OTHER_NUMBER, "SUCCESS", yuan(AMOUNT)))
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:

@@ -213,7 +213,8 @@ async def test_what_cannot_be_read_is_refused_by_its_layer(merchant: JdMerchant)
 @pytest.mark.parametrize(
     ("inside", "code"),
     [
-        (trade("R", "1", 1), "EES0019"),
+        (trade("E", "1", 1), "EES0019"),
+        (trade("R", "1", 1), "EES0002"),
         (card_of(CARD) + trade("V", "no-number", 1), "EES0002"),
         (card_of(CARD) + trade("V", "n" * 33, 1), "EES0002"),
         (card_of(CARD) + trade("V", "n", "0"), "EES0002"),

@@ -427,6 +427,7 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "refunds_failure_check": [FINAL | {"status": "failed"}, SUCCEEDED | WHY, WHY],
     "refunds_blame_check": [FAILED | {"failure_blame": None}, SUCCEEDED | {"failure_blame": "channel"}],
     "refunds_returned_check": [FINAL | {"status": "returned"}, SUCCEEDED | {"returned": "other"}],
+    "refunds_fee_returned_check": [SUCCEEDED | {"fee_returned": -1}],
     "routes_amount_check": [{"amount": 0}],
     "routes_status_check": [ENDED_ROUTE | {"status": "closed"}, ENDED_ROUTE | {"status": "processing"}],
     "routes_agenda_check": [{"until_at": None}],
@@ -522,6 +523,8 @@ TAKEN: list[tuple[str, Row]] = [
     ("intents", {"object_id": PAYMENT, "ordinal": 3, "state": "declined", "ended_at": NOW}),
     ("authentications", FAILED | {"due_at": NOW}),
     ("refunds", SUCCEEDED | {"status": "returned", "returned": "other"}),
+    # It may come back, and is asked about; the PSP gives nothing of its fee back, and says so.
+    ("refunds", SUCCEEDED | {"due_at": NOW, "lease_until": NOW, "fee_returned": 0}),
     # It comes back, or is asked about because it may.
     ("payouts", SUCCEEDED | {"status": "returned", "returned": "other"}),
     ("payouts", SUCCEEDED | {"due_at": NOW, "lease_until": NOW, "fee": 50}),

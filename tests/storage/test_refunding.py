@@ -260,6 +260,23 @@ async def test_a_return_after_success_frees_what_went_out(process: Process, paid
     assert len(await refund_events(process)) == 2
 
 
+async def test_a_refund_is_read_with_the_pay_companys_number_of_its_payment_and_keeps_what_is_said_of_the_fee(
+    process: Process, paid: Payment
+) -> None:
+    refund = await opens(process, paid)
+    assert (refund.original_transaction_no, (await read(process, refund)).original_transaction_no) == ("theirs-1",) * 2
+    taken = await hears(process, refund, Processing(fee_returned=3), Source.ANSWER)
+    assert (await read(process, taken), refund_object(taken)["fee_returned"]) == (taken, None)
+    done = await hears(process, refund, Succeeded(1000), at=later(seconds=4))
+    assert (await read(process, done), done.fee_returned) == (done, 3)
+    async with process.database.connection() as connection:
+        told = await connection.fetchval("SELECT body FROM events WHERE object = 'refund'")
+    assert orjson.loads(told)["data"] == refund_object(done)
+    assert refund_object(done)["fee_returned"] == 3
+    other = await hears(process, await opens(process, await pays(process)), Succeeded(1000))
+    assert (other.fee_returned, (await read(process, other)).fee_returned) == (None, None)
+
+
 async def test_a_return_that_is_heard_first_passes_through_success_with_two_events(
     process: Process, paid: Payment
 ) -> None:

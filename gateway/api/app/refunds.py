@@ -88,6 +88,9 @@ class RefundAnswer(AnswerModel):
     channel_transaction_no: Annotated[str | None, Field(description="the payment company's number")]
     failure: FailureAnswer | None
     returned: Annotated[ReturnReason | None, Field(description="why the money came back")]
+    fee_returned: Annotated[
+        int | None, Field(description="what the payment company gave back of its fee; null: it did not say")
+    ]
     created_at: Time
     finished_at: Time | None
     channel_finished_at: Time | None

@@ -270,6 +270,7 @@ refunds = Table(
     Column("channel", Text, comment="of its intent; null in refunds of before"),
     Column("anomaly_id", Uuid, comment="what proves that the money moved which it gives back"),
     Column("second_no", Text, comment="the PSP's number of the second transaction that it gives back"),
+    Column("fee_returned", BigInteger, comment="what the PSP gives back of its fee, in fen; null: it did not say"),
     PrimaryKeyConstraint("merchant_id", "refund_id", name="refunds_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "payment_id"], ["payments.merchant_id", "payments.payment_id"], name="refunds_payment_fkey"
@@ -283,6 +284,7 @@ refunds = Table(
     CheckConstraint("(failure_code IS NULL) = (failure_blame IS NULL)", name="refunds_blame_check"),
     CheckConstraint("(status = 'returned') = (returned IS NOT NULL)", name="refunds_returned_check"),
     CheckConstraint("second_no IS NULL OR anomaly_id IS NOT NULL", name="refunds_second_check"),
+    CheckConstraint("fee_returned >= 0", name="refunds_fee_returned_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
     Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index(

@@ -113,8 +113,10 @@ class Hearing:
         if heard.observation_id in page.recorded:
             return Recorded(refund)
         did, news = self._hear(heard, refund.intent)
+        watch = self._terms(heard, refund.intent, Product.REFUND).watch
+        asked = heard.outcome if heard.source is Source.POLL else None
         status, after = refund.status, refund
-        for after in refunds.after_hearing(refund, did, heard.at):
+        for after in refunds.after_hearing(refund, did, heard.at, watch, asked):
             if after.status is not status:
                 status = after.status
                 event_id = caused_id(heard.observation_id, after.refund_id, after.status)
@@ -175,14 +177,17 @@ class Hearing:
     def _hear(self, heard: Observation, intent: Intent, expires_at: datetime | None = None) -> tuple[Heard, bool]:
         """What a word did to an intent, and whether it said anything new of it. `expires_at`: of one on a page."""
         product = PRODUCT_OF[intent.verb] if expires_at is None else Product.REDIRECT
+        terms = self._terms(heard, intent, product)
+        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at, heard.asked_at)
+        return did, says_news(intent, did, terms)
+
+    def _terms(self, heard: Observation, intent: Intent, product: Product) -> Terms:
         try:
-            terms = self._terms_of(heard.intent.merchant_id, intent.account, product)
+            return self._terms_of(heard.intent.merchant_id, intent.account, product)
         except UnusableAccountError:
             if heard.source is not Source.OPERATOR:
                 raise
-            terms = WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
-        did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at, heard.asked_at)
-        return did, says_news(intent, did, terms)
+            return WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
 
     def _box(self, page: Page, heard: Observation, authentication: Authentication) -> CardBox | None:
         """Where the agreement goes that an observation may tell of. Raises DecryptionError before anything changes."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, select
+from sqlalchemy import ColumnElement, Select, Uuid, and_, any_, bindparam, func, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.domain.intents import Verb
@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _r, _i, _p = refunds.c, intents.c, payments.c
+_paid = intents.alias("paid")
+"""The payment's intent."""
 
 REFUND_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _r.merchant_id,
@@ -59,6 +61,8 @@ REFUND_COLUMNS: tuple[ColumnElement[Any], ...] = (
     _r.metadata,
     _r.anomaly_id,
     _r.second_no,
+    _r.fee_returned,
+    func.coalesce(_r.second_no, _p.corrects_no, _paid.c.channel_transaction_no).label("original_transaction_no"),
     *INTENT_COLUMNS,
 )
 
@@ -67,7 +71,14 @@ def refund_select() -> Select[Any]:
     """Refunds with their intent. The caller adds `WHERE refunds.merchant_id = …`, always."""
     its_intent = and_(_i.merchant_id == _r.merchant_id, _i.object_id == _r.refund_id, _i.verb == said(Verb.REFUND))
     its_payment = and_(_p.merchant_id == _r.merchant_id, _p.payment_id == _r.payment_id)
-    return select(*REFUND_COLUMNS).select_from(refunds.join(intents, its_intent).join(payments, its_payment))
+    paid_by = and_(
+        _paid.c.merchant_id == _r.merchant_id,
+        _paid.c.object_id == func.coalesce(_p.corrects, _r.payment_id),
+        _paid.c.verb == said(Verb.PAY),
+        _paid.c.ordinal == func.coalesce(_p.attempt_ordinal, literal_column("1")),
+    )
+    joined = refunds.join(intents, its_intent).join(payments, its_payment).outerjoin(_paid, paid_by)
+    return select(*REFUND_COLUMNS).select_from(joined)
 
 
 _BY_ID = compiled(
@@ -108,6 +119,8 @@ def refund_of(row: Mapping[str, Any]) -> Refund:
         metadata=json_of(row["metadata"]),
         anomaly_id=row["anomaly_id"],
         second=row["second_no"],
+        fee_returned=row["fee_returned"],
+        original_transaction_no=row["original_transaction_no"],
     )
 
 
@@ -216,6 +229,7 @@ def _changing(refund: Refund) -> Row:
         "status": refund.status,
         **failure_columns(refund.failure),
         "returned": refund.returned,
+        "fee_returned": refund.fee_returned,
         "sequence": refund.sequence,
         "due_at": refund.due_at,
         "finished_at": refund.finished_at,

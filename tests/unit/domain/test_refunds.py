@@ -4,6 +4,7 @@ Not tested here: what a word does to an intent (test_hearing), whether a payment
 """
 
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise, product
 
 import pytest
@@ -27,6 +28,7 @@ from gateway.domain.outcomes import (
 )
 from gateway.domain.refunds import Refund, after_hearing
 from gateway.domain.statuses import TRANSITIONS, IllegalTransitionError, Status
+from gateway.domain.terms import Watch
 from tests.unit.domain.samples import REFUND_TERMS, ZONE, intent, later, refund
 
 AT = later(days=3)
@@ -133,6 +135,63 @@ def test_a_return_is_heard_once() -> None:
 )
 def test_what_failed_or_came_back_is_free_again(status: Status, takes: bool) -> None:
     assert refund(status).takes == takes
+
+
+# --- watched after success ---
+
+WATCH = Watch(gaps_s=(3600.0, 7200.0), for_s=20_000.0)
+NO_NEWS: list[Outcome] = [Succeeded(1000), Succeeded(), Processing(), Unknown("timeout"), NotFound()]
+
+
+def asked(before: Refund, said: Outcome, at_s: float, source: Source = Source.POLL) -> Refund:
+    at = later(seconds=at_s)
+    heard = hear(before.intent, source, said, REFUND_TERMS, ZONE, at)
+    return after_hearing(before, heard, at, WATCH, said if source is Source.POLL else None)[-1]
+
+
+@pytest.mark.parametrize("said", NO_NEWS)
+def test_what_may_come_back_is_asked_about_after_its_success_for_as_long_as_it_may(said: Outcome) -> None:
+    now = asked(refund(), Succeeded(1000), at_s=5.0)
+    due: list[datetime] = []
+    while now.due_at is not None and len(due) < 9:
+        due.append(now.due_at)
+        now = asked(now, said, at_s=(now.due_at - later()).total_seconds())
+    assert due == [later(seconds=5 + after_s) for after_s in (3600, 10_800, 18_000)]
+    assert (now.status, now.sequence, now.intent.looks) == (Status.SUCCEEDED, 1, 3)
+
+
+def test_what_was_asked_about_and_came_back_is_asked_about_no_more() -> None:
+    done = asked(refund(), Succeeded(1000), at_s=5.0)
+    back = asked(done, Returned(BACK), at_s=4000.0)
+    assert (back.status, back.due_at, back.sequence) == (Status.RETURNED, None, 2)
+    for said in NO_NEWS:
+        assert asked(back, said, at_s=5000.0) == back
+
+
+def test_a_question_that_could_not_be_asked_is_no_look_and_a_notice_moves_no_plan() -> None:
+    done = asked(refund(), Succeeded(1000), at_s=5.0)
+    unasked = asked(done, NotSent("refused", ours=True), at_s=4000.0)
+    assert (unasked.intent.looks, unasked.due_at) == (0, later(seconds=4000 + 600))
+    assert asked(done, Processing(), at_s=4000.0, source=Source.CALLBACK) == done
+
+
+# --- what the PSP gives back of its fee ---
+
+
+def test_the_fee_that_is_given_back_is_kept_as_it_was_said_first() -> None:
+    (done,) = hears(refund(), Source.ANSWER, Succeeded(1000, fee_returned=12))
+    assert done.fee_returned == 12
+    for said in (Succeeded(1000), Succeeded(1000, fee_returned=13), Processing(fee_returned=14), Returned(BACK)):
+        assert hears(done, Source.POLL, said, at_s=9.0)[-1].fee_returned == 12
+    (taken,) = hears(refund(), Source.ANSWER, Processing(fee_returned=12))
+    assert hears(taken, Source.POLL, Succeeded(1000), at_s=9.0)[-1].fee_returned == 12
+
+
+def test_a_word_that_does_nothing_says_no_fee() -> None:
+    for said in (Succeeded(999, fee_returned=12), Succeeded(1000), Unknown("timeout")):
+        assert hears(refund(), Source.ANSWER, said)[-1].fee_returned is None
+    (done,) = hears(refund(), Source.ANSWER, Succeeded(1000))
+    assert hears(done, Source.POLL, Succeeded(1000, fee_returned=12), at_s=9.0) == (done,)
 
 
 # --- contradictions ---

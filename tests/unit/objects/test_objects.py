@@ -185,6 +185,7 @@ def test_a_refund_is_shown_with_its_payment_and_where_it_goes() -> None:
         "channel_transaction_no": "theirs-2",
         "failure": None,
         "returned": None,
+        "fee_returned": None,
         "created_at": NOON,
         "finished_at": "2026-03-05T04:00:01.000Z",
         "channel_finished_at": "2026-03-05T04:00:01.000Z",

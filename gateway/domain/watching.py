@@ -1,0 +1,30 @@
+"""Watching what succeeded and may still come back (退票): when it is asked about next. Pure."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.domain.intents import Intent
+from gateway.domain.outcomes import AnyOutcome, NotSent
+from gateway.domain.terms import Watch
+
+__all__ = ["ASK_AGAIN", "looked", "watched_at"]
+
+ASK_AGAIN: Final = timedelta(minutes=10)
+"""When what is watched is asked about that could not be asked."""
+
+
+def watched_at(watch: Watch | None, succeeded_at: datetime) -> datetime | None:
+    """When it is asked about for the first time; None: its provider gives nothing back, or tells it otherwise."""
+    return watch.next_at(succeeded_at, 0) if watch is not None else None
+
+
+def looked(intent: Intent, said: AnyOutcome, watch: Watch | None, now: datetime) -> tuple[Intent, datetime | None]:
+    """The intent after a question that told nothing new, and when the next one is: not those that were missed."""
+    if isinstance(said, NotSent):
+        return intent, now + ASK_AGAIN
+    assert intent.ended_at is not None
+    looks, due_at = intent.looks + 1, None
+    while watch is not None and (due_at := watch.next_at(intent.ended_at, looks)) is not None and due_at <= now:
+        looks += 1
+    return replace(intent, looks=looks), due_at
