@@ -1,4 +1,4 @@
-"""Refunds at Allinpay's mock over a socket (REFUND): answered as payments are, found by 200004, never more than is left.
+"""Refunds at Allinpay's mock over a socket (REFUND): answered as payments are, found by 200004, bounded by the rest.
 
 Does not test that the real Allinpay behaves so: which code stands beside a refusal is not public.
 """

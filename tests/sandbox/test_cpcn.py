@@ -308,7 +308,7 @@ async def test_a_payment_is_given_back_once(merchant: CpcnMerchant) -> None:
     assert (await merchant.send("2521", body))["Code"] == "30252110"
     await merchant.sandbox.final("cpcn", refund)
     told = await merchant.send("2522", {"TxSN": refund})
-    assert (told["Status"], told["Amount"], told["PaymentNo"]) == ("30", "400", payment)
+    assert (told["Status"], told["Amount"], told["PaymentNo"]) == ("40", "400", payment)
     assert (await merchant.send("2521", {**body, "TxSN": merchant.number()}))["Code"] == "30252108"
 
 
