@@ -83,11 +83,13 @@ FAILED_LATER: Mapping[str, tuple[FailureCode, str]] = {
 REFUND_REFUSED: Mapping[str, tuple[str, str, str]] = {
     "unionpay": ("45", "36", "35"),
     "allinpay": ("3999", "3999", "3999"),
+    "baofoo": ("BF00111", "BF00111", "BF00111"),
 }
 """What refuses a refund: when nothing is left, when less is left, when there is no such payment."""
 REFUND_FAILED: Mapping[str, tuple[FailureCode, str]] = {
     "unionpay": (FailureCode.RISK_REJECTED, "60"),
     "allinpay": (FailureCode.MERCHANT_BALANCE_SHORT, "3008"),
+    "baofoo": (FailureCode.CARD_CLOSED, "BF00140"),
 }
 """How a refund fails in the end, and what is said of it."""
 NAMED_BY_THEIR_NUMBER = frozenset({"unionpay"})
