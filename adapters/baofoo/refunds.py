@@ -138,7 +138,8 @@ class Refunds:
         read: Any = opened(content, self._psp_key)
         if not isinstance(read, dict):
             raise UnbelievableError("not JSON of refunds")
-        told = {name: str(value).strip() for name, value in read.items() if value not in (None, "")}
+        texts = {name: str(value).strip() for name, value in read.items() if value is not None}
+        told = {name: text for name, text in texts.items() if text}
         if (told.get("member_id"), told.get("terminal_id")) != (self._member_id, self._terminal_id):
             raise UnbelievableError("about another merchant")
         return told
