@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
 
-__all__ = ["opened", "sealed"]
+__all__ = ["opened", "sealed", "spoiled"]
 
 BLOCK: Final = 117
 
@@ -26,3 +26,9 @@ def opened(hexadecimal: str, key: RSAPublicKey) -> str:
     blocks = (raw[at : at + size] for at in range(0, len(raw), size))
     text = b"".join(key.recover_data_from_signature(block, PKCS1v15(), None) for block in blocks)
     return base64.b64decode(text, validate=True).decode()
+
+
+def spoiled(hexadecimal: str) -> str:
+    """The same with another digit in its middle."""
+    half = len(hexadecimal) // 2
+    return hexadecimal[:half] + ("1" if hexadecimal[half] == "0" else "0") + hexadecimal[half + 1 :]

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from sandbox.baofoo import codes as table
-from sandbox.baofoo.blocks import sealed
+from sandbox.baofoo.blocks import sealed, spoiled
 from sandbox.baofoo.payments import result_of
 from sandbox.baofoo.refunds import result_of as refund_of
 from sandbox.baofoo.wire import encode_form, sign
@@ -67,9 +67,7 @@ class BaofooPen(Pen[Identity]):
         if amount != order.amount:
             told["refund_amt"] = str(amount)
         written = sealed(told, signer.key)
-        if altered:
-            written = ("1" if written[0] == "0" else "0") + written[1:]
-        return urlencode({"data_content": written}).encode("ascii")
+        return urlencode({"data_content": spoiled(written) if altered else written}).encode("ascii")
 
     def is_taken(self, status: int, body: bytes) -> bool:
         return status == OK and body == b"OK"

@@ -16,14 +16,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
-from sandbox.baofoo.blocks import opened, sealed
+from sandbox.baofoo.blocks import opened, sealed, spoiled
 from sandbox.baofoo.payments import beijing
 from sandbox.books import Order, mask_card
 from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
 from sandbox.keys import BaofooKeys
-from sandbox.notices import next_digit
 from sandbox.provider import Provider
 
 __all__ = ["Payouts"]
@@ -177,8 +176,7 @@ class Payouts:
             text = json.dumps(whole, ensure_ascii=False)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
         written = sealed(whole, self._keys.psp.key)
-        if wrongly:
-            written = written[: -len(written) // 2] + next_digit("0") + written[-len(written) // 2 + 1 :]
+        written = spoiled(written) if wrongly else written
         return web.Response(text=written, content_type="text/html", charset="utf-8")
 
 

@@ -17,14 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
 from sandbox.baofoo.bindings import new_number
-from sandbox.baofoo.blocks import opened, sealed
+from sandbox.baofoo.blocks import opened, sealed, spoiled
 from sandbox.baofoo.payments import CODES
 from sandbox.books import Order
 from sandbox.course import Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
 from sandbox.keys import BaofooKeys
-from sandbox.notices import next_digit
 from sandbox.provider import Provider
 
 __all__ = ["Refunds", "result_of"]
@@ -179,9 +178,7 @@ class Refunds:
             **more,
         }  # fmt: skip
         written = sealed(told, self._keys.psp.key)
-        if wrongly:
-            half = len(written) // 2
-            written = written[:half] + next_digit("0") + written[half + 1 :]
+        written = spoiled(written) if wrongly else written
         return web.Response(text=written, content_type="text/html", charset="utf-8")
 
 
