@@ -18,7 +18,9 @@ from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, Callb
 __all__ = ["Notices"]
 
 _NUMBER = re.compile(r"[0-9A-Za-z]{8,50}")
-"""What a trans_id may be (H), and a refund_order_no."""
+"""What a trans_id may be (H)."""
+_ANY_NUMBER = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+"""Of a refund, which somebody may have made by hand at Baofoo, under a number of another form: it is acknowledged."""
 OF_A_REFUND: Final = "data_content"
 
 
@@ -49,7 +51,7 @@ class Notices:
 
     def _of_a_refund(self, data_content: str) -> Callback:
         number, outcome = self._refunds.heard(data_content)
-        if not _NUMBER.fullmatch(number):
+        if not _ANY_NUMBER.fullmatch(number):
             raise CallbackRejectedError("about no refund of ours")
         return Callback(number, Verb.REFUND, outcome)
 

@@ -35,6 +35,8 @@ NUMBERS: Final[Mapping[str, str]] = {
 """What names the order in each. A refund's carries its payment's number, too, and the same states mean other things
 there: 20 is a payment that was paid, and a refund that failed."""
 _NUMBER = re.compile(r"[0-9A-Za-z]{8,50}")
+_ANY_NUMBER = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+"""Of a refund, which somebody may have made by hand at CPCN, under a number of another form: it is acknowledged."""
 
 
 class Notices:
@@ -57,7 +59,8 @@ class Notices:
         if tx not in NUMBERS:
             raise CallbackRejectedError("not the notice of a payment, a refund or a payout")
         number = text_of(root, NUMBERS[tx]) or ""
-        if text_of(root, "InstitutionID") != self._institution_id or not _NUMBER.fullmatch(number):
+        form = _ANY_NUMBER if tx == ABOUT_A_REFUND else _NUMBER
+        if text_of(root, "InstitutionID") != self._institution_id or not form.fullmatch(number):
             raise CallbackRejectedError("about another institution or no order of ours")
         if tx == ABOUT_A_PAYOUT:
             return Callback(number, Verb.PAYOUT, read_payout(root))

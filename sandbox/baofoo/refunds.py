@@ -167,7 +167,8 @@ class Refunds:
         )
         if hidden or order is None or order.kind != "refund" or time.time() < order.visible_at:
             return table.NO_SUCH_ORDER, "", {}
-        return order.code, "退款成功" if order.state == "succeeded" else "", result_of(order)
+        told = {name: text for name, text in result_of(order).items() if name != "refund_business_no"}
+        return order.code, "退款成功" if order.state == "succeeded" else "", told
 
     def _render(self, content: Content, said: Said, *, wrongly: bool = False) -> web.Response:
         code, text, more = said

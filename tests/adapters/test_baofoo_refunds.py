@@ -192,8 +192,8 @@ def test_a_notice_is_of_what_its_letter_says_whatever_number_it_carries() -> Non
         a_refunds_notice(member_id=100025774),
         a_refunds_notice(terminal_id=""),
         a_refunds_notice(""),
-        a_refunds_notice("short"),
-        a_refunds_notice("not-ours-" * 3),
+        a_refunds_notice("x" * 65),
+        a_refunds_notice("退款"),
         # Answers to what we asked, sent here by somebody.
         a_refunds_notice(txn_sub_type="09"),
         a_refunds_notice(txn_sub_type="10"),
@@ -212,6 +212,12 @@ def test_a_notice_is_of_what_its_letter_says_whatever_number_it_carries() -> Non
 def test_what_is_no_notice_of_a_refund_of_this_merchant_is_rejected(content: bytes) -> None:
     with pytest.raises(CallbackRejectedError):
         callbacks_of(an_adapter(CASE.processing)[0]).read(refund_notification(content))
+
+
+@pytest.mark.parametrize("number", ["4985612", "R-2026.03_01", "x" * 64])
+def test_a_refund_that_was_made_by_hand_is_read_whatever_its_number_looks_like(number: str) -> None:
+    callback = callbacks_of(an_adapter(CASE.processing)[0]).read(refund_notification(a_refunds_notice(number)))
+    assert (callback.number, callback.verb) == (number, Verb.REFUND)
 
 
 def test_it_is_answered_with_ok_and_nothing_else() -> None:

@@ -151,7 +151,8 @@ def test_a_payments_notice_that_names_a_refund_is_of_the_payment_and_the_reverse
     "text",
     [
         refund_notice_of("", AMOUNT),
-        refund_notice_of("not-ours", AMOUNT),
+        refund_notice_of("x" * 65, AMOUNT),
+        refund_notice_of("退款", AMOUNT),
         refund_notice_of(NUMBER, AMOUNT, InstitutionID=INSTITUTIONS["second"]),
         # What answers a question, or asks one, tells nothing here.
         document("Response", {"Code": "2000", "TxCode": "1138"}, {"SerialNumber": NUMBER, "Status": "40"}),
@@ -163,6 +164,12 @@ def test_a_payments_notice_that_names_a_refund_is_of_the_payment_and_the_reverse
 def test_what_is_no_notice_of_a_refund_of_ours_is_rejected(text: bytes) -> None:
     with pytest.raises(CallbackRejectedError):
         callbacks_of(an_adapter()[0]).read(form_of(text))
+
+
+@pytest.mark.parametrize("number", ["7", "R-2026.03_01", "x" * 64])
+def test_a_refund_that_was_made_by_hand_is_read_whatever_its_number_looks_like(number: str) -> None:
+    callback = callbacks_of(an_adapter()[0]).read(form_of(refund_notice_of(number, AMOUNT)))
+    assert (callback.number, callback.verb) == (number, Verb.REFUND)
 
 
 def test_a_notice_by_a_stranger_is_rejected() -> None:
