@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -241,15 +242,16 @@ def sealed_json(content: object, by: rsa.RSAPrivateKey = PSP, charset: str = "ut
     """What is written with a private key: PKCS #1, block type 1, over base64 of JSON."""
     written = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     text = base64.b64encode(written.encode(charset))
+    return b"".join(_sealed(text[at : at + block], by) for at in range(0, len(text), block)).hex().encode()
+
+
+@lru_cache(maxsize=512)
+def _sealed(piece: bytes, by: rsa.RSAPrivateKey) -> bytes:
+    """One block. Letters that begin alike have blocks that are the same: kept, since this is slow."""
     numbers, size = by.private_numbers(), by.key_size // 8
-    sealed = b""
-    for at in range(0, len(text), block):
-        piece = text[at : at + block]
-        padded = b"\x00\x01" + b"\xff" * (size - len(piece) - 3) + b"\x00" + piece
-        number = int.from_bytes(padded)
-        by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
-        sealed += (by_q + (numbers.iqmp * (by_p - by_q)) % numbers.p * numbers.q).to_bytes(size)
-    return sealed.hex().encode()
+    number = int.from_bytes(b"\x00\x01" + b"\xff" * (size - len(piece) - 3) + b"\x00" + piece)
+    by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+    return (by_q + (numbers.iqmp * (by_p - by_q)) % numbers.p * numbers.q).to_bytes(size)
 
 
 def read_letter(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
@@ -260,14 +262,17 @@ def read_letter(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
 def opened_json(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
     """The same of any letter."""
     numbers, size, raw = key.public_numbers(), key.key_size // 8, bytes.fromhex(hexadecimal.decode("ascii"))
-    text = b""
-    for at in range(0, len(raw), size):
-        padded = pow(int.from_bytes(raw[at : at + size]), numbers.e, numbers.n).to_bytes(size)
-        kind, _, piece = padded[2:].partition(b"\x00")
-        assert padded[:2] == b"\x00\x01"
-        assert not kind.strip(b"\xff")
-        text += piece
+    text = b"".join(_opened(raw[at : at + size], numbers) for at in range(0, len(raw), size))
     return json.loads(base64.b64decode(text, validate=True))
+
+
+@lru_cache(maxsize=512)
+def _opened(block: bytes, numbers: rsa.RSAPublicNumbers) -> bytes:
+    padded = pow(int.from_bytes(block), numbers.e, numbers.n).to_bytes(len(block))
+    kind, _, piece = padded[2:].partition(b"\x00")
+    assert padded[:2] == b"\x00\x01"
+    assert not kind.strip(b"\xff")
+    return piece
 
 
 def about_payouts(items: list[dict[str, object]], code: str = "0000") -> dict[str, object]:
@@ -283,9 +288,9 @@ def a_payout_told(number: str = NUMBER, state: str = "1", amount: int = AMOUNT, 
 def a_refunds_notice(number: str = NUMBER, amount: object = AMOUNT, code: str = "0000", **more: object) -> bytes:
     """What a notice of a refund tells, as in the document's example: numbers are numbers there."""
     return sealed_json({
-        "terminal_id": int(MEMBERS["first"][1]), "member_id": int(MEMBERS["first"][0]), "refund_amt": amount,
-        "refund_order_no": number, "resp_code": code, "resp_msg": f"说明[{code}]", "additional_info": "",
-        "refund_business_no": "20160119458974", **more,
+        "terminal_id": int(MEMBERS["first"][1]), "member_id": int(MEMBERS["first"][0]), "refund_order_no": number,
+        "additional_info": "", "refund_business_no": "20160119458974", "refund_amt": amount, "resp_code": code,
+        "resp_msg": f"说明[{code}]", **more,
     })  # fmt: skip
 
 
@@ -508,8 +513,8 @@ class BaofooCase(Case):
         asked = self.refund_of(request)
         echoed = {name: asked[name] for name in ("member_id", "terminal_id", "txn_sub_type", "refund_order_no")}
         told = {
-            **echoed, "txn_type": "331", "data_type": "json", "version": "4.0.0.1", "resp_code": code,
-            "resp_msg": f"说明[{code}]", "refund_amt": str(amount) if code == "0000" else "",
+            **echoed, "txn_type": "331", "data_type": "json", "version": "4.0.0.1",
+            "refund_amt": str(amount) if code == "0000" else "", "resp_code": code, "resp_msg": f"说明[{code}]",
         }  # fmt: skip
         return httpx.Response(200, content=sealed_json({**told, **more}))
 
