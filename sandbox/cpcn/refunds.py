@@ -68,7 +68,8 @@ class Refunds:
 
     def _give_back(self, occasion: Occasion, original: Order, tx: str) -> Body:
         delay_s = self._provider.config.processing_delay_s
-        course = Course(CODES.accepted, CODES.success, delay_s, CODES.interim)
+        final = table.magic_amount(occasion.amount) or CODES.success
+        course = Course(CODES.accepted, final, delay_s, CODES.interim)
         course = self._provider.bend(course, occasion, CODES)
         if table.is_head(course.answer):
             raise RefusedError(course.answer)

@@ -58,6 +58,16 @@ async def test_a_refund_may_take_its_time_and_be_invisible_at_first(sandbox: San
     assert await merchant.query(hidden) == ["1002"]
 
 
+async def test_a_magic_amount_chooses_the_code_of_a_refund(sandbox: Sandbox) -> None:
+    merchant = sandbox.allinpay
+    paid, refused, late = merchant.number(), merchant.number(), merchant.number()
+    await merchant.collect(paid, 5_000_000)
+    assert await merchant.refund(refused, paid, 993_008) == ["0000", "3008"]
+    assert await merchant.query(refused) == ["0000", "3008"]
+    assert await merchant.refund(late, paid, 980_001) == ["2000"]
+    assert (await sandbox.final("allinpay", late))["state"] == "succeeded"
+
+
 @pytest.mark.parametrize("kind", ["none", "failed", "a refund"])
 async def test_only_a_payment_that_succeeded_is_given_back(sandbox: Sandbox, kind: str) -> None:
     merchant = sandbox.allinpay

@@ -125,6 +125,14 @@ async def test_a_refund_sent_twice_is_worked_once_and_a_serial_is_never_taken_ag
     assert told == ["0000", "BF00190"]
 
 
+async def test_a_magic_amount_refuses_a_refund_or_leaves_open_whether_it_was_taken_on(merchant: Refunder) -> None:
+    paid = await merchant.paid(5_000_000)
+    for amount, answer, state in ((995_103, "BF00103", "failed"), (995_112, "BF00112", "succeeded")):
+        number = merchant.number()
+        assert (await merchant.refund(number, paid, amount))["resp_code"] == answer
+        assert (await merchant.sandbox.final("baofoo", number))["state"] == state
+
+
 @pytest.mark.parametrize("kind", ["none", "failed", "a refund", "paid otherwise"])
 async def test_only_a_payment_by_protocol_pay_that_succeeded_is_given_back(merchant: Refunder, kind: str) -> None:
     original, number = merchant.number(), merchant.number()
