@@ -110,6 +110,6 @@ def top_lines(counts: dict[str, Any], most: int) -> list[str]:
         ("with what is called", "total"),
     ):
         said += ["", title]
-        rows = counts[name][:400]
+        rows = counts[name][: most if name != "total" else KEPT_PLACES]
         said += [f"  {share(count)}  {place_of(file)}:{line} {function}" for file, function, line, count in rows]
     return said
