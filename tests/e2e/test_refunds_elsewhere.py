@@ -122,14 +122,19 @@ async def test_at_baofoo_a_notice_ends_the_refund_alone_and_one_that_nobody_aske
     payment = await payment_at(world, "baofoo", app)
     events = await app.events(payment["id"])
     await unhurried(world, app, "baofoo")
-    taken = (await app.refund(payment, 500)).body
+    amount = 3000 + world.number()
+    await world.fault("baofoo", "reset_after", amount, match=OF_THE_REFUND)
+    taken = (await app.refund(payment, amount)).body
+    assert (taken["status"], taken["channel_transaction_no"]) == ("processing", None)
     done = await app.refunded(taken["id"])
-    assert (done["status"], bool(done["channel_transaction_no"])) == ("succeeded", True)
+    # The notice knows our number alone, and brings theirs.
+    row = await theirs(world, "baofoo", done)
+    assert (done["status"], done["channel_transaction_no"]) == ("succeeded", row["transaction_no"])
     number = done["channel_order_no"]
     assert [row["source"] for row in await world.sql(SOURCES, number)] == ["answer", "callback"]
-    assert await app.payment(payment["id"]) == payment | {"refunded": 500}
+    assert await app.payment(payment["id"]) == payment | {"refunded": amount}
     assert await app.events(payment["id"]) == events
-    await told_of_nobody(world, "baofoo", number, "succeeded", 500)
+    await told_of_nobody(world, "baofoo", number, "succeeded", amount)
 
 
 async def test_at_cpcn_a_20_about_a_refund_that_names_its_payment_fails_the_refund_alone(
