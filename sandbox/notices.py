@@ -48,6 +48,10 @@ class Pen(ABC, Generic[Signer]):
     def __init__(self, signer: Signer) -> None:
         self.signer = signer
 
+    def gaps_of(self, order: Order) -> Sequence[float]:  # noqa: ARG002  most have the same for each order
+        """Between a send of this order's notice and the next."""
+        return self.gaps_s
+
     def address(self, order: Order) -> str:
         """Where the notice of a final order goes; "" where there is none."""
         return order.back_url
@@ -163,7 +167,7 @@ class Notices(Generic[Signer]):
             self._provider.books.save(order)
 
     async def _send_until_taken(self, order: Order, notice: Notice) -> None:
-        gaps_s, scale = self._pen.gaps_s, self._provider.config.callback_time_scale
+        gaps_s, scale = self._pen.gaps_of(order), self._provider.config.callback_time_scale
         while order.sends <= len(gaps_s) and self._is_kept(order):
             await asyncio.sleep(gaps_s[order.sends - 1] * scale if order.sends else 0.0)
             order.sends += 1

@@ -7,9 +7,10 @@ stands in `declaration`.
 
 A card is signed by SMS (310001, then 310002 with the REQ_SN of the newest 310001 as SRCREQSN) and then paid from by its
 agreement (310011); without one a withhold names the card (100011). Payouts are 100014, asked about as payments are; one
-that was paid may be 3056 later. Signings have no question here: a lost one is
-unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1` for codes, `Q0` for
-questions.
+that was paid may be 3056 later. A refund (REFUND; H) is an order of its own that names its payment by our number; it is
+answered on the same two levels, and asked about in the same way. No notice of it is public. Signings have no question
+here: a lost one is unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1`
+for codes, `Q0` for questions.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from adapters.account import (
 )
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
 from adapters.allinpay.bodies import Bodies
-from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES
+from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
 from gateway.domain.failures import FailureCode as F
@@ -51,10 +52,12 @@ from gateway.ports import (
     AccountSettings,
     AskPayment,
     AskPayout,
+    AskRefund,
     Declaration,
     NotSentError,
     Pay,
     Payout,
+    Refund,
     SendSigningCode,
     Sign,
     Table,
@@ -75,12 +78,15 @@ BUSINESS_CODE: Final = "19900"
 PAYOUT_BUSINESS_CODE: Final = "00600"
 """The demo's code for paying out (H); in production as above."""
 
-# What public code sends: 03 with 100011, 04 with 200004 (M).
-COLLECT, PAY_OUT, QUERY = "100011", "100014", "200004"
-VERSIONS: Final = {QUERY: "04"}
-# These say MERCHANT_ID in INFO, too, and 03 as their version (M).
+REFUND_BUSINESS_CODE: Final = "09200"
+"""The document's code for giving back (H)."""
+
+# What public code sends: 03 with 100011, 04 with 200004 (M), and with REFUND (H).
+COLLECT, PAY_OUT, QUERY, GIVE_BACK = "100011", "100014", "200004", "REFUND"
+VERSIONS: Final = {QUERY: "04", GIVE_BACK: "04"}
+# These say MERCHANT_ID in INFO, too (M; REFUND: H), and those of agreements 03 as their version (M).
 SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT = "310001", "310002", "310003", "310011"
-OF_AGREEMENTS: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT})
+WITH_MERCHANT: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT, GIVE_BACK})
 
 OTHER_DECLINES: Final = (r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)
 
@@ -89,8 +95,8 @@ class Allinpay:
     """One merchant account at Allinpay TLT.
 
     Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`,
-    `payout_business_code`, `assumed`, and `declines` and `payout_declines`: more 3xxx codes of this merchant's products
-    with our failure codes. Secrets: `user_pass`,
+    `payout_business_code`, `refund_business_code`, `assumed`, and `declines`, `payout_declines` and `refund_declines`:
+    more 3xxx codes of this merchant's products with our failure codes. Secrets: `user_pass`,
     `merchant_private_key` (PEM), `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates
     and the clock are not asked.
     """
@@ -111,15 +117,16 @@ class Allinpay:
         self._merchant_id = _writable(account, "merchant_id", setting(account, "merchant_id"))
         self._user_name = _writable(account, "user_name", setting(account, "user_name"))
         self._user_pass = _writable(account, "user_pass", secret(account, "user_pass"))
-        business_code = setting(account, "business_code", BUSINESS_CODE)
-        payout_code = setting(account, "payout_business_code", PAYOUT_BUSINESS_CODE)
-        self._bodies = Bodies(
-            self._merchant_id,
-            _writable(account, "business_code", business_code),
-            _writable(account, "payout_business_code", payout_code),
-        )
+        business_codes = {
+            "business_code": BUSINESS_CODE,
+            "payout_business_code": PAYOUT_BUSINESS_CODE,
+            "refund_business_code": REFUND_BUSINESS_CODE,
+        }
+        told = (_writable(account, name, setting(account, name, code)) for name, code in business_codes.items())
+        self._bodies = Bodies(self._merchant_id, *told)
         self._declines = {**DECLINES, **more_declines(account, *OTHER_DECLINES)}
         self._payout_declines = {**PAYOUT_DECLINES, **more_declines(account, *OTHER_DECLINES, "payout_declines")}
+        self._refund_declines = {**REFUND_DECLINES, **more_declines(account, *OTHER_DECLINES, "refund_declines")}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
 
@@ -168,6 +175,21 @@ class Allinpay:
         answer = await self._told(QUERY, req_sn, self._bodies.query(command), Product.PAYMENT)
         return read_query(answer, command.number, self._declines) if isinstance(answer, Element) else answer
 
+    async def refund(self, command: Refund) -> Outcome:
+        """Give back (REFUND). Declined unsent for what is not paid here: nothing can have moved."""
+        if command.scene not in self.declaration.scenes:
+            return Declined(F.CHANNEL_REFUSED, channel_message=f"no {command.scene} is paid here")
+        answer = await self._told(GIVE_BACK, command.number, self._bodies.refund(command), Product.REFUND)
+        return read_payment(answer, "TRANSRET", self._refund_declines) if isinstance(answer, Element) else answer
+
+    async def ask_refund(self, command: AskRefund) -> Outcome:
+        """Ask for a refund (200004), as for a payment, by the refund's own number."""
+        req_sn = f"{command.number}Q{command.tries}"
+        answer = await self._told(QUERY, req_sn, self._bodies.query(command), Product.REFUND)
+        if not isinstance(answer, Element):
+            return answer
+        return read_query(answer, command.number, self._refund_declines, may_return=True)
+
     async def payout(self, command: Payout) -> Outcome:
         """Pay out (100014). Declined without a request when this protocol cannot say it: nothing can have moved."""
         if (refusal := PAYEES.refusal(command.payee)) is not None:
@@ -196,7 +218,7 @@ class Allinpay:
         return await self._exchange(req_sn, request, product)
 
     def _sealed(self, trx_code: str, req_sn: str, body: str) -> bytes:
-        merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in OF_AGREEMENTS else {}
+        merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in WITH_MERCHANT else {}
         opening = node(
             "INFO", TRX_CODE=trx_code, VERSION=VERSIONS.get(trx_code, "03"), DATA_TYPE="2", LEVEL="5", **merchant,
             USER_NAME=self._user_name, USER_PASS=self._user_pass, REQ_SN=req_sn,
@@ -231,6 +253,8 @@ class Allinpay:
         Unbind: unbind,
         Pay: pay,
         AskPayment: ask_payment,
+        Refund: refund,
+        AskRefund: ask_refund,
         Payout: payout,
         AskPayout: ask_payout,
     }

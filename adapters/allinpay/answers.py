@@ -63,7 +63,7 @@ def read_payment(root: Element, body: str, declines: Declines) -> Outcome:
 def read_query(root: Element, number: str, declines: Declines, *, may_return: bool = False) -> Outcome:
     """INFO 0000: the order's QTDETAIL. 2xxx in process, 2004 refused, 1002 empty; else the query itself failed.
 
-    `may_return`: of a payout, which may have come back since.
+    `may_return`: of a payout or a refund, which may have come back since.
     """
     code, message = said(root, "INFO")
     if code == OK:

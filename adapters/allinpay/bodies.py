@@ -7,22 +7,26 @@ from adapters.allinpay.codes import BANKS, ID_TYPES
 from adapters.allinpay.envelope import in_gbk_or_marks, node
 from gateway.domain.cards import CardElements
 from gateway.domain.payees import PayeeType
-from gateway.ports import AskPayment, AskPayout, Pay, Payout, SendSigningCode, Sign, Unbind
+from gateway.ports import AskPayment, AskPayout, AskRefund, Pay, Payout, Refund, SendSigningCode, Sign, Unbind
 
 __all__ = ["BEIJING", "Bodies"]
 
 BEIJING: Final = timezone(timedelta(hours=8))
 DEBIT, PERSON, FIRM, CURRENCY = "00", "0", "1", "CNY"
 MAX_SUMMARY: Final = 15
-"""Characters of a purpose. How long SUMMARY may be is not public: 30 bytes of GBK (L)."""
+"""Characters of a purpose or a reason. How long SUMMARY and REMARK may be is not public: 30 bytes of GBK (L)."""
+SINGLE: Final = "0"
+"""ORGBATCHSN of a payment that was no part of a batch (H)."""
 
 
 class Bodies:
     """The bodies of one merchant. Texts that GBK cannot write are found out when the envelope is sealed."""
 
-    def __init__(self, merchant_id: str, business_code: str, payout_business_code: str) -> None:
+    def __init__(
+        self, merchant_id: str, business_code: str, payout_business_code: str, refund_business_code: str
+    ) -> None:
         self._merchant_id, self._business_code = merchant_id, business_code
-        self._payout_business_code = payout_business_code
+        self._payout_business_code, self._refund_business_code = payout_business_code, refund_business_code
 
     def collect(self, command: Pay) -> str:
         """TRANS of 100011."""
@@ -89,7 +93,21 @@ class Bodies:
             **({"SUMMARY": summary} if summary else {}),
         )
 
-    def query(self, command: AskPayment | AskPayout) -> str:
+    def refund(self, command: Refund) -> str:
+        """REFUND: names its payment by our number of it. NOTIFYURL stays away: no source says what comes there."""
+        remark = in_gbk_or_marks(command.reason)[:MAX_SUMMARY].strip()
+        return node(
+            "REFUND",
+            BUSINESS_CODE=self._refund_business_code,
+            MERCHANT_ID=self._merchant_id,
+            SUBMIT_TIME=_time(command.told_at),
+            ORGBATCHID=command.original_number,
+            ORGBATCHSN=SINGLE,
+            AMOUNT=str(command.amount),
+            **({"REMARK": remark} if remark else {}),
+        )
+
+    def query(self, command: AskPayment | AskPayout | AskRefund) -> str:
         """QTRANSREQ of 200004. STATUS 2 is all; TYPE 1 by submission: 0 would leave out what is not finished (M)."""
         return node("QTRANSREQ", MERCHANT_ID=self._merchant_id, QUERY_SN=command.number, STATUS="2", TYPE="1")
 

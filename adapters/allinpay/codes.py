@@ -58,13 +58,13 @@ DECLINES: Final[Mapping[str, F]] = {
     for code in codes.split()
 }
 NO_DECLINES: Final = frozenset({"3051", "3056"})
-"""Duplicate, which says nothing of the first order; returned ticket (退票), which only a payout can have."""
+"""Duplicate, which says nothing of the first order; returned ticket (退票), which only money that went out can have."""
 
 ASK_FIRST: Final = frozenset({"3044", "3050"})
 """Their meanings (M) leave room for money that moved: believed only when a query says so too."""
 
 RETURNED: Final = "3056"
-"""To a question about a payout: it had been paid, and the bank gave it back (退票), however late (M)."""
+"""To a question about a payout, or a refund: it had been paid, and the bank gave it back (退票), however late (M)."""
 
 # The same codes where the account is the payee's and the balance is the merchant's. There is no PIN and no agreement:
 # codes about those are refusals of ours.
@@ -79,6 +79,26 @@ PAYOUT_DECLINES: Final[Mapping[str, F]] = {
         (F.CARD_UNSUPPORTED, "3097"),
         (F.CHANNEL_UNAVAILABLE, "3028 3044 3050"),
         (F.CHANNEL_REFUSED, "3011 3043 3045 3046 3047 3058 3999"),
+    )
+    for code in codes.split()
+}
+
+# The same codes of a refund, which is paid to the payer's card out of the merchant's money (L) and brings no PIN, no
+# agreement and no code: those are refusals of ours. What refunds are refused with beside them is not public.
+REFUND_DECLINES: Final[Mapping[str, F]] = {
+    code: failure
+    for failure, codes in (
+        (F.MERCHANT_BALANCE_SHORT, "3008"),
+        (F.CARD_INVALID, "3004 3009"),
+        (F.CARD_LOST, "3006"),
+        (F.CARD_EXPIRED, "3010"),
+        (F.CARD_FROZEN, "3017 3020 3057"),
+        (F.CARD_CLOSED, "3018"),
+        (F.RISK_REJECTED, "3001 3002"),
+        (F.CHANNEL_LIMIT_EXCEEDED, "3013 3015"),
+        (F.CARD_UNSUPPORTED, "3097"),
+        (F.CHANNEL_UNAVAILABLE, "3028 3044 3050"),
+        (F.CHANNEL_REFUSED, "3011 3031 3043 3045 3046 3047 3058 3999"),
     )
     for code in codes.split()
 }

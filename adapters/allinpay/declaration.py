@@ -7,7 +7,18 @@ from gateway.domain.carrying import Carries
 from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms, Watch
-from gateway.ports import AskPayment, AskPayout, Assumption, Declaration, Pay, Payout, SendSigningCode, Sign
+from gateway.ports import (
+    AskPayment,
+    AskPayout,
+    AskRefund,
+    Assumption,
+    Declaration,
+    Pay,
+    Payout,
+    Refund,
+    SendSigningCode,
+    Sign,
+)
 
 __all__ = ["DECLARATION", "PAYEES"]
 
@@ -55,6 +66,17 @@ ASSUMPTIONS: Final = (
         "A payout that came back is told as RET_CODE 3056 by 200004 under its own REQ_SN, however late.",
         frozenset({Payout, AskPayout}),
     ),
+    Assumption(
+        "refund_question",
+        "200004 tells of a refund by its own REQ_SN, in one line whose BATCHID that is.",
+        frozenset({Refund, AskRefund}),
+    ),
+    Assumption(
+        "refund_codes",
+        "A refund is told, at once and by 200004, by the RET_CODEs of payments: 0000 was given back, 3056 came back "
+        "afterwards, 3008 means that the merchant's balance is short, and what else refuses a payment refused it.",
+        frozenset({Refund, AskRefund}),
+    ),
 )
 
 DECLARATION: Final = Declaration(
@@ -79,6 +101,13 @@ DECLARATION: Final = Declaration(
             answer_timeout_s=60.0,
             # How long a bank may give a payout back is not public; banks' returns come within days: our choice.
             watch=Watch(gaps_s=(3600.0, 6 * 3600.0), for_s=10 * DAY_S),
+        ),
+        Product.REFUND: Terms(
+            # As above (H); a refund that the bank has not finished by then may take days: our choice.
+            poll_gaps_s=(300.0, 300.0, 300.0, 1800.0),
+            # 1002 again: what is called lost is given back anew, and nobody brings money back that went out twice.
+            not_found=NotFoundRule(answers=6, over_s=DAY_S),
+            answer_timeout_s=60.0,
         ),
         # A signing is never asked about: its query is not public. The payer waits in front of it.
         Product.AUTHENTICATION: Terms(poll_gaps_s=(300.0,), not_found=None, answer_timeout_s=30.0, late_looks=0),

@@ -9,7 +9,7 @@ the order's own time, and what becomes of an order whose last code was wrong.
 A card is bound by an SMS: 01 sends it and gives a code, 02 confirms that code with what the payer typed. There is no
 silent binding. Binding a bound card makes a new agreement and voids the one before. Payments go by agreement: 08 at
 once, or 05 with an SMS and 06. An order that was not paid may be sent again under its number (H), so a wrong code does
-not end it. Payouts are a product with a letter of its own (`payouts`).
+not end it. Payouts and refunds are products with a letter of their own (`payouts`, `refunds`).
 """
 
 import json
@@ -46,6 +46,7 @@ from adapters.baofoo.letter import (
 )
 from adapters.baofoo.notices import Notices
 from adapters.baofoo.payouts import Payouts
+from adapters.baofoo.refunds import Refunds
 from adapters.baofoo.seal import Seal
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
@@ -65,12 +66,14 @@ from gateway.ports import (
     AskAuthentication,
     AskPayment,
     AskPayout,
+    AskRefund,
     AskReturnedPayouts,
     Command,
     Declaration,
     NotSentError,
     Pay,
     Payout,
+    Refund,
     SendPaymentCode,
     SendSigningCode,
     Sign,
@@ -95,12 +98,12 @@ BIND_SMS, BIND, BINDINGS, UNBIND, PAY_SMS, PAY_BY_CODE, QUERY, PAY = "01", "02",
 
 
 class Baofoo:
-    """One merchant's terminal for protocol pay, and its payouts.
+    """One merchant's terminal for protocol pay, its refunds and its payouts.
 
     Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`, `assumed`; optional `goods_category`
     (risk control's two digits for the business), and `declines`: more codes of refusals with our failure codes.
-    What payouts may need beside it: see `payouts`. Secrets: `merchant_private_key`, `psp_certificate` (PEM). The
-    certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
+    What payouts and refunds may need beside it: see there. Secrets: `merchant_private_key`, `psp_certificate` (PEM).
+    The certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -122,7 +125,8 @@ class Baofoo:
         self._declines = declines_of(account)
         self._seal = Seal(account)
         self._payouts = Payouts(account, transport, self.declaration.terms[Product.PAYOUT])
-        self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines)
+        self._refunds = Refunds(account, transport, self.declaration.terms[Product.REFUND])
+        self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines, self._refunds)
 
     def __repr__(self) -> str:
         return f"Baofoo({self._code})"
@@ -192,6 +196,16 @@ class Baofoo:
         told = {"orig_trans_id": command.number, "orig_trade_date": time_of(command.told_at)}
         answer = await self._commit(QUERY, command, command.tries, told, {})
         return answer if isinstance(answer, (NotSent, Unknown)) else read_query(answer, command.number, self._declines)
+
+    # Giving back
+
+    async def refund(self, command: Refund) -> Outcome:
+        """Ask for a refund (331/09): taken on, and no more."""
+        return await self._refunds.give_back(command)
+
+    async def ask_refund(self, command: AskRefund) -> Outcome:
+        """Ask for a refund (331/10)."""
+        return await self._refunds.ask(command)
 
     # Paying out
 
@@ -278,6 +292,8 @@ class Baofoo:
         SendPaymentCode: send_payment_code,
         Pay: pay,
         AskPayment: ask_payment,
+        Refund: refund,
+        AskRefund: ask_refund,
         Payout: payout,
         AskPayout: ask_payout,
         AskReturnedPayouts: ask_returned_payouts,

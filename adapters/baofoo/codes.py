@@ -19,15 +19,19 @@ __all__ = [
     "NO_MORE_TODAY",
     "NO_SUCH_ORDER",
     "OF_A_CODE",
+    "OF_THE_REQUEST",
     "OK",
     "OPEN",
     "OPEN_ORDER",
     "QUERY_FAILED",
+    "REFUND_DECLINES",
+    "REFUND_OPEN",
     "SMS_WANTED",
     "SUCCEEDED",
     "SUCCESSES",
     "Declines",
     "declines_of",
+    "refund_declines_of",
 ]
 
 Declines = Mapping[str, F]
@@ -92,6 +96,37 @@ NO_DECLINES: Final = frozenset(
     f"BF{code}" for code in ["00113", "00126", "00128", "00186", "00190", "00203", "00238", "00262", "00373"]
 )  # fmt: skip
 """In no set on purpose, hence Unknown; an account cannot say otherwise."""
+
+
+# Of refunds (331), which share the table and call the rest failed (H). A refund is paid to the payer's card out of the
+# merchant's money (L), and brings no code, no agreement and no paper: what is said of those is a refusal of ours.
+REFUND_DECLINES: Final[Declines] = {
+    **dict.fromkeys(DECLINES, F.CHANNEL_REFUSED),
+    **{
+        code: failure
+        for code, failure in DECLINES.items()
+        if failure in {
+            F.CARD_EXPIRED, F.CARD_CLOSED, F.CARD_LOST, F.CARD_FROZEN, F.CARD_INVALID, F.CARD_UNSUPPORTED,
+            F.RISK_REJECTED, F.CHANNEL_LIMIT_EXCEEDED, F.CHANNEL_UNAVAILABLE,
+        }
+    },
+    **dict.fromkeys(("BF00103", "BF00342"), F.MERCHANT_BALANCE_SHORT),
+}  # fmt: skip
+OF_THE_REQUEST: Final = frozenset({
+    "BF00116", "BF00118", "BF00120", "BF00121", "BF00123", "BF00124", "BF00125", "BF00127", "BF00129", "BF00135",
+    "BF00137", "BF00138", "BF00192", "BF00193", "BF00194", "BF00195", "BF00196", "BF00197", "BF00198", "BF00199",
+    "BF00301", "BF00313", "BF00315", "BF00316", "BF00323",
+})  # fmt: skip
+"""Format, signature, merchant, terminal, permission, address: to a question they say that it failed, and no more."""
+REFUND_OPEN: Final = frozenset({"BF00115", "BF00144", "BF00203"})
+"""A refund that is under way, held for its risk, or taken on (H)."""
+
+
+def refund_declines_of(account: AccountSettings) -> Declines:
+    """The table of refunds, and what the account's setting `refund_declines` adds to it. Raises AccountError."""
+    never = SUCCESSES | OPEN_ORDER | MAY_BE_THERE | NO_DECLINES
+    more = more_declines(account, "BF[0-9]{5}", "BF codes of refusals", never, "refund_declines")
+    return {**REFUND_DECLINES, **more}
 
 
 def declines_of(account: AccountSettings) -> Declines:

@@ -7,7 +7,17 @@ from adapters.baofoo.payouts import PAYEES
 from gateway.domain.carrying import Carries
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms, Watch
-from gateway.ports import AskReturnedPayouts, Assumption, Declaration, Payout, SendPaymentCode, SendSigningCode, Sign
+from gateway.ports import (
+    AskRefund,
+    AskReturnedPayouts,
+    Assumption,
+    Declaration,
+    Payout,
+    Refund,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+)
 
 __all__ = ["DECLARATION"]
 
@@ -18,6 +28,8 @@ PAYOUT_POLL_GAPS_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
 # One that came back within those hours is told by the question, later ones by the list of the day on which they did.
 # How late banks give one back is not public: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(3600.0,), for_s=20 * 3600.0, listed_days=10)
+# People look at a refund before it goes out, and days may pass (H); a notice comes at its end: our choice.
+REFUND_POLL_GAPS_S: Final = (60.0, 300.0, 600.0, 1800.0)
 ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the bank, and a cut answer costs a poll
 
 DECLARATION: Final = Declaration(
@@ -27,6 +39,8 @@ DECLARATION: Final = Declaration(
         # 128 is "no such order", and no source says that it will not be there later.
         Product.PAYMENT: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        # 128 again, which is no proof.
+        Product.REFUND: Terms(REFUND_POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
         # 0401 is "no such order", and never proof: the statement decides (H).
         Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, None, ANSWER_TIMEOUT_S, watch=PAYOUT_WATCH),
     },
@@ -54,6 +68,18 @@ DECLARATION: Final = Declaration(
             "returned_list",
             "BF0040003 lists a payout on the day on which it came back, and answers 0401 for a day without any.",
             frozenset({Payout, AskReturnedPayouts}),
+        ),
+        Assumption(
+            "refund_fields",
+            "331/09 takes a refund_order_no and a trans_serial_no of 32 letters and digits, 331/10 finds a refund by "
+            "that number however old it is, and the certificates are those of protocol pay.",
+            frozenset({Refund, AskRefund}),
+        ),
+        Assumption(
+            "refund_codes",
+            "A refund is refused with the codes that refuse a payment: BF00103 is the merchant's balance, and those of "
+            "a request's form, its merchant or its permission are never told of a refund that was taken on.",
+            frozenset({Refund, AskRefund}),
         ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by

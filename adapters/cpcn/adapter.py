@@ -12,8 +12,8 @@ stay empty. The sizes of names are not known either: CPCN refuses one that is to
 A binding (TxSNBinding) has the number that it was asked for with: that is the agreement. Each SMS to sign with is a
 binding of its own, since a number can be used once (M). An SMS to pay with is sent for the payment's own number, and so
 is the payment with the code. Withholds need no binding. Cards are told as debit cards: nobody says which are not.
-A refund is possible for quick payments alone, once for each payment (M). CPCN calls back about withholds (2018), pages
-(1118) and payouts (1348), at the address that the institution has registered; `notify_url` is nowhere told to it.
+Refunds are in `refunds`. CPCN calls back about withholds (2018), pages (1118), refunds of what was paid on them (1138)
+and payouts (1348), at the address that the institution has registered; `notify_url` is nowhere told to it.
 """
 
 import re
@@ -40,10 +40,8 @@ from adapters.cpcn.codes import (
     HANDLED,
     ID_TYPES,
     NO_SUCH_PAYMENT,
-    NO_SUCH_REFUND,
     QUICK,
     REFUND_REFUSALS,
-    REFUNDING,
     WITHHOLDING,
 )
 from adapters.cpcn.declaration import DECLARATION
@@ -52,6 +50,10 @@ from adapters.cpcn.notices import Notices
 from adapters.cpcn.page import order_of, read_page_question
 from adapters.cpcn.payouts import PAYEES, PAYOUT_REFUSALS, read_payout_question
 from adapters.cpcn.payouts import order_of as payout_of
+from adapters.cpcn.refunds import ASKS as REFUND_QUESTIONS
+from adapters.cpcn.refunds import SENDS as REFUNDS
+from adapters.cpcn.refunds import order_of as refund_of
+from adapters.cpcn.refunds import read_refund_question
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -106,8 +108,6 @@ WITHHOLD: Final = Tx("2011", Product.PAYMENT, "TxSN", in_head=True)
 ASK_WITHHOLD: Final = Tx("2020", Product.PAYMENT, "TxSN", in_head=True)
 OPEN_PAGE: Final = Tx("1111", Product.REDIRECT, in_body=True)
 ASK_PAGE: Final = Tx("1120", Product.REDIRECT, "PaymentNo", in_body=True)
-REFUND: Final = Tx("2521", Product.REFUND)
-ASK_REFUND: Final = Tx("2522", Product.REFUND, "TxSN")
 PAY_OUT: Final = Tx("1341", Product.PAYOUT, in_body=True)
 ASK_PAYOUT: Final = Tx("1350", Product.PAYOUT, "SerialNumber", in_body=True)
 HEAD_CODE: Final = r"[0-9]{4,16}"
@@ -118,9 +118,10 @@ class Cpcn:
 
     Settings: `base_url` (before `/Gateway/`), `institution_id`, `settlement_flag` (the mark that CPCN gave
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
-    ResponseCodes of a refused silent binding that ask for an SMS code; of payouts `payout_declines`, codes of the head
-    with our failure codes, and `market_order_no`, the order that all of them settle. Secrets: `merchant_private_key`,
-    `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
+    ResponseCodes of a refused silent binding that ask for an SMS code; `payout_declines` and `refund_declines`, codes
+    of the head with our failure codes; of payouts `market_order_no`, the order that all of them settle. Secrets:
+    `merchant_private_key`, `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and
+    the clock are not asked.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -137,10 +138,9 @@ class Cpcn:
         self._send = Exchange(account, transport, self.declaration.terms)
         self._settlement_flag = given(account, "settlement_flag")
         self._reasons = Reasons(more_declines(account, RESPONSE_CODE, "ResponseCodes"), _sms_wanted(account))
-        self._payout_refusals = {
-            **PAYOUT_REFUSALS,
-            **more_declines(account, HEAD_CODE, "codes of the head", {HANDLED}, "payout_declines"),
-        }
+        of_the_head = (HEAD_CODE, "codes of the head", {HANDLED})
+        self._payout_refusals = {**PAYOUT_REFUSALS, **more_declines(account, *of_the_head, "payout_declines")}
+        self._refund_refusals = {**REFUND_REFUSALS, **more_declines(account, *of_the_head, "refund_declines")}
         given_order = "market_order_no" in account.settings
         self._market_order_no = given(account, "market_order_no") if given_order else None
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
@@ -246,21 +246,20 @@ class Cpcn:
     # Giving back
 
     async def refund(self, command: Refund) -> Outcome:
-        """Give back (2521). Declined unsent for what is no quick payment: nothing can have moved."""
-        if command.scene is not Scene.QUICK_CHARGE:
-            return Declined(F.CHANNEL_REFUSED, channel_message=f"no {command.scene} is given back here")
-        amount = str(command.amount)
-        body = {"TxSN": command.number, "PaymentNo": command.original_number, "Amount": amount, "Remark": ""}
-        answer = await self._send(REFUND, body, command.number)
-        return read_accepted(answer, REFUND_REFUSALS) if isinstance(answer, Element) else answer
+        """Give back (2521, or 1133). Declined unsent for what is not paid here: nothing can have moved."""
+        tx = REFUNDS.get(command.scene)
+        if tx is None:
+            return Declined(F.CHANNEL_REFUSED, channel_message=f"no {command.scene} is paid here")
+        answer = await self._send(tx, refund_of(command), command.number)
+        return read_accepted(answer, self._refund_refusals) if isinstance(answer, Element) else answer
 
     async def ask_refund(self, command: AskRefund) -> Outcome:
-        """Ask for a refund (2522)."""
-        answer = await self._send(ASK_REFUND, {"TxSN": command.number}, command.number)
-        if not isinstance(answer, Element):
-            return answer
-        # The account's reasons are about payers: a refund is nobody's card and nobody's fault.
-        return read_question(answer, NO_SUCH_REFUND, REFUNDING, Reasons())
+        """Ask for a refund (2522, or 1132)."""
+        tx = REFUND_QUESTIONS.get(command.scene)
+        if tx is None:
+            return Unknown(f"no {command.scene} is paid here")
+        answer = await self._send(tx, {tx.name or "": command.number}, command.number)
+        return read_refund_question(answer) if isinstance(answer, Element) else answer
 
     # Paying out
 

@@ -85,7 +85,7 @@ def read_payment_by_code(root: Element, states: States, reasons: Reasons) -> Out
 
 
 def read_accepted(root: Element, refusals: Codes) -> Outcome:
-    """The answer to a refund (2521) or a payout (1341) has a head alone: handled means taken on, and no more (H)."""
+    """The answer to a refund (2521, 1133) or a payout (1341) has a head alone: handled is taken on, and no more (H)."""
     refused = _refused(root, refusals)
     if refused is not None:
         return refused

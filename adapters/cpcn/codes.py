@@ -24,7 +24,9 @@ __all__ = [
     "PAGE_PAID",
     "PAGE_UNPAID",
     "QUICK",
-    "REFUNDING",
+    "REFUND_DONE",
+    "REFUND_FAILED",
+    "REFUND_OPEN",
     "REFUND_REFUSALS",
     "REFUSALS",
     "UNBINDING_FAILED",
@@ -101,8 +103,10 @@ REFUSALS: Final[Codes] = {
 }
 GENERAL_REFUSALS: Final = frozenset(code for code in _OURS.split() if len(code) == 4 or code.startswith("24"))
 # Lengths and forms; no such payment; not paid; refunded before, which can be done once; more than was paid; merchant.
+# 240005: no such payment, of any product. What else 1133 is refused with is not public.
 REFUND_REFUSALS: Final[Codes] = dict.fromkeys(
-    (*sorted(GENERAL_REFUSALS), *(f"302521{n:02d}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12))), F.CHANNEL_REFUSED
+    (*sorted(GENERAL_REFUSALS), "240005", *(f"302521{n:02d}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12))),
+    F.CHANNEL_REFUSED,
 )
 UNBINDING_REFUSALS: Final[Codes] = dict.fromkeys(
     (*sorted(GENERAL_REFUSALS), *(f"3025030{n}" for n in range(1, 7))), F.CHANNEL_REFUSED
@@ -122,7 +126,12 @@ class States:
 # The same numbers mean other things to other products: 30 is a failed quick payment and a withhold that was paid.
 QUICK: Final = States(frozenset({"10"}), "20", "30")  # 2511, 2512, 2542 (H)
 WITHHOLDING: Final = States(frozenset({"20"}), "30", "40")  # 2011, 2018, 2020: final at 30 and 40 (H), meanings (M)
-REFUNDING: Final = States(frozenset({"10", "20"}), "30", "40")  # 2522: assumed
+
+# Of a refund (2522, 1132, 1138): assumed. 20 and 40 are those of another product (H), 10 is in process (L); 30 ends a
+# withhold, and nothing says that it ends a refund.
+REFUND_OPEN: Final = frozenset({"10", "30"})
+REFUND_FAILED: Final = "20"
+REFUND_DONE: Final = "40"
 
 # Of an order that is paid on a page: 20 in 1118 (H), both in 1120 and in a sister product (M). There is no third.
 PAGE_UNPAID: Final = "10"

@@ -55,8 +55,8 @@ DECLARATION: Final = Declaration(
         ),
         Assumption(
             "refund_states",
-            "The states of a refund (2522) are 10 and 20 in process, 30 refunded, 40 failed; those of another product "
-            "are 20 failed and 40 refunded.",
+            "The states of a refund (2522, 1132, 1138) are 20 failed and 40 refunded, as those of another product are; "
+            "any other is not final.",
             frozenset({Refund, AskRefund}),
         ),
         Assumption(

@@ -1,4 +1,5 @@
-"""CPCN's notices: signed forms, of withholds (2018), of payments on a page (1118) and of payouts (1348).
+"""CPCN's notices: signed forms, of withholds (2018), of payments on a page (1118) and their refunds (1138), of payouts
+(1348).
 
 Its server sends them to the address that the institution has registered, until they are answered. A payer's browser
 brings a 1118 of the same form to the address that the order names: it says the same, and nobody reads our answer.
@@ -17,20 +18,25 @@ from adapters.cpcn.codes import WITHHOLDING
 from adapters.cpcn.envelope import DECLARED, UnreadableError, opened_form, text_of
 from adapters.cpcn.page import read_page
 from adapters.cpcn.payouts import read_payout
+from adapters.cpcn.refunds import read_refund
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Outcome, Succeeded, Unknown
 from gateway.ports import Callback, CallbackAnswer, CallbackRejectedError, CallbackRequest
 
 __all__ = ["Notices"]
 
-ABOUT_A_WITHHOLD, ABOUT_A_PAGE, ABOUT_A_PAYOUT = "2018", "1118", "1348"
+ABOUT_A_WITHHOLD, ABOUT_A_PAGE, ABOUT_A_REFUND, ABOUT_A_PAYOUT = "2018", "1118", "1138", "1348"
 NUMBERS: Final[Mapping[str, str]] = {
     ABOUT_A_WITHHOLD: "TxSN",
     ABOUT_A_PAGE: "PaymentNo",
+    ABOUT_A_REFUND: "SerialNumber",
     ABOUT_A_PAYOUT: "SerialNumber",
 }
-"""What names the order in each. The same states mean other things in other notices, such as those of refunds (1138)."""
+"""What names the order in each. A refund's carries its payment's number, too, and the same states mean other things
+there: 20 is a payment that was paid, and a refund that failed."""
 _NUMBER = re.compile(r"[0-9A-Za-z]{8,50}")
+_ANY_NUMBER = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+"""Of a refund, which somebody may have made by hand at CPCN, under a number of another form: it is acknowledged."""
 
 
 class Notices:
@@ -51,12 +57,15 @@ class Notices:
             raise CallbackRejectedError(str(error)) from None
         tx = root.findtext("Head/TxCode", "").strip()
         if tx not in NUMBERS:
-            raise CallbackRejectedError("not the notice of a payment or a payout")
+            raise CallbackRejectedError("not the notice of a payment, a refund or a payout")
         number = text_of(root, NUMBERS[tx]) or ""
-        if text_of(root, "InstitutionID") != self._institution_id or not _NUMBER.fullmatch(number):
+        form = _ANY_NUMBER if tx == ABOUT_A_REFUND else _NUMBER
+        if text_of(root, "InstitutionID") != self._institution_id or not form.fullmatch(number):
             raise CallbackRejectedError("about another institution or no order of ours")
         if tx == ABOUT_A_PAYOUT:
             return Callback(number, Verb.PAYOUT, read_payout(root))
+        if tx == ABOUT_A_REFUND:
+            return Callback(number, Verb.REFUND, read_refund(root))
         return Callback(number, Verb.PAY, read_page(root) if tx == ABOUT_A_PAGE else self._of_a_withhold(root))
 
     def _of_a_withhold(self, root: Element) -> Outcome:

@@ -1,4 +1,4 @@
-"""The Allinpay mock as a server: collect (100011), pay by agreement (310011) and query (200004), for one merchant."""
+"""The Allinpay mock as a server: collect (100011), pay by agreement (310011), refund, query (200004); one merchant."""
 
 import hmac
 import re
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox.allinpay import codes as table
 from sandbox.allinpay.agreements import Agreements
 from sandbox.allinpay.answer import Answer, word
+from sandbox.allinpay.refunds import Refunds
 from sandbox.allinpay.signing import CANCELLED, NAME_WRONG, NO_AGREEMENT, Signing, check_card
 from sandbox.allinpay.wire import CHARSET, Package, RefusedError, parse, render, verifies
 from sandbox.books import Kind, Order, State, mask_card
@@ -34,8 +35,11 @@ COLLECT: Final = "100011"
 PAY_OUT: Final = "100014"
 QUERY: Final = "200004"
 PAY_BY_AGREEMENT: Final = "310011"
+GIVE_BACK: Final = "REFUND"
 SIGNING: Final = {"310001": "FAGRA", "310002": "FAGRC", "310003": "FAGRCNL"}
-BODY_OF: Final = {COLLECT: "TRANS", PAY_OUT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", **SIGNING}
+BODY_OF: Final = {
+    COLLECT: "TRANS", PAY_OUT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", GIVE_BACK: "REFUND", **SIGNING,
+}  # fmt: skip
 CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
 
 SIGNATURE_WRONG: Final = "3058"
@@ -67,6 +71,7 @@ class Allinpay(Provider):
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._agreements = Agreements(self.books, CardPrinter(print_key))
         self._signing = Signing(self, self._agreements)
+        self._refunds = Refunds(self, CODES)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [web.post(PATH, self._handle)]
@@ -128,6 +133,8 @@ class Allinpay(Provider):
             return self._occasion_of("query", order_no)
         if package.head["TRX_CODE"] in SIGNING:
             return self._signing.occasion(package)
+        if package.head["TRX_CODE"] == GIVE_BACK:
+            return self._refunds.occasion(package)
         by_agreement = package.head["TRX_CODE"] == PAY_BY_AGREEMENT
         for name in (*WANTED_OF_PAYMENTS, "AGRMNO") if by_agreement else WANTED_OF_PAYMENTS:
             if not body.get(name):
@@ -154,6 +161,8 @@ class Allinpay(Provider):
     def _work(self, package: Package, occasion: Occasion) -> Answer:
         if package.head["TRX_CODE"] in SIGNING:
             return self._signing.work(package, occasion)
+        if occasion.operation == "refund":
+            return self._refunds.work(package, occasion)
         return self._query(occasion) if occasion.operation == "query" else self._pay(package, occasion)
 
     def _pay(self, package: Package, occasion: Occasion) -> Answer:

@@ -1,11 +1,9 @@
 """Baofoo's payouts: BF0040001 takes some on, BF0040002 tells how they stand, BF0040003 what came back on a day.
 
-The letter is JSON in base64 under the sender's private key, block by block (H). What its head or its encryption makes
-unreadable is answered in plain text. Which return_code tells a repeated trans_no is not public: 0300 here, since the
-payout is there. XML and more than one payout in a request are not taken.
+What its head or its encryption makes unreadable is answered in plain text. Which return_code tells a repeated trans_no
+is not public: 0300 here, since the payout is there. XML and more than one payout in a request are not taken.
 """
 
-import base64
 import json
 import re
 import time
@@ -15,24 +13,21 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
+from sandbox.baofoo.blocks import opened, sealed, spoiled
 from sandbox.baofoo.payments import beijing
 from sandbox.books import Order, mask_card
 from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
 from sandbox.keys import BaofooKeys
-from sandbox.notices import next_digit
 from sandbox.provider import Provider
 
 __all__ = ["Payouts"]
 
 PATH: Final = "/baofoo/baofoo-fopay/pay"
-BLOCK: Final = 117
 ASKED_WITHIN_S: Final = 24 * 3600.0
 PARAMETERS, CERTIFICATE, FORMAT, TOO_MANY, NO_MERCHANT, NO_TERMINAL = "0001", "0002", "0003", "0004", "0202", "0204"
 TAKEN_ON, UNCLEAR, ABSENT, BUSY = "0000", "0300", "0401", "0999"
@@ -105,7 +100,7 @@ class Payouts:
         if (form.get("data_type"), form.get("version")) != ("json", "4.0.0"):
             raise _RefusedError(PARAMETERS, plain=True)
         try:
-            text = _opened(form.get("data_content", ""), self._merchant_key)
+            text = opened(form.get("data_content", ""), self._merchant_key)
         except (InvalidSignature, ValueError):
             raise _RefusedError(CERTIFICATE, plain=True) from None
         try:
@@ -176,13 +171,13 @@ class Payouts:
         content: dict[str, Any] = {"trans_head": {"return_code": code, "return_msg": MESSAGES.get(code, "其他")}}
         if items:
             content["trans_reqDatas"] = [{"trans_reqData": items if len(items) > 1 else items[0]}]
-        text = json.dumps({"trans_content": content}, ensure_ascii=False)
+        whole = {"trans_content": content}
         if plain:
+            text = json.dumps(whole, ensure_ascii=False)
             return web.Response(text=text, content_type="text/html", charset="utf-8")
-        sealed = _sealed(text, self._keys.psp.key)
-        if wrongly:
-            sealed = sealed[: -len(sealed) // 2] + next_digit("0") + sealed[-len(sealed) // 2 + 1 :]
-        return web.Response(text=sealed, content_type="text/html", charset="utf-8")
+        written = sealed(whole, self._keys.psp.key)
+        written = spoiled(written) if wrongly else written
+        return web.Response(text=written, content_type="text/html", charset="utf-8")
 
 
 def _named(order: Order) -> dict[str, str]:
@@ -199,16 +194,3 @@ def _named(order: Order) -> dict[str, str]:
 
 def _day_of(at: float) -> str:
     return beijing(at)[:10].replace("-", "")
-
-
-def _sealed(text: str, key: RSAPrivateKey) -> str:
-    content = base64.b64encode(text.encode())
-    blocks = (content[at : at + BLOCK] for at in range(0, len(content), BLOCK))
-    return b"".join(key.sign(block, PKCS1v15(), NoDigestInfo()) for block in blocks).hex()
-
-
-def _opened(hexadecimal: str, key: RSAPublicKey) -> str:
-    raw, size = bytes.fromhex(hexadecimal), key.key_size // 8
-    blocks = (raw[at : at + size] for at in range(0, len(raw), size))
-    text = b"".join(key.recover_data_from_signature(block, PKCS1v15(), None) for block in blocks)
-    return base64.b64decode(text, validate=True).decode()

@@ -13,6 +13,7 @@ from sandbox.baofoo.bindings import Bindings
 from sandbox.baofoo.notices import BaofooPen
 from sandbox.baofoo.payments import Answer, beijing
 from sandbox.baofoo.payouts import Payouts
+from sandbox.baofoo.refunds import Refunds
 from sandbox.baofoo.request import read_request
 from sandbox.baofoo.transactions import Transactions
 from sandbox.baofoo.wire import Message, RefusedError, encode_text, parse, seal, sign, verifies
@@ -51,10 +52,11 @@ class Baofoo(Provider):
         print_key = None if config.data_dir is None else config.data_dir / "card-fingerprint.key"
         self._bindings = Bindings(self.books, CardPrinter(print_key), keys.psp)
         self._transactions = Transactions(self, self._bindings)
+        self._refunds = Refunds(self, keys)
         self._payouts = Payouts(self, keys)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle), *self._payouts.routes()]
+        return [web.post(PATH, self._handle), *self._refunds.routes(), *self._payouts.routes()]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
@@ -65,6 +67,7 @@ class Baofoo(Provider):
     def reset(self) -> None:
         super().reset()
         self._bindings.clear()
+        self._refunds.clear()
 
     async def _handle(self, request: web.Request) -> web.Response:
         message = Message({})

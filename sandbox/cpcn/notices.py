@@ -1,5 +1,5 @@
-"""Notices of withholds (2018), of payouts (1348) and of what was paid on a page (1118), of which a payer's browser
-brings a copy, too.
+"""Notices of withholds (2018), of payouts (1348), of what was paid on a page (1118), of which a payer's browser brings
+a copy, too, and of what of that was given back (1138).
 
 The server's go to the address that the institution registered, until it answers 2000; the browser brings its own by
 POST to the NotificationURL of the order. How often CPCN sends one again is not public: five times at most, with gaps of
@@ -53,13 +53,15 @@ class CpcnPen(Pen[Identity]):
 
     def address(self, order: Order) -> str:
         paid = order.kind == "netbank" and order.state == "succeeded"
-        return self.url if paid or order.kind in ("withhold", "payout") else ""
+        of_a_page = order.kind == "refund" and order.echo.get("TxCode") == "1133"
+        return self.url if paid or of_a_page or order.kind in ("withhold", "payout") else ""
 
     def forger(self) -> Identity:
         return new_identity("Forged CPCN")
 
     def write(self, order: Order, amount: int, signer: Identity, *, altered: bool) -> bytes:
-        written = {"netbank": self._of_a_page, "payout": self._of_a_payout}.get(order.kind, self._of_a_withhold)
+        by_kind = {"netbank": self._of_a_page, "refund": self._of_a_refund, "payout": self._of_a_payout}
+        written = by_kind.get(order.kind, self._of_a_withhold)
         head, body = written(order, amount)
         return notice(head, body, signer, altered=altered)
 
@@ -93,6 +95,17 @@ class CpcnPen(Pen[Identity]):
         }
         why = REASONS[order.reason] if order.state == "returned" else ""
         return {"TxCode": "1348"}, body | ({"ErrorMessage": why} if why else {})
+
+    def _of_a_refund(self, order: Order, amount: int) -> Letter:
+        body = {
+            "InstitutionID": self._institution_id,
+            "SerialNumber": order.order_no,
+            "PaymentNo": order.original or "",
+            "Amount": str(amount),
+            "Status": table.status_of("refund", order.code),
+            "RefundTime": beijing(order.finished_at or order.received_at),
+        }
+        return {"TxCode": "1138"}, body
 
     def _of_a_page(self, order: Order, amount: int) -> Letter:
         body = {

@@ -173,4 +173,4 @@ class Pages:
             "Status": table.status_of("page", order.code),
         }
         paid = {} if order.finished_at is None else {"BankNotificationTime": beijing(order.finished_at)}
-        return {**told, **paid, "RefundAmount": "0"}
+        return {**told, **paid, "RefundAmount": str(order.amount - self._books.left_of(order))}

@@ -14,6 +14,7 @@ from sandbox.cpcn.bindings import Bindings, Seal
 from sandbox.cpcn.notices import CpcnPen
 from sandbox.cpcn.pages import Pages
 from sandbox.cpcn.payouts import Payouts
+from sandbox.cpcn.refunds import Refunds
 from sandbox.cpcn.requests import Body, Business
 from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
@@ -47,7 +48,7 @@ class Cpcn(Provider):
         key_file = None if config.data_dir is None else config.data_dir / "cpcn-phones.key"
         self._bindings = Bindings(self.books, Seal(key_file))
         self._pages = Pages(self, keys, self._pen)
-        more = {**self._pages.business, **Payouts(self).business}
+        more = {**self._pages.business, **Refunds(self).business, **Payouts(self).business}
         self._transactions = Transactions(self, self._bindings, more)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
         self._pen.url = str(told[-1]) if told else ""

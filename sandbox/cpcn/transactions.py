@@ -1,8 +1,7 @@
-"""What CPCN does for each transaction: bindings, SMS, quick payments, withholds, refunds, and questions about them."""
+"""What CPCN does for each transaction: bindings, SMS, quick payments, withholds, and questions about them."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from sandbox.books import Kind, Order, mask_card
@@ -10,7 +9,7 @@ from sandbox.course import Codes, Course
 from sandbox.cpcn import codes as table
 from sandbox.cpcn.bindings import Awaited, Binding, Bindings
 from sandbox.cpcn.notices import reason_of
-from sandbox.cpcn.requests import CARD, QUICK, REFUND, WITHHOLD, Body, Business, check
+from sandbox.cpcn.requests import CARD, QUICK, WITHHOLD, Body, Business, check
 from sandbox.cpcn.wire import Message, RefusedError
 from sandbox.faults import Occasion, Operation
 from sandbox.magic import SMS_WANTED, binds, is_refused_by, pays
@@ -48,8 +47,6 @@ class Transactions:
             "2542": Business("pay", "PaymentNo", (*QUICK[:1], code), self._quick_by_code),
             "2011": Business("pay", "TxSN", WITHHOLD, self._withhold),
             "2020": Business("query", "TxSN", WITHHOLD[:1], self._withhold_state),
-            "2521": Business("refund", "TxSN", REFUND, self._refund),
-            "2522": Business("query", "TxSN", REFUND[:1], self._refund_state),
             **more,
         }
 
@@ -234,35 +231,6 @@ class Transactions:
     def _withhold_state(self, message: Message, occasion: Occasion) -> Body:
         order = self._seen(message["TxSN"], "240005", occasion, "withhold")
         return None if order is None else self._told("withhold", order)
-
-    # Giving back
-
-    def _refund(self, message: Message, occasion: Occasion) -> Body:
-        self._refuse_used(message["TxSN"], "30252110")
-        original, amount = self._books.get(message["PaymentNo"]), int(message["Amount"])
-        if original is None or original.kind != "consume":
-            raise RefusedError("30252106")
-        if original.state != "succeeded":
-            raise RefusedError("30252107")
-        if self._books.left_of(original) < original.amount:
-            raise RefusedError("30252108")
-        if amount > original.amount:
-            raise RefusedError("30252109")
-        course = Course(CODES.accepted, CODES.success, self._config.processing_delay_s, CODES.interim)
-        course = self._bent(course, occasion)
-        # A refund's answer is a head alone: nothing can be refused there but by the head.
-        course = replace(course, after_s=max(course.after_s, self._config.processing_delay_s))
-        self._provider.book(message["TxSN"], "refund", amount, original.card, course, original=original.order_no)
-        return None
-
-    def _refund_state(self, message: Message, occasion: Occasion) -> Body:
-        order = self._seen(message["TxSN"], "30252202", occasion, "refund")
-        if order is None:
-            return None
-        told = self._told("refund", order)
-        told.pop("ResponseCode", None)
-        told.pop("ResponseMessage", None)
-        return {"PaymentNo": order.original or "", **told}
 
     # Orders
 

@@ -14,7 +14,19 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import Verb
 from gateway.domain.outcomes import Authenticated, CodeSent, NotFound, Processing, Returned, Succeeded, Unbound, Unknown
 from gateway.domain.scenes import Scene
-from gateway.ports import AccountSettings, AskPayment, AskPayout, Command, Pay, Payout, SendSigningCode, Sign, Unbind
+from gateway.ports import (
+    AccountSettings,
+    AskPayment,
+    AskPayout,
+    AskRefund,
+    Command,
+    Pay,
+    Payout,
+    Refund,
+    SendSigningCode,
+    Sign,
+    Unbind,
+)
 from tests.adapters.certificates import Identity, identity
 from tests.adapters.contract import AGREEMENT_NO, AMOUNT, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
 
@@ -93,7 +105,16 @@ ABOUT_PAYEES: dict[str, Meaning] = {
 }
 TO_PAY_OUT: dict[str, Meaning] = {**TO_PAY, **ABOUT_PAYEES}
 TO_A_PAYOUTS_QUERY: dict[str, Meaning] = {**TO_A_QUERY, **ABOUT_PAYEES, "3056": Returned}
+# A refund brings no PIN, no agreement and no code, and is paid out of the merchant's money.
+ABOUT_REFUNDS: dict[str, Meaning] = {
+    "3008": F.MERCHANT_BALANCE_SHORT,
+    "3015": F.CHANNEL_LIMIT_EXCEEDED,
+    **dict.fromkeys(("3011", "3031", "3043", "3045", "3046", "3047"), F.CHANNEL_REFUSED),
+}
+TO_REFUND: dict[str, Meaning] = {**TO_PAY, **ABOUT_REFUNDS}
+TO_A_REFUNDS_QUERY: dict[str, Meaning] = {**TO_A_QUERY, **ABOUT_REFUNDS, "3056": Returned}
 BODIES = {
+    "REFUND": ("REFUND", "TRANSRET"),
     "100014": ("TRANS", "TRANSRET"),
     "100011": ("TRANS", "TRANSRET"),
     "310001": ("FAGRA", "FAGRARET"),
@@ -133,6 +154,8 @@ class AllinpayCase(Case):
         AskPayment: TO_A_QUERY,
         Payout: TO_PAY_OUT,
         AskPayout: TO_A_PAYOUTS_QUERY,
+        Refund: TO_REFUND,
+        AskRefund: TO_A_REFUNDS_QUERY,
         SendSigningCode: {**REFUSED_OR_NOT, "0000": CodeSent},
         Sign: {**REFUSED_OR_NOT, "0000": Authenticated},
         Unbind: {**REFUSED_OR_NOT, **dict.fromkeys(("0000", "3043", "3045", "3047"), Unbound)},
@@ -144,6 +167,7 @@ class AllinpayCase(Case):
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = {
         AskPayment: frozenset({"1000", "1001", "2002", "2006"}),
         AskPayout: frozenset({"1000", "1001", "2002", "2006"}),
+        AskRefund: frozenset({"1000", "1001", "2002", "2006"}),
     }
     charset = "gbk"
     wrong_charset = "utf-8"
@@ -156,7 +180,7 @@ class AllinpayCase(Case):
                 "url": URL,
                 "merchant_id": MERCHANTS[merchant],
                 "user_name": f"{MERCHANTS[merchant]}04",
-                "assumed": ["sms_codes", "payout_fields", "late_returns"],
+                "assumed": ["sms_codes", "payout_fields", "late_returns", "refund_question", "refund_codes"],
             },
             secrets={
                 "user_pass": "the password of the merchant",
@@ -182,7 +206,11 @@ class AllinpayCase(Case):
         assert field(request, f"{body}/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
         if trx_code not in {"100011", "100014"}:
             assert field(request, "INFO/MERCHANT_ID") == request.url.params["MERCHANT_ID"]
-        amount = int(field(request, f"{body}/AMOUNT")) if trx_code in {"100011", "100014", "310011"} else None
+        if trx_code == "REFUND":
+            named = (field(request, "REFUND/ORGBATCHID"), field(request, "REFUND/ORGBATCHSN"))
+            assert named == (OTHER_NUMBER, "0")
+        amounts = {"100011", "100014", "310011", "REFUND"}
+        amount = int(field(request, f"{body}/AMOUNT")) if trx_code in amounts else None
         number = re.fullmatch(OWN_NUMBERS.get(trx_code, "(.*)"), field(request, "INFO/REQ_SN"))
         assert number is not None
         return OnTheWire(number.group(1), amount)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -34,16 +35,28 @@ from gateway.ports import (
     AccountSettings,
     AskPayment,
     AskPayout,
+    AskRefund,
     CallbackRequest,
     Command,
     Pay,
     Payout,
+    Refund,
     SendPaymentCode,
     SendSigningCode,
     Sign,
     Unbind,
 )
-from tests.adapters.contract import AGREEMENT_NO, AMOUNT, CARD, NUMBER, OTHER_NUMBER, Case, Meaning, OnTheWire
+from tests.adapters.contract import (
+    AGREEMENT_NO,
+    AMOUNT,
+    CARD,
+    NOTIFY_URL,
+    NUMBER,
+    OTHER_NUMBER,
+    Case,
+    Meaning,
+    OnTheWire,
+)
 
 Fields = dict[str, str]
 
@@ -175,6 +188,38 @@ def notification(fields: Mapping[str, str], by: rsa.RSAPrivateKey = PSP, method:
     return CallbackRequest(method, query, {"content-type": "application/x-www-form-urlencoded"}, body)
 
 
+# Of refunds: nobody's balance is short but the merchant's, and nothing is said of a payer, a code or an agreement.
+OF_THE_CARD = (
+    F.CARD_EXPIRED, F.CARD_CLOSED, F.CARD_LOST, F.CARD_FROZEN, F.CARD_INVALID, F.CARD_UNSUPPORTED, F.RISK_REJECTED,
+    F.CHANNEL_LIMIT_EXCEEDED, F.CHANNEL_UNAVAILABLE,
+)  # fmt: skip
+REFUSED_REFUNDS: dict[str, Meaning] = {
+    code: F.MERCHANT_BALANCE_SHORT
+    if meaning is F.INSUFFICIENT_BALANCE
+    else meaning
+    if meaning in OF_THE_CARD
+    else F.CHANNEL_REFUSED
+    for code, meaning in REFUSALS.items()
+}
+FAILED_REFUND_QUESTIONS = tuple(
+    f"BF00{n}"
+    for n in (116, 118, 120, 121, 123, 124, 125, 127, 129, 135, 137, 138, *range(192, 200), 301, 313, 315, 316, 323)
+)
+TAKEN_ON = ("BF00115", "BF00144", "BF00203")
+TO_REFUND: dict[str, Meaning] = {
+    **REFUSED_REFUNDS,
+    **UNDECIDED,
+    **dict.fromkeys(("BF00114", "BF00251"), Unknown),
+    **dict.fromkeys(("0000", *TAKEN_ON), Processing),
+    "BF00128": F.CHANNEL_REFUSED,
+}
+TO_A_REFUNDS_QUESTION: dict[str, Meaning] = {
+    **TO_REFUND,
+    **dict.fromkeys(FAILED_REFUND_QUESTIONS, Unknown),
+    "BF00128": NotFound,
+    "0000": Succeeded,
+}
+
 PAYOUT_STATES = ("0", "1", "-1", "2", "3", "BF09999", "BF00126", "BF00190", "BF00373")
 """All that is not a return_code is told as the state of a payout."""
 TO_PAY_OUT: dict[str, Meaning] = {
@@ -189,31 +234,45 @@ FAILED_QUESTIONS = ("0001", "0002", "0004", "0202", "0300", "0301", "0999")
 
 
 def letter(content: object, by: rsa.RSAPrivateKey = PSP, charset: str = "utf-8", block: int = 117) -> bytes:
+    """What is written with a private key about payouts."""
+    return sealed_json({"trans_content": content}, by, charset, block)
+
+
+def sealed_json(content: object, by: rsa.RSAPrivateKey = PSP, charset: str = "utf-8", block: int = 117) -> bytes:
     """What is written with a private key: PKCS #1, block type 1, over base64 of JSON."""
-    written = json.dumps({"trans_content": content}, ensure_ascii=False, separators=(",", ":"))
+    written = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     text = base64.b64encode(written.encode(charset))
+    return b"".join(_sealed(text[at : at + block], by) for at in range(0, len(text), block)).hex().encode()
+
+
+@lru_cache(maxsize=512)
+def _sealed(piece: bytes, by: rsa.RSAPrivateKey) -> bytes:
+    """One block. Letters that begin alike have blocks that are the same: kept, since this is slow."""
     numbers, size = by.private_numbers(), by.key_size // 8
-    sealed = b""
-    for at in range(0, len(text), block):
-        piece = text[at : at + block]
-        padded = b"\x00\x01" + b"\xff" * (size - len(piece) - 3) + b"\x00" + piece
-        number = int.from_bytes(padded)
-        by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
-        sealed += (by_q + (numbers.iqmp * (by_p - by_q)) % numbers.p * numbers.q).to_bytes(size)
-    return sealed.hex().encode()
+    number = int.from_bytes(b"\x00\x01" + b"\xff" * (size - len(piece) - 3) + b"\x00" + piece)
+    by_p, by_q = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+    return (by_q + (numbers.iqmp * (by_p - by_q)) % numbers.p * numbers.q).to_bytes(size)
 
 
 def read_letter(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
-    """The same, read with the public key."""
+    """A letter about payouts, read with the public key."""
+    return opened_json(hexadecimal, key)["trans_content"]
+
+
+def opened_json(hexadecimal: bytes, key: rsa.RSAPublicKey) -> Any:
+    """The same of any letter."""
     numbers, size, raw = key.public_numbers(), key.key_size // 8, bytes.fromhex(hexadecimal.decode("ascii"))
-    text = b""
-    for at in range(0, len(raw), size):
-        padded = pow(int.from_bytes(raw[at : at + size]), numbers.e, numbers.n).to_bytes(size)
-        kind, _, piece = padded[2:].partition(b"\x00")
-        assert padded[:2] == b"\x00\x01"
-        assert not kind.strip(b"\xff")
-        text += piece
-    return json.loads(base64.b64decode(text, validate=True))["trans_content"]
+    text = b"".join(_opened(raw[at : at + size], numbers) for at in range(0, len(raw), size))
+    return json.loads(base64.b64decode(text, validate=True))
+
+
+@lru_cache(maxsize=512)
+def _opened(block: bytes, numbers: rsa.RSAPublicNumbers) -> bytes:
+    padded = pow(int.from_bytes(block), numbers.e, numbers.n).to_bytes(len(block))
+    kind, _, piece = padded[2:].partition(b"\x00")
+    assert padded[:2] == b"\x00\x01"
+    assert not kind.strip(b"\xff")
+    return piece
 
 
 def about_payouts(items: list[dict[str, object]], code: str = "0000") -> dict[str, object]:
@@ -224,6 +283,33 @@ def about_payouts(items: list[dict[str, object]], code: str = "0000") -> dict[st
 
 def a_payout_told(number: str = NUMBER, state: str = "1", amount: int = AMOUNT, **more: object) -> dict[str, object]:
     return {"trans_no": number, "trans_money": f"{amount // 100}.{amount % 100:02d}", "state": state, **more}
+
+
+def a_refunds_notice(number: str = NUMBER, amount: object = AMOUNT, code: str = "0000", **more: object) -> bytes:
+    """What a notice of a refund tells, as in the document's example: numbers are numbers there."""
+    return sealed_json({
+        "terminal_id": int(MEMBERS["first"][1]), "member_id": int(MEMBERS["first"][0]), "refund_order_no": number,
+        "additional_info": "", "refund_business_no": "20160119458974", "refund_amt": amount, "resp_code": code,
+        "resp_msg": f"说明[{code}]", **more,
+    })  # fmt: skip
+
+
+def refund_notification(content: bytes) -> CallbackRequest:
+    body = urlencode({"data_content": content.decode()}).encode()
+    return CallbackRequest("POST", "merchant=m1", {"content-type": "application/x-www-form-urlencoded"}, body)
+
+
+REFUNDS_PATH = "/cutpayment/api/backTransRequest"
+REFUND_FIELDS = {
+    "09": {
+        "terminal_id", "member_id", "txn_sub_type", "refund_type", "trans_id", "refund_order_no", "trans_serial_no",
+        "refund_reason", "refund_amt", "refund_time", "additional_info", "req_reserved", "notice_url",
+    },
+    "10": {
+        "terminal_id", "member_id", "txn_sub_type", "refund_order_no", "trans_serial_no", "additional_info",
+        "req_reserved",
+    },
+}  # fmt: skip
 
 
 class BaofooCase(Case):
@@ -237,6 +323,8 @@ class BaofooCase(Case):
         SendPaymentCode: {**BESIDE_MONEY, "0000": CodeSent},
         Sign: {**BESIDE_MONEY, "0000": Authenticated},
         Unbind: {**BESIDE_MONEY, "0000": Unbound, "BF00134": Unbound},
+        Refund: TO_REFUND,
+        AskRefund: TO_A_REFUNDS_QUESTION,
         Payout: TO_PAY_OUT,
         AskPayout: {
             **dict.fromkeys(FAILED_QUESTIONS, Unknown),
@@ -253,8 +341,13 @@ class BaofooCase(Case):
     duplicates = ("BF00126", "BF00190", "BF00373")
     not_received: ClassVar[Mapping[type[Command[Any]], frozenset[str]]] = dict.fromkeys(
         (Pay, AskPayment), frozenset({*MAY_BE_THERE, "BF00128"})
-    ) | {Payout: frozenset({"0300", "0999", "0401"}), AskPayout: frozenset(FAILED_QUESTIONS)}
-    calls_back = frozenset({Verb.PAY})
+    ) | {
+        Refund: frozenset(MAY_BE_THERE),
+        AskRefund: frozenset({*MAY_BE_THERE, *FAILED_REFUND_QUESTIONS}),
+        Payout: frozenset({"0300", "0999", "0401"}),
+        AskPayout: frozenset(FAILED_QUESTIONS),
+    }
+    calls_back = frozenset({Verb.PAY, Verb.REFUND})
     not_by_notice = frozenset({F.SMS_CODE_WRONG, F.SMS_CODE_EXPIRED})
     same_bytes = False
     continuation = UNIQUE_CODE
@@ -268,7 +361,14 @@ class BaofooCase(Case):
                 "base_url": "https://baofoo.test",
                 "member_id": member_id,
                 "terminal_id": terminal_id,
-                "assumed": ["order_time", "another_code", "payout_fields", "returned_list"],
+                "assumed": [
+                    "order_time",
+                    "another_code",
+                    "payout_fields",
+                    "returned_list",
+                    "refund_fields",
+                    "refund_codes",
+                ],
             },
             secrets={
                 "merchant_private_key": MERCHANTS[merchant]
@@ -308,7 +408,32 @@ class BaofooCase(Case):
         assert all(isinstance(value, str) for value in item.values())
         return dict(item)
 
+    def refund_of(self, request: httpx.Request) -> dict[str, str]:
+        """The refund that a request is about, as Baofoo checks it."""
+        fields = fields_of(request)
+        assert (fields["version"], fields["txn_type"], fields["data_type"]) == ("4.0.0.0", "331", "json")
+        content = opened_json(fields["data_content"].encode(), MERCHANTS["first"].public_key())
+        for told in (fields, content):
+            assert (told["member_id"], told["terminal_id"]) == MEMBERS["first"]
+        kind = fields["txn_sub_type"]
+        assert content["txn_sub_type"] == kind
+        assert content.keys() == REFUND_FIELDS[kind]
+        assert all(isinstance(value, str) for value in content.values())
+        assert 8 <= len(content["trans_serial_no"]) <= 32
+        assert content["trans_serial_no"].isalnum()
+        assert content["refund_order_no"] != content["trans_serial_no"]
+        if kind == "09":
+            assert content["refund_reason"]
+            told = tuple(content[name] for name in ("refund_type", "trans_id", "refund_time", "notice_url"))
+            assert told == ("8", OTHER_NUMBER, "20260302003015", NOTIFY_URL)
+        return dict(content)
+
     def read(self, request: httpx.Request) -> OnTheWire:
+        if request.url.path == REFUNDS_PATH:
+            content = self.refund_of(request)
+            return OnTheWire(
+                content["refund_order_no"], int(content["refund_amt"]) if "refund_amt" in content else None
+            )
         if request.url.path.startswith("/baofoo-fopay/"):
             item = self.payout_of(request)
             amount = int(item["trans_money"].replace(".", "")) if "trans_money" in item else None
@@ -369,6 +494,8 @@ class BaofooCase(Case):
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, code)
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, code)
         if code in ("0000", "BF00114"):
             return self.done(request, code=code)
         return self.said(request, "I" if code == "BF00115" else "F", code)
@@ -381,7 +508,19 @@ class BaofooCase(Case):
             return httpx.Response(200, content=letter(about_payouts([item])))
         return httpx.Response(200, content=letter(about_payouts([], code)))
 
+    def refund_said(self, request: httpx.Request, code: str, amount: object = AMOUNT, **more: object) -> httpx.Response:
+        """An answer about refunds."""
+        asked = self.refund_of(request)
+        echoed = {name: asked[name] for name in ("member_id", "terminal_id", "txn_sub_type", "refund_order_no")}
+        told = {
+            **echoed, "txn_type": "331", "data_type": "json", "version": "4.0.0.1",
+            "refund_amt": str(amount) if code == "0000" else "", "resp_code": code, "resp_msg": f"说明[{code}]",
+        }  # fmt: skip
+        return httpx.Response(200, content=sealed_json({**told, **more}))
+
     def processing(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, "BF00115")
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, "0" if request.url.path.endswith("2.do") else "0000")
         return self.said(request, "I", "BF00115")
@@ -389,28 +528,36 @@ class BaofooCase(Case):
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, "1", amount)
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, "0000", amount)
         return self.done(request, amount)
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, "0401")
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, "BF00128")
         return self.said(request, "FF", "BF00128")
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, "0999")
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, "BF00124")
         return self.said(request, "FF", "BF00103")
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
         if b"=" not in response.content:
-            return httpx.Response(200, content=letter(read_letter(response.content, PSP.public_key()), by=STRANGER))
+            return httpx.Response(
+                200, content=sealed_json(opened_json(response.content, PSP.public_key()), by=STRANGER)
+            )
         fields = dict(pair.split("=", 1) for pair in response.text.split("&"))
         return text_of(signed(fields, by=STRANGER))
 
     def miscoded(self, answer: httpx.Response) -> httpx.Response:
         if b"=" in answer.content:
             return super().miscoded(answer)
-        return httpx.Response(200, content=letter(read_letter(answer.content, PSP.public_key()), charset="gbk"))
+        return httpx.Response(200, content=sealed_json(opened_json(answer.content, PSP.public_key()), charset="gbk"))
 
     def undecipherable(self, answer: httpx.Response) -> httpx.Response | None:
         if b"=" not in answer.content:
@@ -423,13 +570,19 @@ class BaofooCase(Case):
     def of_another_order(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/baofoo-fopay/"):
             return httpx.Response(200, content=letter(about_payouts([a_payout_told(OTHER_NUMBER)])))
+        if request.url.path == REFUNDS_PATH:
+            return self.refund_said(request, "0000", refund_order_no=OTHER_NUMBER)
         return self.done(request, trans_id=OTHER_NUMBER)
 
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
+        if verb is Verb.REFUND:
+            return refund_notification(a_refunds_notice(number, amount, code or "0000"))
         assert verb is Verb.PAY
         return notification(a_notice(number, amount, code or "0000"))
 
     def as_callback(self, answer: httpx.Response) -> CallbackRequest:
+        if b"=" not in answer.content:
+            return refund_notification(answer.content)
         form = urlencode(dict(pair.split("=", 1) for pair in answer.text.split("&")))
         return CallbackRequest("POST", "", {}, form.encode())
 

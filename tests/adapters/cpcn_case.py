@@ -74,7 +74,7 @@ SOME_HEADS = {code: HEADS[code] for code in ("2002", "240003", "30250101", "3025
 GENERAL = [code for code in REFUSED_AS_OURS if len(code) == 4 or code.startswith("24")]
 # 08 is the second refund of a payment, 10 a number that was used before.
 HEADS_OF_REFUNDS: dict[str, Meaning] = {
-    **dict.fromkeys(GENERAL, F.CHANNEL_REFUSED),
+    **dict.fromkeys((*GENERAL, "240005"), F.CHANNEL_REFUSED),
     **dict.fromkeys((f"302521{n:02d}" for n in range(1, 13) if n != 10), F.CHANNEL_REFUSED),
     **dict.fromkeys((*DUPLICATES, *SYSTEM_ERRORS), Unknown),
 }
@@ -100,18 +100,24 @@ TXS: Final[Mapping[str, tuple[str, tuple[str, str, str], str]]] = {
     "2011": ("TxSN", ("20", "30", "40"), "Head"),
     "2020": ("TxSN", ("20", "30", "40"), "Head"),
     "2521": ("", ("", "", ""), "Body"),
-    "2522": ("TxSN", ("10", "30", "40"), "Body"),
+    "2522": ("TxSN", ("10", "40", "20"), "Body"),
+    "1133": ("", ("", "", ""), "Body"),
+    "1132": ("SerialNumber", ("10", "40", "20"), "Body"),
     "1111": ("PaymentNo", ("", "", ""), "Body"),
     "1120": ("PaymentNo", ("10", "20", "30"), "Body"),
     "1341": ("", ("", "", ""), "Body"),
     "1350": ("SerialNumber", ("30", "40", "50"), "Body"),
 }
-IN_THE_BODY = ("1111", "1120", "1341", "1350")
+IN_THE_BODY = ("1111", "1120", "1132", "1133", "1341", "1350")
 """The institution stands in the body of these, as in the templates of the demo."""
 PAGE_FIELDS = [
     *("InstitutionID", "PaymentNo", "Amount", "Fee", "PayerID", "PayerName", "SettlementFlag", "Usage", "Remark"),
     *("NotificationURL", "BankID", "AccountType", "CardType"),
 ]
+REFUND_FIELDS = {
+    "2521": ["TxSN", "PaymentNo", "Amount", "Remark"],
+    "1133": ["InstitutionID", "SerialNumber", "PaymentNo", "Amount", "Remark", "RefundType"],
+}
 PAYOUT_FIELDS = [
     *("InstitutionID", "SerialNumber", "OrderNo", "Amount", "Remark", "AccountType", "PaymentAccountName"),
     *("PaymentAccountNumber", "BankAccount"),
@@ -176,6 +182,13 @@ def payout_notice_of(number: str, amount: object, status: str = "40", **body: st
     """What tells of a payout: as in the demo's receiver."""
     told = {"InstitutionID": INSTITUTIONS["first"], "SerialNumber": number, "OrderNo": number, "Amount": str(amount)}
     return document("Request", {"TxCode": "1348"}, {**told, "Status": status, "TransferTime": "20260302003100", **body})
+
+
+def refund_notice_of(number: str, amount: object, status: str = "40", **body: str) -> bytes:
+    """What tells of a refund of what was paid on a page: as in the demo's receiver, with the number of its payment."""
+    told = {"InstitutionID": INSTITUTIONS["first"], "SerialNumber": number, "PaymentNo": OTHER_NUMBER}
+    told |= {"Amount": str(amount), "Status": status, "RefundTime": "20260302003100"}
+    return document("Request", {"TxCode": "1138"}, {**told, **body})
 
 
 def parsed(request: httpx.Request) -> "etree._Element":
@@ -272,9 +285,8 @@ class CpcnCase(Case):
         AskPayment: frozenset({*FAILED_QUESTIONS, "30252202"}),
         AskRefund: frozenset({*FAILED_QUESTIONS, "30251202"}),
     }
-    calls_back = frozenset({Verb.PAY, Verb.PAYOUT})
+    calls_back = frozenset({Verb.PAY, Verb.REFUND, Verb.PAYOUT})
     agreement_no = NUMBER
-    refunded = (Scene.QUICK_CHARGE,)
 
     def account(self, merchant: str = "first") -> AccountSettings:
         settings: dict[str, object] = {
@@ -297,6 +309,7 @@ class CpcnCase(Case):
             "2531": "TxSNBinding",
             "2541": "PaymentNo",
             "2521": "TxSN",
+            "1133": "SerialNumber",
             "1341": "SerialNumber",
         }.get(tx)
         told = fields[number or TXS[tx][0]]
@@ -333,8 +346,10 @@ class CpcnCase(Case):
             assert not set(CARD_FIELDS) & set(fields)
         if tx == "2011":
             assert (fields["AccountType"], fields["CardMediaType"]) == ("11", "10")
-        if tx == "2521":
+        if tx in REFUND_FIELDS:
             assert fields["PaymentNo"] == OTHER_NUMBER
+            assert [str(leaf.tag) for leaf in root[1]] == REFUND_FIELDS[str(tx)]
+            assert len(fields["Remark"].encode()) <= 30
         return fields
 
     def answer(self, request: httpx.Request, code: str) -> httpx.Response:
@@ -383,7 +398,7 @@ class CpcnCase(Case):
 
     def not_found(self, request: httpx.Request) -> httpx.Response:
         tx = self.checked(request)["TxCode"]
-        absent = {"2512": "30251202", "2522": "30252202"}
+        absent = {"2512": "30251202", "2522": "30252202", "1132": "240020"}
         return self.said(request, absent.get(tx, "240005"))
 
     def query_failed(self, request: httpx.Request) -> httpx.Response:
@@ -402,7 +417,15 @@ class CpcnCase(Case):
     def callback(self, verb: Verb, number: str, amount: int, code: str | None = None) -> CallbackRequest:
         if verb is Verb.PAYOUT:
             return form_of(payout_notice_of(number, amount, code or "40"))
+        if verb is Verb.REFUND:
+            return form_of(self._of_a_refund(number, amount, code))
         return form_of(notice_of(number, amount, "30" if code is None else "40", code or ""))
+
+    @staticmethod
+    def _of_a_refund(number: str, amount: int, code: str | None) -> bytes:
+        if code is None:
+            return refund_notice_of(number, amount)
+        return refund_notice_of(number, amount, "20" if len(code) == 2 else code, ResponseCode=code)
 
     def copies(self, number: str, amount: int) -> Mapping[str, CallbackRequest]:
         return {"browser and server": form_of(page_notice_of(number, amount))}

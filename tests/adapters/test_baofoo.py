@@ -33,12 +33,14 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AskAuthentication,
+    AskRefund,
     AskReturnedPayouts,
     CallbackRejectedError,
     CallbackRequest,
     Command,
     Payout,
     Provider,
+    Refund,
     SendPaymentCode,
     SendSigningCode,
     Sign,
@@ -560,6 +562,8 @@ def test_its_commands_are_those_that_the_protocol_has() -> None:
         *(kind.__name__ for kind in (SendSigningCode, Sign, AskAuthentication, Unbind, SendPaymentCode)),
         "Pay",
         "AskPayment",
+        "Refund",
+        "AskRefund",
         "Payout",
         "AskPayout",
         "AskReturnedPayouts",
@@ -599,7 +603,8 @@ def test_without_what_it_assumes_the_account_is_refused_or_has_no_codes_by_sms()
     with pytest.raises(AccountError, match="order_time"):
         with_settings(assumed=["another_code"])
     has = with_settings(assumed=["order_time"]).commands.keys()
-    assert has == CASE.commands.keys() - {SendSigningCode, Sign, SendPaymentCode, Payout, AskReturnedPayouts}
+    without = {SendSigningCode, Sign, SendPaymentCode, Payout, AskReturnedPayouts, Refund, AskRefund}
+    assert has == CASE.commands.keys() - without
 
 
 @pytest.mark.parametrize("field_name", ["merchant_private_key", "psp_certificate"])

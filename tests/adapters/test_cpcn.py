@@ -177,7 +177,7 @@ async def test_what_the_protocol_cannot_do_is_declined_and_nothing_is_sent() -> 
         (a_payment_code(WITHHOLD, NUMBER), F.CARD_UNSUPPORTED),
         (replace(a_payment(QUICK), agreement_no=None), F.AGREEMENT_VOID),
         (replace(a_payment(QUICK), agreement_no=None, sms_code="123456"), F.AGREEMENT_VOID),
-        (a_refund(WITHHOLD), F.CHANNEL_REFUSED),
+        (a_refund(Scene.CUSTODY_WITHHOLD), F.CHANNEL_REFUSED),
     ):
         assert meaning_of(await do(provider, command)) == failure
     assert wire.sent == []
@@ -211,7 +211,6 @@ async def test_an_sms_for_a_payment_and_the_payment_with_its_code_have_one_numbe
 
 OF_QUICK_PAYMENTS = {"10": Processing, "20": Succeeded, "30": F.CHANNEL_REFUSED, "40": Unknown}
 OF_WITHHOLDS = {"10": Unknown, "20": Processing, "30": Succeeded, "40": F.CHANNEL_REFUSED}
-OF_REFUNDS = {"10": Processing, "20": Processing, "30": Succeeded, "40": F.CHANNEL_REFUSED}
 OF_BINDINGS = {"10": Unknown, "20": F.AUTHENTICATION_REJECTED, "30": Authenticated, "40": NotFound}
 OF_UNBINDINGS = {"10": Unknown, "20": Unbound, "30": F.CHANNEL_REFUSED, "40": Unknown}
 ODD_STATES = {"": Unknown, "0": Unknown, "50": Unknown, "２０": Unknown, "20.0": Unknown, "x" * 99: Unknown}
@@ -225,7 +224,6 @@ ODD_STATES = {"": Unknown, "0": Unknown, "50": Unknown, "２０": Unknown, "20.0
         (its_question(QUICK), OF_QUICK_PAYMENTS),
         (a_payment(WITHHOLD), OF_WITHHOLDS),
         (its_question(WITHHOLD), OF_WITHHOLDS),
-        (a_refunds_question(QUICK), OF_REFUNDS),
         (an_authentication(), OF_BINDINGS),
         (an_authentications_question(), OF_BINDINGS),
         (a_signing(), OF_BINDINGS),
@@ -237,7 +235,6 @@ ODD_STATES = {"": Unknown, "0": Unknown, "50": Unknown, "２０": Unknown, "20.0
         "ask",
         "withhold",
         "ask_withhold",
-        "ask_refund",
         "bind",
         "ask_binding",
         "sign",
@@ -259,7 +256,7 @@ async def test_a_withhold_and_a_refund_state_their_amount_and_a_quick_payment_do
     for command, amount, code in (
         (its_question(QUICK), None, "20"),
         (its_question(WITHHOLD), AMOUNT, "30"),
-        (a_refunds_question(QUICK), AMOUNT, "30"),
+        (a_refunds_question(QUICK), AMOUNT, "40"),
     ):
         outcome: Outcome = await do(provider, command)
         assert outcome == Succeeded(amount, channel_finished_at=at, channel_code=code)

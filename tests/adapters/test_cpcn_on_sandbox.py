@@ -228,17 +228,18 @@ async def test_a_payer_without_money_is_declined_with_a_code_and_without(cpcn: W
 # Giving back
 
 
-async def a_refund(world: World, amount: int = AMOUNT) -> Refund:
-    payment = await world.payment(QUICK)
-    assert isinstance(await do(world.adapter, payment), Succeeded)
+async def a_refund(world: World, amount: int = AMOUNT, scene: Scene = QUICK) -> Refund:
+    payment = await world.payment(scene)
+    await do(world.adapter, payment)
+    assert isinstance(await world.final(payment), Succeeded)
     return Refund(
-        uuid4().hex, now(), QUICK, amount, payment.number, payment.told_at, None, payment.amount, NOWHERE
+        uuid4().hex, now(), scene, amount, payment.number, payment.told_at, None, payment.amount, NOWHERE
     )  # fmt: skip
 
 
 async def test_a_payment_is_given_back_once_whole_or_in_part(cpcn: World) -> None:
-    for amount in (AMOUNT, 1):
-        refund = await a_refund(cpcn, amount)
+    for amount, scene in ((AMOUNT, QUICK), (1, QUICK), (400, Scene.WITHHOLD)):
+        refund = await a_refund(cpcn, amount, scene)
         assert isinstance(await do(cpcn.adapter, refund), Processing)
         outcome = await cpcn.final(refund)
         assert isinstance(outcome, Succeeded)

@@ -18,7 +18,8 @@ from adapters.cpcn.page import shown
 from adapters.registry import offer_for
 from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.hearing import Source
-from gateway.domain.outcomes import NotFound, Outcome, Processing, Succeeded, Unknown
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Declined, NotFound, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import REDIRECT_SCENES, Scene
 from gateway.domain.statuses import Status
@@ -206,8 +207,11 @@ def test_the_same_state_is_paid_in_one_notice_and_open_in_another() -> None:
 
 def test_a_refunds_notice_that_carries_the_payments_number_is_no_notice_of_a_payment() -> None:
     told = page_notice_of(NUMBER, AMOUNT, "20", tx="1138", SerialNumber=OTHER_NUMBER)
+    callback = callbacks_of(PROVIDER).read(form_of(told))
+    assert (callback.number, callback.verb) == (OTHER_NUMBER, Verb.REFUND)
+    assert isinstance(callback.outcome, Declined)
     with pytest.raises(CallbackRejectedError):
-        heard(told)
+        heard(page_notice_of(NUMBER, AMOUNT, "20", tx="1138"))
 
 
 @pytest.mark.parametrize("tx", ["1119", "1120", "1318", "2118", "7618", "", "1118 1118"])

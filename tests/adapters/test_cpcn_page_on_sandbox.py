@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
-from gateway.domain.outcomes import NotFound, Processing, Succeeded
-from gateway.ports import AccountSettings
+from gateway.domain.failures import FailureCode
+from gateway.domain.intents import Verb
+from gateway.domain.outcomes import Declined, NotFound, Outcome, Processing, Succeeded, Unknown
+from gateway.domain.scenes import Scene
+from gateway.ports import AccountSettings, AskRefund, Redirect, Refund
 from tests.adapters.contract import do, is_unknown
 from tests.adapters.pages_on_sandbox import AMOUNT, IN_TIME_S, LATE_S, PagesOnSandbox, World, fresh, new_world
 from tests.adapters.test_on_sandbox import now
@@ -27,7 +31,7 @@ UNPAID = Processing("10", unpaid=True)
 async def everything(keys: Path) -> AsyncIterator[World]:
     def account_at(address: str) -> AccountSettings:
         settings = {**json.loads((folder / "account.json").read_text()), "base_url": f"{address}/cpcn"}
-        return AccountSettings("net", "cpcn", {**settings, "assumed": ["page_states"]}, secrets)
+        return AccountSettings("net", "cpcn", {**settings, "assumed": ["page_states", "refund_states"]}, secrets)
 
     folder = keys / "cpcn"
     pems = {"merchant_private_key": "merchant.key.pem", "psp_certificate": "psp.cert.pem"}
@@ -238,3 +242,104 @@ async def test_a_payer_whose_page_broke_has_paid_all_the_same(world: World) -> N
         await world.browser.press(page, "pay")
     assert (await world.next()).place == "/c/a"
     assert isinstance(await world.ask(command), Succeeded)
+
+
+# Giving back (1133, 1132, 1138)
+
+
+async def a_refund(world: World, amount: int, payment: Redirect | None = None) -> Refund:
+    """Of a payment that was made on a page, and told; its notices are out of the way."""
+    if payment is None:
+        payment = world.redirect()
+        await world.paid(payment)
+        assert isinstance(await world.told(), Succeeded)
+    number, scene = uuid4().hex, Scene.NETBANK_CHARGE
+    return Refund(number, now(), scene, amount, payment.number, payment.told_at, None, AMOUNT, payment.notify_url)
+
+
+async def asked(world: World, refund: Refund) -> Outcome:
+    return await do(world.adapter, AskRefund(refund.number, refund.told_at, refund.scene, refund.amount))
+
+
+async def in_the_books(world: World, number: str) -> dict[str, object]:
+    url = f"{world.address}/_sandbox/cpcn/transactions"
+    async with world.browser.session.get(url, params={"order_no": number}) as answer:
+        [order] = (await answer.json())["transactions"]
+        return dict(order)
+
+
+async def test_what_was_paid_on_a_page_is_given_back_in_parts_until_nothing_is_left(world: World) -> None:
+    payment = world.redirect()
+    await world.paid(payment)
+    assert isinstance(await world.told(), Succeeded)
+    for amount, code in ((100_000, None), (23_457, "2016"), (23_456, None), (1, "2016")):
+        refund = await a_refund(world, amount, payment)
+        outcome = await do(world.adapter, refund)
+        if code is not None:
+            assert isinstance(outcome, Declined)
+            assert (outcome.code, outcome.channel_code) == (FailureCode.CHANNEL_REFUSED, code)
+            continue
+        assert outcome == Processing("2000", "OK.")
+        heard = (await world.next()).callback
+        assert heard is not None
+        assert (heard.number, heard.verb) == (refund.number, Verb.REFUND)
+        assert isinstance(heard.outcome, Succeeded)
+        assert heard.outcome.channel_finished_at is not None
+        assert await asked(world, refund) == Succeeded(amount, channel_code="40")  # 1132 has no time
+        assert heard.outcome.amount == amount
+        assert is_unknown(await do(world.adapter, refund), received=True)  # its number was used
+        order = await in_the_books(world, refund.number)
+        assert (order["kind"], order["original"], order["submissions"]) == ("refund", payment.number, 2)
+
+
+async def test_a_refund_that_fails_days_later_leaves_its_payment_paid_and_its_sum_free(world: World) -> None:
+    payment = world.redirect()
+    await world.paid(payment)
+    assert isinstance(await world.told(), Succeeded)
+    refund = await a_refund(world, AMOUNT, payment)
+    await world.fault("decline", code="91", when="final", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Processing)
+    heard = (await world.next()).callback
+    assert heard is not None
+    # It carries the payment's number and a Status that would mean "paid" there.
+    assert (heard.number, heard.verb) == (refund.number, Verb.REFUND)
+    assert heard.outcome == await asked(world, refund) == Declined(FailureCode.CHANNEL_REFUSED, "20")
+    assert isinstance(await world.ask(payment), Succeeded)
+    anew = await a_refund(world, AMOUNT, payment)
+    assert isinstance(await do(world.adapter, anew), Processing)
+    assert isinstance(await world.told(), Succeeded)
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "error_after", "wrong_signature"])
+async def test_a_refund_whose_answer_is_lost_is_unknown_sent_once_and_found(world: World, fault: str) -> None:
+    refund = await a_refund(world, 500)
+    await world.fault(fault, match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await world.told(), Succeeded)
+    assert isinstance(await asked(world, refund), Succeeded)
+    assert (await in_the_books(world, refund.number))["submissions"] == 1
+
+
+async def test_a_refund_that_never_arrived_is_not_found_and_one_of_no_payment_is_declined(world: World) -> None:
+    refund = await a_refund(world, 500)
+    await world.fault("reset_before", match={"operation": "refund"})
+    assert isinstance(await do(world.adapter, refund), Unknown)
+    assert isinstance(await asked(world, refund), NotFound)
+    unpaid = world.redirect()
+    await world.open(unpaid)
+    for original, code in ((uuid4().hex, "240005"), (unpaid.number, "2016")):
+        outcome = await do(world.adapter, replace(refund, number=uuid4().hex, original_number=original))
+        assert isinstance(outcome, Declined)
+        assert outcome.channel_code == code
+
+
+@pytest.mark.parametrize("fault", ["forge_callback", "corrupt_callback"])
+async def test_a_refunds_notice_that_was_altered_is_not_believed(world: World, fault: str) -> None:
+    refund = await a_refund(world, 500)
+    await world.fault(fault, match={"operation": "refund"})
+    await do(world.adapter, refund)
+    assert [(await world.next()).callback for _ in range(TestCpcnPages.sends)] == [None] * TestCpcnPages.sends
+    assert (await world.control("callbacks", {"order_no": refund.number}))["statuses"] == [200]
+    heard = (await world.next()).callback
+    assert heard is not None
+    assert (heard.number, heard.verb) == (refund.number, Verb.REFUND)

@@ -37,6 +37,7 @@ from gateway.domain.scenes import Scene
 from gateway.ports import (
     AskPayment,
     AskPayout,
+    AskRefund,
     Callback,
     CallbackRejectedError,
     CallbackRequest,
@@ -258,7 +259,7 @@ CPCN_COMMANDS: list[Command[Any]] = [
     *(a_payment(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
     *(its_question(scene) for scene in (Scene.QUICK_CHARGE, Scene.WITHHOLD)),
     replace(a_payment(Scene.QUICK_CHARGE), sms_code="123456"),
-    a_refunds_question(Scene.QUICK_CHARGE),
+    *(a_refunds_question(scene) for scene in (Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE)),
     an_authentication(),
     an_authentications_question(),
     a_signing(),
@@ -324,7 +325,7 @@ def test_a_signed_answer_with_odd_fields_is_an_outcome(kind: type[Command[Any]])
     any_answer()
 
 
-@pytest.mark.parametrize("kind", [Pay, AskPayment, SendSigningCode, Sign, Unbind, AskPayout])
+@pytest.mark.parametrize("kind", [Pay, AskPayment, SendSigningCode, Sign, Unbind, AskPayout, AskRefund])
 def test_a_signed_answer_in_xml_with_odd_texts_is_an_outcome(kind: type[Command[Any]]) -> None:
     case, inside = AllinpayCase(), [""]
 
@@ -383,6 +384,34 @@ def test_a_letter_of_baofoos_about_anything_is_an_outcome() -> None:
     def any_answer(content: object, command: Command[Any]) -> None:
         contents.append(payout_letter(content))
         assert isinstance(asyncio.run(do(provider, command)), (*ANY_OUTCOME, ReturnsListed))
+
+    any_answer()
+
+
+REFUND_NAMES = st.sampled_from(
+    ["resp_code", "resp_msg", "refund_amt", "refund_business_no", "refund_order_no", "member_id"]
+)
+
+
+def test_a_letter_about_refunds_is_an_outcome_and_as_a_notice_read_or_rejected() -> None:
+    case, odd = BaofooCase(), [dict[str, object]()]
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return case.refund_said(request, "0000", **odd[-1])
+
+    provider = case.build(case.account(), answer)
+    commands: list[Command[Any]] = [a_refund(Scene.QUICK_CHARGE), a_refunds_question(Scene.QUICK_CHARGE)]
+    codes = st.sampled_from(["0000", "BF00203", "BF00128", "BF00103", "BF00124", "BF00112"])
+
+    @SOME
+    @given(told=st.dictionaries(REFUND_NAMES, JSON | codes, max_size=4), any_json=JSON)
+    def any_answer(told: dict[str, object], any_json: object) -> None:
+        odd.append(told)
+        for command in commands:
+            assert isinstance(asyncio.run(do(provider, command)), get_args(Outcome))
+        for content in (baofoo_case.a_refunds_notice(**told), baofoo_case.sealed_json(any_json)):  # type: ignore[arg-type]
+            with contextlib.suppress(CallbackRejectedError):
+                assert isinstance(callbacks_of(provider).read(baofoo_case.refund_notification(content)), Callback)
 
     any_answer()
 

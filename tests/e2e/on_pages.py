@@ -81,7 +81,7 @@ async def paged_app(
     *,
     asks: tuple[float, ...] = NOT_FOR_LONG,
     daily_limit: int | None = None,
-    settings: Mapping[str, Mapping[str, str]] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     **changed: Any,
 ) -> App:
     """A merchant like the sample's: what is paid on pages is asked about by this plan, and no grace is given.

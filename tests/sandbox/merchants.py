@@ -269,6 +269,19 @@ class AllinpayMerchant:
         )
         return self.package("100011", req_sn, body)
 
+    def refunding(self, req_sn: str, original: str, amount: int) -> bytes:
+        told = {
+            "BUSINESS_CODE": "09200",
+            "SUBMIT_TIME": "20260301120000",
+            "ORGBATCHID": original,
+            "ORGBATCHSN": "0",
+            "AMOUNT": str(amount),
+        }
+        return self.about_agreements("REFUND", req_sn, "REFUND", **told)
+
+    async def refund(self, req_sn: str, original: str, amount: int) -> list[str]:
+        return codes(await self.send(self.refunding(req_sn, original, amount)))
+
     def about_agreements(self, trx_code: str, req_sn: str, body: str, **leaves: str) -> bytes:
         told = {"MERCHANT_ID": self.account["merchant_id"], **leaves}
         inner = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())

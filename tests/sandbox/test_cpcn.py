@@ -308,8 +308,24 @@ async def test_a_payment_is_given_back_once(merchant: CpcnMerchant) -> None:
     assert (await merchant.send("2521", body))["Code"] == "30252110"
     await merchant.sandbox.final("cpcn", refund)
     told = await merchant.send("2522", {"TxSN": refund})
-    assert (told["Status"], told["Amount"], told["PaymentNo"]) == ("30", "400", payment)
+    assert (told["Status"], told["Amount"], told["PaymentNo"]) == ("40", "400", payment)
     assert (await merchant.send("2521", {**body, "TxSN": merchant.number()}))["Code"] == "30252108"
+
+
+async def test_a_magic_amount_fails_a_refund_in_the_end_and_a_withhold_is_given_back_too(
+    merchant: CpcnMerchant,
+) -> None:
+    payment = merchant.number()
+    await merchant.send("2011", merchant.withholding(997_000), TxSN=payment)
+    await merchant.sandbox.final("cpcn", payment)
+    told = []
+    for amount in ("996051", "400"):
+        refund = merchant.number()
+        body = {"TxSN": refund, "PaymentNo": payment, "Amount": amount}
+        assert (await merchant.send("2521", body))["Code"] == "2000"
+        await merchant.sandbox.final("cpcn", refund)
+        told.append((await merchant.send("2522", {"TxSN": refund}))["Status"])
+    assert told == ["20", "40"]
 
 
 # Refusals

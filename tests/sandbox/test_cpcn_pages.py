@@ -106,3 +106,32 @@ async def test_nothing_is_closed_here_so_nothing_can_be_paid_that_is(merchant: C
     status, _ = await merchant.sandbox.control("POST", "cpcn/faults", {"fault": "pay_closed"})
     assert status == 422
     await merchant.sandbox.fault("cpcn", "lose_return")
+
+
+async def test_what_was_paid_is_given_back_in_parts_and_told_as_a_refund(
+    merchant: CpcnMerchant, mailbox: Mailbox
+) -> None:
+    mailbox.text = TAKEN
+    await merchant.sandbox.control("POST", "cpcn/notice_url", {"url": mailbox.url})
+    first, body = merchant.number(), {"PaymentNo": "order0001", "Amount": "1000", "Remark": "", "RefundType": ""}
+    assert (await merchant.send("1133", {"SerialNumber": first, **body}))["Code"] == "240005"
+    page = await brings(merchant)
+    assert (await merchant.send("1133", {"SerialNumber": first, **body}))["Code"] == "2016"
+    await Browser(merchant.session).press(page, "pay")
+    assert await merchant.send("1133", {"SerialNumber": first, **body}) == {"Code": "2000", "Message": "OK."}
+    assert (await merchant.send("1133", {"SerialNumber": first, **body}))["Code"] == "2008"
+    await merchant.sandbox.final("cpcn", first)
+    asked = await merchant.send("1132", {"SerialNumber": first})
+    assert (asked["Status"], asked["Amount"], asked["PaymentNo"]) == ("40", "1000", "order0001")
+    assert (await merchant.send("2522", {"TxSN": first}))["Code"] == "30252202"
+    assert (await merchant.send("1132", {"SerialNumber": merchant.number()}))["Code"] == "240020"
+    more = merchant.number()
+    told = [
+        (await merchant.send("1133", {"SerialNumber": more, **body, "Amount": amount}))["Code"]
+        for amount in ("231", "230")
+    ]
+    assert told == ["2016", "2000"]
+    assert (await merchant.send("1120", {"PaymentNo": "order0001"}))["RefundAmount"] == "1230"
+    notices = await mailbox.wait_for(3)
+    heads = [base64.b64decode(each["message"]).decode().partition("</TxCode>")[0][-4:] for each in notices]
+    assert sorted(heads) == ["1118", "1138", "1138"]

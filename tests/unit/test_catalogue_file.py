@@ -214,8 +214,8 @@ def test_both_forms_may_stand_in_one_account_where_they_speak_of_different_thing
             ["terms.barter: must be 'payment', 'authentication', 'refund', 'payout' or 'redirect'"],
         ),
         (
-            "terms.refund.answer_timeout_s = 1\n",
-            ["terms.refund: is not a product of allinpay"],
+            "terms.redirect.answer_timeout_s = 1\n",
+            ["terms.redirect: is not a product of allinpay"],
         ),
     ],
 )
@@ -634,7 +634,8 @@ def test_the_answer_timeout_beside_settings_is_said_of_every_product_that_the_pr
         Product.PAYOUT: 10.0,
     }
     assert accounts["unionpay_main"][Product.AUTHENTICATION] == OwnTerms(answer_timeout_s=10.0)
-    assert set(accounts["allinpay_main"]) == {Product.PAYMENT, Product.AUTHENTICATION, Product.PAYOUT}
+    of_cards = {Product.PAYMENT, Product.AUTHENTICATION, Product.REFUND, Product.PAYOUT}
+    assert set(accounts["allinpay_main"]) == of_cards
 
 
 def test_the_answer_timeout_of_every_product_is_not_said_of_one_of_them_again(folder: Path) -> None:

@@ -48,7 +48,7 @@ def test_an_offer_is_what_the_adapter_says_of_itself_without_an_account() -> Non
         assert offer_of(name) == Offer(provider.DECLARATION, frozenset(provider.COMMANDS))
         assert offer_of(name).provider == name
     assert Refund in offer_of("unionpay").commands
-    assert Refund not in offer_of("allinpay").commands
+    assert Refund not in offer_of("lanmao").commands
     with pytest.raises(KeyError):
         offer_of("nopay")
 
