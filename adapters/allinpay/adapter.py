@@ -9,7 +9,7 @@ A card is signed by SMS (310001, then 310002 with the REQ_SN of the newest 31000
 agreement (310011); without one a withhold names the card (100011). Payouts are 100014, asked about as payments are; one
 that was paid may be 3056 later. Signings have no question here: a lost one is
 unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1` for codes, `Q0` for
-questions.
+questions. What the merchant has is told by 300000 (`balance`).
 """
 
 from collections.abc import Callable
@@ -31,6 +31,7 @@ from adapters.account import (
     setting,
 )
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
+from adapters.allinpay.balance import question, read_balance
 from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
@@ -38,6 +39,7 @@ from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk,
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     NotSent,
@@ -49,6 +51,7 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
+    AskBalance,
     AskPayment,
     AskPayout,
     Declaration,
@@ -80,7 +83,9 @@ COLLECT, PAY_OUT, QUERY = "100011", "100014", "200004"
 VERSIONS: Final = {QUERY: "04"}
 # These say MERCHANT_ID in INFO, too, and 03 as their version (M).
 SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT = "310001", "310002", "310003", "310011"
+BALANCE: Final = "300000"
 OF_AGREEMENTS: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT})
+NAMES_MERCHANT: Final = OF_AGREEMENTS | {BALANCE}
 
 OTHER_DECLINES: Final = (r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)
 
@@ -183,6 +188,13 @@ class Allinpay:
             return answer
         return read_query(answer, command.number, self._payout_declines, may_return=True)
 
+    async def ask_balance(self, command: AskBalance) -> BalanceOutcome:
+        """Ask what the merchant's basic account has (300000)."""
+        answer = await self._told(BALANCE, command.number, question(self._merchant_id), Product.PAYOUT)
+        if isinstance(answer, Declined):
+            return Unknown("the question cannot be written")
+        return read_balance(answer, self._merchant_id) if isinstance(answer, Element) else answer
+
     async def _told(
         self, trx_code: str, req_sn: str, body: str, product: Product
     ) -> Element | Declined | NotSent | Unknown:
@@ -196,7 +208,7 @@ class Allinpay:
         return await self._exchange(req_sn, request, product)
 
     def _sealed(self, trx_code: str, req_sn: str, body: str) -> bytes:
-        merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in OF_AGREEMENTS else {}
+        merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in NAMES_MERCHANT else {}
         opening = node(
             "INFO", TRX_CODE=trx_code, VERSION=VERSIONS.get(trx_code, "03"), DATA_TYPE="2", LEVEL="5", **merchant,
             USER_NAME=self._user_name, USER_PASS=self._user_pass, REQ_SN=req_sn,
@@ -233,6 +245,7 @@ class Allinpay:
         AskPayment: ask_payment,
         Payout: payout,
         AskPayout: ask_payout,
+        AskBalance: ask_balance,
     }
 
 

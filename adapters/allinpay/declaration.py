@@ -7,7 +7,7 @@ from gateway.domain.carrying import Carries
 from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms, Watch
-from gateway.ports import AskPayment, AskPayout, Assumption, Declaration, Pay, Payout, SendSigningCode, Sign
+from gateway.ports import AskBalance, AskPayment, AskPayout, Assumption, Declaration, Pay, Payout, SendSigningCode, Sign
 
 __all__ = ["DECLARATION", "PAYEES"]
 
@@ -54,6 +54,12 @@ ASSUMPTIONS: Final = (
         "late_returns",
         "A payout that came back is told as RET_CODE 3056 by 200004 under its own REQ_SN, however late.",
         frozenset({Payout, AskPayout}),
+    ),
+    Assumption(
+        "balance_fields",
+        "300000 takes the merchant's number with 000 as ACCTNO and answers that account's BALANCE, and USABLEBAL where "
+        "it tells what payouts can take, both in fen.",
+        frozenset({AskBalance}),
     ),
 )
 

@@ -7,7 +7,16 @@ from adapters.baofoo.payouts import PAYEES
 from gateway.domain.carrying import Carries
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms, Watch
-from gateway.ports import AskReturnedPayouts, Assumption, Declaration, Payout, SendPaymentCode, SendSigningCode, Sign
+from gateway.ports import (
+    AskBalance,
+    AskReturnedPayouts,
+    Assumption,
+    Declaration,
+    Payout,
+    SendPaymentCode,
+    SendSigningCode,
+    Sign,
+)
 
 __all__ = ["DECLARATION"]
 
@@ -54,6 +63,12 @@ DECLARATION: Final = Declaration(
             "returned_list",
             "BF0040003 lists a payout on the day on which it came back, and answers 0401 for a day without any.",
             frozenset({Payout, AskReturnedPayouts}),
+        ),
+        Assumption(
+            "balance_query",
+            "BF0001 of the open service answers in yuan, without a signature, what payouts can take (account_type 1), "
+            "to a question whose MD5 is over its fields in their order and the `balance_key` of `balance_terminal_id`.",
+            frozenset({AskBalance}),
         ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by

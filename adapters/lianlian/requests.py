@@ -41,6 +41,7 @@ GOODS: Final = "订单付款"
 """Of a payment that says nothing of itself: there must be some name."""
 
 VERSION_OF_PAYOUTS: Final = {"api_version": "1.0"}
+VERSION_OF_BALANCES: Final = {"api_version": "1.0"}
 
 Sent = dict[str, str]
 """What a request says, before it is signed."""
@@ -147,6 +148,10 @@ class Requests:
     def ask_payout(self, command: AskPayout) -> Sent:
         """queryPayment.htm."""
         return {**self._common(), **VERSION_OF_PAYOUTS, "no_order": command.number}
+
+    def ask_balance(self) -> Sent:
+        """traderAcctQuery.htm."""
+        return {**self._common(), **VERSION_OF_BALANCES}
 
     def _common(self) -> Sent:
         return {"oid_partner": self.oid_partner, "sign_type": "RSA"}

@@ -15,7 +15,7 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
-from gateway.ports import AskPayment, AskPayout, Pay, Payout, Provider, SendSigningCode, Sign, Unbind
+from gateway.ports import AskBalance, AskPayment, AskPayout, Pay, Payout, Provider, SendSigningCode, Sign, Unbind
 from tests.adapters.allinpay_case import SIGNED_MSG, URL, AllinpayCase, field, signed
 from tests.adapters.contract import (
     AMOUNT,
@@ -126,9 +126,9 @@ async def test_a_bank_without_a_code_here_or_another_scene_is_declined_and_nothi
     assert wire.sent == []
 
 
-def test_it_signs_by_sms_collects_pays_out_and_is_asked_about_money_alone() -> None:
+def test_it_signs_by_sms_collects_pays_out_and_is_asked_about_money_and_the_balance() -> None:
     provider, _ = adapter()
-    assert set(provider.commands) == {SendSigningCode, Sign, Unbind, Pay, AskPayment, Payout, AskPayout}
+    assert set(provider.commands) == {SendSigningCode, Sign, Unbind, Pay, AskPayment, Payout, AskPayout, AskBalance}
     assert provider.callbacks is None
 
 

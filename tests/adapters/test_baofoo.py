@@ -33,6 +33,7 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AskAuthentication,
+    AskBalance,
     AskReturnedPayouts,
     CallbackRejectedError,
     CallbackRequest,
@@ -563,6 +564,7 @@ def test_its_commands_are_those_that_the_protocol_has() -> None:
         "Payout",
         "AskPayout",
         "AskReturnedPayouts",
+        "AskBalance",
     }
     declaration = CASE.adapter.DECLARATION
     assert declaration.code_wants_agreement
@@ -599,7 +601,14 @@ def test_without_what_it_assumes_the_account_is_refused_or_has_no_codes_by_sms()
     with pytest.raises(AccountError, match="order_time"):
         with_settings(assumed=["another_code"])
     has = with_settings(assumed=["order_time"]).commands.keys()
-    assert has == CASE.commands.keys() - {SendSigningCode, Sign, SendPaymentCode, Payout, AskReturnedPayouts}
+    assert has == CASE.commands.keys() - {
+        SendSigningCode,
+        Sign,
+        SendPaymentCode,
+        Payout,
+        AskReturnedPayouts,
+        AskBalance,
+    }
 
 
 @pytest.mark.parametrize("field_name", ["merchant_private_key", "psp_certificate"])
