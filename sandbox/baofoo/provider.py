@@ -9,6 +9,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
+from sandbox.baofoo.balance import BalanceDesk
 from sandbox.baofoo.bindings import Bindings
 from sandbox.baofoo.notices import BaofooPen
 from sandbox.baofoo.payments import Answer, beijing
@@ -43,6 +44,7 @@ class Baofoo(Provider):
 
     name: ClassVar[str] = "baofoo"
     pays_out: ClassVar[bool] = True
+    states_balance: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: BaofooKeys) -> None:
         super().__init__(config, timers, BaofooPen(keys))
@@ -52,9 +54,10 @@ class Baofoo(Provider):
         self._bindings = Bindings(self.books, CardPrinter(print_key), keys.psp)
         self._transactions = Transactions(self, self._bindings)
         self._payouts = Payouts(self, keys)
+        self._balances = BalanceDesk(self, keys)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle), *self._payouts.routes()]
+        return [web.post(PATH, self._handle), *self._payouts.routes(), *self._balances.routes()]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
