@@ -26,7 +26,7 @@ from tests.api.fakes import ADMIN, MERCHANT, NOW, FakeGateway
 
 OWN_KEY = "sk_live_of_this_merchant"
 NOTHING = cast("Any", None)
-ADMIN_ROUTES = operator_routes(Operators(*(NOTHING,) * 14, clock=lambda: NOW, new_id=lambda: UUID(int=1)))
+ADMIN_ROUTES = operator_routes(Operators(*(NOTHING,) * 15, clock=lambda: NOW, new_id=lambda: UUID(int=1)))
 """Nobody with a key gets past their door, so nothing stands behind them."""
 
 
