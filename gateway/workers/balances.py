@@ -86,10 +86,11 @@ class BalanceWatch:
 
     async def look(self) -> None:
         """Show what every account has, and tell what changed."""
-        for merchant_id in self._kept:
-            if merchant_id in self._catalogue().merchants:
+        known = self._catalogue().merchants
+        for merchant_id, accounts in self._kept.items():
+            if merchant_id in known and (accounts or merchant_id in self._shown):
                 await self._look_at(merchant_id)
-        for gone in self._shown.keys() - self._catalogue().merchants.keys():
+        for gone in self._shown.keys() - known.keys():
             self._forget(gone, set())
 
     async def _keep_up(self, catalogue: Catalogue) -> None:
