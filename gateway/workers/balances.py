@@ -6,6 +6,7 @@ in the rows; who changes there what was told last tells it, so that several proc
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -21,8 +22,9 @@ from gateway.logs import get
 
 __all__ = ["BalanceWatch"]
 
-AT_ONCE: Final = 16
-OF_A_MERCHANT: Final = 8
+AT_ONCE: Final = 24
+OF_A_PROVIDER: Final = 8
+"""One whose accounts all hang leaves most places to the others."""
 CLAIM_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 15.0
 CLOSE_WITHIN_S: Final = 2.0
@@ -37,7 +39,9 @@ class Books(Protocol):
 
     async def merchants_with_due(self, merchants: Collection[UUID], now: datetime) -> list[UUID]: ...
 
-    async def claim(self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int) -> list[str]: ...
+    async def claim(
+        self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int, accounts: Collection[str]
+    ) -> list[str]: ...
 
     async def balances(self, merchant_id: UUID) -> list[Balance]: ...
 
@@ -64,6 +68,7 @@ class BalanceWatch:
         self._claimed_at = self._looked_at = -math.inf
         self._shown: dict[UUID, set[_Series]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_hand: Counter[str] = Counter()
 
     async def tick(self) -> None:
         """Keep up with the catalogue, take up what is due, and now and then look at all of it."""
@@ -104,25 +109,36 @@ class BalanceWatch:
         self._kept, self._kept_of = wanted, catalogue
 
     async def _claim(self) -> None:
-        free, now = AT_ONCE - len(self._tasks), self._clock()
-        asked = [merchant_id for merchant_id, accounts in self._kept.items() if accounts]
-        if free <= 0 or not asked:
+        now, asked = self._clock(), [merchant_id for merchant_id, accounts in self._kept.items() if accounts]
+        if len(self._tasks) >= AT_ONCE or not asked:
             return
         for merchant_id in await self._books.merchants_with_due(asked, now):
-            for account in await self._books.claim(merchant_id, now, now + LEASE, min(free, OF_A_MERCHANT)):
-                task = asyncio.create_task(self._do(merchant_id, account), name="balance")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                free -= 1
-            if free <= 0:
-                return
+            for provider, accounts in self._by_provider(merchant_id).items():
+                room = min(AT_ONCE - len(self._tasks), OF_A_PROVIDER - self._in_hand[provider])
+                if room <= 0:
+                    continue
+                for account in await self._books.claim(merchant_id, now, now + LEASE, room, accounts):
+                    self._in_hand[provider] += 1
+                    task = asyncio.create_task(self._do(merchant_id, account, provider), name="balance")
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
 
-    async def _do(self, merchant_id: UUID, account: str) -> None:
+    def _by_provider(self, merchant_id: UUID) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for account in self._kept[merchant_id]:
+            known = self._catalogue().accounts.get((merchant_id, account))
+            if known is not None:
+                found.setdefault(known.provider, []).append(account)
+        return found
+
+    async def _do(self, merchant_id: UUID, account: str, provider: str) -> None:
         try:
             await self._ask(merchant_id, account)
             await self._look_at(merchant_id)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the lease brings it back
             log.warning("a balance was not asked for", account=account, error_type=type(error).__name__)
+        finally:
+            self._in_hand[provider] -= 1
 
     async def _look_at(self, merchant_id: UUID) -> None:
         catalogue = self._catalogue()

@@ -29,7 +29,7 @@ WITH_DUE = (
 CLAIM = """
 WITH due AS (
     SELECT account, $3::timestamptz AS lease_until FROM balances WHERE merchant_id = $1 AND due_at <= $2
-    AND (lease_until IS NULL OR lease_until <= $2)
+    AND (lease_until IS NULL OR lease_until <= $2) AND account = ANY($5::text[])
     ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 UPDATE balances b SET lease_until = due.lease_until FROM due
@@ -74,10 +74,12 @@ class BalanceStore:
         async with self.database.connection() as connection:
             return await merchants_with_work(connection, WITH_DUE, merchants, now, BEGINNING)
 
-    async def claim(self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int) -> list[str]:
-        """Take some accounts until `lease_until`, those that wait longest first."""
+    async def claim(
+        self, merchant_id: UUID, now: datetime, lease_until: datetime, limit: int, accounts: Collection[str]
+    ) -> list[str]:
+        """Take some of these accounts until `lease_until`, those that wait longest first."""
         async with self.database.transaction() as connection:
-            rows = await connection.fetch(CLAIM, merchant_id, now, lease_until, limit)
+            rows = await connection.fetch(CLAIM, merchant_id, now, lease_until, limit, sorted(accounts))
         return [row[0] for row in rows]
 
     async def take(
