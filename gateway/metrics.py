@@ -19,6 +19,9 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 __all__ = [
+    "ACCOUNT_BALANCE_AGE_SECONDS",
+    "ACCOUNT_BALANCE_FEN",
+    "ACCOUNT_BALANCE_LOW",
     "ANOMALIES",
     "CALLBACKS",
     "CATALOGUE_VERSION",
@@ -111,6 +114,26 @@ OLDEST_OPEN_SECONDS = Gauge(
     "sluice_oldest_open_payment_seconds",
     "Age of the oldest open payment, 0 without any",
     ["merchant", "channel"],
+    multiprocess_mode="livemostrecent",
+)
+
+ACCOUNT_BALANCE_FEN = Gauge(
+    "sluice_account_balance_fen",
+    "What an account at a payment company has, as it last stated it; no value while it states none",
+    ["merchant", "account", "of"],
+    multiprocess_mode="livemostrecent",
+)
+"""`of`: payouts, refunds (what these can take), total."""
+ACCOUNT_BALANCE_AGE_SECONDS = Gauge(
+    "sluice_account_balance_age_seconds",
+    "Age of that statement; without one, since when it is asked",
+    ["merchant", "account"],
+    multiprocess_mode="livemostrecent",
+)
+ACCOUNT_BALANCE_LOW = Gauge(
+    "sluice_account_balance_low",
+    "1 while an account has less than its balance_alert_below, by its last statement",
+    ["merchant", "account"],
     multiprocess_mode="livemostrecent",
 )
 

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """SMS that may be asked for on the pages of one checkout."""
     checkout_cards_per_hour: int = Field(STANDARD_LIMITS.cards_per_hour, ge=1, le=1000)
     """Cards that one user may type for the first time on our pages in an hour."""
+    balances_every_s: float = Field(600.0, ge=1, le=86_400)
+    """How long between two questions what an account at a PSP has."""
     answer_within_s: float = Field(15.0, gt=0)
     """How long an HTTP answer waits for the PSP before it says `processing`."""
 

@@ -102,10 +102,15 @@ class Books:
         self._orders: dict[str, Order] = {}
         self.others: list[dict[str, Any]] = []
         """Journal entries that are no orders, for the provider that wrote them."""
+        self.balance: list[float] | None = None
+        """What a test last said that the merchant has, for `sandbox.balances`."""
         for entry in journal.replay():
             self._restore(entry)
 
     def _restore(self, entry: dict[str, Any]) -> None:
+        if "balance" in entry:
+            self.balance = entry["balance"]
+            return
         if "order" not in entry:
             self.others.append(entry)
             return

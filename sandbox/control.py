@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from sandbox.balances import PLENTY
 from sandbox.faults import FaultRefusedError
 from sandbox.notices import NoCallbacksError
 from sandbox.pages import wants_page
@@ -26,6 +27,10 @@ def _json(content: Any, status: int = 200) -> web.Response:
 
 def _refusal(status: int, message: str) -> web.Response:
     return _json({"error": message}, status)
+
+
+def _is_fen(amount: object) -> bool:
+    return isinstance(amount, int) and not isinstance(amount, bool) and 0 <= amount <= PLENTY
 
 
 class _BadRequestError(Exception):
@@ -86,6 +91,8 @@ class Control:
             web.delete("/_sandbox/{provider}/faults/{id}", self._guarded(self._remove_fault)),
             web.post("/_sandbox/{provider}/callbacks", self._guarded(self._call_back)),
             web.post("/_sandbox/{provider}/returns", self._guarded(self._give_back)),
+            web.get("/_sandbox/{provider}/balance", self._guarded(self._balance)),
+            web.post("/_sandbox/{provider}/balance", self._guarded(self._say_balance)),
             web.post("/_sandbox/{provider}/notice_url", self._guarded(self._register_notices)),
         ]
 
@@ -173,6 +180,23 @@ class Control:
         except NotReturnableError as refused:
             return _refusal(422, str(refused))
         return _json(order.shown())
+
+    async def _balance(self, _: web.Request, provider: Provider) -> web.Response:
+        if not provider.states_balance:
+            raise _BadRequestError(f"{provider.name} states no balance")
+        for_payouts, for_refunds = provider.balance.now
+        return _json({"for_payouts": for_payouts, "for_refunds": for_refunds})
+
+    async def _say_balance(self, request: web.Request, provider: Provider) -> web.Response:
+        body = await _body(request)
+        names = {"for_payouts", "for_refunds"} if provider.balance.apart else {"for_payouts"}
+        if not provider.states_balance:
+            raise _BadRequestError(f"{provider.name} states no balance")
+        if not body.keys() <= names or not all(_is_fen(amount) for amount in body.values()) or not body:
+            raise _BadRequestError(f"{' and '.join(sorted(names))} must be whole numbers of fen")
+        for_payouts, for_refunds = provider.balance.now
+        provider.balance.say(body.get("for_payouts", for_payouts), body.get("for_refunds", for_refunds))
+        return await self._balance(request, provider)
 
     async def _register_notices(self, request: web.Request, provider: Provider) -> web.Response:
         url = (await _body(request)).get("url")

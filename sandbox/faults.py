@@ -19,6 +19,7 @@ Operation = Literal[
     "cancel",
     "query",
     "query_authentication",
+    "query_balance",
 ]
 RETURN_REASONS: Final = (
     "payee_name_mismatch",

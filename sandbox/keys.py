@@ -71,12 +71,15 @@ class AllinpayKeys:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BaofooKeys:
-    """What the Baofoo mock holds: its own identity, the merchant's certificate, number and terminal."""
+    """What the Baofoo mock holds: its own identity, the merchant's certificate, number and terminal, and the key that
+    questions about the balance are signed with.
+    """
 
     psp: Identity
     merchant_certificate: x509.Certificate
     member_id: str
     terminal_id: str
+    balance_key: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -149,7 +152,7 @@ def prepare_keys(folder: Path) -> AllKeys:
     return AllKeys(
         unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
         allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
-        baofoo=_read_baofoo(_made(folder / "baofoo", _make_baofoo)),
+        baofoo=_read_baofoo(_with_balance_key(_made(folder / "baofoo", _make_baofoo))),
         cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
         jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
         lanmao=_read_lanmao(_made(folder / "lanmao", _make_lanmao)),
@@ -164,6 +167,19 @@ def _made(folder: Path, make: Callable[[Path], dict[str, str]]) -> Path:
         folder.mkdir(mode=0o700)
         account = make(folder)
         write(folder / ACCOUNT_FILE, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
+    return folder
+
+
+def _with_balance_key(folder: Path) -> Path:
+    """Sets that were made before balances could be asked about have none."""
+    path = folder / ACCOUNT_FILE
+    try:
+        account = orjson.loads(path.read_bytes())
+        if "balance_key" not in account:
+            account["balance_key"] = secrets.token_hex(8)
+            write(path, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
+    except (OSError, ValueError, TypeError) as error:
+        raise unreadable(path) from error
     return folder
 
 
@@ -199,7 +215,7 @@ def _make_baofoo(folder: Path) -> dict[str, str]:
     member_id = _digits(9)
     write_identity(folder, "psp", new_identity("Sandbox protocol pay"))
     write_identity(folder, "merchant", new_identity(f"Sandbox protocol pay merchant {member_id}"))
-    return {"member_id": member_id, "terminal_id": _digits(9)}
+    return {"member_id": member_id, "terminal_id": _digits(9), "balance_key": secrets.token_hex(8)}
 
 
 def _make_cpcn(folder: Path) -> dict[str, str]:
@@ -263,12 +279,13 @@ def _read_allinpay(folder: Path) -> AllinpayKeys:
 
 
 def _read_baofoo(folder: Path) -> BaofooKeys:
-    member_id, terminal_id = _read_account(folder, "member_id", "terminal_id")
+    member_id, terminal_id, balance_key = _read_account(folder, "member_id", "terminal_id", "balance_key")
     return BaofooKeys(
         psp=read_identity(folder, "psp"),
         merchant_certificate=read_certificate(folder, "merchant"),
         member_id=member_id,
         terminal_id=terminal_id,
+        balance_key=balance_key,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from aiohttp import ClientSession, web
 
+from sandbox.balances import Balance
 from sandbox.books import Books, Kind, Order, State
 from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course, bend
@@ -35,6 +36,11 @@ class Provider(ABC):
     returned_code: ClassVar[str | None] = None
     """What a query tells of what came back; None: what it told before."""
 
+    states_balance: ClassVar[bool] = False
+    """Its protocol tells what the merchant has, and so the control API may say it."""
+    refunds_apart: ClassVar[bool] = False
+    """Refunds are paid from other money than payouts."""
+
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
         self.config = config
@@ -48,6 +54,7 @@ class Provider(ABC):
         self.faults = Faults(known if pen else known - frozenset(CALLBACK_FAULTS), self.is_failure_code)
         self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)
+        self.balance = Balance(self.books, apart=self.refunds_apart)
 
     @abstractmethod
     def state_of(self, code: str) -> State:
@@ -80,10 +87,12 @@ class Provider(ABC):
         raise NoCallbacksError(f"{self.name} has no address of its own for notifications: {url}")
 
     def bend(self, course: Course, occasion: Occasion, codes: Codes, worked: Collection[str] = ()) -> Course:
-        """The course as magic amounts and faults change it.
+        """The course as the merchant's money, magic amounts and faults change it.
 
         `worked`: answers that leave the work done all the same, so that the order succeeds after a while.
         """
+        if self.balance.is_short(occasion):
+            return Course(codes.balance_short, codes.balance_short, 0.0, codes.interim)
         config = self.config
         bent = bend(course, self.faults, occasion, codes, processing_s=config.processing_delay_s, late_s=config.late_s)
         if bent.answer in worked and bent.final == bent.answer:
@@ -153,6 +162,7 @@ class Provider(ABC):
     def reset(self) -> None:
         """Forget books, faults and SMS; the keys stay."""
         self.books.clear()
+        self.balance.forget()
         self.faults.clear()
         self.sms.clear()
 

@@ -10,7 +10,7 @@ agreement (310011); without one a withhold names the card (100011). Payouts are 
 that was paid may be 3056 later. A refund (REFUND; H) is an order of its own that names its payment by our number; it is
 answered on the same two levels, and asked about in the same way. No notice of it is public. Signings have no question
 here: a lost one is unknown. Each request has a REQ_SN of its own, made of the order's number: `S1`, `S2` for SMS, `C1`
-for codes, `Q0` for questions.
+for codes, `Q0` for questions. What the merchant has is told by 300000 (`balance`).
 """
 
 from collections.abc import Callable
@@ -32,6 +32,7 @@ from adapters.account import (
     setting,
 )
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
+from adapters.allinpay.balance import question, read_balance
 from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
@@ -39,6 +40,7 @@ from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk,
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     NotSent,
@@ -50,6 +52,7 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -86,7 +89,8 @@ COLLECT, PAY_OUT, QUERY, GIVE_BACK = "100011", "100014", "200004", "REFUND"
 VERSIONS: Final = {QUERY: "04", GIVE_BACK: "04"}
 # These say MERCHANT_ID in INFO, too (M; REFUND: H), and those of agreements 03 as their version (M).
 SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT = "310001", "310002", "310003", "310011"
-WITH_MERCHANT: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT, GIVE_BACK})
+BALANCE: Final = "300000"
+WITH_MERCHANT: Final = frozenset({SIGNING_SMS, SIGNING, UNBINDING, PAY_BY_AGREEMENT, GIVE_BACK, BALANCE})
 
 OTHER_DECLINES: Final = (r"3\d{3}", "3xxx codes of refusals", NO_DECLINES)
 
@@ -205,6 +209,13 @@ class Allinpay:
             return answer
         return read_query(answer, command.number, self._payout_declines, may_return=True)
 
+    async def ask_balance(self, command: AskBalance) -> BalanceOutcome:
+        """Ask what the merchant's basic account has (300000)."""
+        answer = await self._told(BALANCE, command.number, question(self._merchant_id), Product.PAYOUT)
+        if isinstance(answer, Declined):
+            return Unknown("the question cannot be written")
+        return read_balance(answer, self._merchant_id) if isinstance(answer, Element) else answer
+
     async def _told(
         self, trx_code: str, req_sn: str, body: str, product: Product
     ) -> Element | Declined | NotSent | Unknown:
@@ -257,6 +268,7 @@ class Allinpay:
         AskRefund: ask_refund,
         Payout: payout,
         AskPayout: ask_payout,
+        AskBalance: ask_balance,
     }
 
 

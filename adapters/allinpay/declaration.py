@@ -8,6 +8,7 @@ from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, Product, Terms, Watch
 from gateway.ports import (
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -76,6 +77,12 @@ ASSUMPTIONS: Final = (
         "A refund is told, at once and by 200004, by the RET_CODEs of payments: 0000 was given back, 3056 came back "
         "afterwards, 3008 means that the merchant's balance is short, and what else refuses a payment refused it.",
         frozenset({Refund, AskRefund}),
+    ),
+    Assumption(
+        "balance_fields",
+        "300000 takes the merchant's number with 000 as ACCTNO and answers that account's BALANCE, and USABLEBAL where "
+        "it tells what payouts can take, both in fen.",
+        frozenset({AskBalance}),
     ),
 )
 

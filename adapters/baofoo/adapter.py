@@ -30,6 +30,7 @@ from adapters.baofoo.answers import (
     read_query,
     read_unbinding,
 )
+from adapters.baofoo.balance import Balances
 from adapters.baofoo.codes import declines_of
 from adapters.baofoo.declaration import DECLARATION
 from adapters.baofoo.letter import (
@@ -52,6 +53,7 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     NotSent,
@@ -64,6 +66,7 @@ from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -102,8 +105,8 @@ class Baofoo:
 
     Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`, `assumed`; optional `goods_category`
     (risk control's two digits for the business), and `declines`: more codes of refusals with our failure codes.
-    What payouts and refunds may need beside it: see there. Secrets: `merchant_private_key`, `psp_certificate` (PEM).
-    The certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
+    What payouts, refunds and the balance may need beside it: see there. Secrets: `merchant_private_key`,
+    `psp_certificate` (PEM). The certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -125,6 +128,8 @@ class Baofoo:
         self._declines = declines_of(account)
         self._seal = Seal(account)
         self._payouts = Payouts(account, transport, self.declaration.terms[Product.PAYOUT])
+        asks = AskBalance in self.commands
+        self._balances = Balances(account, transport, self.declaration.terms[Product.PAYOUT]) if asks else None
         self._refunds = Refunds(account, transport, self.declaration.terms[Product.REFUND])
         self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines, self._refunds)
 
@@ -221,6 +226,11 @@ class Baofoo:
         """Ask which payouts came back on a day (BF0040003)."""
         return await self._payouts.ask_returned(command)
 
+    async def ask_balance(self, command: AskBalance) -> BalanceOutcome:  # noqa: ARG002 -- it is about no order
+        """Ask what the merchant has (BF0001)."""
+        assert self._balances is not None, "the account's assumptions allow it"
+        return await self._balances.ask()
+
     def _unfit(self, command: Pay | SendPaymentCode) -> Declined | None:
         """Why nothing is sent: then nothing can have moved."""
         if command.scene not in self.declaration.scenes:
@@ -297,6 +307,7 @@ class Baofoo:
         Payout: payout,
         AskPayout: ask_payout,
         AskReturnedPayouts: ask_returned_payouts,
+        AskBalance: ask_balance,
     }
 
 

@@ -8,6 +8,7 @@ from gateway.domain.carrying import Carries
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms, Watch
 from gateway.ports import (
+    AskBalance,
     AskRefund,
     AskReturnedPayouts,
     Assumption,
@@ -80,6 +81,12 @@ DECLARATION: Final = Declaration(
             "A refund is refused with the codes that refuse a payment: BF00103 is the merchant's balance, and those of "
             "a request's form, its merchant or its permission are never told of a refund that was taken on.",
             frozenset({Refund, AskRefund}),
+        ),
+        Assumption(
+            "balance_query",
+            "BF0001 of the open service answers in yuan, without a signature, what payouts can take (account_type 1), "
+            "to a question whose MD5 is over its fields in their order and the `balance_key` of `balance_terminal_id`.",
+            frozenset({AskBalance}),
         ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by

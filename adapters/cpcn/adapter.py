@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
-from adapters.account import AccountError, allowed, declared, more_declines
+from adapters.account import AccountError, allowed, declared, more_declines, setting
 from adapters.cpcn.answers import (
     Reasons,
     read_accepted,
@@ -35,6 +35,7 @@ from adapters.cpcn.answers import (
     read_signing,
     read_unbinding,
 )
+from adapters.cpcn.balance import ASK_BALANCE, read_balance
 from adapters.cpcn.codes import (
     BANKS,
     HANDLED,
@@ -58,6 +59,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     NotSent,
@@ -71,6 +73,7 @@ from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -119,9 +122,9 @@ class Cpcn:
     Settings: `base_url` (before `/Gateway/`), `institution_id`, `settlement_flag` (the mark that CPCN gave
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
     ResponseCodes of a refused silent binding that ask for an SMS code; `payout_declines` and `refund_declines`, codes
-    of the head with our failure codes; of payouts `market_order_no`, the order that all of them settle. Secrets:
-    `merchant_private_key`, `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and
-    the clock are not asked.
+    of the head with our failure codes; of payouts `market_order_no`, the order that all of them settle; of the balance
+    `balance_account_no` and `balance_account_name`, the account that is asked about. Secrets: `merchant_private_key`,
+    `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -143,6 +146,9 @@ class Cpcn:
         self._refund_refusals = {**REFUND_REFUSALS, **more_declines(account, *of_the_head, "refund_declines")}
         given_order = "market_order_no" in account.settings
         self._market_order_no = given(account, "market_order_no") if given_order else None
+        asks = AskBalance in self.commands
+        self._balance_no = given(account, "balance_account_no") if asks else ""
+        self._balance_name = setting(account, "balance_account_name") if asks else ""
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
 
     def __repr__(self) -> str:
@@ -275,6 +281,14 @@ class Cpcn:
         answer = await self._send(ASK_PAYOUT, {"SerialNumber": command.number}, command.number)
         return read_payout_question(answer) if isinstance(answer, Element) else answer
 
+    async def ask_balance(self, command: AskBalance) -> BalanceOutcome:  # noqa: ARG002 -- it is about no order
+        """Ask what the institution's account has (4510)."""
+        body = {"PaymentAccountName": self._balance_name, "PaymentAccountNumber": self._balance_no}
+        answer = await self._send(ASK_BALANCE, body, self._balance_no)
+        if isinstance(answer, Declined):
+            return Unknown("the question cannot be written")
+        return read_balance(answer) if isinstance(answer, Element) else answer
+
     # Builders, and the wire
 
     def _quick(self, number: str, amount: int, agreement_no: str) -> dict[str, str]:
@@ -309,6 +323,7 @@ class Cpcn:
         AskRefund: ask_refund,
         Payout: payout,
         AskPayout: ask_payout,
+        AskBalance: ask_balance,
     }
 
 

@@ -8,7 +8,17 @@ from gateway.domain.carrying import Carries
 from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import Product, Terms, Watch
-from gateway.ports import AskPayout, AskRefund, Assumption, Declaration, Payout, Redirect, Refund, SendPaymentCode
+from gateway.ports import (
+    AskBalance,
+    AskPayout,
+    AskRefund,
+    Assumption,
+    Declaration,
+    Payout,
+    Redirect,
+    Refund,
+    SendPaymentCode,
+)
 
 __all__ = ["DECLARATION"]
 
@@ -75,6 +85,12 @@ DECLARATION: Final = Declaration(
             "payout_order",
             "A payout takes its own SerialNumber as its OrderNo, unless the account names its `market_order_no`.",
             frozenset({Payout}),
+        ),
+        Assumption(
+            "balance_account",
+            "4510 takes the institution in its body and answers in fen the Balance of `balance_account_no`, the "
+            "account that payouts are paid from.",
+            frozenset({AskBalance}),
         ),
     ),
     code_wants_agreement=True,  # 2541 names a TxSNBinding (H)

@@ -22,6 +22,7 @@ import httpx
 
 from adapters.account import allowed, base_url, declared, more_declines
 from adapters.lianlian.answers import Answer, read_code, read_payment, read_query, read_signing, read_unbinding
+from adapters.lianlian.balance import read_balance
 from adapters.lianlian.codes import DECLINES, KNOWN, OK, SMS_SENT, Declines
 from adapters.lianlian.declaration import DECLARATION
 from adapters.lianlian.letter import Fields, UnbelievableError, UnwritableError, read_json, written
@@ -33,6 +34,7 @@ from adapters.lianlian.seal import Seal
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     NotSent,
@@ -43,6 +45,7 @@ from gateway.domain.outcomes import (
 from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -190,6 +193,14 @@ class LianLian:
         answer = await self._plain(f"{self._payment}/queryPayment.htm", fields, Product.PAYOUT, "no_order")
         return read_question(answer, self._payout_declines) if isinstance(answer, Answer) else answer
 
+    async def ask_balance(self, command: AskBalance) -> BalanceOutcome:  # noqa: ARG002 -- it is about no order
+        """Ask what the merchant has (traderAcctQuery.htm)."""
+        fields = self._requests.ask_balance()
+        answer = await self._plain(f"{self._trader}/traderAcctQuery.htm", fields, Product.PAYOUT, None)
+        if isinstance(answer, Declined):
+            return Unknown("the question cannot be written")
+        return read_balance(answer) if isinstance(answer, Answer) else answer
+
     # The wire
 
     async def _sealed(self, url: str, fields: Sent, product: Product, about: str | None) -> Heard:
@@ -260,6 +271,7 @@ class LianLian:
         Payout: payout,
         ConfirmPayout: confirm_payout,
         AskPayout: ask_payout,
+        AskBalance: ask_balance,
     }
 
 

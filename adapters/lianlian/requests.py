@@ -44,6 +44,7 @@ GOODS: Final = "订单付款"
 """Of a payment that says nothing of itself: there must be some name."""
 
 VERSION_OF_PAYOUTS: Final = {"api_version": "1.0"}
+VERSION_OF_BALANCES: Final = {"api_version": "1.0"}
 
 Sent = dict[str, str]
 """What a request says, before it is signed."""
@@ -162,6 +163,10 @@ class Requests:
     def ask_refund(self, command: AskRefund) -> Sent:
         """refundquery.htm."""
         return {**self._common(), **_of_refund(command.number, command.told_at)}
+
+    def ask_balance(self) -> Sent:
+        """traderAcctQuery.htm."""
+        return {**self._common(), **VERSION_OF_BALANCES}
 
     def _common(self) -> Sent:
         return {"oid_partner": self.oid_partner, "sign_type": "RSA"}

@@ -39,6 +39,7 @@ def account_content(shape: AccountShape) -> AccountContent:
         secrets=shape.secrets,
         terms=_own_terms(shape, declaration),
         identity=declaration.identity,
+        balance_alert_below=shape.balance_alert_below,
     )
 
 
@@ -160,6 +161,8 @@ def _account_problems(path: str, account: AccountShape) -> Problems:
         yield f"{path}.settings.{name}: belongs beside settings, not in it"
     if misplaced:
         return
+    if account.balance_alert_below is not None and (why := offer_for(account_content(account)).why_no_balance()):
+        yield f"{path}.balance_alert_below: {why}"
     try:
         build(account_settings(account_content(account)), _nowhere)
     except AccountError as error:

@@ -274,6 +274,7 @@ class AccountShape(TermsShape):
     settings: Annotated[dict[str, Any], AfterValidator(_json)] = {}
     secrets: dict[str, str] = Field(default={}, repr=False)
     terms: dict[ProductName, ProductTermsShape] = {}
+    balance_alert_below: PositiveFen | None = None
 
 
 def _listed(value: object) -> object:

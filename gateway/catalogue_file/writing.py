@@ -68,6 +68,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
             settings=dict(account.settings),
             secrets=dict.fromkeys(account.secrets, KEPT),
             terms=terms_to_json(account.terms) or None,
+            balance_alert_below=account.balance_alert_below,
         )
     for channel in merchant.channels:
         yield from _table(

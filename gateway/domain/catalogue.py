@@ -116,7 +116,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A merchant's contract with a provider. `terms`: what it says otherwise than the adapter declares."""
+    """A merchant's contract with a provider. `terms`: what it says otherwise than the adapter declares.
+
+    `balance_alert_below`: somebody is told when the account has less, in fen; None: nobody is.
+    """
 
     merchant_id: UUID
     code: str
@@ -124,6 +127,7 @@ class Account:
     settings: Mapping[str, Any]
     terms: Mapping[Product, OwnTerms] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    balance_alert_below: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class AccountContent:
     terms: Mapping[Product, OwnTerms] = field(default_factory=dict)
     identity: frozenset[str] = frozenset()
     """Names of the settings that its provider declares never to change."""
+    balance_alert_below: int | None = None
+    """In fen; somebody is told when the account has less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@
     ├── Unknown             not heard: it may be asked again
     └── NotSent             nothing was written
 
+    BalanceOutcome          of the question what an account has
+    ├── BalanceStated       the PSP's word, as of now
+    ├── Unknown             not heard, or not believed: it may be asked again
+    └── NotSent             nothing was written
+
 A decline is a value. An unmapped PSP code is `Unknown` with its raw code, never success, never decline.
 """
 
@@ -214,9 +219,36 @@ class ReturnsListed:
     channel_code: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceStated:
+    """What a merchant has at a PSP, in fen, as the PSP states it. None: it does not say this one; never all three.
+
+    What is short is told by `for_payouts` where it is stated, else by the total.
+    """
+
+    for_payouts: int | None = None
+    """What payouts can take."""
+    for_refunds: int | None = None
+    """What refunds can take."""
+    total: int | None = None
+    """Everything, whatever of it may be frozen or not settled yet."""
+    channel_code: str | None = None
+
+    def __post_init__(self) -> None:
+        amounts = [amount for amount in (self.for_payouts, self.for_refunds, self.total) if amount is not None]
+        if not amounts or min(amounts) < 0:
+            raise ValueError("a balance states at least one amount, and none below zero")
+
+    @property
+    def payable(self) -> int | None:
+        """What is looked at for whether payouts may soon be short of money; None: it says nothing of that."""
+        return self.total if self.for_payouts is None else self.for_payouts
+
+
 Outcome = Succeeded | Returned | Declined | Closed | SmsNeeded | Processing | Unknown | NotFound | NotSent
 AuthenticationOutcome = Authenticated | Declined | SmsNeeded | Unknown | NotFound | NotSent
 CodeOutcome = CodeSent | Declined | Unknown | NotSent
 UnbindingOutcome = Unbound | Declined | Unknown | NotSent
 ReturnsOutcome = ReturnsListed | Unknown | NotSent
+BalanceOutcome = BalanceStated | Unknown | NotSent
 AnyOutcome = Outcome | AuthenticationOutcome | CodeOutcome | UnbindingOutcome

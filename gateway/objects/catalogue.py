@@ -242,4 +242,5 @@ def _account(account: Account, assumptions: Iterable[Assumption]) -> Shown:
         "answer_timeout_s": of_payments.answer_timeout_s,
         "terms": terms_to_json(account.terms),
         "assumptions": [assumption_object(assumption) for assumption in assumptions],
+        "balance_alert_below": account.balance_alert_below,
     }

@@ -36,6 +36,7 @@ from gateway.ports.books import (
 )
 from gateway.ports.commands import (
     AskAuthentication,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -94,6 +95,7 @@ __all__ = [
     "AmountExceedsRestError",
     "AnswerLostError",
     "AskAuthentication",
+    "AskBalance",
     "AskPayment",
     "AskPayout",
     "AskRefund",

@@ -13,6 +13,7 @@
     Payout            AskPayout             Outcome
     ConfirmPayout     AskPayout             Outcome
                       AskReturnedPayouts    ReturnsOutcome: of a whole day
+                      AskBalance            BalanceOutcome: of the whole account
 
 A card is bound silently (`Authenticate`) or by an SMS: `SendSigningCode`, then `Sign` with the code. A payment that
 wants a code of its own has `SendPaymentCode`, then `Pay` with the code; where the protocol has no request of its own
@@ -23,7 +24,8 @@ those for one payment, stand on one order: they have the same number and time.
 second `Sign` brings another code. Protocols whose requests need numbers of their own make them from number and ordinal.
 
 A payout that a PSP suspects (`Processing.suspicion`) is confirmed by an intent of its own on the same order, made by a
-person's wish alone; never by a second `Payout`. `AskReturnedPayouts` is about no order: an errand, safe to repeat.
+person's wish alone; never by a second `Payout`. `AskReturnedPayouts` and
+`AskBalance` are about no order: errands, safe to repeat.
 
 An adapter is a mapping from the commands that it can do to its functions; what it cannot do is absent.
 """
@@ -40,6 +42,7 @@ from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     AnyOutcome,
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Outcome,
     ReturnsOutcome,
@@ -51,6 +54,7 @@ from gateway.domain.scenes import Scene
 
 __all__ = [
     "AskAuthentication",
+    "AskBalance",
     "AskPayment",
     "AskPayout",
     "AskRefund",
@@ -73,7 +77,7 @@ __all__ = [
     "command_name",
 ]
 
-O_co = TypeVar("O_co", bound=AnyOutcome | ReturnsOutcome | Form, covariant=True)
+O_co = TypeVar("O_co", bound=AnyOutcome | ReturnsOutcome | BalanceOutcome | Form, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,3 +391,14 @@ class AskReturnedPayouts(Command[ReturnsOutcome]):
     asks = True
 
     day: date
+
+
+@dataclass(frozen=True, slots=True)
+class AskBalance(Command[BalanceOutcome]):
+    """Ask what the merchant has at the PSP now.
+
+    `number` names the question, each time another: some protocols number every request. `told_at`: when it is asked.
+    """
+
+    verb = Verb.PAYOUT
+    asks = True

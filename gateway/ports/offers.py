@@ -13,6 +13,7 @@ from gateway.domain.payees import PayeeRules, PayeeType
 from gateway.domain.scenes import REDIRECT_SCENES, Scene
 from gateway.ports.commands import (
     AskAuthentication,
+    AskBalance,
     AskPayment,
     Authenticate,
     Command,
@@ -81,6 +82,13 @@ class Offer:
         needed = [kind for kind in self.withheld if command_name(kind) in _TO_PAY_OUT]
         assumed = dict.fromkeys(each for kind in needed for each in self.withheld[kind])
         return f"{self.provider} cannot pay out: {_say_first(assumed)}" if assumed else None
+
+    def why_no_balance(self) -> str | None:
+        """Why it cannot be asked what the account has; None: it can."""
+        if AskBalance not in self.commands and AskBalance not in self.withheld:
+            return f"{self.provider} states no balance"
+        assumed = self.withheld.get(AskBalance, ())
+        return f"{self.provider} states no balance: {_say_first(dict.fromkeys(assumed))}" if assumed else None
 
     def pays_at(self, payee: PayeeType, bank: str) -> bool:
         """Whether a payout to this type of payee at this bank can be said here."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gateway.domain.carrying import Carries, Ways
 from gateway.domain.intents import Verb
-from gateway.domain.outcomes import AnyOutcome, Outcome, ReturnsOutcome
+from gateway.domain.outcomes import AnyOutcome, BalanceOutcome, Outcome, ReturnsOutcome
 from gateway.domain.payees import PayeeRules
 from gateway.domain.redirects import RedirectRules
 from gateway.domain.scenes import Scene
@@ -40,7 +40,7 @@ __all__ = [
     "ways_of",
 ]
 
-O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome)  # noqa: E741 -- an outcome of any kind
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | BalanceOutcome)  # noqa: E741 -- an outcome of any kind
 
 PLACE_WITHIN_S = 5.0
 """How long a call waits for its place on a full channel, unless it says otherwise."""

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from gateway.domain.failures import FailureCode
-from gateway.domain.outcomes import AnyOutcome, Declined, NotSent, ReturnsOutcome, Unknown
+from gateway.domain.outcomes import AnyOutcome, BalanceOutcome, Declined, NotSent, ReturnsOutcome, Unknown
 from gateway.domain.redirects import Form
 from gateway.logs import clean, get, write
 from gateway.metrics import PSP_CALLS, PSP_SECONDS
@@ -34,7 +34,7 @@ __all__ = ["OneTooManyError", "ProviderCalls", "guarded"]
 
 log = get(__name__)
 
-O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome)  # noqa: E741 -- an outcome of any kind
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | BalanceOutcome)  # noqa: E741 -- an outcome of any kind
 
 CODE_SHOWN_MAX: Final = 64
 FRAMES_TOLD: Final = 4

@@ -69,6 +69,7 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
+        "balance_alerts": {a.code: a.balance_alert_below for a in merchant.accounts if a.balance_alert_below},
         "blocks": _any_order([b.kind, b.masked, b.reason] for b in merchant.blocks),
         "payout_rules": _any_order(
             [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit, windows]

@@ -80,6 +80,8 @@ def _account(account: Shown) -> Iterator[str]:
         yield f"secrets {' '.join(account['secrets'])}"
     for product, terms in account["terms"].items():
         yield f"terms of {product}: {_fields(terms)}"
+    if account["balance_alert_below"] is not None:
+        yield f"balance_alert_below {account['balance_alert_below']}"
     for each in account["assumptions"]:
         by = " (as the first version did)" if each["by"] == "first_version" else ""
         yield f"assumes {each['name']}{by}: {each['meaning']}"

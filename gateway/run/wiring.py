@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,10 +21,11 @@ from adapters.registry import assumptions_of, offer_for
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
-from gateway.domain.catalogue import Endpoint
+from gateway.domain.catalogue import Catalogue, Endpoint
 from gateway.domain.checkouts import CheckoutLimits
 from gateway.domain.scenes import SCENES_OF, Kind, Scene
 from gateway.flows.authentication import AuthenticationFlow
+from gateway.flows.balances import AskingBalances
 from gateway.flows.callbacks import Callbacks
 from gateway.flows.cashier import Cashier
 from gateway.flows.checkouts import CheckoutFlow
@@ -42,7 +43,7 @@ from gateway.flows.refund import RefundFlow
 from gateway.flows.route import Unable, carries_now
 from gateway.flows.submit import Submission
 from gateway.logs import get
-from gateway.ports import CallbackAnswer, CallbackRequest
+from gateway.ports import AskBalance, CallbackAnswer, CallbackRequest
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
@@ -74,6 +75,7 @@ from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
+from gateway.storage.writing.balances import BalanceStore
 from gateway.storage.writing.books import Books
 from gateway.storage.writing.checkout_books import CheckoutStore
 from gateway.storage.writing.claims import KnownChannels
@@ -94,6 +96,7 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
 from gateway.workers.egress import Egress
@@ -351,6 +354,8 @@ async def system(
             lambda merchant_id: watch.current.blocks(merchant_id),
             lambda merchant_id: watch.current.unresolved_counts_after(merchant_id),
         )
+        balances, every = BalanceStore(database), timedelta(seconds=settings.balances_every_s)
+        asking = AskingBalances(balances, calls, lambda: watch.current, utc_now, uuid7, _around_one, every)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -393,6 +398,16 @@ async def system(
                 UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now, uuid7
             )
             stack.push_async_callback(unbinder.close)
+            balance_watch = BalanceWatch(
+                balances,
+                asking.ask,
+                lambda: watch.current,
+                lambda merchant_id, account: _tells_balance(watch.current, merchant_id, account),
+                utc_now,
+                time.monotonic,
+                every,
+            )
+            stack.push_async_callback(balance_watch.close)
             ticks = {
                 "follow_up": follower.tick,
                 "line": line.tick,
@@ -403,6 +418,7 @@ async def system(
                 "routes": RouteWatch(RouteDueStore(database), route_books, lambda: watch.current, utc_now, uuid7).tick,
                 "payouts": HeldPayoutWatch(payout_store, payouts.look, lambda: watch.current, utc_now, comes_back).tick,
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
+                "balances": balance_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -503,12 +519,25 @@ async def system(
                 recorded_routes=RouteSearch(reads),
                 payouts=PayoutSearch(reads),
                 held_payouts=payouts,
+                balances=asking,
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
         yield System(settings, engine, reading, catalogue_store, watch, books, app)
+
+
+def _around_one() -> float:
+    """Accounts that began together drift apart."""
+    return random.uniform(0.9, 1.1)  # noqa: S311 -- nothing is guarded by it
+
+
+def _tells_balance(catalogue: Catalogue, merchant_id: UUID, account: str) -> bool:
+    try:
+        return AskBalance in offer_for(catalogue.accounts[merchant_id, account]).commands
+    except KeyError:  # a provider that another version knows
+        return False
 
 
 def _ticked(job: str) -> None:

@@ -36,10 +36,19 @@ PAY_OUT: Final = "100014"
 QUERY: Final = "200004"
 PAY_BY_AGREEMENT: Final = "310011"
 GIVE_BACK: Final = "REFUND"
+BALANCE: Final = "300000"
+BASIC: Final = "000"
+"""How the number of a merchant's basic account goes on after the merchant's."""
 SIGNING: Final = {"310001": "FAGRA", "310002": "FAGRC", "310003": "FAGRCNL"}
 BODY_OF: Final = {
-    COLLECT: "TRANS", PAY_OUT: "TRANS", QUERY: "QTRANSREQ", PAY_BY_AGREEMENT: "FASTTRX", GIVE_BACK: "REFUND", **SIGNING,
-}  # fmt: skip
+    COLLECT: "TRANS",
+    PAY_OUT: "TRANS",
+    QUERY: "QTRANSREQ",
+    PAY_BY_AGREEMENT: "FASTTRX",
+    GIVE_BACK: "REFUND",
+    BALANCE: "ACQUERYREQ",
+    **SIGNING,
+}
 CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
 
 SIGNATURE_WRONG: Final = "3058"
@@ -62,6 +71,7 @@ class Allinpay(Provider):
     name: ClassVar[str] = "allinpay"
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
     pays_out: ClassVar[bool] = True
+    states_balance: ClassVar[bool] = True
     returned_code: ClassVar[str | None] = table.RETURNED
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
@@ -135,6 +145,11 @@ class Allinpay(Provider):
             return self._signing.occasion(package)
         if package.head["TRX_CODE"] == GIVE_BACK:
             return self._refunds.occasion(package)
+        if package.head["TRX_CODE"] == BALANCE:
+            # An empty ACCTNO is about all accounts (M): this merchant has one.
+            if not package.head.get("MERCHANT_ID") or body.get("ACCTNO", "") not in {"", self._account_no}:
+                raise RefusedError(CONTENT_WRONG, "ACCTNO")
+            return Occasion("query_balance", package.head["REQ_SN"])
         by_agreement = package.head["TRX_CODE"] == PAY_BY_AGREEMENT
         for name in (*WANTED_OF_PAYMENTS, "AGRMNO") if by_agreement else WANTED_OF_PAYMENTS:
             if not body.get(name):
@@ -163,6 +178,8 @@ class Allinpay(Provider):
             return self._signing.work(package, occasion)
         if occasion.operation == "refund":
             return self._refunds.work(package, occasion)
+        if occasion.operation == "query_balance":
+            return self._balance_told(occasion)
         return self._query(occasion) if occasion.operation == "query" else self._pay(package, occasion)
 
     def _pay(self, package: Package, occasion: Occasion) -> Answer:
@@ -229,6 +246,17 @@ class Allinpay(Provider):
             **_result(order),
         } | ({"ERR_MSG": f"退票，{why}"} if (why := self.why_returned(order)) else {})
         return Answer(table.SUCCESS, body_name="QTRANSRSP", rows=[("QTDETAIL", detail)])
+
+    def _balance_told(self, occasion: Occasion) -> Answer:
+        if decline := self.faults.take("decline", occasion):
+            return Answer(decline.params["code"])
+        has, _ = self.balance.now
+        node = {"ACCTNO": self._account_no, "BALANCE": str(has), "USABLEBAL": str(has), "FROZBAL": "0"}
+        return Answer(table.SUCCESS, body_name="ACQUERYREP", rows=[("ACNODE", node)])
+
+    @property
+    def _account_no(self) -> str:
+        return self._keys.merchant_id + BASIC
 
     def _render(self, package: Package, answer: Answer, *, wrongly: bool = False) -> web.Response:
         head = {

@@ -9,6 +9,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from sandbox.baofoo import codes as table
+from sandbox.baofoo.balance import BalanceDesk
 from sandbox.baofoo.bindings import Bindings
 from sandbox.baofoo.notices import BaofooPen
 from sandbox.baofoo.payments import Answer, beijing
@@ -44,6 +45,7 @@ class Baofoo(Provider):
 
     name: ClassVar[str] = "baofoo"
     pays_out: ClassVar[bool] = True
+    states_balance: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: BaofooKeys) -> None:
         super().__init__(config, timers, BaofooPen(keys))
@@ -54,9 +56,11 @@ class Baofoo(Provider):
         self._transactions = Transactions(self, self._bindings)
         self._refunds = Refunds(self, keys)
         self._payouts = Payouts(self, keys)
+        self._balances = BalanceDesk(self, keys)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle), *self._refunds.routes(), *self._payouts.routes()]
+        own = (self._refunds, self._payouts, self._balances)
+        return [web.post(PATH, self._handle), *(route for each in own for route in each.routes())]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)

@@ -1,4 +1,7 @@
-"""CPCN's payouts: 1341 takes one on, 1350 tells how it stands (10, 40, 50); the pen tells of it (1348)."""
+"""CPCN's payouts: 1341 takes one on, 1350 tells how it stands (10, 40, 50); the pen tells of it (1348).
+
+4510 tells what the account has that they are paid from.
+"""
 
 import re
 from collections.abc import Mapping
@@ -28,6 +31,9 @@ PAYOUT: Final[Wanted] = (
     ("AccountName", "2016", None),
     ("AccountNumber", "2016", re.compile("[0-9-]{5,32}")),
 )
+ACCOUNT: Final[Wanted] = (("PaymentAccountNumber", "2016", None), ("PaymentAccountName", "2016", None))
+OF_ACCOUNT: Final = "880001"
+"""How the number of an institution's account goes on after the institution's: the sandbox's own choice."""
 OF_FIRMS: Final = ("BranchName", "Province", "City")
 CODES: Final = Codes(
     success=table.SUCCESS, accepted=table.OPEN, interim=table.OPEN, balance_short=table.MERCHANT_BALANCE_SHORT
@@ -42,6 +48,7 @@ class Payouts:
         self.business: Mapping[str, Business] = {
             "1341": Business("payout", "SerialNumber", PAYOUT, self._pay),
             "1350": Business("query", "SerialNumber", PAYOUT[:1], self._state),
+            "4510": Business("query_balance", "PaymentAccountNumber", ACCOUNT, self._balance),
         }
 
     def _pay(self, message: Message, occasion: Occasion) -> Body:
@@ -65,6 +72,14 @@ class Payouts:
         if hidden or order is None or order.kind != "payout" or not self._provider.is_visible(order):
             raise RefusedError(ABSENT)
         return told_of(self._provider, order)
+
+    def _balance(self, message: Message, occasion: Occasion) -> Body:
+        if decline := self._faults.take("decline", occasion):
+            raise RefusedError(decline.params["code"])
+        if message["PaymentAccountNumber"] != message["InstitutionID"] + OF_ACCOUNT:
+            raise RefusedError("2016", "PaymentAccountNumber")
+        told = {name: message[name] for name in ("PaymentAccountName", "PaymentAccountNumber")}
+        return told | {"Balance": str(self._provider.balance.now[0]), "PaymentAccountUsage": "11"}
 
 
 def told_of(provider: Provider, order: Order) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Cpcn(Provider):
     cannot: ClassVar[frozenset[str]] = frozenset({"pay_closed"})  # nothing is ever closed here
     has_pages: ClassVar[bool] = True
     pays_out: ClassVar[bool] = True
+    states_balance: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: CpcnKeys) -> None:
         self._pen = CpcnPen(keys)

@@ -8,7 +8,7 @@ from typing import Final
 from sandbox.faults import Operation
 from sandbox.lianlian.wire import Fields, RefusedError
 
-__all__ = ["CALLS", "CARD", "Call", "check"]
+__all__ = ["BALANCE_CALLS", "CALLS", "CARD", "Call", "check"]
 
 CARD: Final = ("card_no", "acct_name", "bind_mob", "id_type", "id_no")
 
@@ -43,6 +43,9 @@ CALLS: Final[Mapping[str, Call]] = {
     "pay": Call("mpayapi/v1/bankcardpay", "pay", ("no_order", "money_order", "token", "verify_code")),
     "query": Call("queryapi/orderquery.htm", "query", ("no_order", "dt_order")),
     "unbind": Call("traderapi/bankcardunbind.htm", "unbind", ("user_id", "no_agree")),
+}
+BALANCE_CALLS: Final[Mapping[str, Call]] = {
+    "query_balance": Call("traderapi/traderAcctQuery.htm", "query_balance", ("api_version",)),
 }
 FORMATS: Final[Mapping[str, str]] = {
     "user_id": ".{1,32}",

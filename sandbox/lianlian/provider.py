@@ -15,13 +15,13 @@ from sandbox.faults import Occasion
 from sandbox.keys import LianLianKeys
 from sandbox.lianlian import codes as table
 from sandbox.lianlian.agreements import Agreements
-from sandbox.lianlian.calls import CALLS
+from sandbox.lianlian.calls import BALANCE_CALLS, CALLS
 from sandbox.lianlian.notices import LianLianPen
 from sandbox.lianlian.payouts import PAYOUT_CALLS, Payouts
 from sandbox.lianlian.refunds import MESSAGES as REFUND_MESSAGES
 from sandbox.lianlian.refunds import REFUND_CALLS, Refunds
 from sandbox.lianlian.transactions import Answer, Transactions
-from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies
+from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies, yuan_of
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -31,7 +31,7 @@ __all__ = ["LianLian"]
 UNSIGNED: Final = frozenset({"bank_name", "card_no", "memo"})
 """Fields of a question's answer that stand outside the signature (H)."""
 MAINTENANCE: Final = "9000"
-ALL_CALLS: Final = {**CALLS, **PAYOUT_CALLS, **REFUND_CALLS}
+ALL_CALLS: Final = {**CALLS, **PAYOUT_CALLS, **REFUND_CALLS, **BALANCE_CALLS}
 MESSAGES: Final = {**REFUND_MESSAGES, **table.MESSAGES}
 
 
@@ -40,6 +40,8 @@ class LianLian(Provider):
 
     name: ClassVar[str] = "lianlian"
     pays_out: ClassVar[bool] = True
+    states_balance: ClassVar[bool] = True
+    refunds_apart: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: LianLianKeys) -> None:
         super().__init__(config, timers, LianLianPen(keys.psp))
@@ -106,12 +108,24 @@ class LianLian(Provider):
     def _perform(self, name: str, fields: Fields, occasion: Occasion) -> Answer:
         if name in PAYOUT_CALLS:
             return self._payouts.perform(name, fields, occasion)
+        if name in BALANCE_CALLS:
+            return self._told_balance(fields, occasion)
         try:
             if name in REFUND_CALLS:
                 return self._refunds.perform(name, fields, occasion)
             return self._transactions.perform(name, fields)
         except RefusedError as refused:
             return _refusal(refused)
+
+    def _told_balance(self, fields: Fields, occasion: Occasion) -> Answer:
+        """It does not say whose it is (H)."""
+        if decline := self.faults.take("decline", occasion):
+            return _refusal(RefusedError(decline.params["code"]))
+        if fields.get("api_version") not in {"1.0", "1.1"}:
+            return _refusal(RefusedError("1004", "api_version"))
+        for_payouts, unsettled = self.balance.now
+        amounts = {"amt_balance": yuan_of(for_payouts), "amt_unsettle": yuan_of(unsettled)}
+        return {"sign_type": "RSA", "ret_code": table.SUCCESS, **amounts}
 
     def _render(self, answer: Answer, *, wrongly: bool = False) -> web.Response:
         """0000 and 8888 are signed, refusals are not (H)."""

@@ -169,6 +169,7 @@ class AllinpayCase(Case):
         AskPayout: frozenset({"1000", "1001", "2002", "2006"}),
         AskRefund: frozenset({"1000", "1001", "2002", "2006"}),
     }
+    balance_fields: ClassVar[Mapping[str, str]] = {"BALANCE": "total", "USABLEBAL": "for_payouts"}
     charset = "gbk"
     wrong_charset = "utf-8"
 
@@ -180,7 +181,14 @@ class AllinpayCase(Case):
                 "url": URL,
                 "merchant_id": MERCHANTS[merchant],
                 "user_name": f"{MERCHANTS[merchant]}04",
-                "assumed": ["sms_codes", "payout_fields", "late_returns", "refund_question", "refund_codes"],
+                "assumed": [
+                    "sms_codes",
+                    "payout_fields",
+                    "late_returns",
+                    "refund_question",
+                    "refund_codes",
+                    "balance_fields",
+                ],
             },
             secrets={
                 "user_pass": "the password of the merchant",
@@ -276,7 +284,25 @@ class AllinpayCase(Case):
         )
 
     def processing(self, request: httpx.Request) -> httpx.Response:
+        if field(request, "INFO/TRX_CODE") == "300000":
+            return self.balance(request)
         return self.said(request, "2000")
+
+    def balance(self, request: httpx.Request, **told: str | None) -> httpx.Response:
+        return self.said(request, "0000", self.account_told(request, f"{MERCHANTS['first']}000", told))
+
+    def account_told(self, request: httpx.Request, number: str, told: Mapping[str, str | None]) -> str:
+        """ACQUERYREP of an account, to a question that asks for the first merchant's."""
+        assert field(request, "INFO/MERCHANT_ID") == request.url.params["MERCHANT_ID"] == MERCHANTS["first"]
+        assert field(request, "ACQUERYREQ/ACCTNO") == f"{MERCHANTS['first']}000"
+        amounts = "".join(f"<{k}>{v}</{k}>" for k, v in {"BALANCE": "100", **told}.items() if v is not None)
+        return f"<ACQUERYREP><ACNODE><ACCTNO>{number}</ACCTNO>{amounts}</ACNODE></ACQUERYREP>"
+
+    def balance_of_another(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "0000", self.account_told(request, f"{MERCHANTS['second']}000", {}))
+
+    def balance_refused(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "1000")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
         return self.told(request, self.detail(NUMBER, "0000", amount))

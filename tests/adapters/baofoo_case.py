@@ -71,7 +71,9 @@ MERCHANTS = {"first": new_key(), "second": new_key()}
 MEMBERS = {"first": ("100025773", "200001173"), "second": ("100025774", "200001174")}
 UNIQUE_CODE = "201803221845403000550"
 KEY = b"4f66405C4f66405c"
+BALANCE_KEY = "a key of the test's own"
 NUMBER_CHARS = 25
+OPEN_SERVICE = "/open-service/query/service.do"
 OF_EVERY_REQUEST = {"version", "send_time", "msg_id", "txn_type", "member_id", "terminal_id", "signature"}
 
 REFUSALS: dict[str, Meaning] = {
@@ -351,6 +353,9 @@ class BaofooCase(Case):
     not_by_notice = frozenset({F.SMS_CODE_WRONG, F.SMS_CODE_EXPIRED})
     same_bytes = False
     continuation = UNIQUE_CODE
+    balance_fields: ClassVar[Mapping[str, str]] = {"balance": "for_payouts"}
+    balance_in_yuan = True
+    signs_balance = False
 
     def account(self, merchant: str = "first") -> AccountSettings:
         member_id, terminal_id = MEMBERS[merchant]
@@ -361,6 +366,7 @@ class BaofooCase(Case):
                 "base_url": "https://baofoo.test",
                 "member_id": member_id,
                 "terminal_id": terminal_id,
+                "balance_terminal_id": "200009",
                 "assumed": [
                     "order_time",
                     "another_code",
@@ -368,6 +374,7 @@ class BaofooCase(Case):
                     "returned_list",
                     "refund_fields",
                     "refund_codes",
+                    "balance_query",
                 ],
             },
             secrets={
@@ -377,6 +384,7 @@ class BaofooCase(Case):
                 "psp_certificate": PSP.public_key()
                 .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
                 .decode(),
+                "balance_key": BALANCE_KEY,
             },
         )
 
@@ -518,9 +526,36 @@ class BaofooCase(Case):
         }  # fmt: skip
         return httpx.Response(200, content=sealed_json({**told, **more}))
 
+    def balance(self, request: httpx.Request, **told: str | None) -> httpx.Response:
+        return self.balance_said(request, {"account_type": "1", "balance": "1.00", **told})
+
+    def balance_said(
+        self, request: httpx.Request, item: Mapping[str, str | None], code: str = "0000"
+    ) -> httpx.Response:
+        """An answer of the open service, to a question that it checks."""
+        assert (request.method, str(request.url)) == ("POST", f"https://baofoo.test{OPEN_SERVICE}")
+        asked = fields_of(request)
+        names = ("member_id", "terminal_id", "return_type", "trans_code", "version", "account_type")
+        assert tuple(asked) == (*names, "sign")
+        assert [asked[name] for name in names] == [MEMBERS["first"][0], "200009", "json", "BF0001", "4.0.0", "1"]
+        text = "&".join([*(f"{name}={asked[name]}" for name in names), f"key={BALANCE_KEY}"])
+        assert asked["sign"] == hashlib.md5(text.encode()).hexdigest().upper()
+        told = {name: value for name, value in item.items() if value is not None}
+        head = {"return_code": code, "return_msg": "说明"}
+        content = {"trans_content": {"trans_head": head, "trans_reqDatas": {"trans_reqData": told}}}
+        return httpx.Response(200, content=json.dumps(content, ensure_ascii=False).encode())
+
+    def balance_of_another(self, request: httpx.Request) -> httpx.Response:
+        return self.balance_said(request, {"account_type": "3", "balance": "1.00"})
+
+    def balance_refused(self, request: httpx.Request) -> httpx.Response:
+        return self.balance_said(request, {}, "0202")
+
     def processing(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == REFUNDS_PATH:
             return self.refund_said(request, "BF00115")
+        if request.url.path == OPEN_SERVICE:
+            return self.balance(request)
         if request.url.path.startswith("/baofoo-fopay/"):
             return self.payout_said(request, "0" if request.url.path.endswith("2.do") else "0000")
         return self.said(request, "I", "BF00115")
@@ -547,6 +582,8 @@ class BaofooCase(Case):
         return self.said(request, "FF", "BF00103")
 
     def unsigned(self, response: httpx.Response) -> httpx.Response:
+        if response.content.startswith(b"{"):
+            return response  # of a balance: nobody signs it
         if b"=" not in response.content:
             return httpx.Response(
                 200, content=sealed_json(opened_json(response.content, PSP.public_key()), by=STRANGER)

@@ -21,6 +21,7 @@ from gateway.domain.intents import Verb
 from gateway.domain.outcomes import (
     AnyOutcome,
     AuthenticationOutcome,
+    BalanceOutcome,
     CodeOutcome,
     Declined,
     Outcome,
@@ -34,6 +35,7 @@ from gateway.domain.scenes import CUSTODY_SCENES, REDIRECT_SCENES, Scene
 from gateway.ports import (
     AccountSettings,
     AskAuthentication,
+    AskBalance,
     AskPayment,
     AskPayout,
     AskRefund,
@@ -91,7 +93,7 @@ Answer = httpx.Response | Exception
 Psp = Callable[[httpx.Request], Answer]
 Meaning = FailureCode | type
 """What a PSP's code means: a decline's failure code, or the class of another outcome."""
-O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | Form)  # noqa: E741 -- what a command is answered with
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | BalanceOutcome | Form)  # noqa: E741 -- what a command is answered with
 
 SENDS = (Pay, Refund, Payout)
 ASKS = (AskPayment, AskRefund, AskPayout)
@@ -99,6 +101,7 @@ SENDS_CODES = (SendSigningCode, SendPaymentCode)
 ANSWERED: Mapping[type[Command[Any]], object] = {
     **dict.fromkeys((*SENDS, *ASKS, Cancel, ConfirmPayout), Outcome),
     AskReturnedPayouts: ReturnsOutcome,
+    AskBalance: BalanceOutcome,
     Redirect: Form,
     **dict.fromkeys((Authenticate, AskAuthentication, Sign), AuthenticationOutcome),
     **dict.fromkeys(SENDS_CODES, CodeOutcome),
@@ -181,6 +184,10 @@ class Case(ABC):
     """What `open_binding` gives; to some PSPs it is the number that the binding was asked for with."""
     refunded: tuple[Scene, ...] | None = None
     """Whose payments can be given back; None: all."""
+    balance_fields: ClassVar[Mapping[str, str]] = {}
+    """What a balance is stated in, on the wire → which of `BalanceStated` it is; the first one must be told."""
+    balance_in_yuan: bool = False
+    signs_balance: bool = True
     charset: str = "utf-8"
     wrong_charset: str = "gbk"
 
@@ -298,6 +305,18 @@ class Case(ABC):
         """The continuation that a request names."""
         return None
 
+    def balance(self, request: httpx.Request, **told: str | None) -> httpx.Response:
+        """To the question about the balance, which it checks: these texts, by `balance_fields`; None: not there."""
+        raise NotImplementedError
+
+    def balance_of_another(self, request: httpx.Request) -> httpx.Response:
+        """The same, rightly signed, of another account."""
+        raise NotImplementedError
+
+    def balance_refused(self, request: httpx.Request) -> httpx.Response:
+        """To the question about the balance: it is not answered, for this reason."""
+        raise NotImplementedError
+
     def cancelled(self, request: httpx.Request) -> httpx.Response:
         """To giving an order up: done, it was unpaid."""
         raise NotImplementedError
@@ -405,6 +424,10 @@ def a_confirmation(continuation: str = CONFIRM_CODE) -> ConfirmPayout:
 
 def a_days_returns(day: date = RETURNED_ON) -> AskReturnedPayouts:
     return AskReturnedPayouts(f"returns-{day:%Y%m%d}", TOLD_AT, day)
+
+
+def a_balance() -> AskBalance:
+    return AskBalance(NUMBER, TOLD_AT)
 
 
 def an_authentication() -> Authenticate:

@@ -67,6 +67,7 @@ from tests.adapters.case import (
     OnTheWire,
     Psp,
     Wire,
+    a_balance,
     a_cancel,
     a_confirmation,
     a_days_returns,
@@ -88,6 +89,7 @@ from tests.adapters.case import (
     meaning_of,
     sent,
 )
+from tests.adapters.contract_balances import BalancesContract
 from tests.adapters.contract_faults import FaultsContract
 from tests.adapters.contract_payouts import PayoutsContract
 from tests.adapters.contract_redirects import RedirectsContract
@@ -134,16 +136,16 @@ ASKED_BY = {Verb.PAY: AskPayment, Verb.REFUND: AskRefund, Verb.PAYOUT: AskPayout
 """What is sent and asked of each verb that PSPs call back about."""
 
 
-class Contract(FaultsContract, RedirectsContract, PayoutsContract):
+class Contract(FaultsContract, RedirectsContract, PayoutsContract, BalancesContract):
     """The suite. Subclass it with a `case`.
 
     Codes by SMS, signing and unbinding: `contract_codes`. Faults of the wire, of every command: `contract_faults`. The
-    PSP's own pages: `contract_redirects`. Money out: `contract_payouts`.
+    PSP's own pages: `contract_redirects`. Money out: `contract_payouts`. What a merchant has: `contract_balances`.
     """
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test for what the adapter has of its kind; what it does not have is shown as skipped."""
-        for name, kinds in {**self.KINDS, **self.ON_PAGES, **self.MONEY_OUT}.items():
+        for name, kinds in {**self.KINDS, **self.ON_PAGES, **self.MONEY_OUT, **self.HAVING}.items():
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, [kind for kind in kinds if self.has(kind)], ids=command_name)
         if "notified" in metafunc.fixturenames:
@@ -472,7 +474,7 @@ class Contract(FaultsContract, RedirectsContract, PayoutsContract):
         commands += [a_redirect(scene) for scene in self.case.scenes_of(Redirect)]
         commands += [a_cancel(scene) for scene in self.case.scenes_of(Cancel)]
         commands += [an_authentication(), an_authentications_question()]
-        commands += [*self.code_commands(), an_unbinding(), a_confirmation(), a_days_returns()]
+        commands += [*self.code_commands(), an_unbinding(), a_confirmation(), a_days_returns(), a_balance()]
         return [command for command in commands if type(command) in self.case.commands]
 
     async def _do_everything(self, adapter: Provider) -> list[object]:

@@ -37,7 +37,8 @@ from tests.adapters.certificates import Identity, identity
 
 INSTITUTIONS = {"first": "900001", "second": "900002"}
 SETTLEMENT_FLAG = "0001"
-ASSUMED = ["payment_code_again", "refund_states", "page_states", "payout_states", "payout_order"]
+ACCOUNT_NO = "900001880001"
+ASSUMED = ["payment_code_again", "refund_states", "page_states", "payout_states", "payout_order", "balance_account"]
 PSP = identity("Test CPCN")
 MERCHANT = identity("Test institution")
 STRANGER = identity("Test stranger")
@@ -107,8 +108,9 @@ TXS: Final[Mapping[str, tuple[str, tuple[str, str, str], str]]] = {
     "1120": ("PaymentNo", ("10", "20", "30"), "Body"),
     "1341": ("", ("", "", ""), "Body"),
     "1350": ("SerialNumber", ("30", "40", "50"), "Body"),
+    "4510": ("PaymentAccountNumber", ("", "", ""), "Body"),
 }
-IN_THE_BODY = ("1111", "1120", "1132", "1133", "1341", "1350")
+IN_THE_BODY = ("1111", "1120", "1132", "1133", "1341", "1350", "4510")
 """The institution stands in the body of these, as in the templates of the demo."""
 PAGE_FIELDS = [
     *("InstitutionID", "PaymentNo", "Amount", "Fee", "PayerID", "PayerName", "SettlementFlag", "Usage", "Remark"),
@@ -269,6 +271,7 @@ class CpcnCase(Case):
         "20": Succeeded,
         "30": Unknown,
     }
+    balance_fields: ClassVar[Mapping[str, str]] = {"Balance": "total"}
     codes_of_payments_by_code = {  # noqa: RUF012  the class beside it has no ClassVar, either
         **SOME_HEADS,
         **DECLINES,
@@ -296,6 +299,8 @@ class CpcnCase(Case):
             "declines": {code: str(failure) for code, failure in DECLINES.items()},
             "sms_wanted": [SMS_WANTED],
             "payout_declines": {BALANCE_SHORT: "merchant_balance_short"},
+            "balance_account_no": ACCOUNT_NO,
+            "balance_account_name": "某某公司",
             "assumed": ASSUMED,
         }
         secrets = {"merchant_private_key": MERCHANT.key_pem, "psp_certificate": PSP.pem}
@@ -390,7 +395,21 @@ class CpcnCase(Case):
         return self.told(request, **{**verified, "Status": TXS[tx][1][which], **body})
 
     def processing(self, request: httpx.Request) -> httpx.Response:
+        if self.checked(request)["TxCode"] == "4510":
+            return self.balance(request)
         return self._state(request, 0)
+
+    def balance(self, request: httpx.Request, **told: str | None) -> httpx.Response:
+        fields = self.checked(request)
+        assert (fields["PaymentAccountNumber"], fields["PaymentAccountName"]) == (ACCOUNT_NO, "某某公司")
+        amounts = {name: text for name, text in {"Balance": "100", **told}.items() if text is not None}
+        return self.told(request, PaymentAccountUsage="11", **amounts)
+
+    def balance_of_another(self, request: httpx.Request) -> httpx.Response:
+        return self.told(request, Balance="100", PaymentAccountNumber="900002880001")
+
+    def balance_refused(self, request: httpx.Request) -> httpx.Response:
+        return self.said(request, "2001")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
         stated = {} if self.checked(request)["TxCode"] == "2512" else {"Amount": str(amount)}

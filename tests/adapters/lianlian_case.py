@@ -273,6 +273,7 @@ PLAIN_PATHS = {
     "/ll/mpayapi/v1/bankcardpay": {"token", "no_order", "money_order", "verify_code"},
     "/ll/traderapi/bankcardunbind.htm": {"user_id", "pay_type", "no_agree"},
     "/ll/paymentapi/queryPayment.htm": {"no_order", "api_version"},
+    "/ll/traderapi/traderAcctQuery.htm": {"api_version"},
     "/ll/queryapi/orderquery.htm": {"no_order", "dt_order", "query_version"},
     "/ll/traderapi/refund.htm": {"no_refund", "dt_refund", "money_refund", "no_order", "dt_order", "notify_url"},
     "/ll/queryapi/refundquery.htm": {"no_refund", "dt_refund"},
@@ -376,6 +377,8 @@ class LianLianCase(Case):
     states_in_answers = frozenset(REFUND_STATES)
     without_question = frozenset({Verb.AUTHENTICATE})
     continuation = TOKEN
+    balance_fields: ClassVar[Mapping[str, str]] = {"amt_balance": "for_payouts", "amt_unsettle": "for_refunds"}
+    balance_in_yuan = True
 
     def account(self, merchant: str = "first") -> AccountSettings:
         settings: dict[str, object] = {
@@ -476,11 +479,25 @@ class LianLianCase(Case):
     def processing(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith(OF_REFUNDS):
             return self.refund_state(request, "1")
+        if request.url.path.endswith("/traderAcctQuery.htm"):
+            return self.balance(request)
         if request.url.path.endswith(("/orderquery.htm", "/queryPayment.htm")):
             return self.state(request, "PROCESSING")
         if request.url.path in OF_PAYOUTS:
             return self.told(request, "0000", oid_paybill="2026030213121201")
         return self.told(request, "2008")
+
+    def balance(self, request: httpx.Request, **told: str | None) -> httpx.Response:
+        """As LianLian's demo reads it: it does not say whose it is."""
+        assert self.checked(request)["api_version"] == "1.0"
+        amounts = {name: text for name, text in {"amt_balance": "1.00", **told}.items() if text is not None}
+        return as_json(signed({"ret_code": "0000", "ret_msg": "交易成功", "sign_type": "RSA", **amounts}))
+
+    def balance_of_another(self, request: httpx.Request) -> httpx.Response:
+        return self.told(request, "0000", oid_partner=PARTNERS["second"], amt_balance="1.00", amt_unsettle="1.00")
+
+    def balance_refused(self, request: httpx.Request) -> httpx.Response:
+        return self.refused(request, "3001")
 
     def succeeded(self, request: httpx.Request, amount: int = AMOUNT) -> httpx.Response:
         if request.url.path.endswith(OF_REFUNDS):

@@ -15,7 +15,19 @@ from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import Declined, Outcome, Processing, Succeeded, Unknown
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
-from gateway.ports import AskPayment, AskPayout, AskRefund, Pay, Payout, Provider, Refund, SendSigningCode, Sign, Unbind
+from gateway.ports import (
+    AskBalance,
+    AskPayment,
+    AskPayout,
+    AskRefund,
+    Pay,
+    Payout,
+    Provider,
+    Refund,
+    SendSigningCode,
+    Sign,
+    Unbind,
+)
 from tests.adapters.allinpay_case import SIGNED_MSG, URL, AllinpayCase, field, signed
 from tests.adapters.contract import (
     AMOUNT,
@@ -126,10 +138,10 @@ async def test_a_bank_without_a_code_here_or_another_scene_is_declined_and_nothi
     assert wire.sent == []
 
 
-def test_it_signs_by_sms_collects_gives_back_pays_out_and_is_asked_about_money_alone() -> None:
+def test_it_signs_by_sms_collects_gives_back_pays_out_and_is_asked_about_money_and_the_balance() -> None:
     provider, _ = adapter()
     about_money = {Pay, AskPayment, Refund, AskRefund, Payout, AskPayout}
-    assert set(provider.commands) == {SendSigningCode, Sign, Unbind, *about_money}
+    assert set(provider.commands) == {SendSigningCode, Sign, Unbind, *about_money, AskBalance}
     assert provider.callbacks is None
 
 

@@ -33,6 +33,7 @@ from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.ports import (
     AskAuthentication,
+    AskBalance,
     AskRefund,
     AskReturnedPayouts,
     CallbackRejectedError,
@@ -567,6 +568,7 @@ def test_its_commands_are_those_that_the_protocol_has() -> None:
         "Payout",
         "AskPayout",
         "AskReturnedPayouts",
+        "AskBalance",
     }
     declaration = CASE.adapter.DECLARATION
     assert declaration.code_wants_agreement
@@ -603,7 +605,7 @@ def test_without_what_it_assumes_the_account_is_refused_or_has_no_codes_by_sms()
     with pytest.raises(AccountError, match="order_time"):
         with_settings(assumed=["another_code"])
     has = with_settings(assumed=["order_time"]).commands.keys()
-    without = {SendSigningCode, Sign, SendPaymentCode, Payout, AskReturnedPayouts, Refund, AskRefund}
+    without = {SendSigningCode, Sign, SendPaymentCode, Payout, AskReturnedPayouts, Refund, AskRefund, AskBalance}
     assert has == CASE.commands.keys() - without
 
 

@@ -261,11 +261,14 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "middle_certificate": (keys / name / "middle.pem").read_text(),
         }
     elif name == "baofoo":
+        balance_key = merchant.pop("balance_key")
         settings = {"base_url": f"{address}/baofoo", **merchant}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
+        secrets["balance_key"] = balance_key
     elif name == "cpcn":
         declines = {"51": "insufficient_balance", "82": "id_mismatch", "83": "phone_mismatch"}
         settings = {"base_url": f"{address}/cpcn", **merchant, "declines": declines, "sms_wanted": ["71"]}
+        settings |= {"balance_account_no": f"{merchant['institution_id']}880001", "balance_account_name": "某公司"}
         settings["payout_declines"] = {"240090": "merchant_balance_short"}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_certificate": read["psp.cert.pem"]}
     elif name == "jd":

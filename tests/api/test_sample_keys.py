@@ -6,7 +6,7 @@ Not tested here: other wrong keys (test_problems.py), production's own token and
 import base64
 import tomllib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.resources import files
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -26,7 +26,8 @@ from tests.api.fakes import ADMIN, MERCHANT, NOW, FakeGateway
 
 OWN_KEY = "sk_live_of_this_merchant"
 NOTHING = cast("Any", None)
-ADMIN_ROUTES = operator_routes(Operators(*(NOTHING,) * 15, clock=lambda: NOW, new_id=lambda: UUID(int=1)))
+_NEEDS: dict[str, Any] = dict.fromkeys((each.name for each in fields(Operators)), NOTHING)
+ADMIN_ROUTES = operator_routes(Operators(**_NEEDS | {"clock": lambda: NOW, "new_id": lambda: UUID(int=1)}))
 """Nobody with a key gets past their door, so nothing stands behind them."""
 
 

@@ -60,6 +60,23 @@ async def test_the_fault_waits_for_a_payout(sandbox: Sandbox) -> None:
     assert await merchant.query(collected) == PAID
 
 
+async def test_what_the_merchant_has_is_known_after_a_restart_and_forgotten_by_a_reset(
+    start: Start, tmp_path: Path
+) -> None:
+    before = await start(data_dir=tmp_path)
+    for provider in ("allinpay", "baofoo", "cpcn", "lianlian"):
+        assert (await before.control("POST", f"{provider}/balance", {"for_payouts": 1_500}))[0] == 200
+    assert await pay_out(before.allinpay, before.allinpay.number(), 1_000) == PAID
+    await before.stop()
+
+    after = await start(data_dir=tmp_path)
+    assert (await after.control("GET", "allinpay/balance"))[1]["for_payouts"] == 500
+    assert (await after.control("GET", "lianlian/balance"))[1]["for_payouts"] == 1_500
+    assert await pay_out(after.allinpay, after.allinpay.number(), 501) == ["0000", "3008"]
+    await after.control("POST", "reset")
+    assert await pay_out(after.allinpay, after.allinpay.number(), 501) == PAID
+
+
 async def test_a_provider_without_payouts_refuses_the_fault(sandbox: Sandbox) -> None:
     status, answer = await sandbox.control("POST", "jd/faults", {"fault": "return_payout"})
     assert status == 422

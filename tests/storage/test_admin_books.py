@@ -153,6 +153,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         recorded_routes=nothing,
         payouts=nothing,
         held_payouts=nothing,
+        balances=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

@@ -64,7 +64,9 @@ SHOP = MerchantContent(
     sms_per_phone_and_day=4,
     apps=(AppContent("web", "Web", (KeyContent("first", key_hash_of("sk_first")),)),),
     endpoints=(EndpointContent("web", "web", "https://shop.example.com/a", ("payment.failed",), False, SECRETS),),
-    accounts=(AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS),),
+    accounts=(
+        AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS, balance_alert_below=70_000),
+    ),
     channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, ChannelLimits(5_000)),),
     windows=(WINDOW,),
     rules=(ICBC, replace(ICBC, bank="ABC", daily_insufficient_by="card")),
@@ -113,7 +115,7 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
         {"url": "http://x"},
         {"user_pass": "hush"},
     )
-    assert account.terms == TERMS
+    assert (account.terms, account.balance_alert_below) == (TERMS, 70_000)
     channel = catalogue.channels[mine, "tl"]
     assert (channel.account, channel.name, channel.on) == ("tl", "通联", True)
     assert (channel.authentication_fee, channel.limits) == (100, ChannelLimits(5_000))

@@ -81,6 +81,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         recorded_routes=nothing,
         payouts=nothing,
         held_payouts=nothing,
+        balances=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

@@ -162,7 +162,12 @@ def test_what_is_written_is_read_as_the_same(
         content,
         name=name,
         apps=(replace(app, keys=(KeyContent(label, b"k" * 32),)), *apps),
-        accounts=(replace(unionpay, terms=terms), *accounts),
+        accounts=tuple(
+            replace(each, terms=terms)
+            if each is unionpay
+            else replace(each, balance_alert_below=limits.daily_total if each.provider == "lianlian" else None)
+            for each in (unionpay, *accounts)
+        ),
         channels=(replace(channel, limits=limits), *channels),
         rules=rules_,
         payout_rules=payout_rules_,

@@ -373,3 +373,22 @@ def test_signers_that_are_off_and_channels_that_never_sign_are_warned_of() -> No
             "sms is for the primary signer alone, so new cards of ABC are never taken"
         ),
     ]
+
+
+def test_an_account_whose_balance_is_never_told_has_no_threshold_in_a_file() -> None:
+    yeepay = AccountShape(code="yp", provider="yeepay", balance_alert_below=1)
+    unsaid = AccountShape(code="tl", provider="allinpay", balance_alert_below=1)
+    said = AccountShape(code="tk", provider="allinpay", settings={"assumed": ["balance_fields"]}, balance_alert_below=1)
+    told = list(
+        problems_of([MerchantShape(code="shop", name="shop", accounts=[yeepay, unsaid, said])], production=False)
+    )
+    about = [problem for problem in told if "balance_alert_below" in problem]
+    assert len(about) == 2
+    assert about[0] == "merchants[0].accounts[0].balance_alert_below: yeepay states no balance"
+    assert about[1].startswith(
+        'merchants[0].accounts[1].balance_alert_below: allinpay states no balance: add "balance_fields" to assumed'
+    )
+
+
+def test_who_states_a_balance_without_an_assumption_is_asked_as_it_is() -> None:
+    assert offer_for(AccountContent("ll", "lianlian", {}, {})).why_no_balance() is None

@@ -114,6 +114,7 @@ class AccountAnswer(BaseModel):
     answer_timeout_s: float | None
     terms: dict[Product, TermsAnswer]
     assumptions: list[AssumptionAnswer]
+    balance_alert_below: int | None
 
 
 class WholeMerchantAnswer(MerchantAnswer):

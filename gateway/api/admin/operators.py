@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls, Corrections
+from gateway.api.admin.balances import Accounts, BalanceCalls, Balances
 from gateway.api.admin.blocks import BlockCalls, Blocks
 from gateway.api.admin.cards import OperatorCardCalls, OperatorCards
 from gateway.api.admin.catalogue import CatalogueCalls, History
@@ -32,7 +33,9 @@ from gateway.ports import Offer
 __all__ = ["Operators", "operator_routes"]
 
 
-class CatalogueChanges(History, Merchants, Channels, Windows, Rules, PayoutRules, Endpoints, SilentRefusals, Protocol):
+class CatalogueChanges(
+    History, Merchants, Accounts, Channels, Windows, Rules, PayoutRules, Endpoints, SilentRefusals, Protocol
+):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
 
@@ -63,6 +66,7 @@ class Operators:
     recorded_routes: RecordedRoutes
     payouts: Payouts
     held_payouts: HeldPayouts
+    balances: Balances
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -75,6 +79,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *CatalogueCalls(needs.changes, needs.snapshots, needs.assumptions_of, needs.clock).routes(),
         *MerchantCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
+        *BalanceCalls(needs.balances, needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *PayoutRuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),

@@ -216,6 +216,7 @@ class Applier:
                     "settings": dict(content.settings),
                     "secrets": blob,
                     "terms": terms_to_json(content.terms),
+                    "balance_alert_below": content.balance_alert_below,
                 }
             )
         await self._put("accounts", accounts, ("merchant_id", "code"), _keyed(found, merchant_id), rows)

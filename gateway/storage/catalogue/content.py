@@ -134,6 +134,7 @@ def _account(row: RowMapping, secrets: Mapping[str, str]) -> AccountContent:
         settings=row["settings"],
         secrets=secrets,
         terms=terms_from_json(row["terms"]),
+        balance_alert_below=row["balance_alert_below"],
     )
 
 

@@ -240,6 +240,7 @@ def _account(row: RowMapping, codes: Mapping[UUID, str], ring: KeyRing) -> Accou
         settings=row["settings"],
         terms=terms_from_json(row["terms"]),
         secrets=unseal(ring, row["secrets"], account_context(codes[row["merchant_id"]], row["code"])),
+        balance_alert_below=row["balance_alert_below"],
     )
 
 

@@ -49,6 +49,7 @@ from gateway.storage.catalogue.rows import (
 )
 from gateway.storage.keys import KeyRing, OrderKey
 from gateway.storage.tables import (
+    accounts,
     api_keys,
     apps,
     catalogue_versions,
@@ -216,6 +217,14 @@ class CatalogueStore:
 
         switched = "" if on is None else " on" if on else " off"
         return await self._small(by, f"channel {code}{switched}", now, work)
+
+    async def set_account(
+        self, merchant_id: UUID, code: str, *, balance_alert_below: int | None, by: str, now: datetime
+    ) -> int:
+        """Change below how much of an account somebody is told; None: nobody is."""
+        identity = {"merchant_id": merchant_id, "code": code}
+        work = updating(accounts, identity, {"balance_alert_below": balance_alert_below}, "account")
+        return await self._small(by, f"account {code}", now, work)
 
     async def add_window(self, window: MaintenanceWindow, *, by: str, now: datetime) -> int:
         """Add a maintenance window; its id is the caller's (`new_id`)."""

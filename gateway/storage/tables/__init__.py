@@ -4,6 +4,7 @@ Invariants stand here as constraints. Errors are told apart by SQLSTATE and the 
 Times, ids and JSON come from Python: there are no defaults, triggers or functions in the schema.
 """
 
+from gateway.storage.tables.balances import balances
 from gateway.storage.tables.base import metadata
 from gateway.storage.tables.catalogue import (
     accounts,
@@ -43,6 +44,7 @@ __all__ = [
     "api_keys",
     "apps",
     "authentications",
+    "balances",
     "block_proposals",
     "blocks",
     "card_totals",

@@ -117,6 +117,7 @@ accounts = Table(
     Column("settings", JSONB, nullable=False),
     Column("secrets", LargeBinary, nullable=False, comment="JSON object of texts, encrypted"),
     Column("terms", JSONB, nullable=False, comment="product -> what the contract says otherwise"),
+    Column("balance_alert_below", BigInteger, comment="in fen; somebody is told when the account has less"),
     PrimaryKeyConstraint("merchant_id", "code", name="accounts_pkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="accounts_merchant_fkey"),
 )

@@ -14,7 +14,7 @@ from gateway.domain.cards import CardElements
 from gateway.domain.hearing import AnomalyKind, Heard, Source, hear
 from gateway.domain.ids import caused_id
 from gateway.domain.intents import PRODUCT_OF, Intent, Verb
-from gateway.domain.outcomes import AnyOutcome, Authenticated, Outcome, ReturnsOutcome
+from gateway.domain.outcomes import AnyOutcome, Authenticated, BalanceOutcome, Outcome, ReturnsOutcome
 from gateway.domain.payments import Payment, begun
 from gateway.domain.payouts import Payout
 from gateway.domain.refunds import Refund
@@ -77,7 +77,7 @@ EVERYTHING: tuple[type[Command[Any]], ...] = (
     RefundCommand,
     AskRefund,
 )
-O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome)  # noqa: E741 -- an outcome of any kind
+O = TypeVar("O", bound=AnyOutcome | ReturnsOutcome | BalanceOutcome)  # noqa: E741 -- an outcome of any kind
 T = TypeVar("T")
 
 
