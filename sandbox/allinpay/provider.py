@@ -21,7 +21,7 @@ from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
-from sandbox.keys import AllinpayKeys
+from sandbox.keys import ALLINPAY, AllinpayKeys, KeySet
 from sandbox.magic import is_refused_by, pays
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
@@ -56,6 +56,7 @@ class Allinpay(Provider):
     """Provider `allinpay`."""
 
     name: ClassVar[str] = "allinpay"
+    keys: ClassVar[KeySet[AllinpayKeys]] = ALLINPAY
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
     pays_out: ClassVar[bool] = True
     returned_code: ClassVar[str | None] = table.RETURNED
