@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from gateway.run.new_adapter import new_adapter
+
 __all__ = ["app", "main"]
 
 EXIT_UNUSABLE = 2
@@ -33,6 +35,7 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(route, name="route")
 cards = typer.Typer(no_args_is_help=True, help="Cards at rest: the keys they are under, and erasing one.")
 app.add_typer(cards, name="cards")
+app.command("new-adapter")(new_adapter)
 
 
 @contextmanager
