@@ -35,7 +35,6 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(route, name="route")
 cards = typer.Typer(no_args_is_help=True, help="Cards at rest: the keys they are under, and erasing one.")
 app.add_typer(cards, name="cards")
-app.command("new-adapter")(new_adapter)
 
 
 @contextmanager
@@ -399,6 +398,9 @@ def erase_card(
         with database(settings, make=False) as url:
             for line in _run(erase(url, with_local_secrets(settings), merchant, card)):
                 typer.echo(line)
+
+
+app.command("new-adapter")(new_adapter)
 
 
 def main() -> None:
