@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test hunt examples crashes check format lock vendor bench clean
+.PHONY: help install run demo test hunt examples crashes templates check format lock vendor bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ examples: $(STAMP) ## 40 times as many random examples as the suite draws (some 
 
 crashes: $(STAMP) ## a gateway dies at every outside action of every flow, and at every pair (long)
 	SLUICE_HUNT_CRASHES=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/simulation
+
+templates: $(STAMP) ## a provider of new-adapter, held by types and import rules, too (a minute)
+	SLUICE_HUNT_TEMPLATES=1 $(BIN)/python -m pytest tests/adapters/test_new_adapter.py
 
 check: $(STAMP) ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -2,17 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from importlib import import_module
+from typing import Final, Protocol, cast
 
 from adapters.account import AccountError, account_settings, assumed, assumptions_in_force, withheld
-from adapters.allinpay import Allinpay
-from adapters.baofoo import Baofoo
-from adapters.cpcn import Cpcn
-from adapters.jd import Jd
-from adapters.lanmao import Lanmao
-from adapters.lianlian import LianLian
-from adapters.unionpay import UnionPay
-from adapters.yeepay import YeePay
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
@@ -33,16 +26,26 @@ class ProviderClass(Protocol):
         ...
 
 
-PROVIDERS: dict[str, ProviderClass] = {
-    "unionpay": UnionPay,
-    "allinpay": Allinpay,
-    "baofoo": Baofoo,
-    "cpcn": Cpcn,
-    "jd": Jd,
-    "lanmao": Lanmao,
-    "lianlian": LianLian,
-    "yeepay": YeePay,
-}
+NAMES: Final = (
+    "unionpay",
+    "allinpay",
+    "baofoo",
+    "cpcn",
+    "jd",
+    "lanmao",
+    "lianlian",
+    "yeepay",
+)
+"""One line for each protocol: the folder of this package, whose `__all__` is the adapter's class alone."""
+
+
+def _class_of(name: str) -> ProviderClass:
+    module = import_module(f"adapters.{name}")
+    [exported] = module.__all__
+    return cast("ProviderClass", getattr(module, exported))
+
+
+PROVIDERS: Final[dict[str, ProviderClass]] = {name: _class_of(name) for name in NAMES}
 
 
 def utc_now() -> datetime:

@@ -8,7 +8,8 @@ from typing import Final
 
 from sandbox.app import SandboxConfig, build_app
 from sandbox.journal import JournalUnreadableError
-from sandbox.keys import KeysUnreadableError, prepare_keys
+from sandbox.keys import KeysUnreadableError
+from sandbox.mocks import prepare_keys
 from sandbox.serve import EXIT_UNUSABLE, serve
 
 PORT_VARIABLE: Final = "SLUICE_SANDBOX_PORT"

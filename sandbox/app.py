@@ -7,20 +7,11 @@ from typing import Final
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 
-from sandbox.allinpay import Allinpay
-from sandbox.baofoo import Baofoo
 from sandbox.config import SandboxConfig
 from sandbox.control import Control
-from sandbox.cpcn import Cpcn
-from sandbox.jd import Jd
-from sandbox.keys import prepare_keys
-from sandbox.lanmao import Lanmao
-from sandbox.lianlian import LianLian
-from sandbox.provider import Provider
+from sandbox.mocks import mocks, prepare_keys
 from sandbox.timers import Timers
-from sandbox.unionpay import UnionPay
 from sandbox.windows import Windows
-from sandbox.yeepay import YeePay
 
 __all__ = ["SandboxConfig", "build_app", "keys_folder"]
 
@@ -45,16 +36,7 @@ def build_app(config: SandboxConfig) -> web.Application:
     keys_dir = folder if folder is not None else Path(temporary.name if temporary else "")
     keys = prepare_keys(keys_dir)
     timers = Timers()
-    providers: dict[str, Provider] = {
-        UnionPay.name: UnionPay(config, timers, keys.unionpay),
-        Allinpay.name: Allinpay(config, timers, keys.allinpay),
-        Baofoo.name: Baofoo(config, timers, keys.baofoo),
-        Cpcn.name: Cpcn(config, timers, keys.cpcn),
-        Jd.name: Jd(config, timers, keys.jd),
-        Lanmao.name: Lanmao(config, timers, keys.lanmao),
-        LianLian.name: LianLian(config, timers, keys.lianlian),
-        YeePay.name: YeePay(config, timers, keys.yeepay),
-    }
+    providers = {name: mock(config, timers, keys[name]) for name, mock in mocks().items()}
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         connector = TCPConnector(limit=MAX_CALLBACK_CONNECTIONS)

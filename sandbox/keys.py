@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import orjson
 from cryptography import x509
@@ -26,25 +26,34 @@ from sandbox.identities import (
 )
 
 __all__ = [
-    "AllKeys",
+    "ALLINPAY",
+    "BAOFOO",
+    "CPCN",
+    "JD",
+    "LANMAO",
+    "LIANLIAN",
+    "UNIONPAY",
+    "YEEPAY",
     "AllinpayKeys",
     "BaofooKeys",
     "CpcnKeys",
     "Identity",
     "JdKeys",
+    "KeySet",
     "KeysUnreadableError",
     "LanmaoKeys",
     "LianLianKeys",
     "UnionPayKeys",
     "YeePayKeys",
     "new_identity",
-    "prepare_keys",
+    "read_account",
     "unknown_ca",
 ]
 
 ACCOUNT_FILE: Final = "account.json"
 # UnionPay's published verifier wants `00040000:SIGN` after the second @ on its test system (from memory: L).
 UNIONPAY_CN: Final = "041@Z12@00040000:SIGN"
+K = TypeVar("K")
 TR_ID: Final = "62000000001"  # the token requester number that UnionPay's demo says its test system gives everybody
 
 
@@ -127,47 +136,29 @@ class YeePayKeys:
     key: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class AllKeys:
-    """The sets of all providers."""
+@dataclass(frozen=True, slots=True)
+class KeySet(Generic[K]):
+    """How the keys and the account of one mock's merchant are made, and how the mock reads them.
 
-    unionpay: UnionPayKeys
-    allinpay: AllinpayKeys
-    baofoo: BaofooKeys
-    cpcn: CpcnKeys
-    jd: JdKeys
-    lanmao: LanmaoKeys
-    lianlian: LianLianKeys
-    yeepay: YeePayKeys
+    `make` writes what it likes into a new folder and answers with the account's file.
+    """
+
+    make: Callable[[Path], dict[str, str]]
+    read: Callable[[Path], K]
+
+    def prepared(self, folder: Path) -> K:
+        """The set in `folder`, made if it is not there. Raises KeysUnreadableError."""
+        if not (folder / ACCOUNT_FILE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700, parents=True)
+            account = self.make(folder)
+            write(folder / ACCOUNT_FILE, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
+        return self.read(folder)
 
 
 def unknown_ca() -> Identity:
     """A signer with the right name, issued by a CA that no merchant pinned: for forged callbacks."""
     return new_identity(UNIONPAY_CN, new_identity("Forged ACP OCA", is_ca=True))
-
-
-def prepare_keys(folder: Path) -> AllKeys:
-    """Read all sets below `folder`, after making those that are not there. Raises KeysUnreadableError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return AllKeys(
-        unionpay=_read_unionpay(_made(folder / "unionpay", _make_unionpay)),
-        allinpay=_read_allinpay(_made(folder / "allinpay", _make_allinpay)),
-        baofoo=_read_baofoo(_with_balance_key(_made(folder / "baofoo", _make_baofoo))),
-        cpcn=_read_cpcn(_made(folder / "cpcn", _make_cpcn)),
-        jd=JdKeys(*_read_account(_made(folder / "jd", _make_jd), "merchant", "terminal", "md5_key", "des_key")),
-        lanmao=_read_lanmao(_made(folder / "lanmao", _make_lanmao)),
-        lianlian=_read_lianlian(_made(folder / "lianlian", _make_lianlian)),
-        yeepay=YeePayKeys(*_read_account(_made(folder / "yeepay", _make_yeepay), "mer_id", "key")),
-    )
-
-
-def _made(folder: Path, make: Callable[[Path], dict[str, str]]) -> Path:
-    if not (folder / ACCOUNT_FILE).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        account = make(folder)
-        write(folder / ACCOUNT_FILE, orjson.dumps(account, option=orjson.OPT_INDENT_2) + b"\n")
-    return folder
 
 
 def _with_balance_key(folder: Path) -> Path:
@@ -263,12 +254,12 @@ def _read_unionpay(folder: Path) -> UnionPayKeys:
         psp=read_identity(folder, "psp"),
         encryption=read_identity(folder, "encrypt"),
         merchant_certificate=read_certificate(folder, "merchant"),
-        mer_id=_read_account(folder, "mer_id")[0],
+        mer_id=read_account(folder, "mer_id")[0],
     )
 
 
 def _read_allinpay(folder: Path) -> AllinpayKeys:
-    merchant_id, user_name, user_pass = _read_account(folder, "merchant_id", "user_name", "user_pass")
+    merchant_id, user_name, user_pass = read_account(folder, "merchant_id", "user_name", "user_pass")
     return AllinpayKeys(
         psp=read_identity(folder, "psp"),
         merchant_certificate=read_certificate(folder, "merchant"),
@@ -279,7 +270,9 @@ def _read_allinpay(folder: Path) -> AllinpayKeys:
 
 
 def _read_baofoo(folder: Path) -> BaofooKeys:
-    member_id, terminal_id, balance_key = _read_account(folder, "member_id", "terminal_id", "balance_key")
+    member_id, terminal_id, balance_key = read_account(
+        _with_balance_key(folder), "member_id", "terminal_id", "balance_key"
+    )
     return BaofooKeys(
         psp=read_identity(folder, "psp"),
         merchant_certificate=read_certificate(folder, "merchant"),
@@ -293,12 +286,12 @@ def _read_cpcn(folder: Path) -> CpcnKeys:
     return CpcnKeys(
         psp=read_identity(folder, "psp"),
         merchant_certificate=read_certificate(folder, "merchant"),
-        institution_id=_read_account(folder, "institution_id")[0],
+        institution_id=read_account(folder, "institution_id")[0],
     )
 
 
 def _read_lanmao(folder: Path) -> LanmaoKeys:
-    [platform_no] = _read_account(folder, "platform_no")
+    [platform_no] = read_account(folder, "platform_no")
     return LanmaoKeys(read_identity(folder, "psp"), read_certificate(folder, "merchant"), platform_no)
 
 
@@ -306,13 +299,32 @@ def _read_lianlian(folder: Path) -> LianLianKeys:
     return LianLianKeys(
         psp=read_identity(folder, "psp"),
         merchant_certificate=read_certificate(folder, "merchant"),
-        oid_partner=_read_account(folder, "oid_partner")[0],
+        oid_partner=read_account(folder, "oid_partner")[0],
     )
 
 
-def _read_account(folder: Path, *names: str) -> list[str]:
+def _read_jd(folder: Path) -> JdKeys:
+    return JdKeys(*read_account(folder, "merchant", "terminal", "md5_key", "des_key"))
+
+
+def _read_yeepay(folder: Path) -> YeePayKeys:
+    return YeePayKeys(*read_account(folder, "mer_id", "key"))
+
+
+def read_account(folder: Path, *names: str) -> list[str]:
+    """These values of an account's file. Raises KeysUnreadableError."""
     try:
         account = orjson.loads((folder / ACCOUNT_FILE).read_bytes())
         return [str(account[name]) for name in names]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unreadable(folder / ACCOUNT_FILE) from error
+
+
+UNIONPAY: Final = KeySet(_make_unionpay, _read_unionpay)
+ALLINPAY: Final = KeySet(_make_allinpay, _read_allinpay)
+BAOFOO: Final = KeySet(_make_baofoo, _read_baofoo)
+CPCN: Final = KeySet(_make_cpcn, _read_cpcn)
+JD: Final = KeySet(_make_jd, _read_jd)
+LANMAO: Final = KeySet(_make_lanmao, _read_lanmao)
+LIANLIAN: Final = KeySet(_make_lianlian, _read_lianlian)
+YEEPAY: Final = KeySet(_make_yeepay, _read_yeepay)

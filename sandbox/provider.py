@@ -14,6 +14,7 @@ from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course, bend
 from sandbox.faults import CALLBACK_FAULTS, FAULTS, PAGE_FAULTS, Faults, Occasion
 from sandbox.journal import Journal
+from sandbox.keys import KeySet
 from sandbox.notices import NoCallbacksError, Notices, Pen
 from sandbox.payouts import REASONS, NotReturnableError, return_of
 from sandbox.sms import Purpose, SmsLog
@@ -26,6 +27,9 @@ class Provider(ABC):
     """One mock provider. Subclasses speak its protocol and say what its codes mean."""
 
     name: ClassVar[str]
+    """That of its folder."""
+    keys: ClassVar[KeySet[Any]]
+    """Of its one merchant."""
     cannot: ClassVar[frozenset[str]] = frozenset()
     """Faults that its protocol has no message for."""
     has_pages: ClassVar[bool] = False

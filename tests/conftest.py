@@ -23,7 +23,7 @@ from gateway.run import collector
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
-from sandbox.keys import prepare_keys
+from sandbox.mocks import prepare_keys
 from tests.databases import (
     RUN,
     VARIABLE,

@@ -4,6 +4,5 @@ Nothing here is used by another adapter.
 """
 
 from adapters.baofoo.adapter import Baofoo
-from adapters.baofoo.declaration import DECLARATION
 
-__all__ = ["DECLARATION", "Baofoo"]
+__all__ = ["Baofoo"]

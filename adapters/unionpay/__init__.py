@@ -6,6 +6,5 @@ Knows `gateway.ports`, `gateway.domain`, `adapters.account` and `adapters.signin
 """
 
 from adapters.unionpay.adapter import UnionPay
-from adapters.unionpay.declaration import DECLARATION
 
-__all__ = ["DECLARATION", "UnionPay"]
+__all__ = ["UnionPay"]

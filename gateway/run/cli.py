@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from gateway.run.new_adapter import new_adapter
+
 __all__ = ["app", "main"]
 
 EXIT_UNUSABLE = 2
@@ -396,6 +398,9 @@ def erase_card(
         with database(settings, make=False) as url:
             for line in _run(erase(url, with_local_secrets(settings), merchant, card)):
                 typer.echo(line)
+
+
+app.command("new-adapter")(new_adapter)
 
 
 def main() -> None:

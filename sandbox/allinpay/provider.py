@@ -22,7 +22,7 @@ from sandbox.config import SandboxConfig
 from sandbox.course import Codes, Course
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
-from sandbox.keys import AllinpayKeys
+from sandbox.keys import ALLINPAY, AllinpayKeys, KeySet
 from sandbox.magic import is_refused_by, pays
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
@@ -69,6 +69,7 @@ class Allinpay(Provider):
     """Provider `allinpay`."""
 
     name: ClassVar[str] = "allinpay"
+    keys: ClassVar[KeySet[AllinpayKeys]] = ALLINPAY
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
     pays_out: ClassVar[bool] = True
     states_balance: ClassVar[bool] = True

@@ -21,7 +21,7 @@ from sandbox.baofoo.wire import Message, RefusedError, encode_text, parse, seal,
 from sandbox.books import State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
-from sandbox.keys import BaofooKeys
+from sandbox.keys import BAOFOO, BaofooKeys, KeySet
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -44,6 +44,7 @@ class Baofoo(Provider):
     """Provider `baofoo`, for one merchant's terminal."""
 
     name: ClassVar[str] = "baofoo"
+    keys: ClassVar[KeySet[BaofooKeys]] = BAOFOO
     pays_out: ClassVar[bool] = True
     states_balance: ClassVar[bool] = True
 

@@ -20,7 +20,7 @@ from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
-from sandbox.keys import CpcnKeys
+from sandbox.keys import CPCN, CpcnKeys, KeySet
 from sandbox.provider import Provider
 from sandbox.timers import Timers
 
@@ -36,6 +36,7 @@ class Cpcn(Provider):
     """Provider `cpcn`, for one institution."""
 
     name: ClassVar[str] = "cpcn"
+    keys: ClassVar[KeySet[CpcnKeys]] = CPCN
     cannot: ClassVar[frozenset[str]] = frozenset({"pay_closed"})  # nothing is ever closed here
     has_pages: ClassVar[bool] = True
     pays_out: ClassVar[bool] = True

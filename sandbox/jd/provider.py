@@ -20,7 +20,7 @@ from sandbox.faults import Occasion, Operation
 from sandbox.jd import codes as table
 from sandbox.jd.notices import JdPen, state_trade
 from sandbox.jd.wire import Letter, RefusedError, open_letter, write_letter
-from sandbox.keys import JdKeys
+from sandbox.keys import JD, JdKeys, KeySet
 from sandbox.magic import binds, is_refused_by, pays
 from sandbox.provider import Provider
 from sandbox.timers import Timers
@@ -58,6 +58,7 @@ class Jd(Provider):
     """Provider `jd`."""
 
     name: ClassVar[str] = "jd"
+    keys: ClassVar[KeySet[JdKeys]] = JD
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: JdKeys) -> None:

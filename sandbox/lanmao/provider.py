@@ -11,7 +11,7 @@ from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.faults import Operation
-from sandbox.keys import LanmaoKeys
+from sandbox.keys import LANMAO, KeySet, LanmaoKeys
 from sandbox.lanmao import codes as table
 from sandbox.lanmao.clerk import Clerk
 from sandbox.lanmao.control import UserControl
@@ -39,6 +39,7 @@ class Lanmao(Provider):
     """Provider `lanmao`, for one platform."""
 
     name: ClassVar[str] = "lanmao"
+    keys: ClassVar[KeySet[LanmaoKeys]] = LANMAO
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
     has_pages: ClassVar[bool] = True
 

@@ -12,7 +12,7 @@ from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
-from sandbox.keys import LianLianKeys
+from sandbox.keys import LIANLIAN, KeySet, LianLianKeys
 from sandbox.lianlian import codes as table
 from sandbox.lianlian.agreements import Agreements
 from sandbox.lianlian.calls import BALANCE_CALLS, CALLS
@@ -39,6 +39,7 @@ class LianLian(Provider):
     """Provider `lianlian`, for one merchant."""
 
     name: ClassVar[str] = "lianlian"
+    keys: ClassVar[KeySet[LianLianKeys]] = LIANLIAN
     pays_out: ClassVar[bool] = True
     states_balance: ClassVar[bool] = True
     refunds_apart: ClassVar[bool] = True

@@ -14,7 +14,7 @@ from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion
-from sandbox.keys import UnionPayKeys
+from sandbox.keys import UNIONPAY, KeySet, UnionPayKeys
 from sandbox.pages import Desk
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
@@ -41,6 +41,7 @@ class UnionPay(Provider):
     """Provider `unionpay`, for one merchant account."""
 
     name: ClassVar[str] = "unionpay"
+    keys: ClassVar[KeySet[UnionPayKeys]] = UNIONPAY
     has_pages: ClassVar[bool] = True
     pays_out: ClassVar[bool] = True
 

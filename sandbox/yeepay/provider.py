@@ -15,7 +15,7 @@ from sandbox.books import Order, State
 from sandbox.config import SandboxConfig
 from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
-from sandbox.keys import YeePayKeys
+from sandbox.keys import YEEPAY, KeySet, YeePayKeys
 from sandbox.magic import LATE_DECLINE, LATE_SUCCESS, NOT_FOUND_FIRST
 from sandbox.pages import Bill, Choice, Desk, Ending
 from sandbox.provider import Provider
@@ -42,6 +42,7 @@ class YeePay(Provider):
     """Provider `yeepay`."""
 
     name: ClassVar[str] = "yeepay"
+    keys: ClassVar[KeySet[YeePayKeys]] = YEEPAY
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed", "lose_sms", "expire_code"})
     has_pages: ClassVar[bool] = True
     returns_refunds: ClassVar[bool] = True

@@ -56,6 +56,7 @@ from gateway.ports import (
     Sign,
 )
 from sandbox.app import SandboxConfig, build_app
+from tests.adapters.at_sandbox import described
 from tests.adapters.contract import callbacks_of, do, is_unknown
 from tests.adapters.unionpay_case import as_form
 
@@ -63,9 +64,11 @@ CARD = CardElements("6222020200098761234", "张三丰", "110101199003074477", "1
 AMOUNT = 12_345
 IN_TIME_S = 10.0
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-CALLS_BACK = frozenset({"baofoo", "cpcn", "jd", "lianlian", "unionpay"})
+OTHERS = described()
+"""Those that say all this in folders of their own."""
+CALLS_BACK = {"baofoo", "cpcn", "jd", "lianlian", "unionpay"} | {name for name in OTHERS if OTHERS[name].calls_back}
 REGISTERS_ITS_ADDRESS = frozenset({"cpcn"})
-OF_ITS_OWN = frozenset({"cpcn"})
+OF_ITS_OWN = frozenset({"cpcn", *OTHERS})
 """Whose bindings and refunds have a module of their own."""
 BALANCE_SHORT: Mapping[str, str] = {
     "unionpay": "64",
@@ -74,6 +77,7 @@ BALANCE_SHORT: Mapping[str, str] = {
     "cpcn": "51",
     "jd": "EEB0014",
     "lianlian": "6001",
+    **{name: other.balance_short for name, other in OTHERS.items()},
 }
 FAILED_LATER: Mapping[str, tuple[FailureCode, str]] = {
     "jd": (FailureCode.CHANNEL_REFUSED, "0000/7"),
@@ -96,7 +100,8 @@ REFUNDS_FAIL: Mapping[str, tuple[str, FailureCode, str]] = {
     "baofoo": ("BF00140", FailureCode.CARD_CLOSED, "BF00140"),
 }
 """Why one fails after it was accepted, and what is told of it."""
-WITHOUT_AGREEMENT = frozenset({("allinpay", Scene.WITHHOLD), ("jd", Scene.QUICK_CHARGE)})
+WITHOUT_AGREEMENT = {("allinpay", Scene.WITHHOLD), ("jd", Scene.QUICK_CHARGE)}
+WITHOUT_AGREEMENT |= {(name, scene) for name, other in OTHERS.items() for scene in other.without_agreement}
 """What is paid by the card's elements alone."""
 CODE_FOR_EACH = frozenset({"jd"})
 """Who wants an SMS code for each payment."""
@@ -278,6 +283,8 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
     elif name == "lianlian":
         settings = {"base_url": f"{address}/lianlian", **merchant, "declines": {"余额不足": "insufficient_balance"}}
         secrets = {"merchant_private_key": read["merchant.key.pem"], "psp_public_key": read["psp.cert.pem"]}
+    elif name in OTHERS:
+        settings, secrets = OTHERS[name].account(address, merchant)
     else:
         settings = {
             "url": f"{address}/allinpay/aipg/ProcessServlet",

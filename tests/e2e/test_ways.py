@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.registry import PROVIDERS, offer_of
+from adapters.registry import offer_of
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.scenes import CARD_SCENES, Scene
 from gateway.ports import Authenticate, Offer, why_not_primary
 from tests.e2e.business import App, Shown
 from tests.e2e.signers import Signer, merchant_with, new_phone, paid
 from tests.e2e.world import World
+from tests.sampled import SAMPLED
 
 NONE, SILENT, SMS, EACH = AuthenticationMode
 WITHHOLD, QUICK = Scene.WITHHOLD, Scene.QUICK_CHARGE
@@ -40,7 +41,7 @@ OPENED_ELSEWHERE = frozenset({("unionpay", WITHHOLD, NONE)})
 
 
 def offered() -> Iterator[Cell]:
-    for provider in PROVIDERS:
+    for provider in SAMPLED:
         offer = offer_of(provider)
         for scene in CARD_SCENES:  # where there is no card, nobody authenticates one
             for mode in AuthenticationMode:

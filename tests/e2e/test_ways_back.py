@@ -15,8 +15,8 @@ from lxml import etree
 from yarl import URL
 
 from gateway.domain.callback_names import short_name
-from sandbox.keys import AllKeys, prepare_keys
 from sandbox.lanmao.notices import form_of as custody_form
+from sandbox.mocks import prepare_keys
 from sandbox.yeepay.wire import sealed
 from tests.browsing import FORM, Page
 from tests.e2e.business import Answer, App, Shown
@@ -26,6 +26,7 @@ from tests.e2e.world import World
 EACH = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 NETBANK, QUICK = WAYS["netbank"], WAYS["custody quick"]
 Fields = dict[str, str]
+AllKeys = dict[str, Any]
 SEE_OTHER = 303
 
 
@@ -242,7 +243,7 @@ async def test_who_belongs_nowhere_is_told_so_in_his_language(world: World, pati
 def notice_of(visit: Visit, keys: AllKeys, **changed: str) -> Fields:
     """The server's copy of YeePay's notice."""
     fields = {
-        "p1_MerId": keys.yeepay.mer_id,
+        "p1_MerId": keys["yeepay"].mer_id,
         "r0_Cmd": "Buy",
         "r1_Code": "1",
         "r2_TrxId": f"{visit.number[:14]}I",
@@ -254,7 +255,7 @@ def notice_of(visit: Visit, keys: AllKeys, **changed: str) -> Fields:
         "r8_MP": "",
         "r9_BType": "2",
     }
-    return sealed(fields | changed, keys.yeepay.key)
+    return sealed(fields | changed, keys["yeepay"].key)
 
 
 def custody_notice(visit: Visit, keys: AllKeys, service: str = "RECHARGE", **changed: Any) -> Fields:
@@ -269,7 +270,7 @@ def custody_notice(visit: Visit, keys: AllKeys, service: str = "RECHARGE", **cha
         "rechargeWay": "SWIFT",
     }
     left = {name: text for name, text in (said | changed).items() if text is not None}
-    return custody_form(left, service, "NOTIFY", keys.lanmao.platform_no, keys.lanmao.psp)
+    return custody_form(left, service, "NOTIFY", keys["lanmao"].platform_no, keys["lanmao"].psp)
 
 
 async def notify(world: World, app: App, visit: Visit, fields: Fields) -> Answer:

@@ -11,7 +11,8 @@ import pytest
 
 from sandbox.app import SandboxConfig, build_app
 from sandbox.journal import JournalUnreadableError
-from sandbox.keys import KeysUnreadableError, prepare_keys
+from sandbox.keys import KeysUnreadableError
+from sandbox.mocks import prepare_keys
 from tests.sandbox.conftest import Start
 from tests.sandbox.merchants import CARD, Mailbox
 
@@ -85,11 +86,11 @@ async def test_no_file_holds_a_card_number_a_name_or_a_phone(start: Start, tmp_p
 def test_keys_are_made_once_and_private(tmp_path: Path) -> None:
     first = prepare_keys(tmp_path)
     again = prepare_keys(tmp_path)
-    assert first.unionpay.mer_id == again.unionpay.mer_id
-    assert first.unionpay.psp.cert_id == again.unionpay.psp.cert_id
-    assert len(first.unionpay.mer_id) == 15
+    assert first["unionpay"].mer_id == again["unionpay"].mer_id
+    assert first["unionpay"].psp.cert_id == again["unionpay"].psp.cert_id
+    assert len(first["unionpay"].mer_id) == 15
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*/*.key.pem")} == {0o600}
-    assert first.allinpay.user_pass not in repr(first.allinpay)
+    assert first["allinpay"].user_pass not in repr(first["allinpay"])
 
 
 def test_a_missing_key_is_named(tmp_path: Path, keys: Path) -> None:
