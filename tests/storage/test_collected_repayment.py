@@ -7,7 +7,7 @@ Not here: what each refusal says (test_payouts), what reaches a PSP (tests/e2e).
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -64,7 +64,9 @@ async def paid(process: Process, name: str, amounts: Sequence[int]) -> list[Paym
         places = enumerate(amounts[begin : begin + FLUSH], begin)
         orders = [order(f"{name}-{at}", amount=amount, user_id=f"{name}-{at}") for at, amount in places]
         opened = await process.opened(*orders)
-        words = [observation(each, Succeeded(each.amount, each.payment_id.hex), Source.ANSWER) for each in opened]
+        words: list[Any] = [
+            observation(each, Succeeded(each.amount, each.payment_id.hex), Source.ANSWER) for each in opened
+        ]
         await process.recording.flush(words)
         found += opened
     return found
