@@ -32,9 +32,7 @@ ORDERS = KILL_EVERY * (KILLS + 1)
 async def fragile(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[tuple[World, GatewayProcess]]:
     """A world whose only workers are those of one gateway process."""
     terms = {**QUICK_TERMS, "answer_timeout_s": 2.0}
-    async with (
-        new_world(await new_database(), psp_keys, terms, workers=False) as world,
-    ):
+    async with new_world(await new_database(), psp_keys, terms, workers=False) as world:
         await world.apply(that_pays_out(world.merchants["demo"]))
         async with gateway_processes(world, 1) as [process]:
             yield world, process
