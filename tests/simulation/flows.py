@@ -118,6 +118,15 @@ async def _refund_whose_answer_is_lost(play: Play, paid: Shown) -> None:
     await play.call_back("unionpay", refund["amount"])
 
 
+async def _refund_that_came_back(play: Play, paid: Shown) -> None:
+    """No company tells of it: an operator does, and it is made again."""
+    refund = await play.refund(paid, paid["amount"] // 2)
+    await play.rest()
+    told = {"object_id": refund["id"], "says": "returned", "return_reason": "payee_account_abnormal"}
+    await play.operate(refund, "observations", told | {"by": "ops", "note": "a letter"})
+    await play.refund(paid, paid["amount"] // 2 - 1)
+
+
 async def _two_refunds_of_more_than_there_is(play: Play, paid: Shown) -> None:
     more_than_half = paid["amount"] // 2 + 1
     await asyncio.gather(*(play.refund(paid, more_than_half + place) for place in range(2)))
@@ -161,6 +170,12 @@ SCRIPTS: Final = (
     Script("a receiver that is down at first", _receiver_is_down_at_first),
     Script("a refund", _refund, _paid, pairs=True),
     Script("a refund whose answer is lost", _refund_whose_answer_is_lost, _paid),
+    Script(
+        "a refund that came back by an operator's word, and is made again",
+        _refund_that_came_back,
+        _paid,
+        ends=("succeeded", "returned", "succeeded"),
+    ),
     Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid, races=True),
     *SCRIPTS_OF_CODES,
     *SCRIPTS_ON_PAGES,

@@ -44,7 +44,7 @@ LEAVES: Final = 7
 @pytest.fixture
 async def processes(engine: AsyncEngine, database_url: str) -> AsyncIterator[list[Process]]:
     keys, second = new_keys(), create_engine(database_url, 4, application_name="second")
-    yield [Process(engine, keys, PAYS), Process(second, keys, PAYS)]
+    yield [Process(each, keys, PAYS, calls_at_once=10 * PARTS) for each in (engine, second)]
     assert await examine(engine, NOW) == []
     await close(second)
 
