@@ -169,11 +169,11 @@ class Books:
         self.save(order)
         return order.state != "processing"
 
-    def give_back(self, order: Order, code: str, reason: str) -> None:
-        """A payout or a refund that was paid comes back now. `code` is what a query tells of it from now on."""
+    def give_back(self, order: Order, code: str, reason: str, at: float) -> None:
+        """A payout or a refund that was paid comes back. `code` is what a query tells of it from now on."""
         assert order.kind in ("payout", "refund")
         assert order.state == "succeeded"
-        order.state, order.code, order.reason, order.returned_at = "returned", code, reason, time.time()
+        order.state, order.code, order.reason, order.returned_at = "returned", code, reason, at
         self.save(order)
 
     def _settle(self, order: Order) -> None:

@@ -30,4 +30,4 @@ class SandboxConfig:
     callback_time_scale: float = 1.0
     """Multiplies the gaps between the five sends of a notification (0, 1, 2, 4 minutes)."""
     clock: Callable[[], float] = time.time
-    """By which pages expire, in seconds of the epoch."""
+    """By which pages expire and payouts come back, in seconds of the epoch."""

@@ -158,11 +158,14 @@ class Control:
         count = body.get("count", 1)
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_CALLBACKS:
             raise _BadRequestError(f"count must be a whole number from 1 to {MAX_CALLBACKS}")
+        of_success = body.get("of_success", False)
+        if not isinstance(of_success, bool):
+            raise _BadRequestError("of_success must be true or false")
         order = provider.books.get(str(body.get("order_no", "")))
         if order is None:
             return _refusal(404, "there is no such order_no")
         try:
-            statuses = await provider.call_back(order, count)
+            statuses = await provider.call_back(order, count, of_success=of_success)
         except NoCallbacksError as refused:
             return _refusal(422, str(refused))
         return _json({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})

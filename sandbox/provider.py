@@ -72,11 +72,13 @@ class Provider(ABC):
     def routes(self) -> Iterable[web.RouteDef]:
         """The addresses of the protocol."""
 
-    async def call_back(self, order: Order, count: int) -> list[int | None]:
+    async def call_back(self, order: Order, count: int, *, of_success: bool = False) -> list[int | None]:
         """Send the notification of a final order again, now. Answers the HTTP status of each, None for no answer.
 
-        Raises NoCallbacksError.
+        `of_success`: the one that was written before it came back. Raises NoCallbacksError.
         """
+        if of_success and order.state == "returned":
+            order = replace(order, state="succeeded")
         if self._notices is None:
             raise NoCallbacksError(f"{self.name} has no callbacks: {count} asked for order {order.order_no}")
         return await self._notices.again(order, count)
@@ -133,7 +135,8 @@ class Provider(ABC):
         may_come_back = order.kind == "payout" or (order.kind == "refund" and self.returns_refunds)
         if not may_come_back or order.state != "succeeded":
             raise NotReturnableError(order)
-        self.books.give_back(order, self.returned_code or order.code, reason or order.reason or "other")
+        code = self.returned_code or order.code
+        self.books.give_back(order, code, reason or order.reason or "other", self.config.clock())
         if self._notices is not None:
             self._notices.owe_return(order)
 

@@ -133,6 +133,7 @@ class Payouts:
         delay_s = self._provider.config.processing_delay_s
         course = self._provider.bend(Course(CODES.accepted, CODES.success, delay_s, CODES.interim), occasion, CODES)
         echo = {name: item.get(name, "") for name in ("to_bank_name", "trans_summary")}
+        echo["asked_until"] = str(self._provider.config.clock() + ASKED_WITHIN_S)
         order = self._provider.book_payout(
             occasion,
             mask_card(item["to_acc_no"]),
@@ -148,7 +149,7 @@ class Payouts:
         hidden = self._faults.take("not_found", occasion) is not None or order is None or order.kind != "payout"
         if order is None or hidden or not self._provider.is_visible(order):
             return ABSENT, []
-        if time.time() > order.received_at + ASKED_WITHIN_S:
+        if self._provider.config.clock() > float(order.echo["asked_until"]):
             return ABSENT, []
         return TAKEN_ON, [self._told(order)]
 

@@ -249,3 +249,8 @@ async def test_a_notice_tells_of_a_payout_and_of_its_return_as_of_payouts(world:
     back = reader.read(await asyncio.wait_for(world.callbacks.get(), IN_TIME_S))
     assert (back.number, back.verb) == (payout.number, Verb.PAYOUT)
     assert isinstance(back.outcome, Returned)
+    late = {"order_no": payout.number, "of_success": True}
+    async with world.session.post(f"{world.address}/_sandbox/{world.name}/callbacks", json=late) as answer:
+        assert answer.status == 200, await answer.text()
+    paid_again = reader.read(await asyncio.wait_for(world.callbacks.get(), IN_TIME_S))
+    assert (paid_again.number, paid_again.outcome) == (payout.number, paid.outcome)

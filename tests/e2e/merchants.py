@@ -7,11 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.registry import offer_of
-from gateway.domain.catalogue_content import AccountContent, EndpointContent, MerchantContent
+from gateway.domain.catalogue import ANY_BANK as EVERY_BANK
+from gateway.domain.catalogue_content import AccountContent, EndpointContent, MerchantContent, PayoutRuleContent
+from gateway.domain.payees import PayeeType
 from gateway.domain.terms import OwnTerms
+from gateway.ports import AskPayout, AskRefund, AskReturnedPayouts, ConfirmPayout, Payout, Refund
 from router.fees import FixedFee
 
+PAYOUT_FEE = 200
 Change = Callable[[MerchantContent], MerchantContent]
+OF_MONEY_OUT = frozenset({Payout, AskPayout, ConfirmPayout, AskReturnedPayouts, Refund, AskRefund})
 
 
 def only(channel: str, **limits: int) -> Change:
@@ -23,6 +28,27 @@ def only(channel: str, **limits: int) -> Change:
         return replace(merchant, rules=rules)
 
     return change
+
+
+def that_pays_out(merchant: MerchantContent) -> MerchantContent:
+    """A merchant who pays out to everybody, wherever the sandbox does: what is assumed of it, and rules."""
+    offers = {each.code: offer_of(each.provider) for each in merchant.accounts}
+    pays = {code: offer.declaration for code, offer in offers.items() if offer.declaration.payees is not None}
+
+    def assuming(account: AccountContent) -> AccountContent:
+        if account.code not in pays:
+            return account
+        needed = [each.name for each in pays[account.code].assumptions if each.commands & OF_MONEY_OUT]
+        names = {*account.settings.get("assumed", ()), *needed}
+        return replace(account, settings={**account.settings, "assumed": sorted(names)})
+
+    rules = [
+        PayoutRuleContent(channel.code, payee, EVERY_BANK, True, FixedFee(PAYOUT_FEE))
+        for channel in merchant.channels
+        for payee in PayeeType
+        if (of := pays.get(channel.account)) is not None and of.payees is not None and payee in of.payees.needs
+    ]
+    return replace(merchant, accounts=tuple(map(assuming, merchant.accounts)), payout_rules=tuple(rules))
 
 
 def with_spare(merchant: MerchantContent) -> MerchantContent:

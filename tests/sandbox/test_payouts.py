@@ -93,3 +93,9 @@ async def test_what_will_come_back_does_so_after_a_restart(start: Start, tmp_pat
     assert await after.allinpay.query(order_no) in (PAID, RETURNED)
     await until_returned(after, order_no)
     assert await after.allinpay.query(order_no) == RETURNED
+
+
+async def test_whether_a_notice_is_that_of_the_success_is_yes_or_no(sandbox: Sandbox) -> None:
+    status, answer = await sandbox.control("POST", "allinpay/callbacks", {"order_no": "none", "of_success": "yes"})
+    assert status == 422
+    assert "of_success" in answer["error"]

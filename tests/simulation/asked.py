@@ -17,7 +17,7 @@ _IN_BASE64: Final = re.compile(r"(?:message=|^)(PD94[\w+/%]+)")
 
 
 def address_of(about: Shown) -> str:
-    """Where a payment, an authentication or a recorded route is read."""
+    """Where a payment, an authentication, a payout or a recorded route is read."""
     return f"/v1/{about['object']}s/{about['id']}"
 
 

@@ -13,7 +13,9 @@ from gateway.domain import checkouts, recorded_routes
 from gateway.domain import hearing as words
 from gateway.domain.authentications import Authentication
 from gateway.domain.checkouts import Checkout
+from gateway.domain.payees import Payee
 from gateway.domain.payments import Payment
+from gateway.domain.payouts import Payout
 from gateway.domain.recorded_routes import RecordedRoute
 from gateway.domain.redirects import Form
 from gateway.domain.statuses import Status
@@ -23,7 +25,7 @@ from gateway.flows.intents import sms_to_sign
 from gateway.flows.redirects import Redirects
 from gateway.flows.submit import Submission
 from gateway.storage.server.database import Database
-from gateway.storage.writing import checkout_books, hearing, outbox, recording, reporting, signing
+from gateway.storage.writing import checkout_books, hearing, outbox, payout_words, recording, reporting, signing
 from gateway.storage.writing.statement import Write
 from gateway.storage.writing.usage import UsageChanges
 from gateway.workers.deliver import Deliverer
@@ -115,6 +117,27 @@ def _sends_an_sms_again() -> None:
 
     real = FollowUp.__call__
     _put(FollowUp, "__call__", follow_up)
+
+
+def _pays_out_again_what_is_unknown() -> None:
+    async def follow_up(self: FollowUp, due: Any) -> None:
+        if not isinstance(due, Payout) or due.intent is None or due.payout_id in done:
+            return await real(self, due)
+        done.add(due.payout_id)
+        young = replace(due.intent, recorded_at=self.submission.observations.clock())
+        payee = Payee(due.payee.type, "6222021001000007766", "张三", due.payee.bank)
+        await self.submission.payout(replace(due, intent=young), payee)
+        return None
+
+    done: set[Any] = set()
+    real = FollowUp.__call__
+    _put(FollowUp, "__call__", follow_up)
+
+
+def _frees_nothing_of_what_comes_back() -> None:
+    async def take_nothing(*_: Any) -> None: ...
+
+    _put(payout_words, "take_nothing", take_nothing)
 
 
 def _believes_the_first_not_found() -> None:
@@ -228,6 +251,9 @@ _PAID_AT_ALLINPAY: Final = ("pay to allinpay_main is sent", "after")
 _PAID_AT_UNIONPAY: Final = ("pay to unionpay_main is sent", "after")
 _AUTHENTICATED: Final = ("authenticate to unionpay_main is sent", "after")
 _CODE_SENT: Final = ("send_signing_code to unionpay_main is sent", "after")
+_PAID_OUT: Final = ("payout to allinpay_main is sent", "after")
+_ASKED_OF_PAYOUT: Final = ("ask_payout to allinpay_main is sent", "after")
+_COMES_BACK: Final = "a payout that comes back after three days, and what it settled is given back"
 _ENDED: Final = (
     "COMMIT of users, payments, intents, observations, channel_usage, last_attempts, events, deliveries",
     "before",
@@ -237,6 +263,12 @@ BUGS: Final[dict[str, Bug]] = {
     "goes on before the commit": Bug(_goes_on_before_the_commit, _AT_ONCE, _PAID_AT_ALLINPAY, "was charged 2 times"),
     "sends again what is unknown": Bug(
         _sends_again_what_is_unknown, _AT_ONCE, _PAID_AT_ALLINPAY, "was submitted 2 times"
+    ),
+    "pays out again what is unknown": Bug(
+        _pays_out_again_what_is_unknown, "a payout", _PAID_OUT, "was submitted 2 times"
+    ),
+    "frees nothing of what comes back": Bug(
+        _frees_nothing_of_what_comes_back, _COMES_BACK, _ASKED_OF_PAYOUT, "was paid on, its payouts say 0"
     ),
     "authenticates again": Bug(_authenticates_again, _NEW_CARD, _AUTHENTICATED, "was submitted 2 times"),
     "sends an SMS again": Bug(_sends_an_sms_again, _UNSIGNED, _CODE_SENT, "2 codes were sent, and 1 asked for"),

@@ -56,7 +56,7 @@ def no_final_state_changes(history: History, _: Rules) -> Iterator[str]:
             yield f"{answer.number} was answered {before}, and later {status}"
         if status is not None:
             told[answer.number] = str(status)
-    objects = [*history.payments, *history.refunds, *history.routes, *history.checkouts]
+    objects = [*history.payments, *history.refunds, *history.payouts, *history.routes, *history.checkouts]
     for row in [*objects, *told_by_themselves(history)]:
         said = told.get(row["merchant_order_no"])
         if said in FINAL and said != row["status"] and (said, row["status"]) != _RETURN:
@@ -70,7 +70,7 @@ def everything_comes_to_an_end(history: History, rules: Rules) -> Iterator[str]:
     """All is final, and nothing is due: but what its terms can never prove."""
     if not history.rests and not rules.never_proof:
         yield "there was no rest: something is due again and again"
-    for row in [*history.payments, *history.refunds]:
+    for row in [*history.payments, *history.refunds, *history.payouts]:
         if row["status"] in OPEN and not rules.never_proof:
             yield f"{row['merchant_order_no']} stays {row['status']}"
     for row in history.authentications:
@@ -95,9 +95,11 @@ def nothing_is_offered_beyond_its_time(history: History, rules: Rules) -> Iterat
 
 NOT_NOW: Final = {
     "confirmation_in_progress",
+    "cannot_be_confirmed",
     "may_be_paid",
     "no_resends_left",
     "not_waiting",
+    "payout_not_held",
     "resend_too_soon",
     "result_conflict",
     "sms_in_progress",
@@ -123,13 +125,14 @@ def the_same_number_is_the_same_order(history: History, _: Rules) -> Iterator[st
             yield f"{number} stands in the orders {'though it was turned away' if not here else 'not once'}"
 
 
-DOING: Final = {"authenticate", "pay", "refund"}
+DOING: Final = {"authenticate", "pay", "payout", "refund"}
+ENDS_AS: Final = {"succeeded": "done", "returned": "returned"}
 TOOK_NOTHING: Final = {"declined", "not_sent"}
 
 
 def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str]:
     """Of the intents of each verb all but the last took nothing, and the end of the last is its object's."""
-    for row in [*history.payments, *history.refunds, *history.authentications]:
+    for row in [*history.payments, *history.refunds, *history.payouts, *history.authentications]:
         of_it = [each for each in history.intents if each["object_id"] == id_of(row) and each["verb"] in DOING]
         of_it.sort(key=lambda each: each["ordinal"])
         if any(each["state"] not in TOOK_NOTHING for each in of_it[:-1]):
@@ -139,8 +142,8 @@ def objects_agree_with_what_was_sent(history: History, _: Rules) -> Iterator[str
         asks = row["status"] == "requires_action" and {each["account"] for each in of_it} <= SENDING_BY_PAYING
         if states and not asks and (states == {"open"}) != (row["status"] in OPEN):
             yield f"{id_of(row)} is {row['status']}, and what was sent is {states}"
-        if row["status"] == "succeeded" and states != {"done"}:
-            yield f"{id_of(row)} succeeded, and what was sent is {states or 'nothing'}"
+        if (end := ENDS_AS.get(row["status"])) is not None and states != {end}:
+            yield f"{id_of(row)} {row['status']}, and what was sent is {states or 'nothing'}"
 
 
 def usage_is_what_is_open_and_what_succeeded(history: History, _: Rules) -> Iterator[str]:

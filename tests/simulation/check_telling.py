@@ -19,7 +19,7 @@ def every_psp_is_heard(history: History, _: Rules) -> Iterator[str]:
 
 def one_event_for_each_end(history: History, _: Rules) -> Iterator[str]:
     """One event per state that has a type, numbered without a gap, and none without a change."""
-    told_of = [*history.payments, *history.refunds, *history.routes, *history.checkouts]
+    told_of = [*history.payments, *history.refunds, *history.payouts, *history.routes, *history.checkouts]
     for row in [*told_of, *told_by_themselves(history)]:
         name = row["merchant_order_no"]
         events = sorted((each for each in history.events if each["object_id"] == id_of(row)), key=_sequence)
@@ -34,7 +34,7 @@ def one_event_for_each_end(history: History, _: Rules) -> Iterator[str]:
         wanted = [f"{kind}.succeeded", f"{kind}.returned"] if row["status"] == "returned" else None
         wanted = wanted or ([f"{kind}.{row['status']}"] if row["status"] in FINAL else [])
         wanted = [] if kind == "route" else wanted  # its app knows how it ended: only what is odd is told
-        if sorted(ends) != sorted(wanted):
+        if ends != wanted:  # in turn
             yield f"{name} is {row['status']}, and the events tell {ends}"
 
 

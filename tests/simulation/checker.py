@@ -16,6 +16,15 @@ from tests.simulation.check_money import (
     one_effective_charge,
     one_effective_refund,
 )
+from tests.simulation.check_payouts import (
+    no_more_leaves_a_payment_than_came_in,
+    nobody_else_ends_a_hold,
+    one_effective_payout,
+    payouts_take_of_their_day_what_they_are,
+    settles_count_while_their_payout_does,
+    the_doctor_finds_nothing,
+    what_came_back_is_known,
+)
 from tests.simulation.check_routes import (
     a_route_is_what_its_app_said,
     each_oddity_of_a_route_is_told_once,
@@ -59,7 +68,7 @@ def check(history: History, rules: Rules) -> Found:
     found = Found()
     for one in CHECKS:
         found.wrong += one(history, rules)
-    found.open = sum(row["status"] in OPEN for row in [*history.payments, *history.refunds])
+    found.open = sum(row["status"] in OPEN for row in [*history.payments, *history.refunds, *history.payouts])
     return found
 
 
@@ -67,6 +76,13 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     nothing_is_submitted_twice,
     one_effective_charge,
     one_effective_refund,
+    one_effective_payout,
+    what_came_back_is_known,
+    no_more_leaves_a_payment_than_came_in,
+    settles_count_while_their_payout_does,
+    payouts_take_of_their_day_what_they_are,
+    nobody_else_ends_a_hold,
+    the_doctor_finds_nothing,
     a_page_is_opened_with_the_same_form,
     nothing_fails_without_proof,
     no_final_state_changes,

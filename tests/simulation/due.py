@@ -15,6 +15,12 @@ SELECT min(at) AS at FROM (
         WHERE merchant_id = $1 AND due_at IS NOT NULL
     UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM refunds
         WHERE merchant_id = $1 AND due_at IS NOT NULL
+    UNION ALL SELECT greatest(due_at, lease_until), finished_at FROM payouts
+        WHERE merchant_id = $1 AND due_at IS NOT NULL
+    UNION ALL SELECT greatest(until_at, lease_until), NULL FROM payouts
+        WHERE merchant_id = $1 AND until_at IS NOT NULL
+    UNION ALL SELECT greatest(due_at, lease_until), due_at FROM return_lists
+        WHERE merchant_id = $1 AND due_at IS NOT NULL
     UNION ALL SELECT greatest(due_at, lease_until), NULL FROM unbindings
         WHERE merchant_id = $1 AND due_at IS NOT NULL
     UNION ALL SELECT greatest(until_at, lease_until), NULL FROM routes
@@ -27,6 +33,7 @@ SELECT min(at) AS at FROM (
 STATUSES = """
 SELECT 'payment' AS object, payment_id AS id, status FROM payments WHERE merchant_id = $1 AND user_id = ANY($2)
 UNION ALL SELECT 'refund', refund_id, status FROM refunds WHERE merchant_id = $1 AND user_id = ANY($2)
+UNION ALL SELECT 'payout', payout_id, status FROM payouts WHERE merchant_id = $1
 UNION ALL SELECT 'route', route_id, status FROM routes WHERE merchant_id = $1 AND user_id = ANY($2)
 UNION ALL SELECT 'checkout', checkout_id, status FROM checkouts WHERE merchant_id = $1 AND user_id = ANY($2)
 UNION ALL SELECT 'authentication', authentication_id, status FROM authentications

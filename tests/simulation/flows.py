@@ -8,6 +8,7 @@ from tests.e2e.merchants import only
 from tests.simulation.checkout_payer import CheckoutPayer
 from tests.simulation.flows_at_checkouts import SCRIPTS_AT_CHECKOUTS
 from tests.simulation.flows_of_codes import SCRIPTS_OF_CODES
+from tests.simulation.flows_of_payouts import SCRIPTS_OF_PAYOUTS
 from tests.simulation.flows_of_routes import SCRIPTS_OF_ROUTES
 from tests.simulation.flows_on_pages import SCRIPTS_ON_PAGES
 from tests.simulation.play import Play
@@ -117,6 +118,15 @@ async def _refund_whose_answer_is_lost(play: Play, paid: Shown) -> None:
     await play.call_back("unionpay", refund["amount"])
 
 
+async def _refund_that_came_back(play: Play, paid: Shown) -> None:
+    """No company tells of it: an operator does, and it is made again."""
+    refund = await play.refund(paid, paid["amount"] // 2)
+    await play.rest()
+    told = {"object_id": refund["id"], "says": "returned", "return_reason": "payee_account_abnormal"}
+    await play.operate(refund, "observations", told | {"by": "ops", "note": "a letter"})
+    await play.refund(paid, paid["amount"] // 2 - 1)
+
+
 async def _two_refunds_of_more_than_there_is(play: Play, paid: Shown) -> None:
     more_than_half = paid["amount"] // 2 + 1
     await asyncio.gather(*(play.refund(paid, more_than_half + place) for place in range(2)))
@@ -160,9 +170,16 @@ SCRIPTS: Final = (
     Script("a receiver that is down at first", _receiver_is_down_at_first),
     Script("a refund", _refund, _paid, pairs=True),
     Script("a refund whose answer is lost", _refund_whose_answer_is_lost, _paid),
+    Script(
+        "a refund that came back by an operator's word, and is made again",
+        _refund_that_came_back,
+        _paid,
+        ends=("succeeded", "returned", "succeeded"),
+    ),
     Script("two refunds of more than there is", _two_refunds_of_more_than_there_is, _paid, races=True),
     *SCRIPTS_OF_CODES,
     *SCRIPTS_ON_PAGES,
     *SCRIPTS_OF_ROUTES,
     *SCRIPTS_AT_CHECKOUTS,
+    *SCRIPTS_OF_PAYOUTS,
 )

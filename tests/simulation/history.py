@@ -1,18 +1,24 @@
 """Everything that outsiders can know of one play, read when it is over: the checker sees nothing else."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+import pytest
+
+from gateway.storage.reading import doctor
 from tests.simulation.asked import Answered, Asked, Opened, Said, Seen, Standing
 from tests.simulation.due import OF_USERS
 from tests.simulation.play import Play
-from tests.simulation.stage import PROVIDERS, PspRequest
+from tests.simulation.stage import PROVIDERS, PspRequest, Stage
 
 __all__ = ["History", "Row", "history_of"]
 
 Row = dict[str, Any]
 
+LONG = bool(os.environ.get("SLUICE_HUNT_CRASHES"))
 _OF_OBJECTS = "SELECT * FROM {table} WHERE merchant_id = $1 AND {column} = ANY($2)"
 
 
@@ -46,6 +52,11 @@ class History:
     """What the PSPs sent, each with its `provider`."""
     payments: list[Row]
     refunds: list[Row]
+    payouts: list[Row]
+    settles: list[Row]
+    payout_days: list[Row]
+    doctor: list[str]
+    """What is wrong in the books, by the program's own examination: in the suite where there were payouts."""
     routes: list[Row]
     checkouts: list[Row]
     authentications: list[Row]
@@ -63,7 +74,7 @@ class History:
 
     def ends(self) -> tuple[str, ...]:
         """How everything that was asked for has ended, in the order of asking."""
-        rows = [*self.payments, *self.refunds, *self.routes, *self.checkouts, *self.authentications]
+        rows = [*self.payments, *self.refunds, *self.payouts, *self.routes, *self.checkouts, *self.authentications]
         ends = {row["merchant_order_no"]: row["status"] for row in rows}
         return tuple(str(ends.get(number, "nothing")) for number in self.asked)
 
@@ -82,11 +93,16 @@ async def history_of(play: Play) -> History:
     async def of(table: str, column: str, ids: list[Any]) -> list[Row]:
         return await stage.rows(_OF_OBJECTS.format(table=table, column=column), merchant, ids)
 
+    async def of_merchant(table: str) -> list[Row]:
+        return await stage.rows(f"SELECT * FROM {table} WHERE merchant_id = $1", merchant)
+
     payments, refunds = await of_users("payments"), await of_users("refunds")
+    payouts = await of_merchant("payouts")
     authentications = await of_users("authentications")
     routes, checkouts = await of_users("routes"), await of_users("checkouts")
     ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
     ids += [row["route_id"] for row in routes] + [row["checkout_id"] for row in checkouts]
+    ids += [row["payout_id"] for row in payouts]
     signings = [row["authentication_id"] for row in authentications]
     cards = list({row["card_id"] for row in authentications})
     events = await of("events", "object_id", [*ids, *signings])
@@ -115,6 +131,10 @@ async def history_of(play: Play) -> History:
         sms=sms,
         payments=payments,
         refunds=refunds,
+        payouts=payouts,
+        settles=await of_merchant("settles"),
+        payout_days=await of_merchant("payout_days"),
+        doctor=await _examined(stage, merchant) if payouts or LONG else [],
         routes=routes,
         checkouts=checkouts,
         authentications=authentications,
@@ -129,3 +149,14 @@ async def history_of(play: Play) -> History:
         agreements=await of("agreements", "card_id", cards),
         unbindings=await of("unbindings", "card_id", cards),
     )
+
+
+async def _examined(stage: Stage, merchant_id: UUID) -> list[str]:
+    """What is wrong in the books of this merchant: those of the others are empty, and to look there takes long."""
+
+    async def this_one(*_: object) -> list[UUID]:
+        return [merchant_id]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor, "_merchants", this_one)
+        return await doctor.examine(stage.engine, stage.now)

@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 
+from gateway.settings import SAMPLE_ADMIN_TOKEN
 from tests.e2e.business import Shown, path_of
 from tests.e2e.cards import HOLDER, ICBC, card_number
 from tests.simulation.asked import Answered, Asked, Opened, Said, Seen, Standing, address_of
@@ -154,6 +156,16 @@ class Play:
         number, path = about["merchant_order_no"], f"{address_of(about)}/{what}"
         return await self._call("POST", path, body or {}, at, lambda *said: self._answered(number, *said, wish=True))
 
+    async def operate(self, about: Shown, path: str, body: Shown | None = None) -> tuple[int, Shown]:
+        """Have an operator do something about an object until there is an answer: its status, and what it says.
+
+        `path`: below the merchant's.
+        """
+        number, code = about["merchant_order_no"], self.stage.codes[self.merchant_id]
+        path = f"/v1/admin/merchants/{code}/{path}"
+        answered = partial(self._answered, number, wish=True)
+        return await self._call("POST", path, body or {}, 0, answered, SAMPLE_ADMIN_TOKEN)
+
     async def read(self, path: str, at: int = 0) -> Shown:
         """Read something."""
         _, said = await self._call("GET", path, None, at, lambda *_: None)
@@ -174,12 +186,18 @@ class Play:
         self.answered.append(Answered(number, status, said, wish))
 
     async def _call(
-        self, method: str, path: str, body: Shown | None, at: int, answered: Callable[[int | None, Shown], None]
+        self,
+        method: str,
+        path: str,
+        body: Shown | None,
+        at: int,
+        answered: Callable[[int | None, Shown], None],
+        key: str | None = None,
     ) -> tuple[int, Shown]:
         """Call until there is an answer that is no "try again later"; `answered` hears of each."""
         for _ in range(TRIES):
             gateway = await self.gateway(at)
-            headers = {"Authorization": f"Bearer {self.key}"}
+            headers = {"Authorization": f"Bearer {key or self.key}"}
             try:
                 session = self.stage.session
                 async with session.request(method, gateway.address + path, json=body, headers=headers) as answer:
@@ -209,10 +227,10 @@ class Play:
         """Ask a mock PSP for a fault (sandbox/README.md)."""
         await self.stage.control("POST", f"{provider}/faults", {"fault": fault, **more})
 
-    async def call_back(self, provider: str, amount: int, number: str | None = None) -> None:
+    async def call_back(self, provider: str, amount: int, number: str | None = None, **more: Any) -> None:
         """Have a PSP tell what became of an order, until it is acknowledged. Some call where they were told.
 
-        `number`: of that order; else it is the last one of the amount.
+        `number`: of that order; else it is the last one of the amount. `more`: what else the mock PSP takes.
         """
         found = (await self.stage.control("GET", f"{provider}/transactions"))["transactions"]
         theirs = [row["order_no"] for row in found if row["amount"] == amount and number in {None, row["order_no"]}]
@@ -222,7 +240,7 @@ class Play:
                 return  # the PSP never got it
             gateway = await self.gateway(0)
             await self.stage.register_notices(provider, self.merchant_id, gateway.address)
-            said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number})
+            said = await self.stage.control("POST", f"{provider}/callbacks", {"order_no": number, **more})
             await self.look()
             if said["statuses"] == [200]:
                 return

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.simulation.play import Death
 
-__all__ = ["SIDES", "Death", "choose", "is_sent", "pairs_of", "read", "write"]
+__all__ = ["SIDES", "Death", "choose", "is_sent", "kind", "pairs_of", "read", "write"]
 
 FILE: Final = Path(__file__).with_name("points.txt")
 HEAD: Final = """\
@@ -29,6 +29,11 @@ def is_sent(action: str) -> bool:
     return action.endswith(" is sent") and action != "a notification is sent"
 
 
+def kind(action: str) -> str:
+    """What an action is of: a question changes nothing, whoever is asked; all else is its own kind."""
+    return action.partition(" to ")[0] if action.startswith("ask_") else action
+
+
 def choose(flows: Mapping[str, Sequence[str]], races: Collection[str] = ()) -> dict[str, list[Death]]:
     """For each kind of action the flow that has fewest points yet. `flows`: each with its actions, in turn; `races`:
     those in which things run beside each other.
@@ -42,7 +47,8 @@ def choose(flows: Mapping[str, Sequence[str]], races: Collection[str] = ()) -> d
         for action in dict.fromkeys(actions):
             having[action].append(flow)
     chosen: dict[str, list[Death]] = {flow: [] for flow in flows}
-    kinds = sorted(having, key=lambda each: (len(having[each]), each))
+    in_turn = sorted(having, key=lambda each: (len(having[each]), each))
+    kinds = list({kind(action): action for action in reversed(in_turn)}.values())[::-1]
     done: set[Death] = {(action, "after") for action in kinds if action.startswith("answer ")}
     for side in SIDES:
         for action in kinds:

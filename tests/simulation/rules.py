@@ -56,7 +56,7 @@ class Rules:
     """After a page has expired, before its PSP's silence proves anything."""
     daily_limit: int | None = None
     authentication_fee: int = 100
-    not_found_codes: frozenset[str] = frozenset({"34", "1002", "8901"})
+    not_found_codes: frozenset[str] = frozenset({"34", "1002", "8901", "0401", "240005"})
     """How the mock PSPs say that they have no such order."""
     codes_refused: tuple[str, ...] = ("respCode=69", "respCode=71", '"1900"', '"1901"')
     """How the mock PSPs say that a code is too old, or wrong."""
@@ -86,15 +86,15 @@ def moved_late(history: History) -> set[Any]:
 
 
 def kind_of(row: Row) -> str:
-    """Whether a row is of a payment, a refund, an authentication, a recorded route or a checkout."""
+    """Whether a row is of a payment, a refund, a payout, an authentication, a recorded route or a checkout."""
     if "won_by" in row:
         return "checkout"
-    of_its_own = next((each for each in ("refund", "route") if f"{each}_id" in row), None)
+    of_its_own = next((each for each in ("refund", "payout", "route") if f"{each}_id" in row), None)
     return of_its_own or ("payment" if "scene" in row else "authentication")
 
 
 def id_of(row: Row) -> Any:
-    """The id of a payment, a refund, an authentication, a recorded route or a checkout."""
+    """The id of a payment, a refund, a payout, an authentication, a recorded route or a checkout."""
     return row[f"{kind_of(row)}_id"]
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +18,16 @@ import aiohttp
 import asyncpg
 from aiohttp import web
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.catalogue_file import read_catalogue
 from gateway.domain.catalogue_content import (
-    AccountContent,
     AppContent,
     CatalogueFile,
     KeyContent,
     MerchantContent,
     key_hash_of,
 )
-from gateway.domain.terms import NotFoundRule, Product
 from gateway.run.development import sample_catalogue
 from gateway.run.keys import keys_of
 from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
@@ -37,11 +36,23 @@ from gateway.storage.server.engine import create_engine
 from gateway.storage.tables import metadata
 from sandbox.app import SandboxConfig
 from sandbox.app import build_app as build_sandbox
-from tests.e2e.merchants import Change, account_with, new_secret
+from tests.e2e.merchants import Change, new_secret
 from tests.e2e.world import new_key, served
-from tests.simulation.asked import Standing, opened
+from tests.simulation.asked import Standing
 from tests.simulation.due import COUNTED, LATE, OF_USERS
 from tests.simulation.gateways import Gateways
+from tests.simulation.letters import Letters
+from tests.simulation.merchant_in_plays import (
+    ANY_BANK,
+    BANK,
+    BANK_AT_CPCN,
+    BANK_AT_LIANLIAN,
+    GRACE_S,
+    NOT_FOUND,
+    PROVIDERS,
+    of_plays,
+    with_rules_of_its_channels,
+)
 from tests.simulation.receiver import Receiver
 from tests.simulation.stem import stem
 
@@ -62,18 +73,6 @@ __all__ = [
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 """When every play begins: a Monday morning in Shanghai."""
-PROVIDERS = ("unionpay", "allinpay", "lianlian", "yeepay", "lanmao", "cpcn")
-BANK = "ICBC"
-"""Of all cards in plays, but for those that are for LianLian."""
-BANK_AT_LIANLIAN = BANK_AT_CPCN = "PSBC"
-"""LianLian takes its cards, and CPCN has its page."""
-ANY_BANK = "ANY"
-"""The payer chooses it on the page."""
-NOT_FOUND = NotFoundRule(answers=3, over_s=600.0)
-GRACE_S = 300.0
-"""After a page has expired, before its PSP's silence proves anything."""
-TERMS: Mapping[str, Any] = {"poll_gaps_s": (30.0, 300.0, 1800.0), "not_found": NOT_FOUND, "answer_timeout_s": 60.0}
-"""Few questions, far apart: time passes by being moved."""
 SANDBOX = SandboxConfig(
     processing_delay_s=0.0,
     callback_delay_s=86_400.0,  # they call back when a script says so
@@ -117,6 +116,7 @@ class PspRequest:
     at: datetime
     body: str
     answer: str
+    path: str = ""
 
 
 @dataclass
@@ -128,6 +128,7 @@ class Stage:
     receiver: Receiver
     session: aiohttp.ClientSession
     database: asyncpg.Connection
+    engine: AsyncEngine
     store: CatalogueStore
     sample: MerchantContent
     gateways: Gateways
@@ -185,7 +186,8 @@ class Stage:
                 code=code,
                 apps=(AppContent("loans", "loans", (KeyContent("test", key_hash_of(key)),)),),
             )
-            applied = await self.store.apply(CatalogueFile((change(content),)), "test", "test", datetime.now(UTC))
+            file = CatalogueFile((with_rules_of_its_channels(change(content)),))
+            applied = await self.store.apply(file, "test", "test", datetime.now(UTC))
             self.version = applied.version
             [row] = await self.rows("SELECT merchant_id FROM merchants WHERE code = $1", code)
             self._merchants[kind] = (row["merchant_id"], key)
@@ -204,7 +206,7 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
         requests: list[PspRequest] = []
         stages: list[Stage] = []
         app = build_sandbox(replace(SANDBOX, keys_dir=keys, clock=lambda: stages[0].now.timestamp()))
-        app.middlewares.append(_listening_in(requests, lambda: stages[0].now))
+        app.middlewares.append(_listening_in(requests, lambda: stages[0].now, Letters(keys)))
         sandbox = await stack.enter_async_context(served(app))
         receiver = Receiver(new_secret(), lambda: stages[0].now)
         receiver.address = await stack.enter_async_context(served(receiver.app()))
@@ -220,8 +222,7 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
             "SLUICE_SANDBOX_KEYS": str(keys),
             "SLUICE_RECEIVER_SECRET": receiver.secret,
         }
-        sample = read_catalogue(sample_catalogue(), environment).merchants[0]
-        sample = _of_these_providers(sample)
+        sample = of_plays(read_catalogue(sample_catalogue(), environment).merchants[0])
         gateways = Gateways(stack.enter_context(stem(settings, folder)))
         await stack.enter_async_context(gateways.listening())
         engine = create_engine(database_url, 2)
@@ -230,30 +231,10 @@ async def new_stage(database_url: str, keys: Path, folder: Path) -> AsyncIterato
         database = await asyncpg.connect(database_url.replace("+asyncpg", ""))
         stack.push_async_callback(database.close)
         stage = Stage(
-            database_url, sandbox, receiver, session, database, store, sample, gateways, psp_requests=requests
+            database_url, sandbox, receiver, session, database, engine, store, sample, gateways, psp_requests=requests
         )
         stages.append(stage)
         yield stage
-
-
-def _of_these_providers(sample: MerchantContent) -> MerchantContent:
-    """The sample merchant as far as plays go: a gateway reads all of it, and builds each account, when it starts."""
-    accounts = tuple(_in_plays(each) for each in sample.accounts if each.provider in PROVIDERS)
-    theirs = {account.code for account in accounts}
-    channels = tuple(channel for channel in sample.channels if channel.account in theirs)
-    codes = {channel.code for channel in channels}
-    banks = {BANK, BANK_AT_LIANLIAN, ANY_BANK}
-    rules = tuple(rule for rule in sample.rules if rule.channel in codes and rule.bank in banks)
-    payouts = tuple(rule for rule in sample.payout_rules if rule.channel in codes)
-    return replace(sample, accounts=accounts, channels=channels, rules=rules, payout_rules=payouts, primary_signers={})
-
-
-def _in_plays(account: AccountContent) -> AccountContent:
-    account = account_with(account, TERMS)
-    if Product.REDIRECT not in account.terms:
-        return account
-    of_pages = replace(account.terms[Product.REDIRECT], grace_s=GRACE_S)
-    return replace(account, terms={**account.terms, Product.REDIRECT: of_pages})
 
 
 def free_port() -> int:
@@ -262,7 +243,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _listening_in(requests: list[PspRequest], now: Callable[[], datetime]) -> Any:
+def _listening_in(requests: list[PspRequest], now: Callable[[], datetime], letters: Letters) -> Any:
     """A middleware that keeps what PSPs were sent, and what they answered."""
 
     @web.middleware
@@ -271,13 +252,13 @@ def _listening_in(requests: list[PspRequest], now: Callable[[], datetime]) -> An
     ) -> web.StreamResponse:
         if request.path.startswith("/_sandbox") or _IN_BROWSERS.fullmatch(request.path):
             return await handler(request)
-        body = opened((await request.read()).decode("latin-1"))
+        body = letters.opened((await request.read()).decode("latin-1"))
         at, place = now(), len(requests)
-        requests.append(PspRequest(at, body, ""))
+        requests.append(PspRequest(at, body, "", request.path))
         answer = await handler(request)
         said = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
         lost = request.transport is None or request.transport.is_closing()
-        requests[place] = PspRequest(at, body, "" if lost else opened(said.decode("latin-1")))
+        requests[place] = PspRequest(at, body, "" if lost else letters.opened(said.decode("latin-1")), request.path)
         return answer
 
     return keep

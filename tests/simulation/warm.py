@@ -19,7 +19,7 @@ from gateway.run.providers import AdapterProviders
 from gateway.storage.catalogue.store import CatalogueStore
 from tests.known_keys import check_each_private_key_once
 
-__all__ = ["KnownCatalogue", "keep_what_is_learnt", "serve_only"]
+__all__ = ["KnownCatalogue", "keep_what_is_learnt", "serve_only", "served"]
 
 _NAMED: Final = SimpleNamespace(name="asked before")
 """In place of the statement that asked: nothing was prepared."""
@@ -97,6 +97,16 @@ class KnownCatalogue(CatalogueStore):
 
     async def version(self) -> int:
         return _served[0][1]
+
+    @classmethod
+    def known(cls, version: int) -> Catalogue:
+        """One that was read."""
+        return cls._known[version]
+
+
+def served() -> Catalogue:
+    """The catalogue of the gateway of this process."""
+    return KnownCatalogue.known(_served[0][1])
 
 
 def _keep_adapters() -> None:
