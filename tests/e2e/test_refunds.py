@@ -1,6 +1,7 @@
 """Refunds end to end at UnionPay: parts, what is left, lost answers, notices, and nothing sent twice.
 
-Not here: what kills a process between two lines (`test_seams`), refunds that come back (no protocol here tells it).
+Not here: what kills a process between two lines (`test_seams`), refunds that come back
+(test_refunds_at_yeepay_lianlian_jd).
 """
 
 import asyncio
