@@ -9,6 +9,7 @@ from tests.simulation.check_checkouts import (
     one_try_of_a_checkout_is_paid,
     tries_come_one_after_the_other,
 )
+from tests.simulation.check_corrections import late_money_goes_one_way, what_takes_money_as_paid_is_told_once
 from tests.simulation.check_money import (
     a_page_is_opened_with_the_same_form,
     nothing_fails_without_proof,
@@ -76,6 +77,8 @@ CHECKS: Final[tuple[Callable[[History, Rules], Iterator[str]], ...]] = (
     nothing_is_submitted_twice,
     one_effective_charge,
     one_effective_refund,
+    late_money_goes_one_way,
+    what_takes_money_as_paid_is_told_once,
     one_effective_payout,
     what_came_back_is_known,
     no_more_leaves_a_payment_than_came_in,

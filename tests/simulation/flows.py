@@ -8,6 +8,7 @@ from tests.e2e.merchants import only
 from tests.simulation.checkout_payer import CheckoutPayer
 from tests.simulation.flows_at_checkouts import SCRIPTS_AT_CHECKOUTS
 from tests.simulation.flows_of_codes import SCRIPTS_OF_CODES
+from tests.simulation.flows_of_corrections import SCRIPTS_OF_CORRECTIONS
 from tests.simulation.flows_of_payouts import SCRIPTS_OF_PAYOUTS
 from tests.simulation.flows_of_routes import SCRIPTS_OF_ROUTES
 from tests.simulation.flows_on_pages import SCRIPTS_ON_PAGES
@@ -182,4 +183,5 @@ SCRIPTS: Final = (
     *SCRIPTS_OF_ROUTES,
     *SCRIPTS_AT_CHECKOUTS,
     *SCRIPTS_OF_PAYOUTS,
+    *SCRIPTS_OF_CORRECTIONS,
 )

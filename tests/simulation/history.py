@@ -51,6 +51,8 @@ class History:
     sms: list[Row]
     """What the PSPs sent, each with its `provider`."""
     payments: list[Row]
+    corrections: list[Row]
+    """Payments that take as paid what moved late."""
     refunds: list[Row]
     payouts: list[Row]
     settles: list[Row]
@@ -96,11 +98,13 @@ async def history_of(play: Play) -> History:
     async def of_merchant(table: str) -> list[Row]:
         return await stage.rows(f"SELECT * FROM {table} WHERE merchant_id = $1", merchant)
 
-    payments, refunds = await of_users("payments"), await of_users("refunds")
+    everything, refunds = await of_users("payments"), await of_users("refunds")
+    payments = [row for row in everything if row["corrects"] is None]
+    corrections = [row for row in everything if row["corrects"] is not None]
     payouts = await of_merchant("payouts")
     authentications = await of_users("authentications")
     routes, checkouts = await of_users("routes"), await of_users("checkouts")
-    ids = [row["payment_id"] for row in payments] + [row["refund_id"] for row in refunds]
+    ids = [row["payment_id"] for row in everything] + [row["refund_id"] for row in refunds]
     ids += [row["route_id"] for row in routes] + [row["checkout_id"] for row in checkouts]
     ids += [row["payout_id"] for row in payouts]
     signings = [row["authentication_id"] for row in authentications]
@@ -130,6 +134,7 @@ async def history_of(play: Play) -> History:
         psp_requests=list(stage.psp_requests),
         sms=sms,
         payments=payments,
+        corrections=corrections,
         refunds=refunds,
         payouts=payouts,
         settles=await of_merchant("settles"),

@@ -166,6 +166,12 @@ class Play:
         answered = partial(self._answered, number, wish=True)
         return await self._call("POST", path, body or {}, 0, answered, SAMPLE_ADMIN_TOKEN)
 
+    async def anomalies(self) -> list[Shown]:
+        """The merchant's open anomalies, as an operator sees them."""
+        path = f"/v1/admin/merchants/{self.stage.codes[self.merchant_id]}/anomalies"
+        _, said = await self._call("GET", path, None, 0, lambda *_: None, SAMPLE_ADMIN_TOKEN)
+        return list(said["data"])
+
     async def read(self, path: str, at: int = 0) -> Shown:
         """Read something."""
         _, said = await self._call("GET", path, None, at, lambda *_: None)
