@@ -21,7 +21,7 @@ LINKED = ("docs", "gateway", "reconciliation", "router", "pyproject.toml", ".imp
 BIN = Path(sys.executable).parent
 WHOLE = "SLUICE_HUNT_TEMPLATES"
 
-NAMES = ["fuiou", "a2", "zz_top", "gateway_pay", "sandy", "testing_pay", "abcdefghijklmnopqrst"]
+NAMES = ["a2", "zz_top", "gateway_pay", "sandy", "testing_pay", "abcdefghijklmnopqrst"]
 """The order of imports and the lengths of lines depend on the name: short, longest, and at each end of the alphabet."""
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
@@ -65,12 +65,12 @@ def test_it_touches_one_line_outside_of_its_own_folders(copy: Path) -> None:
     (copy / ".gitignore").write_text("__pycache__/\n")
     git(copy, "add", "--all")
     git(copy, "commit", "--quiet", "--message", "before")
-    new_adapter(copy, "one_line")
+    new_adapter(copy, "one_more_line")
     assert git(copy, "status", "--short").splitlines() == [
         " M adapters/registry.py",
-        "?? adapters/one_line/",
-        "?? sandbox/one_line/",
-        "?? tests/adapters/one_line/",
+        "?? adapters/one_more_line/",
+        "?? sandbox/one_more_line/",
+        "?? tests/adapters/one_more_line/",
     ]
     assert git(copy, "diff", "--numstat").split() == ["1", "0", "adapters/registry.py"]
 
@@ -84,22 +84,22 @@ def test_whatever_its_name_what_it_writes_is_linted_and_formatted(copy: Path) ->
 
 
 def test_it_passes_the_contract_of_all_adapters_on_respx_and_over_sockets(copy: Path) -> None:
-    new_adapter(copy, "firstpay")
-    suites = ("tests/adapters/firstpay", "tests/adapters/test_on_sandbox.py")
-    told = run(copy, sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", *suites, "-k", "firstpay")
+    new_adapter(copy, "nobodys")
+    suites = ("tests/adapters/nobodys", "tests/adapters/test_on_sandbox.py")
+    told = run(copy, sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", *suites, "-k", "nobodys")
     passed = set(re.findall(r"(\w+\.py)::(?:\w+::)?(\w+)\S* PASSED", told))
     assert ("test_on_sandbox.py", "test_a_payment_of_every_scene_succeeds_with_its_exact_amount") in passed
     assert ("test_on_sandbox.py", "test_an_altered_or_forged_callback_is_rejected") in passed
-    assert ("test_firstpay.py", "test_every_code_of_the_document_as_the_state_of_an_order") in passed
-    assert ("test_firstpay.py", "test_no_single_altered_byte_of_a_callback_changes_what_is_believed") in passed
+    assert ("test_nobodys.py", "test_every_code_of_the_document_as_the_state_of_an_order") in passed
+    assert ("test_nobodys.py", "test_no_single_altered_byte_of_a_callback_changes_what_is_believed") in passed
     assert sum(module == "test_over_sockets.py" for module, _ in passed) >= 6
 
 
 @pytest.mark.skipif(WHOLE not in os.environ, reason="make templates")
 def test_its_types_and_imports_are_what_the_project_asks_for(copy: Path) -> None:
-    new_adapter(copy, "typed_pay")
-    run(copy, BIN / "mypy", "--no-incremental", *(f"{folder}/typed_pay" for folder in COPIED))
+    new_adapter(copy, "typed_by_nobody")
+    run(copy, BIN / "mypy", "--no-incremental", *(f"{folder}/typed_by_nobody" for folder in COPIED))
     run(copy, BIN / "lint-imports", "--no-cache")
     for line in ("from adapters.jd import Jd", "import aiohttp"):
-        (copy / "adapters/typed_pay/codes.py").write_text(f"{line}\n")
-        assert "typed_pay" in run(copy, BIN / "lint-imports", "--no-cache", status=1)
+        (copy / "adapters/typed_by_nobody/codes.py").write_text(f"{line}\n")
+        assert "typed_by_nobody" in run(copy, BIN / "lint-imports", "--no-cache", status=1)

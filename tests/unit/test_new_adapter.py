@@ -44,26 +44,26 @@ def here(checkout: Path, *words: str) -> Ended:
 
 def test_it_says_what_it_wrote_the_line_that_it_added_and_what_to_run_next(checkout: Path) -> None:
     registry = (checkout / MARKS[0]).read_text().splitlines()
-    done = here(checkout, "my_pay")
+    done = here(checkout, "noones_pay")
     assert (done.returncode, done.stderr) == (0, "")
-    for folder in ("adapters/my_pay", "sandbox/my_pay", "tests/adapters/my_pay"):
+    for folder in ("adapters/noones_pay", "sandbox/noones_pay", "tests/adapters/noones_pay"):
         assert f"wrote {folder}: {len(list((checkout / folder).iterdir()))} files\n" in done.stdout
-    assert 'added to adapters/registry.py: "my_pay",\n' in done.stdout
-    assert "python -m pytest tests/adapters/my_pay tests/adapters/test_on_sandbox.py -k my_pay\n" in done.stdout
+    assert 'added to adapters/registry.py: "noones_pay",\n' in done.stdout
+    assert "python -m pytest tests/adapters/noones_pay tests/adapters/test_on_sandbox.py -k noones_pay\n" in done.stdout
     assert "make check\n" in done.stdout
     assert "docs/writing-an-adapter.md" in done.stdout
     [added] = set(after := (checkout / MARKS[0]).read_text().splitlines()) - set(registry)
-    assert (added, len(after)) == ('    "my_pay",', len(registry) + 1)
+    assert (added, len(after)) == ('    "noones_pay",', len(registry) + 1)
 
 
 def test_what_it_writes_bears_the_name_and_nothing_of_the_templates_own(checkout: Path) -> None:
-    here(checkout, "my_pay")
-    written = {name: content for name, content in everything(checkout).items() if "/my_pay/" in name}
+    here(checkout, "noones_pay")
+    written = {name: content for name, content in everything(checkout).items() if "/noones_pay/" in name}
     assert len(written) > 15
     assert not [name for name, content in written.items() if b"acmepay" in content.lower() or "acme" in name]
-    assert b"class MyPay:" in written["adapters/my_pay/adapter.py"]
-    assert b"class MyPay(Provider):" in written["sandbox/my_pay/provider.py"]
-    assert b"class TestMyPay(Contract):" in written["tests/adapters/my_pay/test_my_pay.py"]
+    assert b"class NoonesPay:" in written["adapters/noones_pay/adapter.py"]
+    assert b"class NoonesPay(Provider):" in written["sandbox/noones_pay/provider.py"]
+    assert b"class TestNoonesPay(Contract):" in written["tests/adapters/noones_pay/test_noones_pay.py"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_bad_name_is_refused_in_one_line_and_nothing_is_written(checkout: Path
 @pytest.mark.parametrize("missing", MARKS)
 def test_it_is_refused_where_no_checkout_is(checkout: Path, missing: str) -> None:
     (checkout / missing).unlink()
-    done = here(checkout, "fuiou")
+    done = here(checkout, "noones_pay")
     assert done.returncode == 2
     assert done.stderr == f"sluice: {checkout} is no checkout of Sluice: run it where {', '.join(MARKS)} are\n"
     assert set(everything(checkout)) == set(MARKS) - {missing}
@@ -124,7 +124,7 @@ def test_a_registry_that_was_written_otherwise_is_left_alone(checkout: Path) -> 
     registry.write_text(registry.read_text().replace("NAMES: Final = (\n", "NAMES: Final = tuple(\n"))
     before = everything(checkout)
     with pytest.raises(NewAdapterError, match="has no list NAMES"):
-        write_adapter("fuiou", checkout)
+        write_adapter("noones_pay", checkout)
     assert everything(checkout) == before
 
 
@@ -144,19 +144,22 @@ def test_when_the_disk_takes_no_more_nothing_is_left_behind(
     checkout: Path, before: dict[str, bytes], size: int
 ) -> None:
     with no_file_above(size):
-        done = here(checkout, "fuiou")
+        done = here(checkout, "noones_pay")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.endswith("File too large; nothing was written\n")
     assert everything(checkout) == before
-    assert not list(checkout.rglob("*fuiou*"))
-    assert here(checkout, "fuiou").returncode == 0
+    assert not list(checkout.rglob("*noones*"))
+    assert here(checkout, "noones_pay").returncode == 0
 
 
 def test_a_second_time_it_is_refused(checkout: Path) -> None:
-    here(checkout, "fuiou")
+    here(checkout, "noones_pay")
     before = everything(checkout)
-    done = here(checkout, "fuiou")
-    assert (done.returncode, done.stderr) == (2, "sluice: there is a provider fuiou already: choose another name\n")
+    done = here(checkout, "noones_pay")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "sluice: there is a provider noones_pay already: choose another name\n",
+    )
     assert everything(checkout) == before
 
 
