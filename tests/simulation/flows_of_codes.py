@@ -31,7 +31,7 @@ def _by(mode: AuthenticationMode) -> Change:
             replace(channel, authentication={"*": mode}) for channel in merchant.channels if channel.code == "unionpay"
         )
         changed = only("unionpay")(merchant)
-        return replace(changed, channels=channels, primary_signer="unionpay")
+        return replace(changed, channels=channels, payout_rules=(), primary_signer="unionpay")
 
     return change
 
