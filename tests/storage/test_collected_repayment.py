@@ -33,7 +33,7 @@ AT_ONCE: Final = min(1000, PARTS // 8)
 """Parts that are handed in together: 1000 at most in one request."""
 HAND_INS: Final = -(-PARTS // AT_ONCE)
 """Of each lender."""
-FLUSH: Final = 500
+FLUSH: Final = 100
 PAYS: Final = catalogue((channel("up"),), (rule("up", 10),), (endpoint(1, "shop"),))
 REFUNDED_EVERY: Final = 10
 """Of the payments so many are refunded meanwhile, by more than both lenders' parts would leave."""
@@ -68,6 +68,8 @@ async def paid(process: Process, name: str, amounts: Sequence[int]) -> list[Paym
             observation(each, Succeeded(each.amount, each.payment_id.hex), Source.ANSWER) for each in opened
         ]
         await process.recording.flush(words)
+        for payment in opened:  # nothing else here gives the places of its channel back
+            process.rooms.leave(payment.payment_id)
         found += opened
     return found
 
