@@ -37,6 +37,8 @@ class Asked:
     user_id: str
     payment: str | None = None
     """Of a refund: the payment's order number."""
+    by_operator: bool = False
+    """Whether an operator asked for it, whose call is answered with something else; it may not be, either."""
 
 
 @dataclass(frozen=True, slots=True)

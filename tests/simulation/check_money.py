@@ -77,7 +77,7 @@ def one_effective_refund(history: History, _: Rules) -> Iterator[str]:
 def agrees(history: History, asked: Asked, rows: list[Row], effective: list[Row]) -> Iterator[str]:
     """Whether the one row of an order says what its PSP did."""
     ours = [row for row in rows if row["merchant_order_no"] == asked.number]
-    if not ours and was_turned_away(history, asked.number):
+    if not ours and (asked.by_operator or was_turned_away(history, asked.number)):
         if effective:
             yield f"{asked.number} was turned away, and its PSP did it"
         return

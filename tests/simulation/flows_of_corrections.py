@@ -20,6 +20,7 @@ async def _charged(play: Play) -> Shown:
     payment = await play.pay(play.order())
     await play.rest()
     await play.call_back("unionpay", payment["amount"])
+    await play.stage.control("DELETE", "unionpay/faults")
     await play.rest()
     return payment
 
@@ -27,12 +28,14 @@ async def _charged(play: Play) -> Shown:
 async def _resolves(play: Play, payment: Shown, **how: Any) -> None:
     """An operator says what becomes of its anomaly, until there is an answer."""
     [anomaly] = [row for row in await play.anomalies() if row["payment"] == payment["id"]]
-    await play.operate(payment, f"anomalies/{anomaly['id']}/resolve", {"by": "ops", "note": "a letter"} | how)
+    await play.resolve(anomaly, {"by": "ops", "note": "a letter"} | how)
 
 
 async def _is_given_back(play: Play, payment: Shown) -> None:
     number, amount = f"{payment['merchant_order_no']}~r", payment["amount"] - 1
-    play.asked[number] = Asked(number, "refund", amount, payment["user_id"], payment["merchant_order_no"])
+    play.asked[number] = Asked(
+        number, "refund", amount, payment["user_id"], payment["merchant_order_no"], by_operator=True
+    )
     await _resolves(play, payment, resolution="refunded", amount=amount)
 
 

@@ -172,6 +172,11 @@ class Play:
         _, said = await self._call("GET", path, None, 0, lambda *_: None, SAMPLE_ADMIN_TOKEN)
         return list(said["data"])
 
+    async def resolve(self, anomaly: Shown, how: Shown) -> None:
+        """Have an operator resolve an anomaly until there is an answer."""
+        path = f"/v1/admin/merchants/{self.stage.codes[self.merchant_id]}/anomalies/{anomaly['id']}/resolve"
+        await self._call("POST", path, how, 0, lambda *_: None, SAMPLE_ADMIN_TOKEN)
+
     async def read(self, path: str, at: int = 0) -> Shown:
         """Read something."""
         _, said = await self._call("GET", path, None, at, lambda *_: None)
