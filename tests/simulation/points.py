@@ -29,9 +29,11 @@ def is_sent(action: str) -> bool:
     return action.endswith(" is sent") and action != "a notification is sent"
 
 
-def kind(action: str) -> str:
-    """What an action is of: a question changes nothing, whoever is asked; all else is its own kind."""
-    return action.partition(" to ")[0] if action.startswith("ask_") else action
+def kind(action: str, side: str = "after") -> str:
+    """What an action is of: a question changes nothing, and before it goes out nothing did, whoever was to get it; all
+    else is its own kind."""
+    for_anybody = action.startswith("ask_") or (side == "before" and is_sent(action))
+    return action.partition(" to ")[0] if for_anybody else action
 
 
 def choose(flows: Mapping[str, Sequence[str]], races: Collection[str] = ()) -> dict[str, list[Death]]:
@@ -48,10 +50,9 @@ def choose(flows: Mapping[str, Sequence[str]], races: Collection[str] = ()) -> d
             having[action].append(flow)
     chosen: dict[str, list[Death]] = {flow: [] for flow in flows}
     in_turn = sorted(having, key=lambda each: (len(having[each]), each))
-    kinds = list({kind(action): action for action in reversed(in_turn)}.values())[::-1]
-    done: set[Death] = {(action, "after") for action in kinds if action.startswith("answer ")}
+    done: set[Death] = {(action, "after") for action in in_turn if action.startswith("answer ")}
     for side in SIDES:
-        for action in kinds:
+        for action in list({kind(each, side): each for each in reversed(in_turn)}.values())[::-1]:
             if (action, side) in done:
                 continue
             also = {flow: set() if flow in races else _committed(flows[flow], action, side) for flow in having[action]}

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -29,8 +28,7 @@ from gateway.workers.line import Line
 from gateway.workers.unbind import Unbinder
 from tests.simulation.bugs import BUGS
 from tests.simulation.outside import Death, Outside, number_answers, parts_of
-from tests.simulation.rules_of_payouts import rules_of
-from tests.simulation.warm import serve_only, served
+from tests.simulation.warm import serve_only
 
 __all__ = ["Spec", "run"]
 
@@ -152,8 +150,6 @@ class _Parts:
             "RunningTasks": self._keep("tasks", RunningTasks),
             "OpenPaymentsWatch": _NoWatch,
         }
-        if hasattr(wiring, "everything_allowed"):  # until it asks the catalogue's rules by itself
-            patched["everything_allowed"] = rules_of(served, ZoneInfo(SHANGHAI))
         for name, part in patched.items():
             assert hasattr(wiring, name), f"the wiring has no {name} any more"
             setattr(wiring, name, part)
