@@ -27,6 +27,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.flows.corrections import CorrectionFlow, Resolving
 from gateway.flows.observations import key_of
+from gateway.flows.payout_acts import PayoutRefusedError
 from gateway.flows.refund import RefundOpening
 from gateway.ports import AmountExceedsRestError, Observation, PaymentNotRefundableError, RefundResult
 from gateway.storage.keys import Keys
@@ -441,3 +442,58 @@ async def test_the_same_money_is_taken_as_paid_once(desk: Desk) -> None:
             uuid4(),
             new.payment_id,
         )
+
+
+# --- one transaction, two ways out ---
+
+
+async def test_what_was_taken_as_paid_does_not_go_back_once_more_when_its_checkout_is_paid_again(
+    engine: AsyncEngine, own_keys: Keys
+) -> None:
+    desk = Desk(Process(engine, own_keys, till_place()))
+    till = Till(desk.process)
+    checkout = await till.opens()
+    late = await till.fails(checkout)
+    second = (await till.tries(checkout, 2)).payment
+    await desk.process.heard(late, Succeeded(AMOUNT, "theirs-1"), Source.CALLBACK)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    await desk.process.heard(second, Succeeded(AMOUNT, "theirs-2"))
+    found = await desk.the_only()
+    assert (found.kind, found.payment_id) == ("paid_twice", late.payment_id)
+    with pytest.raises(AmountExceedsRestError) as refused:
+        await desk.refunds(found)
+    assert refused.value.left == 0
+    with pytest.raises(AmountExceedsRestError):
+        await desk.app_refunds(late, AMOUNT, found)
+    with pytest.raises(AmountExceedsRestError):
+        await desk.takes_as_paid(found)
+    with pytest.raises(PaymentNotRefundableError, match="payment_has_anomaly"):
+        await desk.app_refunds(kept, AMOUNT)
+    await desk.flow.explain(says(found))
+    await desk.app_refunds(kept, AMOUNT)
+    assert await sound(desk) == []
+
+
+@pytest.mark.parametrize("make", [charged, charged_twice])
+async def test_what_was_taken_as_paid_has_less_left_when_an_earlier_refund_of_it_was_done_after_all(
+    desk: Desk, make: Any
+) -> None:
+    await make(desk)
+    refused = await desk.refunds(await desk.the_only(), 700)
+    await desk.hears(refused, DECLINED)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    await desk.hears(refused, Succeeded(700, "back-1"))
+    with pytest.raises(PaymentNotRefundableError, match="payment_has_anomaly"):
+        await desk.app_refunds(kept, AMOUNT)
+    with pytest.raises(PayoutRefusedError, match="payment_has_anomaly"):
+        await desk.process.pay_out(AMOUNT, kept)
+    await desk.flow.explain(says(await desk.the_only()))
+    with pytest.raises(AmountExceedsRestError) as over:
+        await desk.app_refunds(kept, AMOUNT)
+    assert over.value.left == 300
+    with pytest.raises(PayoutRefusedError, match="amount_exceeds_rest"):
+        await desk.process.pay_out(AMOUNT, kept)
+    await desk.app_refunds(kept, 300)
+    assert await sound(desk) == []

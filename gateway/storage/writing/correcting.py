@@ -36,6 +36,7 @@ from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import anomalies
 from gateway.storage.writing.anomalies import AnomalyStore, lock_anomalies
+from gateway.storage.writing.leaving import taken_as_paid
 from gateway.storage.writing.orders import NEW_ORDERS, OrderRow, insert_orders
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import insert_correction, payments_by_id
@@ -154,6 +155,8 @@ async def _money(connection: Connection, found: RecordedAnomaly, merchant_id: UU
 async def _left(connection: Connection, merchant_id: UUID, found: RecordedAnomaly, money: ProvedMoney) -> int:
     payment = money.payment
     if money.second is None:
+        if await taken_as_paid(connection, merchant_id, [payment.payment_id]):
+            return 0
         return max(payment.amount - payment.refunded - payment.settled, 0)
     left = await connection.fetchval(READ_SECOND, merchant_id, found.anomaly_id)
     return payment.amount if left is None else max(left, 0)

@@ -42,6 +42,7 @@ from gateway.ports import (
 from gateway.storage.keys import Keys, PayeeBox
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.intents import change_intents, insert_intents
+from gateway.storage.writing.leaving import left_of, open_anomalies_of
 from gateway.storage.writing.orders import (
     NEW_ORDERS,
     OrderKey,
@@ -54,7 +55,6 @@ from gateway.storage.writing.orders import (
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.payouts import change_payouts, insert_payouts, payouts_by_id
-from gateway.storage.writing.refunding import READ_OPEN_ANOMALIES
 from gateway.storage.writing.settling import (
     Day,
     add_parts,
@@ -183,15 +183,14 @@ class PayingOutStore:
         # In later statements: the locks' snapshots are older than the ends of their waits.
         now = self._clock()
         payments = {p.payment_id: p for p in await payments_by_id(connection, merchant_id, list(of_parts))}
-        rows = await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, list(payments)) if payments else ()
         parts = await connection.fetch(READ_PARTS, merchant_id, list(ids), list(payments)) if payments and ids else ()
         return _Flush(
             now=now,
             day=today,
             payouts=await payouts_by_id(connection, merchant_id, list(ids)) if ids else {},
             payments=payments,
-            with_anomalies={row[0] for row in rows},
-            left={key: max(p.amount - p.refunded - p.settled, 0) for key, p in payments.items()},
+            with_anomalies=set(await open_anomalies_of(connection, merchant_id, payments.values())),
+            left=await left_of(connection, merchant_id, payments.values()),
             parts={(row[0], row[1]): row[2] for row in parts},
             used=await used_of(connection, merchant_id, days),
             taken=before,
