@@ -32,6 +32,7 @@ from gateway.flows.refund import RefundOpening
 from gateway.ports import AmountExceedsRestError, Observation, PaymentNotRefundableError, RefundResult
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
+from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.correcting import CorrectingStore
@@ -41,7 +42,7 @@ from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.storage.tills import Till, till_place
-from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, endpoint, later, refund_order, rule
+from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, endpoint, later, order, refund_order, rule
 
 PAYS = catalogue((channel("up"),), (rule("up", 10),), (endpoint(1, "shop"),))
 DECLINED = Declined(FailureCode.CHANNEL_REFUSED, "40", "余额不足")
@@ -497,3 +498,26 @@ async def test_what_was_taken_as_paid_has_less_left_when_an_earlier_refund_of_it
         await desk.process.pay_out(AMOUNT, kept)
     await desk.app_refunds(kept, 300)
     assert await sound(desk) == []
+
+
+async def test_a_number_that_is_taken_does_not_lose_the_money(desk: Desk) -> None:
+    failed = await charged(desk)
+    for taken in ("~c", "~r"):  # by the app, before such numbers were refused
+        await desk.process.opened(order(f"{failed.merchant_order_no}{taken}", user_id="u2"))
+    refused = await desk.refunds(await desk.the_only())
+    assert refused.merchant_order_no == f"{failed.merchant_order_no}~r2"
+    await desk.hears(refused, DECLINED)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    assert kept.merchant_order_no == f"{failed.merchant_order_no}~c2"
+
+
+async def test_operators_need_one_connection_each(database_url: str, own_keys: Keys, desk: Desk) -> None:
+    await charged(desk)
+    found = await desk.the_only()
+    database = Database(database_url, 1)
+    books = CorrectingStore(database, own_keys, lambda: PAYS, TIMEZONE, lambda: NOW, None)
+    proved = await asyncio.wait_for(books.proved(MERCHANT_ID, found.anomaly_id), 5)
+    await database.close()
+    assert proved is not None
+    assert proved.left == AMOUNT
