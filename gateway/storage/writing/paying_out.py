@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import Failure, FailureCode
+from gateway.domain.hearing import look_at
 from gateway.domain.ids import ObjectKind, caused_id
 from gateway.domain.intents import Intent
 from gateway.domain.orders import IN_ONE_FORM
@@ -302,13 +303,20 @@ class PayingOutStore:
     def _end(self, flush: _Flush, before: Payout, act: PayoutAct, why: Failure | None = None) -> Payout:
         if any(of.payout_id == before.payout_id for of, _ in flush.added):
             raise OverloadedError(RETRY_AFTER_S)  # what came with it is recorded first
-        after = not_confirmed(before, flush.now, why)
+        after = not_confirmed(before, flush.now, why, self._look_at(before, flush.now))
         if after.intent is not None and after.intent is not before.intent:
             flush.over.append(after.intent)
         event_id = caused_id(act.intent_id, after.payout_id, after.status)
         flush.events.append(event_of(after, EVENTS_OF[ObjectKind.PAYOUT][Status.FAILED], event_id, flush.now))
         flush.put(after, before)
         return after
+
+    def _look_at(self, payout: Payout, now: datetime) -> datetime | None:
+        """When it is asked whether what its PSP held was paid all the same."""
+        try:
+            return look_at(now, 0, self._terms(payout), self._timezone) if payout.intent is not None else None
+        except PayoutRefusedError:
+            return None  # nobody can be asked there
 
     def _sent(self, flush: _Flush, payout: Payout, intent_id: UUID) -> Payout:
         """The payout with its intent; or held, until its channel may send it. Raises PayoutRefusedError."""
