@@ -521,3 +521,21 @@ async def test_operators_need_one_connection_each(database_url: str, own_keys: K
     await database.close()
     assert proved is not None
     assert proved.left == AMOUNT
+
+
+async def test_what_a_payout_paid_on_after_all_is_gone_even_where_a_refund_had_its_place(desk: Desk) -> None:
+    process = desk.process
+    paid = payment_in(await process.heard(await process.open_one(amount=AMOUNT), Succeeded(AMOUNT, "x")))
+    payout = (await process.pay_out(700, paid)).payout
+    await process.books.record(Observation(key_of(payout), Source.POLL, DECLINED, NOW, uuid4()))
+    refund = await desk.app_refunds(paid, 600)
+    await process.books.record(Observation(key_of(payout), Source.POLL, Succeeded(700), NOW, uuid4()))
+    await desk.hears(refund, DECLINED)
+    await desk.flow.explain(says(await desk.the_only()))
+    with pytest.raises(AmountExceedsRestError) as over:
+        await desk.app_refunds(paid, 301)
+    assert over.value.left == 300
+    with pytest.raises(PayoutRefusedError, match="amount_exceeds_rest"):
+        await process.pay_out(301, paid)
+    await desk.app_refunds(paid, 300)
+    assert await sound(desk) == []

@@ -325,6 +325,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
     "READ_OPEN_ANOMALIES": (leaving.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key", "settles_payment_idx"}),
     "READ_LEFT_BEFORE": (leaving.READ_LEFT_BEFORE, (M, IDS), {"payments_corrects_key", "outflows_pkey"}),
+    "READ_UNCOUNTED": (leaving.READ_UNCOUNTED, (M, IDS), {"settles_payment_idx"}),
     "READ_TAKEN": (leaving.READ_TAKEN, (M, IDS), {"payments_corrects_key"}),
     "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
     "REDELIVER": (deliveries.REDELIVER, (M, ENDPOINT, AT), {"deliveries_pkey"}),

@@ -42,6 +42,15 @@ SELECT a.correction_id, o.refunded + o.excess FROM anomalies a
 JOIN second_outflows o ON o.merchant_id = $1 AND o.anomaly_id = a.anomaly_id
 WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.correction_id IS NOT NULL
 """
+# Of payouts that failed and were paid after all, where something else had taken the place of their parts meanwhile.
+READ_UNCOUNTED = """
+SELECT s.payment_id, sum(s.amount - s.counted)::bigint FROM settles s
+JOIN payouts p ON p.merchant_id = $1 AND p.payout_id = s.payout_id AND p.status = 'failed'
+JOIN intents i ON i.merchant_id = $1 AND i.object_id = p.payout_id AND i.verb = 'payout'
+    AND i.ordinal = p.intent_ordinal AND i.late_success
+WHERE s.merchant_id = $1 AND s.payment_id = ANY($2::uuid[]) AND s.counted < s.amount
+GROUP BY s.payment_id
+"""
 READ_TAKEN = """
 SELECT corrects FROM payments WHERE merchant_id = $1 AND corrects = ANY($2::uuid[]) AND corrects_no IS NULL
 """
@@ -66,6 +75,9 @@ async def open_anomalies_of(
 async def left_of(connection: Connection, merchant_id: UUID, payments: Collection[Payment]) -> dict[UUID, int]:
     """What is left of payments that say that they were paid, in fen. They are locked."""
     left = {each.payment_id: each.amount - each.refunded - each.settled for each in payments}
+    # The same fen may have left twice: by a payout that was called failed, and by what came after it.
+    for payment_id, gone in await connection.fetch(READ_UNCOUNTED, merchant_id, list(left)) if left else ():
+        left[payment_id] -= gone
     if corrected := {each.corrects for each in payments if each.corrects is not None}:
         for payment_id, gone in await connection.fetch(READ_LEFT_BEFORE, merchant_id, list(corrected)):
             if payment_id in left:  # not the other one that corrects the same
