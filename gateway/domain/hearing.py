@@ -339,7 +339,7 @@ def _after_the_end(
             return _refused_late(intent, outcome.channel_code)
         case NotFound() if source is Source.OPERATOR:
             return _refused_late(intent, outcome.channel_code)
-    if source is not Source.POLL or intent.state not in _WATCHED:
+    if source is not Source.POLL or not _is_watched(intent):
         return Heard(intent)
     assert intent.ended_at is not None
     planned = look_at(intent.ended_at, intent.looks, terms, zone)
@@ -356,7 +356,13 @@ def _after_the_end(
 def _refused_late(intent: Intent, code: str | None) -> Heard:
     if intent.state is IntentState.DONE and intent.verb is not Verb.AUTHENTICATE:
         return Heard(intent, anomaly=Anomaly(AnomalyKind.LATE_FAILURE, f"code {code}" if code else "without a code"))
-    return Heard(intent, moves_due=intent.state in _WATCHED)  # now it is proved: nothing more to look for
+    return Heard(intent, moves_due=_is_watched(intent))  # now it is proved: nothing more to look for
+
+
+def _is_watched(intent: Intent) -> bool:
+    """Whether it ended without the PSP's word: a payout, too, that the PSP held and we gave up."""
+    given_up = intent.verb is Verb.PAYOUT and intent.state is IntentState.DECLINED and intent.acknowledged
+    return intent.state in _WATCHED or given_up
 
 
 def _not_found(intent: Intent, outcome: NotFound, terms: Terms, zone: ZoneInfo, now: datetime) -> Heard:

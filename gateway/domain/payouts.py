@@ -182,13 +182,16 @@ def confirmed(payout: Payout, intent_id: UUID, terms: Terms, now: datetime) -> t
     return replace(payout, intent=again, held_for=None, suspicion=None, until_at=None, due_at=due_at), over
 
 
-def not_confirmed(payout: Payout, now: datetime, why: Failure | None = None) -> Payout:
-    """The payout that is held, given up: what its PSP holds is paid by nobody's word. `why`: another reason."""
+def not_confirmed(payout: Payout, now: datetime, why: Failure | None = None, look_at: datetime | None = None) -> Payout:
+    """The payout that is held, given up. `why`: another reason. `look_at`: when its PSP is asked whether it paid.
+
+    What the PSP holds it may pay all the same: somebody confirms it there, or an earlier confirmation of ours was late.
+    """
     intent = payout.intent
     if intent is not None and intent.is_open:
         intent = replace(intent, state=IntentState.DECLINED, ended_at=now)
     return replace(
-        _moved(replace(payout, intent=intent, due_at=None), Status.FAILED, now),
+        _moved(replace(payout, intent=intent, due_at=look_at if intent is not None else None), Status.FAILED, now),
         failure=why or failure(FailureCode.NOT_CONFIRMED),
     )
 

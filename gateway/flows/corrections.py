@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from gateway.domain.anomalies import AnomalyResolvedError, RecordedAnomaly
-from gateway.domain.corrections import REFUNDED, ProvedMoney
+from gateway.domain.corrections import ProvedMoney
 from gateway.domain.ids import ANOMALY, show
 from gateway.domain.orders import RefundOrder
 from gateway.flows.observations import Clock, NewId
@@ -31,13 +31,13 @@ class Resolving:
 class Proved:
     """The money that an anomaly proves to have moved, and what is left of it, in fen.
 
-    `refunds`: how many refunds of that payment operators have asked for.
+    `refund_no`: the order number of the next refund of that payment that operators ask for.
     """
 
     anomaly: RecordedAnomaly
     money: ProvedMoney
     left: int
-    refunds: int
+    refund_no: str
 
 
 class AnomalyBooks(Protocol):
@@ -124,7 +124,7 @@ def _order(resolving: Resolving, proved: Proved, amount: int | None) -> RefundOr
     return RefundOrder(
         merchant_id=resolving.merchant_id,
         app=payment.app,
-        merchant_order_no=f"{payment.merchant_order_no}{REFUNDED}{proved.refunds + 1 if proved.refunds else ''}",
+        merchant_order_no=proved.refund_no,
         payment_id=payment.payment_id,
         amount=proved.left if amount is None else amount,
         reason=None,

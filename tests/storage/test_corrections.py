@@ -27,10 +27,12 @@ from gateway.domain.refunds import Refund
 from gateway.domain.statuses import Status
 from gateway.flows.corrections import CorrectionFlow, Resolving
 from gateway.flows.observations import key_of
+from gateway.flows.payout_acts import PayoutRefusedError
 from gateway.flows.refund import RefundOpening
 from gateway.ports import AmountExceedsRestError, Observation, PaymentNotRefundableError, RefundResult
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
+from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.correcting import CorrectingStore
@@ -40,7 +42,7 @@ from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.storage.tills import Till, till_place
-from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, endpoint, later, refund_order, rule
+from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, endpoint, later, order, refund_order, rule
 
 PAYS = catalogue((channel("up"),), (rule("up", 10),), (endpoint(1, "shop"),))
 DECLINED = Declined(FailureCode.CHANNEL_REFUSED, "40", "余额不足")
@@ -441,3 +443,99 @@ async def test_the_same_money_is_taken_as_paid_once(desk: Desk) -> None:
             uuid4(),
             new.payment_id,
         )
+
+
+# --- one transaction, two ways out ---
+
+
+async def test_what_was_taken_as_paid_does_not_go_back_once_more_when_its_checkout_is_paid_again(
+    engine: AsyncEngine, own_keys: Keys
+) -> None:
+    desk = Desk(Process(engine, own_keys, till_place()))
+    till = Till(desk.process)
+    checkout = await till.opens()
+    late = await till.fails(checkout)
+    second = (await till.tries(checkout, 2)).payment
+    await desk.process.heard(late, Succeeded(AMOUNT, "theirs-1"), Source.CALLBACK)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    await desk.process.heard(second, Succeeded(AMOUNT, "theirs-2"))
+    found = await desk.the_only()
+    assert (found.kind, found.payment_id) == ("paid_twice", late.payment_id)
+    with pytest.raises(AmountExceedsRestError) as refused:
+        await desk.refunds(found)
+    assert refused.value.left == 0
+    with pytest.raises(AmountExceedsRestError):
+        await desk.app_refunds(late, AMOUNT, found)
+    with pytest.raises(AmountExceedsRestError):
+        await desk.takes_as_paid(found)
+    with pytest.raises(PaymentNotRefundableError, match="payment_has_anomaly"):
+        await desk.app_refunds(kept, AMOUNT)
+    await desk.flow.explain(says(found))
+    await desk.app_refunds(kept, AMOUNT)
+    assert await sound(desk) == []
+
+
+@pytest.mark.parametrize("make", [charged, charged_twice])
+async def test_what_was_taken_as_paid_has_less_left_when_an_earlier_refund_of_it_was_done_after_all(
+    desk: Desk, make: Any
+) -> None:
+    await make(desk)
+    refused = await desk.refunds(await desk.the_only(), 700)
+    await desk.hears(refused, DECLINED)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    await desk.hears(refused, Succeeded(700, "back-1"))
+    with pytest.raises(PaymentNotRefundableError, match="payment_has_anomaly"):
+        await desk.app_refunds(kept, AMOUNT)
+    with pytest.raises(PayoutRefusedError, match="payment_has_anomaly"):
+        await desk.process.pay_out(AMOUNT, kept)
+    await desk.flow.explain(says(await desk.the_only()))
+    with pytest.raises(AmountExceedsRestError) as over:
+        await desk.app_refunds(kept, AMOUNT)
+    assert over.value.left == 300
+    with pytest.raises(PayoutRefusedError, match="amount_exceeds_rest"):
+        await desk.process.pay_out(AMOUNT, kept)
+    await desk.app_refunds(kept, 300)
+    assert await sound(desk) == []
+
+
+async def test_a_number_that_is_taken_does_not_lose_the_money(desk: Desk) -> None:
+    failed = await charged(desk)
+    for taken in ("~c", "~r"):  # by the app, before such numbers were refused
+        await desk.process.opened(order(f"{failed.merchant_order_no}{taken}", user_id="u2"))
+    refused = await desk.refunds(await desk.the_only())
+    assert refused.merchant_order_no == f"{failed.merchant_order_no}~r2"
+    await desk.hears(refused, DECLINED)
+    kept = await desk.takes_as_paid(await desk.the_only())
+    assert kept is not None
+    assert kept.merchant_order_no == f"{failed.merchant_order_no}~c2"
+
+
+async def test_operators_need_one_connection_each(database_url: str, own_keys: Keys, desk: Desk) -> None:
+    await charged(desk)
+    found = await desk.the_only()
+    database = Database(database_url, 1)
+    books = CorrectingStore(database, own_keys, lambda: PAYS, TIMEZONE, lambda: NOW, None)
+    proved = await asyncio.wait_for(books.proved(MERCHANT_ID, found.anomaly_id), 5)
+    await database.close()
+    assert proved is not None
+    assert proved.left == AMOUNT
+
+
+async def test_what_a_payout_paid_on_after_all_is_gone_even_where_a_refund_had_its_place(desk: Desk) -> None:
+    process = desk.process
+    paid = payment_in(await process.heard(await process.open_one(amount=AMOUNT), Succeeded(AMOUNT, "x")))
+    payout = (await process.pay_out(700, paid)).payout
+    await process.books.record(Observation(key_of(payout), Source.POLL, DECLINED, NOW, uuid4()))
+    refund = await desk.app_refunds(paid, 600)
+    await process.books.record(Observation(key_of(payout), Source.POLL, Succeeded(700), NOW, uuid4()))
+    await desk.hears(refund, DECLINED)
+    await desk.flow.explain(says(await desk.the_only()))
+    with pytest.raises(AmountExceedsRestError) as over:
+        await desk.app_refunds(paid, 301)
+    assert over.value.left == 300
+    with pytest.raises(PayoutRefusedError, match="amount_exceeds_rest"):
+        await process.pay_out(301, paid)
+    await desk.app_refunds(paid, 300)
+    assert await sound(desk) == []

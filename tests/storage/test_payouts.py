@@ -404,6 +404,22 @@ async def test_a_suspicion_that_is_right_ends_the_payout(process: Process) -> No
     assert await told(process) == [("payout.failed", 1)]
 
 
+async def test_what_is_given_up_while_its_psp_holds_it_is_asked_about_later(process: Process) -> None:
+    payment = await pays(process)
+    payout = await opens(process, 1000, (payment, 1000))
+    await hears(process, payout, HELD, Source.ANSWER)
+    refused_one = (await does(process, payout, PayoutWish.REFUSE)).payout
+    assert refused_one.due_at == later(hours=1)
+    still = await hears(process, refused_one, HELD, Source.POLL, later(hours=1))
+    assert (still.status, still.held_for, still.due_at) == (Status.FAILED, None, later(hours=6))
+    paid = await hears(process, still, Succeeded(1000), Source.POLL, later(hours=6))  # by hand, on the PSP's site
+    assert (paid.status, paid.takes, paid.due_at) == (Status.FAILED, True, None)
+    assert (await settled(process, payment), await told(process)) == (
+        1000,
+        [("payout.failed", 1), ("payout.anomaly", 2)],
+    )
+
+
 async def test_what_is_not_held_is_neither_confirmed_nor_refused(process: Process) -> None:
     payout = await opens(process)
     for wish in (PayoutWish.CONFIRM, PayoutWish.REFUSE):

@@ -32,6 +32,7 @@ from gateway.storage.writing import (
     facts,
     held,
     in_flight,
+    leaving,
     low_water,
     orders,
     paying_out,
@@ -322,7 +323,10 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"payments_due_idx"},
     ),
     "LOCK_PAYMENTS": (refunding.LOCK_PAYMENTS, (M, IDS), {"payments_pkey"}),
-    "READ_OPEN_ANOMALIES": (refunding.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key", "settles_payment_idx"}),
+    "READ_OPEN_ANOMALIES": (leaving.READ_OPEN_ANOMALIES, (M, IDS), {"anomalies_money_key", "settles_payment_idx"}),
+    "READ_LEFT_BEFORE": (leaving.READ_LEFT_BEFORE, (M, IDS), {"payments_corrects_key", "outflows_pkey"}),
+    "READ_UNCOUNTED": (leaving.READ_UNCOUNTED, (M, IDS), {"settles_payment_idx"}),
+    "READ_TAKEN": (leaving.READ_TAKEN, (M, IDS), {"payments_corrects_key"}),
     "COUNT_AGAIN": (COUNT_AGAIN.format(rows=WORDS), (M, "'[]'"), {"observations_object_idx", "observations_pkey"}),
     "REDELIVER": (deliveries.REDELIVER, (M, ENDPOINT, AT), {"deliveries_pkey"}),
     "MISPLACED": (held.MISPLACED, (M, AT), {"deliveries_held_idx", "deliveries_endpoint_idx"}),
@@ -342,7 +346,7 @@ STATEMENTS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
 }
 """The text, values for it, and the indexes that it must use."""
 
-SMALL = {"agreements", "channel_usage", "endpoints", "last_attempts", "apps", "accounts"}
+SMALL = {"agreements", "second_outflows", "channel_usage", "endpoints", "last_attempts", "apps", "accounts"}
 """They are empty or short here, so how they are read says nothing."""
 
 

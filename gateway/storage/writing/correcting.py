@@ -31,12 +31,14 @@ from gateway.flows.corrections import Proved, Resolving
 from gateway.flows.notify import DueDelivery
 from gateway.flows.observations import Clock
 from gateway.objects.events import event_of
-from gateway.ports import AmountExceedsRestError
+from gateway.ports import AmountExceedsRestError, OverloadedError
 from gateway.storage.keys import Keys
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import anomalies
-from gateway.storage.writing.anomalies import AnomalyStore, lock_anomalies
-from gateway.storage.writing.orders import NEW_ORDERS, OrderRow, insert_orders
+from gateway.storage.writing.anomalies import READ as READ_ANOMALY
+from gateway.storage.writing.anomalies import lock_anomalies, recorded_anomaly
+from gateway.storage.writing.leaving import taken_as_paid
+from gateway.storage.writing.orders import NEW_ORDERS, OrderRow, insert_orders, read_orders
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import insert_correction, payments_by_id
 from gateway.storage.writing.refunding import LOCK_PAYMENTS
@@ -54,6 +56,7 @@ COPY_DECISION = """
 INSERT INTO decisions (merchant_id, object_id, decision)
 SELECT merchant_id, $3, decision FROM decisions WHERE merchant_id = $1 AND object_id = $2
 """
+RETRY_AFTER_S = 1
 READ_SECOND = "SELECT amount - refunded FROM second_outflows WHERE merchant_id = $1 AND anomaly_id = $2"
 
 
@@ -71,24 +74,26 @@ class CorrectingStore:
     ) -> None:
         self._database, self._keys, self._catalogue = database, keys, catalogue
         self._timezone, self._clock, self._hand_over = timezone, clock, hand_over
-        self._anomalies = AnomalyStore(database)
 
     async def proved(self, merchant_id: UUID, anomaly_id: UUID) -> Proved | None:
         """The money that an anomaly proves, as it stands now; None: no such anomaly. Raises NoMoneyProvedError."""
         async with self._database.connection() as connection:
-            found = await self._anomalies.anomaly(merchant_id, anomaly_id)
-            if found is None:
+            row = await connection.fetchrow(READ_ANOMALY, merchant_id, anomaly_id)
+            if row is None:
                 return None
+            found = recorded_anomaly(row)
             money = await _money(connection, found, merchant_id)
-            counted = f"{money.payment.merchant_order_no}{REFUNDED}"
-            refunds = await connection.fetchval(COUNT_REFUNDS, merchant_id, money.payment.payment_id, counted)
-            return Proved(found, money, await _left(connection, merchant_id, found, money), refunds)
+            stem = f"{money.payment.merchant_order_no}{REFUNDED}"
+            refunds = await connection.fetchval(COUNT_REFUNDS, merchant_id, money.payment.payment_id, stem)
+            number = await _free_number(connection, money.payment, stem, refunds)
+            return Proved(found, money, await _left(connection, merchant_id, found, money), number)
 
     async def take_as_paid(self, resolving: Resolving, payment_id: UUID) -> RecordedAnomaly | None:
         """Resolve an anomaly by a payment of its own that says that its money was paid; None: no such anomaly.
 
         Where a payment says so already, that one stays as it is, and no other is made.
-        Raises AnomalyResolvedError, NoMoneyProvedError and, if some of it went back, AmountExceedsRestError.
+        Raises AnomalyResolvedError, NoMoneyProvedError, OverloadedError and, if some of it went back,
+        AmountExceedsRestError.
         """
         merchant_id, anomaly_id = resolving.merchant_id, resolving.anomaly_id
         before = await self.proved(merchant_id, anomaly_id)
@@ -107,7 +112,8 @@ class CorrectingStore:
             new = None
             if money.needs_payment:
                 counted = await connection.fetchval(COUNT_CORRECTIONS, merchant_id, money.payment.payment_id)
-                number = f"{money.payment.merchant_order_no}{CORRECTED}{counted + 1 if counted else ''}"
+                stem = f"{money.payment.merchant_order_no}{CORRECTED}"
+                number = await _free_number(connection, money.payment, stem, counted)
                 new = correction(money, payment_id, number, self._clock(), self._timezone)
             due = await self._write(connection, resolving, money, new)
             taken = (await lock_anomalies(connection, merchant_id, [anomaly_id]))[anomaly_id]
@@ -129,8 +135,11 @@ class CorrectingStore:
             insert_correction(write, new, money.second, only=NEW_ORDERS)
             write_events(write, told.events, told.deliveries, leased=self._hand_over is not None, only=NEW_ORDERS)
         write.update(anomalies, [_resolution(resolving, new, now)], by=["anomaly_id"])
-        await write.run(connection, "SELECT 1")
-        if new is not None:
+        if new is None:
+            await write.run(connection, "SELECT 1")
+        elif not await write.run(connection, f"SELECT object_id FROM {NEW_ORDERS}"):
+            raise OverloadedError(RETRY_AFTER_S)  # somebody has just taken its number
+        else:
             await connection.execute(COPY_DECISION, new.merchant_id, new.corrects, new.payment_id)
         return told
 
@@ -151,9 +160,20 @@ async def _money(connection: Connection, found: RecordedAnomaly, merchant_id: UU
     return proved_money(found, payments[0])
 
 
+async def _free_number(connection: Connection, payment: Payment, stem: str, known: int) -> str:
+    """The first number after those that are known which nobody has: an app may have such a one from of old."""
+    while True:
+        number = f"{stem}{known + 1 if known else ''}"
+        if not await read_orders(connection, payment.merchant_id, [(payment.app, number)]):
+            return number
+        known += 1
+
+
 async def _left(connection: Connection, merchant_id: UUID, found: RecordedAnomaly, money: ProvedMoney) -> int:
     payment = money.payment
     if money.second is None:
+        if await taken_as_paid(connection, merchant_id, [payment.payment_id]):
+            return 0
         return max(payment.amount - payment.refunded - payment.settled, 0)
     left = await connection.fetchval(READ_SECOND, merchant_id, found.anomaly_id)
     return payment.amount if left is None else max(left, 0)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import EVENTS_OF, Event
 from gateway.domain.failures import Failure, FailureCode
+from gateway.domain.hearing import look_at
 from gateway.domain.ids import ObjectKind, caused_id
 from gateway.domain.intents import Intent
 from gateway.domain.orders import IN_ONE_FORM
@@ -42,6 +43,7 @@ from gateway.ports import (
 from gateway.storage.keys import Keys, PayeeBox
 from gateway.storage.server.database import Connection, Database
 from gateway.storage.writing.intents import change_intents, insert_intents
+from gateway.storage.writing.leaving import left_of, open_anomalies_of
 from gateway.storage.writing.orders import (
     NEW_ORDERS,
     OrderKey,
@@ -54,7 +56,6 @@ from gateway.storage.writing.orders import (
 from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.payouts import change_payouts, insert_payouts, payouts_by_id
-from gateway.storage.writing.refunding import READ_OPEN_ANOMALIES
 from gateway.storage.writing.settling import (
     Day,
     add_parts,
@@ -183,15 +184,14 @@ class PayingOutStore:
         # In later statements: the locks' snapshots are older than the ends of their waits.
         now = self._clock()
         payments = {p.payment_id: p for p in await payments_by_id(connection, merchant_id, list(of_parts))}
-        rows = await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, list(payments)) if payments else ()
         parts = await connection.fetch(READ_PARTS, merchant_id, list(ids), list(payments)) if payments and ids else ()
         return _Flush(
             now=now,
             day=today,
             payouts=await payouts_by_id(connection, merchant_id, list(ids)) if ids else {},
             payments=payments,
-            with_anomalies={row[0] for row in rows},
-            left={key: max(p.amount - p.refunded - p.settled, 0) for key, p in payments.items()},
+            with_anomalies=set(await open_anomalies_of(connection, merchant_id, payments.values())),
+            left=await left_of(connection, merchant_id, payments.values()),
             parts={(row[0], row[1]): row[2] for row in parts},
             used=await used_of(connection, merchant_id, days),
             taken=before,
@@ -303,13 +303,20 @@ class PayingOutStore:
     def _end(self, flush: _Flush, before: Payout, act: PayoutAct, why: Failure | None = None) -> Payout:
         if any(of.payout_id == before.payout_id for of, _ in flush.added):
             raise OverloadedError(RETRY_AFTER_S)  # what came with it is recorded first
-        after = not_confirmed(before, flush.now, why)
+        after = not_confirmed(before, flush.now, why, self._look_at(before, flush.now))
         if after.intent is not None and after.intent is not before.intent:
             flush.over.append(after.intent)
         event_id = caused_id(act.intent_id, after.payout_id, after.status)
         flush.events.append(event_of(after, EVENTS_OF[ObjectKind.PAYOUT][Status.FAILED], event_id, flush.now))
         flush.put(after, before)
         return after
+
+    def _look_at(self, payout: Payout, now: datetime) -> datetime | None:
+        """When it is asked whether what its PSP held was paid all the same."""
+        try:
+            return look_at(now, 0, self._terms(payout), self._timezone) if payout.intent is not None else None
+        except PayoutRefusedError:
+            return None  # nobody can be asked there
 
     def _sent(self, flush: _Flush, payout: Payout, intent_id: UUID) -> Payout:
         """The payout with its intent; or held, until its channel may send it. Raises PayoutRefusedError."""

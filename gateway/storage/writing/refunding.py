@@ -4,7 +4,6 @@ Whoever refunds holds the user's row, then the payment's: what is left of a paym
 in memory by those before it. `outflows_rest_check` holds it, whatever else runs.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +32,7 @@ from gateway.storage.server.database import Connection, Database
 from gateway.storage.tables import anomalies
 from gateway.storage.writing.anomalies import lock_anomalies
 from gateway.storage.writing.intents import insert_intents
+from gateway.storage.writing.leaving import left_of, open_anomalies_of, taken_as_paid
 from gateway.storage.writing.orders import (
     NEW_ORDERS,
     OrderKey,
@@ -52,27 +52,6 @@ __all__ = ["RefundingStore"]
 LOCK_PAYMENTS = """
 SELECT payment_id FROM payments WHERE merchant_id = $1 AND payment_id = ANY($2::uuid[]) ORDER BY payment_id FOR UPDATE
 """
-# Of the payments, of their refunds and of what pays them on: what failed here and was done there has taken money, too.
-# And of checkouts that a payment paid beside another.
-READ_OPEN_ANOMALIES = """
-SELECT a.object_id, a.anomaly_id FROM anomalies a
-WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.resolved_at IS NULL
-UNION
-SELECT p.payment_id, a.anomaly_id FROM payments p
-JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = p.checkout_id AND a.payment_id = p.payment_id
-    AND a.resolved_at IS NULL
-WHERE p.merchant_id = $1 AND p.payment_id = ANY($2::uuid[])
-UNION
-SELECT r.payment_id, a.anomaly_id FROM refunds r
-JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
-WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
-UNION
-SELECT s.payment_id, a.anomaly_id FROM settles s
-JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = s.payout_id AND a.resolved_at IS NULL
-WHERE s.merchant_id = $1 AND s.payment_id = ANY($2::uuid[])
-"""
-
-
 READ_SECOND = (
     "SELECT anomaly_id, amount - refunded FROM second_outflows WHERE merchant_id = $1 AND anomaly_id = ANY($2)"
 )
@@ -229,14 +208,12 @@ async def _read(connection: Connection, merchant_id: UUID, openings: Sequence[Re
     await connection.fetch(LOCK_PAYMENTS, merchant_id, ids)
     # In a later statement: the lock's snapshot is older than the end of its wait.
     payments = {payment.payment_id: payment for payment in await payments_by_id(connection, merchant_id, ids)}
-    open_anomalies: dict[UUID, set[UUID]] = defaultdict(set)
-    for payment_id, anomaly_id in await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, ids):
-        open_anomalies[payment_id].add(anomaly_id)
-    left = {key: max(payment.amount - payment.refunded - payment.settled, 0) for key, payment in payments.items()}
-    flush = _Flush(payments, open_anomalies, {}, left)
+    open_anomalies = await open_anomalies_of(connection, merchant_id, payments.values())
+    flush = _Flush(payments, open_anomalies, {}, await left_of(connection, merchant_id, payments.values()))
     if about := [opening.order.anomaly_id for opening in openings if opening.order.anomaly_id is not None]:
         flush.named = await lock_anomalies(connection, merchant_id, about)
         flush.left |= {row[0]: max(row[1], 0) for row in await connection.fetch(READ_SECOND, merchant_id, about)}
+        flush.left |= dict.fromkeys(await taken_as_paid(connection, merchant_id, ids), 0)
     return flush
 
 
