@@ -12,6 +12,8 @@ __all__ = ["ASK_AGAIN", "looked", "watched_at"]
 
 ASK_AGAIN: Final = timedelta(minutes=10)
 """When what is watched is asked about that could not be asked."""
+PUT_OFF_AT_MOST: Final = timedelta(days=30)
+"""For so long after its time: who cannot be asked by then is asked no more."""
 
 
 def watched_at(watch: Watch | None, succeeded_at: datetime) -> datetime | None:
@@ -21,9 +23,10 @@ def watched_at(watch: Watch | None, succeeded_at: datetime) -> datetime | None:
 
 def looked(intent: Intent, said: AnyOutcome, watch: Watch | None, now: datetime) -> tuple[Intent, datetime | None]:
     """The intent after a question that told nothing new, and when the next one is: not those that were missed."""
-    if isinstance(said, NotSent):
-        return intent, now + ASK_AGAIN
     assert intent.ended_at is not None
+    if isinstance(said, NotSent):
+        over_at = None if watch is None else intent.ended_at + timedelta(seconds=watch.for_s) + PUT_OFF_AT_MOST
+        return intent, now + ASK_AGAIN if over_at is not None and now < over_at else None
     looks, due_at = intent.looks + 1, None
     while watch is not None and (due_at := watch.next_at(intent.ended_at, looks)) is not None and due_at <= now:
         looks += 1

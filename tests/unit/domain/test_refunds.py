@@ -175,6 +175,20 @@ def test_a_question_that_could_not_be_asked_is_no_look_and_a_notice_moves_no_pla
     assert asked(done, Processing(), at_s=4000.0, source=Source.CALLBACK) == done
 
 
+@pytest.mark.parametrize("watch", [WATCH, None])
+def test_what_can_be_asked_no_more_is_not_watched_for_ever(watch: Watch | None) -> None:
+    now, unsent, questions = asked(refund(), Succeeded(1000), at_s=5.0), NotSent("no such host", ours=True), 0
+    for days in range(60):
+        at = later(days=days, hours=7)
+        if now.due_at is None:
+            break
+        heard = hear(now.intent, Source.POLL, unsent, REFUND_TERMS, ZONE, at)
+        (now,) = after_hearing(now, heard, at, watch, unsent)
+        questions += 1
+    assert (now.status, now.due_at) == (Status.SUCCEEDED, None)
+    assert questions == (1 if watch is None else 31)
+
+
 # --- what the PSP gives back of its fee ---
 
 
