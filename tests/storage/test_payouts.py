@@ -344,6 +344,16 @@ async def test_another_app_has_no_such_payout(process: Process) -> None:
         assert await process.books.act_on_payout(act) is None
 
 
+async def test_what_pays_on_money_that_may_never_have_come_is_not_released(process: Process) -> None:
+    payment = await pays(process)
+    payout = await opens(process, 600, (payment, 600), hold=True)
+    await process.heard(payment, Declined(FailureCode.CHANNEL_REFUSED, "40"), Source.CALLBACK)  # after all
+    assert await refused(does(process, payout, PayoutWish.RELEASE)) == ("payment_has_anomaly", None)
+    assert (await process.one("SELECT status, held_for FROM payouts")) == ("processing", "app")
+    await process.rows("UPDATE anomalies SET resolved_at = found_at, resolved_by = 'li', note = 'a mistake of theirs'")
+    assert (await does(process, payout, PayoutWish.RELEASE)).submit
+
+
 async def test_what_nobody_releases_fails_after_a_week_and_frees_its_parts(process: Process) -> None:
     payment = await pays(process)
     payout = await opens(process, 1000, (payment, 600), hold=True)

@@ -1,6 +1,6 @@
 """Open payouts, and do what is wanted of those that are held: one transaction for all of a merchant that wait."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -73,12 +73,19 @@ __all__ = ["PayingOutStore"]
 
 Item = PayoutOpening | PayoutAct
 
+# What was paid when the part was added may be in doubt since.
+READ_IN_DOUBT = """
+SELECT DISTINCT s.payout_id FROM settles s
+JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = s.payment_id AND a.resolved_at IS NULL
+WHERE s.merchant_id = $1 AND s.payout_id = ANY($2::uuid[])
+"""
 READ_PARTS = """
 SELECT payout_id, payment_id, amount FROM settles
 WHERE merchant_id = $1 AND payout_id = ANY($2::uuid[]) AND payment_id = ANY($3::uuid[])
 """
 RETRY_AFTER_S = 1
 _ENDS = frozenset({PayoutWish.REFUSE, PayoutWish.LOOK})
+_SENDS = frozenset({PayoutWish.RELEASE, PayoutWish.LOOK})
 
 
 class _NumberTakenError(Exception):
@@ -100,6 +107,8 @@ class _Flush:
     parts: dict[tuple[UUID, UUID], int]
     """(payout, payment) → its part."""
     used: dict[Day, int]
+    in_doubt: Set[UUID] = frozenset()
+    """Payouts that are to be sent, and pay on what an open anomaly is about."""
     opened: dict[OrderKey, tuple[PayoutOpening, Row]] = field(default_factory=dict)
     taken: dict[OrderKey, TakenOrder] = field(default_factory=dict)
     added: list[tuple[Payout, Part]] = field(default_factory=list)
@@ -184,6 +193,8 @@ class PayingOutStore:
         # In later statements: the locks' snapshots are older than the ends of their waits.
         now = self._clock()
         payments = {p.payment_id: p for p in await payments_by_id(connection, merchant_id, list(of_parts))}
+        sending = [act.payout_id for act in acts if act.wish in _SENDS]
+        doubted = await connection.fetch(READ_IN_DOUBT, merchant_id, sending) if sending else ()
         parts = await connection.fetch(READ_PARTS, merchant_id, list(ids), list(payments)) if payments and ids else ()
         return _Flush(
             now=now,
@@ -194,6 +205,7 @@ class PayingOutStore:
             left=await left_of(connection, merchant_id, payments.values()),
             parts={(row[0], row[1]): row[2] for row in parts},
             used=await used_of(connection, merchant_id, days),
+            in_doubt={row[0] for row in doubted},
             taken=before,
         )
 
@@ -322,6 +334,8 @@ class PayingOutStore:
         """The payout with its intent; or held, until its channel may send it. Raises PayoutRefusedError."""
         if not payout.is_complete:
             raise PayoutRefusedError("settles_incomplete", left=payout.amount - payout.settles)
+        if payout.payout_id in flush.in_doubt:
+            raise PayoutRefusedError("payment_has_anomaly")  # it stays held: the money may never have come
         said = self._allowed(payout, flush.used.get((payout.channel, flush.day), 0), flush.now)
         payout = replace(payout, expected_fee=said.expected_fee)
         if said.opens_at is not None and said.opens_at > flush.now:
