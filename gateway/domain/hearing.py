@@ -78,6 +78,11 @@ class Anomaly:
     transaction_no: str | None = None
     """Of a transaction mismatch: the PSP's number of the second transaction."""
 
+    @property
+    def known_as(self) -> str:
+        """What tells it from others of its object: each further transaction is one of its own."""
+        return self.kind.value if self.transaction_no is None else f"{self.kind.value} {self.transaction_no}"
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:

@@ -1,7 +1,7 @@
 """Open a refund: record it, submit it if that is ours to do, and answer with the refund as it is then."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.domain.anomalies import RecordedAnomaly, Resolution
 from gateway.domain.corrections import NoMoneyProvedError, ProvedMoney, payment_of, proved_money
+from gateway.domain.hearing import AnomalyKind
 from gateway.domain.ids import ObjectKind, number_of
 from gateway.domain.intents import Intent, Verb
 from gateway.domain.orders import RefundOrder
@@ -46,18 +47,20 @@ class RefundOpening:
 
 
 def refundable(
-    payment: Payment, opening: RefundOpening, open_anomalies: Collection[UUID], named: RecordedAnomaly | None
+    payment: Payment, opening: RefundOpening, open_anomalies: Mapping[UUID, str], named: RecordedAnomaly | None
 ) -> ProvedMoney:
     """The money of this payment that can go back. Pure. `named`: the anomaly that the order names, if it is there.
 
-    Raises PaymentNotRefundableError.
+    Other anomalies that are open hold it, but for those of further transactions: each is bounded by itself, and else of
+    two neither could be given back. Raises PaymentNotRefundableError.
     """
     if opening.refusal is not None:
         raise PaymentNotRefundableError(opening.refusal)
     about = opening.order.anomaly_id
     if about is not None and (named is None or payment_of(named) != payment.payment_id):
         raise PaymentNotRefundableError("not_its_anomaly")
-    if any(anomaly_id != about for anomaly_id in open_anomalies):
+    free = AnomalyKind.TRANSACTION_MISMATCH if about is not None else None
+    if any(anomaly_id != about and kind != free for anomaly_id, kind in open_anomalies.items()):
         raise PaymentNotRefundableError("payment_has_anomaly")
     if named is None:
         if payment.status is not Status.SUCCEEDED:

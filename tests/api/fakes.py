@@ -297,7 +297,7 @@ class FakeRefunds:
             return RefundResult(refund, replayed=True)
         refusal = None if self.supported else "refunds_not_supported"
         opening = RefundOpening(order, payment.user_id, uuid7(), uuid7(), NOW, refusal)
-        found = {UUID(int=1)} if payment.payment_id in self.with_anomalies else set()
+        found = {UUID(int=1): "late_failure"} if payment.payment_id in self.with_anomalies else {}
         money = refundable(payment, opening, found, None)
         others = [refund for _, refund in self.books.refunds.values() if refund.payment_id == payment.payment_id]
         left = payment.amount - sum(refund.amount for refund in others if refund.takes)

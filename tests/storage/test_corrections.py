@@ -194,6 +194,21 @@ async def test_what_is_charged_under_a_second_number_is_bounded_by_itself(desk: 
     assert await sound(desk) == []
 
 
+async def test_each_further_transaction_is_told_by_itself_and_given_back_by_itself(desk: Desk) -> None:
+    paid = await charged_twice(desk)
+    for number in ("theirs-3", "theirs-2", "theirs-3"):
+        await desk.process.heard(paid, Succeeded(AMOUNT, number), Source.CALLBACK)
+    found = await desk.anomalies.anomalies(MERCHANT_ID, 10)
+    assert sorted(each.transaction_no or "" for each in found) == ["theirs-2", "theirs-3"]
+    assert [name for name, _, _ in await desk.events()].count("payment.anomaly") == 2
+    with pytest.raises(PaymentNotRefundableError, match="payment_has_anomaly"):
+        await desk.app_refunds(paid, 1)
+    for each in found:
+        assert (await desk.refunds(each)).second == each.transaction_no
+    await desk.app_refunds(paid, AMOUNT)
+    assert await sound(desk) == []
+
+
 async def test_a_refund_that_fails_leaves_its_anomaly_open_and_the_next_one_has_its_own_number(desk: Desk) -> None:
     failed = await charged(desk)
     found = await desk.the_only()

@@ -70,13 +70,15 @@ anomalies = Table(
         " AND (correction_id IS NULL OR coalesce(resolution, '') = 'taken_as_paid')",
         name="anomalies_money_check",
     ),
-    # One of each kind of an object, and of a checkout one for each payment whose money came beside another's.
+    # One of each kind of an object; of a checkout one for each payment whose money came beside another's, and one for
+    # each transaction beside the first.
     Index(
         "anomalies_money_key",
         "merchant_id",
         "object_id",
         "kind",
         text("coalesce(payment_id, object_id)"),
+        text("coalesce(transaction_no, '')"),
         unique=True,
     ),
     Index("anomalies_open_idx", "merchant_id", "anomaly_id", postgresql_where=text("resolved_at IS NULL")),

@@ -242,8 +242,8 @@ def _is_of_another(heard: Observation, newest: Intent) -> bool:
 
 
 def _is_new(page: Page, object_id: UUID, anomaly: Anomaly) -> bool:
-    known = (object_id, anomaly.kind.value) in page.anomalies_known
-    page.anomalies_known.add((object_id, anomaly.kind.value))
+    known = (object_id, anomaly.known_as) in page.anomalies_known
+    page.anomalies_known.add((object_id, anomaly.known_as))
     return not known
 
 

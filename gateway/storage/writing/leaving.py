@@ -16,19 +16,19 @@ __all__ = ["left_of", "open_anomalies_of", "taken_as_paid"]
 # Of the payments, of their refunds and of what pays them on: what failed here and was done there has taken money, too.
 # And of checkouts that a payment paid beside another.
 READ_OPEN_ANOMALIES = """
-SELECT a.object_id, a.anomaly_id FROM anomalies a
+SELECT a.object_id, a.anomaly_id, a.kind FROM anomalies a
 WHERE a.merchant_id = $1 AND a.object_id = ANY($2::uuid[]) AND a.resolved_at IS NULL
 UNION
-SELECT p.payment_id, a.anomaly_id FROM payments p
+SELECT p.payment_id, a.anomaly_id, a.kind FROM payments p
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = p.checkout_id AND a.payment_id = p.payment_id
     AND a.resolved_at IS NULL
 WHERE p.merchant_id = $1 AND p.payment_id = ANY($2::uuid[])
 UNION
-SELECT r.payment_id, a.anomaly_id FROM refunds r
+SELECT r.payment_id, a.anomaly_id, a.kind FROM refunds r
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = r.refund_id AND a.resolved_at IS NULL
 WHERE r.merchant_id = $1 AND r.payment_id = ANY($2::uuid[])
 UNION
-SELECT s.payment_id, a.anomaly_id FROM settles s
+SELECT s.payment_id, a.anomaly_id, a.kind FROM settles s
 JOIN anomalies a ON a.merchant_id = $1 AND a.object_id = s.payout_id AND a.resolved_at IS NULL
 WHERE s.merchant_id = $1 AND s.payment_id = ANY($2::uuid[])
 """
@@ -58,14 +58,14 @@ SELECT corrects FROM payments WHERE merchant_id = $1 AND corrects = ANY($2::uuid
 
 async def open_anomalies_of(
     connection: Connection, merchant_id: UUID, payments: Collection[Payment]
-) -> dict[UUID, set[UUID]]:
-    """The anomalies that are open of payments, and of those that they correct; by payment."""
-    found: dict[UUID, set[UUID]] = defaultdict(set)
+) -> dict[UUID, dict[UUID, str]]:
+    """The anomalies that are open of payments, and of those that they correct: by payment, their kinds."""
+    found: dict[UUID, dict[UUID, str]] = defaultdict(dict)
     if not payments:
         return found
     ids = {of for payment in payments for of in (payment.payment_id, payment.corrects) if of is not None}
-    for object_id, anomaly_id in await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, list(ids)):
-        found[object_id].add(anomaly_id)
+    for object_id, anomaly_id, kind in await connection.fetch(READ_OPEN_ANOMALIES, merchant_id, list(ids)):
+        found[object_id][anomaly_id] = kind
     for payment in payments:
         if payment.corrects is not None and payment.corrects in found:
             found[payment.payment_id] |= found[payment.corrects]

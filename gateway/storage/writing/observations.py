@@ -61,7 +61,8 @@ SELECT $1::uuid, v.observation_id, v.object_id, v.verb, v.source, v.says, v.chan
 FROM {rows} WHERE v.observation_id NOT IN (SELECT observation_id FROM counted)
 """
 READ_ANOMALIES = """
-SELECT coalesce(payment_id, object_id), kind FROM anomalies WHERE merchant_id = $1 AND object_id = ANY($2::uuid[])
+SELECT coalesce(payment_id, object_id), kind || coalesce(' ' || transaction_no, '')
+FROM anomalies WHERE merchant_id = $1 AND object_id = ANY($2::uuid[])
 """
 
 
@@ -131,7 +132,8 @@ async def read_known_observations(
 async def read_known_anomalies(
     connection: Connection, merchant_id: UUID, objects: Sequence[UUID]
 ) -> set[tuple[UUID, str]]:
-    """The anomalies of objects: each (object, kind) is recorded once; of a checkout, each (payment, kind)."""
+    """The anomalies of objects as they are known (`Anomaly.known_as`): each is recorded once; of a checkout, once for
+    each payment."""
     return {(row[0], row[1]) for row in await connection.fetch(READ_ANOMALIES, merchant_id, list(objects))}
 
 

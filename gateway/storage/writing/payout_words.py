@@ -204,7 +204,7 @@ class PayoutWordsStore:
                 flush.events.append(event_of(after, told, event_id, heard.at))
                 if status is Status.SUCCEEDED:
                     self._list_returns(flush, after, terms, heard.at)
-        if did.anomaly is not None and (after.payout_id, did.anomaly.kind.value) not in flush.known:
+        if did.anomaly is not None and (after.payout_id, did.anomaly.known_as) not in flush.known:
             after = replace(after, sequence=after.sequence + 1)
             _keep_anomaly(flush, heard, after, did.anomaly)
         news = says_news(payout.intent, did, terms) or after.sequence > payout.sequence
@@ -254,7 +254,7 @@ def _is_of_another(heard: Observation, newest: Intent) -> bool:
 
 def _keep_anomaly(flush: _Flush, heard: Observation, after: Payout, anomaly: Anomaly) -> None:
     """The anomaly, and the event that tells of it: they have the same causes, so the same id."""
-    flush.known.add((after.payout_id, anomaly.kind.value))
+    flush.known.add((after.payout_id, anomaly.known_as))
     anomaly_id = caused_id(heard.observation_id, after.payout_id, anomaly.kind)
     flush.anomalies.append(anomaly_row(anomaly_id, ObjectKind.PAYOUT, heard, anomaly))
     flush.events.append(event_of(after, ANOMALY_OF[ObjectKind.PAYOUT], anomaly_id, heard.at, anomaly))

@@ -69,8 +69,8 @@ class _Flush:
     """One flush while it is being built."""
 
     payments: dict[UUID, Payment]
-    open_anomalies: dict[UUID, set[UUID]]
-    """By payment."""
+    open_anomalies: dict[UUID, dict[UUID, str]]
+    """By payment, with their kinds."""
     named: dict[UUID, RecordedAnomaly]
     """Anomalies whose money is to go back."""
     left: dict[UUID, int]
@@ -130,7 +130,7 @@ class RefundingStore:
         payment, amount = flush.payments[opening.order.payment_id], opening.order.amount
         try:
             named = flush.named.get(opening.order.anomaly_id) if opening.order.anomaly_id else None
-            money = refundable(payment, opening, flush.open_anomalies.get(payment.payment_id, ()), named)
+            money = refundable(payment, opening, flush.open_anomalies.get(payment.payment_id, {}), named)
         except PaymentNotRefundableError as error:
             flush.refused[opening.refund_id] = error
             return

@@ -248,7 +248,7 @@ class World:
         if order.merchant_order_no in self.orders:
             return RefundResult(self.refunds[self._taken(order.merchant_order_no, order.body)], replayed=True)
         payment = self.payments[order.payment_id]
-        found = {UUID(int=1)} if payment.payment_id in self.with_anomalies else set()
+        found = {UUID(int=1): "late_failure"} if payment.payment_id in self.with_anomalies else {}
         money = refundable(payment, opening, found, None)
         taken = sum(r.amount for r in self.refunds.values() if r.payment_id == payment.payment_id and r.takes)
         if order.amount > payment.amount - taken:

@@ -97,6 +97,7 @@ def upgrade() -> None:
     for table, checks in CHECKS.items():
         for name in checks:
             validate(name, table)
+    _again("coalesce(payment_id, object_id)", "coalesce(transaction_no, '')")
     create_index(
         "payments_corrects_key",
         "payments",
@@ -106,7 +107,16 @@ def upgrade() -> None:
     )
 
 
+def _again(*by: str) -> None:
+    """Put the index of what an anomaly is known by in place of the one that is there, which holds until then."""
+    columns = ["merchant_id", "object_id", "kind", *map(sa.text, by)]
+    create_index("anomalies_money_new", "anomalies", columns, unique=True)
+    drop_index("anomalies_money_key")
+    op.execute("ALTER INDEX anomalies_money_new RENAME TO anomalies_money_key")
+
+
 def downgrade() -> None:
+    _again("coalesce(payment_id, object_id)")
     drop_index("payments_corrects_key")
     for table, checks in CHECKS.items():
         for name in checks:
