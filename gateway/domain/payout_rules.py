@@ -36,7 +36,6 @@ CLOCK: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 """A time of day as it is written: 08:30. 24:00 is the end of the day."""
 MAX_WINDOWS: Final = 50
 """Of one rule."""
-_DAY_MINUTES: Final = 24 * 60
 
 
 class Day(StrEnum):
