@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from adapters.signing import SigningError, load_certificate, load_private_key, l
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.domain.failures import FailureCode
+from gateway.domain.statements import StatementRules
 from gateway.domain.terms import Product
 from gateway.ports import AccountSettings, Assumption, Command, Declaration, Table
 
@@ -30,6 +32,7 @@ __all__ = [
     "public_key",
     "secret",
     "setting",
+    "statement_rules",
     "withheld",
 ]
 
@@ -94,6 +97,25 @@ def certificate(account: AccountSettings, name: str) -> x509.Certificate:
         return load_certificate(secret(account, name))
     except SigningError as error:
         raise AccountError(account, name, f"is wrong: {error}") from None
+
+
+def statement_rules(account: AccountSettings, own: StatementRules) -> StatementRules:
+    """The rules of its statements: `day_cut` and `statement_ready_at` (HH:MM) where the contract says otherwise."""
+    day_cut, ready_at = _clock_time(account, "day_cut"), _clock_time(account, "statement_ready_at")
+    return replace(
+        own,
+        day_cut=own.day_cut if day_cut is None else day_cut,
+        ready_at=own.ready_at if ready_at is None else ready_at,
+    )
+
+
+def _clock_time(account: AccountSettings, name: str) -> time | None:
+    value = account.settings.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise AccountError(account, name, "must be a time of day in Beijing, such as 23:50")
+    return time.fromisoformat(value)
 
 
 def more_declines(

@@ -9,6 +9,7 @@ interim answers without end, whatever is not recognised.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -60,6 +61,27 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         """Send and read the whole answer. Raises NotSentError, AnswerLostError; ValueError without timeouts."""
+        return await self._exchange(request, self._read)
+
+    async def download(self, request: httpx.Request, to: Path, max_bytes: int) -> httpx.Response:
+        """The same of an answer that is big: its body goes to a file. A `ports.statements.Download`."""
+
+        async def kept(answer: aiohttp.ClientResponse) -> bytes:
+            size = 0
+            with to.open("wb") as file:
+                async for piece in answer.content.iter_any():
+                    size += len(piece)
+                    if size > max_bytes:
+                        answer.close()
+                        raise AnswerLostError(f"the answer is above {max_bytes} bytes")
+                    file.write(piece)
+            return b""
+
+        return await self._exchange(request, kept)
+
+    async def _exchange(
+        self, request: httpx.Request, read: Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
+    ) -> httpx.Response:
         timeout = _timeout(request)
         session = self._session or self._open()
         body = await request.aread()
@@ -73,7 +95,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=timeout,
             ) as answer:
-                content = await self._read(answer)
+                content = await read(answer)
         except TransportError:
             raise
         except Exception as error:
