@@ -51,6 +51,7 @@ class Source(StrEnum):
     POLL = "poll"
     CALLBACK = "callback"
     OPERATOR = "operator"  # a person has the PSP's written word
+    STATEMENT = "statement"  # a line of the PSP's statement, or that two statements are without one
 
 
 class AnomalyKind(StrEnum):
@@ -119,6 +120,9 @@ _FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
 
 _UNSENT_LOOKS_WAIT: Final = timedelta(days=30)
 """A look that cannot be sent is put off, by as much as the first one waits; after so long it counts as one."""
+
+_WRITTEN: Final = frozenset({Source.OPERATOR, Source.STATEMENT})
+"""The PSP's word in writing: what it does not have was not received."""
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
@@ -194,9 +198,9 @@ def _on_a_page(
             return replace(ended, due_at=look_at(now, 0, terms, zone), closed=ClosedReason.EXPIRED)
         case Processing(unpaid=True):  # to the PSP it is an order like any other: who finds it there found it
             return _wait(replace(intent, acknowledged=True), source, terms, now, page.is_over_at)
-        case NotFound() if source is Source.OPERATOR and now < page.is_over_at:
+        case NotFound() if source in _WRITTEN and now < page.is_over_at:
             return Heard(intent)  # true of every form that nobody has opened so far
-        case NotFound() if source in {Source.POLL, Source.OPERATOR}:
+        case NotFound() if source in {Source.POLL, *_WRITTEN}:
             heard = _heard(intent, source, outcome, terms, zone, now)
             return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)
         case Succeeded() | Returned() | Declined():
@@ -246,8 +250,9 @@ def _heard(
             return replace(_end(intent, IntentState.DECLINED, now, failure=why), sms_needed=outcome)
         case NotSent() if source is Source.ANSWER:
             return _end(intent, IntentState.NOT_SENT, now, failure=_not_sent(outcome))
-        case NotFound() if source is Source.OPERATOR:
-            why = _not_received(outcome.channel_code, "not received: the channel says so in writing")
+        case NotFound() if source in _WRITTEN:
+            by = "the channel says so in writing" if source is Source.OPERATOR else "two statements are without it"
+            why = _not_received(outcome.channel_code, f"not received: {by}")
             return _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
         case NotFound() if source is Source.POLL:
             return _not_found(intent, outcome, terms, zone, now)
@@ -399,7 +404,7 @@ def _wait(intent: Intent, source: Source, terms: Terms, now: datetime, not_beyon
 
     `not_beyond`: a time that lies ahead and at which it is asked in any case.
     """
-    if source in {Source.CALLBACK, Source.OPERATOR}:
+    if source in {Source.CALLBACK, *_WRITTEN}:
         return Heard(intent)
     intent = replace(intent, questions=intent.questions + (source is Source.POLL))
     due_at = terms.after(intent.questions, now)

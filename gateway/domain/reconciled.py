@@ -1,13 +1,23 @@
 """A day that was held against the PSP's statement: the classes of its lines and entries, and its sums. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-__all__ = ["NEAR_CUT", "Class", "ClassTotals", "ReconciledDay", "Totals", "Word"]
+__all__ = [
+    "NEAR_CUT",
+    "Class",
+    "ClassTotals",
+    "DayClosedError",
+    "Loading",
+    "OtherStatementError",
+    "ReconciledDay",
+    "Totals",
+    "Word",
+]
 
 NEAR_CUT: Final = timedelta(minutes=30)
 """What one side alone has so near to the end of the PSP's day is held for the next statement."""
@@ -131,3 +141,35 @@ class ReconciledDay:
     closed_by: str | None = None
     is_new: bool = True
     """False: it had been compared with this very statement before, and nothing was changed."""
+
+
+class OtherStatementError(Exception):
+    """The day has another statement in force: only a person's word replaces it. Nothing was loaded."""
+
+    def __init__(self, account: str, day: date, version: int, loaded_at: datetime) -> None:
+        super().__init__(
+            f"{account} has another statement of {day} in force: version {version}, "
+            f"loaded {loaded_at:%Y-%m-%d %H:%M} UTC"
+        )
+        self.version = version
+
+
+class DayClosedError(Exception):
+    """The day, or a later one that would have to be compared anew, is closed. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A statement to be loaded, and who has it loaded. `replaces`: why it takes the place of another; None: it does
+    not."""
+
+    statement_id: UUID
+    merchant_id: UUID
+    account: str
+    day: date
+    day_cut: time
+    files: Sequence[str]
+    sha256: str
+    by: str
+    at: datetime
+    replaces: str | None = None

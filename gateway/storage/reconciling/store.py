@@ -5,8 +5,7 @@ another one for the same day is refused until a person says that it takes the pl
 """
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
@@ -15,14 +14,23 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from gateway.domain.reconciled import NEAR_CUT, Class, ClassTotals, ReconciledDay, Totals
+from gateway.domain.reconciled import (
+    NEAR_CUT,
+    Class,
+    ClassTotals,
+    DayClosedError,
+    Loading,
+    OtherStatementError,
+    ReconciledDay,
+    Totals,
+)
 from gateway.domain.statements import StatementLine, ends_at
 from gateway.storage.reconciling import replacing
 from gateway.storage.reconciling.comparing import COMPARE, OUR_TOTALS
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
 from gateway.storage.server.database import Connection, Database
 
-__all__ = ["DayClosedError", "Loading", "OtherStatementError", "StatementStore", "sha256_of"]
+__all__ = ["StatementStore"]
 
 WITHIN_S: Final = 1800
 """A statement of the transaction may take so long; payments do not wait for it."""
@@ -75,38 +83,6 @@ WHERE merchant_id = $1 AND account = $2 AND day = $3 AND done_at IS NULL
 """
 
 
-class OtherStatementError(Exception):
-    """The day has another statement in force: only a person's word replaces it. Nothing was loaded."""
-
-    def __init__(self, account: str, day: date, version: int, loaded_at: datetime) -> None:
-        super().__init__(
-            f"{account} has another statement of {day} in force: version {version}, "
-            f"loaded {loaded_at:%Y-%m-%d %H:%M} UTC"
-        )
-        self.version = version
-
-
-class DayClosedError(Exception):
-    """The day, or a later one that would have to be compared anew, is closed. Nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """A statement to be loaded, and who has it loaded. `replaces`: why it takes the place of another; None: it does
-    not."""
-
-    statement_id: UUID
-    merchant_id: UUID
-    account: str
-    day: date
-    day_cut: time
-    files: Sequence[str]
-    sha256: str
-    by: str
-    at: datetime
-    replaces: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class StatementStore:
     """Statements and the days that were compared with them. `zone`: of our business day."""
@@ -147,9 +123,13 @@ class StatementStore:
                 await self._compare(connection, loading, each["day"], each["statement_id"], sums, each["ran_by"])
             if known is not None:
                 await self._keep_work(connection, loading)
-            await connection.execute(FETCHED, merchant_id, account, day, loading.at)
         totals, balanced = compared
         return ReconciledDay(account, day, loading.statement_id, version, totals, balanced, loading.at, loading.by)
+
+    async def fetched(self, merchant_id: UUID, account: str, day: date, at: datetime) -> None:
+        """The errand of that day is done."""
+        async with self.database.connection() as connection:
+            await connection.execute(FETCHED, merchant_id, account, day, at)
 
     async def _taken_back(self, connection: Connection, loading: Loading, known: Any) -> list[Any]:
         """Take back what was compared with the statement in force, and answer with the later days to compare anew."""
@@ -234,11 +214,3 @@ def _day(account: str, day: date, row: Any, *, is_new: bool) -> ReconciledDay:
         account, day, row["statement_id"], row["version"], totals, row["balanced"], row["ran_at"], row["ran_by"],
         row["closed_at"], row["closed_by"], is_new,
     )  # fmt: skip
-
-
-def sha256_of(contents: Iterator[bytes]) -> str:
-    """Of files, one after the other."""
-    digest = hashlib.sha256()
-    for piece in contents:
-        digest.update(piece)
-    return digest.hexdigest()

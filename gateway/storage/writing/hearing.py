@@ -185,7 +185,7 @@ class Hearing:
         try:
             return self._terms_of(heard.intent.merchant_id, intent.account, product)
         except UnusableAccountError:
-            if heard.source is not Source.OPERATOR:
+            if heard.source not in {Source.OPERATOR, Source.STATEMENT}:
                 raise
             return WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
 
@@ -229,7 +229,7 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
 def _proves_unpaid(heard: Observation) -> bool:
     """Whether a word that nobody asked for here proves that an order is not paid, and will not be."""
     match heard.source:
-        case Source.OPERATOR:
+        case Source.OPERATOR | Source.STATEMENT:
             return isinstance(heard.outcome, Declined | NotFound)
         case Source.CALLBACK:
             return isinstance(heard.outcome, Declined)

@@ -218,7 +218,7 @@ class PayoutWordsStore:
         try:
             return self._terms_of(payout.merchant_id, payout.account, Product.PAYOUT)
         except UnusableAccountError:
-            if heard.source is not Source.OPERATOR:
+            if heard.source not in {Source.OPERATOR, Source.STATEMENT}:
                 raise
             return WHEN_UNUSABLE
 
