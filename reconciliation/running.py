@@ -7,7 +7,7 @@ worker; a confirmation is safe to repeat.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from uuid import UUID
 
 from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import StatementLine, ends_at
-from gateway.flows.statement_words import StatementWords
 from gateway.ports import Providers
 from gateway.ports.statements import Download, StatementFile, StatementRefusedError, Statements, statements_of
 
@@ -57,7 +56,8 @@ class Reconciler:
 
     providers: Providers
     books: StatementBooks
-    words: StatementWords
+    tell: Callable[[UUID], Awaitable[int]]
+    """Tells our books what is untold of a merchant (`flows.statement_words`)."""
     download: Download
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
@@ -91,7 +91,7 @@ class Reconciler:
             if files is None:
                 files = await statements.fetch(day, place, self.download, now)
             done = await self._loaded(statements, merchant_id, account, day, by, files, replaces, seen)
-            await self.words.tell(merchant_id)
+            await self.tell(merchant_id)
             await statements.confirm(day, self.download, place, self.clock())
         await self.books.fetched(merchant_id, account, day, self.clock())
         return done

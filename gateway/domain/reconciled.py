@@ -12,6 +12,7 @@ __all__ = [
     "Class",
     "ClassTotals",
     "DayClosedError",
+    "DayNotClosableError",
     "Loading",
     "OtherStatementError",
     "ReconciledDay",
@@ -152,6 +153,10 @@ class OtherStatementError(Exception):
             f"loaded {loaded_at:%Y-%m-%d %H:%M} UTC"
         )
         self.version = version
+
+
+class DayNotClosableError(Exception):
+    """A day cannot be closed now; the message says what is to be done first."""
 
 
 class DayClosedError(Exception):
