@@ -1,4 +1,4 @@
-"""Baofoo's statements (对账文件): `fileLoadRequest` brings a day's file of collections (fi) or of payouts (fo) in a zip.
+"""Baofoo's statements (对账文件): `fileLoadRequest` brings a day's collections (fi) or payouts (fo) as a file in a zip.
 
 Source: a third party's client and reader (M). Not public: when a day is there, and by what code Baofoo says that it is
 not: its words tell, or the account (`statement_not_ready`).
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
@@ -133,7 +133,7 @@ class BaofooStatements:
                 raise place.refused(f"has {len(names)} files, and should have one")
             place.file = f"{file.name}/{names[0]}"
             with archive.open(names[0]) as inside:
-                lines = text_lines(cast("IO[bytes]", inside), place, ENCODING)
+                lines = text_lines(inside, place, ENCODING)
                 yield from self._rows.read(lines, file_type, day, place)
 
 

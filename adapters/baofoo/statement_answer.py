@@ -1,28 +1,24 @@
-"""The answer that brings a file: `resp_code=0000&resp_msg=..&resp_body=<base64 of a zip>` (M), written to disk by pieces.
+"""The answer that brings a file, `resp_code=0000&resp_msg=..&resp_body=<base64 of a zip>` (M): to disk, by pieces.
 
 Nobody signs it; it is believed on the connection that it came on. Its text may have escapes or not.
 """
 
-import base64
-import binascii
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from adapters.statement_files import Place
+from adapters.statement_files import PIECE_BYTES, Place, decoded
 
-__all__ = ["PIECE_BYTES", "taken"]
+__all__ = ["taken"]
 
-PIECE_BYTES: Final = 256 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of all but the file."""
 MAX_CODE_CHARS: Final = 16
 MAX_MESSAGE_CHARS: Final = 256
 BODY: Final = b"resp_body="
 BLANKS: Final = b" \t\r\n"
-QUARTER: Final = 4
 
 
 def taken(arrived: Path, to: Path, place: Place) -> tuple[str, str]:
@@ -40,7 +36,7 @@ def taken(arrived: Path, to: Path, place: Place) -> tuple[str, str]:
         told = _fields(answer[:starts].removesuffix(BODY) + b"&" + answer[ends:], place)
         if starts < ends:
             with to.open("wb") as content:
-                for piece in _decoded(answer, starts, ends, place):
+                for piece in decoded(_unescaped(answer, starts, ends), place.file):
                     content.write(piece)
     return told["resp_code"][:MAX_CODE_CHARS], told.get("resp_msg", "")[:MAX_MESSAGE_CHARS]
 
@@ -64,23 +60,6 @@ def _fields(text: bytes, place: Place) -> dict[str, str]:
     if len(told) != len(pairs) or not all(equals for _, equals, _ in pairs) or not told.get("resp_code"):
         raise place.refused("is no answer of Baofoo's")
     return told
-
-
-def _decoded(answer: mmap.mmap, starts: int, ends: int, place: Place) -> Iterator[bytes]:
-    rest, is_over = b"", False
-    for clean in _unescaped(answer, starts, ends):
-        rest += clean
-        whole = len(rest) // QUARTER * QUARTER
-        if is_over and whole:
-            raise place.refused("has more after the end of its base64")
-        try:
-            yield base64.b64decode(rest[:whole], validate=True)
-        except (binascii.Error, ValueError):
-            raise place.refused("is no base64") from None
-        is_over = is_over or rest[:whole].endswith(b"=")
-        rest = rest[whole:]
-    if rest:
-        raise place.refused("is base64 that is cut off")
 
 
 def _unescaped(answer: mmap.mmap, starts: int, ends: int) -> Iterator[bytes]:

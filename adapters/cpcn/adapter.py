@@ -125,8 +125,9 @@ class Cpcn:
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
     ResponseCodes of a refused silent binding that ask for an SMS code; `payout_declines` and `refund_declines`, codes
     of the head with our failure codes; of payouts `market_order_no`, the order that all of them settle; of the balance
-    `balance_account_no` and `balance_account_name`, the account that is asked about; of statements see there. Secrets: `merchant_private_key`,
-    `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
+    `balance_account_no` and `balance_account_name`, the account that is asked about; those of statements: see there.
+    Secrets: `merchant_private_key`, `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its
+    dates and the clock are not asked.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION

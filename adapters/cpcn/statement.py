@@ -52,9 +52,10 @@ class CpcnStatements:
     def __init__(self, account: AccountSettings, exchange: Exchange) -> None:
         self.rules = statement_rules(account, StatementRules())
         self._exchange, self._kinds = exchange, kinds_of(account)
-        self._page_rows = account.settings.get("statement_page_rows", MAX_ROWS_PER_PAGE)
-        if type(self._page_rows) is not int or not 1 <= self._page_rows <= MAX_ROWS_PER_PAGE:
+        rows = account.settings.get("statement_page_rows", MAX_ROWS_PER_PAGE)
+        if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= MAX_ROWS_PER_PAGE:
             raise AccountError(account, "statement_page_rows", f"must be a number from 1 to {MAX_ROWS_PER_PAGE}")
+        self._page_rows = rows
         told = account.settings.get("statement_not_ready", [])
         if not isinstance(told, list) or not all(_HEAD_CODE.fullmatch(str(code)) for code in told):
             raise AccountError(account, "statement_not_ready", "must be a list of codes of the head")

@@ -7,8 +7,6 @@ TotalCount is the same, and as many transactions are there. Everything is read a
 What `fetch` keeps is a file of ours: the answers of all pages as CPCN gave them, `message,signature`, one in a line.
 """
 
-import base64
-import binascii
 import io
 import re
 import zlib
@@ -17,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from typing import IO, Final, cast
+from typing import IO, Final
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -26,7 +24,7 @@ from defusedxml.ElementTree import iterparse
 from adapters.cpcn.codes import HANDLED
 from adapters.cpcn.envelope import UnreadableError
 from adapters.cpcn.statement_rows import COLUMNS, MORE_COLUMNS
-from adapters.statement_files import Place, entries, is_zip, opened, text_lines
+from adapters.statement_files import PIECE_BYTES, Place, decoded, entries, is_zip, opened, text_lines
 from gateway.ports.statements import StatementFile, StatementRefusedError
 
 __all__ = ["MAX_PAGE_BYTES", "Page", "Pages", "Row", "Whose", "pages_in", "whole"]
@@ -38,7 +36,6 @@ MAX_GZIP_CHARS: Final = 32 * 1024 * 1024
 MAX_RATIO: Final = 200
 FREE_BYTES: Final = 64 * 1024 * 1024
 """What may be unpacked whatever the ratio."""
-PIECE_BYTES: Final = 64 * 1024
 MAX_HEAD_CHARS: Final = 256
 SECTION: Final = 2
 """How deep Head and Body stand."""
@@ -142,7 +139,7 @@ def pages_in(
             if len(names) != 1:
                 raise place.refused(f"has {len(names)} files, and should have one")
             with archive.open(names[0]) as inside:
-                yield from _pages_of(cast("IO[bytes]", inside), place, pages, believed)
+                yield from _pages_of(inside, place, pages, believed)
     else:
         with file.path.open("rb") as content:
             yield from _pages_of(content, place, pages, believed)
@@ -252,10 +249,10 @@ def _refusing(place: Place) -> Iterator[None]:
     try:
         yield
     except ParseError as error:
-        place.line += 1
-        raise place.refused(f"is broken XML after {place.line - 1} transactions (code {error.code})") from None
+        # How far it was read says little: expat keeps what it was given last until it has more.
+        raise whole(place, f"is broken XML, or cut off (code {error.code})") from None
     except (DefusedXmlException, LookupError, ValueError, UnicodeError):
-        raise place.refused("is XML that is not read: a DOCTYPE, entities, or another charset") from None
+        raise whole(place, "is XML that is not read: a DOCTYPE, entities, or another charset") from None
 
 
 # The text of GzipData
@@ -283,11 +280,8 @@ def _from_base64(element: Element, place: Place) -> Iterator[bytes]:
     if len(text) > MAX_GZIP_CHARS:
         raise place.refused(f"is above {MAX_GZIP_CHARS} characters", "GzipData")
     element.text = None
-    for start in range(0, len(text), PIECE_BYTES):
-        try:
-            yield base64.b64decode(text[start : start + PIECE_BYTES], validate=True)
-        except (binascii.Error, ValueError):
-            raise place.refused("is no base64", "GzipData") from None
+    pieces = (text[start : start + PIECE_BYTES].encode() for start in range(0, len(text), PIECE_BYTES))
+    yield from decoded(pieces, place.file)
 
 
 def _inflated(packed: Iterator[bytes], place: Place) -> IO[bytes]:

@@ -64,7 +64,9 @@ def line_of(row: Mapping[str, str], place: Place, kinds: Kinds) -> StatementLine
         raise place.refused("is no TxType", "TxType")
     amount = place.fen(row.get("TxAmount", ""), "TxAmount")
     if tx_type not in kinds and amount:
-        raise place.refused(f"is {tx_type}, and moved money: statement_types of the account can say what it is", "TxType")
+        raise place.refused(
+            f"is {tx_type}, and moved money: statement_types of the account can say what it is", "TxType"
+        )
     kind = kinds.get(tx_type)
     if kind is None:
         return None
