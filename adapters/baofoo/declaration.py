@@ -88,6 +88,13 @@ DECLARATION: Final = Declaration(
             "to a question whose MD5 is over its fields in their order and the `balance_key` of `balance_terminal_id`.",
             frozenset({AskBalance}),
         ),
+        Assumption(
+            "statement_files",
+            "A day's files (fileLoadRequest) are UTF-8 without head or total; fi has yuan, or the account's "
+            "`statement_unit`, and names of a refund its payment, or by `statement_refund_order` itself; fo begins as "
+            "fi does, and a payout that came back stands with state 2 in the file of the day on which it did.",
+            statements=True,
+        ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by
     # An order that was not paid may be sent again under its number (H); the SMS's own code: under `another_code`.
