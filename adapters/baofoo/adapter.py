@@ -49,6 +49,7 @@ from adapters.baofoo.notices import Notices
 from adapters.baofoo.payouts import Payouts
 from adapters.baofoo.refunds import Refunds
 from adapters.baofoo.seal import Seal
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
 from gateway.domain.outcomes import (
@@ -132,6 +133,7 @@ class Baofoo:
         self._balances = Balances(account, transport, self.declaration.terms[Product.PAYOUT]) if asks else None
         self._refunds = Refunds(account, transport, self.declaration.terms[Product.REFUND])
         self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines, self._refunds)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"Baofoo({self._code})"

@@ -55,6 +55,7 @@ from adapters.cpcn.refunds import ASKS as REFUND_QUESTIONS
 from adapters.cpcn.refunds import SENDS as REFUNDS
 from adapters.cpcn.refunds import order_of as refund_of
 from adapters.cpcn.refunds import read_refund_question
+from adapters.statement_mapping import mapped
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -150,6 +151,7 @@ class Cpcn:
         self._balance_no = given(account, "balance_account_no") if asks else ""
         self._balance_name = setting(account, "balance_account_name") if asks else ""
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"Cpcn({self._code})"

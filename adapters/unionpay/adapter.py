@@ -31,6 +31,7 @@ from urllib.parse import urlencode
 import httpx
 
 from adapters.account import AccountError, allowed, base_url, declared, setting
+from adapters.statement_mapping import mapped
 from adapters.unionpay.answers import (
     read_open_query,
     read_opening,
@@ -116,6 +117,7 @@ class UnionPay:
         self._forms = Forms(self._mer_id, tr_id, self._seal.cert_id, Sensitive(account))
         self._page = Page(account)
         self.callbacks = Notices(self._seal, self._mer_id)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"UnionPay({self._code})"
