@@ -34,6 +34,7 @@ __all__ = [
     "setting",
     "statement_rules",
     "withheld",
+    "withheld_from_statements",
 ]
 
 
@@ -167,7 +168,7 @@ def assumed(account: AccountSettings, declaration: Declaration) -> frozenset[str
             raise AccountError(account, "assumed", f"has {name!r}; {_names(known)}")
     names = frozenset(each.name for each in assumptions_in_force(account, declaration))
     for each in known.values():
-        if not (each.commands or each.residence_permits) and each.name not in names:
+        if not (each.commands or each.residence_permits or each.statements) and each.name not in names:
             raise AccountError(account, "assumed", f"must name {each.name!r} first: {each.meaning}")
     return names
 
@@ -194,6 +195,17 @@ def withheld(
     lacking = [each for each in declaration.assumptions if each not in in_force]
     found = {kind: tuple(each for each in lacking if kind in each.commands) for kind in table}
     return {kind: assumptions for kind, assumptions in found.items() if assumptions}
+
+
+def withheld_from_statements(account: AccountSettings, declaration: Declaration) -> tuple[Assumption, ...]:
+    """The assumptions that the account lacks, so that its PSP's statements are not read; none: they may be.
+
+    What the account itself says of its statements (setting `statement`) rests on no assumption of ours.
+    """
+    if account.settings.get("statement") is not None:
+        return ()
+    in_force = assumptions_in_force(account, declaration)
+    return tuple(each for each in declaration.assumptions if each.statements and each not in in_force)
 
 
 def _names(known: Collection[str]) -> str:

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Final, Protocol, cast
 
-from adapters.account import AccountError, account_settings, assumed, assumptions_in_force, withheld
+from adapters.account import (
+    AccountError,
+    account_settings,
+    assumed,
+    assumptions_in_force,
+    withheld,
+    withheld_from_statements,
+)
 from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
@@ -71,8 +78,10 @@ def offer_of(provider_name: str) -> Offer:
 def offer_for(account: Account | AccountContent) -> Offer:
     """What its protocol can do for an account, by the assumptions that it takes. Raises KeyError as `offer_of`."""
     provider = PROVIDERS[account.provider]
-    lacking = withheld(account_settings(account), provider.DECLARATION, provider.COMMANDS)
-    return Offer(provider.DECLARATION, frozenset(provider.COMMANDS) - lacking.keys(), lacking)
+    settings, declaration = account_settings(account), provider.DECLARATION
+    lacking = withheld(settings, declaration, provider.COMMANDS)
+    commands = frozenset(provider.COMMANDS) - lacking.keys()
+    return Offer(declaration, commands, lacking, withheld_from_statements(settings, declaration))
 
 
 def assumptions_of(account: Account | AccountContent) -> tuple[Assumption, ...]:

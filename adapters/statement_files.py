@@ -7,7 +7,9 @@ Money is read as text: no float comes near it.
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
@@ -20,13 +22,18 @@ from gateway.ports.statements import StatementFile, StatementRefusedError
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_TEXT_BYTES",
+    "PIECE_BYTES",
     "Place",
+    "byte_lines",
+    "decoded",
     "entries",
+    "inflated",
     "is_zip",
     "lines_of",
     "moment",
     "opened",
     "text_lines",
+    "written",
 ]
 
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
@@ -38,6 +45,8 @@ MAX_RATIO: Final = 200
 FREE_BYTES: Final = 64 * 1024 * 1024
 MAX_ENTRIES: Final = 64
 MAX_LINE_BYTES: Final = 8192
+PIECE_BYTES: Final = 256 * 1024
+"""How much of a big answer is in memory at once. A multiple of four, as base64 likes it."""
 AMOUNT: Final = re.compile(
     r"(?P<open>\()?(?P<sign>[-+\u2212\uff0d])?"
     r"(?P<whole>[0-9]{1,13}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.(?P<part>[0-9]{1,2})0*)?"
@@ -127,11 +136,11 @@ def _check(archive: zipfile.ZipFile, file: StatementFile) -> None:
         raise StatementRefusedError("would unpack to more than a statement can have", file.name)
 
 
-def text_lines(source: IO[bytes], place: Place, encoding: str) -> Iterator[str]:
-    """The lines without their ends; `place.line` tells which is read. Blank lines at the end are none.
+def byte_lines(source: IO[bytes], place: Place) -> Iterator[bytes]:
+    """The lines as bytes without their ends; `place.line` tells which is read. Blank lines at the end are none.
 
-    A blank line before others, a character outside of the charset, a line without an end that is too long, and UTF-16
-    are refused. A UTF-8 mark at the beginning is no part of the first line.
+    A blank line before others, a line without an end that is too long, and UTF-16 are refused. A UTF-8 mark at the
+    beginning is no part of the first line.
     """
     blank_at, limit = 0, MAX_LINE_BYTES
     place.line = 0
@@ -143,19 +152,71 @@ def text_lines(source: IO[bytes], place: Place, encoding: str) -> Iterator[str]:
             if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in raw:
                 raise place.refused("is UTF-16, or no text")
             raw = raw.removeprefix(b"\xef\xbb\xbf")
-        try:
-            line = raw.decode(encoding).rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise place.refused(f"is not {encoding.upper()}") from None
-        if not line.strip():
+        if not raw.strip():
             blank_at = blank_at or place.line
             continue
         if blank_at:
             place.line = blank_at
             raise place.refused("is blank, with lines after it")
+        yield raw.rstrip(b"\r\n")
+
+
+def text_lines(source: IO[bytes], place: Place, encoding: str) -> Iterator[str]:
+    """The same as text; a character outside of the charset is refused."""
+    for raw in byte_lines(source, place):
+        try:
+            line = raw.decode(encoding)
+        except UnicodeDecodeError:
+            raise place.refused(f"is not {encoding.upper()}") from None
         yield line
 
 
 def lines_of(content: bytes, place: Place, encoding: str) -> Iterator[str]:
     """The same of what is in memory."""
     return text_lines(BytesIO(content), place, encoding)
+
+
+def decoded(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """What base64 text holds, piece by piece; line ends in it are passed over. Raises StatementRefusedError."""
+    rest, is_over = b"", False
+    for piece in pieces:
+        text = rest + piece.translate(None, b"\r\n")
+        whole = len(text) // 4 * 4
+        text, rest = text[:whole], text[whole:]
+        if text and is_over:
+            raise StatementRefusedError("goes on after the end of its base64", name)
+        is_over = is_over or text.endswith(b"=")
+        try:
+            yield a2b_base64(text, strict_mode=True) if text else b""
+        except Base64Error:
+            raise StatementRefusedError("is no base64", name) from None
+    if rest:
+        raise StatementRefusedError("ends within its base64", name)
+
+
+def inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """What a zlib stream holds, piece by piece. Raises StatementRefusedError: also where it ends too early."""
+    stream = zlib.decompressobj()
+    for piece in pieces:
+        try:
+            yield stream.decompress(piece, PIECE_BYTES)
+            while stream.unconsumed_tail:
+                yield stream.decompress(stream.unconsumed_tail, PIECE_BYTES)
+        except zlib.error:
+            raise StatementRefusedError("is no zlib stream", name) from None
+        if stream.unused_data:
+            raise StatementRefusedError("goes on after the end of its zlib stream", name)
+    if not stream.eof:
+        raise StatementRefusedError("ends within its zlib stream", name)
+
+
+def written(pieces: Iterable[bytes], to: Path, name: str) -> StatementFile:
+    """All of it as a file, which is `MAX_FILE_BYTES` at most. Raises StatementRefusedError."""
+    size = 0
+    with to.open("wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            if size > MAX_FILE_BYTES:
+                raise StatementRefusedError(f"is above {MAX_FILE_BYTES} bytes", name)
+            file.write(piece)
+    return StatementFile(name, to)

@@ -58,6 +58,8 @@ class Offer:
     commands: frozenset[Kind]
     withheld: Mapping[Kind, tuple[Assumption, ...]] = field(default_factory=dict)
     """What it could do besides, if the account took these assumptions."""
+    withheld_from_statements: tuple[Assumption, ...] = ()
+    """Assumptions that the account must take before the PSP's statements are read."""
 
     @property
     def provider(self) -> str:
@@ -89,6 +91,11 @@ class Offer:
             return f"{self.provider} states no balance"
         assumed = self.withheld.get(AskBalance, ())
         return f"{self.provider} states no balance: {_say_first(dict.fromkeys(assumed))}" if assumed else None
+
+    def why_no_statements(self) -> str | None:
+        """Which assumptions keep the statements of the account from being read; None: none does."""
+        assumed = dict.fromkeys(self.withheld_from_statements)
+        return f"{self.provider} states nothing here: {_say_first(assumed)}" if assumed else None
 
     def pays_at(self, payee: PayeeType, bank: str) -> bool:
         """Whether a payout to this type of payee at this bank can be said here."""

@@ -77,8 +77,8 @@ class NoSuchCommandError(LookupError):
 class Assumption:
     """Something that no public source says for sure, so that an account must say that it holds (`assumed: [name]`).
 
-    Without that word the adapter does not use it: `commands` cannot be done, or `residence_permits` are not carried.
-    Neither: the account is refused.
+    Without that word the adapter does not use it: `commands` cannot be done, `residence_permits` are not carried, or
+    `statements` are not read. None of these: the account is refused.
     """
 
     name: str
@@ -89,6 +89,8 @@ class Assumption:
     """The first version used it unasked: it is in force without the account's word, and is listed."""
     residence_permits: bool = False
     """It is about those of people from Hong Kong, Macau and Taiwan."""
+    statements: bool = False
+    """It is about the PSP's statements; an account that describes its own (setting `statement`) needs no word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,7 @@ class Unsure(Allinpay):
             Assumption("sign_again", "A code may be sent twice.", frozenset({Sign, SendSigningCode})),
             Assumption("old_question", "Questions are answered for 30 days.", frozenset({AskPayment}), True),
             Assumption("scene_code", "Withholds have code 1.", frozenset({Pay})),
+            Assumption("columns", "The fee is column 10.", statements=True),
         ),
     )
     COMMANDS: ClassVar[Table] = dict.fromkeys(
@@ -230,6 +231,18 @@ def test_what_stands_on_an_assumption_waits_for_the_accounts_word_which_the_refu
         "its PSP has confirmed it: The SMS names the merchant; A code may be sent twice"
     )
     assert offer.why_not_authenticate(SILENT) is None
+
+
+@pytest.mark.usefixtures("unsure")
+def test_statements_that_stand_on_an_assumption_wait_for_the_accounts_word_or_for_its_own_columns() -> None:
+    assert offer_for(account()).why_no_statements() == (
+        'allinpay states nothing here: add "columns" to assumed in the account\'s settings once its PSP has confirmed '
+        "it: The fee is column 10"
+    )
+    assert offer_for(account("columns")).why_no_statements() is None
+    described = replace(account(), settings={"statement": {"number": "order"}})
+    assert offer_for(described).why_no_statements() is None
+    assert offer_of("allinpay").why_no_statements() is None
 
 
 @pytest.mark.usefixtures("unsure")
@@ -286,7 +299,7 @@ def test_a_name_that_means_nothing_is_refused_at_the_account_whatever_its_adapte
     assert told == [
         (
             "merchants[0].accounts[0].settings.assumed: "
-            "has 'sms_wrods'; known are old_question, scene_code, sign_again, sms_words"
+            "has 'sms_wrods'; known are columns, old_question, scene_code, sign_again, sms_words"
         )
     ]
 

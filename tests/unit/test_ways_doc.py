@@ -44,7 +44,7 @@ def needed(provider: str, scene: Scene, mode: AuthenticationMode) -> frozenset[s
         return offer_for(AccountContent("main", provider, {"assumed": others}, {}))
 
     def narrow(each: Assumption) -> bool:
-        return bool(each.commands) or each.residence_permits
+        return bool(each.commands) or each.residence_permits or each.statements
 
     return frozenset(each.name for each in later if not (narrow(each) and fits(without(each.name), scene, mode)))
 
