@@ -1,6 +1,6 @@
 """Files that a person gets from a PSP, read by the mapping in the account's settings; and mappings that are wrong.
 
-Not here: amounts, charsets and zips as such (`test_statement_files`), files of the sandbox (`test_statements_by_mapping`).
+Not here: amounts, charsets and zips as such (`test_statement_files`), and files of the sandbox.
 """
 
 import csv
@@ -54,7 +54,8 @@ WECHAT: dict[str, Any] = {
         "amount_of": {"payment": "订单总金额", "refund": "申请退款总金额"},
     },
 }
-WECHAT_FILE = """\ufeff交易时间,商户号,微信订单号,商户订单号,交易状态,微信退款单号,商户退款单号,商品名称,手续费,订单金额,申请退款金额
+WECHAT_FILE = """\ufeff交易时间,商户号,微信订单号,商户订单号,交易状态,微信退款单号,商户退款单号,商品名称,\
+手续费,订单金额,申请退款金额
 `2026-11-25 09:30:01,`1900000109,`4200000001,`o-1,`SUCCESS,`0,`0,"`还款,三月",`0.61,`101.50,`0.00
 `2026-11-25 09:31:02,`1900000109,`4200000002,`o-2,`SUCCESS,`0,`0,`还款,`0.01,`0.29,`0.00
 `2026-11-25 21:00:00,`1900000109,`4200000001,`o-1,`REFUND,`5000001,`r-1,`还款,`-0.05,`0.00,`8.20
