@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -444,8 +445,8 @@ def test_an_account_without_a_mapping_has_no_such_statements() -> None:
 
 
 async def test_no_request_brings_what_a_person_gives(tmp_path: Path) -> None:
-    async def never(*_: object) -> Any:
-        raise AssertionError
+    async def never(request: httpx.Request, to: Path, max_bytes: int) -> httpx.Response:
+        raise AssertionError(request, to, max_bytes)
 
     statements = mapped(an_account(PLAIN, day_cut="23:00"))
     assert statements is not None
