@@ -1,18 +1,18 @@
 """The control API, JSON, for tests and demos: what the providers really did, their SMS, and faults to commit."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from sandbox.balances import PLENTY
+from sandbox.calls import Answering, BadRequestError, body_of, json_answer, moment, refusal
 from sandbox.faults import FaultRefusedError
 from sandbox.notices import NoCallbacksError
 from sandbox.pages import wants_page
 from sandbox.payouts import REASONS, NotReturnableError
 from sandbox.provider import Provider
+from sandbox.statement_control import StatementControl
 
 __all__ = ["Control"]
 
@@ -21,43 +21,12 @@ MAX_URL_CHARS: Final = 500
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _json(content: Any, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
-
-
-def _refusal(status: int, message: str) -> web.Response:
-    return _json({"error": message}, status)
-
-
 def _is_fen(amount: object) -> bool:
     return isinstance(amount, int) and not isinstance(amount, bool) and 0 <= amount <= PLENTY
 
 
-class _BadRequestError(Exception):
-    """The request is not what this call takes; the message says why."""
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError:
-        raise _BadRequestError("the body must be JSON") from None
-    if not isinstance(body, dict):
-        raise _BadRequestError("the body must be a JSON object")
-    return body
-
-
-def _moment(value: str) -> float:
-    # A plus sign that was not escaped arrives as a space.
-    try:
-        at = datetime.fromisoformat(value.replace(" ", "+"))
-    except ValueError:
-        raise _BadRequestError("since must be an RFC 3339 time") from None
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-
-
 def _since(request: web.Request) -> float:
-    return _moment(request.query["since"]) if "since" in request.query else 0.0
+    return moment(request.query["since"], "since") if "since" in request.query else 0.0
 
 
 def _arrived(providers: Iterable[Provider], request: web.Request) -> dict[str, Any]:
@@ -94,28 +63,29 @@ class Control:
             web.get("/_sandbox/{provider}/balance", self._guarded(self._balance)),
             web.post("/_sandbox/{provider}/balance", self._guarded(self._say_balance)),
             web.post("/_sandbox/{provider}/notice_url", self._guarded(self._register_notices)),
+            *StatementControl().routes(self._guarded),
         ]
 
-    def _guarded(self, answer: Callable[[web.Request, Provider], Awaitable[web.Response]]) -> Handler:
+    def _guarded(self, answer: Answering) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             provider = self._providers.get(request.match_info["provider"])
             if provider is None:
-                return _refusal(404, f"there is no such provider; there are: {', '.join(self._providers)}")
+                return refusal(404, f"there is no such provider; there are: {', '.join(self._providers)}")
             try:
                 return await answer(request, provider)
-            except (_BadRequestError, FaultRefusedError) as refused:
-                return _refusal(422, str(refused))
+            except (BadRequestError, FaultRefusedError) as refused:
+                return refusal(422, str(refused))
 
         return handle
 
     async def _health(self, _: web.Request) -> web.Response:
         orders = {name: len(provider.books) for name, provider in self._providers.items()}
-        return _json({"status": "ok", "orders": orders, "keys": self._keys_dir})
+        return json_answer({"status": "ok", "orders": orders, "keys": self._keys_dir})
 
     async def _reset(self, _: web.Request) -> web.Response:
         for provider in self._providers.values():
             provider.reset()
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     async def _transactions(self, request: web.Request, provider: Provider) -> web.Response:
         order_no = request.query.get("order_no")
@@ -125,24 +95,24 @@ class Control:
         else:
             order = provider.books.get(order_no)
             orders = [order] if order is not None and order.received_at >= since else []
-        return _json({"transactions": [order.shown() for order in orders]})
+        return json_answer({"transactions": [order.shown() for order in orders]})
 
     async def _inbox(self, request: web.Request) -> web.Response:
         if wants_page(request):
             return await self._page_of_inbox(request)
         try:
-            return _json(_arrived(self._providers.values(), request))
-        except _BadRequestError as refused:
-            return _refusal(422, str(refused))
+            return json_answer(_arrived(self._providers.values(), request))
+        except BadRequestError as refused:
+            return refusal(422, str(refused))
 
     async def _sms(self, request: web.Request, provider: Provider) -> web.Response:
-        return _json(_arrived([provider], request))
+        return json_answer(_arrived([provider], request))
 
     async def _add_fault(self, request: web.Request, provider: Provider) -> web.Response:
-        return _json(provider.faults.add(await _body(request)).shown(), 201)
+        return json_answer(provider.faults.add(await body_of(request)).shown(), 201)
 
     async def _faults(self, _: web.Request, provider: Provider) -> web.Response:
-        return _json({"faults": [fault.shown() for fault in provider.faults.all()]})
+        return json_answer({"faults": [fault.shown() for fault in provider.faults.all()]})
 
     async def _clear_faults(self, _: web.Request, provider: Provider) -> web.Response:
         provider.faults.clear()
@@ -150,63 +120,63 @@ class Control:
 
     async def _remove_fault(self, request: web.Request, provider: Provider) -> web.Response:
         if not provider.faults.remove(request.match_info["id"]):
-            return _refusal(404, "there is no fault of this id")
+            return refusal(404, "there is no fault of this id")
         return web.Response(status=204)
 
     async def _call_back(self, request: web.Request, provider: Provider) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         count = body.get("count", 1)
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_CALLBACKS:
-            raise _BadRequestError(f"count must be a whole number from 1 to {MAX_CALLBACKS}")
+            raise BadRequestError(f"count must be a whole number from 1 to {MAX_CALLBACKS}")
         of_success = body.get("of_success", False)
         if not isinstance(of_success, bool):
-            raise _BadRequestError("of_success must be true or false")
+            raise BadRequestError("of_success must be true or false")
         order = provider.books.get(str(body.get("order_no", "")))
         if order is None:
-            return _refusal(404, "there is no such order_no")
+            return refusal(404, "there is no such order_no")
         try:
             statuses = await provider.call_back(order, count, of_success=of_success)
         except NoCallbacksError as refused:
-            return _refusal(422, str(refused))
-        return _json({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})
+            return refusal(422, str(refused))
+        return json_answer({"order_no": order.order_no, "sent": len(statuses), "statuses": statuses})
 
     async def _give_back(self, request: web.Request, provider: Provider) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         reason = body.get("reason", "payee_name_mismatch")
         if reason not in REASONS:
-            raise _BadRequestError(f"reason must be one of {', '.join(REASONS)}")
+            raise BadRequestError(f"reason must be one of {', '.join(REASONS)}")
         order = provider.books.get(str(body.get("order_no", "")))
         if order is None:
-            return _refusal(404, "there is no such order_no")
+            return refusal(404, "there is no such order_no")
         try:
             provider.give_back(order, reason)
         except NotReturnableError as refused:
-            return _refusal(422, str(refused))
-        return _json(order.shown())
+            return refusal(422, str(refused))
+        return json_answer(order.shown())
 
     async def _balance(self, _: web.Request, provider: Provider) -> web.Response:
         if not provider.states_balance:
-            raise _BadRequestError(f"{provider.name} states no balance")
+            raise BadRequestError(f"{provider.name} states no balance")
         for_payouts, for_refunds = provider.balance.now
-        return _json({"for_payouts": for_payouts, "for_refunds": for_refunds})
+        return json_answer({"for_payouts": for_payouts, "for_refunds": for_refunds})
 
     async def _say_balance(self, request: web.Request, provider: Provider) -> web.Response:
-        body = await _body(request)
+        body = await body_of(request)
         names = {"for_payouts", "for_refunds"} if provider.balance.apart else {"for_payouts"}
         if not provider.states_balance:
-            raise _BadRequestError(f"{provider.name} states no balance")
+            raise BadRequestError(f"{provider.name} states no balance")
         if not body.keys() <= names or not all(_is_fen(amount) for amount in body.values()) or not body:
-            raise _BadRequestError(f"{' and '.join(sorted(names))} must be whole numbers of fen")
+            raise BadRequestError(f"{' and '.join(sorted(names))} must be whole numbers of fen")
         for_payouts, for_refunds = provider.balance.now
         provider.balance.say(body.get("for_payouts", for_payouts), body.get("for_refunds", for_refunds))
         return await self._balance(request, provider)
 
     async def _register_notices(self, request: web.Request, provider: Provider) -> web.Response:
-        url = (await _body(request)).get("url")
+        url = (await body_of(request)).get("url")
         if not isinstance(url, str) or not url.startswith(("http://", "https://")) or len(url) > MAX_URL_CHARS:
-            raise _BadRequestError("url must be an http(s) address")
+            raise BadRequestError("url must be an http(s) address")
         try:
             provider.register_notices(url)
         except NoCallbacksError as refused:
-            return _refusal(422, str(refused))
-        return _json({"url": url})
+            return refusal(422, str(refused))
+        return json_answer({"url": url})

@@ -1,6 +1,7 @@
 """Faults that a test or a demo asks a provider to commit: what there is, how one is checked, when one applies."""
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ Operation = Literal[
     "query",
     "query_authentication",
     "query_balance",
+    "statement",
 ]
 RETURN_REASONS: Final = (
     "payee_name_mismatch",
@@ -48,6 +50,8 @@ class Occasion:
     order_no: str
     card_tail: str = ""
     amount: int = 0
+    day: str = ""
+    """Of a statement: YYYY-MM-DD."""
 
 
 @dataclass(slots=True)
@@ -101,6 +105,10 @@ def _is_one_of(*allowed: str) -> Check:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 64
+
+
+def _is_day(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +170,22 @@ FAULTS: Final[Mapping[str, Mapping[str, Param]]] = {
     },
     "lose_sms": {},
     "expire_code": {},
+    "late_statement": {"seconds": Param(SECONDS.must_be, _is_seconds)},
+    "broken_statement": {"cut": Param('"byte" or "line"', _is_one_of("byte", "line"), default="byte")},
     **CALLBACK_FAULTS,
     **PAGE_FAULTS,
 }
-TIMED_FAULTS: Final = frozenset({"maintenance"})
-OF_ALL_OPERATIONS: Final = frozenset({"maintenance", "lose_sms", "expire_code", "return_payout"})
+TIMED_FAULTS: Final = frozenset({"maintenance", "late_statement"})
+OF_ALL_OPERATIONS: Final = frozenset(
+    {"maintenance", "lose_sms", "expire_code", "return_payout", "late_statement", "broken_statement"}
+)
 """Faults that need no operation to say what they mean."""
 
 MATCH_KEYS: Final[Mapping[str, Param]] = {
     "order_no": Param("a text", _is_text),
     "card_tail": Param("the last four digits", lambda v: isinstance(v, str) and len(v) == 4 and v.isdecimal()),
     "amount": Param("a whole number of fen", _is_whole(0, 10**12)),
+    "day": Param("a day of statements, YYYY-MM-DD", _is_day),
     "operation": Param("one of " + ", ".join(OPERATIONS), _is_one_of(*OPERATIONS)),
 }
 

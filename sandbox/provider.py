@@ -4,6 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import date
 from typing import Any, ClassVar
 
 from aiohttp import ClientSession, web
@@ -18,6 +19,7 @@ from sandbox.keys import KeySet
 from sandbox.notices import NoCallbacksError, Notices, Pen
 from sandbox.payouts import REASONS, NotReturnableError, return_of
 from sandbox.sms import Purpose, SmsLog
+from sandbox.statements import Statements
 from sandbox.timers import Timers
 
 __all__ = ["Provider"]
@@ -44,6 +46,10 @@ class Provider(ABC):
     """Its protocol tells what the merchant has, and so the control API may say it."""
     refunds_apart: ClassVar[bool] = False
     """Refunds are paid from other money than payouts."""
+    day_cut: ClassVar[str] = "00:00"
+    """When its day ends in Beijing; 23:00 makes what is done later the next day's."""
+    states_failures: ClassVar[bool] = False
+    """Its statements have rows of what was not done."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
@@ -59,6 +65,7 @@ class Provider(ABC):
         self._notices = None if pen is None else Notices(self, pen)
         self.sms = SmsLog(self.name)
         self.balance = Balance(self.books, apart=self.refunds_apart)
+        self.statements = Statements(self)
 
     @abstractmethod
     def state_of(self, code: str) -> State:
@@ -71,6 +78,12 @@ class Provider(ABC):
     @abstractmethod
     def routes(self) -> Iterable[web.RouteDef]:
         """The addresses of the protocol."""
+
+    def statement_file(self, day: date) -> tuple[str, bytes] | None:  # noqa: ARG002  most have one for each day
+        """The file of a day as a person gets it from the provider's own site: its name and its content. None: this mock
+        writes none.
+        """
+        return None
 
     async def call_back(self, order: Order, count: int, *, of_success: bool = False) -> list[int | None]:
         """Send the notification of a final order again, now. Answers the HTTP status of each, None for no answer.
