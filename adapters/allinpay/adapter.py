@@ -37,6 +37,7 @@ from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -116,6 +117,7 @@ class Allinpay:
         self.declaration = declared(account, DECLARATION)
         self.commands = bound(self, allowed(account, DECLARATION, self.COMMANDS))
         self.callbacks = None
+        self.statements = mapped(account)
         self._transport = transport
         self._url = httpx.URL(base_url(account, "url"))
         self._merchant_id = _writable(account, "merchant_id", setting(account, "merchant_id"))

@@ -19,6 +19,7 @@ from adapters.jd.answers import read_code, read_question, read_sent
 from adapters.jd.codes import BANKS, DECLINES, NO_DECLINES, OK, REFUND_DECLINES
 from adapters.jd.envelope import MAX_ANSWER_BYTES, Envelope, UnreadableError, UnwritableError, node, text_of
 from adapters.jd.notices import Notices
+from adapters.statement_mapping import mapped
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries
 from gateway.domain.failures import FailureCode as F
@@ -108,6 +109,7 @@ class Jd:
         self._declines = {**DECLINES, **more_declines(account, *form)}
         self._refund_declines = {**REFUND_DECLINES, **more_declines(account, *form, "refund_declines")}
         self.callbacks = Notices(self._envelope, refunds=Refund in self.commands)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"Jd({self._code})"

@@ -26,6 +26,7 @@ from adapters.lanmao.codes import BANKS, WAYS, Reasons
 from adapters.lanmao.declaration import ANY_BANK, DECLARATION
 from adapters.lanmao.letter import UnreadableError, opened, signed, texts_of, written
 from adapters.lanmao.notices import Notices
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.money import yuan
 from gateway.domain.outcomes import Declined, NotSent, Outcome, Unknown
@@ -80,6 +81,7 @@ class Lanmao:
         self._psp_key = public_key(account, "psp_public_key")
         self._reasons = Reasons.of(account)
         self.callbacks = Notices(self._psp_key, self._platform_no, self._reasons)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"Lanmao({self._code})"

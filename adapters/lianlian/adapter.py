@@ -31,6 +31,7 @@ from adapters.lianlian.payouts import PAYEES, WORDS, read_confirmation, read_pay
 from adapters.lianlian.refunds import read_refund, read_refunds_question
 from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -102,6 +103,7 @@ class LianLian:
         self._payout_declines = more_declines(account, WORDS, words, (), "payout_declines")
         declines = (self._declines, self._payout_declines)
         self.callbacks = Notices(self._seal, self._requests.oid_partner, *declines, refunds=Refund in self.commands)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"LianLian({self._code})"

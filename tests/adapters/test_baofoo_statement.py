@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from adapters.account import AccountError
 from adapters.baofoo import statement_answer
 from adapters.baofoo.statement import BaofooStatements
+from adapters.statement_files import Place
 from gateway.domain.statements import LineKind, StatementLine
 from gateway.ports.statements import (
     StatementFile,
@@ -329,7 +330,7 @@ def test_the_answer_is_taken_apart_wherever_its_pieces_end(
     )
     for form in forms:
         (tmp_path / "answer").write_bytes(form.encode())
-        code, message = statement_answer.taken(tmp_path / "answer", tmp_path / "to", statement_answer.Place("fi"))
+        code, message = statement_answer.taken(tmp_path / "answer", tmp_path / "to", Place("fi"))
         assert (code, message in {"ok", "", "成功"}) == ("0000", True)
         assert (tmp_path / "to").read_bytes() == content
 
