@@ -47,7 +47,7 @@ __all__ = ["Jd"]
 BEIJING: Final = timezone(timedelta(hours=8))
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 60.0  # the Java samples' (H)
-REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 7200.0)
+REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 3600.0)
 """Banks take days: our choice."""
 
 _DECLARATION: Final = Declaration(

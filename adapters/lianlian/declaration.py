@@ -25,7 +25,7 @@ PAYOUT_POLL_GAPS_S: Final = (5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 # A notice tells that one came back; how late is not public. Asked about as the safety net: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(6 * 3600.0,), for_s=10 * 24 * 3600.0)
 # "15 minutes after" it was asked for (H). A bank takes days, and a notice tells of success.
-REFUND_POLL_GAPS_S: Final = (900.0, 1800.0, 3600.0, 7200.0)
+REFUND_POLL_GAPS_S: Final = (900.0, 1800.0, 3600.0)
 ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
 
 DECLARATION: Final = Declaration(
