@@ -180,11 +180,12 @@ class Provider(ABC):
                 self._give_back_when_due(order)
 
     def reset(self) -> None:
-        """Forget books, faults and SMS; the keys stay."""
+        """Forget books, faults, SMS and what was said of statements; the keys stay."""
         self.books.clear()
         self.balance.forget()
         self.faults.clear()
         self.sms.clear()
+        self.statements.clear()
 
     def _finish_when_due(self, order: Order) -> None:
         self.timers.later(max(0.0, order.due_at - time.time()), lambda: self._finish(order))

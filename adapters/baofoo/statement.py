@@ -7,7 +7,7 @@ not: its words tell, or the account (`statement_not_ready`).
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -68,18 +68,17 @@ class BaofooStatements:
         """One line for each line of the files but those of terminals of other accounts. Every file that the account has
         must be there once, and its name must say `fi` or `fo`. Raises StatementRefusedError.
         """
-        found: dict[FileType, StatementFile] = {}
-        for file in files:
-            file_type = _file_type(file)
-            if file_type in found:
-                raise StatementRefusedError(f"is the second {file_type} of this day", file.name)
-            found[file_type] = file
+        found: dict[FileType, _Text] = {}
+        for text in (text for file in files for text in _texts_in(file)):
+            if text.file_type in found:
+                raise StatementRefusedError(f"is the second {text.file_type} of this day", text.name)
+            found[text.file_type] = text
         for file_type in self._wanted:
             if file_type not in found:
                 raise StatementRefusedError("is missing: the name of a file says which it is", str(file_type))
         for file_type in FileType:
             if file_type in found:
-                yield from self._lines(found[file_type], file_type, day)
+                yield from self._lines(found[file_type], day)
 
     async def fetch(self, day: date, folder: Path, download: Download, now: datetime) -> list[StatementFile]:  # noqa: ARG002
         """Ask for the files that the account has."""
@@ -121,34 +120,48 @@ class BaofooStatements:
             extensions={"timeout": httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S).as_dict()},
         )
 
-    def _lines(self, file: StatementFile, file_type: FileType, day: date) -> Iterator[StatementLine]:
-        place = Place(file.name)
-        if not is_zip(file.path):
-            with file.path.open("rb") as content:
-                yield from self._rows.read(text_lines(content, place, ENCODING), file_type, day, place)
+    def _lines(self, text: "_Text", day: date) -> Iterator[StatementLine]:
+        place = Place(text.name)
+        if text.entry is None:
+            with text.file.path.open("rb") as content:
+                yield from self._rows.read(text_lines(content, place, ENCODING), text.file_type, day, place)
             return
-        with opened(file) as archive:
-            names = entries(archive)
-            if len(names) != 1:
-                raise place.refused(f"has {len(names)} files, and should have one")
-            place.file = f"{file.name}/{names[0]}"
-            with archive.open(names[0]) as inside:
-                lines = text_lines(inside, place, ENCODING)
-                yield from self._rows.read(lines, file_type, day, place)
+        with opened(text.file) as archive, archive.open(text.entry) as inside:
+            yield from self._rows.read(text_lines(inside, place, ENCODING), text.file_type, day, place)
 
 
-def _file_type(file: StatementFile) -> FileType:
-    """By the file's name, or else by that of what is in it."""
-    names = [file.name]
-    if is_zip(file.path):
-        with opened(file) as archive:
-            names += entries(archive)
-    for name in names:
-        if said := set(_NAMED.findall(name.lower())):
-            if len(said) == 1:
-                return FileType(said.pop())
-            break
-    raise StatementRefusedError("must say by its name whether it is fi (collections) or fo (payouts)", file.name)
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One of the two files, in a zip or not."""
+
+    file_type: FileType
+    file: StatementFile
+    entry: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.name if self.entry is None else f"{self.file.name}/{self.entry}"
+
+
+def _texts_in(file: StatementFile) -> list[_Text]:
+    """Told apart by the names: a file's own, or else those of what is in it."""
+    if not is_zip(file.path):
+        return [_Text(_file_type(file, file.name), file)]
+    with opened(file) as archive:
+        names = entries(archive)
+    if len(names) == 1:
+        return [_Text(_file_type(file, file.name, names[0]), file, names[0])]
+    if len(names) != len(FileType):
+        raise StatementRefusedError(f"has {len(names)} files, and should have one or both", file.name)
+    return [_Text(_file_type(file, name), file, name) for name in names]
+
+
+def _file_type(file: StatementFile, *names: str) -> FileType:
+    """By the first of the names that says one."""
+    told = next((found for name in names if (found := set(_NAMED.findall(name.lower())))), set())
+    if len(told) != 1:
+        raise StatementRefusedError("must say by its name whether it is fi (collections) or fo (payouts)", file.name)
+    return FileType(told.pop())
 
 
 def _client_ip(account: AccountSettings) -> str | None:

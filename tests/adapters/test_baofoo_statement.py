@@ -1,6 +1,6 @@
 """Baofoo's statements: what is read of `fi` and `fo`, what is refused, and how the answer becomes a file.
 
-Not tested here: the same over a socket (`test_baofoo_statement_on_sandbox`), and amounts in general
+Not tested here: the same over a socket (`test_cpcn_and_baofoo_statements_on_sandbox`), and amounts in general
 (`test_statement_files`).
 """
 
@@ -237,12 +237,18 @@ def test_a_file_that_is_not_what_it_must_be_is_refused(tmp_path: Path, content: 
     assert reason in refused(tmp_path, {"fi.zip": content, "fo.zip": zipped("")})
 
 
-def test_a_zip_with_more_than_the_file_is_refused(tmp_path: Path) -> None:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("fi.txt", fi())
-        archive.writestr("more.txt", "")
-    assert "has 2 files" in refused(tmp_path, {"fi.zip": packed.getvalue(), "fo.zip": zipped("")})
+def test_one_zip_may_have_both_files_and_nothing_else(tmp_path: Path) -> None:
+    def packed(**texts: str) -> bytes:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, text in texts.items():
+                archive.writestr(f"{name}.txt", text)
+        return content.getvalue()
+
+    assert len(read(tmp_path, {"day.zip": packed(fi=fi(), fo=fo())})) == 2
+    assert "has 3 files" in refused(tmp_path, {"day.zip": packed(fi=fi(), fo=fo(), more="")})
+    assert "must say by its name" in refused(tmp_path, {"fi.zip": packed(fi=fi(), more="")})
+    assert "has 0 files" in refused(tmp_path, {"day.zip": packed()})
 
 
 orders = st.text("0123456789abcdef", min_size=8, max_size=32)

@@ -1,6 +1,6 @@
 """CPCN's statements: what is read of 1811's pages, of 1810 and of GzipData, what is refused, and how pages are fetched.
 
-Not tested here: the same over a socket (`test_cpcn_statement_on_sandbox`), and amounts in general
+Not tested here: the same over a socket (`test_cpcn_and_baofoo_statements_on_sandbox`), and amounts in general
 (`test_statement_files`).
 """
 
