@@ -136,6 +136,12 @@ ACCOUNT_BALANCE_LOW = Gauge(
     ["merchant", "account"],
     multiprocess_mode="livemostrecent",
 )
+STATEMENTS_LATE = Gauge(
+    "sluice_statements_late",
+    "Statements of an account that stay away for hours after they should be there",
+    ["merchant", "account"],
+    multiprocess_mode="livemostrecent",
+)
 
 LAST_TICK = Gauge(
     "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"

@@ -18,7 +18,7 @@ from uuid import UUID
 from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import StatementLine, ends_at
 from gateway.ports import Providers
-from gateway.ports.statements import Download, StatementFile, StatementRefusedError, Statements, statements_of
+from gateway.ports.statements import Download, StatementFile, StatementRefusedError, statements_of
 
 __all__ = ["MAX_FILES_BYTES", "DayNotOverError", "NoStatementsError", "Reconciler", "StatementBooks"]
 
@@ -72,9 +72,11 @@ class Reconciler:
         files: Sequence[StatementFile] | None = None,
         replaces: str | None = None,
         seen: Callable[[int], None] = lambda _: None,
+        so_far: bool = False,
     ) -> ReconciledDay:
         """Reconcile a day. `files`: what a person was given; None: the PSP is asked. `replaces`: why the file takes the
-        place of the one that was loaded before.
+        place of the one that was loaded before. `so_far`: also a day that is not over: the statement of the whole day
+        takes the place of such a one without further words.
 
         Raises NoStatementsError, DayNotOverError, StatementNotReadyError, StatementRefusedError, OtherStatementError,
         DayClosedError, TransportError, UnusableAccountError.
@@ -84,42 +86,29 @@ class Reconciler:
             raise NoStatementsError(account)
         now = self.clock()
         over_at = ends_at(day, statements.rules.day_cut)
-        if now < over_at:
+        if now < over_at and not so_far:
             raise DayNotOverError(f"{account}: the day {day} ends at {over_at:%Y-%m-%d %H:%M} in Beijing")
         with TemporaryDirectory(prefix="sluice-statement-", dir=self.folder) as name:
             place = Path(name)
             if files is None:
                 files = await statements.fetch(day, place, self.download, now)
-            done = await self._loaded(statements, merchant_id, account, day, by, files, replaces, seen)
+            loading = Loading(
+                self.new_id(),
+                merchant_id,
+                account,
+                day,
+                statements.rules.day_cut,
+                tuple(file.name for file in files),
+                _sha256(files),
+                by,
+                self.clock(),
+                replaces,
+            )
+            done = await self.books.load(loading, statements.read(files, day), seen)
             await self.tell(merchant_id)
             await statements.confirm(day, self.download, place, self.clock())
         await self.books.fetched(merchant_id, account, day, self.clock())
         return done
-
-    async def _loaded(
-        self,
-        statements: Statements,
-        merchant_id: UUID,
-        account: str,
-        day: date,
-        by: str,
-        files: Sequence[StatementFile],
-        replaces: str | None,
-        seen: Callable[[int], None],
-    ) -> ReconciledDay:
-        loading = Loading(
-            self.new_id(),
-            merchant_id,
-            account,
-            day,
-            statements.rules.day_cut,
-            tuple(file.name for file in files),
-            _sha256(files),
-            by,
-            self.clock(),
-            replaces,
-        )
-        return await self.books.load(loading, statements.read(files, day), seen)
 
 
 def _sha256(files: Sequence[StatementFile]) -> str:

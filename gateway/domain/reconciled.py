@@ -39,6 +39,14 @@ class Class(StrEnum):
     RETURNED = "returned"  # it came back, matched to its payout or refund
     SUSPENSE = "suspense"  # 存疑: held for the next statement
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether somebody has to look: it is neither agreed nor waiting."""
+        return self not in _OVER
+
+
+_OVER: Final = frozenset({Class.MATCHED, Class.SETTLED, Class.LOST, Class.RETURNED, Class.SUSPENSE})
+
 
 class Word(StrEnum):
     """What our books are to hear of a line or of its absence."""

@@ -273,6 +273,9 @@ def reconcile(
     replace: Annotated[
         str | None, typer.Option(help="Why this file takes the place of the one that was loaded; the old one is kept.")
     ] = None,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="Also a day that is not over; its whole statement takes this one's place.")
+    ] = False,
     by: Annotated[str, typer.Option(help="Who says so.")] = "command",
 ) -> None:
     """Hold a day against the PSP's statement: fetch it or read it from files, compare, and print what differs.
@@ -290,7 +293,7 @@ def reconcile(
         settings = _settings()
         if (file or replace) and account is None:
             raise LocalError("--file and --replace are about one account: say --account")
-        wanted = Wanted(account, day_of_text(date), tuple(file or ()), by, replace)
+        wanted = Wanted(account, day_of_text(date), tuple(file or ()), by, replace, so_far)
         fine: list[bool] = []
 
         async def work(url: str) -> None:

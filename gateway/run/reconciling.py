@@ -17,7 +17,7 @@ from gateway.domain.differences import Difference, DifferenceFilter, DifferenceS
 from gateway.domain.money import yuan
 from gateway.domain.reconciled import Class, DayClosedError, OtherStatementError, ReconciledDay, Totals
 from gateway.ports import TransportError, UnusableAccountError
-from gateway.ports.statements import StatementFile, StatementNotReadyError, StatementRefusedError, statements_of
+from gateway.ports.statements import StatementFile, StatementNotReadyError, StatementRefusedError
 from gateway.run.local import LocalError
 from gateway.run.wiring import System, system
 from gateway.settings import Settings
@@ -60,6 +60,8 @@ class Wanted:
     files: Sequence[Path] = ()
     by: str = "command"
     replaces: str | None = None
+    so_far: bool = False
+    """Also a day that is not over."""
 
 
 async def reconcile(settings: Settings, wanted: Wanted, out: Console) -> bool:
@@ -90,7 +92,7 @@ def _accounts(running: System, catalogue: Catalogue, named: str | None) -> list[
         found = [
             key
             for key in sorted(catalogue.accounts, key=lambda key: (catalogue.code_of(key[0]), key[1]))
-            if key[1] not in running.providers.unusable(key[0]) and statements_of(running.providers.provider(*key))
+            if running.providers.statement_rules(*key) is not None
         ]
         if not found:
             raise LocalError("no account of the catalogue reads statements")
@@ -110,7 +112,9 @@ async def _one(running: System, merchant_id: UUID, account: str, day: date, want
     files = [StatementFile(path.name, path) for path in wanted.files] or None
     try:
         with _progress(out, f"{name} {day}") as seen:
-            done = await running.reconciler.run(merchant_id, account, day, wanted.by, files, wanted.replaces, seen)
+            done = await running.reconciler.run(
+                merchant_id, account, day, wanted.by, files, wanted.replaces, seen, wanted.so_far
+            )
     except REFUSALS as refused:
         out.print(f"{name} {day}: {_told(refused)}", style="red", highlight=False, markup=False)
         return False

@@ -68,6 +68,7 @@ from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.reconciling.differences import DifferenceStore
+from gateway.storage.reconciling.errands import ErrandStore
 from gateway.storage.reconciling.store import StatementStore
 from gateway.storage.reconciling.words import UntoldStore
 from gateway.storage.server.clock import read_clock
@@ -112,6 +113,7 @@ from gateway.workers.payouts import HeldPayoutWatch, ReturnsWatch
 from gateway.workers.routes import RouteWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
+from gateway.workers.statements import StatementWatch
 from gateway.workers.unbind import Unbinder
 from reconciliation.running import Reconciler
 
@@ -430,6 +432,16 @@ async def system(
                 every,
             )
             stack.push_async_callback(balance_watch.close)
+            statement_watch = StatementWatch(
+                ErrandStore(loading),
+                reconciler.run,
+                tell,
+                providers.statement_rules,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+            )
+            stack.push_async_callback(statement_watch.close)
             ticks = {
                 "follow_up": follower.tick,
                 "line": line.tick,
@@ -441,6 +453,7 @@ async def system(
                 "payouts": HeldPayoutWatch(payout_store, payouts.look, lambda: watch.current, utc_now, comes_back).tick,
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
+                "statements": statement_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)

@@ -6,7 +6,7 @@ another one for the same day is refused until a person says that it takes the pl
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -105,6 +105,8 @@ class StatementStore:
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
             if known is not None and known["sha256"] == loading.sha256:
                 return _day(account, day, known, is_new=False)
+            if known is not None and known["loaded_at"] < ends_at(day, loading.day_cut):
+                loading = replace(loading, replaces=loading.replaces or "the day was not over then")
             if known is not None and loading.replaces is None:
                 raise OtherStatementError(account, day, known["version"], known["loaded_at"])
             later = [] if known is None else await self._taken_back(connection, loading, known)
