@@ -70,6 +70,8 @@ def plant(provider: "Provider", asked: Any) -> list[Difference]:
 def _chosen(provider: "Provider", wanted: _Wanted) -> Iterator[Difference]:
     if wanted.name == "not_paid" and not provider.states_failures:
         raise DifferenceRefusedError(f"the statements of {provider.name} have no rows of what was not done")
+    if wanted.name == "fee" and not provider.states_fees:
+        raise DifferenceRefusedError(f"the statements of {provider.name} say nothing of fees")
     if wanted.name == "long":
         yield from _long(provider, wanted)
     elif wanted.order_no is not None:

@@ -50,6 +50,8 @@ class Provider(ABC):
     """When its day ends in Beijing; 23:00 makes what is done later the next day's."""
     states_failures: ClassVar[bool] = False
     """Its statements have rows of what was not done."""
+    states_fees: ClassVar[bool] = True
+    """Its statements say what it takes."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""

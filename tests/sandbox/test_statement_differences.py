@@ -21,6 +21,7 @@ PLANTED = "allinpay/statement_differences"
 @pytest.fixture(autouse=True)
 def failures_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Allinpay, "states_failures", True)
+    monkeypatch.setattr(Allinpay, "states_fees", True)
     monkeypatch.setattr(Allinpay, "day_cut", "00:00")
 
 
@@ -264,6 +265,8 @@ async def test_an_order_is_refused_that_the_difference_does_not_fit(
     assert "below zero" in await refused(sandbox, {"difference": "amount", "order_no": paid, "by": -1001})
     monkeypatch.setattr(Allinpay, "states_failures", False)
     assert "no rows of what was not done" in await refused(sandbox, {"difference": "not_paid", "order_no": paid})
+    monkeypatch.setattr(Allinpay, "states_fees", False)
+    assert "nothing of fees" in await refused(sandbox, {"difference": "fee", "order_no": paid, "by": 1})
 
 
 async def test_a_day_of_a_hundred_thousand_orders_is_written_in_seconds(sandbox: Sandbox) -> None:

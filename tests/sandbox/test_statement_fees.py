@@ -7,7 +7,7 @@ import pytest
 from sandbox.books import Order
 from sandbox.fees import FeeRefusedError, Fees
 from tests.sandbox.merchants import Sandbox
-from tests.sandbox.test_statements import DAY, collected, paid_out, rows_of
+from tests.sandbox.test_statements import DAY, collected, done_at, paid_out, rows_of
 
 NOON = f"{DAY}T12:00:00+08:00"
 
@@ -88,6 +88,19 @@ def test_what_is_no_fee_is_refused_and_changes_nothing(said: dict[str, Any]) -> 
     with pytest.raises(FeeRefusedError):
         fees.say(said)
     assert fees.of("payment", order()) == 7
+
+
+async def test_a_payout_to_a_firm_may_cost_more(sandbox: Sandbox) -> None:
+    said = {"payout": [{"fixed": 300, "echo": {"ACCOUNT_PROP": "1"}}, {"fixed": 100}]}
+    assert (await sandbox.control("POST", "allinpay/fees", said))[0] == 200
+    merchant, firm = sandbox.allinpay, sandbox.allinpay.number()
+    package = merchant.collecting(firm).replace(b"100011", b"100014").replace(b"10600", b"00600")
+    of_firms = b"<PROVINCE>P</PROVINCE><CITY>C</CITY><BANK_NAME>B</BANK_NAME><UNION_BANK>102100099996</UNION_BANK>"
+    to_a_firm = b"<ACCOUNT_PROP>1</ACCOUNT_PROP>" + of_firms
+    await merchant.send(package.replace(b"<ACCOUNT_PROP>0</ACCOUNT_PROP>", to_a_firm))
+    await done_at(sandbox, firm, NOON)
+    person = await paid_out(sandbox, NOON)
+    assert {row["number"]: row["fee"] for row in await rows_of(sandbox)} == {firm: 300, person: 100}
 
 
 async def test_fees_are_said_for_each_kind_shown_and_taken_away(sandbox: Sandbox) -> None:
