@@ -96,7 +96,8 @@ ASSUMPTIONS: Final = (
     Assumption(
         "statement_columns",
         "ZM files still have the columns of UnionPay's sample of 2015, with D before a fee that the merchant pays and "
-        "before a settled amount that is taken from him; lines of ZME files tell no order of ours.",
+        "before a settled amount that is taken from him, so that a payout with C came back; lines of ZME files tell no "
+        "order of ours.",
         statements=True,
     ),
 )
