@@ -4,6 +4,7 @@ Everything is refused whole where it is not what it must be (`StatementRefusedEr
 Money is read as text: no float comes near it.
 """
 
+import mmap
 import re
 import zipfile
 import zlib
@@ -30,8 +31,10 @@ __all__ = [
     "inflated",
     "is_zip",
     "lines_of",
+    "mapped_file",
     "moment",
     "opened",
+    "pieces_of",
     "text_lines",
     "written",
 ]
@@ -174,6 +177,23 @@ def text_lines(source: IO[bytes], place: Place, encoding: str) -> Iterator[str]:
 def lines_of(content: bytes, place: Place, encoding: str) -> Iterator[str]:
     """The same of what is in memory."""
     return text_lines(BytesIO(content), place, encoding)
+
+
+@contextmanager
+def mapped_file(path: Path) -> Iterator[mmap.mmap | bytes]:
+    """A big file to look into and to cut from, without having it in memory."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:  # which cannot be mapped
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            yield whole
+
+
+def pieces_of(whole: mmap.mmap | bytes, start: int, end: int) -> Iterator[bytes]:
+    """A part of it, piece by piece."""
+    for at in range(start, end, PIECE_BYTES):
+        yield whole[at : min(at + PIECE_BYTES, end)]
 
 
 def decoded(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:

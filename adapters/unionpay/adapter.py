@@ -30,7 +30,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from adapters.account import AccountError, allowed, base_url, declared, setting
+from adapters.account import AccountError, allowed, base_url, declared, setting, withheld_from_statements
 from adapters.unionpay.answers import (
     read_open_query,
     read_opening,
@@ -48,6 +48,7 @@ from adapters.unionpay.notices import Notices
 from adapters.unionpay.page import SCENE, Page, read_on_a_page
 from adapters.unionpay.seal import Seal
 from adapters.unionpay.sensitive import Sensitive
+from adapters.unionpay.statement import UnionPayStatements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -96,9 +97,9 @@ class UnionPay:
     """One merchant account at UnionPay.
 
     Settings: `base_url` (before `/gateway/api/...`), `mer_id` (15 digits), `tr_id` (token requester), optional
-    `signer_cn`, `assumed`, and those of `page.Page`. Secrets: `merchant_private_key`, `merchant_certificate`,
-    `root_certificate`, `middle_certificate`, optional `encryption_certificate`, with which sensitive fields go
-    encrypted (all PEM).
+    `signer_cn`, `assumed`, and those of `page.Page` and `statement.UnionPayStatements`. Secrets:
+    `merchant_private_key`, `merchant_certificate`, `root_certificate`, `middle_certificate`, optional
+    `encryption_certificate`, with which sensitive fields go encrypted (all PEM).
     `clock` tells when certificates must be valid, and nothing else. Raises AccountError.
     """
 
@@ -116,6 +117,11 @@ class UnionPay:
         self._forms = Forms(self._mer_id, tr_id, self._seal.cert_id, Sensitive(account))
         self._page = Page(account)
         self.callbacks = Notices(self._seal, self._mer_id)
+        self.statements = (
+            None
+            if withheld_from_statements(account, DECLARATION)
+            else UnionPayStatements(account, self._mer_id, self._seal, self._forms)
+        )
 
     def __repr__(self) -> str:
         return f"UnionPay({self._code})"

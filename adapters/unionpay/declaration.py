@@ -91,6 +91,12 @@ ASSUMPTIONS: Final = (
         "payee's account or name; 01, 12, 34 and 60 are no final word; and its notices state settleAmt.",
         frozenset({Payout, AskPayout}),
     ),
+    Assumption(
+        "statement_columns",
+        "ZM files still have the columns of UnionPay's sample of 2015, with D before a fee that the merchant pays and "
+        "before a settled amount that is taken from him; lines of ZME files tell no order of ours.",
+        statements=True,
+    ),
 )
 
 DECLARATION: Final = Declaration(

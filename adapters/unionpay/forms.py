@@ -1,7 +1,7 @@
 """The forms that are sent: what each transaction of ACP 5.1.0 brings (the official demo: H)."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ CONSUMING_SMS: Final = {"txnType": "77", "txnSubType": "02", "bizType": "000902"
 DELETE_TOKEN: Final = {"txnType": "74", "txnSubType": "01", "bizType": "000902"}
 ORDER_QUERY: Final = {"txnType": "00", "txnSubType": "00", "bizType": "000000"}
 PAY_OUT: Final = {"txnType": "12", "txnSubType": "00", "bizType": "000401", "accType": "01"}
+STATEMENT: Final = {"txnType": "76", "txnSubType": "01", "bizType": "000000", "fileType": "00"}
 MAX_NOTE: Final = 20
 """Characters of billNo, a note that the issuer may show; 40 bytes (M)."""
 # What would part fields in a text, full width instead (H, for reqReserved).
@@ -108,6 +109,11 @@ class Forms:
     def payouts_question(self, number: str, told_at: datetime) -> dict[str, str]:
         """00/00, of a payout."""
         return self.order(ORDER_QUERY, number, told_at)
+
+    def statement(self, day: date, told_at: datetime) -> dict[str, str]:
+        """76/01, of a day of clearing; it names no order and no channel (H)."""
+        fields = self.order(STATEMENT, "", told_at) | {"settleDate": f"{day:%m%d}"}
+        return {name: value for name, value in fields.items() if name not in {"orderId", "channelType"}}
 
     def _money(self, kind: Fields, command: Pay | Refund | Payout) -> dict[str, str]:
         fields = self.order(kind, command.number, command.told_at)
