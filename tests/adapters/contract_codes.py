@@ -157,7 +157,7 @@ class CodesContract:
         account, declaration = self.case.account(), self.case.adapter.DECLARATION
         unsaid = replace(account, settings={**account.settings, "assumed": []})
         new = [each for each in declaration.assumptions if not each.since_first_version]
-        if any(not (each.commands or each.residence_permits) for each in new):
+        if any(not (each.commands or each.residence_permits or each.statements) for each in new):
             with pytest.raises(AccountError):
                 self.case.build(unsaid, Wire(self.case.processing))
             return
