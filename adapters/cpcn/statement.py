@@ -6,8 +6,8 @@ there, by what code CPCN says that it is not, and the order of newer columns.
 
 import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -83,21 +83,19 @@ class CpcnStatements:
 
     async def fetch(self, day: date, folder: Path, download: Download, now: datetime) -> list[StatementFile]:  # noqa: ARG002
         """Ask for the pages of the day until TotalCount transactions are there, and keep them as one file."""
-        name = f"{self._exchange.institution_id}-{day:%Y%m%d}.cpcn"
-        kept, arrived = folder / name, folder / f"{name}.page"
-        pages, place = Pages(self._whose(day)), Place(name)
-        kept.write_bytes(b"")
+        name = f"{self._exchange.institution_id}-{day:%Y%m%d}.cpcn.gz"
+        pages, place, arrived = Pages(self._whose(day)), Place(name), folder / f"{name}.page"
+        kept = _Kept(folder / name, place)
         for number in range(1, MAX_PAGES + 1):
             body = {"Date": f"{day:%Y%m%d}", "PageNO": str(number), "CountPerPage": str(self._page_rows)}
             response = await download(self._exchange.request(ASK_PAGE, body), arrived, MAX_PAGE_BYTES)
             if response.status_code != httpx.codes.OK:
                 raise whole(place, f"page {number}: HTTP {response.status_code}")
             is_last = self._take(arrived, number, pages, place)
-            _append(arrived, kept, place)
+            kept.add(arrived.read_bytes())
             if is_last:
-                with suppress(FileNotFoundError):
-                    arrived.unlink()
-                return [StatementFile(name, kept)]
+                arrived.unlink()
+                return [kept.close()]
         raise whole(place, f"would take more than {MAX_PAGES} pages")
 
     async def confirm(self, day: date, download: Download, folder: Path, now: datetime) -> None:
@@ -161,10 +159,28 @@ class _Days:
             raise self._other
 
 
-def _append(arrived: Path, kept: Path, place: Place) -> None:
-    """One answer, in one line."""
-    answer = arrived.read_bytes().strip()
-    if kept.stat().st_size + len(answer) > MAX_FILE_BYTES:
-        raise whole(place, f"is above {MAX_FILE_BYTES} bytes")
-    with kept.open("ab") as file:
-        file.write(answer + b"\n")
+class _Kept:
+    """The file of a day while it grows: answers in lines, compressed: a million transactions are 700 MB of base64.
+
+    Raises StatementRefusedError above `MAX_FILE_BYTES`.
+    """
+
+    def __init__(self, path: Path, place: Place) -> None:
+        self._path, self._place = path, place
+        self._packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+        path.write_bytes(b"")
+
+    def add(self, answer: bytes) -> None:
+        """One more answer."""
+        self._write(self._packer.compress(answer.strip() + b"\n"))
+
+    def close(self) -> StatementFile:
+        """There is no more."""
+        self._write(self._packer.flush())
+        return StatementFile(self._path.name, self._path)
+
+    def _write(self, packed: bytes) -> None:
+        if self._path.stat().st_size + len(packed) > MAX_FILE_BYTES:
+            raise whole(self._place, f"is above {MAX_FILE_BYTES} bytes")
+        with self._path.open("ab") as file:
+            file.write(packed)

@@ -4,7 +4,8 @@ An answer has a head and, in its body, TotalCount (of 1811, H) and a Tx for each
 their place: compressed text, a line for each, `,` between the elements in their order (H). Of all answers of a day
 TotalCount is the same, and as many transactions are there. Everything is read as a stream.
 
-What `fetch` keeps is a file of ours: the answers of all pages as CPCN gave them, `message,signature`, one in a line.
+What `fetch` keeps is a file of ours: the answers of all pages as CPCN gave them, `message,signature`, one in a line,
+under gzip. Any of the forms may be in gzip, or alone in a zip.
 """
 
 import io
@@ -148,12 +149,13 @@ def pages_in(
 def _pages_of(
     source: IO[bytes], place: Place, pages: Pages, believed: Callable[[bytes], bytes]
 ) -> Iterator[Iterator[Row]]:
-    begins = source.peek(64)[:64]  # type: ignore[attr-defined]  # files and entries of zips have it
-    if not begins:
-        raise place.refused("is empty: a day without transactions is an answer that says so")
+    begins = _begins(source)
     if begins.startswith(GZIP):
-        yield pages.text(_inflated(_pieces(source), place), place)
-    elif _TEXT.match(begins):
+        source = _inflated(_pieces(source), place)
+        begins = _begins(source)
+    if not begins.strip():
+        raise place.refused("is empty: a day without transactions is an answer that says so")
+    if _TEXT.match(begins):
         yield pages.text(source, place)
     elif _XML.match(begins):
         yield _handled(pages, source, place)
@@ -164,6 +166,10 @@ def _pages_of(
             except UnreadableError as error:
                 raise whole(place, f"is no answer of CPCN's: {error}") from None
             yield _handled(pages, io.BytesIO(text), place)
+
+
+def _begins(source: IO[bytes]) -> bytes:
+    return bytes(source.peek(64)[:64])  # type: ignore[attr-defined]  # files, entries of zips and what is inflated have it
 
 
 def _handled(pages: Pages, source: IO[bytes], place: Place) -> Iterator[Row]:

@@ -276,7 +276,12 @@ def test_the_same_day_is_read_as_xml_as_gzip_data_as_its_text_and_in_a_zip(
     forms = (plain, b"\xef\xbb\xbf" + plain, plain.replace(b"\r\n", b"\n"), plain + b"\r\n", zipped(plain))
     for content in (*forms, zipped(xml(rows)), gzip_data(pack(plain)), answer(gzip_data(pack(plain)))):
         assert read(tmp_path, content) == expected
-    assert read(tmp_path, gzip.compress(plain)) == expected
+    for content in (plain, xml(rows), answer(xml(rows)), gzip_data(pack(plain))):
+        assert read(tmp_path, gzip.compress(content)) == read(tmp_path, zipped(gzip.compress(content))) == expected
+    for nothing in (b"", b"\r\n"):
+        assert "is empty" in refused(tmp_path, nothing)
+        assert "is empty" in refused(tmp_path, gzip.compress(nothing))
+        assert "is empty" in refused(tmp_path, zipped(nothing))
     assert read(tmp_path, gzip_data(pack(b""))) == []
 
 
@@ -368,7 +373,7 @@ async def test_pages_are_asked_for_until_all_transactions_are_there_and_kept_as_
     [file] = await fetched(tmp_path, psp, statement_page_rows=2)
     known = {"TxCode": "1811", "InstitutionID": "900001", "Date": "20260302", "CountPerPage": "2"}
     assert psp.asked == [{**known, "PageNO": str(number)} for number in (1, 2, 3)]
-    assert file.path.read_bytes() == b"\n".join(pages) + b"\n"
+    assert gzip.decompress(file.path.read_bytes()) == b"\n".join(pages) + b"\n"
     assert list(tmp_path.iterdir()) == [file.path]  # noqa: ASYNC240
     lines = list(of().read([file], DAY))
     assert [(line.line, line.number) for line in lines] == [(n + 1, f"order-{n}") for n in range(5)]
