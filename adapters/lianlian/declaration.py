@@ -78,6 +78,15 @@ DECLARATION: Final = Declaration(
             "A firm's payout takes bank_code and prcptcd, with bank_name, without city_code.",
             frozenset({Payout}),
         ),
+        Assumption(
+            "statement_columns",
+            "LianLian's files of a day, one of receipts and one of payouts, are UTF-8 with commas, a header line and "
+            "14 columns: our number, merchant, our time, business, LianLian's number (of a refund: our number of the "
+            "payment), accounting date, amount in yuan (of a refund below zero), 0 receipt or 1 payout, state 0 done "
+            "or 5 refunded, time of the change (yyyyMMdd HH:mm:ss), fee in yuan, product, way, text; they have what "
+            "was done, all of it and nothing else, and a payout of state 5 came back.",
+            statements=True,
+        ),
     ),
     pay_sends_code=True,
     # bankcardprepay takes the card's elements in place of an agreement.
