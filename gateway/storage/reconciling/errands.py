@@ -14,7 +14,7 @@ __all__ = ["ErrandStore"]
 CATCH_UP_DAYS: Final = 31
 """As many days are fetched that no process was there for."""
 
-# An account that nothing was ever sent by has no statements worth asking for. One that has begun to be compared goes on
+# An account that nothing had been sent by has no statement worth asking for. One that has begun to be compared goes on
 # day by day from there; else it begins with the newest day.
 KEEP: Final = f"""
 INSERT INTO statement_errands (merchant_id, account, day, due_at, tries, told_late, began_at)
@@ -26,7 +26,8 @@ CROSS JOIN LATERAL (
     AND r.day >= w.day - {CATCH_UP_DAYS}
 ) k
 CROSS JOIN LATERAL generate_series(coalesce(k.since, w.day)::timestamp, w.day::timestamp, interval '1 day') AS d (day)
-WHERE EXISTS (SELECT FROM intents i WHERE i.merchant_id = $1 AND i.account = w.account)
+WHERE EXISTS (SELECT FROM intents i WHERE i.merchant_id = $1 AND i.account = w.account
+    AND i.recorded_at < w.day::timestamp AT TIME ZONE 'Asia/Shanghai' + interval '1 day')
 AND NOT EXISTS (SELECT FROM reconciled_days r
     WHERE r.merchant_id = $1 AND r.account = w.account AND r.day = d.day::date)
 ON CONFLICT (merchant_id, account, day) DO NOTHING

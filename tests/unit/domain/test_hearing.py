@@ -59,7 +59,8 @@ ENDED = [state for state in IntentState if state is not IntentState.OPEN]
 ASKED_ABOUT = [Verb.AUTHENTICATE, Verb.PAY, Verb.REFUND, Verb.PAYOUT]
 MONEY = [Verb.PAY, Verb.REFUND, Verb.PAYOUT]
 MAY_RETURN = {Verb.REFUND, Verb.PAYOUT}
-BY_ITSELF = [Source.CALLBACK, Source.OPERATOR]
+WRITTEN = {Source.OPERATOR, Source.STATEMENT}
+BY_ITSELF = [Source.CALLBACK, Source.OPERATOR, Source.STATEMENT]
 
 
 def terms_for(verb: Verb) -> Terms:
@@ -121,7 +122,7 @@ def _while_open(verb: str, source: str, said: str) -> Expected:
         return Expected("declined", "nothing")
     if said == "not sent" and source == "answer":
         return Expected("not_sent", "nothing")
-    if said == "not found" and source == "operator":
+    if said == "not found" and source in ("operator", "statement"):
         return Expected("not_received", "nothing")
     if verb == "authenticate" and source == "poll":
         return Expected("unknown", 0)  # one question told nothing: given up
@@ -855,7 +856,7 @@ def test_money_ends_only_by_proof(verb: Verb, history: list[Step]) -> None:
                 assert said.amount in {None, 1000}
             if isinstance(said, NotSent):
                 assert source is Source.ANSWER
-            if isinstance(said, NotFound) and source is not Source.OPERATOR:
+            if isinstance(said, NotFound) and source not in WRITTEN:
                 assert not acknowledged
                 assert len(nothing_at) >= rule.answers
                 assert nothing_at[-1] - nothing_at[0] >= rule.over_s + PROOF_MARGIN_S - 1e-5  # a time has microseconds
