@@ -50,6 +50,8 @@ class Provider(ABC):
     """When its day ends in Beijing; 23:00 makes what is done later the next day's."""
     states_failures: ClassVar[bool] = False
     """Its statements have rows of what was not done."""
+    states_fees: ClassVar[bool] = True
+    """Its statements say what it takes."""
 
     def __init__(self, config: SandboxConfig, timers: Timers, pen: Pen[Any] | None = None) -> None:
         """`pen`: how its notices are written; None: its protocol has none."""
@@ -180,11 +182,12 @@ class Provider(ABC):
                 self._give_back_when_due(order)
 
     def reset(self) -> None:
-        """Forget books, faults and SMS; the keys stay."""
+        """Forget books, faults, SMS and what was said of statements; the keys stay."""
         self.books.clear()
         self.balance.forget()
         self.faults.clear()
         self.sms.clear()
+        self.statements.clear()
 
     def _finish_when_due(self, order: Order) -> None:
         self.timers.later(max(0.0, order.due_at - time.time()), lambda: self._finish(order))

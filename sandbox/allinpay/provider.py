@@ -239,7 +239,8 @@ class Allinpay(Provider):
         if occasion.operation == "payout":
             back = occasion.card_tail == table.RETURNED or table.magic_amount(occasion.amount) == table.RETURNED
             later = {"return_after_s": self.config.late_s, "reason": "payee_name_mismatch"} if back else {}
-            return self.book_payout(occasion, card, course, txn_time=txn_time, **later)
+            echo = {"ACCOUNT_PROP": package.body.get("ACCOUNT_PROP", "0")}
+            return self.book_payout(occasion, card, course, txn_time=txn_time, echo=echo, **later)
         return self.book(occasion.order_no, kind, occasion.amount, card, course, txn_time=txn_time)
 
     def _query(self, occasion: Occasion) -> Answer:

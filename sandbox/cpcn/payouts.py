@@ -63,7 +63,8 @@ class Payouts:
         if table.is_head(course.final):
             raise RefusedError(course.final)  # an order that was taken on is done, or comes back: it has no refusal
         course = replace(course, after_s=max(course.after_s, delay_s))
-        self._provider.book_payout(occasion, mask_card(message["AccountNumber"]), course, txn_time=message["OrderNo"])
+        told = {"txn_time": message["OrderNo"], "echo": {"AccountType": message["AccountType"]}}
+        self._provider.book_payout(occasion, mask_card(message["AccountNumber"]), course, **told)
         return None
 
     def _state(self, message: Message, occasion: Occasion) -> Body:

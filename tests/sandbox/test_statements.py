@@ -3,11 +3,13 @@ own format; the formats have tests of their own.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.allinpay import Allinpay
+from tests.sandbox.conftest import Start
 from tests.sandbox.merchants import Sandbox
 from tests.sandbox.test_payouts import pay_out
 
@@ -105,6 +107,17 @@ async def test_a_payout_that_came_back_is_paid_on_one_day_and_returned_on_anothe
     [back] = await rows_of(sandbox, NEXT)
     assert (success["kind"], success["number"], success["paid"]) == ("payout", order_no, True)
     assert (back["kind"], back["number"], back["amount"]) == ("return", order_no, success["amount"])
+
+
+async def test_a_moment_that_was_moved_is_kept_over_a_restart(start: Start, tmp_path: Path) -> None:
+    before = await start(data_dir=tmp_path)
+    order_no = await collected(before, f"{DAY}T10:00:00+08:00")
+    await before.stop()
+    after = await start(data_dir=tmp_path)
+    assert numbers(await rows_of(after)) == [order_no]
+    order = await after.order("allinpay", order_no)
+    assert order is not None
+    assert order["finished_at"] == f"{DAY}T02:00:00.000Z"
 
 
 async def test_what_failed_stands_there_only_where_the_provider_states_it(
