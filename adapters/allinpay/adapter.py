@@ -39,6 +39,7 @@ from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINE
 from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
 from adapters.allinpay.statement import AllinpayStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -71,6 +72,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["Allinpay"]
 
@@ -135,13 +137,10 @@ class Allinpay:
         self._refund_declines = {**REFUND_DECLINES, **more_declines(account, *OTHER_DECLINES, "refund_declines")}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
-        self.statements = (
-            None
-            if withheld_from_statements(account, DECLARATION)
-            else AllinpayStatements(
-                account, self._url, self._merchant_id, self._sealed, self._merchant_key, self._psp_key
-            )
-        )
+        keys = (self._merchant_key, self._psp_key)
+        withheld = withheld_from_statements(account, DECLARATION)
+        own = None if withheld else AllinpayStatements(account, self._url, self._merchant_id, self._sealed, *keys)
+        self.statements: Statements | None = mapped(account) or own
 
     async def send_signing_code(self, command: SendSigningCode) -> CodeOutcome:
         """Have an SMS sent to sign with (310001). Each is a request of its own, which the signing names."""

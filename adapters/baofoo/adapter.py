@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from adapters.account import AccountError, allowed, base_url, declared, setting
+from adapters.account import AccountError, allowed, base_url, declared, setting, withheld_from_statements
 from adapters.baofoo.answers import (
     read_binding,
     read_bindings,
@@ -49,6 +49,8 @@ from adapters.baofoo.notices import Notices
 from adapters.baofoo.payouts import Payouts
 from adapters.baofoo.refunds import Refunds
 from adapters.baofoo.seal import Seal
+from adapters.baofoo.statement import BaofooStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
 from gateway.domain.outcomes import (
@@ -86,6 +88,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["Baofoo"]
 
@@ -105,7 +108,7 @@ class Baofoo:
 
     Settings: `base_url` (before `/cutpayment/...`), `member_id`, `terminal_id`, `assumed`; optional `goods_category`
     (risk control's two digits for the business), and `declines`: more codes of refusals with our failure codes.
-    What payouts, refunds and the balance may need beside it: see there. Secrets: `merchant_private_key`,
+    What payouts, refunds, the balance and statements may need beside it: see there. Secrets: `merchant_private_key`,
     `psp_certificate` (PEM). The certificate is pinned, so its dates and the clock are not asked. Raises AccountError.
     """
 
@@ -132,6 +135,9 @@ class Baofoo:
         self._balances = Balances(account, transport, self.declaration.terms[Product.PAYOUT]) if asks else None
         self._refunds = Refunds(account, transport, self.declaration.terms[Product.REFUND])
         self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines, self._refunds)
+        can = frozenset(self.commands)
+        own = None if withheld_from_statements(account, DECLARATION) else BaofooStatements(account, can)
+        self.statements: Statements | None = mapped(account) or own
 
     def __repr__(self) -> str:
         return f"Baofoo({self._code})"

@@ -30,7 +30,7 @@ PAYOUT_POLL_GAPS_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
 # How late banks give one back is not public: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(3600.0,), for_s=20 * 3600.0, listed_days=10)
 # People look at a refund before it goes out, and days may pass (H); a notice comes at its end: our choice.
-REFUND_POLL_GAPS_S: Final = (60.0, 300.0, 600.0, 1800.0)
+REFUND_POLL_GAPS_S: Final = (60.0, 240.0, 600.0, 1800.0)
 ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the bank, and a cut answer costs a poll
 
 DECLARATION: Final = Declaration(
@@ -87,6 +87,13 @@ DECLARATION: Final = Declaration(
             "BF0001 of the open service answers in yuan, without a signature, what payouts can take (account_type 1), "
             "to a question whose MD5 is over its fields in their order and the `balance_key` of `balance_terminal_id`.",
             frozenset({AskBalance}),
+        ),
+        Assumption(
+            "statement_files",
+            "A day's files (fileLoadRequest) are UTF-8 without head or total; fi has yuan, or the account's "
+            "`statement_unit`, and names of a refund its payment, or by `statement_refund_order` itself; fo begins as "
+            "fi does, and a payout that came back stands with state 2 in the file of the day on which it did.",
+            statements=True,
         ),
     ),
     code_wants_agreement=True,  # 05 names the agreement to be paid by

@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 from xml.etree.ElementTree import Element
 
-from adapters.account import AccountError, allowed, declared, more_declines, setting
+from adapters.account import AccountError, allowed, declared, more_declines, setting, withheld_from_statements
 from adapters.cpcn.answers import (
     Reasons,
     read_accepted,
@@ -55,6 +55,8 @@ from adapters.cpcn.refunds import ASKS as REFUND_QUESTIONS
 from adapters.cpcn.refunds import SENDS as REFUNDS
 from adapters.cpcn.refunds import order_of as refund_of
 from adapters.cpcn.refunds import read_refund_question
+from adapters.cpcn.statement import CpcnStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -91,6 +93,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["Cpcn"]
 
@@ -123,8 +126,9 @@ class Cpcn:
     for settling); optional `declines`, ResponseCodes with our failure codes, and `sms_wanted`, a list of those
     ResponseCodes of a refused silent binding that ask for an SMS code; `payout_declines` and `refund_declines`, codes
     of the head with our failure codes; of payouts `market_order_no`, the order that all of them settle; of the balance
-    `balance_account_no` and `balance_account_name`, the account that is asked about. Secrets: `merchant_private_key`,
-    `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates and the clock are not asked.
+    `balance_account_no` and `balance_account_name`, the account that is asked about; those of statements: see there.
+    Secrets: `merchant_private_key`, `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its
+    dates and the clock are not asked.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -150,6 +154,8 @@ class Cpcn:
         self._balance_no = given(account, "balance_account_no") if asks else ""
         self._balance_name = setting(account, "balance_account_name") if asks else ""
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
+        own = None if withheld_from_statements(account, DECLARATION) else CpcnStatements(account, self._send)
+        self.statements: Statements | None = mapped(account) or own
 
     def __repr__(self) -> str:
         return f"Cpcn({self._code})"

@@ -92,6 +92,12 @@ DECLARATION: Final = Declaration(
             "account that payouts are paid from.",
             frozenset({AskBalance}),
         ),
+        Assumption(
+            "statement_rows",
+            "In a statement (1811) TxSn is our number of the order, a payout that came back is a transaction 1348, and "
+            "InstitutionFee less InstitutionRefundFee is in fen what CPCN takes for it.",
+            statements=True,
+        ),
     ),
     code_wants_agreement=True,  # 2541 names a TxSNBinding (H)
     # VerifyStatus 30: the same number takes another code; where that is switched on the state is 10, in process (M).

@@ -28,6 +28,7 @@ __all__ = [
     "sealed",
     "signed",
     "text_of",
+    "verified",
 ]
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
@@ -77,7 +78,12 @@ def sealed(xml: str, key: rsa.RSAPrivateKey) -> bytes:
 
 def opened(content: bytes, key: rsa.RSAPublicKey) -> Element:
     """A verified answer, `message,signature`. Raises UnreadableError."""
-    if len(content) > MAX_ANSWER_BYTES:
+    return _parsed(verified(content, key, MAX_ANSWER_BYTES), "Response")
+
+
+def verified(content: bytes, key: rsa.RSAPublicKey, max_bytes: int) -> bytes:
+    """The text of an answer, `message,signature`, that CPCN signed; not parsed. Raises UnreadableError."""
+    if len(content) > max_bytes:
         raise UnreadableError("too long")
     try:
         message, comma, signature = content.decode("ascii").partition(",")
@@ -85,7 +91,7 @@ def opened(content: bytes, key: rsa.RSAPublicKey) -> Element:
         raise UnreadableError("not an answer of CPCN") from None
     if not comma:
         raise UnreadableError("an answer without a signature")
-    return _believed(message, signature, key, "Response")
+    return _believed(message, signature, key)
 
 
 def opened_form(body: bytes, key: rsa.RSAPublicKey) -> Element:
@@ -99,7 +105,7 @@ def opened_form(body: bytes, key: rsa.RSAPublicKey) -> Element:
     fields = dict(pairs)
     if len(fields) != len(pairs) or not {"message", "signature"} <= fields.keys():
         raise UnreadableError("not one message and one signature")
-    return _believed(fields["message"], fields["signature"], key, "Request")
+    return _parsed(_believed(fields["message"], fields["signature"], key), "Request")
 
 
 def text_of(root: Element, name: str) -> str | None:
@@ -130,7 +136,7 @@ def _elements(elements: Mapping[str, str | Leaves]) -> str:
     return "".join(f"<{name}>{text}</{name}>" for name, text in inside.items())
 
 
-def _believed(message: str, signature: str, key: rsa.RSAPublicKey, tag: str) -> Element:
+def _believed(message: str, signature: str, key: rsa.RSAPublicKey) -> bytes:
     try:
         text = base64.b64decode(message.strip(), validate=True)
     except (binascii.Error, ValueError):
@@ -141,8 +147,12 @@ def _believed(message: str, signature: str, key: rsa.RSAPublicKey, tag: str) -> 
     sign, trimmed = bytes.fromhex(signature.strip()), text.strip()
     if not rsa_verify(key, sign, trimmed, SHA1) and (trimmed == text or not rsa_verify(key, sign, text, SHA1)):
         raise UnreadableError("the signature is wrong")
+    return trimmed
+
+
+def _parsed(text: bytes, tag: str) -> Element:
     try:
-        root: Element = fromstring(trimmed.decode("utf-8"), forbid_dtd=True)
+        root: Element = fromstring(text.decode("utf-8"), forbid_dtd=True)
     except (UnicodeDecodeError, ParseError, DefusedXmlException, ValueError) as error:
         raise UnreadableError("broken XML") from error
     if root.tag != tag:

@@ -67,24 +67,27 @@ class Exchange:
     async def __call__(self, tx: Tx, body: Mapping[str, str | Leaves] | None, number: str) -> Element | Failed:
         """Send once, and believe the answer only if CPCN signed it, about this order where it names one."""
         try:
-            form = sealed(self._written(tx, body, number), self._key)
+            sent = self.request(tx, body, number)
         except UnwritableError as error:
             # NotSent would send it again for ever, Unknown would ask for ever about what never left.
             return Declined(F.CARD_UNSUPPORTED, channel_message=f"the request {error}")
-        timeout = httpx.Timeout(self._terms[tx.product].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
-        sent = httpx.Request(
-            "POST",
-            self._url,
-            headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
-            content=form,
-            extensions={"timeout": timeout.as_dict()},
-        )
         try:
             return self._believed(await self._transport(sent), tx, number)
         except NotSentError as error:
             return NotSent(str(error))
         except (TransportError, UnreadableError) as error:
             return Unknown(str(error))
+
+    def request(self, tx: Tx, body: Mapping[str, str | Leaves] | None, number: str = "") -> httpx.Request:
+        """A request as it goes out, signed. Raises UnwritableError."""
+        timeout = httpx.Timeout(self._terms[tx.product].answer_timeout_s, connect=CONNECT_TIMEOUT_S)
+        return httpx.Request(
+            "POST",
+            self._url,
+            headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8"},
+            content=sealed(self._written(tx, body, number), self._key),
+            extensions={"timeout": timeout.as_dict()},
+        )
 
     def brought(self, tx: Tx, body: Leaves, number: str) -> Form:
         """The form by which the payer's browser brings a request. Raises UnwritableError."""

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable
+from datetime import date
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from sandbox.baofoo.payments import Answer, beijing
 from sandbox.baofoo.payouts import Payouts
 from sandbox.baofoo.refunds import Refunds
 from sandbox.baofoo.request import read_request
+from sandbox.baofoo.statement import StatementDesk
 from sandbox.baofoo.transactions import Transactions
 from sandbox.baofoo.wire import Message, RefusedError, encode_text, parse, seal, sign, verifies
 from sandbox.books import State
@@ -47,6 +49,7 @@ class Baofoo(Provider):
     keys: ClassVar[KeySet[BaofooKeys]] = BAOFOO
     pays_out: ClassVar[bool] = True
     states_balance: ClassVar[bool] = True
+    states_failures: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: BaofooKeys) -> None:
         super().__init__(config, timers, BaofooPen(keys))
@@ -58,9 +61,10 @@ class Baofoo(Provider):
         self._refunds = Refunds(self, keys)
         self._payouts = Payouts(self, keys)
         self._balances = BalanceDesk(self, keys)
+        self._statements = StatementDesk(self, keys)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        own = (self._refunds, self._payouts, self._balances)
+        own = (self._refunds, self._payouts, self._balances, self._statements)
         return [web.post(PATH, self._handle), *(route for each in own for route in each.routes())]
 
     def state_of(self, code: str) -> State:
@@ -68,6 +72,9 @@ class Baofoo(Provider):
 
     def is_failure_code(self, code: str) -> bool:
         return len(code) == 7 and code.startswith("BF") and code[2:].isdecimal() and code.isascii()
+
+    def statement_file(self, day: date) -> tuple[str, bytes] | None:
+        return self._statements.file(day)
 
     def reset(self) -> None:
         super().reset()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import date
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from sandbox.cpcn.pages import Pages
 from sandbox.cpcn.payouts import Payouts
 from sandbox.cpcn.refunds import Refunds
 from sandbox.cpcn.requests import Body, Business
+from sandbox.cpcn.statement import StatementDesk
 from sandbox.cpcn.transactions import Transactions
 from sandbox.cpcn.wire import Message, RefusedError, parse, response
 from sandbox.exchange import exchange
@@ -52,6 +54,7 @@ class Cpcn(Provider):
         self._pages = Pages(self, keys, self._pen)
         more = {**self._pages.business, **Refunds(self).business, **Payouts(self).business}
         self._transactions = Transactions(self, self._bindings, more)
+        self._statements = StatementDesk(self, keys)
         told = [entry["notice_url"] for entry in self.books.others if "notice_url" in entry]
         self._pen.url = str(told[-1]) if told else ""
 
@@ -65,6 +68,9 @@ class Cpcn(Provider):
         if table.is_head(code):
             return len(code) <= MAX_CODE and code != table.HANDLED
         return len(code) == 2 and code.isascii() and code.isalnum() and code not in {table.SUCCESS, table.OPEN}
+
+    def statement_file(self, day: date) -> tuple[str, bytes] | None:
+        return self._statements.file(day)
 
     def register_notices(self, url: str) -> None:
         self._pen.url = url
@@ -91,6 +97,8 @@ class Cpcn(Provider):
             message = parse(await request.read(), self._merchant_key)
             if message["InstitutionID"] != self._keys.institution_id:
                 raise RefusedError("240003")
+            if self._statements.takes(message):
+                return await self._statements.handle(request, message)
             business = self._transactions.business_of(message)
         except RefusedError as refused:
             return self._render(refused.code, None, refused.detail)

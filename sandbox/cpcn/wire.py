@@ -19,7 +19,17 @@ from lxml import etree
 
 from sandbox.keys import Identity
 
-__all__ = ["Message", "RefusedError", "is_taken", "notice", "parse", "response", "told"]
+__all__ = [
+    "Message",
+    "RefusedError",
+    "answer",
+    "is_taken",
+    "notice",
+    "parse",
+    "response",
+    "response_text",
+    "told",
+]
 
 MAX_FIELDS: Final = 20
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -85,8 +95,8 @@ def _leaves(node: "etree._Element | None") -> dict[str, str]:
     return {str(leaf.tag): (leaf.text or "").strip() for leaf in leaves if (leaf.text or "").strip()}
 
 
-def _document(tag: str, head: Mapping[str, str], body: Mapping[str, str] | None) -> bytes:
-    inside = f"<Head>{_elements(head)}</Head>" + ("" if body is None else f"<Body>{_elements(body)}</Body>")
+def _document(tag: str, head: Mapping[str, str], body: Mapping[str, str] | None, more: str = "") -> bytes:
+    inside = f"<Head>{_elements(head)}</Head>" + ("" if body is None else f"<Body>{_elements(body)}{more}</Body>")
     return f'{DECLARATION}<{tag} version="2.0">{inside}</{tag}>'.encode()
 
 
@@ -101,9 +111,18 @@ def _signature(text: bytes, signer: Identity) -> str:
 def response(
     code: str, message: str, body: Mapping[str, str] | None, signer: Identity, *, wrongly: bool = False
 ) -> bytes:
-    """A signed answer. The text has a blank line at its end, which is not signed: signed is the trimmed text (H)."""
-    text = _document("Response", {"Code": code, "Message": message}, body)
-    signed = _document("Response", {"Code": code, "Message": "?"}, body) if wrongly else text
+    """A signed answer."""
+    text = response_text(code, message, body)
+    return answer(text, response_text(code, "?", body) if wrongly else text, signer)
+
+
+def response_text(code: str, message: str, body: Mapping[str, str] | None, more: str = "") -> bytes:
+    """The XML of an answer; `more`: elements of its body that are no leaves, as XML."""
+    return _document("Response", {"Code": code, "Message": message}, body, more)
+
+
+def answer(text: bytes, signed: bytes, signer: Identity) -> bytes:
+    """What is sent. The text has a blank line at its end, which is not signed: signed is the trimmed text (H)."""
     return base64.b64encode(text + b"\n") + b"," + _signature(signed, signer).encode("ascii")
 
 

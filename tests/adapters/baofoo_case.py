@@ -375,6 +375,7 @@ class BaofooCase(Case):
                     "refund_fields",
                     "refund_codes",
                     "balance_query",
+                    "statement_files",
                 ],
             },
             secrets={

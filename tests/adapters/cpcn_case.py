@@ -38,7 +38,10 @@ from tests.adapters.certificates import Identity, identity
 INSTITUTIONS = {"first": "900001", "second": "900002"}
 SETTLEMENT_FLAG = "0001"
 ACCOUNT_NO = "900001880001"
-ASSUMED = ["payment_code_again", "refund_states", "page_states", "payout_states", "payout_order", "balance_account"]
+ASSUMED = [
+    *("payment_code_again", "refund_states", "page_states", "payout_states", "payout_order", "balance_account"),
+    "statement_rows",
+]
 PSP = identity("Test CPCN")
 MERCHANT = identity("Test institution")
 STRANGER = identity("Test stranger")
