@@ -143,6 +143,24 @@ async def test_a_day_has_what_moved_on_it_each_with_its_own_kind_and_nothing_els
     assert [line.fee for line in lines] == [row["fee"] if has_fees else None for row in rows]
 
 
+async def test_fees_are_told_with_their_sign_where_the_account_asks_for_them(
+    world: World, day: date, tmp_path: Path
+) -> None:
+    said = {"payment": {"rate_ppm": 2_000}, "refund": {"fixed": 15, "gives_back": True}, "payout": {"fixed": 100}}
+    await control(world, "fees", said)
+    payment = await paid(world, noon(day))
+    await refunded(world, payment, noon(day) + timedelta(seconds=1), 345)
+    await paid_out(world, noon(day) + timedelta(seconds=2))
+    fees = [line.fee for line in await fetched(world, tmp_path, day)]
+    rows = (await control(world, "statement_rows", day=day.isoformat()))["rows"]
+    if world.account.settings.get("statement_fees", True):
+        assert fees == [25, -15, 100] == [row["fee"] for row in rows]
+    else:
+        assert fees == [None, None, None]
+    async with world.session.delete(f"{world.address}/_sandbox/{world.name}/fees") as answer:
+        assert answer.status in {200, 204}
+
+
 async def test_what_is_paid_after_the_day_cut_is_the_next_days(world: World, day: date, tmp_path: Path) -> None:
     cut = ends_at(day, ours(world).rules.day_cut)
     before, after = await paid(world, cut - timedelta(seconds=1)), await paid(world, cut)
