@@ -21,6 +21,7 @@ from gateway.domain.statements import PSP_ZONE
 from gateway.ports.statements import StatementFile, StatementRefusedError
 
 __all__ = [
+    "COMPACT",
     "MAX_FILE_BYTES",
     "MAX_TEXT_BYTES",
     "PIECE_BYTES",
@@ -48,6 +49,7 @@ MAX_RATIO: Final = 200
 FREE_BYTES: Final = 64 * 1024 * 1024
 MAX_ENTRIES: Final = 64
 MAX_LINE_BYTES: Final = 8192
+COMPACT: Final = "%Y%m%d%H%M%S"
 PIECE_BYTES: Final = 256 * 1024
 """How much of a big answer is in memory at once. A multiple of four, as base64 likes it."""
 AMOUNT: Final = re.compile(
@@ -93,11 +95,18 @@ class Place:
 
 
 def moment(text: str, layout: str, place: Place, column: int | str) -> datetime:
-    """A time of the PSP's zone, as `strptime` reads it."""
+    """A time of the PSP's zone, as `strptime` reads it; with the layout `COMPACT` it is 14 digits and no fewer."""
+    text = text.strip()
     try:
-        return datetime.strptime(text.strip(), layout).replace(tzinfo=PSP_ZONE)
+        if layout != COMPACT:
+            return datetime.strptime(text, layout).replace(tzinfo=PSP_ZONE)
+        if len(text) == 14 and text.isascii() and text.isdecimal():
+            # `strptime` would take 13 digits for a second of one digit, and is slow for a million lines.
+            month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
+            return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=PSP_ZONE)
     except ValueError:
-        raise place.refused("is no time as it should be", column) from None
+        pass
+    raise place.refused("is no time as it should be", column)
 
 
 def is_zip(path: Path) -> bool:

@@ -20,7 +20,7 @@ from datetime import date, time, timedelta
 from typing import IO, Final
 
 from adapters.allinpay.codes import OK, RETURNED
-from adapters.statement_files import Place, entries, is_zip, moment, opened, text_lines
+from adapters.statement_files import COMPACT, Place, entries, is_zip, moment, opened, text_lines
 from gateway.domain.statements import LineKind, StatementLine, ends_at
 from gateway.ports.statements import StatementFile, StatementRefusedError
 
@@ -33,6 +33,7 @@ OUT, IN = "0", "1"
 HEAD_FIELDS: Final = 6
 FIELDS: Final = 9
 _DIGITS: Final = re.compile(r"[0-9]{1,15}")
+_CODE: Final = re.compile(r"[0-9A-Z]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +111,12 @@ def _check_name(name: str, day: date, layout: Layout) -> None:
 def _lines(source: IO[bytes], place: Place, day: date, layout: Layout) -> Iterator[StatementLine]:
     lines = text_lines(source, place, "gbk")
     stated = _head(next(lines, ""), place)
-    every, paid = _Sums(), _Sums()
+    every, paid, wanted = _Sums(), _Sums(), f"{day:%Y%m%d}"
     for text in lines:
         columns = text.split(" ")
         if len(columns) != layout.fields:
             raise place.refused(f"has {len(columns)} fields; a line of this account has {layout.fields}")
-        line = _line(columns, place, day, layout)
+        line = _line(columns, place, wanted, layout)
         every.add(columns[2], line.amount)
         if line.paid and line.kind is not LineKind.RETURN:
             paid.add(columns[2], line.amount)
@@ -137,19 +138,19 @@ def _head(text: str, place: Place) -> list[int]:
     return [int(column) for column in columns[2:]]
 
 
-def _line(columns: list[str], place: Place, day: date, layout: Layout) -> StatementLine:
+def _line(columns: list[str], place: Place, wanted: str, layout: Layout) -> StatementLine:
     number, _, direction, code, amount, _, at, settled, *more = columns
     if direction not in DIRECTIONS:
         raise place.refused("is neither 0 nor 1", 3)
-    if not re.fullmatch(r"[0-9A-Z]{4}", code):
+    if not _CODE.fullmatch(code):
         raise place.refused("is no RET_CODE", 4)
     if not _DIGITS.fullmatch(amount):
         raise place.refused("is no whole number of fen", 5)
     kind, is_paid = DIRECTIONS[direction], code in (OK, OK_TOO)
     if code == RETURNED and kind is LineKind.OUT:
         kind, is_paid = LineKind.RETURN, True
-    if settled != f"{day:%Y%m%d}" and (is_paid or settled):
-        raise place.refused(f"is of another day than {day}", 8)
+    if settled != wanted and (is_paid or settled):
+        raise place.refused(f"is of another day than {wanted}", 8)
     return StatementLine(
         place.line,
         kind,
@@ -157,5 +158,5 @@ def _line(columns: list[str], place: Place, day: date, layout: Layout) -> Statem
         int(amount),
         is_paid,
         fee=place.fen(more[1], FIELDS + 1) if layout.has_fees else None,
-        at=moment(at, "%Y%m%d%H%M%S", place, 7) if at or is_paid else None,
+        at=moment(at, COMPACT, place, 7) if at or is_paid else None,
     )

@@ -67,7 +67,9 @@ async def fetched(world: World, folder: Path, day: date) -> list[StatementLine]:
     return list(ours(world).read(files, day))
 
 
-async def control(world: World, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+async def control(
+    world: World, path: str, body: dict[str, Any] | list[dict[str, Any]] | None = None, **query: str
+) -> Any:
     url, method = f"{world.address}/_sandbox/{world.name}/{path}", "GET" if body is None else "POST"
     async with world.session.request(method, url, json=body, params=query) as answer:
         assert answer.status in {200, 201}, await answer.text()
@@ -141,6 +143,42 @@ async def test_a_day_has_what_moved_on_it_each_with_its_own_kind_and_nothing_els
     rows = (await control(world, "statement_rows", day=day.isoformat()))["rows"]
     has_fees = world.account.settings.get("statement_fees", True)
     assert [line.fee for line in lines] == [row["fee"] if has_fees else None for row in rows]
+
+
+async def test_fees_are_told_with_their_sign_where_the_account_asks_for_them(
+    world: World, day: date, tmp_path: Path
+) -> None:
+    said = {"payment": {"rate_ppm": 2_000}, "refund": {"fixed": 15, "gives_back": True}, "payout": {"fixed": 100}}
+    await control(world, "fees", said)
+    payment = await paid(world, noon(day))
+    await refunded(world, payment, noon(day) + timedelta(seconds=1), 345)
+    await paid_out(world, noon(day) + timedelta(seconds=2))
+    fees = [line.fee for line in await fetched(world, tmp_path, day)]
+    rows = (await control(world, "statement_rows", day=day.isoformat()))["rows"]
+    if world.account.settings.get("statement_fees", True):
+        assert fees == [25, -15, 100] == [row["fee"] for row in rows]
+    else:
+        assert fees == [None, None, None]
+    async with world.session.delete(f"{world.address}/_sandbox/{world.name}/fees") as answer:
+        assert answer.status in {200, 204}
+
+
+@pytest.mark.parametrize("kind", ["payment", "refund", "payout"])
+async def test_rows_that_nobody_asked_for_and_rows_that_stand_twice_are_read_as_they_are(
+    world: World, day: date, tmp_path: Path, kind: str
+) -> None:
+    payment = await paid(world, noon(day))
+    planted: list[dict[str, Any]] = [
+        {"difference": "long", "kind": kind, "day": day.isoformat(), "amount": 999},
+        {"difference": "duplicate", "order_no": payment.number},
+    ]
+    await control(world, "statement_differences", planted)
+    lines = await fetched(world, tmp_path, day)
+    assert sorted(line.amount for line in lines) == [999, AMOUNT, AMOUNT]
+    assert [line.number for line in lines].count(payment.number) == 2
+    [long] = [line for line in lines if line.amount == 999]
+    assert long.number
+    assert (long.kind is LineKind.PAYMENT) is (kind == "payment")
 
 
 async def test_what_is_paid_after_the_day_cut_is_the_next_days(world: World, day: date, tmp_path: Path) -> None:

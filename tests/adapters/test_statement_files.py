@@ -107,6 +107,10 @@ def test_a_time_is_beijings_and_any_other_text_is_refused() -> None:
     assert read.isoformat() == "2026-11-26T23:55:00+08:00"
     with pytest.raises(StatementRefusedError, match="line 3, column 2: is no time"):
         moment("20261326235500", "%Y%m%d%H%M%S", at(), 2)
+    assert moment("2026-11-26 23:55", "%Y-%m-%d %H:%M", at(), 2).isoformat() == "2026-11-26T23:55:00+08:00"
+    for text in ("2026112623550", "202611262355001", "2026-11-262355", "２０２６１１２６２３５５００"):
+        with pytest.raises(StatementRefusedError, match="no time"):
+            moment(text, "%Y%m%d%H%M%S", at(), 2)
 
 
 # --- lines ---
