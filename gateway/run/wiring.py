@@ -45,6 +45,7 @@ from gateway.flows.statement_words import StatementWords
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import AskBalance, CallbackAnswer, CallbackRequest
+from gateway.run.apart import ReconciledApart
 from gateway.run.calls import ProviderCalls, guarded
 from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
@@ -434,7 +435,7 @@ async def system(
             stack.push_async_callback(balance_watch.close)
             statement_watch = StatementWatch(
                 ErrandStore(loading),
-                reconciler.run,
+                ReconciledApart(settings),
                 tell,
                 providers.statement_rules,
                 lambda: watch.current,
