@@ -2,6 +2,7 @@
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -10,9 +11,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA1 as _SHA1
 from cryptography.hazmat.primitives.hashes import SHA256 as _SHA256
-from cryptography.hazmat.primitives.hashes import HashAlgorithm
+from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
@@ -26,6 +28,7 @@ __all__ = [
     "load_public_key",
     "rsa_sign",
     "rsa_verify",
+    "rsa_verify_pieces",
     "sha256_hex",
 ]
 
@@ -88,6 +91,18 @@ def rsa_verify(key: rsa.RSAPublicKey, signature: bytes, text: bytes, digest: Has
     """Whether `signature` is the key's over `text` (PKCS#1 v1.5)."""
     try:
         key.verify(signature, text, padding.PKCS1v15(), digest)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def rsa_verify_pieces(key: rsa.RSAPublicKey, signature: bytes, pieces: Iterable[bytes], digest: HashAlgorithm) -> bool:
+    """The same over a text that is too big to be in memory as a whole."""
+    hashed = Hash(digest)
+    for piece in pieces:
+        hashed.update(piece)
+    try:
+        key.verify(signature, hashed.finalize(), padding.PKCS1v15(), Prehashed(digest))
     except InvalidSignature:
         return False
     return True

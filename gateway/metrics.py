@@ -41,6 +41,7 @@ __all__ = [
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "LAST_TICK",
+    "LATE_WORD_SECONDS",
     "OLDEST_OPEN_SECONDS",
     "OLDEST_SNAPSHOT_SECONDS",
     "OPEN_PAYMENTS",
@@ -50,6 +51,7 @@ __all__ = [
     "PSP_CALLS",
     "PSP_SECONDS",
     "QUEUE_LENGTH",
+    "UNKNOWN_SECONDS",
     "forget_process",
     "render",
 ]
@@ -60,6 +62,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+WAITS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0)
 PAUSES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -103,6 +106,21 @@ DISAGREEMENTS = Counter(
 )
 ANOMALIES = Counter("sluice_anomalies", "Late observations that contradict a final state", ["kind"])
 
+UNKNOWN_SECONDS = Histogram(
+    "sluice_unknown_seconds",
+    "Time from what was sent to its end, where its own answer did not tell it",
+    ["verb", "ended_by"],
+    buckets=WAITS,
+)
+"""`ended_by`: poll, callback, operator."""
+LATE_WORD_SECONDS = Histogram(
+    "sluice_late_word_seconds",
+    "Time from an end without the payment company's word to its late word",
+    ["verb", "says"],
+    buckets=WAITS,
+)
+"""`says`: done (a late success), refused (the end was right)."""
+
 PAYMENTS_ENDED = Counter(
     "sluice_payments_ended", "Payments that ended", ["merchant", "channel", "scene", "status", "failure_code"]
 )
@@ -133,6 +151,12 @@ ACCOUNT_BALANCE_AGE_SECONDS = Gauge(
 ACCOUNT_BALANCE_LOW = Gauge(
     "sluice_account_balance_low",
     "1 while an account has less than its balance_alert_below, by its last statement",
+    ["merchant", "account"],
+    multiprocess_mode="livemostrecent",
+)
+STATEMENTS_LATE = Gauge(
+    "sluice_statements_late",
+    "Statements of an account that stay away for hours after they should be there",
     ["merchant", "account"],
     multiprocess_mode="livemostrecent",
 )

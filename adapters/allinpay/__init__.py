@@ -1,5 +1,6 @@
 """Allinpay TLT: `adapter` is its commands, `bodies` what they say, `answers` what they hear, `envelope` the signed GBK
-XML, `codes` the tables, `declaration` what is assumed.
+XML, `codes` the tables, `declaration` what is assumed; `statement` asks for statements, `statement_answer` believes
+what comes, `statement_reader` reads it.
 
 Nothing here is used by another adapter.
 """

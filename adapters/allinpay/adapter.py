@@ -30,6 +30,7 @@ from adapters.account import (
     public_key,
     secret,
     setting,
+    withheld_from_statements,
 )
 from adapters.allinpay.answers import read_payment, read_query, read_sent_code, read_signing, read_unbinding
 from adapters.allinpay.balance import question, read_balance
@@ -37,6 +38,8 @@ from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
+from adapters.allinpay.statement import AllinpayStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -69,6 +72,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["Allinpay"]
 
@@ -100,7 +104,7 @@ class Allinpay:
 
     Settings: `url` (the ProcessServlet), `merchant_id`, `user_name`; optional `business_code`,
     `payout_business_code`, `refund_business_code`, `assumed`, and `declines`, `payout_declines` and `refund_declines`:
-    more 3xxx codes of this merchant's products with our failure codes. Secrets: `user_pass`,
+    more 3xxx codes of this merchant's products with our failure codes; and those of `statement`. Secrets: `user_pass`,
     `merchant_private_key` (PEM), `psp_certificate` (PEM). Raises AccountError. The certificate is pinned, so its dates
     and the clock are not asked.
     """
@@ -133,6 +137,10 @@ class Allinpay:
         self._refund_declines = {**REFUND_DECLINES, **more_declines(account, *OTHER_DECLINES, "refund_declines")}
         self._merchant_key = private_key(account, "merchant_private_key")
         self._psp_key = public_key(account, "psp_certificate")
+        keys = (self._merchant_key, self._psp_key)
+        withheld = withheld_from_statements(account, DECLARATION)
+        own = None if withheld else AllinpayStatements(account, self._url, self._merchant_id, self._sealed, *keys)
+        self.statements: Statements | None = mapped(account) or own
 
     async def send_signing_code(self, command: SendSigningCode) -> CodeOutcome:
         """Have an SMS sent to sign with (310001). Each is a request of its own, which the signing names."""
@@ -228,10 +236,11 @@ class Allinpay:
             return Declined(F.CARD_UNSUPPORTED, channel_message=f"the request {error}")
         return await self._exchange(req_sn, request, product)
 
-    def _sealed(self, trx_code: str, req_sn: str, body: str) -> bytes:
+    def _sealed(self, trx_code: str, req_sn: str, body: str, version: str | None = None) -> bytes:
         merchant = {"MERCHANT_ID": self._merchant_id} if trx_code in WITH_MERCHANT else {}
+        version = version or VERSIONS.get(trx_code, "03")
         opening = node(
-            "INFO", TRX_CODE=trx_code, VERSION=VERSIONS.get(trx_code, "03"), DATA_TYPE="2", LEVEL="5", **merchant,
+            "INFO", TRX_CODE=trx_code, VERSION=version, DATA_TYPE="2", LEVEL="5", **merchant,
             USER_NAME=self._user_name, USER_PASS=self._user_pass, REQ_SN=req_sn,
         )  # fmt: skip
         return sealed(f"<AIPG>{opening}{body}</AIPG>", self._merchant_key)

@@ -84,6 +84,13 @@ ASSUMPTIONS: Final = (
         "it tells what payouts can take, both in fen.",
         frozenset({AskBalance}),
     ),
+    Assumption(
+        "statement_columns",
+        "A statement's lines have the columns that public clients read, with amounts and fees in fen and as SETTLE_DAY "
+        "the day that was asked for; its head counts all of them, or all that were paid; 0000 and 4000 were paid, and "
+        "3056 is the return of what another line paid out.",
+        statements=True,
+    ),
 )
 
 DECLARATION: Final = Declaration(

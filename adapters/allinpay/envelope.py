@@ -74,6 +74,13 @@ def opened(content: bytes, key: rsa.RSAPublicKey, req_sn: str) -> Element:
     signed, signature = pieces[0] + pieces[2], bytes.fromhex(pieces[1].decode("ascii"))
     if not rsa_verify(key, signature, signed, SHA1):
         raise UnreadableError("the signature is wrong")
+    return read_envelope(signed, req_sn)
+
+
+def read_envelope(signed: bytes, req_sn: str) -> Element:
+    """What was verified, if it answers the request `req_sn`. Raises UnreadableError."""
+    if not _DECLARED.match(signed):
+        raise UnreadableError("not a TLT answer in GBK")
     root = _parsed(signed)
     if root.tag != "AIPG" or text_of(root, "INFO/REQ_SN") != req_sn:
         # A true signature under the answer about another order proves nothing about this one.

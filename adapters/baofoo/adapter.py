@@ -50,6 +50,7 @@ from adapters.baofoo.payouts import Payouts
 from adapters.baofoo.refunds import Refunds
 from adapters.baofoo.seal import Seal
 from adapters.baofoo.statement import BaofooStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.intents import PRODUCT_OF
 from gateway.domain.outcomes import (
@@ -134,8 +135,9 @@ class Baofoo:
         self._balances = Balances(account, transport, self.declaration.terms[Product.PAYOUT]) if asks else None
         self._refunds = Refunds(account, transport, self.declaration.terms[Product.REFUND])
         self.callbacks = Notices(self._seal, self._member_id, self._terminal_id, self._declines, self._refunds)
-        withheld, can = withheld_from_statements(account, DECLARATION), frozenset(self.commands)
-        self.statements: Statements | None = None if withheld else BaofooStatements(account, can)
+        can = frozenset(self.commands)
+        own = None if withheld_from_statements(account, DECLARATION) else BaofooStatements(account, can)
+        self.statements: Statements | None = mapped(account) or own
 
     def __repr__(self) -> str:
         return f"Baofoo({self._code})"

@@ -30,7 +30,7 @@ PAYOUT_POLL_GAPS_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
 # How late banks give one back is not public: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(3600.0,), for_s=20 * 3600.0, listed_days=10)
 # People look at a refund before it goes out, and days may pass (H); a notice comes at its end: our choice.
-REFUND_POLL_GAPS_S: Final = (60.0, 300.0, 600.0, 1800.0)
+REFUND_POLL_GAPS_S: Final = (60.0, 240.0, 600.0, 1800.0)
 ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the bank, and a cut answer costs a poll
 
 DECLARATION: Final = Declaration(

@@ -56,6 +56,7 @@ from adapters.cpcn.refunds import SENDS as REFUNDS
 from adapters.cpcn.refunds import order_of as refund_of
 from adapters.cpcn.refunds import read_refund_question
 from adapters.cpcn.statement import CpcnStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.cards import CardElements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -153,8 +154,8 @@ class Cpcn:
         self._balance_no = given(account, "balance_account_no") if asks else ""
         self._balance_name = setting(account, "balance_account_name") if asks else ""
         self.callbacks = Notices(self._send.psp_key, self._send.institution_id, self._reasons)
-        withheld = withheld_from_statements(account, DECLARATION)
-        self.statements: Statements | None = None if withheld else CpcnStatements(account, self._send)
+        own = None if withheld_from_statements(account, DECLARATION) else CpcnStatements(account, self._send)
+        self.statements: Statements | None = mapped(account) or own
 
     def __repr__(self) -> str:
         return f"Cpcn({self._code})"

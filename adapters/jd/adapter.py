@@ -19,6 +19,7 @@ from adapters.jd.answers import read_code, read_question, read_sent
 from adapters.jd.codes import BANKS, DECLINES, NO_DECLINES, OK, REFUND_DECLINES
 from adapters.jd.envelope import MAX_ANSWER_BYTES, Envelope, UnreadableError, UnwritableError, node, text_of
 from adapters.jd.notices import Notices
+from adapters.statement_mapping import mapped
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries
 from gateway.domain.failures import FailureCode as F
@@ -46,7 +47,7 @@ __all__ = ["Jd"]
 BEIJING: Final = timezone(timedelta(hours=8))
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 60.0  # the Java samples' (H)
-REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 7200.0)
+REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 3600.0)
 """Banks take days: our choice."""
 
 _DECLARATION: Final = Declaration(
@@ -108,6 +109,7 @@ class Jd:
         self._declines = {**DECLINES, **more_declines(account, *form)}
         self._refund_declines = {**REFUND_DECLINES, **more_declines(account, *form, "refund_declines")}
         self.callbacks = Notices(self._envelope, refunds=Refund in self.commands)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"Jd({self._code})"

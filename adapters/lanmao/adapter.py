@@ -10,7 +10,8 @@ failed is `channel_refused`. So is the code for "no such record": the account ma
 nothing. There is no call that closes an order: a page expires, and what was begun on it may end later. With
 DIRECT_CALLBACK a quick payment's failure is told, too; a net-bank page only tells what was paid (H).
 
-Cards, accounts and authorisations are between the payer and the bank. Refunds do not exist there.
+Cards, accounts and authorisations are between the payer and the bank. Refunds do not exist there. `statement`: what
+the bank says of a day.
 """
 
 import re
@@ -20,17 +21,30 @@ from typing import Any, ClassVar, Final
 
 import httpx
 
-from adapters.account import AccountError, allowed, base_url, declared, private_key, public_key, setting
+from adapters.account import (
+    AccountError,
+    allowed,
+    base_url,
+    declared,
+    private_key,
+    public_key,
+    setting,
+    statement_rules,
+    withheld_from_statements,
+)
 from adapters.lanmao.answers import read_charge, read_question
 from adapters.lanmao.codes import BANKS, WAYS, Reasons
 from adapters.lanmao.declaration import ANY_BANK, DECLARATION
 from adapters.lanmao.letter import UnreadableError, opened, signed, texts_of, written
 from adapters.lanmao.notices import Notices
+from adapters.lanmao.statement import LanmaoStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.money import yuan
 from gateway.domain.outcomes import Declined, NotSent, Outcome, Unknown
 from gateway.domain.redirects import Form
 from gateway.domain.scenes import Scene
+from gateway.domain.statements import StatementRules
 from gateway.domain.terms import Product
 from gateway.ports import (
     AccountSettings,
@@ -44,6 +58,7 @@ from gateway.ports import (
     TransportError,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["Lanmao"]
 
@@ -57,10 +72,10 @@ _PLATFORM_NO: Final = re.compile(r"[0-9A-Za-z]{1,32}")
 class Lanmao:
     """One platform at one custody bank.
 
-    Settings: `base_url` (before `/gateway` and `/service`), `platform_no`; optional `key_serial` (of our key, `1`),
-    `user_device` (`PC` or `MOBILE`: how the bank's pages are made), `declines`, `number_used`, `no_record` (errorCodes:
-    `codes.Reasons`). Secrets: `merchant_private_key`, `psp_public_key` (PEM). The clock is not used. Raises
-    AccountError.
+    Settings: `base_url` (before `/gateway`, `/service` and `/download`), `platform_no`; optional `key_serial` (of our
+    key, `1`), `user_device` (`PC` or `MOBILE`: how the bank's pages are made), `declines`, `number_used`, `no_record`
+    (errorCodes: `codes.Reasons`). Secrets: `merchant_private_key`, `psp_public_key` (PEM). The clock is not used.
+    Raises AccountError.
     """
 
     DECLARATION: ClassVar[Declaration] = DECLARATION
@@ -80,9 +95,16 @@ class Lanmao:
         self._psp_key = public_key(account, "psp_public_key")
         self._reasons = Reasons.of(account)
         self.callbacks = Notices(self._psp_key, self._platform_no, self._reasons)
+        self.statements = self._statements_of(account)
 
     def __repr__(self) -> str:
         return f"Lanmao({self._code})"
+
+    def _statements_of(self, account: AccountSettings) -> Statements | None:
+        if (described := mapped(account)) or withheld_from_statements(account, DECLARATION):
+            return described
+        rules = statement_rules(account, StatementRules())
+        return LanmaoStatements(self._base, self._platform_no, self._form, self._psp_key, rules)
 
     async def redirect(self, command: Redirect) -> Form:
         """RECHARGE, by the payer's browser. Raises ValueError for what routing must not bring here.
@@ -136,7 +158,7 @@ class Lanmao:
             "rechargeWay": WAYS[command.scene],
         }
 
-    def _form(self, service: str, fields: dict[str, str]) -> dict[str, str]:
+    def _form(self, service: str, fields: Mapping[str, object]) -> dict[str, str]:
         text = written(fields)
         return {
             "serviceName": service,

@@ -50,6 +50,14 @@ DECLARATION: Final = Declaration(
             "either.",
             frozenset({Redirect}),
         ),
+        Assumption(
+            "checkfile_columns",
+            "The file RECHARGE of the bank's check files is UTF-8 without a header, with 15 columns parted by | : time "
+            "(yyyyMMddHHmmss), member, pay company, requestNo, the bank's number, operation, amount in yuan, currency, "
+            "initiator, platform, account, bank, rechargeWay, amount booked, remark; it has what was paid, all of it "
+            "and nothing else, under the day on which it was paid.",
+            statements=True,
+        ),
     ),
     codeless_scenes=CUSTODY_SCENES,
     redirects=RedirectRules(ends_at_expiry=False, grace_s=GRACE_S),

@@ -17,7 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.signing import SHA1, rsa_sign, rsa_verify
 
-__all__ = ["Fields", "UnreadableError", "fen", "opened", "opened_form", "signed", "texts_of", "written"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "Fields",
+    "UnreadableError",
+    "fen",
+    "opened",
+    "opened_form",
+    "signed",
+    "texts_of",
+    "written",
+]
 
 Fields = Mapping[str, str]
 
@@ -31,7 +41,7 @@ class UnreadableError(Exception):
     """A message that is not this bank's word; the text holds nothing of it."""
 
 
-def written(fields: Mapping[str, str]) -> str:
+def written(fields: Mapping[str, object]) -> str:
     """The JSON of a request, in ASCII: any text can be written so."""
     return json.dumps(fields, separators=(",", ":"))
 

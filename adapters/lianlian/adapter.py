@@ -7,7 +7,8 @@ a card: at once, or it is answered 8888 with a token, and bankcardpay pays with 
 Not public, so chosen here: the poll plan; what "no record" proves of a payment (nothing); how a lapsed order is told
 by orderquery (the account's `declines` may say it).
 
-Payouts are another product with hosts and codes of its own: see `payouts`; what goes back: `refunds`.
+Payouts are another product with hosts and codes of its own: see `payouts`; what goes back: `refunds`;
+what LianLian says of a day: `statement`.
 
 Not used: the list of a user's agreements, since the agreements in it are outside the signature, so a lost binding is
 not asked about; closing an order. Credit cards need an expiry and a CVV2, which Sluice does not take: they are
@@ -20,7 +21,14 @@ from typing import ClassVar, Final
 
 import httpx
 
-from adapters.account import allowed, base_url, declared, more_declines
+from adapters.account import (
+    allowed,
+    base_url,
+    declared,
+    more_declines,
+    statement_rules,
+    withheld_from_statements,
+)
 from adapters.lianlian.answers import Answer, read_code, read_payment, read_query, read_signing, read_unbinding
 from adapters.lianlian.balance import read_balance
 from adapters.lianlian.codes import DECLINES, KNOWN, OK, SMS_SENT, Declines
@@ -31,6 +39,8 @@ from adapters.lianlian.payouts import PAYEES, WORDS, read_confirmation, read_pay
 from adapters.lianlian.refunds import read_refund, read_refunds_question
 from adapters.lianlian.requests import Requests, Sent, unfit
 from adapters.lianlian.seal import Seal
+from adapters.lianlian.statement import RULES, LianLianStatements
+from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -63,6 +73,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["LianLian"]
 
@@ -102,9 +113,15 @@ class LianLian:
         self._payout_declines = more_declines(account, WORDS, words, (), "payout_declines")
         declines = (self._declines, self._payout_declines)
         self.callbacks = Notices(self._seal, self._requests.oid_partner, *declines, refunds=Refund in self.commands)
+        self.statements = self._statements_of(account)
 
     def __repr__(self) -> str:
         return f"LianLian({self._code})"
+
+    def _statements_of(self, account: AccountSettings) -> Statements | None:
+        if (described := mapped(account)) or withheld_from_statements(account, DECLARATION):
+            return described
+        return LianLianStatements(self._requests.oid_partner, statement_rules(account, RULES))
 
     # Commands
 

@@ -25,7 +25,7 @@ PAYOUT_POLL_GAPS_S: Final = (5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 # A notice tells that one came back; how late is not public. Asked about as the safety net: our choice.
 PAYOUT_WATCH: Final = Watch(gaps_s=(6 * 3600.0,), for_s=10 * 24 * 3600.0)
 # "15 minutes after" it was asked for (H). A bank takes days, and a notice tells of success.
-REFUND_POLL_GAPS_S: Final = (900.0, 1800.0, 3600.0, 7200.0)
+REFUND_POLL_GAPS_S: Final = (900.0, 1800.0, 3600.0)
 ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
 
 DECLARATION: Final = Declaration(
@@ -77,6 +77,15 @@ DECLARATION: Final = Declaration(
             "payout_firms",
             "A firm's payout takes bank_code and prcptcd, with bank_name, without city_code.",
             frozenset({Payout}),
+        ),
+        Assumption(
+            "statement_columns",
+            "LianLian's files of a day, one of receipts and one of payouts, are UTF-8 with commas, a header line and "
+            "14 columns: our number, merchant, our time, business, LianLian's number (of a refund: our number of the "
+            "payment), accounting date, amount in yuan (of a refund below zero), 0 receipt or 1 payout, state 0 done "
+            "or 5 refunded, time of the change (yyyyMMdd HH:mm:ss), fee in yuan, product, way, text; they have what "
+            "was done, all of it and nothing else, and a payout of state 5 came back.",
+            statements=True,
         ),
     ),
     pay_sends_code=True,

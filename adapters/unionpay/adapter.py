@@ -31,6 +31,7 @@ from urllib.parse import urlencode
 import httpx
 
 from adapters.account import AccountError, allowed, base_url, declared, setting, withheld_from_statements
+from adapters.statement_mapping import mapped
 from adapters.unionpay.answers import (
     read_open_query,
     read_opening,
@@ -84,6 +85,7 @@ from gateway.ports import (
     Unbind,
     bound,
 )
+from gateway.ports.statements import Statements
 
 __all__ = ["UnionPay"]
 
@@ -117,11 +119,9 @@ class UnionPay:
         self._forms = Forms(self._mer_id, tr_id, self._seal.cert_id, Sensitive(account))
         self._page = Page(account)
         self.callbacks = Notices(self._seal, self._mer_id)
-        self.statements = (
-            None
-            if withheld_from_statements(account, DECLARATION)
-            else UnionPayStatements(account, self._mer_id, self._seal, self._forms)
-        )
+        withheld = withheld_from_statements(account, DECLARATION)
+        own = None if withheld else UnionPayStatements(account, self._mer_id, self._seal, self._forms)
+        self.statements: Statements | None = mapped(account) or own
 
     def __repr__(self) -> str:
         return f"UnionPay({self._code})"

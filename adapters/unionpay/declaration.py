@@ -29,6 +29,8 @@ __all__ = ["DECLARATION", "PAYEES"]
 
 # "At most 6 queries with gaps 1, 2, 4, 8, 16, 32 s" (H); code 37 punishes more. 300 s afterwards is our choice.
 POLL_GAPS_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 300.0)
+# The advice leaves none for later, and code 37 ("too many queries") punishes whoever asks on: three after the end.
+LATE_LOOKS: Final = 3
 # A refund's final word may take longer: nothing is gained by asking every 5 minutes for days. Our choice.
 REFUND_POLL_GAPS_S: Final = (*POLL_GAPS_S, 1800.0)
 # Of payouts the demo asks first after 3 minutes, and then as above (H).
@@ -94,7 +96,8 @@ ASSUMPTIONS: Final = (
     Assumption(
         "statement_columns",
         "ZM files still have the columns of UnionPay's sample of 2015, with D before a fee that the merchant pays and "
-        "before a settled amount that is taken from him; lines of ZME files tell no order of ours.",
+        "before a settled amount that is taken from him, so that a payout with C came back; lines of ZME files tell no "
+        "order of ours.",
         statements=True,
     ),
 )
@@ -103,14 +106,14 @@ DECLARATION: Final = Declaration(
     provider="unionpay",
     scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE}),
     terms={
-        Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S, LATE_LOOKS),
         # No source says what "not found" proves of an opened card.
-        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
-        Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        Product.AUTHENTICATION: Terms(POLL_GAPS_S, None, ANSWER_TIMEOUT_S, LATE_LOOKS),
+        Product.REFUND: Terms(REFUND_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S, LATE_LOOKS),
         # That one came back is told by no question and no notice that is public: it is not watched.
-        Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),
+        Product.PAYOUT: Terms(PAYOUT_POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S, LATE_LOOKS),
         # 34 is told of every form that nobody has opened: it proves nothing before expiry and grace.
-        Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, None, ANSWER_TIMEOUT_S),
+        Product.REDIRECT: Terms(PAGE_POLL_GAPS_S, None, ANSWER_TIMEOUT_S, LATE_LOOKS),
     },
     carries=Carries(id_types=frozenset(PAPERS)),
     payees=PAYEES,

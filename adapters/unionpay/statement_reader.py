@@ -7,7 +7,8 @@ the checksum of the zip, and therefore a statement is read from its zip alone.
 Each line of ZM is money that moved, hence a line of the day; but for lines without an amount that are none of the
 kinds below: openings of cards, codes, verifications, which are no orders of money. The kind is txnType's; where that
 is none of ours, the sign of the settled amount tells whether money came or went: such a line is nobody's order here,
-and must be seen. origQryId, the PSP's number of what a refund gives back, is none of ours: `original` stays empty.
+and must be seen. A payout that is settled towards the merchant came back (L). origQryId, the PSP's number of what a
+refund gives back, is none of ours: `original` stays empty.
 
 A line of ZME is a dispute: it moved no order, so it is told as not done, without a number, since its columns have none.
 """
@@ -94,6 +95,8 @@ def _cleared(row: Sequence[bytes], place: Place, day: date, mer_id: str) -> Stat
         if not settled:
             raise place.refused("moves money, and does not say whether it came or went", 17)
         kind = LineKind.PAYMENT if settled > 0 else LineKind.OUT
+    elif kind is LineKind.PAYOUT and settled > 0:
+        kind = LineKind.RETURN
     elif settled * SIGN[kind] < 0:
         raise place.refused(f"settles a {kind} the other way round", 17)
     return StatementLine(

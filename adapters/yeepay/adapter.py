@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import httpx
 
 from adapters.account import AccountError, allowed, base_url, declared, secret, setting
+from adapters.statement_mapping import mapped
 from adapters.yeepay.answers import read_cancel, read_question
 from adapters.yeepay.declaration import DECLARATION
 from adapters.yeepay.form import buy
@@ -88,6 +89,7 @@ class YeePay:
             raise AccountError(account, "mer_id", "must be the digits of the merchant number")
         self._key = secret(account, "key").strip().encode()
         self.callbacks = Notices(self._mer_id, self._key)
+        self.statements = mapped(account)
 
     def __repr__(self) -> str:
         return f"YeePay({self._code})"

@@ -15,7 +15,7 @@ __all__ = ["DECLARATION"]
 # No source says how often to ask. The payer is at the bank for minutes, and a notice comes when it is paid.
 POLL_GAPS_S: Final = (15.0, 30.0, 60.0, 120.0, 300.0)
 # Banks take days, and no notice tells of it.
-REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 7200.0)
+REFUND_POLL_GAPS_S: Final = (10.0, 60.0, 300.0, 1800.0, 3600.0)
 # How late a bank may still return a refund (4) is not public: a month, once a day after the first, is our choice.
 REFUND_WATCH: Final = Watch(gaps_s=(6 * 3600.0, 18 * 3600.0, 24 * 3600.0), for_s=30 * 24 * 3600.0)
 ANSWER_TIMEOUT_S: Final = 30.0

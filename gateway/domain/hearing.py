@@ -7,7 +7,7 @@
     ended    + a contrary word   → nothing but an anomaly: no final state ever changes
     done     + "it came back"    → returned
 
-What ended without the PSP's word (not received, unknown) is looked at again, a few times and hours apart.
+What ended without the PSP's word (not received, unknown) is looked at again for a day, and on the next morning.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ from gateway.domain.outcomes import (
     Unknown,
 )
 from gateway.domain.redirects import RedirectRules
-from gateway.domain.terms import MAX_LATE_LOOKS, Terms
+from gateway.domain.terms import Terms
 
 __all__ = ["LOOK_AT", "Anomaly", "AnomalyKind", "Heard", "Source", "hear", "look_at"]
 
@@ -51,6 +51,7 @@ class Source(StrEnum):
     POLL = "poll"
     CALLBACK = "callback"
     OPERATOR = "operator"  # a person has the PSP's written word
+    STATEMENT = "statement"  # a line of the PSP's statement, or that two statements are without one
 
 
 class AnomalyKind(StrEnum):
@@ -115,10 +116,20 @@ GIVES_UP_AFTER: Final = {Verb.AUTHENTICATE: 1}
 
 LOOK_AT: Final = time(8)
 """The last look, in the business zone, on the next business day."""
-_FIRST_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
+_TELLING_LOOKS: Final = (timedelta(hours=1), timedelta(hours=6))
+"""With the one in the morning these tell the most: a provider that bears few questions is asked these."""
+_LOOKS_OF_A_DAY: Final = (
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15)),
+    *(timedelta(hours=hours) for hours in range(1, 25)),
+)
 
+_PUT_OFF: Final = timedelta(hours=1)
+"""A look that cannot be sent is put off by this at most: to the next one, where that comes sooner."""
 _UNSENT_LOOKS_WAIT: Final = timedelta(days=30)
-"""A look that cannot be sent is put off, by as much as the first one waits; after so long it counts as one."""
+"""After so long one that cannot be sent counts as one."""
+
+_WRITTEN: Final = frozenset({Source.OPERATOR, Source.STATEMENT})
+"""The PSP's word in writing: what it does not have was not received."""
 
 _WATCHED: Final = frozenset({IntentState.NOT_RECEIVED, IntentState.UNKNOWN})
 
@@ -194,9 +205,9 @@ def _on_a_page(
             return replace(ended, due_at=look_at(now, 0, terms, zone), closed=ClosedReason.EXPIRED)
         case Processing(unpaid=True):  # to the PSP it is an order like any other: who finds it there found it
             return _wait(replace(intent, acknowledged=True), source, terms, now, page.is_over_at)
-        case NotFound() if source is Source.OPERATOR and now < page.is_over_at:
+        case NotFound() if source in _WRITTEN and now < page.is_over_at:
             return Heard(intent)  # true of every form that nobody has opened so far
-        case NotFound() if source in {Source.POLL, Source.OPERATOR}:
+        case NotFound() if source in {Source.POLL, *_WRITTEN}:
             heard = _heard(intent, source, outcome, terms, zone, now)
             return heard if heard.intent.is_open else replace(heard, closed=ClosedReason.EXPIRED)
         case Succeeded() | Returned() | Declined():
@@ -246,8 +257,9 @@ def _heard(
             return replace(_end(intent, IntentState.DECLINED, now, failure=why), sms_needed=outcome)
         case NotSent() if source is Source.ANSWER:
             return _end(intent, IntentState.NOT_SENT, now, failure=_not_sent(outcome))
-        case NotFound() if source is Source.OPERATOR:
-            why = _not_received(outcome.channel_code, "not received: the channel says so in writing")
+        case NotFound() if source in _WRITTEN:
+            by = "the channel says so in writing" if source is Source.OPERATOR else "two statements are without it"
+            why = _not_received(outcome.channel_code, f"not received: {by}")
             return _end(intent, IntentState.NOT_RECEIVED, now, failure=why)
         case NotFound() if source is Source.POLL:
             return _not_found(intent, outcome, terms, zone, now)
@@ -274,10 +286,18 @@ def _asks_for_code_too_late(intent: Intent, source: Source, outcome: AnyOutcome)
 
 def look_at(ended_at: datetime, looks: int, terms: Terms, zone: ZoneInfo) -> datetime | None:
     """When what ended without the PSP's word is looked at next, after `looks` of them; None: no more."""
+    plan = _looks(ended_at, terms, zone)
+    return plan[looks] if looks < len(plan) else None
+
+
+def _looks(ended_at: datetime, terms: Terms, zone: ZoneInfo) -> list[datetime]:
+    """All of them, in order. Where the provider bears fewer, those that tell the most."""
     local = ended_at.astimezone(zone)
-    morning = datetime.combine(local.date() + timedelta(days=1), LOOK_AT, zone)
-    plan = [*(ended_at + gap for gap in _FIRST_LOOKS), morning.astimezone(ended_at.tzinfo)]
-    return plan[looks] if looks < min(len(plan), terms.late_looks) else None
+    morning = datetime.combine(local.date() + timedelta(days=1), LOOK_AT, zone).astimezone(ended_at.tzinfo)
+    telling = [*(ended_at + gap for gap in _TELLING_LOOKS), morning]
+    # At one time there is one question: the morning's may be one of the hourly ones.
+    wanted = dict.fromkeys([*telling, *(ended_at + gap for gap in _LOOKS_OF_A_DAY)])
+    return sorted([*wanted][: terms.late_looks])
 
 
 def _bound(intent: Intent, outcome: Authenticated, now: datetime) -> Heard:
@@ -347,15 +367,17 @@ def _after_the_end(
     if source is not Source.POLL or not _is_watched(intent):
         return Heard(intent)
     assert intent.ended_at is not None
-    planned = look_at(intent.ended_at, intent.looks, terms, zone)
-    if planned is None:
-        return Heard(intent, moves_due=intent.looks < MAX_LATE_LOOKS)  # other terms than today's planned this one
-    if now < planned:
+    plan = _looks(intent.ended_at, terms, zone)
+    if intent.looks >= len(plan):
+        return Heard(intent, moves_due=True)  # other terms than today's planned this one
+    if now < plan[intent.looks]:
         return Heard(intent)  # somebody asked besides: that is none of the looks
+    to_come = [at for at in plan if at > now]
     if isinstance(outcome, NotSent) and now < intent.ended_at + _UNSENT_LOOKS_WAIT:
-        return Heard(intent, now + _FIRST_LOOKS[0], moves_due=True)  # nobody was asked: later, then
-    looked = replace(intent, looks=intent.looks + 1)
-    return Heard(looked, look_at(intent.ended_at, looked.looks, terms, zone), moves_due=True)
+        return Heard(intent, min([now + _PUT_OFF, *to_come[:1]]), moves_due=True)  # nobody was asked: later, then
+    # One question for all that were missed meanwhile. An older program planned fewer: it goes on from now, too.
+    looked = replace(intent, looks=len(plan) - len(to_come))
+    return Heard(looked, to_come[0] if to_come else None, moves_due=True)
 
 
 def _refused_late(intent: Intent, code: str | None) -> Heard:
@@ -399,7 +421,7 @@ def _wait(intent: Intent, source: Source, terms: Terms, now: datetime, not_beyon
 
     `not_beyond`: a time that lies ahead and at which it is asked in any case.
     """
-    if source in {Source.CALLBACK, Source.OPERATOR}:
+    if source in {Source.CALLBACK, *_WRITTEN}:
         return Heard(intent)
     intent = replace(intent, questions=intent.questions + (source is Source.POLL))
     due_at = terms.after(intent.questions, now)

@@ -12,7 +12,7 @@ from uuid import UUID
 from typeid import TypeID
 
 PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT, PAYOUT = "pay", "ref", "auth", "rt", "co", "po"
-EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW = "evt", "card", "ep", "ano", "key", "mw"
+EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW, DIFFERENCE = "evt", "card", "ep", "ano", "key", "mw", "dif"
 BLOCK, PROPOSAL = "blk", "prop"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 

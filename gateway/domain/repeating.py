@@ -15,7 +15,7 @@ def says_news(before: Intent, did: Heard, terms: Terms) -> bool:
     """Whether what was heard changed more than the plan of questions.
 
     Each "not found" that a proof may rest on is news: that it was said, and when, is kept for each of them. So is each
-    of the few looks after the end.
+    of the looks after the end.
     """
     after = did.intent
     if after is before:

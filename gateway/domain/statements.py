@@ -14,6 +14,7 @@ __all__ = ["PSP_ZONE", "SIGN", "LineKind", "StatementLine", "StatementRules", "d
 
 PSP_ZONE: Final = ZoneInfo("Asia/Shanghai")
 """In which every PSP that we know counts its days."""
+NOON: Final = time(12)
 
 
 class LineKind(StrEnum):
@@ -63,7 +64,8 @@ class StatementRules:
     """How a provider's statements come; an account's settings may say otherwise of the first two."""
 
     day_cut: time = time(0)
-    """When its day ends, in its zone: 00:00 is midnight, 23:00 makes what is done later the next day's."""
+    """When its day ends, in its zone: 00:00 is midnight, 23:00 makes what is done later the next day's, 00:30 makes
+    what is done half an hour after midnight the day's before."""
     ready_at: time = time(9)
     """From when on the next day's morning its file is asked for."""
     fetched: bool = True
@@ -71,13 +73,13 @@ class StatementRules:
 
 
 def day_of(at: datetime, day_cut: time) -> date:
-    """The PSP's day that a moment belongs to."""
+    """The PSP's day that a moment belongs to. A cut before noon is one of the next morning."""
     local = at.astimezone(PSP_ZONE)
-    is_after = day_cut != time(0) and local.time() >= day_cut
-    return local.date() + timedelta(days=is_after)
+    if day_cut >= NOON:
+        return local.date() + timedelta(days=local.time() >= day_cut)
+    return local.date() - timedelta(days=local.time() < day_cut)
 
 
 def ends_at(day: date, day_cut: time) -> datetime:
     """When the PSP's day ends; what is done at that moment is the next day's."""
-    after = day if day_cut != time(0) else day + timedelta(days=1)
-    return datetime.combine(after, day_cut, PSP_ZONE)
+    return datetime.combine(day if day_cut >= NOON else day + timedelta(days=1), day_cut, PSP_ZONE)

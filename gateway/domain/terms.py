@@ -29,8 +29,8 @@ ANSWER_MARGIN_S: Final = 5.0
 """Between the end of a PSP call's time and the moment a worker takes up what was sent."""
 MAX_ANSWER_TIMEOUT_S: Final = 300.0
 MAX_POLL_GAPS: Final = 50
-MAX_LATE_LOOKS: Final = 3
-"""An hour after the end, six hours after it, and the next business morning."""
+MAX_LATE_LOOKS: Final = 28
+"""1, 5, 15 and 60 minutes after the end, then hourly for a day, and the next business morning."""
 
 Never = Literal["never"]
 NEVER: Final[Never] = "never"
@@ -106,7 +106,11 @@ class Terms:
     answer_timeout_s: float
     """How long a call may take, from the first byte sent to the last byte read."""
     late_looks: int = MAX_LATE_LOOKS
-    """How often it is asked about again after it ended without the PSP's word: each is one more question there."""
+    """How often it is asked about again after it ended without the PSP's word: each is one more question there.
+
+    Where the protocol bears fewer than all, these are spent on the most telling ones: with 3, an hour and six hours
+    after the end, and the next business morning.
+    """
     page: RedirectRules | None = None
     """Of what the payer pays on the PSP's page: until when that takes it."""
     watch: Watch | None = None

@@ -137,6 +137,10 @@ class ChannelSaid:
     """How often it was said. Again and again the same word says nothing new, and is counted."""
     last_at: datetime | None = None
     """When it was said last, where it was said more than once."""
+    took_s: int | None = None
+    """Whole seconds since it was sent, where this word was its end."""
+    after_end_s: int | None = None
+    """Whole seconds since its end, where it had ended before: a late word, or one more question that told nothing."""
 
 
 @dataclass(frozen=True, slots=True)

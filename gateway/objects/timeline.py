@@ -66,9 +66,10 @@ def _told(one: Happening) -> dict[str, Any]:
             refund = {"refund": show(REFUND, one.object_id)} if one.verb is Verb.REFUND else {}
             note = {"note": one.note} if one.note is not None else {}
             again = {"times": one.times, "last_at": timestamp(one.last_at)} if one.times > 1 else {}
-            return (
-                {"what": "channel_said", "source": one.source, "says": _said(one)} | refund | _words(one) | note | again
-            )
+            took = {"took_s": one.took_s} if one.took_s is not None else {}
+            late = {"after_end_s": one.after_end_s} if one.after_end_s is not None else {}
+            said = {"what": "channel_said", "source": one.source, "says": _said(one)} | refund | _words(one)
+            return said | note | again | took | late
         case PaymentFinished():
             why = {"failure": one.failure.code, "blame": one.failure.blame} if one.failure else {}
             return {"what": "payment_finished", "status": one.status} | why

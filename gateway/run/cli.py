@@ -257,6 +257,55 @@ def doctor() -> None:
     raise typer.Exit(1 if told.wrong else 0)
 
 
+@app.command()
+def reconcile(
+    account: Annotated[
+        str | None,
+        typer.Option(help="merchant.account, or its code alone; default: every account that has any."),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(help="The day, YYYY-MM-DD; left out: yesterday in the business zone.")
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="A file of the PSP's, of one account; repeat it."),
+    ] = None,
+    replace: Annotated[
+        str | None, typer.Option(help="Why this file takes the place of the one that was loaded; the old one is kept.")
+    ] = None,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="Also a day that is not over; its whole statement takes this one's place.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Who says so.")] = "command",
+) -> None:
+    """Hold a day against the PSP's statement: fetch it or read it from files, compare, and print what differs.
+
+    The same file again changes nothing. Safe beside payments. Exit status 1 when a day was refused, has no statement so
+    far, or does not balance; differences alone are no failure.
+    """
+    with _plainly():
+        from rich.console import Console
+
+        from gateway.run.local import LocalError, database, with_local_secrets
+        from gateway.run.reconciling import Wanted, day_of_text, reconcile
+        from gateway.run.serving import run_async
+
+        settings = _settings()
+        if (file or replace) and account is None:
+            raise LocalError("--file and --replace are about one account: say --account")
+        wanted = Wanted(account, day_of_text(date), tuple(file or ()), by, replace, so_far)
+        fine: list[bool] = []
+
+        async def work(url: str) -> None:
+            here = with_local_secrets(settings).model_copy(update={"database_url": url})
+            fine.append(await reconcile(here, wanted, Console()))
+
+        with database(settings, make=False) as url:
+            run_async(work(url))
+        if not all(fine):
+            raise typer.Exit(1)
+
+
 @route.command("explain")
 def explain(
     payment: Annotated[

@@ -11,6 +11,7 @@ from adapters.registry import AccountError, build
 from gateway.domain.callback_names import short_name
 from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
+from gateway.domain.statements import StatementRules
 from gateway.domain.terms import Product, Terms
 from gateway.logs import get
 from gateway.ports import (
@@ -22,6 +23,7 @@ from gateway.ports import (
     UnusableAccountError,
     ways_of,
 )
+from gateway.ports.statements import statements_of
 
 log = get(__name__)
 
@@ -140,6 +142,12 @@ class AdapterProviders:
     def carries(self, merchant_id: UUID, account: str) -> Carries:
         """What an account's provider carries; of one that cannot be used nothing is known."""
         return self._carries.get((merchant_id, account)) or carries_all(merchant_id, account)
+
+    def statement_rules(self, merchant_id: UUID, account: str) -> StatementRules | None:
+        """How an account's statements come; None: it reads none."""
+        built = self._built.get((merchant_id, account))
+        statements = statements_of(built[1]) if built is not None else None
+        return None if statements is None else statements.rules
 
     def longest_call_s(self) -> float:
         """The longest that one call to any PSP may take, the wait for its place on a full channel included."""

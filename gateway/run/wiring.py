@@ -41,6 +41,7 @@ from gateway.flows.recorded_routes import RouteFlow
 from gateway.flows.redirects import Redirects
 from gateway.flows.refund import RefundFlow
 from gateway.flows.route import Unable, carries_now
+from gateway.flows.statement_words import StatementWords
 from gateway.flows.submit import Submission
 from gateway.logs import get
 from gateway.ports import AskBalance, CallbackAnswer, CallbackRequest
@@ -66,6 +67,10 @@ from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
+from gateway.storage.reconciling.differences import DifferenceStore
+from gateway.storage.reconciling.errands import ErrandStore
+from gateway.storage.reconciling.store import StatementStore
+from gateway.storage.reconciling.words import UntoldStore
 from gateway.storage.server.clock import read_clock
 from gateway.storage.server.database import Database
 from gateway.storage.server.engine import create_engine
@@ -108,7 +113,9 @@ from gateway.workers.payouts import HeldPayoutWatch, ReturnsWatch
 from gateway.workers.routes import RouteWatch
 from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
+from gateway.workers.statements import StatementWatch
 from gateway.workers.unbind import Unbinder
+from reconciliation.running import Reconciler
 
 log = get(__name__)
 
@@ -124,6 +131,8 @@ CATALOGUE_POOL_SIZE = 2
 CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
+LOADING_POOL_SIZE = 2
+"""Statements are loaded on connections of their own, one account at a time, and looked at beside that."""
 """Reads have connections of their own, so that a search never stands in the way of money."""
 
 
@@ -142,6 +151,9 @@ class System:
     catalogue_store: CatalogueStore
     watch: CatalogueWatch
     books: Books
+    providers: AdapterProviders
+    reconciler: Reconciler
+    differences: DifferenceStore
     app: web.Application | None
 
     async def doctor(self) -> list[str]:
@@ -166,9 +178,10 @@ class _CountedCallbacks:
 
 @contextlib.asynccontextmanager
 async def system(
-    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None
+    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None, shares: bool = True
 ) -> AsyncIterator[System]:
-    """A gateway on the settings' database: its API, its workers, or both.
+    """A gateway on the settings' database: its API, its workers, or both. `shares`: whether it takes a share of what
+    channels carry; a command that only reads them does not.
 
     The exit stack is the shutdown order: what is pushed last ends first, so each part ends while what it needs still
     runs. From the outside in:
@@ -252,8 +265,9 @@ async def system(
             return rooms.places(merchant_id, channel).for_questions
 
         live = LiveProcesses(ProcessBeats(database, utc_now), uuid7())
-        await live.start()
-        stack.push_async_callback(live.stop)
+        if shares:
+            await live.start()
+            stack.push_async_callback(live.stop)
         rooms = ProcessRooms(
             settings.max_waiting,
             lambda merchant_id, channel: watch.current.calls_at_once(merchant_id, channel),
@@ -356,6 +370,16 @@ async def system(
         )
         balances, every = BalanceStore(database), timedelta(seconds=settings.balances_every_s)
         asking = AskingBalances(balances, calls, lambda: watch.current, utc_now, uuid7, _around_one, every)
+        loading = Database(
+            settings.database_url,
+            LOADING_POOL_SIZE,
+            application_name="sluice reconciliation",
+            statement_timeout_ms=READ_TIMEOUT_MS,
+        )
+        stack.push_async_callback(loading.close)
+        tell = StatementWords(UntoldStore(loading), due, books, observations).tell
+        reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
+        differences = DifferenceStore(loading)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -408,6 +432,16 @@ async def system(
                 every,
             )
             stack.push_async_callback(balance_watch.close)
+            statement_watch = StatementWatch(
+                ErrandStore(loading),
+                reconciler.run,
+                tell,
+                providers.statement_rules,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+            )
+            stack.push_async_callback(statement_watch.close)
             ticks = {
                 "follow_up": follower.tick,
                 "line": line.tick,
@@ -419,6 +453,7 @@ async def system(
                 "payouts": HeldPayoutWatch(payout_store, payouts.look, lambda: watch.current, utc_now, comes_back).tick,
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
+                "statements": statement_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -525,7 +560,7 @@ async def system(
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
-        yield System(settings, engine, reading, catalogue_store, watch, books, app)
+        yield System(settings, engine, reading, catalogue_store, watch, books, providers, reconciler, differences, app)
 
 
 def _around_one() -> float:

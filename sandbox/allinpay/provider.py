@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from sandbox.allinpay.agreements import Agreements
 from sandbox.allinpay.answer import Answer, word
 from sandbox.allinpay.refunds import Refunds
 from sandbox.allinpay.signing import CANCELLED, NAME_WRONG, NO_AGREEMENT, Signing, check_card
+from sandbox.allinpay.statement import StatementDesk
 from sandbox.allinpay.wire import CHARSET, Package, RefusedError, parse, render, verifies
 from sandbox.books import Kind, Order, State, mask_card
 from sandbox.config import SandboxConfig
@@ -31,12 +32,14 @@ from sandbox.timers import Timers
 __all__ = ["Allinpay"]
 
 PATH: Final = "/allinpay/aipg/ProcessServlet"
+FILE_PATH: Final = "/allinpay/aipg/GetConFile.do"
 COLLECT: Final = "100011"
 PAY_OUT: Final = "100014"
 QUERY: Final = "200004"
 PAY_BY_AGREEMENT: Final = "310011"
 GIVE_BACK: Final = "REFUND"
 BALANCE: Final = "300000"
+STATEMENT: Final = "200002"
 BASIC: Final = "000"
 """How the number of a merchant's basic account goes on after the merchant's."""
 SIGNING: Final = {"310001": "FAGRA", "310002": "FAGRC", "310003": "FAGRCNL"}
@@ -47,6 +50,7 @@ BODY_OF: Final = {
     PAY_BY_AGREEMENT: "FASTTRX",
     GIVE_BACK: "REFUND",
     BALANCE: "ACQUERYREQ",
+    STATEMENT: "QTRANSREQ",
     **SIGNING,
 }
 CODES: Final = Codes(success="0000", accepted="2000", interim="2000", balance_short="3008")
@@ -74,6 +78,8 @@ class Allinpay(Provider):
     pays_out: ClassVar[bool] = True
     states_balance: ClassVar[bool] = True
     returned_code: ClassVar[str | None] = table.RETURNED
+    day_cut: ClassVar[str] = "23:50"
+    states_failures: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: AllinpayKeys) -> None:
         super().__init__(config, timers)  # real-time work of this protocol has no notices
@@ -83,15 +89,19 @@ class Allinpay(Provider):
         self._agreements = Agreements(self.books, CardPrinter(print_key))
         self._signing = Signing(self, self._agreements)
         self._refunds = Refunds(self, CODES)
+        self._bills = StatementDesk(self, keys.merchant_id, self._merchant_key)
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.post(PATH, self._handle)]
+        return [web.post(PATH, self._handle), web.get(FILE_PATH, self._bills.by_address)]
 
     def state_of(self, code: str) -> State:
         return table.state_of(code)
 
     def is_failure_code(self, code: str) -> bool:
         return len(code) == 4 and code.isascii() and code.isdecimal() and code != table.SUCCESS
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        return self._bills.file(day)
 
     def reset(self) -> None:
         super().reset()
@@ -142,6 +152,8 @@ class Allinpay(Provider):
             if not order_no:
                 raise RefusedError(CONTENT_WRONG, "QUERY_SN")
             return self._occasion_of("query", order_no)
+        if package.head["TRX_CODE"] == STATEMENT:
+            return Occasion("statement", "", day=self._bills.day_asked(body).isoformat())
         if package.head["TRX_CODE"] in SIGNING:
             return self._signing.occasion(package)
         if package.head["TRX_CODE"] == GIVE_BACK:
@@ -177,6 +189,8 @@ class Allinpay(Provider):
     def _work(self, package: Package, occasion: Occasion) -> Answer:
         if package.head["TRX_CODE"] in SIGNING:
             return self._signing.work(package, occasion)
+        if occasion.operation == "statement":
+            return self._bills.told(package)
         if occasion.operation == "refund":
             return self._refunds.work(package, occasion)
         if occasion.operation == "query_balance":

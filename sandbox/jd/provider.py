@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import ClassVar, Final
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from sandbox.exchange import exchange
 from sandbox.faults import Occasion, Operation
 from sandbox.jd import codes as table
 from sandbox.jd.notices import JdPen, state_trade
+from sandbox.jd.statement import table_of
 from sandbox.jd.wire import Letter, RefusedError, open_letter, write_letter
 from sandbox.keys import JD, JdKeys, KeySet
 from sandbox.magic import binds, is_refused_by, pays
@@ -60,6 +62,7 @@ class Jd(Provider):
     name: ClassVar[str] = "jd"
     keys: ClassVar[KeySet[JdKeys]] = JD
     cannot: ClassVar[frozenset[str]] = frozenset({"sms_needed"})
+    states_failures: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: JdKeys) -> None:
         super().__init__(config, timers, JdPen(keys))
@@ -75,6 +78,9 @@ class Jd(Provider):
 
     def is_failure_code(self, code: str) -> bool:
         return FAILURE.fullmatch(code) is not None
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        return table_of(self.statements.rows(day), self._keys.merchant, day)
 
     def reset(self) -> None:
         super().reset()

@@ -14,6 +14,7 @@ __all__ = [
     "BANKS",
     "CHANNEL_MESSAGES",
     "COMPANIES",
+    "CONFIRMED_BEFORE",
     "FAILED",
     "FIELDS",
     "IDENTITY",
@@ -22,6 +23,7 @@ __all__ = [
     "NOT_AUTHORISED",
     "NOT_BOUND",
     "NO_COMPANY",
+    "NO_FILE",
     "NO_RECORD",
     "OPEN",
     "PENDDING",
@@ -52,6 +54,8 @@ REPEATED: Final = "100007"
 NO_RECORD: Final = "100009"
 NO_COMPANY: Final = "100010"
 NOT_AUTHENTICATED: Final = "100011"
+CONFIRMED_BEFORE: Final = "100008"
+NO_FILE: Final = "100012"
 MESSAGES: Final[Mapping[str, str]] = {
     SYSTEM_ERROR: "系统异常",
     SIGNATURE: "签名错误",
@@ -63,6 +67,8 @@ MESSAGES: Final[Mapping[str, str]] = {
     NO_RECORD: "交易记录不存在",
     NO_COMPANY: "支付公司未开通",
     NOT_AUTHENTICATED: "鉴权未通过",
+    CONFIRMED_BEFORE: "对账文件已确认",
+    NO_FILE: "对账文件尚未生成",
 }
 IDENTITY: Final = "P82"
 BALANCE_SHORT: Final = "P51"

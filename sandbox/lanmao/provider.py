@@ -1,7 +1,9 @@
-"""The custody bank as a server: direct calls, notices of recharges, and what payers did by the control API."""
+"""The custody bank as a server: direct calls, notices of recharges, check files, and what payers did
+by the control API."""
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, ClassVar, Final, cast
 
 from aiohttp import web
@@ -17,6 +19,7 @@ from sandbox.lanmao.clerk import Clerk
 from sandbox.lanmao.control import UserControl
 from sandbox.lanmao.counter import SERVICES, Counter
 from sandbox.lanmao.notices import LanmaoPen, form_of
+from sandbox.lanmao.statement import CheckFiles
 from sandbox.lanmao.transactions import Answer, Transactions
 from sandbox.lanmao.users import Users
 from sandbox.lanmao.wire import Called, RefusedError, parse, render, sign
@@ -28,10 +31,12 @@ __all__ = ["Lanmao"]
 
 GATEWAY_PATH: Final = "/lanmao/gateway"
 SERVICE_PATH: Final = "/lanmao/service"
+DOWNLOAD_PATH: Final = "/lanmao/download"
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "DIRECT_RECHARGE": "pay",
     "QUERY_TRANSACTION": "query",
     "QUERY_USER_INFORMATION": "query",
+    "CONFIRM_CHECKFILE": "query",
 }
 
 
@@ -55,11 +60,13 @@ class Lanmao(Provider):
         self.clerk = Clerk(self, self.faults, keys.psp, keys.platform_no)
         self._desk, self._counter = Desk(self.name, self.clerk, self.faults), Counter(self)
         self._control = UserControl(self)
+        self._check_files = CheckFiles(self, keys.platform_no)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
             web.post(SERVICE_PATH, self._handle),
             web.post(GATEWAY_PATH, self._open_page),
+            web.post(DOWNLOAD_PATH, self._download),
             *self._desk.routes(),
             *self._counter.routes(),
             *self._control.routes(),
@@ -80,6 +87,7 @@ class Lanmao(Provider):
         self.users.clear()
         self._desk.clear()
         self._counter.clear()
+        self._check_files.clear()
         self.register_notices(self._pen.url)  # it stays, as the keys do
 
     def settle(self, order: Order, code: str, *, after_s: float = 0.0, hidden_s: float = 0.0) -> None:
@@ -122,6 +130,7 @@ class Lanmao(Provider):
             "DIRECT_RECHARGE": self.transactions.charge,
             "QUERY_TRANSACTION": self.transactions.query,
             "QUERY_USER_INFORMATION": self.transactions.tell_user,
+            "CONFIRM_CHECKFILE": self._check_files.confirm,
         }
         try:
             return work[called.service](called.fields)
@@ -132,6 +141,22 @@ class Lanmao(Provider):
         text = render(answer)
         signature = sign(f"{text} " if wrongly else text, self._keys.psp.key)
         return web.Response(text=text, content_type="application/json", headers={"sign": signature})
+
+    # Statements
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        return self._check_files.of(day)
+
+    async def _download(self, request: web.Request) -> web.Response:
+        """A zip; or the JSON of a refusal."""
+        try:
+            called = parse(await request.read(), self._keys.platform_no, self._platform_key)
+            if called.service != "DOWNLOAD_CHECKFILE":
+                raise RefusedError(table.FIELDS, "serviceName")
+            content = self._check_files.download(called.fields)
+        except RefusedError as refused:
+            return self._render(_refusal(refused))
+        return web.Response(body=content, content_type="application/zip")
 
     # The payer's browser, and notices
 

@@ -36,6 +36,8 @@ __all__ = [
 Fields = Mapping[str, str]
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
+DETAIL: Final = "detail"
+"""The one field that is no text: the list of CONFIRM_CHECKFILE."""
 MAX_FIELDS: Final = 20
 MAX_NUMBER_CHARS: Final = 50
 _AMOUNT: Final = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,2}))?")
@@ -74,7 +76,7 @@ def parse(body: bytes, platform_no: str, key: RSAPublicKey) -> Called:
         fields: Any = json.loads(text)
     except ValueError:
         raise RefusedError("100003", "JSON") from None
-    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+    if not isinstance(fields, dict) or not all(isinstance(fields[name], str) for name in fields.keys() - {DETAIL}):
         raise RefusedError("100003", "texts")
     need(fields, "requestNo", "timestamp")
     if len(fields["requestNo"]) > MAX_NUMBER_CHARS or moment_of(fields["timestamp"]) is None:

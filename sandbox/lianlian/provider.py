@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import date
 from functools import partial
 from typing import ClassVar, Final, cast
 
@@ -20,6 +21,7 @@ from sandbox.lianlian.notices import LianLianPen
 from sandbox.lianlian.payouts import PAYOUT_CALLS, Payouts
 from sandbox.lianlian.refunds import MESSAGES as REFUND_MESSAGES
 from sandbox.lianlian.refunds import REFUND_CALLS, Refunds
+from sandbox.lianlian.statement import payouts_text, receipts_text, zipped
 from sandbox.lianlian.transactions import Answer, Transactions
 from sandbox.lianlian.wire import Fields, RefusedError, open_pay_load, parse, render, sign, verifies, yuan_of
 from sandbox.prints import CardPrinter
@@ -67,6 +69,10 @@ class LianLian(Provider):
         super().reset()
         self._agreements.clear()
         self._transactions.tokens.clear()
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        rows, oid_partner = self.statements.rows(day), self._keys.oid_partner
+        return zipped(receipts_text(rows, oid_partner), payouts_text(rows, oid_partner), day, oid_partner)
 
     def settle(self, order: Order, code: str, *, after_s: float = 0.0, hidden_s: float = 0.0) -> None:
         """An order that waited gets its end, now or after a while."""

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from sandbox.unionpay.codes import BANKS
 from sandbox.unionpay.wire import Message, RefusedError, verifies
 
-__all__ = ["check_authentic", "check_fields"]
+__all__ = ["check_authentic", "check_fields", "check_statement"]
 
 MAX_RESERVED: Final = 1024
 
@@ -43,9 +43,12 @@ FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
     "issInsCode": lambda value: value in BANKS,
     "riskRateInfo": _pattern(r"\{[A-Za-z]+=[^&={}\[\]]+(&[A-Za-z]+=[^&={}\[\]]+)*\}"),
     "origQryId": _pattern("[0-9]{21}"),
+    "settleDate": _pattern("[0-9]{4}"),
+    "fileType": _pattern("00"),
     "reqReserved": lambda value: len(value) <= MAX_RESERVED,
 }
 COMMON: Final = ("version", "encoding", "signMethod", "channelType", "accessType", "merId", "orderId", "txnTime")
+OF_STATEMENT: Final = ("version", "encoding", "txnTime", "settleDate", "fileType")
 QUERY_COMMON: Final = tuple(name for name in COMMON if name != "channelType")
 
 
@@ -64,7 +67,18 @@ def check_authentic(message: Message, cert_id: str, key: RSAPublicKey, mer_id: s
 
 def check_fields(message: Message, wanted: tuple[str, ...], *, is_query: bool) -> None:
     """Raise RefusedError for a field that is missing (13) or has the wrong form (10)."""
-    for name in (*(QUERY_COMMON if is_query else COMMON), *wanted):
+    _check(message, (*(QUERY_COMMON if is_query else COMMON), *wanted))
+
+
+def check_statement(message: Message) -> None:
+    """The same of a request for a statement, which is about no order."""
+    if (message["txnType"], message["txnSubType"], message["bizType"]) != ("76", "01", "000000"):
+        raise RefusedError("32", "this business is not enabled")
+    _check(message, OF_STATEMENT)
+
+
+def _check(message: Message, wanted: tuple[str, ...]) -> None:
+    for name in wanted:
         if not message[name]:
             raise RefusedError("13", name)
     for name, fits in FORMATS.items():

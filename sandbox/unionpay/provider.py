@@ -3,8 +3,11 @@
 What a payer's browser brings is checked in the same way, and opens a page.
 """
 
+import base64
 import time
+import zlib
 from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import ClassVar, Final, cast
 
 from aiohttp import web
@@ -18,14 +21,16 @@ from sandbox.keys import UNIONPAY, KeySet, UnionPayKeys
 from sandbox.pages import Desk
 from sandbox.prints import CardPrinter
 from sandbox.provider import Provider
+from sandbox.statements import BEIJING
 from sandbox.timers import Timers
 from sandbox.unionpay import codes as table
 from sandbox.unionpay.by_sms import Codes
-from sandbox.unionpay.checks import check_authentic, check_fields
+from sandbox.unionpay.checks import check_authentic, check_fields, check_statement
 from sandbox.unionpay.gateway import BUSINESS, MAINTENANCE, WANTED, Gateway
 from sandbox.unionpay.notices import UnionPayPen
 from sandbox.unionpay.openings import Openings
 from sandbox.unionpay.request import read_request
+from sandbox.unionpay.statement import day_of_settling, statement_name, statement_zip
 from sandbox.unionpay.transactions import Answer, Business, Transactions, answer_to
 from sandbox.unionpay.wire import Message, RefusedError, encode_text, parse, sign
 
@@ -34,7 +39,10 @@ __all__ = ["UnionPay"]
 FRONT_PATH: Final = "/unionpay/gateway/api/frontTransReq.do"
 BACK_PATH: Final = "/unionpay/gateway/api/backTransReq.do"
 QUERY_PATH: Final = "/unionpay/gateway/api/queryTrans.do"
+FILE_PATH: Final = "/unionpay/filedownload"
+"""The real one is an address of its own."""
 CLOSED: Final = "02"
+NO_FILE: Final = "98"
 
 
 class UnionPay(Provider):
@@ -44,6 +52,7 @@ class UnionPay(Provider):
     keys: ClassVar[KeySet[UnionPayKeys]] = UNIONPAY
     has_pages: ClassVar[bool] = True
     pays_out: ClassVar[bool] = True
+    day_cut: ClassVar[str] = "23:00"
 
     def __init__(self, config: SandboxConfig, timers: Timers, keys: UnionPayKeys) -> None:
         pen = UnionPayPen(keys.psp)
@@ -63,6 +72,7 @@ class UnionPay(Provider):
             web.post(FRONT_PATH, self._open),
             web.post(BACK_PATH, self._handle_back),
             web.post(QUERY_PATH, self._handle_query),
+            web.post(FILE_PATH, self._handle_file),
             *self._desk.routes(),
         ]
 
@@ -71,6 +81,9 @@ class UnionPay(Provider):
 
     def is_failure_code(self, code: str) -> bool:
         return len(code) == 2 and code.isascii() and code.isalnum() and code != table.ACCEPTED
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        return statement_name(day, self._keys.mer_id), statement_zip(self.statements.rows(day), day, self._keys.mer_id)
 
     def reset(self) -> None:
         super().reset()
@@ -118,6 +131,37 @@ class UnionPay(Provider):
 
     async def _handle_query(self, request: web.Request) -> web.Response:
         return await self._handle(request, self._transactions.of_query_message)
+
+    async def _handle_file(self, request: web.Request) -> web.Response:
+        message = Message({}, "utf-8")
+        try:
+            message = parse(await request.read())
+            check_authentic(message, self._merchant_cert_id, self._merchant_key, self._keys.mer_id)
+            check_statement(message)
+            day = day_of_settling(message["settleDate"], datetime.fromtimestamp(self.config.clock(), BEIJING).date())
+            if day is None:
+                raise RefusedError("10", "settleDate")
+        except RefusedError as refused:
+            return self._render(answer_to(message, refused.code, refused.detail), message.charset)
+        occasion = Occasion("statement", "", day=day.isoformat())
+        if self.faults.take("maintenance", occasion):
+            return self._render(answer_to(message, CLOSED), message.charset)
+        return await exchange(
+            request,
+            self.faults,
+            occasion,
+            lambda: self._file_told(message, day),
+            lambda answer, wrongly: self._render(answer, message.charset, wrongly=wrongly),
+        )
+
+    def _file_told(self, message: Message, day: date) -> Answer:
+        asked = {name: message[name] for name in ("settleDate", "fileType", "txnTime")}
+        if not self.statements.is_ready(day):
+            return answer_to(message, NO_FILE) | asked
+        name, whole = self.statement_file(day)
+        # Nothing in a ZM file states a total: what is cut off must be the zip's.
+        content = base64.b64encode(zlib.compress(self.statements.delivered(day, whole))).decode()
+        return answer_to(message, "00") | asked | {"fileName": name, "fileContent": content}
 
     async def _handle(self, request: web.Request, business_of: Callable[[Message], Business]) -> web.Response:
         message = Message({}, "utf-8")

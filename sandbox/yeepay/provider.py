@@ -6,7 +6,7 @@ RefundOrd and RefundResults: see `refunds`.
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import ClassVar, Final
 
 from aiohttp import web
@@ -25,6 +25,7 @@ from sandbox.yeepay.answers import found, nothing
 from sandbox.yeepay.checks import check_buy, fen, life_s
 from sandbox.yeepay.notices import YeePayPen
 from sandbox.yeepay.refunds import Refunds, Work
+from sandbox.yeepay.statement import table_of
 from sandbox.yeepay.wire import OUTSIDE, RefusedError, lines_of, read_form, sealed
 
 __all__ = ["YeePay"]
@@ -69,6 +70,9 @@ class YeePay(Provider):
 
     def is_failure_code(self, code: str) -> bool:
         return code.lstrip("-").isdecimal() and code != table.DONE
+
+    def statement_file(self, day: date) -> tuple[str, bytes]:
+        return table_of(self.statements.rows(day), self._keys.mer_id, day)
 
     def reset(self) -> None:
         super().reset()

@@ -35,6 +35,7 @@ from gateway.ports import (
     Sign,
     Unbind,
 )
+from gateway.ports.statements import statements_of
 from tests.adapters.case import (
     AGREEMENT_NO,
     AMOUNT,
@@ -167,6 +168,8 @@ class CodesContract:
         assert not has & withheld
         permits = self.case.build(unsaid, Wire(self.case.processing)).declaration.carries.residence_permits
         assert permits is not any(each.residence_permits for each in new)
+        if any(each.statements for each in new):
+            assert statements_of(self.case.build(unsaid, Wire(self.case.processing))) is None
 
     def test_every_assumption_has_a_name_and_a_sentence_of_its_own(self) -> None:
         assumptions = self.case.adapter.DECLARATION.assumptions

@@ -252,7 +252,7 @@ def test_an_accounts_contract_may_say_other_terms() -> None:
     own = OwnTerms(poll_gaps_s=(0.5, 1.0), not_found=NotFoundRule(2, 3.0))
     account = replace(CASE.account(), terms={Product.PAYMENT: own})
     terms = CASE.build(account, Wire(CASE.succeeded)).declaration.terms
-    assert terms == {**UnionPay.DECLARATION.terms, Product.PAYMENT: Terms((0.5, 1.0), NotFoundRule(2, 3.0), 30.0)}
+    assert terms == {**UnionPay.DECLARATION.terms, Product.PAYMENT: Terms((0.5, 1.0), NotFoundRule(2, 3.0), 30.0, 3)}
 
 
 async def test_each_product_waits_for_an_answer_as_long_as_its_own_terms_say() -> None:

@@ -258,6 +258,7 @@ def the_account(name: str, address: str, keys: Path) -> AccountSettings:
             "mer_id": merchant["mer_id"],
             "tr_id": merchant["tr_id"],
             "signer_cn": merchant["psp_common_name"],
+            "statement_url": f"{address}/unionpay/filedownload",
         }
         secrets = {
             "merchant_private_key": read["merchant.key.pem"],

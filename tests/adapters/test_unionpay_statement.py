@@ -113,6 +113,7 @@ KINDS: list[tuple[str, str, str, LineKind, int]] = [
     ("04", "C000000000123", "D000000012345", LineKind.REFUND, -123),
     ("31", "C000000000123", "D000000012345", LineKind.REFUND, -123),
     ("12", "D000000000100", "D000000012345", LineKind.PAYOUT, 100),
+    ("12", "C000000000100", "C000000012345", LineKind.RETURN, -100),
     ("13", "D000000000123", "C000000012345", LineKind.PAYMENT, 123),
     ("99", "D000000000000", "D000000012345", LineKind.OUT, 0),
     ("01", "", "", LineKind.PAYMENT, 0),

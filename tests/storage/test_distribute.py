@@ -38,9 +38,9 @@ def test_every_key_of_the_books_begins_with_the_merchant(table: str) -> None:
     """A cluster refuses a unique key without it: it could not be held on one server."""
     spread = metadata.tables[table]
     keys = [spread.primary_key, *(each for each in spread.constraints if each.__visit_name__ == "unique_constraint")]
-    begin = [next(iter(key.columns)).name for key in keys]  # type: ignore[attr-defined]
+    begin = [next(iter(key.columns)).name for key in keys if len(key.columns)]  # type: ignore[attr-defined]
     begin += [next(iter(index.columns)).name for index in spread.indexes if index.unique]
-    assert set(begin) == {"merchant_id"}
+    assert set(begin) <= {"merchant_id"}  # lines of statements have no key
 
 
 def test_what_is_spread_already_is_left_alone() -> None:

@@ -136,7 +136,7 @@ async def unprotected(postgres: Server, template: str) -> AsyncIterator[AsyncEng
         async with engine.begin() as connection:
             for table in metadata.tables.values():
                 for constraint in table.constraints:
-                    if not str(constraint.name).endswith("_pkey"):
+                    if constraint.name is not None and not str(constraint.name).endswith("_pkey"):
                         await connection.execute(
                             text(f"ALTER TABLE {table.name} DROP CONSTRAINT {constraint.name} CASCADE")
                         )

@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.authentications import Authentication
@@ -233,6 +234,24 @@ async def test_what_was_closed_because_its_user_never_acted_is_looked_at_too(pro
 
 
 # --- what a look finds ---
+
+
+def counted(name: str, **labels: str) -> tuple[float, float]:
+    """How many waits of a metric there were, and their seconds together."""
+    values = [REGISTRY.get_sample_value(f"sluice_{name}_seconds_{of}", labels) for of in ("count", "sum")]
+    return values[0] or 0.0, values[1] or 0.0
+
+
+async def test_how_long_it_took_until_the_end_and_until_a_late_word_is_counted(process: Process) -> None:
+    unknown, late = {"verb": "pay", "ended_by": "poll"}, {"verb": "pay", "says": "done"}
+    before = counted("unknown", **unknown), counted("late_word", **late)
+    lost = await given_up(process, "payment")
+    words: list[Outcome] = [LOST, Succeeded(1000), Succeeded(1000)]
+    for number, said in enumerate(words):
+        await lost.hears(said, lost.looks()[0] + timedelta(seconds=number))
+    (ends, took_s), (late_words, waited_s) = before
+    assert counted("unknown", **unknown) == (ends + 1, took_s + 310)
+    assert counted("late_word", **late) == (late_words + 1, waited_s + 3601)
 
 
 async def test_a_late_success_of_a_payment_is_an_anomaly_and_sets_the_fee(

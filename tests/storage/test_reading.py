@@ -358,6 +358,19 @@ async def test_a_timeline_tells_everything_oldest_first(engine: AsyncEngine, rea
         assert await whole_timeline(reader, payment_id, by) == told
 
 
+async def test_a_timeline_tells_how_long_the_end_took_and_how_late_a_word_came(
+    engine: AsyncEngine, reader: Reader
+) -> None:
+    payment_id = await pay(engine, 0)
+    await write(engine, intents=ATTEMPT | {"object_id": payment_id, "recorded_at": at(0), "ended_at": at(20),
+                                           "state": "not_received"})  # fmt: skip
+    for seconds in (10, 20, 80):
+        word = {"observation_id": uuid7(), "object_id": payment_id, "verb": "pay", "source": "poll"}
+        await write(engine, observations=word | {"says": "not_found", "observed_at": at(seconds)})
+    said = [entry for entry in await whole_timeline(reader, payment_id, by=2) if entry["what"] == "channel_said"]
+    assert [(entry.get("took_s"), entry.get("after_end_s")) for entry in said] == [(None, None), (20, None), (None, 60)]
+
+
 async def test_a_long_timeline_is_read_by_pages_and_each_page_reads_no_more_than_itself(
     engine: AsyncEngine, reader: Reader
 ) -> None:

@@ -347,8 +347,10 @@ async def _nothing_is_left_to_do(town: Town, worker: Gateway) -> None:
 
 async def _only_looks_are_left(town: Town, worker: Gateway) -> None:
     """What ended without the PSP's word is looked at a few times more, and then nothing is left to do."""
-    for _ in range(LOOKS):
-        town.pass_time(timedelta(days=1).total_seconds())
+    waits = (timedelta(hours=1), timedelta(hours=5), timedelta(days=1))
+    assert len(waits) == LOOKS
+    for wait in waits:
+        town.pass_time(wait.total_seconds())
         assert await worker.follows_up() == [FIRST]
     await _nothing_is_left_to_do(town, worker)
 

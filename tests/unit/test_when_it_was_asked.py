@@ -17,6 +17,7 @@ from gateway.domain.redirects import RedirectRules
 from gateway.domain.terms import Terms
 from gateway.ports import IntentKey, Observation
 from gateway.storage.writing.hearing import Hearing
+from gateway.storage.writing.page import Page
 from tests.unit.domain.samples import MERCHANT_ID, PAYMENT_ID, ZONE, attempt, later
 
 TERMS = Terms((60.0,), None, 30.0, page=RedirectRules(ends_at_expiry=True, grace_s=0.0))
@@ -36,5 +37,5 @@ def test_an_answer_is_recorded_as_of_when_it_was_asked_for(
     key = IntentKey(MERCHANT_ID, "u1", PAYMENT_ID, Verb.PAY, intent.ordinal)
     at = OVER + timedelta(seconds=30)
     word = Observation(key, Source.POLL, NotFound("50"), at, uuid4(), asked_at=asked_at)
-    did, _ = hearing._hear(word, intent, EXPIRES)
+    did, _ = hearing._hear(Page(OVER.date()), word, intent, EXPIRES)
     assert did.intent.is_open is not closes

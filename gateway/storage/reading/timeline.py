@@ -5,6 +5,7 @@ What a payment has few of is read whole for each page. What its PSPs said may be
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from heapq import nsmallest
 from typing import Any
 from uuid import UUID
@@ -184,6 +185,7 @@ async def _observations(
     if after is not None:
         heard = and_(heard, _heard_after(after))
     page = select(observations).where(heard).order_by(o.observed_at, o.observation_id).limit(limit)
+    ends = await _ends(connection, payment.merchant_id, about)
     return [
         (
             row.observation_id.int,
@@ -198,10 +200,31 @@ async def _observations(
                 note=row.note,
                 times=row.times or 1,
                 last_at=row.last_at,
+                **_how_long(ends.get((row.object_id, row.verb)), row.observed_at),
             ),
         )
         for row in await connection.execute(page)
     ]
+
+
+async def _ends(
+    connection: AsyncConnection, merchant_id: UUID, about: Sequence[UUID]
+) -> dict[tuple[UUID, str], tuple[datetime, datetime]]:
+    """By object and verb: when it was sent, and when its end was known. Of several the last one."""
+    i = intents.c
+    ended = and_(i.merchant_id == merchant_id, i.object_id.in_(about), i.ended_at.is_not(None))
+    statement = select(i.object_id, i.verb, i.recorded_at, i.ended_at).where(ended).order_by(i.ordinal)
+    rows = (await connection.execute(statement)).all()
+    return {(row.object_id, row.verb): (row.recorded_at, row.ended_at) for row in rows}
+
+
+def _how_long(times: tuple[datetime, datetime] | None, said_at: datetime) -> dict[str, int]:
+    if times is None or said_at < times[1]:
+        return {}
+    sent_at, ended_at = times
+    if said_at == ended_at:
+        return {"took_s": max(0, int((said_at - sent_at).total_seconds()))}
+    return {"after_end_s": int((said_at - ended_at).total_seconds())}
 
 
 def _heard_after(after: TimelinePosition) -> ColumnElement[bool]:

@@ -35,6 +35,13 @@ from gateway.storage.tables.payers import (
 from gateway.storage.tables.payouts import payout_days, payouts, return_lists, settles
 from gateway.storage.tables.routes import routes
 from gateway.storage.tables.running import processes, schema_versions
+from gateway.storage.tables.statements import (
+    differences,
+    reconciled_days,
+    statement_errands,
+    statement_lines,
+    statements,
+)
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
 
 __all__ = [
@@ -57,6 +64,7 @@ __all__ = [
     "code_counts",
     "decisions",
     "deliveries",
+    "differences",
     "endpoints",
     "events",
     "intents",
@@ -72,6 +80,7 @@ __all__ = [
     "payout_rules",
     "payouts",
     "processes",
+    "reconciled_days",
     "refunds",
     "return_lists",
     "route_rules",
@@ -80,6 +89,9 @@ __all__ = [
     "second_outflows",
     "settles",
     "silent_refusals",
+    "statement_errands",
+    "statement_lines",
+    "statements",
     "strays",
     "unbindings",
     "users",

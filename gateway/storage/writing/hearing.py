@@ -18,6 +18,7 @@ from gateway.domain.refunds import Refund
 from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
+from gateway.domain.waits import wait_of
 from gateway.objects.events import event_of
 from gateway.ports import Observation, Recorded, TermsOf, UnusableAccountError
 from gateway.storage.keys import CardBox, DecryptionError, Keys, stand_back
@@ -77,7 +78,7 @@ class Hearing:
         if _is_of_another(heard, payment.attempt) and not isinstance(heard.outcome, Succeeded):
             page.observations.keep(heard, news=False)
             return Recorded(payment, payment)
-        did, news = self._hear(heard, payment.attempt, payment.expires_at)
+        did, news = self._hear(page, heard, payment.attempt, payment.expires_at)
         if did.intent.late_success and not payment.is_final:
             did = replace(did, anomaly=None)  # it went on after what took nothing: now it is paid
         if refused := self._signing.keep_continuation(page, payment, did):
@@ -112,7 +113,7 @@ class Hearing:
     def _refund(self, page: Page, heard: Observation, refund: Refund) -> Recorded:
         if heard.observation_id in page.recorded:
             return Recorded(refund)
-        did, news = self._hear(heard, refund.intent)
+        did, news = self._hear(page, heard, refund.intent)
         watch = self._terms(heard, refund.intent, Product.REFUND).watch
         asked = heard.outcome if heard.source is Source.POLL else None
         status, after = refund.status, refund
@@ -145,7 +146,7 @@ class Hearing:
                 _keep_agreement(page, before, agreement_no, box, heard.at)
             page.observations.keep(heard, news=False)
             return Recorded(before, starter)
-        did, news = self._hear(heard, before.intent)
+        did, news = self._hear(page, heard, before.intent)
         page.observations.keep(heard, news=news)
         elsewhere = (before.card_id, before.account) in page.verified_elsewhere
         after = self._signing.asks_instead(page, heard, before, did)
@@ -174,18 +175,22 @@ class Hearing:
                 tell_payment(page, heard.observation_id, after, heard.at)
             page.put_payment(after)
 
-    def _hear(self, heard: Observation, intent: Intent, expires_at: datetime | None = None) -> tuple[Heard, bool]:
+    def _hear(
+        self, page: Page, heard: Observation, intent: Intent, expires_at: datetime | None = None
+    ) -> tuple[Heard, bool]:
         """What a word did to an intent, and whether it said anything new of it. `expires_at`: of one on a page."""
         product = PRODUCT_OF[intent.verb] if expires_at is None else Product.REDIRECT
         terms = self._terms(heard, intent, product)
         did = hear(intent, heard.source, heard.outcome, terms, self._timezone, heard.at, expires_at, heard.asked_at)
+        if wait := wait_of(intent, heard.source, heard.outcome, did, heard.at):
+            page.waits.append(wait)
         return did, says_news(intent, did, terms)
 
     def _terms(self, heard: Observation, intent: Intent, product: Product) -> Terms:
         try:
             return self._terms_of(heard.intent.merchant_id, intent.account, product)
         except UnusableAccountError:
-            if heard.source is not Source.OPERATOR:
+            if heard.source not in {Source.OPERATOR, Source.STATEMENT}:
                 raise
             return WHEN_UNUSABLE  # the way out for what nobody can be asked about any more
 
@@ -229,7 +234,7 @@ def _has_begun(heard: Observation, payment: Payment | None) -> bool:
 def _proves_unpaid(heard: Observation) -> bool:
     """Whether a word that nobody asked for here proves that an order is not paid, and will not be."""
     match heard.source:
-        case Source.OPERATOR:
+        case Source.OPERATOR | Source.STATEMENT:
             return isinstance(heard.outcome, Declined | NotFound)
         case Source.CALLBACK:
             return isinstance(heard.outcome, Declined)

@@ -11,8 +11,9 @@ from prometheus_client import Counter as Counted
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.events import Event
 from gateway.domain.payments import Payment
+from gateway.domain.waits import Wait
 from gateway.flows.notify import LEASE, DueDelivery
-from gateway.metrics import EVENTS, PAYMENTS_ENDED
+from gateway.metrics import EVENTS, LATE_WORD_SECONDS, PAYMENTS_ENDED, UNKNOWN_SECONDS
 from gateway.storage.tables import deliveries, events
 from gateway.storage.writing.statement import Write
 
@@ -50,6 +51,12 @@ def count_ended(catalogue: Catalogue, ended: Iterable[Payment]) -> None:
         code = payment.failure.code if payment.failure else ""
         merchant = catalogue.code_of(payment.merchant_id)
         _ended(merchant, payment.channel or "", payment.scene, payment.status, code).inc()
+
+
+def count_waits(waits: Iterable[Wait]) -> None:
+    """Count how long words took that were committed."""
+    for wait in waits:
+        (LATE_WORD_SECONDS if wait.is_late else UNKNOWN_SECONDS).labels(wait.verb, wait.what).observe(wait.seconds)
 
 
 @cache

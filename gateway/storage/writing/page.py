@@ -11,6 +11,7 @@ from gateway.domain.events import Event
 from gateway.domain.intents import Intent
 from gateway.domain.payments import Payment
 from gateway.domain.refunds import Refund
+from gateway.domain.waits import Wait
 from gateway.storage.tables import agreements, anomalies
 from gateway.storage.writing.authentications import change_authentications, insert_authentications
 from gateway.storage.writing.cards import CardRow
@@ -67,6 +68,8 @@ class Page:
     """Anomalies that one of those tells better: resolved by that."""
     events: list[Event] = field(default_factory=list)
     ended: list[Payment] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    """How long it took until ends were known, and until late words came."""
     agreements: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     void: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     """Agreements that a PSP calls void, with the time they were used."""

@@ -22,6 +22,7 @@ from gateway.domain.payouts import Payout, after_hearing
 from gateway.domain.repeating import says_news
 from gateway.domain.statuses import Status
 from gateway.domain.terms import Product, Terms
+from gateway.domain.waits import Wait, wait_of
 from gateway.logs import get
 from gateway.metrics import ANOMALIES
 from gateway.objects.events import event_of
@@ -40,7 +41,7 @@ from gateway.storage.writing.observations import (
     read_known_anomalies,
     read_known_observations,
 )
-from gateway.storage.writing.outbox import HandOver, count_events, deliveries_of, write_events
+from gateway.storage.writing.outbox import HandOver, count_events, count_waits, deliveries_of, write_events
 from gateway.storage.writing.payouts import change_payouts, payouts_by_id
 from gateway.storage.writing.settling import (
     Day,
@@ -84,6 +85,7 @@ class _Flush:
     heard: dict[IntentOf, Intent] = field(default_factory=dict)
     given: dict[IntentOf, bytes] = field(default_factory=dict)
     lists: dict[tuple[str, str], Row] = field(default_factory=dict)
+    waits: list[Wait] = field(default_factory=list)
 
     @property
     def changed(self) -> list[Payout]:
@@ -157,6 +159,7 @@ class PayoutWordsStore:
         if self._hand_over and due:
             self._hand_over(due)
         count_events(flush.events)
+        count_waits(flush.waits)
         for anomaly in flush.anomalies:
             ANOMALIES.labels(anomaly["kind"]).inc()
             shown = show_object(ObjectKind.PAYOUT, anomaly["object_id"])
@@ -195,6 +198,8 @@ class PayoutWordsStore:
             return stand_back(error)
         terms = self._terms(heard, payout)
         did = hear(payout.intent, heard.source, heard.outcome, terms, self._timezone, heard.at)
+        if wait := wait_of(payout.intent, heard.source, heard.outcome, did, heard.at):
+            flush.waits.append(wait)
         status, after = payout.status, payout
         for after in after_hearing(payout, did, heard.source, heard.outcome, terms, heard.at):
             if after.status is not status:
@@ -218,7 +223,7 @@ class PayoutWordsStore:
         try:
             return self._terms_of(payout.merchant_id, payout.account, Product.PAYOUT)
         except UnusableAccountError:
-            if heard.source is not Source.OPERATOR:
+            if heard.source not in {Source.OPERATOR, Source.STATEMENT}:
                 raise
             return WHEN_UNUSABLE
 

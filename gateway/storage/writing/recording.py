@@ -28,7 +28,7 @@ from gateway.storage.server.database import Database
 from gateway.storage.writing.going_on import GoingOn
 from gateway.storage.writing.hearing import Hearing
 from gateway.storage.writing.observations import COUNTED_BEFORE, read_known_observations
-from gateway.storage.writing.outbox import HandOver, count_ended, count_events, deliveries_of, write_events
+from gateway.storage.writing.outbox import HandOver, count_ended, count_events, count_waits, deliveries_of, write_events
 from gateway.storage.writing.page import Page
 from gateway.storage.writing.payer_acts import PayerActs
 from gateway.storage.writing.reading_pages import Item, read_page
@@ -114,6 +114,7 @@ class RecordingStore:
             self._hand_over(due)
         count_events(page.events)
         count_ended(catalogue, page.ended)
+        count_waits(page.waits)
         if page.silent_refusals and self._silent_refused is not None:
             self._silent_refused(merchant_id, page.silent_refusals, now)
         for anomaly in (*page.anomalies, *page.money_anomalies):

@@ -55,11 +55,19 @@ BANK = "ICBC"
 ZONE = ZoneInfo("Asia/Shanghai")
 
 LOST = NotFoundRule(answers=3, over_s=300.0)
-TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30.0)
-AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0)
-REDIRECT_TERMS = Terms(poll_gaps_s=(60.0, 300.0), not_found=LOST, answer_timeout_s=30.0)
-REFUND_TERMS = Terms(poll_gaps_s=(5.0, 30.0), not_found=NotFoundRule(answers=2, over_s=600.0), answer_timeout_s=25.0)
+LATE_LOOKS = 3
+"""An hour after the end, six hours after it, and the next morning: few enough to be told one by one."""
+TERMS = Terms(poll_gaps_s=(2.0, 10.0, 60.0), not_found=LOST, answer_timeout_s=30.0, late_looks=LATE_LOOKS)
+AUTHENTICATION_TERMS = Terms(poll_gaps_s=(1.0,), not_found=None, answer_timeout_s=20.0, late_looks=LATE_LOOKS)
+REDIRECT_TERMS = Terms(poll_gaps_s=(60.0, 300.0), not_found=LOST, answer_timeout_s=30.0, late_looks=LATE_LOOKS)
+REFUND_TERMS = Terms(
+    poll_gaps_s=(5.0, 30.0),
+    not_found=NotFoundRule(answers=2, over_s=600.0),
+    answer_timeout_s=25.0,
+    late_looks=LATE_LOOKS,
+)
 PAYOUT_TERMS = Terms(poll_gaps_s=(7.0, 40.0), not_found=NotFoundRule(answers=2, over_s=900.0), answer_timeout_s=26.0,
+                     late_looks=LATE_LOOKS,
                      watch=Watch(gaps_s=(3600.0, 7200.0), for_s=20_000.0, listed_days=2))  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from gateway.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from gateway.domain.terms import Terms
+from gateway.domain.terms import MAX_LATE_LOOKS, Terms
 from tests.unit.domain.samples import MERCHANT_ID, NOW, TERMS, ZONE, attempt, intent, later, terms_of
 
 AT = later(seconds=7)
@@ -471,6 +471,70 @@ def test_a_provider_is_asked_afterwards_only_as_often_as_it_bears(late_looks: in
     assert heard.intent.looks == late_looks
 
 
+ALL_LOOKS = replace(TERMS, late_looks=MAX_LATE_LOOKS)
+OF_A_DAY = [timedelta(minutes=minutes) for minutes in (1, 5, 15, *range(60, 25 * 60, 60))]
+
+
+@pytest.mark.parametrize(
+    ("ended", "morning"),
+    [
+        (at_shanghai(16, 12, 0), at_shanghai(17, 8, 0)),  # one of the hourly ones: one question
+        (at_shanghai(16, 12, 30), at_shanghai(17, 8, 0)),  # between two of them
+        (at_shanghai(16, 7, 59), at_shanghai(17, 8, 0)),  # after a day, by a minute
+        (at_shanghai(17, 0, 0), at_shanghai(18, 8, 0)),  # long after a day
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("clock", [UTC, ZONE], ids=str)
+def test_without_a_limit_it_is_asked_about_for_a_day_and_in_the_morning(
+    ended: datetime, morning: datetime, clock: tzinfo
+) -> None:
+    wanted = sorted({*(ended + after for after in OF_A_DAY), morning})
+    assert planned(ended.astimezone(clock), ALL_LOOKS) == wanted
+    heard = judge(
+        attempt(not_found=2, not_found_since=ended - timedelta(hours=1)), NotFound(), at=ended, terms=ALL_LOOKS
+    )
+    assert heard.intent.state is IntentState.NOT_RECEIVED
+    asked: list[datetime] = []
+    while heard.due_at is not None:
+        asked.append(heard.due_at)
+        heard = judge(heard.intent, NotFound(), at=heard.due_at + timedelta(seconds=9), terms=ALL_LOOKS)
+    assert asked == wanted
+
+
+def planned(ended: datetime, terms: Terms) -> list[datetime]:
+    times = [look_at(ended, done, terms, ZONE) for done in range(MAX_LATE_LOOKS + 1)]
+    return [at for at in times if at is not None]
+
+
+@pytest.mark.parametrize("late_looks", range(MAX_LATE_LOOKS))
+def test_fewer_looks_are_the_most_telling_ones(late_looks: int) -> None:
+    ended = at_shanghai(5, 12, 30)
+    fewer, more = (planned(ended, replace(TERMS, late_looks=looks)) for looks in (late_looks, late_looks + 1))
+    assert set(fewer) < set(more)
+    assert len(fewer) == late_looks
+    telling = [ended + timedelta(hours=1), ended + timedelta(hours=6), at_shanghai(6, 8, 0)]
+    assert set(fewer) <= set(telling) if late_looks < 3 else set(fewer) >= set(telling)
+
+
+@pytest.mark.parametrize(("looks", "due_after"), [(0, 1), (1, 6)])
+def test_what_an_older_program_planned_is_asked_then_and_goes_on_by_the_hour(looks: int, due_after: int) -> None:
+    before = intent(Verb.PAY, IntentState.NOT_RECEIVED, looks=looks)
+    assert before.ended_at is not None
+    at = before.ended_at + timedelta(hours=due_after)
+    heard = judge(before, NotFound(), at=at, terms=ALL_LOOKS)
+    assert heard.due_at == at + timedelta(hours=1)
+
+
+def test_what_cannot_be_asked_is_asked_at_the_next_look_and_within_an_hour() -> None:
+    before = intent(Verb.PAY, IntentState.NOT_RECEIVED)
+    assert before.ended_at is not None
+    for at_s, due_s in ((60, 300), (310, 900), (900, 3600), (25 * 3600, 26 * 3600)):
+        at = before.ended_at + timedelta(seconds=at_s)
+        heard = judge(before, NotSent("refused"), at=at, terms=ALL_LOOKS)
+        assert (heard.intent, heard.due_at) == (before, before.ended_at + timedelta(seconds=due_s))
+
+
 def test_a_look_that_its_terms_do_not_plan_any_more_is_the_last() -> None:
     heard = judge(attempt(not_found=2, not_found_since=NOW), NotFound(), at=later(hours=1))
     assert heard.due_at is not None
@@ -493,16 +557,32 @@ def plain_words_of(verb: Verb) -> list[Word]:
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
 def test_each_look_is_one_question_and_none_restarts_them(verb: Verb, state: IntentState) -> None:
-    for said, looks in product(plain_words_of(verb), range(4)):
+    for said, looks in product(plain_words_of(verb), range(3)):
         before = intent(verb, state, looks=looks)
         assert before.ended_at is not None
-        heard = judge(before, said, at=later(days=31))
-        if looks == 3:
-            assert heard == Heard(before, anomaly=heard.anomaly)
+        if isinstance(said, NotSent):
             continue
+        heard = judge(before, said, at=its_time(before))
         assert heard.intent == replace(before, looks=looks + 1)
         assert (heard.moves_due, heard.due_at) == (True, look_at(before.ended_at, looks + 1, terms_for(verb), ZONE))
         assert heard.failure is None
+
+
+@pytest.mark.parametrize(("verb", "state"), WATCHED)
+def test_one_question_stands_for_all_looks_that_were_missed(verb: Verb, state: IntentState) -> None:
+    for said, looks in product(plain_words_of(verb), range(3)):
+        before = intent(verb, state, looks=looks)
+        heard = judge(before, said, at=later(days=31))
+        assert (heard.intent, heard.due_at) == (replace(before, looks=3), None)
+        assert heard.moves_due
+
+
+@pytest.mark.parametrize(("verb", "state"), WATCHED)
+def test_after_the_last_look_nothing_is_due_whoever_asks(verb: Verb, state: IntentState) -> None:
+    for said, looks in product(plain_words_of(verb), [3, 28, 100]):
+        before = intent(verb, state, looks=looks)
+        heard = judge(before, said, at=later(days=31))
+        assert heard == Heard(before, moves_due=True, anomaly=heard.anomaly)
 
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
@@ -511,12 +591,12 @@ def test_a_look_that_cannot_be_sent_is_put_off_and_not_for_ever(verb: Verb, stat
     assert before.ended_at is not None
     at = before.ended_at + timedelta(hours=6)
     assert judge(before, NotSent("refused"), at=at) == Heard(before, at + timedelta(hours=1), moves_due=True)
-    assert judge(before, NotSent("refused"), at=before.ended_at + timedelta(days=30)).intent.looks == 2
+    assert judge(before, NotSent("refused"), at=before.ended_at + timedelta(days=30)).intent.looks == 3
 
 
 @pytest.mark.parametrize(("verb", "state"), WATCHED)
 def test_a_question_before_its_time_is_none_of_the_looks(verb: Verb, state: IntentState) -> None:
-    for said, looks in product(plain_words_of(verb), range(4)):
+    for said, looks in product(plain_words_of(verb), range(3)):
         before = intent(verb, state, looks=looks)
         heard = judge(before, said, at=AT)
         assert heard == Heard(before, anomaly=heard.anomaly)

@@ -27,7 +27,7 @@ from tests.unit.domain import samples
 from tests.unit.domain.samples import NOW, ZONE, later
 
 GRACE_S = 120.0
-ENDS = Terms((60.0, 300.0), None, 30.0, page=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S))
+ENDS = Terms((60.0, 300.0), None, 30.0, late_looks=3, page=RedirectRules(ends_at_expiry=True, grace_s=GRACE_S))
 STAYS = replace(ENDS, page=RedirectRules(ends_at_expiry=False, grace_s=GRACE_S), not_found=NotFoundRule(2, 600.0))
 NEVER = replace(STAYS, not_found=None)
 EXPIRES = later(seconds=900)

@@ -53,11 +53,11 @@ def test_what_was_sent_by_somebody_who_fell_silent_is_taken_up_after_the_answers
 def test_how_often_a_provider_can_be_asked_afterwards_is_not_for_a_contract_to_say() -> None:
     once = replace(PROVIDERS, late_looks=1)
     assert OwnTerms((9.0,), NEVER, 2.0).over(once).late_looks == 1
-    assert PROVIDERS.late_looks == MAX_LATE_LOOKS == 3
+    assert PROVIDERS.late_looks == MAX_LATE_LOOKS == 28
 
 
 @pytest.mark.parametrize("late_looks", [-1, MAX_LATE_LOOKS + 1])
-def test_late_looks_are_none_to_three(late_looks: int) -> None:
+def test_late_looks_are_none_to_all_of_a_day_and_the_next_morning(late_looks: int) -> None:
     with pytest.raises(ValueError, match="late_looks"):
         replace(PROVIDERS, late_looks=late_looks)
 

@@ -1,0 +1,42 @@
+"""Errands for statements: which day of an account is to be fetched, and when it is asked for. Pure."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from gateway.domain.statements import PSP_ZONE, StatementRules, day_of
+
+__all__ = ["LATE_AFTER", "Errand", "again_at", "asked_from", "last_day"]
+
+LATE_AFTER: Final = timedelta(hours=3)
+"""So long after it should be there a statement that stays away is told of."""
+SOON: Final = timedelta(minutes=10)
+SELDOM: Final = timedelta(hours=1)
+SOON_FOR: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One day of one account whose statement is to be fetched."""
+
+    merchant_id: UUID
+    account: str
+    day: date
+    tries: int
+    told_late: bool
+
+
+def last_day(rules: StatementRules, now: datetime) -> date:
+    """The newest day of the PSP's that is over."""
+    return day_of(now, rules.day_cut) - timedelta(days=1)
+
+
+def asked_from(rules: StatementRules, day: date) -> datetime:
+    """When its statement is asked for first: the next morning, in the PSP's zone."""
+    return datetime.combine(day + timedelta(days=1), rules.ready_at, PSP_ZONE)
+
+
+def again_at(rules: StatementRules, day: date, now: datetime) -> datetime:
+    """When one that was not ready, or could not be had or read, is asked for again: every ten minutes, later hourly."""
+    return now + (SOON if now - asked_from(rules, day) < SOON_FOR else SELDOM)

@@ -1,0 +1,1 @@
+"""Reconciliation in the database: loading statements (`loading`), comparing a day (`comparing`), what differs."""

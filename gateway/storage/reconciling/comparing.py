@@ -1,0 +1,251 @@
+"""One statement that holds a day's lines against our books: each line and each entry of ours gets exactly one class.
+
+Lines and entries meet by our number and the side that it stands on: `in` (payments), `out` (refunds, payouts), `back`
+(what came back). A number that stands there twice claims its entry once, by the line that fits it best; the others are
+duplicates. What is not met on its own day is looked for by its number, and held in suspense near the day's cut: as a
+difference that the next day's run takes up. Plain matches are counted and leave no row.
+
+    $1 merchant    $2 account    $3 day
+    $4 $5          our day: from, until              (of the business zone)
+    $6 statement
+    $7             their day's end, less the margin  $8 their day's start, with the margin
+    $9             whether the day before was compared
+    $10 now        $11 their day's cut               $12 the name of the business zone
+"""
+
+from typing import Final
+
+__all__ = ["COMPARE", "ENTRIES", "OUR_TOTALS"]
+
+HEARD_LATE_DAYS: Final = 40
+"""What the PSP did on a day is found there although we heard of it so much later."""
+VERB_SIDE: Final = "CASE i.verb WHEN 'pay' THEN 'in' ELSE 'out' END"
+FINISHED: Final = """CASE i.verb
+    WHEN 'refund' THEN (SELECT r.finished_at FROM refunds r WHERE r.merchant_id = $1 AND r.refund_id = i.object_id)
+    WHEN 'payout' THEN (SELECT o.finished_at FROM payouts o WHERE o.merchant_id = $1 AND o.payout_id = i.object_id)
+    END"""
+# When the money moved: by the PSP's word, else when we heard of it. Of what came back, before it did.
+DONE_AT: Final = f"""coalesce(i.channel_finished_at,
+    CASE i.state WHEN 'returned' THEN {FINISHED} ELSE i.ended_at END, i.recorded_at)"""
+OWN_FEE: Final = """CASE i.verb
+    WHEN 'pay' THEN (SELECT p.fee FROM payments p WHERE p.merchant_id = $1 AND p.payment_id = i.object_id)
+    WHEN 'refund' THEN (SELECT -r.fee_returned FROM refunds r WHERE r.merchant_id = $1 AND r.refund_id = i.object_id)
+    ELSE (SELECT o.fee FROM payouts o WHERE o.merchant_id = $1 AND o.payout_id = i.object_id) END"""
+_TAKES: Final = "i.state IN ('open', 'done', 'returned')"
+_MINE: Final = "i.merchant_id = $1 AND i.account = $2 AND i.verb IN ('pay', 'refund', 'payout')"
+
+# What is known of another day already: it was compared there, or is held from there.
+_ELSEWHERE: Final = """EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = e.object_id
+    AND d.side = e.side AND d.day <> $3 AND d.state <> 'superseded')"""
+
+_WITH_FEE: Final = f"CASE WHEN i.verb = 'pay' THEN p.fee ELSE {OWN_FEE} END"
+_FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = i.object_id
+            AND p.business_day >= $3::date - 2 AND p.business_day <= $3::date + 1"""
+
+
+def _entries(fee: str, fees: str) -> str:
+    return f"""
+    SELECT e.* FROM (
+        SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, {VERB_SIDE} AS side, i.amount, i.state,
+            {fee} AS fee, {DONE_AT} AS done_at, i.recorded_at
+        FROM intents i {fees}
+        WHERE {_MINE} AND {_TAKES} AND i.recorded_at >= $4::timestamptz - interval '1 day' AND i.recorded_at < $5
+        AND {DONE_AT} >= $4 AND {DONE_AT} < $5
+      UNION ALL
+        SELECT i.object_id, i.verb, i.ordinal, i.number, {VERB_SIDE}, i.amount, i.state, {OWN_FEE}, {DONE_AT},
+            i.recorded_at
+        FROM intents i
+        WHERE {_MINE} AND i.state IN ('done', 'returned') AND i.recorded_at < $4::timestamptz - interval '1 day'
+        AND i.ended_at >= $4::timestamptz - interval '1 day'
+        AND i.ended_at < $5::timestamptz + interval '{HEARD_LATE_DAYS} days'
+        AND {DONE_AT} >= $4 AND {DONE_AT} < $5
+      UNION ALL
+        SELECT i.object_id, i.verb, i.ordinal, i.number, 'back', i.amount, i.state, NULL::bigint, i.ended_at,
+            i.recorded_at
+        FROM intents i
+        WHERE {_MINE} AND i.verb <> 'pay' AND i.state = 'returned' AND i.ended_at >= $4 AND i.ended_at < $5
+    ) e WHERE NOT {_ELSEWHERE}
+"""
+
+
+ENTRIES: Final = _entries(_WITH_FEE, _FEES)
+"""Our entries of a day: what is paid, came back, or is unknown."""
+
+OUR_TOTALS: Final = f"""
+SELECT count(*) FILTER (WHERE e.state <> 'open'), coalesce(sum(
+    CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
+FROM ({_entries("NULL::bigint", "")}) e
+"""
+"""Of the entries: how many are paid or came back, and their signed sum. Another way to the sums of COMPARE."""
+
+# The newest that takes, else that took nothing. One that failed here and was taken as paid all the same is paid.
+_FOUND: Final = f"""
+    SELECT i.object_id, i.verb, i.ordinal AS turn, i.amount, i.recorded_at,
+        CASE WHEN i.late_success AND EXISTS (SELECT FROM payments c WHERE c.merchant_id = $1
+            AND c.corrects = i.object_id AND c.corrects_no IS NULL) THEN 'done' ELSE i.state END AS state,
+        {OWN_FEE} AS fee,
+        CASE c.side WHEN 'back' THEN i.ended_at ELSE {DONE_AT} END AS done_at
+    FROM intents i
+    WHERE i.merchant_id = $1 AND i.account = $2 AND i.number = c.number
+    AND i.verb = ANY(CASE c.side WHEN 'in' THEN ARRAY['pay'] ELSE ARRAY['refund', 'payout'] END)
+    ORDER BY {_TAKES} DESC, i.ordinal DESC LIMIT 1
+"""
+
+_LINES: Final = """
+    SELECT l.statement_id, l.ordinal, l.line, l.kind, l.side, l.number, l.amount, l.paid, l.fee, l.transaction_no,
+        l.done_at, NULL::uuid AS held
+    FROM statement_lines l WHERE l.statement_id = $6 AND l.merchant_id = $1
+  UNION ALL
+    SELECT d.statement_id, d.ordinal, d.line, d.kind, d.side, d.number, d.amount, d.paid, d.fee, d.transaction_no,
+        d.done_at, d.difference_id
+    FROM differences d WHERE d.merchant_id = $1 AND d.account = $2 AND d.class = 'suspense' AND d.state = 'open'
+    AND d.ordinal IS NOT NULL AND d.day < $3
+"""
+# Of ours: what waits for its line, and what was said to be short and may have come after all.
+_HELD: Final = f"""
+    SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, d.side, i.amount, i.state, {OWN_FEE} AS fee,
+        CASE d.side WHEN 'back' THEN i.ended_at ELSE {DONE_AT} END AS done_at, i.recorded_at, d.difference_id AS held,
+        d.class = 'short' AS was_short
+    FROM differences d JOIN intents i ON i.merchant_id = $1 AND i.object_id = d.object_id AND i.verb = d.verb
+        AND i.ordinal = d.turn
+    WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
+    AND d.class IN ('suspense', 'short')
+"""
+_SIGN: Final = "CASE WHEN side = 'out' THEN -1 ELSE 1 END"
+
+COMPARE: Final = f"""
+WITH twice AS (
+    SELECT side, number FROM ({_LINES}) l WHERE number IS NOT NULL GROUP BY side, number HAVING count(*) > 1
+), ranked AS (
+    SELECT c.ordinal, c.statement_id, row_number() OVER (PARTITION BY c.side, c.number
+        ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
+        c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal) AS nth
+    FROM ({_LINES}) c JOIN twice USING (side, number) LEFT JOIN LATERAL ({_FOUND}) f ON true
+), theirs AS (
+    SELECT l.*, coalesce(r.nth, 1) AS nth FROM ({_LINES}) l LEFT JOIN ranked r USING (statement_id, ordinal)
+), ours AS (
+    SELECT e.*, NULL::uuid AS held, false AS was_short FROM ({ENTRIES}) e
+  UNION ALL
+    {_HELD}
+), joined AS MATERIALIZED (
+    SELECT t.statement_id, t.ordinal, t.line, t.kind, coalesce(t.side, o.side) AS side,
+        coalesce(t.number, o.number) AS number, t.amount, t.paid, t.fee, t.transaction_no, t.done_at,
+        t.held AS theirs_held, t.nth, o.object_id, o.verb, o.turn, o.amount AS our_amount, o.state AS our_state,
+        o.fee AS our_fee, o.done_at AS our_done_at, o.recorded_at, o.held AS ours_held, o.was_short,
+        coalesce(t.held IS NULL AND o.held IS NULL AND t.paid AND o.state <> 'open' AND t.amount = o.amount
+            AND coalesce(t.fee = o.fee, true), false) AS plain
+    FROM theirs t FULL JOIN ours o
+        ON CASE WHEN t.nth = 1 THEN t.number END = o.number AND t.side = o.side
+), found AS (
+    SELECT c.statement_id, c.ordinal, c.line, c.kind, c.side, c.number, c.amount, c.paid, c.fee, c.transaction_no,
+        c.done_at, c.theirs_held, c.nth, c.ours_held, c.was_short, c.object_id IS NOT NULL AS own,
+        coalesce(c.object_id, f.object_id) AS object_id, coalesce(c.verb, f.verb) AS verb,
+        coalesce(c.turn, f.turn) AS turn, coalesce(c.our_amount, f.amount) AS our_amount,
+        coalesce(c.our_state, f.state) AS our_state, coalesce(c.our_fee, f.fee) AS our_fee,
+        coalesce(c.our_done_at, f.done_at) AS our_done_at, coalesce(c.recorded_at, f.recorded_at) AS recorded_at
+    FROM joined c LEFT JOIN LATERAL ({_FOUND}) f ON c.object_id IS NULL AND c.number IS NOT NULL AND c.nth = 1
+    WHERE NOT c.plain
+), stood AS (
+    SELECT *, CASE
+        WHEN object_id IS NULL THEN NULL
+        WHEN our_state = 'open' THEN 'unknown'
+        WHEN side = 'back' THEN CASE our_state WHEN 'returned' THEN 'paid' WHEN 'done' THEN 'unknown' ELSE 'dead' END
+        WHEN our_state IN ('done', 'returned') THEN 'paid'
+        ELSE 'dead' END AS stands,
+        our_done_at < $4 AND NOT own AS is_of_before,
+        our_done_at >= $5 AND NOT own AND theirs_held IS NULL AS is_of_later
+    FROM found
+), classed AS (
+    SELECT *, CASE
+        WHEN ordinal IS NULL THEN CASE
+            WHEN was_short THEN 'short'
+            WHEN stands = 'paid' THEN CASE
+                WHEN ours_held IS NULL AND (our_done_at >= $7 OR (our_done_at < $8 AND NOT $9)) THEN 'suspense'
+                ELSE 'short' END
+            WHEN stands = 'unknown' THEN CASE
+                -- The statements of the day on which it was submitted, and of the next: without it in both it is lost.
+                WHEN (SELECT count(*) FROM reconciled_days r WHERE r.merchant_id = $1 AND r.account = $2
+                    AND r.day IN (s.their_day, s.their_day + 1) AND r.day < $3)
+                    + ($3 IN (s.their_day, s.their_day + 1))::int = 2 THEN 'lost'
+                ELSE 'suspense' END
+            ELSE 'matched' END
+        WHEN nth > 1 THEN CASE WHEN paid THEN 'duplicate' ELSE 'matched' END
+        WHEN NOT paid THEN CASE stands
+            WHEN 'paid' THEN 'status_mismatch' WHEN 'unknown' THEN 'settled' ELSE 'matched' END
+        WHEN stands IS NULL THEN CASE WHEN theirs_held IS NULL AND done_at >= $7 THEN 'suspense' ELSE 'long' END
+        WHEN stands = 'dead' THEN 'long'
+        WHEN is_of_later AND stands = 'paid' THEN 'suspense'
+        WHEN is_of_before AND stands = 'paid' AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
+            AND r.account = $2 AND r.day = (s.our_done_at AT TIME ZONE $12)::date AND r.day <> $3) THEN 'duplicate'
+        WHEN amount <> our_amount THEN 'amount_mismatch'
+        WHEN side = 'back' THEN 'returned'
+        WHEN stands = 'unknown' THEN 'settled'
+        WHEN fee <> our_fee THEN 'fee_mismatch'
+        ELSE 'matched' END AS class
+    FROM (SELECT *, CASE
+            WHEN $11::time >= time '12:00' THEN
+                (recorded_at AT TIME ZONE 'Asia/Shanghai' + (interval '24:00' - $11::time))::date
+            ELSE (recorded_at AT TIME ZONE 'Asia/Shanghai' - $11::time::interval)::date END AS their_day
+        FROM stood) s
+), worded AS (
+    SELECT *, CASE
+        WHEN class = 'lost' THEN 'not_received'
+        WHEN ordinal IS NULL OR nth > 1 OR object_id IS NULL THEN NULL
+        WHEN side = 'back' THEN CASE WHEN class IN ('long', 'amount_mismatch')
+            OR (class = 'returned' AND stands = 'unknown') THEN 'returned' END
+        WHEN class = 'settled' THEN CASE WHEN paid THEN 'succeeded' ELSE 'declined' END
+        WHEN class IN ('long', 'amount_mismatch') THEN 'succeeded'
+        WHEN class = 'status_mismatch' THEN 'declined' END AS word,
+        -- It is held from an earlier day, and goes on being held.
+        ordinal IS NULL AND ((was_short AND class = 'short') OR (ours_held IS NOT NULL AND class = 'suspense')) AS stays
+    FROM classed
+), kept AS (
+    INSERT INTO differences (merchant_id, difference_id, account, day, statement_id, class, side, number, line, ordinal,
+        kind, amount, paid, fee, transaction_no, done_at, verb, object_id, turn, our_amount, our_state, our_fee,
+        our_done_at, state, word, found_at, resolved_at, resolved_by, history)
+    SELECT $1,
+        md5(concat_ws(' ', $6::uuid, $10::timestamptz, statement_id, ordinal, object_id, turn, side, class))::uuid,
+        $2, $3::date, coalesce(statement_id, $6), class, side, number, line, ordinal,
+        kind, amount, paid, fee, transaction_no, done_at, CASE WHEN waits THEN NULL ELSE verb END,
+        CASE WHEN waits THEN NULL ELSE object_id END, CASE WHEN waits THEN NULL ELSE turn END, our_amount, our_state,
+        our_fee, our_done_at, CASE WHEN over THEN 'resolved' ELSE 'open' END, word,
+        $10, CASE WHEN over THEN $10::timestamptz END,
+        CASE WHEN over THEN 'statement' END, '[]'
+    -- Of theirs that waits for an entry of ours of the next day: it is that day's.
+    FROM (SELECT *, class = 'suspense' AND ordinal IS NOT NULL AS waits,
+        class IN ('matched', 'returned', 'settled', 'lost') AS over FROM worded) worded
+    WHERE NOT stays AND NOT (ordinal IS NULL AND class = 'matched')
+    AND (class <> 'matched' OR (is_of_before AND stands = 'paid' AND theirs_held IS NULL))
+    AND NOT (class = 'returned' AND word IS NULL AND NOT is_of_before)
+), let_go AS (
+    UPDATE differences d SET state = 'resolved', resolved_at = $10, resolved_by = 'statement', became = w.class,
+        became_on = $3
+    FROM (
+        SELECT theirs_held AS held, class FROM worded WHERE theirs_held IS NOT NULL
+        UNION ALL SELECT ours_held, class FROM worded WHERE ours_held IS NOT NULL AND NOT stays
+    ) w
+    WHERE d.merchant_id = $1 AND d.difference_id = w.held
+), everything AS (
+    SELECT 'matched' AS class, side, true AS theirs_now, true AS ours_now, false AS theirs_then, false AS ours_then,
+        amount, our_amount, paid, 'paid' AS stands, fee, our_fee, true AS own
+    FROM joined WHERE plain
+  UNION ALL
+    SELECT class, side, ordinal IS NOT NULL AND theirs_held IS NULL, own AND ours_held IS NULL,
+        theirs_held IS NOT NULL, ours_held IS NOT NULL AND NOT stays, amount, our_amount, paid, stands, fee, our_fee,
+        own
+    FROM worded
+)
+SELECT class,
+    count(*) FILTER (WHERE theirs_now) AS theirs,
+    coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_now AND paid), 0)::bigint AS theirs_amount,
+    count(*) FILTER (WHERE ours_now AND stands = 'paid') AS ours,
+    coalesce(sum(our_amount * {_SIGN}) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_amount,
+    count(*) FILTER (WHERE ours_now AND stands = 'unknown') AS unknown,
+    count(*) FILTER (WHERE theirs_then) AS theirs_held,
+    coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_then AND paid), 0)::bigint AS theirs_held_amount,
+    count(*) FILTER (WHERE ours_then) AS ours_held,
+    coalesce(sum(our_amount * {_SIGN}) FILTER (WHERE ours_then AND stands = 'paid'), 0)::bigint AS ours_held_amount,
+    coalesce(sum(fee) FILTER (WHERE theirs_now), 0)::bigint AS theirs_fee,
+    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_fee
+FROM everything GROUP BY class ORDER BY class
+"""

@@ -1,0 +1,72 @@
+"""Lines of a statement as text for COPY, in pieces of some tens of kilobytes: never the whole day in memory."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from gateway.domain.statements import SIGN, LineKind, StatementLine
+
+__all__ = ["COLUMNS", "SIDE_OF", "LineCounter"]
+
+PIECE: Final = 1_000
+"""Lines in one piece."""
+COLUMNS: Final = (
+    "merchant_id", "statement_id", "ordinal", "line", "kind", "side", "number", "amount", "paid", "fee",
+    "transaction_no", "done_at", "original",
+)  # fmt: skip
+SIDE_OF: Final = {
+    LineKind.PAYMENT: "in",
+    LineKind.REFUND: "out",
+    LineKind.PAYOUT: "out",
+    LineKind.OUT: "out",
+    LineKind.RETURN: "back",
+}
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": None})
+
+
+class LineCounter:
+    """Turns lines into the text of COPY and counts them on the way: how many, and the signed sum of what was paid."""
+
+    def __init__(self, merchant_id: UUID, statement_id: UUID, lines: Iterator[StatementLine]) -> None:
+        self._lines = lines
+        self._begin = f"{merchant_id}\t{statement_id}\t"
+        self.count = self.amount = 0
+        self.unnamed = 0
+        """Refunds that name their payment alone."""
+
+    def piece(self) -> bytes:
+        """The next lines as text; empty: there are no more. Raises what reading them raises."""
+        begin, ordinal, text = self._begin, self.count, []
+        for line in islice(self._lines, PIECE):
+            ordinal += 1
+            no, kind, number, amount, paid, fee, transaction_no, at, original = line
+            if paid:
+                self.amount += amount * SIGN[kind]
+            if number is None and original is not None:
+                self.unnamed += 1
+            text.append(
+                "\t".join(
+                    (
+                        f"{begin}{ordinal}",
+                        f"{no}",
+                        kind.value,
+                        SIDE_OF[kind],
+                        _text(number),
+                        f"{amount}",
+                        "t" if paid else "f",
+                        "\\N" if fee is None else f"{fee}",
+                        _text(transaction_no),
+                        "\\N" if at is None else at.isoformat(),
+                        _text(original),
+                    )
+                )
+            )
+        self.count = ordinal
+        return ("\n".join(text) + "\n").encode() if text else b""
+
+
+def _text(value: str | None) -> str:
+    if value is None:
+        return "\\N"
+    return value if value.isalnum() else value.translate(_ESCAPED)

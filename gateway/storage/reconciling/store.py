@@ -1,0 +1,218 @@
+"""Loading a day's statement and comparing it: one transaction, so that nothing is half-loaded and nothing loads twice.
+
+Runs of one account follow each other: a lock of its own holds the second back. The same file again changes nothing;
+another one for the same day is refused until a person says that it takes the place of the first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from gateway.domain.reconciled import (
+    NEAR_CUT,
+    Class,
+    ClassTotals,
+    DayClosedError,
+    Loading,
+    OtherStatementError,
+    ReconciledDay,
+    Totals,
+)
+from gateway.domain.statements import StatementLine, ends_at
+from gateway.storage.reconciling import replacing
+from gateway.storage.reconciling.comparing import COMPARE, OUR_TOTALS
+from gateway.storage.reconciling.lines import COLUMNS, LineCounter
+from gateway.storage.server.database import Connection, Database
+
+__all__ = ["StatementStore"]
+
+WITHIN_S: Final = 1800
+"""A statement of the transaction may take so long; payments do not wait for it."""
+WORK_MEM: Final = "192MB"
+
+# A number of the transaction's own namespace: no other lock of ours is taken by two numbers.
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 12))"
+IN_FORCE: Final = """
+SELECT s.statement_id, s.version, s.sha256, s.loaded_at, r.totals, r.balanced, r.ran_at, r.ran_by, r.closed_at,
+    r.closed_by
+FROM statements s JOIN reconciled_days r ON r.merchant_id = $1 AND r.account = $2 AND r.day = $3
+WHERE s.merchant_id = $1 AND s.account = $2 AND s.day = $3 AND s.replaced_at IS NULL
+"""
+REPLACED: Final = "UPDATE statements SET replaced_at = $3 WHERE merchant_id = $1 AND statement_id = $2"
+KEEP: Final = """
+INSERT INTO statements (merchant_id, statement_id, account, day, version, sha256, files, lines, amount, loaded_at,
+    loaded_by, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+# Refunds that name their payment alone get the number of that payment's refund of the same amount, those of
+# this day first, in order of time.
+NAME_REFUNDS: Final = """
+UPDATE statement_lines l SET number = m.number FROM (
+    SELECT t.ordinal, o.number FROM (
+        SELECT ordinal, original, amount,
+            row_number() OVER (PARTITION BY original, amount ORDER BY done_at, ordinal) AS nth
+        FROM statement_lines
+        WHERE merchant_id = $1 AND statement_id = $3 AND number IS NULL AND original IS NOT NULL AND side = 'out'
+    ) t JOIN LATERAL (
+        SELECT i.number, row_number() OVER (ORDER BY
+            coalesce(i.channel_finished_at, i.ended_at, i.recorded_at) < $4::timestamptz, i.recorded_at, i.number
+        ) AS nth
+        FROM intents p JOIN refunds r ON r.merchant_id = $1 AND r.payment_id = p.object_id
+        JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
+        WHERE p.merchant_id = $1 AND p.account = $2 AND p.number = t.original AND p.verb = 'pay'
+        AND i.account = $2 AND i.amount = t.amount AND i.state IN ('open', 'done', 'returned')
+    ) o ON o.nth = t.nth
+) m WHERE l.merchant_id = $1 AND l.statement_id = $3 AND l.ordinal = m.ordinal
+"""
+DAY_BEFORE: Final = "SELECT FROM reconciled_days WHERE merchant_id = $1 AND account = $2 AND day = $3"
+KEEP_DAY: Final = """
+INSERT INTO reconciled_days (merchant_id, account, day, statement_id, totals, balanced, ran_at, ran_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (merchant_id, account, day) DO UPDATE SET statement_id = excluded.statement_id, totals = excluded.totals,
+    balanced = excluded.balanced, ran_at = excluded.ran_at, ran_by = excluded.ran_by
+"""
+FETCHED: Final = """
+UPDATE statement_errands SET done_at = $4, due_at = NULL, lease_until = NULL, reason = NULL
+WHERE merchant_id = $1 AND account = $2 AND day = $3 AND done_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementStore:
+    """Statements and the days that were compared with them. `zone`: of our business day."""
+
+    database: Database
+    zone: ZoneInfo
+
+    async def load(
+        self, loading: Loading, lines: Iterator[StatementLine], seen: Callable[[int], None] = lambda _: None
+    ) -> ReconciledDay:
+        """Load and compare. `seen` hears how many lines were read so far.
+
+        Raises OtherStatementError, DayClosedError, and what reading the lines raises; then nothing was changed.
+        """
+        merchant_id, account, day = loading.merchant_id, loading.account, loading.day
+        async with self.database.long_transaction(WITHIN_S) as connection:
+            await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
+            await connection.execute("SET LOCAL lock_timeout = 0")
+            await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
+            known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
+            if known is not None and known["sha256"] == loading.sha256:
+                return _day(account, day, known, is_new=False)
+            if known is not None and known["loaded_at"] < ends_at(day, loading.day_cut):
+                loading = replace(loading, replaces=loading.replaces or "the day was not over then")
+            if known is not None and loading.replaces is None:
+                raise OtherStatementError(account, day, known["version"], known["loaded_at"])
+            later = [] if known is None else await self._taken_back(connection, loading, known)
+            counter = await self._copied(connection, loading, lines, seen)
+            version = 1 if known is None else known["version"] + 1
+            await connection.execute(
+                KEEP, merchant_id, loading.statement_id, account, day, version, loading.sha256,
+                orjson.dumps(list(loading.files)).decode(), counter.count, counter.amount, loading.at, loading.by,
+                loading.replaces,
+            )  # fmt: skip
+            compared = await self._compare(
+                connection, loading, day, loading.statement_id, (counter.count, counter.amount), loading.by
+            )
+            for each in later:
+                sums = (each["lines"], each["amount"])
+                await self._compare(connection, loading, each["day"], each["statement_id"], sums, each["ran_by"])
+            if known is not None:
+                await self._keep_work(connection, loading)
+        totals, balanced = compared
+        return ReconciledDay(account, day, loading.statement_id, version, totals, balanced, loading.at, loading.by)
+
+    async def fetched(self, merchant_id: UUID, account: str, day: date, at: datetime) -> None:
+        """The errand of that day is done."""
+        async with self.database.connection() as connection:
+            await connection.execute(FETCHED, merchant_id, account, day, at)
+
+    async def _taken_back(self, connection: Connection, loading: Loading, known: Any) -> list[Any]:
+        """Take back what was compared with the statement in force, and answer with the later days to compare anew."""
+        place = (loading.merchant_id, loading.account, loading.day)
+        later = await connection.fetch(replacing.LATER_DAYS, *place)
+        closed = [each["day"] for each in later if each["closed"]]
+        if known["closed_at"] is not None or closed:
+            raise DayClosedError(f"{loading.account}: {closed[0] if closed else loading.day} is closed")
+        await connection.execute(REPLACED, loading.merchant_id, known["statement_id"], loading.at)
+        await connection.execute(replacing.STAND_AGAIN, *place)
+        await connection.execute(replacing.SUPERSEDE, *place, loading.at)
+        return list(later)
+
+    async def _keep_work(self, connection: Connection, loading: Loading) -> None:
+        place = (loading.merchant_id, loading.account, loading.at)
+        await connection.execute(replacing.KEEP_RESOLVED, *place)
+        entry = {
+            "at": loading.at,
+            "by": loading.by,
+            "did": "reopened",
+            "note": f"a corrected statement: {loading.replaces}",
+        }
+        await connection.execute(replacing.OPEN_AGAIN, *place, orjson.dumps([entry]).decode())
+
+    async def _copied(
+        self, connection: Connection, loading: Loading, lines: Iterator[StatementLine], seen: Callable[[int], None]
+    ) -> LineCounter:
+        counter = LineCounter(loading.merchant_id, loading.statement_id, lines)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            # Reading is a processor's work: beside the loop, so that what else runs here goes on.
+            while piece := await asyncio.to_thread(counter.piece):
+                seen(counter.count)
+                yield piece
+
+        await connection.copy_to_table(
+            "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
+        )
+        if counter.unnamed:
+            begin = datetime.combine(loading.day, time(0), self.zone)
+            place = (loading.merchant_id, loading.account, loading.statement_id)
+            await connection.execute(NAME_REFUNDS, *place, begin, timeout=WITHIN_S)
+        return counter
+
+    async def _compare(
+        self,
+        connection: Connection,
+        loading: Loading,
+        day: date,
+        statement_id: UUID,
+        theirs: tuple[int, int],
+        by: str,
+    ) -> tuple[Totals, bool]:
+        merchant_id, account, cut = loading.merchant_id, loading.account, loading.day_cut
+        before = day - timedelta(days=1)
+        had_before = await connection.fetchrow(DAY_BEFORE, merchant_id, account, before) is not None
+        begin = datetime.combine(day, time(0), self.zone)
+        end = datetime.combine(day + timedelta(days=1), time(0), self.zone)
+        entries = (merchant_id, account, day, begin, end)
+        ours = await connection.fetchrow(OUR_TOTALS, *entries, timeout=WITHIN_S)
+        rows = await connection.fetch(
+            COMPARE, *entries, statement_id, ends_at(day, cut) - NEAR_CUT, ends_at(before, cut) + NEAR_CUT, had_before,
+            loading.at, cut, str(self.zone), timeout=WITHIN_S,
+        )  # fmt: skip
+        found = {Class(row["class"]): ClassTotals(**{name: row[name] for name in _SUMS}) for row in rows}
+        classes = {name: sums for name, sums in found.items() if sums != ClassTotals()}
+        totals = Totals(classes, *theirs, *ours).afterwards()
+        balanced = not totals.wrong()
+        await connection.execute(
+            KEEP_DAY, merchant_id, account, day, statement_id, orjson.dumps(totals.to_json()).decode(), balanced,
+            loading.at, by,
+        )  # fmt: skip
+        return totals, balanced
+
+
+_SUMS: Final = tuple(ClassTotals.__dataclass_fields__)
+
+
+def _day(account: str, day: date, row: Any, *, is_new: bool) -> ReconciledDay:
+    totals = Totals.from_json(orjson.loads(row["totals"]))
+    return ReconciledDay(
+        account, day, row["statement_id"], row["version"], totals, row["balanced"], row["ran_at"], row["ran_by"],
+        row["closed_at"], row["closed_by"], is_new,
+    )  # fmt: skip
