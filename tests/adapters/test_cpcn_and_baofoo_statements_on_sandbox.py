@@ -132,7 +132,7 @@ async def test_what_is_fetched_twice_is_the_same_bytes(world: World, tmp_path: P
     await paid(world)
     kept = []
     for name in ("first", "second"):
-        (tmp_path / name).mkdir()  # noqa: ASYNC240
+        (tmp_path / name).mkdir()
         files = await statements(world).fetch(DAY, tmp_path / name, world.transport.download, now())
         kept.append([(file.name, file.path.read_bytes()) for file in files])
     assert kept[0] == kept[1]
