@@ -79,13 +79,15 @@ class CpcnStatements:
                         days.look(line, place)
                         yield line
         pages.end(place)
-        days.end()
+        if not pages.is_titled:
+            days.end()
 
     async def fetch(self, day: date, folder: Path, download: Download, now: datetime) -> list[StatementFile]:  # noqa: ARG002
         """Ask for the pages of the day until TotalCount transactions are there, and keep them as one file."""
         name = f"{self._exchange.institution_id}-{day:%Y%m%d}.cpcn.gz"
         pages, place, arrived = Pages(self._whose(day)), Place(name), folder / f"{name}.page"
         kept = _Kept(folder / name, place)
+        kept.add(self._whose(day).title)
         for number in range(1, MAX_PAGES + 1):
             body = {"Date": f"{day:%Y%m%d}", "PageNO": str(number), "CountPerPage": str(self._page_rows)}
             response = await download(self._exchange.request(ASK_PAGE, body), arrived, MAX_PAGE_BYTES)
@@ -171,7 +173,7 @@ class _Kept:
         path.write_bytes(b"")
 
     def add(self, answer: bytes) -> None:
-        """One more answer."""
+        """One more line."""
         self._write(self._packer.compress(answer.strip() + b"\n"))
 
     def close(self) -> StatementFile:

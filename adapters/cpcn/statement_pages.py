@@ -4,8 +4,9 @@ An answer has a head and, in its body, TotalCount (of 1811, H) and a Tx for each
 their place: compressed text, a line for each, `,` between the elements in their order (H). Of all answers of a day
 TotalCount is the same, and as many transactions are there. Everything is read as a stream.
 
-What `fetch` keeps is a file of ours: the answers of all pages as CPCN gave them, `message,signature`, one in a line,
-under gzip. Any of the forms may be in gzip, or alone in a zip.
+What `fetch` keeps is a file of ours: a line that says which day of whom was asked for, since no answer does, and the
+answers of all pages as CPCN gave them, `message,signature`, one in a line, under gzip. Any of the forms may be under
+gzip, or alone in a zip.
 """
 
 import io
@@ -42,6 +43,8 @@ SECTION: Final = 2
 """How deep Head and Body stand."""
 
 GZIP: Final = b"\x1f\x8b"
+TITLE: Final = b"#1811 "
+MAX_TITLE_BYTES: Final = 256
 ANY_HEADER: Final = 32 + zlib.MAX_WBITS
 """Of gzip or of zlib: which of them GzipData is no source says."""
 _TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[0-9]{4},")
@@ -57,6 +60,11 @@ class Whose:
 
     institution_id: str
     day: date
+
+    @property
+    def title(self) -> bytes:
+        """The first line of a file of ours."""
+        return TITLE + f"{self.institution_id} {self.day:%Y%m%d}\n".encode()
 
 
 class Page:
@@ -82,6 +90,14 @@ class Pages:
         self._count = 0
         self.total: int | None = None
         self.rows = 0
+        self.is_titled = False
+        """A file of ours said that it is of this day."""
+
+    def entitle(self, title: bytes, place: Place) -> None:
+        """Raises StatementRefusedError for the first line of another day or institution."""
+        if title != self._whose.title:
+            raise whole(place, "was asked for as another day's, or another institution's")
+        self.is_titled = True
 
     def read(self, source: IO[bytes], place: Place, page: Page) -> Iterator[Row]:
         """The transactions of the next page, an XML document; `place.line` counts those of all pages. Raises
@@ -108,6 +124,8 @@ class Pages:
 
     def end(self, place: Place) -> None:
         """Raises StatementRefusedError where not all came that were announced."""
+        if self.total is None and self.is_titled:
+            raise whole(place, "has no answer that states a total", "TotalCount")
         if self.total is not None and self.total != self.rows:
             raise whole(place, f"has {self.rows} transactions, and says {self.total}", "TotalCount")
 
@@ -160,6 +178,8 @@ def _pages_of(
     elif _XML.match(begins):
         yield _handled(pages, source, place)
     else:
+        if begins.startswith(TITLE):
+            pages.entitle(source.readline(MAX_TITLE_BYTES), place)
         for answer in _answers(source, place):
             try:
                 text = believed(answer)

@@ -128,6 +128,16 @@ async def test_the_file_that_a_person_is_given_has_the_same_lines(world: World, 
     assert lines == await fetched(world, tmp_path)
 
 
+async def test_what_is_fetched_twice_is_the_same_bytes(world: World, tmp_path: Path) -> None:
+    await paid(world)
+    kept = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        files = await statements(world).fetch(DAY, tmp_path / name, world.transport.download, now())
+        kept.append([(file.name, file.path.read_bytes()) for file in files])
+    assert kept[0] == kept[1]
+
+
 async def test_a_payment_after_midnight_stands_in_the_next_day(world: World, tmp_path: Path) -> None:
     late = await paid(world, 1, "2026-03-02T23:59:59+08:00")
     early = await paid(world, 2, "2026-03-03T00:00:00+08:00")

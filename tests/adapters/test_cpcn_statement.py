@@ -263,6 +263,14 @@ def test_two_identical_transactions_are_two_lines(tmp_path: Path) -> None:
     assert [line.line for line in read(tmp_path, xml([row(), row()]))] == [1, 2]
 
 
+def test_a_file_of_ours_says_which_day_it_was_asked_for_as_and_is_believed_about_that(tmp_path: Path) -> None:
+    yesterday = answer(xml([row(BankNotificationTime="20260301103000")]))
+    assert len(read(tmp_path, b"#1811 900001 20260302\n" + yesterday)) == 1
+    for title in (b"#1811 900001 20260301", b"#1811 900002 20260302", b"#1811 ", b"#1811 " + b"9" * 1000):
+        assert "another day's, or another institution's" in refused(tmp_path, title + b"\n" + answer(xml([])))
+    assert "has no answer that states a total" in refused(tmp_path, b"#1811 900001 20260302\n")
+
+
 # Files that a person gives
 
 
@@ -373,7 +381,7 @@ async def test_pages_are_asked_for_until_all_transactions_are_there_and_kept_as_
     [file] = await fetched(tmp_path, psp, statement_page_rows=2)
     known = {"TxCode": "1811", "InstitutionID": "900001", "Date": "20260302", "CountPerPage": "2"}
     assert psp.asked == [{**known, "PageNO": str(number)} for number in (1, 2, 3)]
-    assert gzip.decompress(file.path.read_bytes()) == b"\n".join(pages) + b"\n"
+    assert gzip.decompress(file.path.read_bytes()) == b"#1811 900001 20260302\n" + b"\n".join(pages) + b"\n"
     assert list(tmp_path.iterdir()) == [file.path]  # noqa: ASYNC240
     lines = list(of().read([file], DAY))
     assert [(line.line, line.number) for line in lines] == [(n + 1, f"order-{n}") for n in range(5)]
