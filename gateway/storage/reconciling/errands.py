@@ -1,6 +1,6 @@
 """Which statements are to be fetched, and by whom just now. Never on the hot path."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,6 +36,10 @@ WHERE EXISTS (SELECT FROM intents i WHERE i.merchant_id = $1 AND i.account = w.a
     AND i.recorded_at < w.day::timestamp AT TIME ZONE 'Asia/Shanghai' + interval '1 day')
 AND NOT EXISTS (SELECT FROM whole r WHERE r.account = w.account AND r.day = d.day::date)
 ON CONFLICT (merchant_id, account, day) DO NOTHING
+"""
+USED: Final = """
+SELECT a.account FROM unnest($2::text[]) AS a (account)
+WHERE EXISTS (SELECT FROM intents i WHERE i.merchant_id = $1 AND i.account = a.account)
 """
 CLAIM: Final = """
 WITH due AS (
@@ -73,6 +77,11 @@ class ErrandStore:
         days, due, over = ([getattr(wanted[each], name) for each in accounts] for name in ("day", "due_at", "over_at"))
         async with self.database.connection() as connection:
             await connection.execute(KEEP, merchant_id, accounts, days, due, now, over)
+
+    async def used(self, merchant_id: UUID, accounts: Collection[str]) -> set[str]:
+        """Those of these accounts that something was ever sent by."""
+        async with self.database.connection() as connection:
+            return {row[0] for row in await connection.fetch(USED, merchant_id, list(accounts))}
 
     async def claim(self, merchant_id: UUID, now: datetime, lease: timedelta) -> Errand | None:
         """Take the oldest day that is due; None: there is none."""
