@@ -248,6 +248,7 @@ SELECT class,
     count(*) FILTER (WHERE ours_then) AS ours_held,
     coalesce(sum(our_amount * {_SIGN}) FILTER (WHERE ours_then AND stands = 'paid'), 0)::bigint AS ours_held_amount,
     coalesce(sum(fee) FILTER (WHERE theirs_now), 0)::bigint AS theirs_fee,
-    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_fee
+    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid' AND (fee IS NOT NULL OR amount IS NULL)), 0)
+        ::bigint AS ours_fee
 FROM everything GROUP BY class ORDER BY class
 """
