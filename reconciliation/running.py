@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Protocol
@@ -87,7 +87,7 @@ class Reconciler:
             raise NoStatementsError(account)
         now = self.clock()
         over_at = ends_at(day, statements.rules.day_cut)
-        if now < over_at and not so_far:
+        if now < (ends_at(day - timedelta(days=1), statements.rules.day_cut) if so_far else over_at):
             raise DayNotOverError(f"{account}: the day {day} ends at {over_at:%Y-%m-%d %H:%M} in Beijing")
         with TemporaryDirectory(prefix="sluice-statement-", dir=self.folder) as name:
             place = Path(name)

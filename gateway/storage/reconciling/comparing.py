@@ -164,9 +164,11 @@ WITH twice AS (
                 ELSE 'short' END
             WHEN stands = 'unknown' THEN CASE
                 -- The statements of the day on which it was submitted, and of the next: without it in both it is lost.
-                WHEN (SELECT count(*) FROM reconciled_days r WHERE r.merchant_id = $1 AND r.account = $2
-                    AND r.day IN (s.their_day, s.their_day + 1) AND r.day < $3)
-                    + ($3 IN (s.their_day, s.their_day + 1))::int = 2 THEN 'lost'
+                -- One of a day that was not over proves nothing.
+                WHEN (SELECT count(*) FROM statements r WHERE r.merchant_id = $1 AND r.account = $2
+                    AND r.day IN (s.their_day, s.their_day + 1) AND r.day <= $3 AND r.replaced_at IS NULL
+                    AND r.loaded_at >= (r.day + $11::time + CASE WHEN $11::time < time '12:00' THEN interval '1 day'
+                        ELSE interval '0' END) AT TIME ZONE 'Asia/Shanghai') = 2 THEN 'lost'
                 ELSE 'suspense' END
             ELSE 'matched' END
         WHEN nth > 1 THEN CASE WHEN paid THEN 'duplicate' ELSE 'matched' END
