@@ -8,6 +8,7 @@ worker; a confirmation is safe to repeat.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import StatementLine, ends_at
-from gateway.ports import Providers
+from gateway.ports import OverloadedError, Providers
 from gateway.ports.statements import Download, StatementFile, StatementRefusedError, statements_of
 
 __all__ = ["MAX_FILES_BYTES", "DayNotOverError", "NoStatementsError", "Reconciler", "StatementBooks"]
@@ -105,7 +106,8 @@ class Reconciler:
                 replaces,
             )
             done = await self.books.load(loading, statements.read(files, day), seen)
-            await self.tell(merchant_id)
+            with suppress(OverloadedError):  # the database is busy: a worker tells what is untold
+                await self.tell(merchant_id)
             await statements.confirm(day, self.download, place, self.clock())
         await self.books.fetched(merchant_id, account, day, self.clock())
         return done
