@@ -101,7 +101,7 @@ async def _demonstrate(
             out.print(f"the gateway at {addresses.gateway} does not know the sample key: run it with `sluice run`")
             return False
         drive, admin = Drive(addresses, session), {"Authorization": f"Bearer {admin_token}"}
-        sample = None if settings is None else _sample(settings)
+        sample = None if settings is None else _sample(settings, addresses)
         if sample is not None:
             await say_fees(drive, sample)
         money_out = MoneyOut(drive, admin, run, dice)
@@ -132,9 +132,13 @@ async def _demonstrate(
     return not wrong
 
 
-def _sample(settings: Settings) -> MerchantContent:
+def _sample(settings: Settings, addresses: Addresses) -> MerchantContent:
     """The merchant of the sample, by whose rules the sandbox takes its fees."""
-    return read_catalogue(sample_catalogue(), sample_environment(settings, {})).merchants[0]
+    ports = {
+        "SLUICE_SANDBOX_PORT": addresses.sandbox.rpartition(":")[2],
+        "SLUICE_RECEIVER_PORT": addresses.receiver.rpartition(":")[2],
+    }
+    return read_catalogue(sample_catalogue(), sample_environment(settings, ports)).merchants[0]
 
 
 async def _make(drive: Drive, money_out: MoneyOut, orders: list[DemoOrder], concurrency: int) -> None:
