@@ -73,6 +73,7 @@ class ClassTotals:
     ours_held_amount: int = 0
     theirs_fee: int = 0
     ours_fee: int = 0
+    """Without those whose line says nothing of fees."""
 
     @property
     def apart(self) -> int:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from gateway.domain.reconciled import ReconciledDay
+from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import LineKind, StatementLine
-from gateway.storage.reconciling.store import Loading, StatementStore
+from gateway.storage.reconciling.store import StatementStore
 from gateway.storage.server.database import Database
 
 __all__ = ["ACCOUNT", "DAY", "MERCHANT", "ZONE", "Desk", "Line", "at"]

@@ -11,8 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from gateway.domain.reconciled import DayClosedError, OtherStatementError
 from gateway.domain.statements import StatementLine
-from gateway.storage.reconciling.store import DayClosedError, OtherStatementError
 from gateway.storage.server.database import Database
 from tests.databases import REPLICA, connected
 from tests.storage.reconciling_desk import ACCOUNT, DAY, Desk, Line, at, counted

@@ -275,7 +275,8 @@ SELECT class,
     count(*) FILTER (WHERE ours_then) AS ours_held,
     coalesce(sum({_OURS} * {_SIGN}) FILTER (WHERE ours_then), 0)::bigint AS ours_held_amount,
     coalesce(sum(fee) FILTER (WHERE theirs_now), 0)::bigint AS theirs_fee,
-    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_fee
+    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid' AND (fee IS NOT NULL OR amount IS NULL)), 0)
+        ::bigint AS ours_fee
 FROM everything GROUP BY class
 ) s ON true
 """
