@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -16,9 +15,10 @@ from rich.table import Table
 from gateway.domain.catalogue_content import MerchantContent
 from gateway.domain.differences import DifferenceFilter, DifferenceState
 from gateway.domain.money import yuan
-from gateway.domain.reconciled import NEAR_CUT, Class, ReconciledDay
-from gateway.domain.statements import StatementRules, day_of, ends_at
+from gateway.domain.reconciled import Class, ReconciledDay
+from gateway.domain.statements import StatementRules
 from gateway.ports.statements import StatementFile
+from gateway.run.demo.days import days_to_run, is_near_a_cut
 from gateway.run.demo.drive import Drive
 from gateway.run.demo.fees import fees_said
 from gateway.run.demo.planting import Planted, plant, take_back
@@ -28,7 +28,6 @@ from gateway.run.wiring import System
 __all__ = ["EndOfDay", "end_the_day", "say_fees"]
 
 BY: Final = "demo"
-MARGIN: Final = NEAR_CUT + timedelta(minutes=5)
 LONG_AGO: Final = timedelta(seconds=2)
 MAX_DIFFERENCES: Final = 1000
 HEADINGS: Final = {
@@ -115,21 +114,21 @@ async def end_the_day(
     planted, end.left_out = await plant(drive, provider_of, now - LONG_AGO, dice)
     mine = {payment["channel_order_no"] for payment in drive.payments.values()}
     found: dict[tuple[str, str], set[str]] = {}
+    cuts: set[time] = set()
     try:
         for account, provider in sorted(providers.items()):
             rules = running.providers.statement_rules(merchant_id, account)
             if rules is None:
                 end.wrong.append(f"{account} reads no statements")
                 continue
+            cuts.add(rules.day_cut)
             await _one(running, drive, (merchant_id, account, provider), rules, (since, now), end, found)
     finally:
         await take_back(drive, planted)
     wanted = {(each.provider, each.number) for each in planted}
     for each in planted:
         classes = found.get((each.provider, each.number), set())
-        fits = each.found_as in classes or (
-            classes == {Class.SUSPENSE.value} and _near_a_cut(running, merchant_id, providers, now)
-        )
+        fits = each.found_as in classes or (classes == {Class.SUSPENSE.value} and is_near_a_cut(cuts, now))
         end.planted.append((each, each.found_as if each.found_as in classes else next(iter(sorted(classes)), None)))
         if not fits:
             seen = ", ".join(sorted(classes)) or "nothing"
@@ -152,9 +151,9 @@ async def _one(
     end: EndOfDay,
     found: dict[tuple[str, str], set[str]],
 ) -> None:
-    """One account: the PSP's days of these moments, which are two where one ended meanwhile."""
+    """One account: the days that lie between these moments."""
     merchant_id, account, provider = place
-    for day in sorted({day_of(moment, rules.day_cut) for moment in moments}):
+    for day in days_to_run(rules.day_cut, *moments):
         try:
             with TemporaryDirectory(prefix="sluice-demo-") as folder:
                 files = None if rules.fetched else [await _given(drive, provider, day, Path(folder))]
@@ -178,16 +177,3 @@ async def _given(drive: Drive, provider: str, day: date, folder: Path) -> Statem
         path = folder / "statement"
         path.write_bytes(await answer.read())
     return StatementFile(name or path.name, path)
-
-
-def _near_a_cut(running: System, merchant_id: UUID, accounts: Mapping[str, str], now: datetime) -> bool:
-    """Whether a day of any account, or of ours, ends or begins so near that what one side has waits for the next."""
-    cuts = {time(0)}
-    for account in accounts:
-        rules = running.providers.statement_rules(merchant_id, account)
-        cuts |= set() if rules is None else {rules.day_cut}
-    for cut in cuts:
-        day = day_of(now, cut)
-        if ends_at(day, cut) - now < MARGIN or now - ends_at(day - timedelta(days=1), cut) < MARGIN:
-            return True
-    return False
