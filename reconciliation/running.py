@@ -8,8 +8,9 @@ worker; a confirmation is safe to repeat.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Protocol
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import StatementLine, ends_at
-from gateway.ports import Providers
+from gateway.ports import OverloadedError, Providers
 from gateway.ports.statements import Download, StatementFile, StatementRefusedError, statements_of
 
 __all__ = ["MAX_FILES_BYTES", "DayNotOverError", "NoStatementsError", "Reconciler", "StatementBooks"]
@@ -87,7 +88,7 @@ class Reconciler:
             raise NoStatementsError(account)
         now = self.clock()
         over_at = ends_at(day, statements.rules.day_cut)
-        if now < over_at and not so_far:
+        if now < (ends_at(day - timedelta(days=1), statements.rules.day_cut) if so_far else over_at):
             raise DayNotOverError(f"{account}: the day {day} ends at {over_at:%Y-%m-%d %H:%M} in Beijing")
         with TemporaryDirectory(prefix="sluice-statement-", dir=self.folder) as name:
             place = Path(name)
@@ -106,7 +107,8 @@ class Reconciler:
                 replaces,
             )
             done = await self.books.load(loading, statements.read(files, day), seen)
-            await self.tell(merchant_id)
+            with suppress(OverloadedError):  # the database is busy: a worker tells what is untold
+                await self.tell(merchant_id)
             await statements.confirm(day, self.download, place, self.clock())
         await self.books.fetched(merchant_id, account, day, self.clock())
         return done

@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from gateway.domain.statements import PSP_ZONE, StatementRules, day_of
+from gateway.domain.statements import PSP_ZONE, StatementRules, day_of, ends_at
 
-__all__ = ["LATE_AFTER", "Errand", "again_at", "asked_from", "last_day"]
+__all__ = ["LATE_AFTER", "Errand", "Newest", "again_at", "asked_from", "newest"]
 
 LATE_AFTER: Final = timedelta(hours=3)
 """So long after it should be there a statement that stays away is told of."""
@@ -27,9 +27,19 @@ class Errand:
     told_late: bool
 
 
-def last_day(rules: StatementRules, now: datetime) -> date:
-    """The newest day of the PSP's that is over."""
-    return day_of(now, rules.day_cut) - timedelta(days=1)
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest day of an account that is over: since when it is, and when its statement is asked for first."""
+
+    day: date
+    over_at: datetime
+    due_at: datetime
+
+
+def newest(rules: StatementRules, now: datetime) -> Newest:
+    """Of the PSP's days."""
+    day = day_of(now, rules.day_cut) - timedelta(days=1)
+    return Newest(day, ends_at(day, rules.day_cut), asked_from(rules, day))
 
 
 def asked_from(rules: StatementRules, day: date) -> datetime:

@@ -77,6 +77,7 @@ class ClassTotals:
     ours_held_amount: int = 0
     theirs_fee: int = 0
     ours_fee: int = 0
+    """Without those whose line says nothing of fees."""
 
     @property
     def apart(self) -> int:
@@ -106,19 +107,9 @@ class Totals:
         return [f"{what}: {found} by class, {said} in all" for what, (found, said) in sums.items() if found != said]
 
     def afterwards(self) -> "Totals":
-        """What the statement settled is ours afterwards."""
-        settled = self.classes.get(Class.SETTLED)
-        if settled is None:
-            return self
-        amount = settled.theirs_amount + settled.theirs_held_amount
-        after = replace(settled, ours=settled.ours + settled.unknown, ours_amount=amount, unknown=0)
-        more, added = after.ours - settled.ours, amount - settled.ours_amount
-        return replace(
-            self,
-            classes={**self.classes, Class.SETTLED: after},
-            ours=self.ours + more,
-            ours_amount=self.ours_amount + added,
-        )
+        """What the statement settled is ours afterwards: it was in no sum of ours while it was unknown."""
+        settled = self.classes.get(Class.SETTLED, ClassTotals())
+        return replace(self, ours=self.ours + settled.ours, ours_amount=self.ours_amount + settled.ours_amount)
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""

@@ -261,7 +261,9 @@ def doctor() -> None:
 def reconcile(
     account: Annotated[
         str | None,
-        typer.Option(help="merchant.account, or its code alone; default: every account that has any."),
+        typer.Option(
+            help="merchant.account, or its code alone; default: every account that has any and was ever used."
+        ),
     ] = None,
     date: Annotated[
         str | None, typer.Option(help="The day, YYYY-MM-DD; left out: yesterday in the business zone.")

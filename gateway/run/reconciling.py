@@ -1,5 +1,6 @@
 """`sluice reconcile`: a day of one account, or of all, held against the statements, with a table at the end."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,35 +11,21 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState
-from gateway.domain.money import yuan
-from gateway.domain.reconciled import Class, DayClosedError, OtherStatementError, ReconciledDay, Totals
+from gateway.domain.reconciled import Class, DayClosedError, OtherStatementError, ReconciledDay
 from gateway.ports import TransportError, UnusableAccountError
 from gateway.ports.statements import StatementFile, StatementNotReadyError, StatementRefusedError
+from gateway.run.day_tables import MAX_SHOWN, print_day, print_differences
 from gateway.run.local import LocalError
 from gateway.run.wiring import System, system
 from gateway.settings import Settings
+from reconciliation.fee_proposals import proposed_fees
 from reconciliation.running import DayNotOverError, NoStatementsError
 
 __all__ = ["Wanted", "day_of_text", "reconcile"]
 
-MAX_SHOWN: Final = 20
-IN_CHINESE: Final = {
-    Class.MATCHED: "一致",
-    Class.SETTLED: "已勾兑",
-    Class.LOST: "对方未收到",
-    Class.LONG: "长款",
-    Class.SHORT: "短款",
-    Class.STATUS_MISMATCH: "状态不符",
-    Class.DUPLICATE: "重复",
-    Class.AMOUNT_MISMATCH: "金额不符",
-    Class.FEE_MISMATCH: "手续费不符",
-    Class.RETURNED: "退票",
-    Class.SUSPENSE: "存疑",
-}
 REFUSALS: Final = (
     DayClosedError,
     DayNotOverError,
@@ -73,6 +60,8 @@ async def reconcile(settings: Settings, wanted: Wanted, out: Console) -> bool:
         catalogue, zone = running.watch.current, ZoneInfo(settings.business_timezone)
         day = wanted.day or datetime.now(zone).date() - timedelta(days=1)
         accounts = _accounts(running, catalogue, wanted.account)
+        if wanted.account is None:
+            accounts = await _used(running, accounts)
         done = [await _one(running, merchant_id, account, day, wanted, out) for merchant_id, account in accounts]
     return all(done)
 
@@ -107,6 +96,16 @@ def _accounts(running: System, catalogue: Catalogue, named: str | None) -> list[
     return keys
 
 
+async def _used(running: System, accounts: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, str]]:
+    """Those that something was ever sent by: the others have nothing to compare."""
+    of = {merchant_id: [account for each, account in accounts if each == merchant_id] for merchant_id, _ in accounts}
+    used = {merchant_id: await running.errands.used(merchant_id, codes) for merchant_id, codes in of.items()}
+    found = [key for key in accounts if key[1] in used[key[0]]]
+    if not found:
+        raise LocalError("nothing was sent so far by any account that reads statements")
+    return found
+
+
 async def _one(running: System, merchant_id: UUID, account: str, day: date, wanted: Wanted, out: Console) -> bool:
     name = f"{running.watch.current.code_of(merchant_id)}.{account}"
     files = [StatementFile(path.name, path) for path in wanted.files] or None
@@ -118,11 +117,30 @@ async def _one(running: System, merchant_id: UUID, account: str, day: date, want
     except REFUSALS as refused:
         out.print(f"{name} {day}: {_told(refused)}", style="red", highlight=False, markup=False)
         return False
-    differences = await running.differences.differences(
-        merchant_id, DifferenceFilter(account, day, state=DifferenceState.OPEN, limit=MAX_SHOWN + 1)
-    )
-    _print(done, name, differences, out)
+    print_day(done, name, out)
+    print_differences(await _differences(running, merchant_id, done), out)
+    if Class.FEE_MISMATCH in done.totals.classes:
+        taken = await running.taken_fees.taken(merchant_id, account, day)
+        for each in await asyncio.to_thread(proposed_fees, taken, running.watch.current, merchant_id):
+            out.print(f"{each.place}: {each.proposal.english}", highlight=False, markup=False)
+            out.print(f"  {each.proposal.chinese}", highlight=False, markup=False)
+    for sentence in done.totals.wrong():
+        out.print(f"the sums are wrong: {sentence}", style="bold red")
+    if done.balanced:
+        out.print("every line and every entry has its class, and the sums balance", style="green")
     return done.balanced
+
+
+async def _differences(running: System, merchant_id: UUID, done: ReconciledDay) -> list[Difference]:
+    """What is open of a day, those first that need a person; one more than is shown where there is more."""
+    found: list[Difference] = []
+    for kind in sorted(done.totals.classes, key=lambda kind: not kind.needs_person):
+        if len(found) <= MAX_SHOWN:
+            wanted = DifferenceFilter(
+                done.account, done.day, kind, DifferenceState.OPEN, limit=MAX_SHOWN + 1 - len(found)
+            )
+            found += await running.differences.differences(merchant_id, wanted)
+    return found
 
 
 def _told(refused: Exception) -> str:
@@ -156,62 +174,3 @@ class _progress:  # noqa: N801 -- a context manager that reads as a word
 
     def __exit__(self, *error: object) -> None:
         self._bar.__exit__(None, None, None)
-
-
-def _print(done: ReconciledDay, name: str, differences: Sequence[Difference], out: Console) -> None:
-    again = "" if done.is_new else ", compared before: nothing changed"
-    table = Table(title=f"{name} {done.day}, statement version {done.version}{again}", pad_edge=False)
-    table.add_column("class", no_wrap=True)
-    for heading in ("theirs", "yuan", "ours", "yuan", "apart"):
-        table.add_column(heading, no_wrap=True, justify="right")
-    for kind in Class:
-        sums = done.totals.classes.get(kind)
-        if sums is None:
-            continue
-        held = sums.theirs_held + sums.ours_held
-        label = f"{kind.value} {IN_CHINESE[kind]}" + (f" (+{held} held before)" if held else "")
-        table.add_row(
-            label,
-            f"{sums.theirs:,}",
-            yuan(sums.theirs_amount),
-            f"{sums.ours + sums.unknown:,}",
-            yuan(sums.ours_amount),
-            yuan(sums.apart) if sums.apart else "",
-        )
-    totals = done.totals
-    unknown = sum(each.unknown for each in totals.classes.values())
-    table.add_section()
-    table.add_row(
-        "in all",
-        f"{totals.theirs:,}",
-        yuan(totals.theirs_amount),
-        f"{totals.ours + unknown:,}",
-        yuan(totals.ours_amount),
-        yuan(totals.theirs_amount - totals.ours_amount),
-    )
-    out.print(table)
-    out.print(_fees(totals), highlight=False)
-    for each in differences[:MAX_SHOWN]:
-        out.print(f"  {_line(each)}", highlight=False, markup=False)
-    if len(differences) > MAX_SHOWN:
-        out.print("  and more: GET /v1/admin/merchants/{merchant}/differences lists all")
-    for sentence in totals.wrong():
-        out.print(f"  the sums are wrong: {sentence}", style="bold red")
-    if done.balanced:
-        out.print("every line and every entry has its class, and the sums balance", style="green")
-
-
-def _fees(totals: Totals) -> str:
-    theirs = sum(each.theirs_fee for each in totals.classes.values())
-    ours = sum(each.ours_fee for each in totals.classes.values())
-    return f"fees: theirs {yuan(theirs)} yuan, ours {yuan(ours)} yuan, apart {yuan(theirs - ours)}"
-
-
-def _line(each: Difference) -> str:
-    theirs = ours = "nothing"
-    if each.theirs is not None:
-        theirs = f"{yuan(each.theirs.amount)} yuan{'' if each.theirs.paid else ', not done'} (line {each.theirs.line})"
-    if each.ours is not None:
-        ours = f"{yuan(each.ours.amount)} yuan {each.ours.state}"
-    remedy = f"; {each.remedy.value}" if each.remedy else ""
-    return f"{each.kind.value} {IN_CHINESE[each.kind]} {each.number or '-'}: theirs {theirs}, ours {ours}{remedy}"

@@ -70,6 +70,7 @@ from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.reconciling.differences import DifferenceStore
 from gateway.storage.reconciling.errands import ErrandStore
+from gateway.storage.reconciling.fees import TakenFeeStore
 from gateway.storage.reconciling.store import StatementStore
 from gateway.storage.reconciling.words import UntoldStore
 from gateway.storage.server.clock import read_clock
@@ -155,6 +156,8 @@ class System:
     providers: AdapterProviders
     reconciler: Reconciler
     differences: DifferenceStore
+    taken_fees: TakenFeeStore
+    errands: ErrandStore
     app: web.Application | None
 
     async def doctor(self) -> list[str]:
@@ -380,7 +383,7 @@ async def system(
         stack.push_async_callback(loading.close)
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
         reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
-        differences = DifferenceStore(loading)
+        differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -434,7 +437,7 @@ async def system(
             )
             stack.push_async_callback(balance_watch.close)
             statement_watch = StatementWatch(
-                ErrandStore(loading),
+                errands,
                 ReconciledApart(settings),
                 tell,
                 providers.statement_rules,
@@ -561,7 +564,10 @@ async def system(
                 new_id=uuid7,
             )
             app = build_app(needs, operator_routes(operators))
-        yield System(settings, engine, reading, catalogue_store, watch, books, providers, reconciler, differences, app)
+        yield System(
+            settings, engine, reading, catalogue_store, watch, books, providers, reconciler, differences, taken_fees,
+            errands, app,
+        )  # fmt: skip
 
 
 def _around_one() -> float:

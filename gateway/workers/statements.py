@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gateway import metrics
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.errands import LATE_AFTER, Errand, again_at, asked_from, last_day
+from gateway.domain.errands import LATE_AFTER, Errand, Newest, again_at, asked_from, newest
 from gateway.domain.reconciled import DayClosedError, OtherStatementError, ReconciledDay
 from gateway.domain.statements import StatementRules
 from gateway.logs import get
@@ -43,7 +43,7 @@ log = get(__name__)
 class Errands(Protocol):
     """What is to be fetched (implemented by `gateway.storage.reconciling.errands`)."""
 
-    async def keep(self, merchant_id: UUID, wanted: Mapping[str, tuple[date, datetime]], now: datetime) -> None: ...
+    async def keep(self, merchant_id: UUID, wanted: Mapping[str, Newest], now: datetime) -> None: ...
 
     async def claim(self, merchant_id: UUID, now: datetime, lease: timedelta) -> Errand | None: ...
 
@@ -101,13 +101,12 @@ class StatementWatch:
                 log.warning("statements were not looked at", error_type=type(error).__name__, exc_info=error)
 
     async def _keep_up(self, merchant_id: UUID) -> None:
-        now, wanted = self._clock(), {}
+        now, wanted = self._clock(), dict[str, Newest]()
         channels = self._catalogue().channels_of(merchant_id)
         for account in sorted({channel.account for channel in channels if channel.on}):
             rules = self._rules(merchant_id, account)
             if rules is not None:
-                day = last_day(rules, now)
-                wanted[account] = (day, asked_from(rules, day))
+                wanted[account] = newest(rules, now)
         if wanted:
             await self._errands.keep(merchant_id, wanted, now)
 

@@ -5,6 +5,8 @@ Not here: amounts, charsets and zips as such (`test_statement_files`), and files
 
 import csv
 import io
+import re
+import tomllib
 import tracemalloc
 import zipfile
 from collections.abc import Mapping
@@ -138,6 +140,17 @@ def test_a_gbk_file_with_direction_words_a_total_at_the_top_and_signed_amounts_i
         StatementLine(2, LineKind.PAYMENT, "a-1", 123456, True, 123, None, beijing(8, 0)),
         StatementLine(3, LineKind.OUT, "a-2", 5000, True, None, None, beijing(8, 0, 1)),
         StatementLine(4, LineKind.PAYMENT, "a-3", 700, False, None, None, beijing(8, 0, 2)),
+    ]
+
+
+def test_the_example_of_the_document_is_read_as_it_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "statement-mapping.md").read_text()
+    [table, told] = re.findall(r"```(?:toml)?\n(.*?)```", text, re.DOTALL)
+    mapping = tomllib.loads(told)["merchants"]["accounts"]["settings"]["statement"]
+    lines = read(mapping, a_file(tmp_path, table), mer_id="1000000001")
+    assert [(line.kind, line.number, line.amount, line.fee, line.original) for line in lines] == [
+        (LineKind.PAYMENT, "o-1", 10150, 61, None),
+        (LineKind.REFUND, "r-1", 820, -5, "o-1"),
     ]
 
 

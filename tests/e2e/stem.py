@@ -21,9 +21,11 @@ from typing import Any, Final, NoReturn
 
 from gateway.lifeline import die_with_parent, tied
 
-__all__ = ["Forked"]
+__all__ = ["Forked", "ended"]
 
 LOOK_EVERY_S: Final = 0.01
+TELLS_STATUS: Final = "TESTS_TELL_STATUS"
+"""With this variable a command says last how it ended, in a line of its own."""
 PART: Final = 65_536
 
 
@@ -89,6 +91,14 @@ class _Stem:
         return int(self._line.recv(PART))
 
 
+def ended(words: Sequence[str], environment: Mapping[str, str], within_s: float = 60.0) -> tuple[int, str]:
+    """Run a command to its end, on paper of 80 columns: its exit status, and all that it said."""
+    said: list[str] = []
+    Forked(words, {**environment, TELLS_STATUS: "1", "COLUMNS": "80"}, said.append).end(within_s)
+    assert said, "it was killed"
+    return int(said[-1]), "\n".join(said[:-2])
+
+
 @cache
 def _stem() -> _Stem:
     return _Stem()
@@ -98,6 +108,7 @@ def _be_the_stem(line: socket.socket) -> None:
     # All that `serve` imports.
     import gateway.run.cli
     import gateway.run.local
+    import gateway.run.reconciling
     import gateway.run.serving
     import gateway.storage.server.migrate  # noqa: F401
     from tests.known_keys import check_each_private_key_once
@@ -142,7 +153,14 @@ def _become(stem: int, request: Any, output: int) -> NoReturn:
     os.close(output)
     os.environ.clear()
     os.environ.update(request["environment"])
-    app(request["words"], prog_name="sluice")
+    try:
+        app(request["words"], prog_name="sluice")
+    except SystemExit as end:
+        if TELLS_STATUS in request["environment"]:
+            sys.stderr.flush()
+            sys.stdout.write(f"\n{end.code or 0}\n")
+            sys.stdout.flush()
+        raise
     raise AssertionError("a command ends by SystemExit")
 
 

@@ -211,7 +211,7 @@ async def test_a_repeated_word_changes_nothing_more(process: Process) -> None:
         assert (await process.heard(opened, Succeeded(1000), source, later(days=1))).payment == first.payment
     assert (await process.usage(), await process.count("events")) == ((0, 1000, 0), 1)
     heard = await process.rows("SELECT source, coalesce(times, 1) FROM observations ORDER BY 1")
-    assert heard == [("answer", 1), ("callback", 1), ("operator", 1), ("poll", 2)]
+    assert heard == [("answer", 1), ("callback", 1), ("operator", 1), ("poll", 2), ("statement", 1)]
 
 
 @pytest.mark.parametrize("race", range(RACES))

@@ -15,10 +15,10 @@ from gateway.catalogue_file import read_catalogue
 from gateway.domain.catalogue_content import MerchantContent
 from gateway.domain.payees import PayeeType
 from gateway.domain.scenes import Scene
+from gateway.run.demo.fees import FIRMS, KINDS, USUAL_KINDS, fees_said, schedule_of
 from router.fees import Fee, fee_for
 from sandbox.books import Order
 from sandbox.fees import Fees
-from tests.statement_fees import FIRMS, KINDS, USUAL_KINDS, fees_said, schedule_of
 from tests.unit.router.strategies import fees
 
 AMOUNTS = (1, 249, 250, 4_999, 10_000, 10_249, 10_250, 50_000, 199_999, 1_000_000, 1_000_001, 5_000_000)

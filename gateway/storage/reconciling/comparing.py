@@ -36,10 +36,11 @@ _MINE: Final = "i.merchant_id = $1 AND i.account = $2 AND i.verb IN ('pay', 'ref
 
 # What is known of another day already: it was compared there, or is held from there.
 _ELSEWHERE: Final = """EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = e.object_id
-    AND d.side = e.side AND d.day <> $3 AND d.state <> 'superseded')"""
+    AND d.verb = e.verb AND d.turn = e.turn AND d.side = e.side AND d.day <> $3 AND d.state <> 'superseded')"""
 
-_WITH_FEE: Final = f"CASE WHEN i.verb = 'pay' THEN p.fee ELSE {OWN_FEE} END"
-_FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = i.object_id
+# The payments of the day are read once; one that was opened long before is looked up.
+_WITH_FEE: Final = f"CASE WHEN p.payment_id IS NOT NULL THEN p.fee ELSE {OWN_FEE} END"
+_FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = i.object_id AND i.verb = 'pay'
             AND p.business_day >= $3::date - 2 AND p.business_day <= $3::date + 1"""
 
 
@@ -72,15 +73,21 @@ ENTRIES: Final = _entries(_WITH_FEE, _FEES)
 """Our entries of a day: what is paid, came back, or is unknown."""
 
 OUR_TOTALS: Final = f"""
-SELECT count(*) FILTER (WHERE e.state <> 'open'), coalesce(sum(
+SELECT count(*) FILTER (WHERE e.state <> 'open') AS entries, coalesce(sum(
     CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
+    AS entries_amount
 FROM ({_entries("NULL::bigint", "")}) e
 """
 """Of the entries: how many are paid or came back, and their signed sum. Another way to the sums of COMPARE."""
 
+# What was refused says nothing of a later try under the same number: by its time, and if it has none, not of one that
+# is open.
+_OF_A_TRY_BEFORE: Final = """NOT {line}.paid AND {turn} > 1
+        AND coalesce({line}.done_at < {of}.recorded_at, {of}.state = 'open')"""
+
 # The newest that takes, else that took nothing. One that failed here and was taken as paid all the same is paid.
 _FOUND: Final = f"""
-    SELECT i.object_id, i.verb, i.ordinal AS turn, i.amount, i.recorded_at,
+    SELECT i.object_id, i.verb, i.ordinal AS turn, i.amount, i.recorded_at, {_TAKES} AS took,
         CASE WHEN i.late_success AND EXISTS (SELECT FROM payments c WHERE c.merchant_id = $1
             AND c.corrects = i.object_id AND c.corrects_no IS NULL) THEN 'done' ELSE i.state END AS state,
         {OWN_FEE} AS fee,
@@ -88,6 +95,7 @@ _FOUND: Final = f"""
     FROM intents i
     WHERE i.merchant_id = $1 AND i.account = $2 AND i.number = c.number
     AND i.verb = ANY(CASE c.side WHEN 'in' THEN ARRAY['pay'] ELSE ARRAY['refund', 'payout'] END)
+    AND NOT ({_OF_A_TRY_BEFORE.format(line="c", turn="i.ordinal", of="i")})
     ORDER BY {_TAKES} DESC, i.ordinal DESC LIMIT 1
 """
 
@@ -105,13 +113,19 @@ _LINES: Final = """
 _HELD: Final = f"""
     SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, d.side, i.amount, i.state, {OWN_FEE} AS fee,
         CASE d.side WHEN 'back' THEN i.ended_at ELSE {DONE_AT} END AS done_at, i.recorded_at, d.difference_id AS held,
-        d.class = 'short' AS was_short
+        d.class = 'short' AS was_short,
+        -- One that took nothing leaves the line to a later try.
+        CASE WHEN {_TAKES} OR NOT EXISTS (SELECT FROM intents n WHERE n.merchant_id = $1 AND n.account = $2
+            AND n.number = i.number AND n.verb = i.verb AND n.ordinal > i.ordinal) THEN i.number END AS claims
     FROM differences d JOIN intents i ON i.merchant_id = $1 AND i.object_id = d.object_id AND i.verb = d.verb
         AND i.ordinal = d.turn
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
     AND d.class IN ('suspense', 'short')
 """
 _SIGN: Final = "CASE WHEN side = 'out' THEN -1 ELSE 1 END"
+# What an entry counts: what is unknown nothing, and once it is settled what the line says.
+_OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount END
+        WHEN stands = 'paid' THEN our_amount END"""
 
 COMPARE: Final = f"""
 WITH twice AS (
@@ -124,7 +138,7 @@ WITH twice AS (
 ), theirs AS (
     SELECT l.*, coalesce(r.nth, 1) AS nth FROM ({_LINES}) l LEFT JOIN ranked r USING (statement_id, ordinal)
 ), ours AS (
-    SELECT e.*, NULL::uuid AS held, false AS was_short FROM ({ENTRIES}) e
+    SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM ({ENTRIES}) e
   UNION ALL
     {_HELD}
 ), joined AS MATERIALIZED (
@@ -135,14 +149,16 @@ WITH twice AS (
         coalesce(t.held IS NULL AND o.held IS NULL AND t.paid AND o.state <> 'open' AND t.amount = o.amount
             AND coalesce(t.fee = o.fee, true), false) AS plain
     FROM theirs t FULL JOIN ours o
-        ON CASE WHEN t.nth = 1 THEN t.number END = o.number AND t.side = o.side
+        ON CASE WHEN t.nth = 1 THEN t.number END = o.claims AND t.side = o.side
+        AND NOT ({_OF_A_TRY_BEFORE.format(line="t", turn="o.turn", of="o")})
 ), found AS (
     SELECT c.statement_id, c.ordinal, c.line, c.kind, c.side, c.number, c.amount, c.paid, c.fee, c.transaction_no,
         c.done_at, c.theirs_held, c.nth, c.ours_held, c.was_short, c.object_id IS NOT NULL AS own,
         coalesce(c.object_id, f.object_id) AS object_id, coalesce(c.verb, f.verb) AS verb,
         coalesce(c.turn, f.turn) AS turn, coalesce(c.our_amount, f.amount) AS our_amount,
         coalesce(c.our_state, f.state) AS our_state, coalesce(c.our_fee, f.fee) AS our_fee,
-        coalesce(c.our_done_at, f.done_at) AS our_done_at, coalesce(c.recorded_at, f.recorded_at) AS recorded_at
+        coalesce(c.our_done_at, f.done_at) AS our_done_at, coalesce(c.recorded_at, f.recorded_at) AS recorded_at,
+        f.took
     FROM joined c LEFT JOIN LATERAL ({_FOUND}) f ON c.object_id IS NULL AND c.number IS NOT NULL AND c.nth = 1
     WHERE NOT c.plain
 ), stood AS (
@@ -152,31 +168,38 @@ WITH twice AS (
         WHEN side = 'back' THEN CASE our_state WHEN 'returned' THEN 'paid' WHEN 'done' THEN 'unknown' ELSE 'dead' END
         WHEN our_state IN ('done', 'returned') THEN 'paid'
         ELSE 'dead' END AS stands,
-        our_done_at < $4 AND NOT own AS is_of_before,
-        our_done_at >= $5 AND NOT own AND theirs_held IS NULL AS is_of_later
+        NOT own AND our_done_at < $4 AS is_of_before,
+        NOT own AND our_done_at >= $5 AND theirs_held IS NULL AS is_of_later,
+        -- Its day was compared and it was among that day's entries, or another day's line has claimed it.
+        NOT own AND (took AND our_done_at < $4 AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
+                AND r.account = $2 AND r.day = (our_done_at AT TIME ZONE $12)::date)
+            OR EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
+                AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.ordinal IS NOT NULL
+                AND d.day <> $3 AND d.state <> 'superseded')) AS has_its_line
     FROM found
 ), classed AS (
     SELECT *, CASE
         WHEN ordinal IS NULL THEN CASE
             WHEN was_short THEN 'short'
             WHEN stands = 'paid' THEN CASE
-                WHEN ours_held IS NULL AND (our_done_at >= $7 OR (our_done_at < $8 AND NOT $9)) THEN 'suspense'
+                WHEN our_done_at >= $7 OR (ours_held IS NULL AND our_done_at < $8 AND NOT $9) THEN 'suspense'
                 ELSE 'short' END
             WHEN stands = 'unknown' THEN CASE
                 -- The statements of the day on which it was submitted, and of the next: without it in both it is lost.
-                WHEN (SELECT count(*) FROM reconciled_days r WHERE r.merchant_id = $1 AND r.account = $2
-                    AND r.day IN (s.their_day, s.their_day + 1) AND r.day < $3)
-                    + ($3 IN (s.their_day, s.their_day + 1))::int = 2 THEN 'lost'
+                -- One of a day that was not over proves nothing.
+                WHEN (SELECT count(*) FROM statements r WHERE r.merchant_id = $1 AND r.account = $2
+                    AND r.day IN (s.their_day, s.their_day + 1) AND r.day <= $3 AND r.replaced_at IS NULL
+                    AND r.loaded_at >= (r.day + $11::time + CASE WHEN $11::time < time '12:00' THEN interval '1 day'
+                        ELSE interval '0' END) AT TIME ZONE 'Asia/Shanghai') = 2 THEN 'lost'
                 ELSE 'suspense' END
             ELSE 'matched' END
         WHEN nth > 1 THEN CASE WHEN paid THEN 'duplicate' ELSE 'matched' END
+        WHEN is_of_later AND stands = 'paid' THEN 'suspense'
         WHEN NOT paid THEN CASE stands
             WHEN 'paid' THEN 'status_mismatch' WHEN 'unknown' THEN 'settled' ELSE 'matched' END
         WHEN stands IS NULL THEN CASE WHEN theirs_held IS NULL AND done_at >= $7 THEN 'suspense' ELSE 'long' END
         WHEN stands = 'dead' THEN 'long'
-        WHEN is_of_later AND stands = 'paid' THEN 'suspense'
-        WHEN is_of_before AND stands = 'paid' AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
-            AND r.account = $2 AND r.day = (s.our_done_at AT TIME ZONE $12)::date AND r.day <> $3) THEN 'duplicate'
+        WHEN has_its_line AND stands = 'paid' THEN 'duplicate'
         WHEN amount <> our_amount THEN 'amount_mismatch'
         WHEN side = 'back' THEN 'returned'
         WHEN stands = 'unknown' THEN 'settled'
@@ -199,6 +222,14 @@ WITH twice AS (
         -- It is held from an earlier day, and goes on being held.
         ordinal IS NULL AND ((was_short AND class = 'short') OR (ours_held IS NOT NULL AND class = 'suspense')) AS stays
     FROM classed
+), let_go AS (
+    UPDATE differences d SET state = 'resolved', resolved_at = $10, resolved_by = 'statement', became = w.class,
+        became_on = $3
+    FROM (
+        SELECT theirs_held AS held, class FROM worded WHERE theirs_held IS NOT NULL
+        UNION ALL SELECT ours_held, class FROM worded WHERE ours_held IS NOT NULL AND NOT stays
+    ) w
+    WHERE d.merchant_id = $1 AND d.difference_id = w.held RETURNING 1
 ), kept AS (
     INSERT INTO differences (merchant_id, difference_id, account, day, statement_id, class, side, number, line, ordinal,
         kind, amount, paid, fee, transaction_no, done_at, verb, object_id, turn, our_amount, our_state, our_fee,
@@ -214,19 +245,14 @@ WITH twice AS (
     -- Of theirs that waits for an entry of ours of the next day: it is that day's.
     FROM (SELECT *, class = 'suspense' AND ordinal IS NOT NULL AS waits,
         class IN ('matched', 'returned', 'settled', 'lost') AS over FROM worded) worded
-    WHERE NOT stays AND NOT (ordinal IS NULL AND class = 'matched')
-    AND (class <> 'matched' OR (is_of_before AND stands = 'paid' AND theirs_held IS NULL))
-    AND NOT (class = 'returned' AND word IS NULL AND NOT is_of_before)
-), let_go AS (
-    UPDATE differences d SET state = 'resolved', resolved_at = $10, resolved_by = 'statement', became = w.class,
-        became_on = $3
-    FROM (
-        SELECT theirs_held AS held, class FROM worded WHERE theirs_held IS NOT NULL
-        UNION ALL SELECT ours_held, class FROM worded WHERE ours_held IS NOT NULL AND NOT stays
-    ) w
-    WHERE d.merchant_id = $1 AND d.difference_id = w.held
+    -- First what was held goes: a line has one row in force.
+    WHERE (SELECT count(*) FROM let_go) >= 0 AND NOT stays AND NOT (ordinal IS NULL AND class = 'matched')
+    -- A plain match with another day's entry leaves a row: that day must know of it.
+    AND (class NOT IN ('matched', 'returned') OR word IS NOT NULL
+        OR (paid AND nth = 1 AND stands = 'paid' AND NOT own AND NOT (our_done_at >= $4 AND our_done_at < $5)))
 ), everything AS (
-    SELECT 'matched' AS class, side, true AS theirs_now, true AS ours_now, false AS theirs_then, false AS ours_then,
+    SELECT CASE side WHEN 'back' THEN 'returned' ELSE 'matched' END AS class, side, true AS theirs_now,
+        true AS ours_now, false AS theirs_then, false AS ours_then,
         amount, our_amount, paid, 'paid' AS stands, fee, our_fee, true AS own
     FROM joined WHERE plain
   UNION ALL
@@ -235,17 +261,22 @@ WITH twice AS (
         own
     FROM worded
 )
+SELECT s.*, o.entries, o.entries_amount
+-- Of one snapshot with the classes: payments go on meanwhile.
+FROM ({OUR_TOTALS}) o LEFT JOIN (
 SELECT class,
     count(*) FILTER (WHERE theirs_now) AS theirs,
     coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_now AND paid), 0)::bigint AS theirs_amount,
-    count(*) FILTER (WHERE ours_now AND stands = 'paid') AS ours,
-    coalesce(sum(our_amount * {_SIGN}) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_amount,
-    count(*) FILTER (WHERE ours_now AND stands = 'unknown') AS unknown,
+    count(*) FILTER (WHERE ours_now AND (stands = 'paid' OR class = 'settled')) AS ours,
+    coalesce(sum({_OURS} * {_SIGN}) FILTER (WHERE ours_now), 0)::bigint AS ours_amount,
+    count(*) FILTER (WHERE ours_now AND stands = 'unknown' AND class <> 'settled') AS unknown,
     count(*) FILTER (WHERE theirs_then) AS theirs_held,
     coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_then AND paid), 0)::bigint AS theirs_held_amount,
     count(*) FILTER (WHERE ours_then) AS ours_held,
-    coalesce(sum(our_amount * {_SIGN}) FILTER (WHERE ours_then AND stands = 'paid'), 0)::bigint AS ours_held_amount,
+    coalesce(sum({_OURS} * {_SIGN}) FILTER (WHERE ours_then), 0)::bigint AS ours_held_amount,
     coalesce(sum(fee) FILTER (WHERE theirs_now), 0)::bigint AS theirs_fee,
-    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid'), 0)::bigint AS ours_fee
-FROM everything GROUP BY class ORDER BY class
+    coalesce(sum(our_fee) FILTER (WHERE ours_now AND stands = 'paid' AND (fee IS NOT NULL OR amount IS NULL)), 0)
+        ::bigint AS ours_fee
+FROM everything GROUP BY class
+) s ON true
 """

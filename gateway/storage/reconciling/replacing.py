@@ -23,21 +23,33 @@ STAND_AGAIN: Final = """
 UPDATE differences SET state = 'open', resolved_at = NULL, resolved_by = NULL, became = NULL, became_on = NULL
 WHERE merchant_id = $1 AND account = $2 AND day < $3 AND became_on >= $3 AND state = 'resolved'
 """
-_BY_PERSON: Final = """
-    SELECT DISTINCT ON (d.day, d.side, d.number, d.object_id) d.* FROM differences d
+# Twins are told apart by their order alone: as many stay resolved as a person has resolved.
+_NTH: Final = """row_number() OVER (
+    PARTITION BY {d}.day, {d}.side, {d}.class, {d}.number, {d}.transaction_no, {d}.object_id ORDER BY {order}) AS nth"""
+_BY_PERSON: Final = f"""
+    SELECT d.*, {_NTH.format(d="d", order="d.resolved_at, d.difference_id")} FROM differences d
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.superseded_at = $3 AND d.resolved_by <> 'statement'
-    ORDER BY d.day, d.side, d.number, d.object_id, d.found_at DESC
 """
-_SAME_ONE: Final = """n.merchant_id = $1 AND n.account = $2 AND n.state = 'open' AND n.day = o.day AND n.side = o.side
-    AND n.number IS NOT DISTINCT FROM o.number AND n.object_id IS NOT DISTINCT FROM o.object_id"""
+_AS_IT_IS: Final = f"""
+    SELECT d.*, {_NTH.format(d="d", order="d.ordinal, d.difference_id")} FROM differences d
+    WHERE d.merchant_id = $1 AND d.account = $2 AND d.found_at = $3 AND d.state = 'open'
+"""
+_SAME_ONE: Final = """n.day = o.day AND n.side = o.side AND n.number IS NOT DISTINCT FROM o.number
+    AND n.object_id IS NOT DISTINCT FROM o.object_id AND n.transaction_no IS NOT DISTINCT FROM o.transaction_no"""
 KEEP_RESOLVED: Final = f"""
-UPDATE differences n SET state = 'resolved', resolved_at = o.resolved_at, resolved_by = o.resolved_by, note = o.note,
+UPDATE differences d SET state = 'resolved', resolved_at = o.resolved_at, resolved_by = o.resolved_by, note = o.note,
     history = o.history
-FROM ({_BY_PERSON}) o WHERE {_SAME_ONE} AND n.class = o.class AND n.amount IS NOT DISTINCT FROM o.amount
-    AND n.our_amount IS NOT DISTINCT FROM o.our_amount AND n.fee IS NOT DISTINCT FROM o.fee
-    AND n.our_fee IS NOT DISTINCT FROM o.our_fee AND n.paid IS NOT DISTINCT FROM o.paid
+FROM ({_BY_PERSON}) o JOIN ({_AS_IT_IS}) n ON {_SAME_ONE} AND n.nth = o.nth AND n.class = o.class
+    AND n.amount IS NOT DISTINCT FROM o.amount AND n.our_amount IS NOT DISTINCT FROM o.our_amount
+    AND n.fee IS NOT DISTINCT FROM o.fee AND n.our_fee IS NOT DISTINCT FROM o.our_fee
+    AND n.paid IS NOT DISTINCT FROM o.paid
+WHERE d.merchant_id = $1 AND d.difference_id = n.difference_id
 """
-# After KEEP_RESOLVED: what is still open is not as it was.
+# After KEEP_RESOLVED: of what was resolved and is still open something has changed.
 OPEN_AGAIN: Final = f"""
-UPDATE differences n SET history = o.history || $4::jsonb FROM ({_BY_PERSON}) o WHERE {_SAME_ONE}
+UPDATE differences d SET history = o.history || $4::jsonb
+FROM ({_BY_PERSON}) o JOIN ({_AS_IT_IS}) n ON {_SAME_ONE}
+WHERE d.merchant_id = $1 AND d.difference_id = n.difference_id AND NOT EXISTS (SELECT FROM differences r
+    WHERE r.merchant_id = $1 AND r.account = $2 AND r.found_at = $3 AND r.resolved_at = o.resolved_at
+    AND r.resolved_by = o.resolved_by AND r.number IS NOT DISTINCT FROM o.number)
 """

@@ -26,7 +26,7 @@ from gateway.domain.reconciled import (
 )
 from gateway.domain.statements import StatementLine, ends_at
 from gateway.storage.reconciling import replacing
-from gateway.storage.reconciling.comparing import COMPARE, OUR_TOTALS
+from gateway.storage.reconciling.comparing import COMPARE
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
 from gateway.storage.server.database import Connection, Database
 
@@ -50,24 +50,40 @@ INSERT INTO statements (merchant_id, statement_id, account, day, version, sha256
     loaded_by, note)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
-# Refunds that name their payment alone get the number of that payment's refund of the same amount, those of
-# this day first, in order of time.
+# Refunds that name their payment alone get the numbers of that payment's refunds of the same amount, as they fit best:
+# rows of what was done from the first on, rows of what was refused from the last on. First those of this day, then what
+# waits for its line, then those of later, then all others; what failed here last.
 NAME_REFUNDS: Final = """
 UPDATE statement_lines l SET number = m.number FROM (
     SELECT t.ordinal, o.number FROM (
-        SELECT ordinal, original, amount,
-            row_number() OVER (PARTITION BY original, amount ORDER BY done_at, ordinal) AS nth
+        SELECT ordinal, original, amount, paid,
+            count(*) FILTER (WHERE paid) OVER (PARTITION BY original, amount) AS done,
+            row_number() OVER (PARTITION BY original, amount, paid
+                ORDER BY done_at, transaction_no, fee, ordinal) AS nth
         FROM statement_lines
         WHERE merchant_id = $1 AND statement_id = $3 AND number IS NULL AND original IS NOT NULL AND side = 'out'
     ) t JOIN LATERAL (
-        SELECT i.number, row_number() OVER (ORDER BY
-            coalesce(i.channel_finished_at, i.ended_at, i.recorded_at) < $4::timestamptz, i.recorded_at, i.number
-        ) AS nth
-        FROM intents p JOIN refunds r ON r.merchant_id = $1 AND r.payment_id = p.object_id
-        JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund'
-        WHERE p.merchant_id = $1 AND p.account = $2 AND p.number = t.original AND p.verb = 'pay'
-        AND i.account = $2 AND i.amount = t.amount AND i.state IN ('open', 'done', 'returned')
-    ) o ON o.nth = t.nth
+        SELECT r.number, r.took, row_number() OVER first AS nth,
+            count(*) OVER () + 1 - row_number() OVER first AS nth_last
+        FROM (
+            SELECT i.number, i.recorded_at, i.state = 'open' AS is_open,
+                i.state IN ('open', 'done', 'returned') AS took,
+                CASE WHEN d.at >= $4 AND d.at < $5 THEN 0
+                    WHEN EXISTS (SELECT FROM differences h WHERE h.merchant_id = $1 AND h.object_id = i.object_id
+                        AND h.verb = 'refund' AND h.ordinal IS NULL AND h.state = 'open') THEN 1
+                    WHEN d.at >= $5 THEN 2 ELSE 3 END AS rank
+            FROM refunds r JOIN intents i ON i.merchant_id = $1 AND i.object_id = r.refund_id AND i.verb = 'refund',
+                LATERAL (SELECT coalesce(i.channel_finished_at, CASE i.state WHEN 'returned' THEN r.finished_at
+                    ELSE i.ended_at END, i.recorded_at) AS at) d
+            WHERE r.merchant_id = $1 AND i.account = $2 AND i.amount = t.amount AND r.payment_id IN (
+                SELECT p.object_id FROM intents p WHERE p.merchant_id = $1 AND p.account = $2
+                    AND p.number = t.original AND p.verb = 'pay'
+                UNION SELECT c.payment_id FROM intents p JOIN payments c ON c.merchant_id = $1
+                    AND c.corrects = p.object_id WHERE p.merchant_id = $1 AND p.account = $2
+                    AND p.number = t.original AND p.verb = 'pay')
+        ) r WINDOW first AS (ORDER BY r.took DESC, CASE WHEN r.took THEN r.rank ELSE -r.rank END, r.is_open,
+            r.recorded_at, r.number)
+    ) o ON CASE WHEN t.paid THEN o.took AND o.nth = t.nth ELSE o.nth_last = t.nth AND o.nth > t.done END
 ) m WHERE l.merchant_id = $1 AND l.statement_id = $3 AND l.ordinal = m.ordinal
 """
 DAY_BEFORE: Final = "SELECT FROM reconciled_days WHERE merchant_id = $1 AND account = $2 AND day = $3"
@@ -103,9 +119,12 @@ class StatementStore:
             await connection.execute("SET LOCAL lock_timeout = 0")
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
-            if known is not None and known["sha256"] == loading.sha256:
+            over_at = ends_at(day, loading.day_cut)
+            was_whole = known is not None and known["loaded_at"] >= over_at
+            if known is not None and known["sha256"] == loading.sha256 and (was_whole or loading.at < over_at):
                 return _day(account, day, known, is_new=False)
-            if known is not None and known["loaded_at"] < ends_at(day, loading.day_cut):
+            if known is not None and not was_whole:
+                # The same file, too: of our side there may be more by now.
                 loading = replace(loading, replaces=loading.replaces or "the day was not over then")
             if known is not None and loading.replaces is None:
                 raise OtherStatementError(account, day, known["version"], known["loaded_at"])
@@ -171,10 +190,14 @@ class StatementStore:
             "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
         )
         if counter.unnamed:
-            begin = datetime.combine(loading.day, time(0), self.zone)
             place = (loading.merchant_id, loading.account, loading.statement_id)
-            await connection.execute(NAME_REFUNDS, *place, begin, timeout=WITHIN_S)
+            await connection.execute(NAME_REFUNDS, *place, *self._our_day(loading.day), timeout=WITHIN_S)
         return counter
+
+    def _our_day(self, day: date) -> tuple[datetime, datetime]:
+        """From, until."""
+        begin, end = (datetime.combine(each, time(0), self.zone) for each in (day, day + timedelta(days=1)))
+        return begin, end
 
     async def _compare(
         self,
@@ -188,14 +211,13 @@ class StatementStore:
         merchant_id, account, cut = loading.merchant_id, loading.account, loading.day_cut
         before = day - timedelta(days=1)
         had_before = await connection.fetchrow(DAY_BEFORE, merchant_id, account, before) is not None
-        begin = datetime.combine(day, time(0), self.zone)
-        end = datetime.combine(day + timedelta(days=1), time(0), self.zone)
-        entries = (merchant_id, account, day, begin, end)
-        ours = await connection.fetchrow(OUR_TOTALS, *entries, timeout=WITHIN_S)
+        entries = (merchant_id, account, day, *self._our_day(day))
         rows = await connection.fetch(
             COMPARE, *entries, statement_id, ends_at(day, cut) - NEAR_CUT, ends_at(before, cut) + NEAR_CUT, had_before,
             loading.at, cut, str(self.zone), timeout=WITHIN_S,
         )  # fmt: skip
+        ours = rows[0]["entries"], rows[0]["entries_amount"]
+        rows = [row for row in rows if row["class"] is not None]  # a day without anything has our sums alone
         found = {Class(row["class"]): ClassTotals(**{name: row[name] for name in _SUMS}) for row in rows}
         classes = {name: sums for name, sums in found.items() if sums != ClassTotals()}
         totals = Totals(classes, *theirs, *ours).afterwards()
