@@ -32,6 +32,7 @@ class NoStatementsError(Exception):
     """The account's adapter reads no statements: its settings need a mapping, or what it assumes is not said."""
 
     def __init__(self, account: str) -> None:
+        self.account = account
         super().__init__(
             f"account {account} reads no statements: say what its contract assumes, or give it a mapping (`statement`)"
         )

@@ -10,7 +10,17 @@ from gateway.domain.ids import ObjectKind
 from gateway.domain.intents import OBJECT_OF, Verb
 from gateway.domain.reconciled import Class, Word
 
-__all__ = ["Difference", "DifferenceFilter", "DifferenceState", "Ours", "Remedy", "Theirs", "ours_of", "remedy_of"]
+__all__ = [
+    "Difference",
+    "DifferenceFilter",
+    "DifferenceState",
+    "Ours",
+    "Remedy",
+    "Standing",
+    "Theirs",
+    "ours_of",
+    "remedy_of",
+]
 
 
 class DifferenceState(StrEnum):
@@ -85,6 +95,15 @@ class Difference:
     def remedy(self) -> Remedy | None:
         """What is proposed for what is open."""
         return remedy_of(self) if self.state is DifferenceState.OPEN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a difference stands. `by_statement`: a later statement resolved it, no person."""
+
+    state: DifferenceState
+    kind: Class
+    by_statement: bool
 
 
 _REMEDIES: Final = {

@@ -13,9 +13,13 @@ __all__ = [
     "ClassTotals",
     "DayClosedError",
     "DayNotClosableError",
+    "DayFilter",
     "Loading",
+    "MissingDay",
+    "OpenSums",
     "OtherStatementError",
     "ReconciledDay",
+    "StatementVersion",
     "Totals",
     "Word",
 ]
@@ -143,6 +147,54 @@ class ReconciledDay:
     """False: it had been compared with this very statement before, and nothing was changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSums:
+    """What is open of a day in one class: differences, and the amounts of both sides in fen, unsigned."""
+
+    count: int
+    theirs_amount: int
+    ours_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementVersion:
+    """A statement that was loaded for a day. `replaced_at`: since when another one is in force."""
+
+    statement_id: UUID
+    version: int
+    sha256: str
+    files: tuple[str, ...]
+    lines: int
+    amount: int
+    loaded_at: datetime
+    loaded_by: str
+    note: str | None
+    replaced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDay:
+    """A day that is over and whose statement is not there. `due_at`: when it is asked for again."""
+
+    account: str
+    day: date
+    due_at: datetime | None
+    tries: int
+    reason: str | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayFilter:
+    """Which days are wanted, the newest first, after the day and account `after`."""
+
+    account: str | None = None
+    since: date = date.min
+    until: date = date.max
+    after: tuple[date, str] | None = None
+    limit: int = 50
+
+
 class OtherStatementError(Exception):
     """The day has another statement in force: only a person's word replaces it. Nothing was loaded."""
 
@@ -151,7 +203,7 @@ class OtherStatementError(Exception):
             f"{account} has another statement of {day} in force: version {version}, "
             f"loaded {loaded_at:%Y-%m-%d %H:%M} UTC"
         )
-        self.version = version
+        self.account, self.day, self.version, self.loaded_at = account, day, version, loaded_at
 
 
 class DayNotClosableError(Exception):

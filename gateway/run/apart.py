@@ -7,7 +7,7 @@ end: a day is loaded whole or not at all, and once.
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ import orjson
 
 from gateway.domain.reconciled import DayClosedError, OtherStatementError, ReconciledDay, Totals
 from gateway.ports import AnswerLostError, TransportError, UnusableAccountError
-from gateway.ports.statements import StatementNotReadyError, StatementRefusedError
+from gateway.ports.statements import StatementFile, StatementNotReadyError, StatementRefusedError
 from gateway.run.keys import key_environment
 from gateway.settings import Settings
 from reconciliation.running import DayNotOverError, NoStatementsError
@@ -28,8 +28,10 @@ ENDS_WITHIN_S: Final = 5.0
 
 Raised = Callable[[str], Exception]
 _ERRORS: Final[dict[str, Raised]] = {
-    "closed": DayClosedError,  # closed, or another statement is in force: a person has it in hand
+    "closed": DayClosedError,
     "not_ready": StatementNotReadyError,
+    "not_over": DayNotOverError,
+    "unusable": UnusableAccountError,
     "unreachable": AnswerLostError,
 }
 
@@ -41,9 +43,19 @@ class ReconciledApart:
         assert settings.database_url is not None
         self._environment = {"SLUICE_DATABASE_URL": settings.database_url, **key_environment(settings)}
 
-    async def __call__(self, merchant_id: UUID, account: str, day: date, by: str) -> ReconciledDay:
+    async def __call__(
+        self,
+        merchant_id: UUID,
+        account: str,
+        day: date,
+        by: str,
+        files: Sequence[StatementFile] | None = None,
+        replaces: str | None = None,
+    ) -> ReconciledDay:
         """The day as it was compared."""
-        words = [str(merchant_id), account, day.isoformat(), by]
+        given = None if files is None else [[file.name, str(file.path)] for file in files]
+        more = orjson.dumps({"files": given, "replaces": replaces}).decode()
+        words = [str(merchant_id), account, day.isoformat(), by, more]
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.run.statement_child", *words, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, env=os.environ | self._environment, limit=MAX_SAID_BYTES,
@@ -81,6 +93,11 @@ def _heard(said: dict[str, Any]) -> ReconciledDay:
         )
     if said["kind"] == "refused":
         raise StatementRefusedError(said["reason"], said["file"], said["line"], said["column"])
+    if said["kind"] == "other":
+        loaded_at = datetime.fromisoformat(said["loaded_at"])
+        raise OtherStatementError(said["account"], date.fromisoformat(said["day"]), said["version"], loaded_at)
+    if said["kind"] == "none":
+        raise NoStatementsError(said["account"])
     raise _ERRORS[said["kind"]](said["reason"])
 
 
@@ -96,10 +113,19 @@ def refused(error: Exception) -> dict[str, Any] | None:
         case StatementRefusedError():
             place = {"file": error.file, "line": error.line, "column": error.column}
             return {"kind": "refused", "reason": error.reason, **place}
-        case StatementNotReadyError() | DayNotOverError():
+        case OtherStatementError():
+            place = {"account": error.account, "day": error.day, "version": error.version}
+            return {"kind": "other", "loaded_at": error.loaded_at, **place}
+        case NoStatementsError():
+            return {"kind": "none", "account": error.account}
+        case StatementNotReadyError():
             return {"kind": "not_ready", "reason": str(error)}
-        case OtherStatementError() | DayClosedError():
+        case DayNotOverError():
+            return {"kind": "not_over", "reason": str(error)}
+        case DayClosedError():
             return {"kind": "closed", "reason": str(error)}
-        case TransportError() | UnusableAccountError() | NoStatementsError():
+        case UnusableAccountError():
+            return {"kind": "unusable", "reason": error.account}
+        case TransportError():
             return {"kind": "unreachable", "reason": str(error)}
     return None

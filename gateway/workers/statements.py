@@ -19,6 +19,7 @@ from gateway.domain.statements import StatementRules
 from gateway.logs import get
 from gateway.ports import TransportError, UnusableAccountError
 from gateway.ports.statements import StatementNotReadyError, StatementRefusedError
+from reconciliation.running import DayNotOverError, NoStatementsError
 
 __all__ = ["Errands", "StatementWatch"]
 
@@ -27,6 +28,14 @@ LEASE: Final = timedelta(minutes=40)
 """Longer than a day may take to load."""
 CLOSE_WITHIN_S: Final = 5.0
 BY: Final = "schedule"
+PUT_OFF: Final = (
+    DayNotOverError,
+    NoStatementsError,
+    StatementNotReadyError,
+    StatementRefusedError,
+    TransportError,
+    UnusableAccountError,
+)
 
 log = get(__name__)
 
@@ -113,7 +122,7 @@ class StatementWatch:
         except (OtherStatementError, DayClosedError) as error:
             log.warning("a statement came beside the one that a person gave: it was not loaded", **about)
             await self._errands.give_up(errand, str(error), self._clock())
-        except (StatementNotReadyError, StatementRefusedError, TransportError, UnusableAccountError) as error:
+        except PUT_OFF as error:
             await self._put_off(errand, rules, about, error)
         else:
             left = sum(sums.theirs + sums.ours for kind, sums in done.totals.classes.items() if kind.needs_person)

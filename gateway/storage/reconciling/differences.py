@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState, Theirs, ours_of
+from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState, Standing, Theirs, ours_of
 from gateway.domain.reconciled import Class, DayNotClosableError, ReconciledDay, Totals, Word
 from gateway.storage.server.database import Database
 
@@ -16,6 +16,8 @@ __all__ = ["DifferenceStore"]
 
 FIRST: Final = UUID(int=0)
 EXPORT_PAGE: Final = 1_000
+BULK_WITHIN_S: Final = 60
+"""So long may resolving a whole class of a day take."""
 DAYS: Final = """
 SELECT r.*, s.version FROM reconciled_days r JOIN statements s ON s.merchant_id = $1 AND s.statement_id = r.statement_id
 WHERE r.merchant_id = $1 AND ($2::text IS NULL OR r.account = $2) AND r.day >= $3 AND r.day <= $4
@@ -38,7 +40,26 @@ REOPEN: Final = """
 UPDATE differences SET state = 'open', resolved_at = NULL, resolved_by = NULL, note = NULL,
     history = history || $3::jsonb
 WHERE merchant_id = $1 AND difference_id = ANY($2::uuid[]) AND state = 'resolved' AND resolved_by <> 'statement'
+AND NOT EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1 AND r.account = differences.account
+    AND r.day = differences.day AND r.closed_at IS NOT NULL)
 RETURNING difference_id
+"""
+RESOLVE_DAY: Final = """
+UPDATE differences SET state = 'resolved', resolved_at = $5, resolved_by = $6, note = $7, history = history || $8::jsonb
+WHERE merchant_id = $1 AND account = $2 AND day = $3 AND class = $4 AND state = 'open' AND class <> 'suspense'
+"""
+STANDING: Final = """
+SELECT difference_id, state, class, resolved_by FROM differences
+WHERE merchant_id = $1 AND difference_id = ANY($2::uuid[])
+"""
+# Whoever closes the day waits, and then finds what was opened.
+HOLD_DAYS_OF: Final = """
+SELECT closed_at FROM reconciled_days r WHERE merchant_id = $1 AND (account, day) IN (
+    SELECT account, day FROM differences WHERE merchant_id = $1 AND difference_id = ANY($2::uuid[])
+) ORDER BY account, day FOR SHARE
+"""
+HOLD_DAY: Final = """
+SELECT FROM reconciled_days WHERE merchant_id = $1 AND account = $2 AND day = $3 FOR UPDATE
 """
 # Closed in order: what is open before it may still change it.
 OPEN_BEFORE: Final = """
@@ -91,12 +112,30 @@ class DifferenceStore:
             rows = await connection.fetch(RESOLVE, merchant_id, list(differences), at, by, note, entry)
         return [row[0] for row in rows]
 
+    async def resolve_day(
+        self, merchant_id: UUID, account: str, day: date, kind: Class, by: str, note: str, at: datetime
+    ) -> int:
+        """Resolve all that is open of one class on one day; answers with how many were."""
+        entry = orjson.dumps([{"at": at, "by": by, "did": "resolved", "note": note}]).decode()
+        async with self.database.long_transaction(BULK_WITHIN_S) as connection:
+            done = await connection.execute(
+                RESOLVE_DAY, merchant_id, account, day, kind, at, by, note, entry, timeout=BULK_WITHIN_S
+            )
+        return int(done.rpartition(" ")[2])
+
+    async def standing(self, merchant_id: UUID, differences: Sequence[UUID]) -> dict[UUID, Standing]:
+        """How these stand now; those that are not there are absent."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(STANDING, merchant_id, list(differences))
+        return {row[0]: Standing(DifferenceState(row[1]), Class(row[2]), row[3] == "statement") for row in rows}
+
     async def reopen(
         self, merchant_id: UUID, differences: Sequence[UUID], by: str, note: str, at: datetime
     ) -> list[UUID]:
-        """Open again what people had resolved of these."""
+        """Open again what people had resolved of these, unless their day is closed."""
         entry = orjson.dumps([{"at": at, "by": by, "did": "reopened", "note": note}]).decode()
-        async with self.database.connection() as connection:
+        async with self.database.transaction() as connection:
+            await connection.fetch(HOLD_DAYS_OF, merchant_id, list(differences))
             rows = await connection.fetch(REOPEN, merchant_id, list(differences), entry)
         return [row[0] for row in rows]
 
@@ -104,6 +143,7 @@ class DifferenceStore:
         """Lock a day. False: there is no such day, or it is closed. Raises DayNotClosableError."""
         place = (merchant_id, account, day)
         async with self.database.transaction() as connection:
+            await connection.fetch(HOLD_DAY, *place)
             before = await connection.fetchval(OPEN_BEFORE, *place)
             if before is not None:
                 raise DayNotClosableError(f"{before} is before it, and open: days are closed in order")
