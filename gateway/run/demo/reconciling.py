@@ -83,7 +83,7 @@ class EndOfDay:
                 str(max(of[kind].theirs, of[kind].ours + of[kind].unknown)) if kind in of else "" for kind in shown
             )
             apart = day.totals.theirs_amount - day.totals.ours_amount
-            table.add_row(day.account, *counts, yuan(apart), "yes" if day.balanced else "NO")
+            table.add_row(day.account, *counts, yuan(apart), "✓" if day.balanced else "✗")
         return table
 
     def said(self) -> list[str]:
