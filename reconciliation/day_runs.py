@@ -1,4 +1,4 @@
-"""Days that people have run: one of an account at a time in this process, and each goes on when nobody waits any more."""
+"""Days that people have run: one of an account at a time in a process, and each goes on when nobody waits."""
 
 import asyncio
 import contextlib
@@ -67,8 +67,8 @@ class Ran:
 
 
 class DayRuns:
-    """`run` reconciles a day (`reconciliation.running.Reconciler.run`); `start` runs what must go on when its caller has
-    gone away, and `within_s` is how long a caller waits for it."""
+    """`run` reconciles a day (`reconciliation.running.Reconciler.run`); `start` runs what must go on when its
+    caller has gone away, and `within_s` is how long a caller waits for it."""
 
     def __init__(
         self, run: _Run, start: Callable[[Coroutine[Any, Any, Ran]], "asyncio.Task[Ran]"], within_s: float

@@ -114,8 +114,8 @@ def refused(error: Exception) -> dict[str, Any] | None:
             place = {"file": error.file, "line": error.line, "column": error.column}
             return {"kind": "refused", "reason": error.reason, **place}
         case OtherStatementError():
-            place = {"account": error.account, "day": error.day, "version": error.version}
-            return {"kind": "other", "loaded_at": error.loaded_at, **place}
+            about = {"account": error.account, "day": error.day, "version": error.version}
+            return {"kind": "other", "loaded_at": error.loaded_at, **about}
         case NoStatementsError():
             return {"kind": "none", "account": error.account}
         case StatementNotReadyError():

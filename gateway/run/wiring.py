@@ -68,6 +68,7 @@ from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.reading.snapshots import SnapshotStore
+from gateway.storage.reconciling.days import DayStore
 from gateway.storage.reconciling.differences import DifferenceStore
 from gateway.storage.reconciling.errands import ErrandStore
 from gateway.storage.reconciling.fees import TakenFeeStore
@@ -117,6 +118,7 @@ from gateway.workers.schedule import Schedule
 from gateway.workers.snapshots import SnapshotWatch
 from gateway.workers.statements import StatementWatch
 from gateway.workers.unbind import Unbinder
+from reconciliation.day_runs import DayRuns
 from reconciliation.running import Reconciler
 
 log = get(__name__)
@@ -543,6 +545,8 @@ async def system(
             )
             anomalies = AnomalyStore(database)
             correcting = CorrectingStore(database, keys, lambda: watch.current, timezone, clock.right_now, hand_over)
+            day_tasks = RunningTasks()
+            stack.push_async_callback(day_tasks.finish, FINISH_WITHIN_S)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -559,9 +563,13 @@ async def system(
                 payouts=PayoutSearch(reads),
                 held_payouts=payouts,
                 balances=asking,
+                days=DayStore(loading),
+                differences=differences,
+                day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,
+                zone=timezone,
             )
             app = build_app(needs, operator_routes(operators))
         yield System(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import jsonschema_rs
 import pytest
@@ -154,9 +155,13 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         payouts=nothing,
         held_payouts=nothing,
         balances=nothing,
+        days=nothing,
+        differences=nothing,
+        day_runs=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,
+        zone=ZoneInfo("Asia/Shanghai"),
     )
     app = build_app(api, operator_routes(operators))
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as http:

@@ -117,9 +117,13 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         payouts=nothing,
         held_payouts=nothing,
         balances=nothing,
+        days=nothing,
+        differences=nothing,
+        day_runs=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
+        zone=ZoneInfo("Asia/Shanghai"),
     )
     app = build_app(api, operator_routes(operators))
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:

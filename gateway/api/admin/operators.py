@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls, Corrections
 from gateway.api.admin.balances import Accounts, BalanceCalls, Balances
@@ -14,12 +15,14 @@ from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
 from gateway.api.admin.channels import ChannelCalls, Channels
 from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
+from gateway.api.admin.differences import DifferenceCalls, Differences
 from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.payout_rules import PayoutRuleCalls, PayoutRules
 from gateway.api.admin.payouts import HeldPayouts, PayoutOperatorCalls, Payouts
+from gateway.api.admin.reconciliation import Closing, Days, ReconciliationCalls, Runs
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
@@ -41,6 +44,10 @@ class CatalogueChanges(
 
 class Deliveries(DeadLetters, Redelivering, Protocol):
     """The books of deliveries: a `DeliveryStore`."""
+
+
+class DifferenceBooks(Differences, Closing, Protocol):
+    """The books of differences: a `DifferenceStore`."""
 
 
 class LookUps(Payments, OperatorCards, Protocol):
@@ -67,10 +74,15 @@ class Operators:
     payouts: Payouts
     held_payouts: HeldPayouts
     balances: Balances
+    days: Days
+    differences: DifferenceBooks
+    day_runs: Runs
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
+    zone: ZoneInfo
+    """Of the business day."""
 
 
 def operator_routes(needs: Operators) -> list[Route]:
@@ -93,5 +105,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
         *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),
         *PayoutOperatorCalls(needs.payouts, needs.held_payouts, needs.catalogue).routes(),
+        *ReconciliationCalls(needs.days, needs.differences, needs.day_runs, needs.catalogue, needs.clock).routes(),
+        *DifferenceCalls(needs.differences, needs.catalogue, needs.clock, needs.zone).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

@@ -57,6 +57,11 @@ class ProblemAnswer(AnswerModel):
     retry_after_s: Annotated[int | None, Field(description="of resend_too_soon and may_be_paid: how long to wait")] = (
         None
     )
+    file: Annotated[str | None, Field(description="of statement_refused: which file")] = None
+    line: Annotated[int | None, Field(description="of statement_refused: its line, from 1")] = None
+    column: Annotated[int | str | None, Field(description="of statement_refused: from 1, or its name")] = None
+    reason: Annotated[str | None, Field(description="of statement_refused: what is wrong there")] = None
+    version: Annotated[int | None, Field(description="of other_statement: which one is in force")] = None
     request_id: str
 
 

@@ -93,6 +93,9 @@ def _operation(route: Route, refs: _Refs) -> dict[str, Any]:
         operation["description"] = route.description
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": refs[route.body]}}}
+    elif route.uploads:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(route.uploads, binary)}
     elif route.raw_body:
         operation["requestBody"] = {"content": {"*/*": {"schema": {"type": "string"}}}}
     return operation
@@ -170,7 +173,7 @@ def _problem_statuses(route: Route) -> set[int]:
         statuses |= {401, 403, 422}
     if route.body is not None:
         statuses |= {400, 408, 413, 415, 422}
-    if route.raw_body:
+    if route.raw_body or route.uploads:
         statuses |= {400, 408, 413, 415}
     if "{" in route.path:
         statuses.add(404)

@@ -46,10 +46,14 @@ ProblemCode = Literal[
     "card_in_use",
     "catalogue_refused",
     "channel_off",
+    "channel_unreachable",
     "clock_off",
     "confirmation_in_progress",
     "conflict",
     "database_unavailable",
+    "day_closed",
+    "day_not_closable",
+    "day_not_over",
     "endpoints_stopped",
     "expectation_failed",
     "forbidden",
@@ -61,10 +65,12 @@ ProblemCode = Literal[
     "new_sms_needed",
     "no_money_proved",
     "no_resends_left",
+    "no_statements",
     "not_found",
     "not_waiting",
     "nothing_sent",
     "order_conflict",
+    "other_statement",
     "overloaded",
     "payment_has_anomaly",
     "payment_not_succeeded",
@@ -74,12 +80,15 @@ ProblemCode = Literal[
     "request_timeout",
     "resend_too_soon",
     "result_conflict",
+    "run_in_progress",
     "search_cut",
     "settle_conflict",
     "settles_exceed_payout",
     "settles_incomplete",
     "sms_in_progress",
     "sms_limit_reached",
+    "statement_not_ready",
+    "statement_refused",
     "unauthorized",
     "unsupported_media_type",
 ]
@@ -122,7 +131,7 @@ class Problem(Exception):  # noqa: N818 -- the word of RFC 9457
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     title: str | None = None
-    more: Mapping[str, int] = field(default_factory=dict)
+    more: Mapping[str, int | str | None] = field(default_factory=dict)
     """Further members of the problem, by their names."""
 
     def __str__(self) -> str:

@@ -54,7 +54,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer: `body` is bytes as they are, or anything that orjson writes."""
+    """What to answer: `body` is bytes as they are, pieces of bytes that are sent as they come, or anything that orjson
+    writes."""
 
     body: object
     status: int = 200
@@ -99,5 +100,7 @@ class Route:
     """What each part of the path is."""
     raw_body: bool = False
     """The body is read (and limited) but not parsed."""
+    uploads: tuple[str, ...] = ()
+    """The types of a body that the handler itself reads, piece by piece (`gateway.api.http.uploads`)."""
     page: bool = False
     """People see what it answers: problems are pages, too, and `?lang=` names the language."""

@@ -76,7 +76,7 @@ class DayStore:
         """The statements of a day, the newest first: what was replaced is kept."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(VERSIONS, merchant_id, account, day)
-        return [StatementVersion(*row[:3], tuple(orjson.loads(row[3])), *row[4:]) for row in rows]
+        return [StatementVersion(**{**row, "files": tuple(orjson.loads(row["files"]))}) for row in rows]
 
     async def open(self, merchant_id: UUID, places: Sequence[Place]) -> dict[Place, dict[Class, OpenSums]]:
         """What is open of these days, by class; days without any are absent."""
