@@ -32,7 +32,7 @@ hunt: $(STAMP) ## kill gateways under load, 25 times, freeze them 10 times, sett
 	SLUICE_HUNT_KILLS=25 SLUICE_HUNT_FREEZES=10 SLUICE_HUNT_PARTS=41000 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_frozen.py tests/storage/test_collected_repayment.py
 
 examples: $(STAMP) ## 40 times as many random examples as the suite draws (some minutes)
-	SLUICE_HUNT_EXAMPLES=40 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit/router tests/unit/api tests/unit/test_catalogue_writing.py tests/adapters/test_fuzz.py tests/adapters/test_signing.py tests/e2e/test_openapi.py
+	SLUICE_HUNT_EXAMPLES=40 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit/router tests/unit/api tests/unit/reconciliation tests/unit/test_catalogue_writing.py tests/adapters/test_fuzz.py tests/adapters/test_signing.py tests/e2e/test_openapi.py
 
 crashes: $(STAMP) ## a gateway dies at every outside action of every flow, and at every pair (long)
 	SLUICE_HUNT_CRASHES=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/simulation
