@@ -67,6 +67,7 @@ from gateway.storage.reading.payouts import PayoutSearch
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.reading.reports import REPORT_POOL_SIZE, REPORT_TIMEOUT_MS, Reports
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.reconciling.differences import DifferenceStore
 from gateway.storage.reconciling.errands import ErrandStore
@@ -540,6 +541,13 @@ async def system(
             )
             anomalies = AnomalyStore(database)
             correcting = CorrectingStore(database, keys, lambda: watch.current, timezone, clock.right_now, hand_over)
+            report_pool = create_engine(
+                settings.database_url,
+                REPORT_POOL_SIZE,
+                application_name="sluice reports",
+                statement_timeout_ms=REPORT_TIMEOUT_MS,
+            )
+            stack.push_async_callback(report_pool.dispose)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -556,6 +564,7 @@ async def system(
                 payouts=PayoutSearch(reads),
                 held_payouts=payouts,
                 balances=asking,
+                reports=Reports(report_pool, timezone),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

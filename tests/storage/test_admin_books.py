@@ -154,6 +154,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         payouts=nothing,
         held_payouts=nothing,
         balances=nothing,
+        reports=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

@@ -82,6 +82,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         payouts=nothing,
         held_payouts=nothing,
         balances=nothing,
+        reports=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

@@ -20,6 +20,7 @@ from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.payout_rules import PayoutRuleCalls, PayoutRules
 from gateway.api.admin.payouts import HeldPayouts, PayoutOperatorCalls, Payouts
+from gateway.api.admin.reports import ReportCalls, Reports
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
@@ -67,6 +68,7 @@ class Operators:
     payouts: Payouts
     held_payouts: HeldPayouts
     balances: Balances
+    reports: Reports
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -93,5 +95,6 @@ def operator_routes(needs: Operators) -> list[Route]:
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),
         *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),
         *PayoutOperatorCalls(needs.payouts, needs.held_payouts, needs.catalogue).routes(),
+        *ReportCalls(needs.reports, needs.catalogue).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

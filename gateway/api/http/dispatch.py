@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import orjson
 import structlog
@@ -18,6 +18,7 @@ from gateway.api.http.fields import NoQuery
 from gateway.api.http.language import Language, preferred_language
 from gateway.api.http.needs import Api
 from gateway.api.http.page_answers import is_page, page_language, refusal_page
+from gateway.api.http.pieces import sent_in_pieces
 from gateway.api.http.problems import (
     CONTENT_TYPE,
     Problem,
@@ -96,7 +97,7 @@ def endpoint(api: Api, route: Route) -> WebHandler:
         reply = await (_read(call) if route.method == "GET" else route.handler(call))
         if isinstance(reply.body, dict) and isinstance(shown := reply.body.get("id"), str):
             request[OBJECT_ID] = shown
-        return _render(reply)
+        return await sent_in_pieces(request, reply) if isinstance(reply.body, AsyncIterator) else _render(reply)
 
     async def _read(call: Call) -> Reply:
         """A read may be done twice: the first one after a cut met a connection of which nobody knew that it is lost."""

@@ -54,7 +54,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer: `body` is bytes as they are, or anything that orjson writes."""
+    """What to answer: `body` is bytes as they are, pieces of bytes that are sent as they come, or anything that orjson
+    writes."""
 
     body: object
     status: int = 200

@@ -11,14 +11,19 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.failures import CODE_REFUSALS
 from gateway.domain.reports import COUNTED, Bill, BillLine, By, Charge, Days, Figures, ReportRow
+from gateway.storage.reading.search import searching
+from gateway.storage.tables import channels, merchants
 
-__all__ = ["ROWS_AT_ONCE", "Reports"]
+__all__ = ["REPORT_POOL_SIZE", "REPORT_TIMEOUT_MS", "ROWS_AT_ONCE", "Reports", "named_in_force"]
 
+REPORT_POOL_SIZE: Final = 2
+"""Connections of a process, opened when they are wanted: what is asked beyond them waits."""
+REPORT_TIMEOUT_MS: Final = 120_000
 ROWS_AT_ONCE: Final = 500
 """That are fetched, and held in memory, at a time."""
 SORTS_IN: Final = "SET LOCAL work_mem = '64MB'"
@@ -241,10 +246,13 @@ class Reports:
     zone: ZoneInfo
 
     async def rows(self, merchant_id: UUID, days: Days, by: Sequence[By]) -> AsyncIterator[ReportRow]:
-        """The rows, by key, as they come; what is of nothing comes last. Nothing that happened: no row."""
+        """The rows, by key, as they come; what is of nothing comes last. Where nothing happened there is no row.
+
+        Raises SearchCutError when it takes longer than it may.
+        """
         names = [each.value for each in by]
         values = self._values(merchant_id, days) | {"of_codes": sorted(CODE_REFUSALS)}
-        async with self.engine.connect() as connection, connection.begin():
+        async with searching(self.engine) as connection, connection.begin():
             await connection.execute(text(SORTS_IN))
             found = await connection.stream(text(report_sql(by)), values, execution_options={"yield_per": ROWS_AT_ONCE})
             async for row in found.mappings():
@@ -253,9 +261,9 @@ class Reports:
                     yield ReportRow(tuple(row[name] for name in names), figures)
 
     async def bill(self, merchant_id: UUID, channel: str, days: Days, invoiced: int | None = None) -> Bill:
-        """What the PSP of a channel should invoice for these days."""
+        """What the PSP of a channel should invoice for these days. Raises SearchCutError."""
         values = self._values(merchant_id, days) | {"channel": channel}
-        async with self.engine.connect() as connection:
+        async with searching(self.engine) as connection:
             found = (await connection.execute(text(_BILL), values)).mappings().all()
             still_open = await connection.scalar(text(_OPEN), _without_times(values))
         return Bill(channel, days, _lines(found), still_open or 0, invoiced)
@@ -272,6 +280,20 @@ class Reports:
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), tzinfo=self.zone)
+
+
+async def named_in_force(engine: AsyncEngine) -> dict[str, tuple[UUID, frozenset[str]]]:
+    """The code of each merchant → its id, and the codes of its channels."""
+    m, c = merchants.c, channels.c
+    every = select(m.code, m.merchant_id, c.code).join_from(
+        merchants, channels, m.merchant_id == c.merchant_id, isouter=True
+    )
+    found: dict[str, tuple[UUID, frozenset[str]]] = {}
+    async with engine.connect() as connection:
+        for code, merchant_id, channel in await connection.execute(every.order_by(m.code, c.code)):
+            _, before = found.get(code, (merchant_id, frozenset()))
+            found[code] = (merchant_id, before | {channel} if channel is not None else before)
+    return found
 
 
 def _lines(found: Sequence[Any]) -> list[BillLine]:
