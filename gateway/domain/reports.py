@@ -34,6 +34,8 @@ __all__ = [
 
 MAX_DAYS: Final = 366
 """Of one report."""
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+"""Beyond them a day has no moment that every clock can tell."""
 
 
 class ReportError(ValueError):
@@ -62,6 +64,9 @@ class Days:
     last: date
 
     def __post_init__(self) -> None:
+        for field, day in (("from", self.first), ("to", self.last)):
+            if not FIRST_DAY <= day <= LAST_DAY:
+                raise ReportError(field, f"must be a day from {FIRST_DAY} to {LAST_DAY}")
         if self.last < self.first:
             raise ReportError("to", f"is before {self.first}")
         if (self.last - self.first).days >= MAX_DAYS:
@@ -72,7 +77,7 @@ def month_of(year: int, month: int) -> Days:
     """The days of a month. Raises ReportError."""
     try:
         return Days(date(year, month, 1), date(year, month, monthrange(year, month)[1]))
-    except ValueError:
+    except ValueError:  # a ReportError is one, too
         raise ReportError("month", "is no month: write 2026-03") from None
 
 
