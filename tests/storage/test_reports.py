@@ -3,17 +3,22 @@
 Not here: the arithmetic of one row (tests/unit/domain/test_reports), the calls and the command (test_report_calls).
 """
 
+import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.reports import COUNTED, Bill, BillLine, By, Charge, Days, Figures, month_of, saving
-from gateway.storage.reading.reports import Reports
+from gateway.storage.reading.reports import BILL, Reports, report_sql
 from router.record import from_record
+from tests.storage.cluster_shape import against_the_shape
+from tests.storage.flush_sql import readable
 from tests.storage.small_books import CHANNELS, MERCHANT, ZONE, Books, Row, put, small_books
 
 MARCH: Final = month_of(2026, 3)
@@ -163,6 +168,31 @@ def _percentiles(times: list[int]) -> dict[str, int]:
     """The least time within which so many of them were final."""
     times.sort()
     return {f"p{part}_ms": times[max(0, -(-len(times) * part // 100) - 1)] for part in (50, 99)} if times else {}
+
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "reports.sql"
+ABOUT: Final = """\
+-- What `sluice report --by day,channel` sends. Written by
+-- `SLUICE_WRITE_SQL=1 .venv/bin/python -m pytest tests/storage/test_reports.py -k page`;
+-- that test holds it to what is sent.
+"""
+
+
+def numbered(sql: str) -> str:
+    """As the server gets it: each name is a number."""
+    return re.sub(r"(?<!:):[a-z_]+", "$1", sql)
+
+
+def test_the_page_shows_what_is_sent() -> None:
+    shown = f"{ABOUT}{readable(report_sql((By.DAY, By.CHANNEL)))}\n"
+    if os.environ.get("SLUICE_WRITE_SQL"):
+        PAGE.write_text(shown, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == shown
+
+
+@pytest.mark.parametrize("sql", [*map(report_sql, EACH), BILL], ids=lambda sql: sql[:40])
+def test_a_report_has_the_shape_that_a_cluster_takes(sql: str) -> None:
+    assert against_the_shape(numbered(sql)) == []
 
 
 @pytest.fixture

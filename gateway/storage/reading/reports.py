@@ -1,7 +1,7 @@
 """Sums of recorded rows for reports and bills: one statement each, over business days, on connections of their own.
 
 Nothing here is on the way of a payment. A month is found by the BRIN indexes of the days, so its cost is that of its
-rows. Every part names the merchant, by which tables are spread. One finished example stands below `_PARTS`.
+rows. Every part names the merchant, by which tables are spread. docs/reports.sql is one finished report.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -19,7 +19,7 @@ from gateway.domain.reports import COUNTED, Bill, BillLine, By, Charge, Days, Fi
 from gateway.storage.reading.search import searching
 from gateway.storage.tables import channels, merchants
 
-__all__ = ["REPORT_POOL_SIZE", "REPORT_TIMEOUT_MS", "ROWS_AT_ONCE", "Reports", "named_in_force"]
+__all__ = ["BILL", "REPORT_POOL_SIZE", "REPORT_TIMEOUT_MS", "ROWS_AT_ONCE", "Reports", "named_in_force", "report_sql"]
 
 REPORT_POOL_SIZE: Final = 2
 """Connections of a process, opened when they are wanted: what is asked beyond them waits."""
@@ -168,7 +168,7 @@ _PARTS: Final = (
 
 _TIMES: Final = ("p50_ms", "p99_ms")
 
-_BILL: Final = f"""
+BILL: Final = f"""
 SELECT 'payment' AS charge, p.scene, p.bank, count(*) AS number, sum(p.amount) AS amount, sum(p.fee) AS fee
 FROM payments p WHERE p.merchant_id = :merchant AND p.channel = :channel AND p.business_day BETWEEN :first AND :last
     AND (p.status = 'succeeded' OR ({_LATE}))
@@ -264,7 +264,7 @@ class Reports:
         """What the PSP of a channel should invoice for these days. Raises SearchCutError."""
         values = self._values(merchant_id, days) | {"channel": channel}
         async with searching(self.engine) as connection:
-            found = (await connection.execute(text(_BILL), values)).mappings().all()
+            found = (await connection.execute(text(BILL), values)).mappings().all()
             still_open = await connection.scalar(text(_OPEN), _without_times(values))
         return Bill(channel, days, _lines(found), still_open or 0, invoiced)
 
