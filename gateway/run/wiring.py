@@ -67,6 +67,7 @@ from gateway.storage.reading.payouts import PayoutSearch
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.reading.reports import REPORT_POOL_SIZE, REPORT_TIMEOUT_MS, Reports
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.reconciling.days import DayStore
 from gateway.storage.reconciling.differences import DifferenceStore
@@ -547,6 +548,13 @@ async def system(
             correcting = CorrectingStore(database, keys, lambda: watch.current, timezone, clock.right_now, hand_over)
             day_tasks = RunningTasks()
             stack.push_async_callback(day_tasks.finish, FINISH_WITHIN_S)
+            report_pool = create_engine(
+                settings.database_url,
+                REPORT_POOL_SIZE,
+                application_name="sluice reports",
+                statement_timeout_ms=REPORT_TIMEOUT_MS,
+            )
+            stack.push_async_callback(report_pool.dispose)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -566,6 +574,7 @@ async def system(
                 days=DayStore(loading),
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
+                reports=Reports(report_pool, timezone),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,
