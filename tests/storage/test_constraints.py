@@ -355,6 +355,7 @@ WORLD: dict[str, Row] = {
         "day": DAY,
         "version": 2,
         "sha256": "5a",
+        "lines_sha256": "5a",
         "files": "[]",
         "lines": 1,
         "amount": 1000,

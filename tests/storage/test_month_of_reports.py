@@ -16,7 +16,6 @@ from uuid import uuid4
 import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tests.statement_fees import schedule_of
 
 from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
@@ -30,6 +29,7 @@ from gateway.domain.statuses import Status
 from gateway.flows.observations import key_of
 from gateway.flows.payout_rules import rules_in_force
 from gateway.ports import Observation
+from gateway.run.demo.fees import schedule_of
 from gateway.storage.reading.reports import Reports
 from router.fees import Fee, FixedFee, PercentFee
 from router.record import from_record

@@ -15,7 +15,7 @@ difference that the next day's run takes up. Plain matches are counted and leave
 
 from typing import Final
 
-__all__ = ["COMPARE", "ENTRIES", "OUR_TOTALS"]
+__all__ = ["COMPARE", "ENTRIES"]
 
 HEARD_LATE_DAYS: Final = 40
 """What the PSP did on a day is found there although we heard of it so much later."""
@@ -44,12 +44,11 @@ _FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = 
             AND p.business_day >= $3::date - 2 AND p.business_day <= $3::date + 1"""
 
 
-def _entries(fee: str, fees: str) -> str:
-    return f"""
+ENTRIES: Final = f"""
     SELECT e.* FROM (
         SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, {VERB_SIDE} AS side, i.amount, i.state,
-            {fee} AS fee, {DONE_AT} AS done_at, i.recorded_at
-        FROM intents i {fees}
+            {_WITH_FEE} AS fee, {DONE_AT} AS done_at, i.recorded_at
+        FROM intents i {_FEES}
         WHERE {_MINE} AND {_TAKES} AND i.recorded_at >= $4::timestamptz - interval '1 day' AND i.recorded_at < $5
         AND {DONE_AT} >= $4 AND {DONE_AT} < $5
       UNION ALL
@@ -67,16 +66,13 @@ def _entries(fee: str, fees: str) -> str:
         WHERE {_MINE} AND i.verb <> 'pay' AND i.state = 'returned' AND i.ended_at >= $4 AND i.ended_at < $5
     ) e WHERE NOT {_ELSEWHERE}
 """
-
-
-ENTRIES: Final = _entries(_WITH_FEE, _FEES)
 """Our entries of a day: what is paid, came back, or is unknown."""
 
-OUR_TOTALS: Final = f"""
+_OUR_TOTALS: Final = """
 SELECT count(*) FILTER (WHERE e.state <> 'open') AS entries, coalesce(sum(
     CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
     AS entries_amount
-FROM ({_entries("NULL::bigint", "")}) e
+FROM entries e
 """
 """Of the entries: how many are paid or came back, and their signed sum. Another way to the sums of COMPARE."""
 
@@ -122,23 +118,27 @@ _HELD: Final = f"""
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
     AND d.class IN ('suspense', 'short')
 """
+_IS_TWICE: Final = "(l.side, l.number) IN (SELECT t.side, t.number FROM twice t)"
 _SIGN: Final = "CASE WHEN side = 'out' THEN -1 ELSE 1 END"
 # What an entry counts: what is unknown nothing, and once it is settled what the line says.
 _OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount END
         WHEN stands = 'paid' THEN our_amount END"""
 
 COMPARE: Final = f"""
-WITH twice AS (
+WITH twice AS MATERIALIZED (
     SELECT side, number FROM ({_LINES}) l WHERE number IS NOT NULL GROUP BY side, number HAVING count(*) > 1
-), ranked AS (
-    SELECT c.ordinal, c.statement_id, row_number() OVER (PARTITION BY c.side, c.number
-        ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
-        c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal) AS nth
-    FROM ({_LINES}) c JOIN twice USING (side, number) LEFT JOIN LATERAL ({_FOUND}) f ON true
 ), theirs AS (
-    SELECT l.*, coalesce(r.nth, 1) AS nth FROM ({_LINES}) l LEFT JOIN ranked r USING (statement_id, ordinal)
+    -- Nobody can know how many lines a new statement has: a join that takes them for few compares each with each. What
+    -- is asked of `twice` this way is looked up in a hash table, whatever is thought.
+    SELECT l.*, 1::bigint AS nth FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS NOT TRUE
+  UNION ALL
+    SELECT c.*, row_number() OVER (PARTITION BY c.side, c.number
+        ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
+        c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal)
+    FROM (SELECT * FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS TRUE) c LEFT JOIN LATERAL ({_FOUND}) f ON true
+), entries AS MATERIALIZED ({ENTRIES}
 ), ours AS (
-    SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM ({ENTRIES}) e
+    SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM entries e
   UNION ALL
     {_HELD}
 ), joined AS MATERIALIZED (
@@ -263,7 +263,7 @@ WITH twice AS (
 )
 SELECT s.*, o.entries, o.entries_amount
 -- Of one snapshot with the classes: payments go on meanwhile.
-FROM ({OUR_TOTALS}) o LEFT JOIN (
+FROM ({_OUR_TOTALS}) o LEFT JOIN (
 SELECT class,
     count(*) FILTER (WHERE theirs_now) AS theirs,
     coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_now AND paid), 0)::bigint AS theirs_amount,
