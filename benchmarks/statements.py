@@ -3,11 +3,14 @@
 The rows of ours are made by the database itself: payments and their intents on one account and one day. In turns, on
 the same server: a bare COPY of the same lines with one FULL JOIN, and our whole run in a process of its own. Of a
 thousand lines one is missing, one is of nobody, one has another amount, one another fee, and one is there twice.
+
+`--meanwhile`: what is left of payments while that goes on, in a process as nice to others as the worker's child is.
 """
 
 import argparse
 import asyncio
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -24,8 +27,11 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.stage import staged
 from gateway.domain.reconciled import Loading
 from gateway.domain.statements import LineKind, StatementLine
+from gateway.run.statement_child import NICE
+from gateway.run.supervising import interruptible
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
 from gateway.storage.reconciling.store import WORK_MEM, StatementStore
 from gateway.storage.server.database import Database
@@ -129,7 +135,8 @@ def _peak_mb() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def _load(url: str, count: int, answers: Any) -> None:
+def _load(url: str, count: int, answers: Any, nice: int) -> None:
+    os.nice(nice)
     answers.put(asyncio.run(_loaded(url, count)))
 
 
@@ -151,11 +158,11 @@ async def _loaded(url: str, count: int) -> tuple[Took, list[str]]:
     return Took(marks[1] - marks[0], ended - marks[1], _peak_mb()), told
 
 
-def ours(url: str, count: int) -> tuple[Took, list[str]]:
+def ours(url: str, count: int, nice: int = 0) -> tuple[Took, list[str]]:
     """One run in a process of its own, from the first line to the commit."""
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
-    child = context.Process(target=_load, args=(url, count, answers))
+    child = context.Process(target=_load, args=(url, count, answers, nice))
     child.start()
     told: tuple[Took, list[str]] = answers.get(timeout=CHILD_WITHIN_S)
     child.join()
@@ -222,17 +229,48 @@ async def _measure(server: EmbeddedPostgres, folder: Path, count: int, rounds: i
         out.print(f"ours to {name}: read {of[0]:.2f}, compare {of[1]:.2f}, whole {of[2]:.2f}", highlight=False)
 
 
+async def _meanwhile(server: EmbeddedPostgres, folder: Path, count: int, rounds: int, at_once: int, s: float) -> None:
+    out, left = Console(width=120), []
+    async with staged(server, folder, "hmac", processes=1, profile=False) as stage:
+        await fill(stage.dsn, count)
+        await asyncio.to_thread(stage.load, at_once, 0.0, s / 4, range(2_000))
+        for _ in range(rounds):
+            rates = []
+            for is_with in (False, True):
+                child = asyncio.create_task(asyncio.to_thread(ours, stage.url, count, NICE)) if is_with else None
+                began = time.perf_counter()
+                told = await asyncio.to_thread(stage.load, at_once, 0.0, s, range(2_000))
+                rates.append(told["statuses"].get("201", 0) / told["seconds"])
+                out.print(f"{rates[-1]:.0f} payments/s, problems: {told['problems']}", highlight=False)
+                if child is not None:
+                    took, _ = await child
+                    whole = time.perf_counter() - began
+                    out.print(f"meanwhile {took}, {whole:.0f} s with its start, load {s:g} s", highlight=False)
+                    await _execute(stage.dsn, EMPTY)
+            left.append(rates[1] / rates[0])
+        problems = await stage.problems()
+    out.print(f"left of {at_once} at once: {statistics.median(left):.2f} ({min(left):.2f} to {max(left):.2f})")
+    out.print(f"the proof finds wrong: {problems or 'nothing'}", highlight=False)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statements", description=__doc__)
     parser.add_argument("lines", type=int, nargs="?", default=LINES)
     parser.add_argument("--rounds", type=int, default=3, help="default %(default)s")
+    parser.add_argument("--meanwhile", action="store_true", help="measure payments while a day is compared")
+    parser.add_argument("--at", type=int, default=128, metavar="N", help="payments at once (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each load (default %(default)s)")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
+    with interruptible(), tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)
         with EmbeddedPostgres(folder / "postgres") as server:
-            asyncio.run(_measure(server, folder, chosen.lines, chosen.rounds))
+            if chosen.meanwhile:
+                many = (chosen.lines, chosen.rounds, chosen.at, chosen.seconds)
+                asyncio.run(_meanwhile(server, folder, *many))
+            else:
+                asyncio.run(_measure(server, folder, chosen.lines, chosen.rounds))
 
 
 if __name__ == "__main__":

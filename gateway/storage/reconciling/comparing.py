@@ -15,7 +15,7 @@ difference that the next day's run takes up. Plain matches are counted and leave
 
 from typing import Final
 
-__all__ = ["COMPARE", "ENTRIES"]
+__all__ = ["COMPARE", "ENTRIES", "OUR_TOTALS"]
 
 HEARD_LATE_DAYS: Final = 40
 """What the PSP did on a day is found there although we heard of it so much later."""
@@ -44,11 +44,12 @@ _FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = 
             AND p.business_day >= $3::date - 2 AND p.business_day <= $3::date + 1"""
 
 
-ENTRIES: Final = f"""
+def _entries(fee: str, fees: str) -> str:
+    return f"""
     SELECT e.* FROM (
         SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, {VERB_SIDE} AS side, i.amount, i.state,
-            {_WITH_FEE} AS fee, {DONE_AT} AS done_at, i.recorded_at
-        FROM intents i {_FEES}
+            {fee} AS fee, {DONE_AT} AS done_at, i.recorded_at
+        FROM intents i {fees}
         WHERE {_MINE} AND {_TAKES} AND i.recorded_at >= $4::timestamptz - interval '1 day' AND i.recorded_at < $5
         AND {DONE_AT} >= $4 AND {DONE_AT} < $5
       UNION ALL
@@ -66,13 +67,16 @@ ENTRIES: Final = f"""
         WHERE {_MINE} AND i.verb <> 'pay' AND i.state = 'returned' AND i.ended_at >= $4 AND i.ended_at < $5
     ) e WHERE NOT {_ELSEWHERE}
 """
+
+
+ENTRIES: Final = _entries(_WITH_FEE, _FEES)
 """Our entries of a day: what is paid, came back, or is unknown."""
 
-_OUR_TOTALS: Final = """
+OUR_TOTALS: Final = f"""
 SELECT count(*) FILTER (WHERE e.state <> 'open') AS entries, coalesce(sum(
     CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
     AS entries_amount
-FROM entries e
+FROM ({_entries("NULL::bigint", "")}) e
 """
 """Of the entries: how many are paid or came back, and their signed sum. Another way to the sums of COMPARE."""
 
@@ -118,7 +122,17 @@ _HELD: Final = f"""
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
     AND d.class IN ('suspense', 'short')
 """
-_IS_TWICE: Final = "(l.side, l.number) IN (SELECT t.side, t.number FROM twice t)"
+# Two numbers of one hash are ranked, each alone: that costs a look and changes nothing.
+_HASH: Final = "hashtextextended(l.number, ascii(l.side))"
+_IS_TWICE: Final = f"{_HASH} IN (SELECT t.hash FROM twice t)"
+# Of a plain match nothing but its sums is of use.
+_OF_OTHERS: Final = ", ".join(
+    f"CASE WHEN NOT plain THEN {name} END AS {name}"
+    for name in (
+        *("statement_id", "ordinal", "line", "kind", "number", "transaction_no", "done_at", "theirs_held", "nth"),
+        *("object_id", "verb", "turn", "our_state", "our_done_at", "recorded_at", "ours_held", "was_short"),
+    )
+)
 _SIGN: Final = "CASE WHEN side = 'out' THEN -1 ELSE 1 END"
 # What an entry counts: what is unknown nothing, and once it is settled what the line says.
 _OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount END
@@ -126,7 +140,7 @@ _OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount EN
 
 COMPARE: Final = f"""
 WITH twice AS MATERIALIZED (
-    SELECT side, number FROM ({_LINES}) l WHERE number IS NOT NULL GROUP BY side, number HAVING count(*) > 1
+    SELECT {_HASH} AS hash FROM ({_LINES}) l WHERE l.number IS NOT NULL GROUP BY 1 HAVING count(*) > 1
 ), theirs AS (
     -- Nobody can know how many lines a new statement has: a join that takes them for few compares each with each. What
     -- is asked of `twice` this way is looked up in a hash table, whatever is thought.
@@ -136,12 +150,12 @@ WITH twice AS MATERIALIZED (
         ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
         c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal)
     FROM (SELECT * FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS TRUE) c LEFT JOIN LATERAL ({_FOUND}) f ON true
-), entries AS MATERIALIZED ({ENTRIES}
 ), ours AS (
-    SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM entries e
+    SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM ({ENTRIES}) e
   UNION ALL
     {_HELD}
 ), joined AS MATERIALIZED (
+    SELECT side, amount, paid, fee, our_amount, our_fee, plain, {_OF_OTHERS} FROM (
     SELECT t.statement_id, t.ordinal, t.line, t.kind, coalesce(t.side, o.side) AS side,
         coalesce(t.number, o.number) AS number, t.amount, t.paid, t.fee, t.transaction_no, t.done_at,
         t.held AS theirs_held, t.nth, o.object_id, o.verb, o.turn, o.amount AS our_amount, o.state AS our_state,
@@ -151,6 +165,7 @@ WITH twice AS MATERIALIZED (
     FROM theirs t FULL JOIN ours o
         ON CASE WHEN t.nth = 1 THEN t.number END = o.claims AND t.side = o.side
         AND NOT ({_OF_A_TRY_BEFORE.format(line="t", turn="o.turn", of="o")})
+    ) j
 ), found AS (
     SELECT c.statement_id, c.ordinal, c.line, c.kind, c.side, c.number, c.amount, c.paid, c.fee, c.transaction_no,
         c.done_at, c.theirs_held, c.nth, c.ours_held, c.was_short, c.object_id IS NOT NULL AS own,
@@ -263,7 +278,7 @@ WITH twice AS MATERIALIZED (
 )
 SELECT s.*, o.entries, o.entries_amount
 -- Of one snapshot with the classes: payments go on meanwhile.
-FROM ({_OUR_TOTALS}) o LEFT JOIN (
+FROM ({OUR_TOTALS}) o LEFT JOIN (
 SELECT class,
     count(*) FILTER (WHERE theirs_now) AS theirs,
     coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_now AND paid), 0)::bigint AS theirs_amount,

@@ -36,6 +36,8 @@ __all__ = ["StatementStore"]
 WITHIN_S: Final = 1800
 """A statement of the transaction may take so long; payments do not wait for it."""
 WORK_MEM: Final = "192MB"
+MANY_LINES: Final = "SET LOCAL enable_sort = off"
+"""Lines of a new statement are taken for few, and few are sorted; a million are found faster by hash tables."""
 
 # A number of the transaction's own namespace: no other lock of ours is taken by two numbers.
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 12))"
@@ -134,8 +136,7 @@ class StatementStore:
         async with self.database.long_transaction(WITHIN_S) as connection:
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute("SET LOCAL lock_timeout = 0")
-            # Lines of a new statement are taken for few, and few are sorted; a million are faster by hash tables.
-            await connection.execute("SET LOCAL enable_sort = off")
+            await connection.execute(MANY_LINES)
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
             # Where theirs ends before midnight ours goes on: it, too, is to be compared whole.
