@@ -185,12 +185,16 @@ WITH twice AS MATERIALIZED (
         ELSE 'dead' END AS stands,
         NOT own AND our_done_at < $4 AS is_of_before,
         NOT own AND our_done_at >= $5 AND theirs_held IS NULL AS is_of_later,
-        -- Its day was compared and it was among that day's entries, or another day's line has claimed it.
-        NOT own AND (took AND our_done_at < $4 AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
-                AND r.account = $2 AND r.day = (our_done_at AT TIME ZONE $12)::date)
-            OR EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
-                AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.ordinal IS NOT NULL
-                AND d.day <> $3 AND d.state <> 'superseded')) AS has_its_line
+        -- Another day's line has it.
+        NOT own AND EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
+            AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.ordinal IS NOT NULL
+            AND d.paid AND d.day <> $3 AND d.state <> 'superseded') AS is_claimed,
+        -- Its day was compared, and it was among that day's entries; unless it was short to the end.
+        NOT own AND took AND our_done_at < $4 AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
+            AND r.account = $2 AND r.day = (our_done_at AT TIME ZONE $12)::date)
+            AND NOT EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
+            AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.class = 'short'
+            AND d.state = 'resolved' AND d.became IS NULL) AS was_met
     FROM found
 ), classed AS (
     SELECT *, CASE
@@ -211,10 +215,13 @@ WITH twice AS MATERIALIZED (
         WHEN nth > 1 THEN CASE WHEN paid THEN 'duplicate' ELSE 'matched' END
         WHEN is_of_later AND stands = 'paid' THEN 'suspense'
         WHEN NOT paid THEN CASE stands
-            WHEN 'paid' THEN 'status_mismatch' WHEN 'unknown' THEN 'settled' ELSE 'matched' END
+            WHEN 'paid' THEN 'status_mismatch'
+            -- What did not come back is not back here either.
+            WHEN 'unknown' THEN CASE side WHEN 'back' THEN 'matched' ELSE 'settled' END
+            ELSE 'matched' END
         WHEN stands IS NULL THEN CASE WHEN theirs_held IS NULL AND done_at >= $7 THEN 'suspense' ELSE 'long' END
         WHEN stands = 'dead' THEN 'long'
-        WHEN has_its_line AND stands = 'paid' THEN 'duplicate'
+        WHEN is_claimed OR (was_met AND stands = 'paid') THEN 'duplicate'
         WHEN amount <> our_amount THEN 'amount_mismatch'
         WHEN side = 'back' THEN 'returned'
         WHEN stands = 'unknown' THEN 'settled'
