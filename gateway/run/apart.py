@@ -104,6 +104,8 @@ def _heard(said: dict[str, Any]) -> ReconciledDay:
 def told(done: ReconciledDay) -> dict[str, Any]:
     """A day as the child says it."""
     shown = {name: getattr(done, name) for name in ReconciledDay.__dataclass_fields__}
+    # The database driver has ids of its own class, which JSON does not know.
+    shown["statement_id"] = str(done.statement_id)
     return {"done": shown | {"totals": done.totals.to_json()}}
 
 
