@@ -82,6 +82,8 @@ from gateway.storage.server.migrate import is_current
 from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
+from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.standing import StandingStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -105,6 +107,8 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.watch.board import AlertBoard
+from gateway.watch.standing import StandingWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -449,6 +453,13 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
+            standing_watch = StandingWatch(
+                StandingStore(loading),
+                AlertBoard(AlertStore(loading, uuid7), lambda: watch.current, utc_now),
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+            )
             ticks = {
                 "follow_up": follower.tick,
                 "line": line.tick,
@@ -461,6 +472,7 @@ async def system(
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
                 "statements": statement_watch.tick,
+                "standing": standing_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -562,6 +574,7 @@ async def system(
                 assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
+                alerts=AlertStore(database, uuid7),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,

@@ -43,10 +43,12 @@ from gateway.storage.tables.statements import (
     statements,
 )
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
+from gateway.storage.tables.watching import alerts
 
 __all__ = [
     "accounts",
     "agreements",
+    "alerts",
     "anomalies",
     "api_keys",
     "apps",
