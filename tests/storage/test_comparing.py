@@ -2,7 +2,7 @@
 
 A story is what our books have, the statements in the order in which they came, and what stands in the differences
 afterwards. In all of them the sums by class equal both sides'. Not tested here: loading and replacing
-(test_statements), mixtures of these cases (test_comparing_any_days).
+(test_statements), mixtures of these cases (test_comparing_random).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
