@@ -6,13 +6,14 @@ takes the place of the first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import orjson
 
 from gateway.domain.reconciled import (
@@ -36,6 +37,8 @@ __all__ = ["StatementStore"]
 WITHIN_S: Final = 1800
 """A statement of the transaction may take so long; payments do not wait for it."""
 WORK_MEM: Final = "192MB"
+ENDS_WITHIN_S: Final = 1.0
+"""After its connection is lost a COPY has so long to notice it by itself."""
 MANY_LINES: Final = "SET LOCAL enable_sort = off"
 """Lines of a new statement are taken for few, and few are sorted; a million are found faster by hash tables."""
 
@@ -213,8 +216,11 @@ class StatementStore:
                 seen(counter.count)
                 yield piece
 
-        await connection.copy_to_table(
-            "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
+        await _while_connected(
+            connection,
+            connection.copy_to_table(
+                "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
+            ),
         )
         return counter
 
@@ -262,3 +268,27 @@ def _day(account: str, day: date, row: Any, *, is_new: bool) -> ReconciledDay:
         account, day, row["statement_id"], row["version"], totals, row["balanced"], row["ran_at"], row["ran_by"],
         row["closed_at"], row["closed_by"], is_new,
     )  # fmt: skip
+
+
+async def _while_connected(connection: Connection, copying: Coroutine[Any, Any, Any]) -> None:
+    """A COPY as long as its connection is there: one that is lost while the server takes no more would be waited for
+    until the COPY's own limit. Raises ConnectionDoesNotExistError."""
+    lost = asyncio.Event()
+
+    def gone(_: object) -> None:
+        lost.set()
+
+    connection.add_termination_listener(gone)
+    copy, loss = asyncio.create_task(copying), asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait({copy, loss}, return_when=asyncio.FIRST_COMPLETED)
+        if not copy.done():
+            await asyncio.wait({copy}, timeout=ENDS_WITHIN_S)
+        if not copy.done():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost in the middle of a COPY")
+        await copy
+    finally:
+        for task in (copy, loss):
+            task.cancel()
+        if not connection.is_closed():
+            connection.remove_termination_listener(gone)
