@@ -34,7 +34,8 @@ WHERE number = $1
 @pytest.fixture(scope="module")
 async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[World]:
     """Two payments of a day that is over, and one more at Allinpay that nobody here knows."""
-    async with new_world(await new_database(), psp_keys) as world:
+    # The process that loads a day may take long to start where others are busy: it is waited for.
+    async with new_world(await new_database(), psp_keys, bounds={"answer_within_s": 120.0}) as world:
         for provider, fees in fees_said(world.merchants["demo"]).items():
             await world.control("POST", f"{provider}/fees", fees)
         for _ in range(2):
