@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState, Standing, Theirs, ours_of
-from gateway.domain.reconciled import Class, DayNotClosableError, ReconciledDay, Totals, Word
+from gateway.domain.reconciled import Class, DayNotClosableError, Word
 from gateway.storage.server.database import Database
 
 __all__ = ["DifferenceStore"]
@@ -18,11 +18,6 @@ FIRST: Final = UUID(int=0)
 EXPORT_PAGE: Final = 1_000
 BULK_WITHIN_S: Final = 60
 """So long may resolving a whole class of a day take."""
-DAYS: Final = """
-SELECT r.*, s.version FROM reconciled_days r JOIN statements s ON s.merchant_id = $1 AND s.statement_id = r.statement_id
-WHERE r.merchant_id = $1 AND ($2::text IS NULL OR r.account = $2) AND r.day >= $3 AND r.day <= $4
-ORDER BY r.day DESC, r.account LIMIT $5
-"""
 _WANTED: Final = """d.merchant_id = $1 AND ($2::text IS NULL OR d.account = $2) AND ($3::date IS NULL OR d.day = $3)
     AND ($4::text IS NULL OR d.class = $4) AND ($5::text IS NULL OR d.state = $5)
     AND ($6::uuid IS NULL OR d.object_id = $6)"""
@@ -81,13 +76,6 @@ class DifferenceStore:
     """What reconciliation found, for operators."""
 
     database: Database
-
-    async def days(
-        self, merchant_id: UUID, account: str | None, since: date, until: date, limit: int
-    ) -> list[ReconciledDay]:
-        """Days that were compared, the newest first."""
-        async with self.database.connection() as connection:
-            return [_day(row) for row in await connection.fetch(DAYS, merchant_id, account, since, until, limit)]
 
     async def differences(self, merchant_id: UUID, wanted: DifferenceFilter) -> list[Difference]:
         """A page of differences."""
@@ -154,14 +142,6 @@ class DifferenceStore:
 
 def _asked(wanted: DifferenceFilter) -> tuple[Any, ...]:
     return wanted.account, wanted.day, wanted.kind, wanted.state, wanted.object_id
-
-
-def _day(row: Any) -> ReconciledDay:
-    totals = Totals.from_json(orjson.loads(row["totals"]))
-    return ReconciledDay(
-        row["account"], row["day"], row["statement_id"], row["version"], totals, row["balanced"], row["ran_at"],
-        row["ran_by"], row["closed_at"], row["closed_by"], is_new=False,
-    )  # fmt: skip
 
 
 def _difference(row: Any) -> Difference:
