@@ -4,7 +4,6 @@ Not tested here: how it is opened and asked about (tests/storage, tests/e2e), th
 (test_return_urls).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain import clocks
 from gateway.domain.clocks import PROOF_MARGIN_S
 from gateway.domain.codes import Asked, ClosedReason, Purpose
 from gateway.domain.failures import FailureCode
@@ -34,14 +32,6 @@ EXPIRES = later(seconds=900)
 OVER = EXPIRES + timedelta(seconds=GRACE_S + PROOF_MARGIN_S)
 """From when on silence may prove something."""
 UNPAID = Processing("INIT", unpaid=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def the_margin_is_whole() -> Iterator[None]:
-    """Tests of other folders, before these in the same process, may have cut it short."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clocks, "PROOF_MARGIN_S", PROOF_MARGIN_S)
-        yield
 
 
 def waiting() -> Payment:
