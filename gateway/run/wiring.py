@@ -82,6 +82,9 @@ from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.attention import AttentionStore
+from gateway.storage.watching.channel_alerts import ChannelAlertStore
+from gateway.storage.watching.rates import RateStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -105,6 +108,9 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.watch.attention import AttentionWatch
+from gateway.watch.board import AlertBoard
+from gateway.watch.channels import ChannelWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -449,7 +455,31 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
+            watching, alerts, me = RateStore(loading), AlertStore(loading, uuid7), uuid7()
+            channel_watch = ChannelWatch(
+                watching,
+                ChannelAlertStore(loading, lambda: watch.current, uuid7),
+                alerts,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+                me,
+            )
+            stack.push_async_callback(channel_watch.close)
+            attention_watch = AttentionWatch(
+                AttentionStore(loading),
+                watching,
+                AlertBoard(alerts, lambda: watch.current, utc_now),
+                SnapshotStore(engine).held,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+                me,
+            )
+            stack.push_async_callback(attention_watch.close)
             ticks = {
+                "channels": channel_watch.tick,
+                "attention": attention_watch.tick,
                 "follow_up": follower.tick,
                 "line": line.tick,
                 "deliver": deliverer.tick,
@@ -556,6 +586,7 @@ async def system(
                 deliveries=deliveries,
                 held=held,
                 alerts=AlertStore(database, uuid7),
+                rates=RateStore(database),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,
