@@ -294,6 +294,18 @@ WORLD: dict[str, Row] = {
         "told_silent": False,
         "due_at": NOW,
     },
+    "alerts": {
+        "alert_id": PAYMENT,
+        "kind": "channel_degraded",
+        "about": "withhold/ICBC/up",
+        "severity": "critical",
+        "detail": "{}",
+        "raised_at": NOW,
+        "last_at": NOW,
+        "times": 1,
+    },
+    "watches": {"watch": "channels", "holder": PAYMENT, "lease_until": NOW},
+    "event_counters": {"object": "channel", "code": "up", "sequence": 1},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "second_outflows": {"anomaly_id": ANOMALY, "payment_id": PAYMENT, "amount": 1000, "refunded": 400, "excess": 0},
     "channel_usage": {
@@ -573,6 +585,15 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "differences_sides_check": [{"ordinal": None}],
     "differences_told_check": [{"told_at": NOW}],
     "statement_errands_done_check": [{"done_at": NOW}],
+    "alerts_severity_check": [{"severity": "loud"}],
+    "alerts_times_check": [{"times": 0}],
+    "alerts_acknowledged_check": [
+        {"acknowledged_at": NOW, "note": "seen"},
+        {"acknowledged_at": NOW, "acknowledged_by": "me"},
+        {"note": "seen"},
+    ],
+    "watches_state_check": [{"looked_at": NOW}, {"state": "{}"}],
+    "event_counters_sequence_check": [{"sequence": 0}],
 }
 
 
