@@ -5,6 +5,7 @@ banks that have one rule. Pure.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -60,11 +61,11 @@ class ProposedFee:
         }
 
 
-def proposed_fees(taken: Iterable[TakenFee], catalogue: Catalogue, merchant_id: UUID) -> list[ProposedFee]:
-    """Proposals for a merchant's rules in force; what has no rule any more is left out."""
+def proposed_fees(taken: Iterable[TakenFee], catalogue: Catalogue, merchant_id: UUID, day: date) -> list[ProposedFee]:
+    """Proposals for a merchant's rules, at their prices of that day; what has no rule any more is left out."""
     groups: defaultdict[tuple[str, str, Fee], list[TakenFee]] = defaultdict(list)
     for row in taken:
-        fee = _in_force(row, catalogue, merchant_id)
+        fee = _in_force(row, catalogue, merchant_id, day)
         if fee is not None:
             groups[row.channel, row.scene or row.payee or "", fee].append(row)
     found = []
@@ -76,10 +77,10 @@ def proposed_fees(taken: Iterable[TakenFee], catalogue: Catalogue, merchant_id: 
     return sorted(found, key=lambda each: (each.channel, each.of, each.banks))
 
 
-def _in_force(row: TakenFee, catalogue: Catalogue, merchant_id: UUID) -> Fee | None:
+def _in_force(row: TakenFee, catalogue: Catalogue, merchant_id: UUID, day: date) -> Fee | None:
     if row.scene is not None:
         rules = catalogue.rules_for(merchant_id, Scene(row.scene), row.bank)
-        return next((rule.fee for rule in rules if rule.channel == row.channel), None)
+        return next((rule.fee_on(day) for rule in rules if rule.channel == row.channel), None)
     assert row.payee is not None
     rule = catalogue.payout_rule(merchant_id, row.channel, PayeeType(row.payee), row.bank)
-    return None if rule is None else rule.fee
+    return None if rule is None else rule.fee_on(day)

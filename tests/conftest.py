@@ -24,6 +24,7 @@ from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
 from sandbox.mocks import prepare_keys
+from tests import sharing
 from tests.databases import (
     RUN,
     VARIABLE,
@@ -69,6 +70,20 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         collector.settle()
         gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """So many processes are `-n auto`."""
+    return sharing.processes()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run of several processes each begins with its share of what takes long."""
+    if told := getattr(config, "workerinput", None):
+        seconds = [sharing.seconds_of(item.nodeid) for item in items]
+        items[:] = sharing.in_pieces(items, seconds, told["workercount"])
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ def payout_rules(channel: ChannelShape) -> Iterator[PayoutRuleContent]:
                     single_limit=rule.single_limit,
                     daily_limit=rule.daily_limit,
                     windows=windows,
+                    fees=rule.later_fees,
                 )
 
 

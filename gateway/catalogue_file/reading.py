@@ -154,6 +154,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
                 authentication_fee=channel.authentication_fee,
                 limits=channel.limits,
                 psp_code=channel.psp_code,
+                authentication_fees=channel.later_authentication_fees,
             )
             for channel in shape.channels
         ),
@@ -192,6 +193,7 @@ def _rows(rule: RuleShape) -> list[RuleContent]:
             priority=rule.priority,
             limits=rule.limits,
             daily_insufficient_by=rule.daily_insufficient_by,
+            fees=rule.later_fees,
         )
         for scene in rule.scenes
         for bank in banks_of(rule)

@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+import contextlib
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,6 +30,7 @@ from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PR
 from gateway.domain.identities import IdType
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import MAX_WINDOWS, Day, PayoutWindow, PayoutWindowError
+from gateway.domain.prices import MAX_PRICES, Price, PriceError, in_order
 from gateway.domain.return_urls import host_in_one_form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
@@ -37,6 +41,8 @@ from gateway.limit_fields import given, with_limits
 from router.facts import CountedBy
 from router.fees import MAX_FEN, Fee, FeeError, parse_fee
 from router.limits import ChannelLimits, RuleLimits
+
+S = TypeVar("S", bound="PriceShape | AmountShape")
 
 MAX_NAME, MAX_NOTE, MAX_URL = 100, 500, 2000
 MAX_OF_EACH = 10_000
@@ -125,6 +131,18 @@ def _key(value: str) -> str:
     if not re.fullmatch(rf"sk_[A-Za-z0-9_\-]{{{MIN_KEY - 3},{MAX_KEY - 3}}}", value):
         raise _problem(f"must be sk_ and letters, digits, - and _, {MIN_KEY} to {MAX_KEY} characters in all")
     return value
+
+
+def _day(value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        with contextlib.suppress(ValueError):
+            return date.fromisoformat(value)
+    raise _problem("must be a day: 2026-04-01")
+
+
+BusinessDay = Annotated[date, BeforeValidator(_day)]
 
 
 def _fee(value: object) -> Fee:
@@ -321,6 +339,36 @@ class PayoutWindowShape(Shape):
             raise _problem(error.problem, error.field) from None
 
 
+class PriceShape(Shape):
+    """`{effective_from, fee}`: a rule's fee from a later business day on."""
+
+    effective_from: BusinessDay
+    fee: Annotated[Any, AfterValidator(_fee)]
+
+
+class AmountShape(Shape):
+    """`{effective_from, fee}`: what an authentication costs from a later business day on, in fen."""
+
+    effective_from: BusinessDay
+    fee: Fen
+
+
+def _prices(shapes: Iterable[PriceShape | AmountShape]) -> tuple[Price[Any], ...]:
+    return in_order(Price(shape.effective_from, shape.fee) for shape in shapes)
+
+
+def _days_apart(shapes: list[S]) -> list[S]:
+    try:
+        _prices(shapes)
+    except PriceError as error:
+        raise _problem(str(error)) from None
+    return shapes
+
+
+Prices = Annotated[list[PriceShape], Field(max_length=MAX_PRICES), AfterValidator(_days_apart)]
+Amounts = Annotated[list[AmountShape], Field(max_length=MAX_PRICES), AfterValidator(_days_apart)]
+
+
 class PayoutShape(Shape):
     """`[[merchants.channels.payouts]]`: one row for every type of payee and bank that it names."""
 
@@ -339,6 +387,11 @@ class PayoutShape(Shape):
     single_limit: PositiveFen | None = None
     daily_limit: PositiveFen | None = None
     windows: Annotated[list[PayoutWindowShape], Field(min_length=1, max_length=MAX_WINDOWS)] | None = None
+    fees: Prices = []
+
+    @property
+    def later_fees(self) -> tuple[Price[Fee], ...]:
+        return _prices(self.fees)
 
 
 @with_limits(ChannelLimits, Field(gt=0))
@@ -354,6 +407,11 @@ class ChannelShape(Shape):
     psp_code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,32}$")] | None = None
     """Custody: the payment company that the bank is to charge through, as the bank calls it."""
     payouts: list[PayoutShape] = Field(default=[], max_length=MAX_OF_EACH)
+    authentication_fees: Amounts = []
+
+    @property
+    def later_authentication_fees(self) -> tuple[Price[int], ...]:
+        return _prices(self.authentication_fees)
 
     @property
     def limits(self) -> ChannelLimits:
@@ -387,6 +445,11 @@ class RuleShape(Shape):
     fee: Annotated[Any, AfterValidator(_fee)]
     priority: Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)] = 0
     daily_insufficient_by: CountedBy = "user"
+    fees: Prices = []
+
+    @property
+    def later_fees(self) -> tuple[Price[Fee], ...]:
+        return _prices(self.fees)
 
     @property
     def limits(self) -> RuleLimits:

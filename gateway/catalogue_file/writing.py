@@ -21,6 +21,7 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.domain.payout_rules import windows_to_json
+from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_to_json
 from gateway.domain.watch_settings import watch_to_json
@@ -81,6 +82,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
             on=channel.on,
             authentication={bank: mode.value for bank, mode in channel.authentication.items()},
             authentication_fee=channel.authentication_fee,
+            authentication_fees=amounts_to_json(channel.authentication_fees) or None,
             psp_code=channel.psp_code,
             **channel.limits.to_json(),
         )
@@ -132,6 +134,8 @@ def _rules(rules: Iterable[RuleContent]) -> Iterator[str]:
             "priority": rule.priority,
             **rule.limits.to_json(),
         }
+        if rule.fees:
+            said["fees"] = fees_to_json(rule.fees)
         if rule.daily_insufficient_by != "user":
             said["daily_insufficient_by"] = rule.daily_insufficient_by
         alike = (rule.channel, json.dumps(said, sort_keys=True))
@@ -163,6 +167,7 @@ def _payouts(rules: Iterable[PayoutRuleContent]) -> Iterator[str]:
             "single_limit": rule.single_limit,
             "daily_limit": rule.daily_limit,
             "windows": windows_to_json(rule.windows) or None,
+            "fees": fees_to_json(rule.fees) or None,
         }
         key = json.dumps(said, sort_keys=True)
         fields[key] = said

@@ -6,7 +6,7 @@ One immutable snapshot with its version. Storage builds a new one when the versi
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from gateway.domain.blocks import BlockKind
 from gateway.domain.callback_names import short_name
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutRule
+from gateway.domain.prices import Price, in_force
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.watch_settings import WatchSettings
@@ -149,6 +150,12 @@ class Channel:
     limits: ChannelLimits = NO_CHANNEL_LIMITS
     psp_code: str | None = None
     """Custody: the payment company that the bank is to charge through, as the bank calls it."""
+    authentication_fees: tuple[Price[int], ...] = ()
+    """What one authentication costs from later days on; by day."""
+
+    def authentication_fee_on(self, day: date) -> int:
+        """What one authentication of this business day costs, in fen."""
+        return in_force(self.authentication_fee, self.authentication_fees, day)
 
     def mode(self, bank: str) -> AuthenticationMode | None:
         """How cards of this bank are authenticated here."""
@@ -202,6 +209,12 @@ class RouteRule:
     limits: RuleLimits = NO_RULE_LIMITS
     daily_insufficient_by: CountedBy = "user"
     """Whose failures `daily_insufficient_limit` counts: the user's, or those of each card number for itself."""
+    fees: tuple[Price[Fee], ...] = ()
+    """Its fees from later days on; by day."""
+
+    def fee_on(self, day: date) -> Fee:
+        """The fee of a payment that is made on this business day."""
+        return in_force(self.fee, self.fees, day)
 
     @property
     def counts_cards(self) -> bool:
@@ -361,6 +374,10 @@ class Catalogue:
     def banks_of(self, merchant_id: UUID, scene: Scene) -> frozenset[str]:
         """The banks that a rule of a scene carries, which is not switched off."""
         return self._banks.get((merchant_id, scene), frozenset())
+
+    def day_of(self, now: datetime) -> date:
+        """The business day."""
+        return now.astimezone(self.zone).date()
 
     def in_maintenance(self, merchant_id: UUID, channel: str, scene: Scene, bank: str, now: datetime) -> bool:
         """Whether a maintenance window of the channel stops payments of this scene and bank now."""

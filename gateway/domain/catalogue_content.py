@@ -14,6 +14,7 @@ from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_changes import RowChange
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutWindow
+from gateway.domain.prices import Price
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
 from gateway.domain.watch_settings import WatchSettings
@@ -90,6 +91,7 @@ class ChannelContent:
     authentication_fee: int = 0
     limits: ChannelLimits = NO_CHANNEL_LIMITS
     psp_code: str | None = None
+    authentication_fees: tuple[Price[int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class RuleContent:
     priority: int = 0
     limits: RuleLimits = NO_RULE_LIMITS
     daily_insufficient_by: CountedBy = "user"
+    fees: tuple[Price[Fee], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class PayoutRuleContent:
     single_limit: int | None = None
     daily_limit: int | None = None
     windows: tuple[PayoutWindow, ...] = ()
+    fees: tuple[Price[Fee], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

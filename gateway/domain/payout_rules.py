@@ -7,13 +7,14 @@ the wall of the business zone; a maintenance window is a time in which nothing i
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from gateway.domain.payees import PayeeType
+from gateway.domain.prices import Price, in_force
 from router.fees import Fee
 
 __all__ = [
@@ -107,6 +108,12 @@ class PayoutRule:
     """The most of the channel in one business day, over all its payees, banks and types."""
     windows: tuple[PayoutWindow, ...] = ()
     """None: it may be sent always."""
+    fees: tuple[Price[Fee], ...] = ()
+    """Its fees from later days on; by day."""
+
+    def fee_on(self, day: date) -> Fee:
+        """The fee of a payout that is sent on this business day."""
+        return in_force(self.fee, self.fees, day)
 
 
 class PayoutRefusal(StrEnum):

@@ -98,7 +98,7 @@ def open_authentication(
     order, now = opening.order, opening.now
     code = catalogue.primary_of(order.merchant_id, order.bank)
     channel = catalogue.channels.get((order.merchant_id, code)) if code is not None else None
-    begun = _begun(opening, card_id, channel)
+    begun = _begun(opening, card_id, channel, channel.authentication_fee_on(catalogue.day_of(now)) if channel else 0)
     if facts.blocked:
         return _ended(opening, begun, FailureCode.BLOCKED)
     if channel is None or order.card is None or not _takes(channel, order, catalogue, unable, carries_of, now):
@@ -136,7 +136,7 @@ def _takes(
     return channel.mode(order.bank) is not None and carries.why_not(order.bank, order.card) is None
 
 
-def _begun(opening: AuthenticationOpening, card_id: UUID, channel: Channel | None) -> Authentication:
+def _begun(opening: AuthenticationOpening, card_id: UUID, channel: Channel | None, fee: int) -> Authentication:
     order = opening.order
     return Authentication(
         merchant_id=order.merchant_id,
@@ -148,7 +148,7 @@ def _begun(opening: AuthenticationOpening, card_id: UUID, channel: Channel | Non
         channel=channel.code if channel else "",
         account=channel.account if channel else "",
         status=move(ObjectKind.AUTHENTICATION, None, Status.PROCESSING),
-        fee=channel.authentication_fee if channel else 0,
+        fee=fee,
         failure=None,
         contradicts=False,
         intent=None,

@@ -102,7 +102,7 @@ def authentication_of(payment: Payment, channel: Channel, intent_id: UUID, now: 
         channel=channel.code,
         account=channel.account,
         status=move(ObjectKind.AUTHENTICATION, None, Status.PROCESSING),
-        fee=channel.authentication_fee,
+        fee=channel.authentication_fee_on(payment.business_day),
         failure=None,
         contradicts=False,
         intent=Intent(

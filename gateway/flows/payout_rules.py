@@ -22,13 +22,12 @@ def rules_in_force(catalogue: Callable[[], Catalogue], zone: ZoneInfo) -> Payout
         rule = current.payout_rule(asked.merchant_id, asked.channel, asked.kind, asked.bank)
         if rule is None:
             return RuleAnswer(_refused(PayoutRefusal.NO_RULE, field=_not_covered(current, asked)))
+        fee = fee_for(rule.fee_on(asked.now.astimezone(zone).date()), asked.amount)
         match why_not(rule, asked.amount, asked.used_today, asked.now, zone):
             case None:
-                return RuleAnswer(expected_fee=fee_for(rule.fee, asked.amount))
+                return RuleAnswer(expected_fee=fee)
             case PayoutRefusal.WINDOW_CLOSED:
-                return RuleAnswer(
-                    opens_at=opens_at(rule, asked.now, zone), expected_fee=fee_for(rule.fee, asked.amount)
-                )
+                return RuleAnswer(opens_at=opens_at(rule, asked.now, zone), expected_fee=fee)
             case PayoutRefusal.RULE_DISABLED as why:
                 return RuleAnswer(_refused(why, field="account.type" if rule.bank == ANY_BANK else "account.bank"))
             case why:

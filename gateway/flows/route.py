@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -64,7 +64,7 @@ def candidates_for(
 
     `carries_of` tells what the provider of an account can carry, and how it authenticates.
     """
-    candidates = []
+    candidates, day = [], catalogue.day_of(now)
     for rule in catalogue.rules_for(merchant_id, scene, bank):
         channel = catalogue.channels[merchant_id, rule.channel]
         carries = carries_of(merchant_id, channel.account)
@@ -73,7 +73,7 @@ def candidates_for(
                 channel=rule.channel,
                 scene=scene,
                 bank=bank,
-                fee=rule.fee,
+                fee=rule.fee_on(day),
                 enabled=rule.enabled,
                 channel_on=channel.on,
                 in_maintenance=catalogue.in_maintenance(merchant_id, rule.channel, scene, bank, now),
@@ -82,7 +82,7 @@ def candidates_for(
                 signing=signing_of(catalogue, channel, scene, bank, payer, carries.ways),
                 full=rule.channel in unable.full,
                 priority=rule.priority,
-                authentication_fee=_authentication_fee(channel, scene, bank),
+                authentication_fee=_authentication_fee(channel, scene, bank, day),
                 limits=rule.limits,
                 channel_limits=channel.limits,
                 daily_insufficient_by=rule.daily_insufficient_by,
@@ -121,10 +121,10 @@ def with_bound(
     return {**facts, **bound} if bound else facts
 
 
-def _authentication_fee(channel: Channel, scene: Scene, bank: str) -> int:
+def _authentication_fee(channel: Channel, scene: Scene, bank: str, day: date) -> int:
     """What binding a card costs once; with an SMS at each payment, or none at all, nothing is bound."""
     binds = scene in CARD_SCENES and channel.mode(bank) in {AuthenticationMode.SILENT, AuthenticationMode.SMS}
-    return channel.authentication_fee if binds else 0
+    return channel.authentication_fee_on(day) if binds else 0
 
 
 def _unfit(channel: Channel, scene: Scene, bank: str, card: CardElements | None, carries: Carries) -> Unfit | None:

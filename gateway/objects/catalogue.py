@@ -19,6 +19,7 @@ from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.events import EndpointBacklog
 from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
 from gateway.domain.payout_rules import PayoutRule
+from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
 from gateway.domain.watch_settings import watch_to_json
 from gateway.objects.assumptions import assumption_object
@@ -75,6 +76,7 @@ def channel_object(catalogue: Catalogue, channel: Channel, now: datetime) -> Sho
         "in_maintenance": catalogue.rests(channel.merchant_id, channel.code, now),
         "authentication": dict(channel.authentication),
         "authentication_fee": channel.authentication_fee,
+        "authentication_fees": amounts_to_json(channel.authentication_fees),
         **channel.limits.shown(),
     }
 
@@ -103,6 +105,7 @@ def rule_object(rule: RouteRule) -> Shown:
         "bank": rule.bank,
         "enabled": rule.enabled,
         "fee": fee_to_json(rule.fee),
+        "fees": fees_to_json(rule.fees),
         "priority": rule.priority,
         "daily_insufficient_by": rule.daily_insufficient_by,
         **rule.limits.shown(),
@@ -118,6 +121,7 @@ def payout_rule_object(rule: PayoutRule) -> Shown:
         "bank": rule.bank,
         "enabled": rule.enabled,
         "fee": fee_to_json(rule.fee),
+        "fees": fees_to_json(rule.fees),
         "single_limit": rule.single_limit,
         "daily_limit": rule.daily_limit,
         "windows": [

@@ -35,6 +35,8 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(route, name="route")
 cards = typer.Typer(no_args_is_help=True, help="Cards at rest: the keys they are under, and erasing one.")
 app.add_typer(cards, name="cards")
+reports = typer.Typer(help="What channels cost and earned; `report bill`: what a PSP should invoice.")
+app.add_typer(reports, name="report")
 
 
 @contextmanager
@@ -305,6 +307,62 @@ def reconcile(
         with database(settings, make=False) as url:
             run_async(work(url))
         if not all(fine):
+            raise typer.Exit(1)
+
+
+@reports.callback(invoke_without_command=True)
+def report(
+    context: typer.Context,
+    merchant: Annotated[str | None, typer.Option(help="Its code; left out: the only one.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="The first business day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last one, included.")] = None,
+    by: Annotated[str, typer.Option(help="Some of day,month,channel,bank,scene; '' is one row of all.")] = "channel",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every column, for spreadsheets.")] = False,
+) -> None:
+    """Sum the books of some business days: money, fees, rates, times, savings. Safe beside payments."""
+    if context.invoked_subcommand is not None:
+        return
+    with _plainly():
+        from zoneinfo import ZoneInfo
+
+        from rich.console import Console
+
+        from gateway.run import reporting
+        from gateway.run.local import LocalError, database
+
+        if first is None or last is None:
+            raise LocalError("say of which days: --from 2026-03-01 --to 2026-03-31")
+        wanted = reporting.WantedReport.of_texts(merchant, first, last, by, as_csv=as_csv)
+        settings = _settings()
+        with database(settings, make=False) as url:
+            _run(reporting.report(url, ZoneInfo(settings.business_timezone), wanted, Console()))
+
+
+@reports.command("bill")
+def bill(
+    channel: Annotated[str, typer.Option(help="The channel's code.")],
+    month: Annotated[str, typer.Option(help="Of business days, YYYY-MM.")],
+    merchant: Annotated[str | None, typer.Option(help="Its code; left out: the only one with that channel.")] = None,
+    invoice: Annotated[str | None, typer.Option(help="What the PSP invoices, in yuan: 1234.56")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
+) -> None:
+    """What a channel's PSP should invoice for a month, held against what it does. Safe beside payments.
+
+    Exit status 1 when the invoice says something else.
+    """
+    with _plainly():
+        from zoneinfo import ZoneInfo
+
+        from rich.console import Console
+
+        from gateway.run import reporting
+        from gateway.run.local import database
+
+        wanted = reporting.WantedBill.of_texts(merchant, channel, month, invoice, as_csv=as_csv)
+        settings = _settings()
+        with database(settings, make=False) as url:
+            made = _run(reporting.bill(url, ZoneInfo(settings.business_timezone), wanted, Console()))
+        if made.apart:
             raise typer.Exit(1)
 
 

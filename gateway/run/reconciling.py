@@ -121,7 +121,7 @@ async def _one(running: System, merchant_id: UUID, account: str, day: date, want
     print_differences(await _differences(running, merchant_id, done), out)
     if Class.FEE_MISMATCH in done.totals.classes:
         taken = await running.taken_fees.taken(merchant_id, account, day)
-        for each in await asyncio.to_thread(proposed_fees, taken, running.watch.current, merchant_id):
+        for each in await asyncio.to_thread(proposed_fees, taken, running.watch.current, merchant_id, day):
             out.print(f"{each.place}: {each.proposal.english}", highlight=False, markup=False)
             out.print(f"  {each.proposal.chinese}", highlight=False, markup=False)
     for sentence in done.totals.wrong():

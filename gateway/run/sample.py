@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.domain.payout_rules import windows_to_json
+from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import terms_to_json
 from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.store import CatalogueStore
@@ -77,6 +78,15 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
             [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit, windows]
             for r in merchant.payout_rules
             for windows in [windows_to_json(r.windows)]
+        ),
+        "prices": _any_order(
+            [*named, shown]
+            for named, shown in (
+                *(([c.code], amounts_to_json(c.authentication_fees)) for c in merchant.channels),
+                *(([r.channel, r.scene, r.bank], fees_to_json(r.fees)) for r in merchant.rules),
+                *(([r.channel, r.payee, r.bank], fees_to_json(r.fees)) for r in merchant.payout_rules),
+            )
+            if shown
         ),
     }
     return {name: value for name, value in settings.items() if value} | {

@@ -96,6 +96,8 @@ def _channel(channel: Shown) -> Iterator[str]:
     yield f"{channel['code']}  {channel['name']}  {'on' if channel['on'] else 'OFF'}{resting}"
     yield f"account {channel['account']} ({channel['provider']})"
     yield f"authentication {_fields(channel['authentication'])}; its fee {channel['authentication_fee']} fen"
+    for price in channel["authentication_fees"]:
+        yield f"from {price['effective_from']} its fee {price['fee']} fen"
     yield from _limits(channel, ChannelLimits)
 
 
@@ -118,16 +120,22 @@ def _silent_refusal(refusal: Shown) -> Iterator[str]:
 def _rule(rule: Shown) -> Iterator[str]:
     off = "" if rule["enabled"] else "  OFF"
     yield f"{rule['channel']}  {rule['scene']}{off}  priority {rule['priority']}"
-    yield f"fee {_fields(rule['fee'])}"
+    yield from _fee(rule)
     yield from _limits(rule, RuleLimits)
     if rule["daily_insufficient_by"] != "user":
         yield f"daily_insufficient_by {rule['daily_insufficient_by']}"
     yield f"banks {' '.join(rule['banks'])}"
 
 
+def _fee(rule: Shown) -> Iterator[str]:
+    yield f"fee {_fields(rule['fee'])}"
+    for price in rule["fees"]:
+        yield f"from {price['effective_from']} fee {_fields(price['fee'])}"
+
+
 def _payout_rule(rule: Shown) -> Iterator[str]:
     yield f"{rule['channel']}  to {rule['payee']} payees{'' if rule['enabled'] else '  OFF'}"
-    yield f"fee {_fields(rule['fee'])}"
+    yield from _fee(rule)
     told = [f"{name} {rule[name]}" for name in ("single_limit", "daily_limit") if rule[name] is not None]
     if told:
         yield ", ".join(told)

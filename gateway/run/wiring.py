@@ -67,6 +67,7 @@ from gateway.storage.reading.payouts import PayoutSearch
 from gateway.storage.reading.reader import Reader
 from gateway.storage.reading.recorded_routes import RouteSearch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.reading.reports import REPORT_POOL_SIZE, REPORT_TIMEOUT_MS, Reports
 from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.reconciling.days import DayStore
 from gateway.storage.reconciling.differences import DifferenceStore
@@ -82,9 +83,9 @@ from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.watching.alerts import AlertStore
-from gateway.storage.watching.attention import AttentionStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.standing import StandingStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -108,9 +109,9 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
-from gateway.watch.attention import AttentionWatch
 from gateway.watch.board import AlertBoard
 from gateway.watch.channels import ChannelWatch
+from gateway.watch.standing import StandingWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -455,31 +456,26 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
-            watching, alerts, me = RateStore(loading), AlertStore(loading, uuid7), uuid7()
+            alerts = AlertStore(loading, uuid7)
             channel_watch = ChannelWatch(
-                watching,
+                RateStore(loading),
                 ChannelAlertStore(loading, lambda: watch.current, uuid7),
                 alerts,
                 lambda: watch.current,
                 utc_now,
                 time.monotonic,
-                me,
+                uuid7(),
             )
             stack.push_async_callback(channel_watch.close)
-            attention_watch = AttentionWatch(
-                AttentionStore(loading),
-                watching,
+            standing_watch = StandingWatch(
+                StandingStore(loading),
                 AlertBoard(alerts, lambda: watch.current, utc_now),
-                SnapshotStore(engine).held,
                 lambda: watch.current,
                 utc_now,
                 time.monotonic,
-                me,
             )
-            stack.push_async_callback(attention_watch.close)
             ticks = {
                 "channels": channel_watch.tick,
-                "attention": attention_watch.tick,
                 "follow_up": follower.tick,
                 "line": line.tick,
                 "deliver": deliverer.tick,
@@ -491,6 +487,7 @@ async def system(
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
                 "statements": statement_watch.tick,
+                "standing": standing_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -578,6 +575,13 @@ async def system(
             correcting = CorrectingStore(database, keys, lambda: watch.current, timezone, clock.right_now, hand_over)
             day_tasks = RunningTasks()
             stack.push_async_callback(day_tasks.finish, FINISH_WITHIN_S)
+            report_pool = create_engine(
+                settings.database_url,
+                REPORT_POOL_SIZE,
+                application_name="sluice reports",
+                statement_timeout_ms=REPORT_TIMEOUT_MS,
+            )
+            stack.push_async_callback(report_pool.dispose)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -599,6 +603,7 @@ async def system(
                 days=DayStore(loading),
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
+                reports=Reports(report_pool, timezone),
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

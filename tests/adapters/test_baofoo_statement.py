@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters import statement_files
 from adapters.account import AccountError
 from adapters.baofoo import statement_answer
 from adapters.baofoo.statement import BaofooStatements
@@ -229,12 +230,17 @@ def test_the_file_may_be_unpacked_and_its_name_stand_in_the_zip(tmp_path: Path) 
         (zipped(fi(), "../fi.txt"), "leads out of it"),
         (zipped(fi((10, "测")).encode("gbk")), "line 1: is not UTF-8"),
         (zipped(fi().encode("utf-16")), "is UTF-16"),
-        (zipped(b"\0" * 120_000_000), "would unpack to more"),
         (b"<html><body>502</body></html>", "has 1 columns"),
     ],
 )
 def test_a_file_that_is_not_what_it_must_be_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     assert reason in refused(tmp_path, {"fi.zip": content, "fo.zip": zipped("")})
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement_files, "FREE_BYTES", 100_000)
+    bomb = zipped(b"\0" * 2_000_000)
+    assert "would unpack to more" in refused(tmp_path, {"fi.zip": bomb, "fo.zip": zipped("")})
 
 
 def test_one_zip_may_have_both_files_and_nothing_else(tmp_path: Path) -> None:

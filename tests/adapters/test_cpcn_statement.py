@@ -301,8 +301,8 @@ def test_the_same_day_is_read_as_xml_as_gzip_data_as_its_text_and_in_a_zip(
         (text_of([row()], 12), "line 1: has 12 columns, and should have 13"),
         (text_of([row()]) + b"\r\n" + text_of([row()]), "line 2: is blank"),
         (text_of([row(Remark="\u6d4b")]).decode().encode("gbk"), "line 1: is not UTF-8"),
-        (gzip.compress(text_of([row()]))[:-9], "ends too early"),
-        (gzip.compress(text_of([row()])) + b"more", "has more after"),
+        (gzip.compress(text_of([row()]), mtime=0)[:-9], "ends too early"),
+        (gzip.compress(text_of([row()]), mtime=0) + b"more", "has more after"),
         (gzip_data(b"no such thing"), "is not compressed"),
         (xml([], "", body="<GzipData>%%%%</GzipData>"), "is no base64"),
         (zipped(xml([row()]))[:-30], "is no whole zip"),
@@ -315,7 +315,7 @@ def test_a_file_that_is_not_what_it_must_be_is_refused(tmp_path: Path, content: 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statement_pages, "FREE_BYTES", 100_000)
-    bomb = gzip.compress(text_of([row()]) * 1_000_000, 9)
+    bomb = gzip.compress(text_of([row()]) * 20_000, 9)
     assert "would unpack to more" in refused(tmp_path, bomb)
     assert "would unpack to more" in refused(tmp_path, gzip_data(bomb))
 

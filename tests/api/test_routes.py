@@ -77,6 +77,15 @@ async def test_the_fee_of_an_authentication_may_be_given_and_spread(
     ]
 
 
+@pytest.mark.parametrize(
+    ("now", "chosen"), [("2026-03-31T23:59:59.999+08:00", "a"), ("2026-04-01T00:00:00+08:00", "b")]
+)
+async def test_given_prices_begin_with_their_day(client: Client, now: str, chosen: str) -> None:
+    later = [{"effective_from": "2026-04-01", "fee": 200}]
+    what_if = {"now": now, "rules": [rule("a", 100, fees=later), rule("b", 120, authentication_fees=later)]}
+    assert (await client.post("/v1/routes", QUESTION | {"what_if": what_if})).json["chosen"] == chosen
+
+
 @pytest.mark.parametrize(("age_s", "chosen"), [(None, "b"), (3600, "b"), (3599, "a")])
 async def test_how_long_last_attempts_count_may_be_given(client: Client, age_s: int | None, chosen: str) -> None:
     last = {"status": "failed", "blame": "channel", "finished_at": "2026-03-01T11:00:00+08:00"}

@@ -125,6 +125,10 @@ def _keep_adapters() -> None:
             super().__init__(transport, *more)
             self._built, self._carries = built, carries
 
+        def take(self, catalogue: Catalogue) -> None:
+            """Those of all merchants: the gateway that rehearses builds them for all that come after it."""
+            super().take(served())
+
     vars(wiring)["AdapterProviders"] = KnownProviders
 
 

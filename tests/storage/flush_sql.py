@@ -23,7 +23,7 @@ from tests.storage.gateway_process import Process
 from tests.storage.tills import PAID, Till
 from tests.unit.domain.samples import NOW, catalogue, channel, endpoint, later, order, rule
 
-__all__ = ["Statement", "as_markdown", "flushes"]
+__all__ = ["Statement", "as_markdown", "flushes", "readable"]
 
 PLACE = catalogue(
     (channel("up", AuthenticationMode.SILENT, authentication_fee=100),),
@@ -55,7 +55,7 @@ class Witness:
 
     async def hear(self, connection: Any, sql: str, values: tuple[Any, ...]) -> None:
         rows = await connection.fetch(f"EXPLAIN (COSTS OFF) {sql}", *values)
-        self.heard.append(Statement(_readable(sql), _DRAWN.sub("…", "\n".join(row[0] for row in rows))))
+        self.heard.append(Statement(readable(sql), _DRAWN.sub("…", "\n".join(row[0] for row in rows))))
 
 
 class _Heard:
@@ -168,7 +168,8 @@ what is sent. Plans are those of nearly empty tables: they show what is read and
 """
 
 
-def _readable(sql: str) -> str:
+def readable(sql: str) -> str:
+    """A statement for people: each clause on a line of its own."""
     sql = " ".join(sql.split())
     sql = _PARTS.sub(r"),\n\1 AS (", sql)
     return "\n  ".join(_CLAUSES.sub("\n", sql).split("\n"))

@@ -23,8 +23,9 @@ ACCOUNT: Final = "up-1"
 DAY: Final = date(2026, 3, 5)
 VERBS: Final = {"pay": "payments", "refund": "refunds", "payout": "payouts"}
 TABLES: Final = (
-    "differences, reconciled_days, statements, statement_lines, statement_errands, intents, payments, refunds, payouts"
-)
+    "differences", "reconciled_days", "statements", "statement_lines", "statement_errands", "intents", "payments",
+    "refunds", "payouts",
+)  # fmt: skip
 ROWS: Final = """
 SELECT day, class, side, coalesce(number, '-') AS number, state, word, became FROM differences
 WHERE merchant_id = $1 AND account = $2 AND state <> 'superseded' ORDER BY day, number, side, ordinal, found_at, class
@@ -143,8 +144,8 @@ VALUES ($1, $2, 'shop', $3, 'withhold', 'withhold', 'u', 'ICBC', $4, 'CNY', 'suc
         """Our books have heard how an intent ended."""
         changed = await self.connection.execute(
             "UPDATE intents SET state = $2, ended_at = $3, channel_finished_at = coalesce($4, channel_finished_at) "
-            "WHERE number = $1 AND ordinal = $5",
-            number, state, ended_at, done_at, turn,
+            "WHERE number = $1 AND ordinal = $5 AND merchant_id = $6 AND account = $7",
+            number, state, ended_at, done_at, turn, MERCHANT, ACCOUNT,
         )  # fmt: skip
         assert changed == "UPDATE 1"
 
@@ -191,7 +192,7 @@ VALUES ($1, $2, 'shop', $3, 'withhold', 'withhold', 'u', 'ICBC', $4, 'CNY', 'suc
     async def empty(self) -> None:
         """Begin anew."""
         self._ids.clear()
-        await self.connection.execute(f"TRUNCATE {TABLES}")
+        await self.connection.execute("; ".join(f"DELETE FROM {table}" for table in TABLES))
 
 
 def counted(done: ReconciledDay) -> dict[str, str]:

@@ -122,6 +122,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        reports=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
@@ -154,6 +155,7 @@ async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
             "in_maintenance": False,
             "authentication": {"*": "none"},
             "authentication_fee": 0,
+            "authentication_fees": [],
             "daily_total": 5_000,
             "calls_at_once": None,
             "calls_per_second": None,
@@ -358,6 +360,30 @@ async def test_a_rule_of_a_provider_without_a_command_that_it_needs_is_refused_b
     ]
 
 
+async def test_prices_of_later_days_are_said_shown_and_refused_by_their_place(client: Client) -> None:
+    address = f"{CHANNEL}/rules/withhold/CMB"
+    later = [
+        {"effective_from": "2026-05-01", "fee": 6},
+        {"effective_from": "2026-04-01", "fee": {"fixed": {"amount": 5}}},
+    ]
+    rule = await answered(await client.put(address, json={"fee": 7, "fees": later}))
+    assert rule["fees"] == [
+        {"effective_from": "2026-04-01", "fee": {"type": "fixed", "amount": 5}},
+        {"effective_from": "2026-05-01", "fee": {"type": "fixed", "amount": 6}},
+    ]
+    assert (await answered(await client.get(f"{CHANNEL}/rules?bank=CMB")))["data"] == [rule]
+    channel = await answered(await client.patch(CHANNEL, json={"authentication_fees": later[:1]}))
+    assert channel["authentication_fees"] == later[:1]
+    assert (await answered(await client.patch(CHANNEL, json={"authentication_fee": 3})))["authentication_fees"] != []
+    assert (await answered(await client.patch(CHANNEL, json={"authentication_fees": []})))["authentication_fees"] == []
+    twice = await answered(await client.put(address, json={"fee": 7, "fees": [later[0], later[0]]}), 422)
+    assert [(error["field"], error["code"]) for error in twice["errors"]] == [("fees", "repeated")]
+    for day in ("2026-02-30", "2026-4-1", 20260401, None, "2026-04-01T00:00:00Z"):
+        said = {"fee": 7, "fees": [{"effective_from": day, "fee": 6}]}
+        problem = await answered(await client.put(address, json=said), 422)
+        assert [error["field"] for error in problem["errors"]] == ["fees.0.effective_from"]
+
+
 PAYOUTS = f"{CHANNEL}/payout_rules"
 OFFICE = {"opens": "08:30", "closes": "17:00", "days": ["fri", "mon"]}
 
@@ -377,6 +403,7 @@ async def test_a_payout_rule_is_put_found_changed_replaced_and_removed(
         "bank": "*",
         "enabled": True,
         "fee": {"type": "fixed", "amount": 100},
+        "fees": [],
         "single_limit": 500,
         "daily_limit": 800,
         "windows": [early | {"days": every_day}, OFFICE | {"days": ["mon", "fri"]}],
@@ -515,6 +542,10 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/blocks/search",
         "/v1/admin/merchants/{merchant}/blocks/{block}/remove",
         "/v1/admin/merchants/{merchant}/block_proposals",
+        "/v1/admin/merchants/{merchant}/reports",
+        "/v1/admin/merchants/{merchant}/reports.csv",
+        "/v1/admin/merchants/{merchant}/channels/{channel}/bill",
+        "/v1/admin/merchants/{merchant}/channels/{channel}/bill.csv",
         "/v1/admin/merchants/{merchant}/payouts",
         "/v1/admin/merchants/{merchant}/payouts/{id}/confirm",
         "/v1/admin/merchants/{merchant}/payouts/{id}/refuse",

@@ -1,6 +1,6 @@
 """The rows of alerts on a real server: raising once whoever sees it, clearing, listing, acknowledging.
 
-Not tested here: who raises what (test_watching.py), and the calls (test_admin_books.py).
+Not tested here: who raises what (test_standing.py), and the calls (test_admin_books.py).
 """
 
 import asyncio

@@ -8,7 +8,7 @@ import gc
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -33,6 +33,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import Day, PayoutRule, PayoutWindow
+from gateway.domain.prices import Price
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.domain.windows import Repeats
@@ -53,6 +54,7 @@ ICBC = RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
 WINDOW = WindowContent("tl", NOW, NOW + timedelta(hours=1), "rest")
 OFFICE = PayoutWindow("08:30", "17:00", tuple(Day)[:5])
 ALL_FIRMS = PayoutRuleContent("tl", PayeeType.CORPORATE, "*", True, FEE, 500, 900, (OFFICE,))
+LATER = (Price(date(2026, 4, 1), FixedFee(8)), Price(date(2027, 1, 1), FixedFee(7)))
 SHOP = MerchantContent(
     code="shop",
     name="商店",
@@ -67,10 +69,24 @@ SHOP = MerchantContent(
     accounts=(
         AccountContent("tl", "allinpay", {"url": "http://x"}, {"user_pass": "hush"}, TERMS, balance_alert_below=70_000),
     ),
-    channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 100, ChannelLimits(5_000)),),
+    channels=(
+        ChannelContent(
+            "tl",
+            "tl",
+            "通联",
+            True,
+            {"*": AuthenticationMode.NONE},
+            100,
+            ChannelLimits(5_000),
+            authentication_fees=(Price(date(2026, 4, 1), 80),),
+        ),
+    ),
     windows=(WINDOW,),
-    rules=(ICBC, replace(ICBC, bank="ABC", daily_insufficient_by="card")),
-    payout_rules=(ALL_FIRMS, PayoutRuleContent("tl", PayeeType.PERSONAL, "ICBC", False, FixedFee(9))),
+    rules=(replace(ICBC, fees=LATER), replace(ICBC, bank="ABC", daily_insufficient_by="card")),
+    payout_rules=(
+        replace(ALL_FIRMS, fees=LATER),
+        PayoutRuleContent("tl", PayeeType.PERSONAL, "ICBC", False, FixedFee(9)),
+    ),
 )
 
 
@@ -122,11 +138,11 @@ async def test_what_was_put_in_force_is_read_again(store: CatalogueStore) -> Non
     assert channel.mode("ICBC") is AuthenticationMode.NONE
     assert catalogue.rests(mine, "tl", NOW)
     (rule,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ICBC")
-    assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS)
+    assert rule == RouteRule(mine, "tl", Scene.WITHHOLD, "ICBC", True, FEE, 3, LIMITS, fees=LATER)
     assert isinstance(rule.fee, PercentFee)
     (by_card,) = catalogue.rules_for(mine, Scene.WITHHOLD, "ABC")
-    assert by_card == replace(rule, bank="ABC", daily_insufficient_by="card")
-    firms = PayoutRule(mine, "tl", PayeeType.CORPORATE, "*", True, FEE, 500, 900, (OFFICE,))
+    assert by_card == replace(rule, bank="ABC", daily_insufficient_by="card", fees=())
+    firms = PayoutRule(mine, "tl", PayeeType.CORPORATE, "*", True, FEE, 500, 900, (OFFICE,), LATER)
     person = PayoutRule(mine, "tl", PayeeType.PERSONAL, "ICBC", False, FixedFee(9))
     assert catalogue.payout_rules_of(mine, "tl") == [firms, person]
     assert catalogue.payout_rule(mine, "tl", PayeeType.CORPORATE, "ABC") == firms
@@ -361,6 +377,20 @@ async def test_the_other_fields_of_a_channel_change_one_by_one(store: CatalogueS
     )
 
 
+async def test_prices_of_later_days_are_put_changed_and_taken_away(store: CatalogueStore) -> None:
+    (mine,) = (await put(store, SHOP)).merchants
+    assert (await store.load()).channels[mine, "tl"].authentication_fees == (Price(date(2026, 4, 1), 80),)
+    (icbc,) = (await store.load()).rules_for(mine, Scene.WITHHOLD, "ICBC")
+    assert icbc.fees == LATER
+    await store.put_rule(replace(icbc, fees=LATER[1:]), by="admin", now=NOW)
+    assert (await store.load()).rules_for(mine, Scene.WITHHOLD, "ICBC")[0].fees == LATER[1:]
+    changed = await store.change_payout_rule(mine, "tl", PayeeType.CORPORATE, "*", {"fees": ()}, by="admin", now=NOW)
+    assert changed.fees == ()
+    await store.set_channel(mine, "tl", by="admin", now=NOW, authentication_fees=())
+    await store.set_channel(mine, "tl", by="admin", now=NOW, on=False)
+    assert (await store.load()).channels[mine, "tl"].authentication_fees == ()
+
+
 async def test_windows_come_and_go(store: CatalogueStore) -> None:
     (mine,) = (await put(store, SHOP)).merchants
     window = MaintenanceWindow(mine, new_id(), "tl", NOW + timedelta(days=1), NOW + timedelta(days=2), "night")
@@ -409,7 +439,7 @@ async def test_two_who_change_a_payout_rule_at_once_are_both_heard(store: Catalo
     at = (mine, "tl", PayeeType.CORPORATE, "*")
     changes: list[dict[str, object]] = [{"enabled": False}, {"single_limit": 1}, {"daily_limit": 2}, {"windows": ()}]
     await asyncio.gather(*(store.change_payout_rule(*at, each, by="x", now=NOW) for each in changes))
-    assert (await store.load()).payout_rule(*at) == PayoutRule(*at, False, FEE, 1, 2)
+    assert (await store.load()).payout_rule(*at) == PayoutRule(*at, False, FEE, 1, 2, fees=LATER)
     assert await store.version() == 1 + len(changes)
 
 

@@ -2,7 +2,7 @@
 
 A story is what our books have, the statements in the order in which they came, and what stands in the differences
 afterwards. In all of them the sums by class equal both sides'. Not tested here: loading and replacing
-(test_statements), mixtures of these cases (test_comparing_any_days).
+(test_statements), mixtures of these cases (test_comparing_random).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -205,6 +205,16 @@ STORIES: dict[str, tuple[list[Step], list[str]]] = {
         ],
         ["0 short in n resolved, became matched"],
     ),
+    "their line comes after a person has closed what was short": (
+        [
+            has("n", 100),
+            run(0, short="0/1"),
+            resolves("n"),
+            run(1, Line("n", 100), matched="1/0"),
+            run(2, Line("n", 100), duplicate="1/0"),
+        ],
+        ["0 short in n resolved", "1 matched in n resolved", "2 duplicate in n open"],
+    ),
     "lost after two statements": (
         [
             has("n", 100, state="open"),
@@ -251,6 +261,22 @@ STORIES: dict[str, tuple[list[Step], list[str]]] = {
             run(1, Line("n", 100, when=at("00:01", 1)), settled="1/0 (0/1)"),
         ],
         ["0 suspense in n resolved, became settled", "1 settled in n resolved, tell succeeded"],
+    ),
+    "unknown, settled, and its line comes again before our books have heard": (
+        [
+            has("n", 100, state="open"),
+            run(0, Line("n", 100), settled="1/1"),
+            run(1, Line("n", 100), duplicate="1/0"),
+        ],
+        ["0 settled in n resolved, tell succeeded", "1 duplicate in n open"],
+    ),
+    "unknown, refused, and paid on the next day before our books have heard": (
+        [
+            has("n", 100, state="open"),
+            run(0, Line("n", 100, paid=False), settled="1/1"),
+            run(1, Line("n", 100), settled="1/0"),
+        ],
+        ["0 settled in n resolved, tell declined", "1 settled in n resolved, tell succeeded"],
     ),
     "unknown, and ended otherwise meanwhile": (
         [
@@ -459,6 +485,21 @@ STORIES: dict[str, tuple[list[Step], list[str]]] = {
             run(2),
         ],
         ["1 returned back o resolved, tell returned"],
+    ),
+    "a payout that came back twice before our books have heard": (
+        [
+            has("o", 70, "payout", done_at=at("10:01")),
+            run(0, Line("o", 70, PAYOUT), Line("o", 70, RETURN), matched="1/1", returned="1/0"),
+            run(1, Line("o", 70, RETURN), duplicate="1/0"),
+        ],
+        ["0 returned back o resolved, tell returned", "1 duplicate back o open"],
+    ),
+    "a payout that did not come back": (
+        [
+            has("o", 70, "payout", done_at=at("10:01")),
+            run(0, Line("o", 70, PAYOUT), Line("o", 70, RETURN, paid=False), matched="2/1"),
+        ],
+        [],
     ),
     "a payout that came back with another amount": (
         [

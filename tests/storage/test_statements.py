@@ -58,6 +58,43 @@ async def test_the_same_file_again_changes_nothing(desk: Desk) -> None:
     assert (again.statement_id, again.version) == (first.statement_id, 1)
 
 
+async def test_the_same_lines_in_other_bytes_change_nothing(desk: Desk) -> None:
+    await desk.has("ours", 100)
+    lines = [Line("theirs", 5, no="t\t1", original="汉字"), Line(None, 6)]
+    first = await desk.compares(0, lines)
+    before = await rows(desk), await desk.differs()
+    for why in (None, "they packed it anew"):
+        again = await desk.compares(0, lines, why=why)
+        assert (await rows(desk), await desk.differs(), await versions(desk)) == (*before, [(1, True)])
+        assert not again.is_new
+        assert (again.statement_id, again.version, again.totals) == (first.statement_id, 1, first.totals)
+
+
+async def test_the_same_lines_change_nothing_on_a_closed_day_either(desk: Desk) -> None:
+    await desk.compares(0, [Line("theirs", 5)])
+    await desk.connection.execute("UPDATE reconciled_days SET closed_at = now(), closed_by = 'ann'")
+    assert not (await desk.compares(0, [Line("theirs", 5)], why="they sent another")).is_new
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [Line("m", 6), Line("n", 5, fee=1, no="t")],
+        [Line("n", 5, fee=1, no="t")],
+        [Line("n", 5, fee=1, no="t"), Line("m", 6), Line("m", 6)],
+        [Line("n", 5, fee=1, no="t"), Line("m", 7)],
+        [Line("n", 5, no="t"), Line("m", 6)],
+        [Line("n", 5, fee=1, no="t", paid=False), Line("m", 6)],
+        [Line("n", 5, fee=1, no="t", when=at("12:01")), Line("m", 6)],
+    ],
+    ids=["another order", "one is missing", "one is there twice", "an amount", "a fee", "a status", "a time"],
+)
+async def test_lines_that_say_anything_else_are_another_statement(desk: Desk, lines: list[StatementLine]) -> None:
+    await desk.compares(0, [Line("n", 5, fee=1, no="t"), Line("m", 6)])
+    with pytest.raises(OtherStatementError):
+        await desk.compares(0, lines)
+
+
 async def test_two_operators_at_once_load_it_once(desk: Desk) -> None:
     done = await asyncio.gather(*(desk.compares(0, [Line("theirs", 5)], sha="a") for _ in range(3)))
     assert sorted(each.is_new for each in done) == [False, False, True]

@@ -4,6 +4,7 @@ On a real PostgreSQL. Not tested here: how a rule is found (tests/unit/reconcili
 """
 
 from collections.abc import AsyncIterator
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -53,7 +54,7 @@ async def test_a_rule_is_proposed_from_what_the_statement_took(desk: Desk) -> No
         await desk.has(f"p{number}", amount, fee=10)
         lines.append(Line(f"p{number}", amount, fee=max(20, (2 * amount + 500) // 1000)))
     await desk.compares(0, lines)
-    [proposed] = proposed_fees(await taken(desk), CATALOGUE, MERCHANT)
+    [proposed] = proposed_fees(await taken(desk), CATALOGUE, MERCHANT, date(2026, 3, 5))
     assert proposed.place == "channel up, withhold (ICBC)"
     assert proposed.proposal.english == "0.2 %, at least 20 fen explains 60 of 60 rows; yours 0"
     told: Any = proposed.to_json()
@@ -87,8 +88,8 @@ async def test_only_orders_that_both_sides_have_with_a_stated_fee_count(desk: De
 
 async def test_what_has_no_rule_any_more_is_left_out(desk: Desk) -> None:
     rows = [TakenFee("gone", "withhold", None, "ICBC", 1_000 + n, 50, 1) for n in range(50)]
-    assert proposed_fees(rows, CATALOGUE, MERCHANT) == []
+    assert proposed_fees(rows, CATALOGUE, MERCHANT, date(2026, 3, 5)) == []
     rows = [TakenFee("up", None, "personal", f"B{n % 3}", 1_000 + n, 50, 1) for n in range(60)]
-    [proposed] = proposed_fees(rows, CATALOGUE, MERCHANT)
+    [proposed] = proposed_fees(rows, CATALOGUE, MERCHANT, date(2026, 3, 5))
     assert (proposed.of, proposed.banks) == ("personal", ("B0", "B1", "B2"))
-    assert proposed_fees(rows, CATALOGUE, uuid4()) == []
+    assert proposed_fees(rows, CATALOGUE, uuid4(), date(2026, 3, 5)) == []

@@ -185,7 +185,7 @@ async def test_what_was_missed_may_take_longer_than_a_payment_may(
             "AS missing GROUP", "AS missing WHERE pg_sleep(0.7) IS NOT NULL GROUP"
         )
         monkeypatch.setattr(making_good, name, slow)
-    database = Database(database_url, 2, statement_timeout_ms=100)
+    database = Database(database_url, 2, statement_timeout_ms=600)
     fills, everything = making_good.MakingGood(database), Counted(frozenset({"tl"}), frozenset({"tl"}))
     await fills.ready(MERCHANT_ID, everything, NOW.astimezone(TIMEZONE).date(), NOW)
     await fills.idle()

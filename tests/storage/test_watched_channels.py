@@ -3,7 +3,7 @@
 Not tested here: rates and when something is told, as functions (tests/unit/domain/test_rates.py).
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,16 +13,13 @@ import orjson
 import pytest
 from uuid_utils.compat import uuid7
 
-from gateway.domain.alerts import AlertKind, AlertSearch
+from gateway.domain.alerts import AlertKind
 from gateway.domain.catalogue import Catalogue, Endpoint, Merchant
 from gateway.domain.watch_settings import watch_from_json
 from gateway.storage.server.database import Database
 from gateway.storage.watching.alerts import AlertStore
-from gateway.storage.watching.attention import QUERIES, AttentionStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
-from gateway.watch.attention import KINDS, AttentionWatch
-from gateway.watch.board import AlertBoard
 from gateway.watch.channels import ChannelWatch
 from tests.databases import REPLICA, connected
 
@@ -243,38 +240,3 @@ async def test_what_is_not_counted_apart_any_more_is_over(street: Street) -> Non
     await watch.look()
     assert await street.degraded() == ["*/*/jd"]
     assert [sequence for _, sequence in await street.events()] == [1, 2, 3]
-
-
-async def test_what_is_stuck_is_an_alert_while_it_is(street: Street) -> None:
-    alerts, catalogue, clock = AlertStore(street.database, uuid7), street.catalogue, clock_of(street)
-    board = AlertBoard(alerts, catalogue, clock)
-    watch = AttentionWatch(
-        AttentionStore(street.database), RateStore(street.database), board, nothing_held, catalogue, clock,
-        lambda: 0.0, uuid7(),
-    )  # fmt: skip
-    stuck = await street.pays(3, "processing")
-    street.later(minutes=29)
-    await watch.look()
-    assert await alerts.alerts(SHOP, AlertSearch(), 10) == []
-    street.later(minutes=2)
-    await watch.look()
-    [alert] = await alerts.alerts(SHOP, AlertSearch(is_open=True), 10)
-    assert (alert.kind, alert.about, alert.detail["found"]) == (AlertKind.STUCK_PAYMENTS, "jd", 3)
-    await street.succeed(stuck)
-    street.later(minutes=1)
-    await watch.look()
-    assert await alerts.alerts(SHOP, AlertSearch(is_open=True), 10) == []
-
-
-async def test_everything_that_waits_for_a_person_has_a_statement_that_runs(street: Street) -> None:
-    store = AttentionStore(street.database)
-    assert set(KINDS) == set(QUERIES)
-    assert [await store.waiting(SHOP, kind, NOON) for kind in KINDS] == [{}] * len(KINDS)
-
-
-def clock_of(street: Street) -> Callable[[], datetime]:
-    return lambda: street.now
-
-
-async def nothing_held() -> list[Any]:
-    return []

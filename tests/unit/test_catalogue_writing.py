@@ -5,7 +5,7 @@ Not tested here: what the database makes of it (tests/storage/test_catalogue_in_
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import Day, PayoutWindow
+from gateway.domain.prices import Price, in_order
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NEVER, NotFoundRule, OwnTerms, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
@@ -51,6 +52,9 @@ def _is_name(text: str) -> bool:
 
 FEN = st.integers(1, 10**9)
 MAYBE_FEN = st.none() | FEN
+DAYS = st.dates(date(2026, 1, 1), date(2026, 12, 31))
+PRICES = st.dictionaries(DAYS, fees(), max_size=2).map(lambda of: in_order(Price(*each) for each in of.items()))
+AMOUNTS = st.dictionaries(DAYS, FEN, max_size=2).map(lambda of: in_order(Price(*each) for each in of.items()))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +101,7 @@ def rules(draw: st.DrawFn) -> tuple[RuleContent, ...]:
     limits = draw(st.lists(st.builds(RuleLimits, MAYBE_FEN, MAYBE_FEN), min_size=1, max_size=2))
     return tuple(
         RuleContent("unionpay", scene, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(st.integers(-2, 2)),
-                    draw(st.sampled_from(limits)), draw(st.sampled_from(["user", "card"])))
+                    draw(st.sampled_from(limits)), draw(st.sampled_from(["user", "card"])), draw(PRICES))
         for scene, bank in draw(st.lists(places, unique=True, max_size=8))
     )  # fmt: skip
 
@@ -116,7 +120,7 @@ def payout_rules(draw: st.DrawFn) -> tuple[PayoutRuleContent, ...]:
     )
     return tuple(
         PayoutRuleContent("unionpay", payee, bank, draw(st.booleans()), draw(st.sampled_from(some)), draw(MAYBE_FEN),
-                          draw(MAYBE_FEN), draw(windows))
+                          draw(MAYBE_FEN), draw(windows), draw(PRICES))
         for payee, bank in draw(st.lists(places, unique=True, max_size=6))
     )  # fmt: skip
 
@@ -141,6 +145,7 @@ OWN_TERMS = st.builds(
         {},
         optional=dict.fromkeys(("authentication_spread", "sms_per_phone_and_day", "unresolved_counts_after_s"), FEN),
     ),
+    AMOUNTS,
 )
 @examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_as_the_same(
@@ -153,6 +158,7 @@ def test_what_is_written_is_read_as_the_same(
     terms: dict[Product, OwnTerms],
     limits: ChannelLimits,
     signing: dict[str, Any],
+    authentication_fees: tuple[Price[int], ...],
 ) -> None:
     folder, content = merchant
     unionpay, *accounts = content.accounts
@@ -168,7 +174,7 @@ def test_what_is_written_is_read_as_the_same(
             else replace(each, balance_alert_below=limits.daily_total if each.provider == "lianlian" else None)
             for each in (unionpay, *accounts)
         ),
-        channels=(replace(channel, limits=limits), *channels),
+        channels=(replace(channel, limits=limits, authentication_fees=authentication_fees), *channels),
         rules=rules_,
         payout_rules=payout_rules_,
         windows=tuple(windows_),

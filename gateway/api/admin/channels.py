@@ -1,6 +1,6 @@
 """Channels: which a merchant has; switching and changing one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
@@ -12,10 +12,12 @@ from gateway.api.admin.changes import BY, CHANNEL, Snapshots, catalogue_route, c
 from gateway.api.admin.fields import MAX_NAME
 from gateway.api.admin.paths import MERCHANT, merchant_of
 from gateway.api.http.fields import Code, Fen, OneLine, RequestModel
+from gateway.api.http.price_fields import AmountAnswer, Amounts, prices_of
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, Account, AuthenticationMode, Catalogue, Channel, mode_of
+from gateway.domain.prices import Price
 from gateway.domain.scenes import Scene
 from gateway.limit_fields import given, with_limits
 from gateway.objects.catalogue import channel_object
@@ -44,6 +46,7 @@ class Channels(Protocol):
         name: str | None = None,
         authentication: Mapping[str, AuthenticationMode] | None = None,
         authentication_fee: int | None = None,
+        authentication_fees: Sequence[Price[int]] | None = None,
         limits: Mapping[str, int | None] | None = None,
     ) -> int:
         """The new version. Raises the errors of `gateway.domain.catalogue_content`."""
@@ -60,6 +63,7 @@ class ChannelChanges(RequestModel):
         None, description="bank code, or * for every other bank → how its cards are authenticated"
     )
     authentication_fee: Fen | None = None
+    authentication_fees: Amounts | None = None
 
     @property
     def limits(self) -> dict[str, int | None]:
@@ -82,6 +86,7 @@ class ChannelAnswer(BaseModel):
     in_maintenance: bool
     authentication: dict[str, AuthenticationMode]
     authentication_fee: int
+    authentication_fees: list[AmountAnswer]
 
 
 class ChannelList(BaseModel):
@@ -130,6 +135,7 @@ class ChannelCalls:
             name=changes.name,
             authentication=changes.authentication,
             authentication_fee=changes.authentication_fee,
+            authentication_fees=None if changes.authentication_fees is None else prices_of(changes.authentication_fees),
             limits=changes.limits,
         )
         after = await self.snapshots.refresh_now()

@@ -25,6 +25,7 @@ from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.payout_rules import PayoutRuleCalls, PayoutRules
 from gateway.api.admin.payouts import HeldPayouts, PayoutOperatorCalls, Payouts
 from gateway.api.admin.reconciliation import Closing, Days, ReconciliationCalls, Runs
+from gateway.api.admin.reports import ReportCalls, Reports
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
@@ -81,6 +82,7 @@ class Operators:
     days: Days
     differences: DifferenceBooks
     day_runs: Runs
+    reports: Reports
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -113,5 +115,6 @@ def operator_routes(needs: Operators) -> list[Route]:
         *PayoutOperatorCalls(needs.payouts, needs.held_payouts, needs.catalogue).routes(),
         *ReconciliationCalls(needs.days, needs.differences, needs.day_runs, needs.catalogue, needs.clock).routes(),
         *DifferenceCalls(needs.differences, needs.catalogue, needs.clock, needs.zone).routes(),
+        *ReportCalls(needs.reports, needs.catalogue).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),
     ]

@@ -12,6 +12,7 @@ from gateway.api.admin.changes import BY, CHANNEL, REMOVED, Snapshots, catalogue
 from gateway.api.http.fee_field import FeeField
 from gateway.api.http.fields import PATTERN_MEANS, Code, QueryModel, RequestModel, wrong
 from gateway.api.http.long_lists import json_list
+from gateway.api.http.price_fields import FeeAnswer, Fees, prices_of
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
@@ -129,6 +130,7 @@ class PayoutRuleFields(Said):
 
     fee: FeeField
     enabled: bool = True
+    fees: Fees = Field(default=[])
 
 
 class PayoutRuleChanges(Said):
@@ -136,6 +138,7 @@ class PayoutRuleChanges(Said):
 
     fee: FeeField | None = None
     enabled: bool | None = None
+    fees: Fees | None = None
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -143,6 +146,8 @@ class PayoutRuleChanges(Said):
         named = self.model_fields_set
         said = {name: getattr(self, name) for name in ("fee", "enabled") if getattr(self, name) is not None}
         said |= {name: getattr(self, name) for name in ("single_limit", "daily_limit") if name in named}
+        if self.fees is not None:
+            said["fees"] = prices_of(self.fees)
         return said | ({"windows": self.opened} if "windows" in named else {})
 
 
@@ -170,6 +175,7 @@ class PayoutRuleAnswer(BaseModel):
     bank: str
     enabled: bool
     fee: dict[str, Any]
+    fees: list[FeeAnswer]
     single_limit: int | None
     daily_limit: int | None
     windows: list[WindowAnswer] | None
@@ -228,6 +234,7 @@ class PayoutRuleCalls:
             body.single_limit,
             body.daily_limit,
             body.opened,
+            prices_of(body.fees),
         )
         await self.store.put_payout_rule(rule, by=BY, now=self.clock())
         await self.snapshots.refresh_now()

@@ -13,6 +13,7 @@ from gateway.api.admin.fields import MAX_INT32
 from gateway.api.http.fee_field import FeeField
 from gateway.api.http.fields import Code, QueryModel, RequestModel, SceneName
 from gateway.api.http.long_lists import json_list
+from gateway.api.http.price_fields import FeeAnswer, Fees, prices_of
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.cards import bank_names
@@ -51,6 +52,7 @@ class RuleFields(RequestModel):
     daily_insufficient_by: Annotated[
         CountedBy, Field(description="whose failures daily_insufficient_limit counts; card: each number for itself")
     ] = "user"
+    fees: Fees = Field(default=[])
 
     @property
     def limits(self) -> RuleLimits:
@@ -74,6 +76,7 @@ class RuleAnswer(BaseModel):
     bank: str
     enabled: bool
     fee: dict[str, Any]
+    fees: list[FeeAnswer]
     priority: int
     daily_insufficient_by: CountedBy
 
@@ -132,7 +135,16 @@ class RuleCalls:
         if by == "card" and (why := why_not_by_card(scene)):
             raise bad_fields([FieldError("daily_insufficient_by", "unsupported", why)])
         rule = RouteRule(
-            channel.merchant_id, channel.code, scene, bank, body.enabled, body.fee, body.priority, body.limits, by
+            channel.merchant_id,
+            channel.code,
+            scene,
+            bank,
+            body.enabled,
+            body.fee,
+            body.priority,
+            body.limits,
+            by,
+            prices_of(body.fees),
         )
         await self.store.put_rule(rule, by=BY, now=self.clock())
         await self.snapshots.refresh_now()

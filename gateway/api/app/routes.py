@@ -194,8 +194,9 @@ class RouteCalls:
         age_s = given.last_attempt_max_age_s
         max_age = None if age_s is None else timedelta(seconds=age_s)
         request = _request(question, bank, given.now or self.clock(), max_age, given.authentication_spread)
+        day = catalogue.day_of(request.now)
         known = {channel: facts(told) for channel, told in given.facts.items()}
-        return decide(request, [candidate(rule) for rule in given.rules], known, catalogue.version)
+        return decide(request, [candidate(rule, day) for rule in given.rules], known, catalogue.version)
 
 
 def _request(

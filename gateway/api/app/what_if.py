@@ -1,10 +1,13 @@
 """Rules and facts that a dry run of the router is given: it decides on these and on no others."""
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gateway.api.http.fields import AnyBank, Code, FeeField, Fen, Moment, RequestModel, SceneName, wrong
+from gateway.api.http.price_fields import Amounts, Fees, prices_of
+from gateway.domain.prices import in_force
 from gateway.limit_fields import given, with_limits
 from router.facts import Candidate, ChannelFacts, LastAttempt
 from router.limits import ChannelLimits, RuleLimits
@@ -27,7 +30,9 @@ class GivenRule(RequestModel):
     enabled: bool = True
     in_maintenance: bool = False
     priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
+    fees: Fees = Field(default=[])
     authentication_fee: Fen = 0
+    authentication_fees: Amounts = Field(default=[])
     channel_on: bool = True
     account_usable: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
@@ -88,13 +93,13 @@ class WhatIf(RequestModel):
         return self
 
 
-def candidate(rule: GivenRule) -> Candidate:
-    """The channel that a rule gives."""
+def candidate(rule: GivenRule, day: date) -> Candidate:
+    """The channel that a rule gives on a business day."""
     return Candidate(
         channel=rule.channel,
         scene=rule.scene,
         bank=rule.bank,
-        fee=rule.fee,
+        fee=in_force(rule.fee, prices_of(rule.fees), day),
         enabled=rule.enabled,
         channel_on=rule.channel_on,
         in_maintenance=rule.in_maintenance,
@@ -102,7 +107,7 @@ def candidate(rule: GivenRule) -> Candidate:
         signing=rule.signing,
         full=rule.full,
         priority=rule.priority,
-        authentication_fee=rule.authentication_fee,
+        authentication_fee=in_force(rule.authentication_fee, prices_of(rule.authentication_fees), day),
         limits=rule.limits,
         channel_limits=rule.channel_limits,
     )

@@ -28,6 +28,7 @@ from gateway.domain.catalogue_content import (
     WindowContent,
 )
 from gateway.domain.payout_rules import PayoutRule
+from gateway.domain.prices import amounts_to_json
 from gateway.domain.terms import terms_to_json
 from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.block_rows import print_of
@@ -236,6 +237,7 @@ class Applier:
                 "authentication_fee": content.authentication_fee,
                 "limits": content.limits.to_json(),
                 "psp_code": content.psp_code,
+                "authentication_fees": amounts_to_json(content.authentication_fees) or None,
             }
             for content in wanted
         ]
@@ -377,6 +379,7 @@ def _rule(merchant_id: UUID, content: RuleContent) -> RouteRule:
         priority=content.priority,
         limits=content.limits,
         daily_insufficient_by=content.daily_insufficient_by,
+        fees=content.fees,
     )
 
 
@@ -391,4 +394,5 @@ def _payout_rule(merchant_id: UUID, content: PayoutRuleContent) -> PayoutRule:
         single_limit=content.single_limit,
         daily_limit=content.daily_limit,
         windows=content.windows,
+        fees=content.fees,
     )

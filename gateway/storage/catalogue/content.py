@@ -20,6 +20,7 @@ from gateway.domain.catalogue_content import (
     MerchantContent,
     RuleContent,
 )
+from gateway.domain.prices import amounts_from_json, fees_from_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
 from gateway.domain.watch_settings import watch_from_json
@@ -150,6 +151,7 @@ def _channel(row: RowMapping) -> ChannelContent:
         authentication_fee=row["authentication_fee"],
         limits=ChannelLimits.from_json(row["limits"]),
         psp_code=row["psp_code"],
+        authentication_fees=amounts_from_json(row["authentication_fees"]),
     )
 
 
@@ -174,4 +176,5 @@ def _rule(row: RowMapping) -> RuleContent:
         priority=row["priority"],
         limits=RuleLimits.from_json(row["limits"]),
         daily_insufficient_by=row["daily_insufficient_by"] or "user",
+        fees=fees_from_json(row["fees"]),
     )

@@ -9,6 +9,7 @@ import orjson
 from gateway.domain.catalogue_content import PayoutRuleContent
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutRule, PayoutWindow, windows_from_json, windows_to_json
+from gateway.domain.prices import fees_from_json, fees_to_json
 from router.fees import Fee, fee_to_json, parse_fee
 
 __all__ = ["PAYOUT_RULE_KEY", "payout_rule_columns", "payout_rule_content", "payout_rule_of", "payout_rule_row"]
@@ -20,7 +21,7 @@ PARSED = 1_024
 
 def payout_rule_row(rule: PayoutRule) -> dict[str, Any]:
     """A payout rule as a row."""
-    said = ("enabled", "fee", "single_limit", "daily_limit", "windows")
+    said = ("enabled", "fee", "single_limit", "daily_limit", "windows", "fees")
     return {
         "merchant_id": rule.merchant_id,
         "channel": rule.channel,
@@ -35,6 +36,8 @@ def payout_rule_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     columns = dict(values)
     if "fee" in columns:
         columns["fee"] = fee_to_json(columns["fee"])
+    if "fees" in columns:
+        columns["fees"] = fees_to_json(columns["fees"]) or None
     if "windows" in columns:
         columns["windows"] = windows_to_json(columns["windows"]) or None
     return columns
@@ -52,6 +55,7 @@ def payout_rule_of(row: Mapping[str, Any]) -> PayoutRule:
         single_limit=row["single_limit"],
         daily_limit=row["daily_limit"],
         windows=_windows(orjson.dumps(row["windows"])) if row["windows"] else (),
+        fees=fees_from_json(row["fees"]),
     )
 
 
@@ -67,6 +71,7 @@ def payout_rule_content(row: Mapping[str, Any]) -> PayoutRuleContent:
         single_limit=rule.single_limit,
         daily_limit=rule.daily_limit,
         windows=rule.windows,
+        fees=rule.fees,
     )
 
 

@@ -31,6 +31,7 @@ from gateway.domain.catalogue import (
 )
 from gateway.domain.catalogue_content import WindowContent
 from gateway.domain.payout_rules import PayoutRule
+from gateway.domain.prices import amounts_from_json, fees_from_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
 from gateway.domain.watch_settings import watch_from_json
@@ -121,6 +122,7 @@ def rule_row(rule: RouteRule) -> dict[str, Any]:
         "priority": rule.priority,
         "limits": rule.limits.to_json(),
         "daily_insufficient_by": None if rule.daily_insufficient_by == "user" else rule.daily_insufficient_by,
+        "fees": fees_to_json(rule.fees) or None,
     }
 
 
@@ -177,7 +179,7 @@ async def _read_block_kinds(connection: AsyncConnection) -> dict[UUID, set[Block
 
 async def _read_rules(connection: AsyncConnection) -> RulesByPlace:
     r, found = route_rules.c, RulesByPlace()
-    whole = (r.merchant_id, r.channel, r.scene, r.bank, r.enabled, r.priority, r.daily_insufficient_by)
+    whole = (r.merchant_id, r.channel, r.scene, r.bank, r.enabled, r.priority, r.daily_insufficient_by, r.fees)
     every = select(*whole, cast(r.fee, Text), cast(r.limits, Text)).order_by(r.channel, r.scene, r.bank)
     async with connection.stream(every, execution_options={"yield_per": RULES_FETCHED}) as result:
         async for part in result.partitions(RULES_AT_ONCE):
@@ -257,6 +259,7 @@ def _channel(row: RowMapping) -> Channel:
         authentication_fee=row["authentication_fee"],
         limits=ChannelLimits.from_json(row["limits"]),
         psp_code=row["psp_code"],
+        authentication_fees=amounts_from_json(row["authentication_fees"]),
     )
 
 
@@ -294,7 +297,7 @@ def window_row(window: MaintenanceWindow) -> dict[str, Any]:
 
 
 def _rule(row: Sequence[Any]) -> RouteRule:
-    merchant_id, channel, scene, bank, enabled, priority, by, fee, limits = row
+    merchant_id, channel, scene, bank, enabled, priority, by, fees, fee, limits = row
     return RouteRule(
         merchant_id=merchant_id,
         channel=channel,
@@ -305,6 +308,7 @@ def _rule(row: Sequence[Any]) -> RouteRule:
         priority=priority,
         limits=_limits(limits),
         daily_insufficient_by=by or "user",
+        fees=fees_from_json(fees),
     )
 
 

@@ -4,7 +4,7 @@ Whoever changes it inserts the next version first. That row is the lock: a secon
 waits, then meets the first one's row, and tries again from what is there now.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from gateway.domain.catalogue_content import (
 )
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutRule
+from gateway.domain.prices import Price, amounts_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.windows import why_not
 from gateway.logs import get
@@ -200,6 +201,7 @@ class CatalogueStore:
         name: str | None = None,
         authentication: Mapping[str, AuthenticationMode] | None = None,
         authentication_fee: int | None = None,
+        authentication_fees: Sequence[Price[int]] | None = None,
         limits: Mapping[str, int | None] | None = None,
     ) -> int:
         """Change what is given of a channel; of its limits those that are named, None removes one."""
@@ -207,6 +209,8 @@ class CatalogueStore:
         if authentication is not None:
             values["authentication"] = {bank: mode.value for bank, mode in authentication.items()}
         values = {column: value for column, value in values.items() if value is not None}
+        if authentication_fees is not None:
+            values["authentication_fees"] = amounts_to_json(authentication_fees) or None
         identity = {"merchant_id": merchant_id, "code": code}
 
         async def work(connection: AsyncConnection) -> bool:

@@ -122,26 +122,40 @@ _HELD: Final = f"""
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
     AND d.class IN ('suspense', 'short')
 """
+# Two numbers of one hash are ranked, each alone: that costs a look and changes nothing.
+_HASH: Final = "hashtextextended(l.number, ascii(l.side))"
+_IS_TWICE: Final = f"{_HASH} IN (SELECT t.hash FROM twice t)"
+# Of a plain match nothing but its sums is of use.
+_OF_OTHERS: Final = ", ".join(
+    f"CASE WHEN NOT plain THEN {name} END AS {name}"
+    for name in (
+        *("statement_id", "ordinal", "line", "kind", "number", "transaction_no", "done_at", "theirs_held", "nth"),
+        *("object_id", "verb", "turn", "our_state", "our_done_at", "recorded_at", "ours_held", "was_short"),
+    )
+)
 _SIGN: Final = "CASE WHEN side = 'out' THEN -1 ELSE 1 END"
 # What an entry counts: what is unknown nothing, and once it is settled what the line says.
 _OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount END
         WHEN stands = 'paid' THEN our_amount END"""
 
 COMPARE: Final = f"""
-WITH twice AS (
-    SELECT side, number FROM ({_LINES}) l WHERE number IS NOT NULL GROUP BY side, number HAVING count(*) > 1
-), ranked AS (
-    SELECT c.ordinal, c.statement_id, row_number() OVER (PARTITION BY c.side, c.number
-        ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
-        c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal) AS nth
-    FROM ({_LINES}) c JOIN twice USING (side, number) LEFT JOIN LATERAL ({_FOUND}) f ON true
+WITH twice AS MATERIALIZED (
+    SELECT {_HASH} AS hash FROM ({_LINES}) l WHERE l.number IS NOT NULL GROUP BY 1 HAVING count(*) > 1
 ), theirs AS (
-    SELECT l.*, coalesce(r.nth, 1) AS nth FROM ({_LINES}) l LEFT JOIN ranked r USING (statement_id, ordinal)
+    -- Nobody can know how many lines a new statement has: a join that takes them for few compares each with each. What
+    -- is asked of `twice` this way is looked up in a hash table, whatever is thought.
+    SELECT l.*, 1::bigint AS nth FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS NOT TRUE
+  UNION ALL
+    SELECT c.*, row_number() OVER (PARTITION BY c.side, c.number
+        ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
+        c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal)
+    FROM (SELECT * FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS TRUE) c LEFT JOIN LATERAL ({_FOUND}) f ON true
 ), ours AS (
     SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM ({ENTRIES}) e
   UNION ALL
     {_HELD}
 ), joined AS MATERIALIZED (
+    SELECT side, amount, paid, fee, our_amount, our_fee, plain, {_OF_OTHERS} FROM (
     SELECT t.statement_id, t.ordinal, t.line, t.kind, coalesce(t.side, o.side) AS side,
         coalesce(t.number, o.number) AS number, t.amount, t.paid, t.fee, t.transaction_no, t.done_at,
         t.held AS theirs_held, t.nth, o.object_id, o.verb, o.turn, o.amount AS our_amount, o.state AS our_state,
@@ -151,6 +165,7 @@ WITH twice AS (
     FROM theirs t FULL JOIN ours o
         ON CASE WHEN t.nth = 1 THEN t.number END = o.claims AND t.side = o.side
         AND NOT ({_OF_A_TRY_BEFORE.format(line="t", turn="o.turn", of="o")})
+    ) j
 ), found AS (
     SELECT c.statement_id, c.ordinal, c.line, c.kind, c.side, c.number, c.amount, c.paid, c.fee, c.transaction_no,
         c.done_at, c.theirs_held, c.nth, c.ours_held, c.was_short, c.object_id IS NOT NULL AS own,
@@ -170,12 +185,16 @@ WITH twice AS (
         ELSE 'dead' END AS stands,
         NOT own AND our_done_at < $4 AS is_of_before,
         NOT own AND our_done_at >= $5 AND theirs_held IS NULL AS is_of_later,
-        -- Its day was compared and it was among that day's entries, or another day's line has claimed it.
-        NOT own AND (took AND our_done_at < $4 AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
-                AND r.account = $2 AND r.day = (our_done_at AT TIME ZONE $12)::date)
-            OR EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
-                AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.ordinal IS NOT NULL
-                AND d.day <> $3 AND d.state <> 'superseded')) AS has_its_line
+        -- Another day's line has it.
+        NOT own AND EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
+            AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.ordinal IS NOT NULL
+            AND d.paid AND d.day <> $3 AND d.state <> 'superseded') AS is_claimed,
+        -- Its day was compared, and it was among that day's entries; unless it was short to the end.
+        NOT own AND took AND our_done_at < $4 AND EXISTS (SELECT FROM reconciled_days r WHERE r.merchant_id = $1
+            AND r.account = $2 AND r.day = (our_done_at AT TIME ZONE $12)::date)
+            AND NOT EXISTS (SELECT FROM differences d WHERE d.merchant_id = $1 AND d.object_id = found.object_id
+            AND d.verb = found.verb AND d.turn = found.turn AND d.side = found.side AND d.class = 'short'
+            AND d.state = 'resolved' AND d.became IS NULL) AS was_met
     FROM found
 ), classed AS (
     SELECT *, CASE
@@ -196,10 +215,13 @@ WITH twice AS (
         WHEN nth > 1 THEN CASE WHEN paid THEN 'duplicate' ELSE 'matched' END
         WHEN is_of_later AND stands = 'paid' THEN 'suspense'
         WHEN NOT paid THEN CASE stands
-            WHEN 'paid' THEN 'status_mismatch' WHEN 'unknown' THEN 'settled' ELSE 'matched' END
+            WHEN 'paid' THEN 'status_mismatch'
+            -- What did not come back is not back here either.
+            WHEN 'unknown' THEN CASE side WHEN 'back' THEN 'matched' ELSE 'settled' END
+            ELSE 'matched' END
         WHEN stands IS NULL THEN CASE WHEN theirs_held IS NULL AND done_at >= $7 THEN 'suspense' ELSE 'long' END
         WHEN stands = 'dead' THEN 'long'
-        WHEN has_its_line AND stands = 'paid' THEN 'duplicate'
+        WHEN is_claimed OR (was_met AND stands = 'paid') THEN 'duplicate'
         WHEN amount <> our_amount THEN 'amount_mismatch'
         WHEN side = 'back' THEN 'returned'
         WHEN stands = 'unknown' THEN 'settled'

@@ -1,5 +1,6 @@
 """Lines of a statement as text for COPY, in pieces of some tens of kilobytes: never the whole day in memory."""
 
+import hashlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -26,18 +27,22 @@ _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 
 
 class LineCounter:
-    """Turns lines into the text of COPY and counts them on the way: how many, and the signed sum of what was paid."""
+    """Turns lines into the text of COPY and counts them on the way: how many, and the signed sum of what was paid.
+
+    A digest of what they say goes along: a file that was packed anew has other bytes and the same lines.
+    """
 
     def __init__(self, merchant_id: UUID, statement_id: UUID, lines: Iterator[StatementLine]) -> None:
         self._lines = lines
-        self._begin = f"{merchant_id}\t{statement_id}\t"
+        self._begin = f"{merchant_id}\t{statement_id}\t".encode()
+        self._digest = hashlib.sha256()
         self.count = self.amount = 0
         self.unnamed = 0
         """Refunds that name their payment alone."""
 
     def piece(self) -> bytes:
         """The next lines as text; empty: there are no more. Raises what reading them raises."""
-        begin, ordinal, text = self._begin, self.count, []
+        ordinal, text = self.count, []
         for line in islice(self._lines, PIECE):
             ordinal += 1
             no, kind, number, amount, paid, fee, transaction_no, at, original = line
@@ -48,7 +53,7 @@ class LineCounter:
             text.append(
                 "\t".join(
                     (
-                        f"{begin}{ordinal}",
+                        f"{ordinal}",
                         f"{no}",
                         kind.value,
                         SIDE_OF[kind],
@@ -63,7 +68,17 @@ class LineCounter:
                 )
             )
         self.count = ordinal
-        return ("\n".join(text) + "\n").encode() if text else b""
+        if not text:
+            return b""
+        said = "\n".join(text).encode()
+        self._digest.update(said + b"\n")
+        # Within a line there is none: it is escaped.
+        return self._begin + said.replace(b"\n", b"\n" + self._begin) + b"\n"
+
+    @property
+    def sha256(self) -> str:
+        """Of what the lines so far say, in their order."""
+        return self._digest.hexdigest()
 
 
 def _text(value: str | None) -> str:

@@ -1,17 +1,19 @@
 """Loading a day's statement and comparing it: one transaction, so that nothing is half-loaded and nothing loads twice.
 
-Runs of one account follow each other: a lock of its own holds the second back. The same file again changes nothing;
-another one for the same day is refused until a person says that it takes the place of the first.
+Runs of one account follow each other: a lock of its own holds the second back. The same file again changes nothing, nor
+does one of other bytes whose lines are the same; another one for the same day is refused until a person says that it
+takes the place of the first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import orjson
 
 from gateway.domain.reconciled import (
@@ -35,20 +37,24 @@ __all__ = ["StatementStore"]
 WITHIN_S: Final = 1800
 """A statement of the transaction may take so long; payments do not wait for it."""
 WORK_MEM: Final = "192MB"
+ENDS_WITHIN_S: Final = 1.0
+"""After its connection is lost a COPY has so long to notice it by itself."""
+MANY_LINES: Final = "SET LOCAL enable_sort = off"
+"""Lines of a new statement are taken for few, and few are sorted; a million are found faster by hash tables."""
 
 # A number of the transaction's own namespace: no other lock of ours is taken by two numbers.
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 12))"
 IN_FORCE: Final = """
-SELECT s.statement_id, s.version, s.sha256, s.loaded_at, r.totals, r.balanced, r.ran_at, r.ran_by, r.closed_at,
-    r.closed_by
+SELECT s.statement_id, s.version, s.sha256, s.lines_sha256, s.loaded_at, r.totals, r.balanced, r.ran_at, r.ran_by,
+    r.closed_at, r.closed_by
 FROM statements s JOIN reconciled_days r ON r.merchant_id = $1 AND r.account = $2 AND r.day = $3
 WHERE s.merchant_id = $1 AND s.account = $2 AND s.day = $3 AND s.replaced_at IS NULL
 """
 REPLACED: Final = "UPDATE statements SET replaced_at = $3 WHERE merchant_id = $1 AND statement_id = $2"
 KEEP: Final = """
-INSERT INTO statements (merchant_id, statement_id, account, day, version, sha256, files, lines, amount, loaded_at,
-    loaded_by, note)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO statements (merchant_id, statement_id, account, day, version, sha256, lines_sha256, files, lines, amount,
+    loaded_at, loaded_by, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 # Refunds that name their payment alone get the numbers of that payment's refunds of the same amount, as they fit best:
 # rows of what was done from the first on, rows of what was refused from the last on. First those of this day, then what
@@ -99,6 +105,14 @@ WHERE merchant_id = $1 AND account = $2 AND day = $3 AND done_at IS NULL
 """
 
 
+class _SameLinesError(Exception):
+    """The day was compared with these very lines before: what was done so far is rolled back."""
+
+    def __init__(self, day: ReconciledDay) -> None:
+        super().__init__()
+        self.day = day
+
+
 @dataclass(frozen=True, slots=True)
 class StatementStore:
     """Statements and the days that were compared with them. `zone`: of our business day."""
@@ -113,29 +127,44 @@ class StatementStore:
 
         Raises OtherStatementError, DayClosedError, and what reading the lines raises; then nothing was changed.
         """
+        try:
+            return await self._load(loading, lines, seen)
+        except _SameLinesError as same:
+            return same.day
+
+    async def _load(
+        self, loading: Loading, lines: Iterator[StatementLine], seen: Callable[[int], None]
+    ) -> ReconciledDay:
         merchant_id, account, day = loading.merchant_id, loading.account, loading.day
         async with self.database.long_transaction(WITHIN_S) as connection:
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute("SET LOCAL lock_timeout = 0")
+            await connection.execute(MANY_LINES)
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
             # Where theirs ends before midnight ours goes on: it, too, is to be compared whole.
             over_at = max(ends_at(day, loading.day_cut), self._our_day(day)[1])
             was_whole = known is not None and known["loaded_at"] >= over_at
-            if known is not None and known["sha256"] == loading.sha256 and was_whole:
+            # Of a day that was not over there may be more of ours by now, whatever the file.
+            may_be_same = known is not None and was_whole
+            if may_be_same and known["sha256"] == loading.sha256:
                 return _day(account, day, known, is_new=False)
+            counter = await self._copied(connection, loading, lines, seen)
+            if may_be_same and known["lines_sha256"] == counter.sha256:
+                raise _SameLinesError(_day(account, day, known, is_new=False))
             if known is not None and not was_whole:
-                # The same file, too: there may be more of ours by now.
                 loading = replace(loading, replaces=loading.replaces or "the day was not over then")
             if known is not None and loading.replaces is None:
                 raise OtherStatementError(account, day, known["version"], known["loaded_at"])
             later = [] if known is None else await self._taken_back(connection, loading, known)
-            counter = await self._copied(connection, loading, lines, seen)
+            if counter.unnamed:
+                place = (merchant_id, account, loading.statement_id)
+                await connection.execute(NAME_REFUNDS, *place, *self._our_day(day), timeout=WITHIN_S)
             version = 1 if known is None else known["version"] + 1
             await connection.execute(
                 KEEP, merchant_id, loading.statement_id, account, day, version, loading.sha256,
-                orjson.dumps(list(loading.files)).decode(), counter.count, counter.amount, loading.at, loading.by,
-                loading.replaces,
+                counter.sha256, orjson.dumps(list(loading.files)).decode(), counter.count, counter.amount, loading.at,
+                loading.by, loading.replaces,
             )  # fmt: skip
             compared = await self._compare(
                 connection, loading, day, loading.statement_id, (counter.count, counter.amount), loading.by
@@ -187,12 +216,12 @@ class StatementStore:
                 seen(counter.count)
                 yield piece
 
-        await connection.copy_to_table(
-            "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
+        await _while_connected(
+            connection,
+            connection.copy_to_table(
+                "statement_lines", source=pieces(), columns=COLUMNS, format="text", timeout=WITHIN_S
+            ),
         )
-        if counter.unnamed:
-            place = (loading.merchant_id, loading.account, loading.statement_id)
-            await connection.execute(NAME_REFUNDS, *place, *self._our_day(loading.day), timeout=WITHIN_S)
         return counter
 
     def _our_day(self, day: date) -> tuple[datetime, datetime]:
@@ -239,3 +268,27 @@ def _day(account: str, day: date, row: Any, *, is_new: bool) -> ReconciledDay:
         account, day, row["statement_id"], row["version"], totals, row["balanced"], row["ran_at"], row["ran_by"],
         row["closed_at"], row["closed_by"], is_new,
     )  # fmt: skip
+
+
+async def _while_connected(connection: Connection, copying: Coroutine[Any, Any, Any]) -> None:
+    """A COPY as long as its connection is there: one that is lost while the server takes no more would be waited for
+    until the COPY's own limit. Raises ConnectionDoesNotExistError."""
+    lost = asyncio.Event()
+
+    def gone(_: object) -> None:
+        lost.set()
+
+    connection.add_termination_listener(gone)
+    copy, loss = asyncio.create_task(copying), asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait({copy, loss}, return_when=asyncio.FIRST_COMPLETED)
+        if not copy.done():
+            await asyncio.wait({copy}, timeout=ENDS_WITHIN_S)
+        if not copy.done():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost in the middle of a COPY")
+        await copy
+    finally:
+        for task in (copy, loss):
+            task.cancel()
+        if not connection.is_closed():
+            connection.remove_termination_listener(gone)

@@ -135,6 +135,9 @@ channels = Table(
     Column("authentication_fee", BigInteger, nullable=False),
     Column("limits", JSONB, nullable=False, comment="what is set of router.limits.ChannelLimits"),
     Column("psp_code", Text, comment="custody: whom the bank is to charge through, as the bank calls them"),
+    Column(
+        "authentication_fees", JSONB(none_as_null=True), comment="list of {effective_from, fee}, fees of later days"
+    ),
     PrimaryKeyConstraint("merchant_id", "code", name="channels_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "account"], ["accounts.merchant_id", "accounts.code"], name="channels_account_fkey"
@@ -235,6 +238,7 @@ route_rules = Table(
     Column("priority", Integer, nullable=False),
     Column("limits", JSONB, nullable=False, comment="what is set of router.limits.RuleLimits"),
     Column("daily_insufficient_by", Text, comment="card: each card number counts for itself; null: the user"),
+    Column("fees", JSONB(none_as_null=True), comment="list of {effective_from, fee}, fees of later business days"),
     PrimaryKeyConstraint("merchant_id", "channel", "scene", "bank", name="route_rules_pkey"),
     CheckConstraint("daily_insufficient_by = 'card'", name="route_rules_insufficient_check"),
     ForeignKeyConstraint(
@@ -254,6 +258,7 @@ payout_rules = Table(
     Column("single_limit", BigInteger),
     Column("daily_limit", BigInteger, comment="of the channel in one business day, over all its payouts"),
     Column("windows", JSONB(none_as_null=True), comment="list of {opens, closes, days}; none: always open"),
+    Column("fees", JSONB(none_as_null=True), comment="list of {effective_from, fee}, fees of later business days"),
     PrimaryKeyConstraint("merchant_id", "channel", "payee", "bank", name="payout_rules_pkey"),
     ForeignKeyConstraint(
         ["merchant_id", "channel"], ["channels.merchant_id", "channels.code"], name="payout_rules_channel_fkey"

@@ -290,6 +290,7 @@ refunds = Table(
     CheckConstraint("second_no IS NULL OR anomaly_id IS NOT NULL", name="refunds_second_check"),
     CheckConstraint("fee_returned >= 0", name="refunds_fee_returned_check"),
     Index("refunds_payment_idx", "merchant_id", "payment_id"),
+    Index("refunds_day_idx", "business_day", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     Index("refunds_due_idx", "merchant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     Index(
         "refunds_channel_due_idx",

@@ -37,6 +37,7 @@ statements = Table(
     Column("day", Date, nullable=False),
     Column("version", SmallInteger, nullable=False),
     Column("sha256", Text, nullable=False, comment="of its files, one after the other"),
+    Column("lines_sha256", Text, nullable=False, comment="of what its lines say: other bytes may say the same"),
     Column("files", JSONB, nullable=False, comment="their names"),
     Column("lines", Integer, nullable=False),
     Column("amount", BigInteger, nullable=False, comment="signed sum of what it says was paid, in fen"),

@@ -85,7 +85,7 @@ def nothing_right(rows: list[FeeRow]) -> FixedFee:
     return FixedFee(max(row.fee for row in rows) + 1)
 
 
-@examples(25)
+@examples(12)
 @given(PLANTED, st.integers(0, 2**32))
 def test_a_planted_rule_is_found_equal_on_every_amount_seen(planted: Planted, seed: int) -> None:
     rows = planted.rows(Random(seed), 400)
@@ -96,7 +96,7 @@ def test_a_planted_rule_is_found_equal_on_every_amount_seen(planted: Planted, se
     assert parse_fee(found.json) == found.rule
 
 
-@examples(25)
+@examples(12)
 @given(PLANTED, st.integers(0, 2**32), st.integers(1, 2))
 def test_some_disturbed_rows_do_not_hide_it(planted: Planted, seed: int, percent_of_rows: int) -> None:
     random = Random(seed)
@@ -106,7 +106,7 @@ def test_some_disturbed_rows_do_not_hide_it(planted: Planted, seed: int, percent
     assert found.explained == explained(rows, found.rule) >= explained(rows, planted.rule)
 
 
-@examples(10)
+@examples(5)
 @given(PLANTED, st.integers(0, 2**32))
 def test_neither_order_nor_counting_equal_rows_together_matters(planted: Planted, seed: int) -> None:
     random = Random(seed)
@@ -118,7 +118,7 @@ def test_neither_order_nor_counting_equal_rows_together_matters(planted: Planted
     assert propose([replace(row, count=2) for row in rows], IN_FORCE) == twice
 
 
-@examples(15)
+@examples(8)
 @given(st.integers(0, 2**32), st.integers(1, 600), st.integers(3, 3000))
 def test_in_noise_nothing_is_proposed(seed: int, count: int, most: int) -> None:
     random = Random(seed)

@@ -58,6 +58,7 @@ def upgrade() -> None:
     sa.Column('day', sa.Date(), nullable=False),
     sa.Column('version', sa.SmallInteger(), nullable=False),
     sa.Column('sha256', sa.Text(), nullable=False, comment='of its files, one after the other'),
+    sa.Column('lines_sha256', sa.Text(), nullable=False, comment='of what its lines say: other bytes may say the same'),
     sa.Column('files', postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment='their names'),
     sa.Column('lines', sa.Integer(), nullable=False),
     sa.Column('amount', sa.BigInteger(), nullable=False, comment='signed sum of what it says was paid, in fen'),

@@ -1,0 +1,95 @@
+"""What stands and waits for a person, as alerts: on real rows, with the worker over them.
+
+Not tested here: rows of deliveries and payments that make such states (their own tests), the API of alerts.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
+
+from gateway.domain.alerts import AlertKind, AlertSearch
+from gateway.domain.catalogue import Catalogue, Merchant
+from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.standing import LOOKS, StandingStore
+from gateway.watch.board import AlertBoard
+from gateway.watch.standing import EVERY_S, StandingWatch
+from tests.databases import database_on
+from tests.storage.delivery_rows import MERCHANT
+
+NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
+
+
+class World:
+    """A process that looks. Its time passes as the test wants."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        database = database_on(engine)
+        self.engine, self.now = engine, NOW
+        self.alerts = AlertStore(database, uuid7)
+        catalogue = Catalogue(1, merchants=(Merchant(MERCHANT, "watched", "W"),))
+        board = AlertBoard(self.alerts, lambda: catalogue, lambda: self.now)
+        self.watch = StandingWatch(
+            StandingStore(database), board, lambda: catalogue, lambda: self.now, lambda: self.now.timestamp()
+        )
+
+    async def looks(self) -> list[tuple[AlertKind, str, int]]:
+        self.now += timedelta(seconds=EVERY_S)
+        await self.watch.tick()
+        found = await self.alerts.alerts(MERCHANT, AlertSearch(is_open=True), 100)
+        return sorted((each.kind, each.about, each.detail["found"]) for each in found)
+
+    async def runs(self, sql: str, **values: Any) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(text(sql), {"m": MERCHANT, "at": NOW, **values})
+
+
+@pytest.fixture
+def world(engine: AsyncEngine) -> World:
+    return World(engine)
+
+
+async def test_nothing_that_stands_is_no_alert(world: World) -> None:
+    assert await world.looks() == []
+
+
+async def test_what_stands_is_an_alert_until_it_does_not(world: World) -> None:
+    anomaly = """INSERT INTO anomalies (merchant_id, anomaly_id, object, object_id, kind, detail, source, found_at)
+        VALUES (:m, :id, 'payment', :object, :kind, '', 'poll', :at)"""
+    for kind in ("late_success", "late_success", "late_failure"):
+        await world.runs(anomaly, id=uuid4(), object=uuid4(), kind=kind)
+    await world.runs(
+        """INSERT INTO statement_errands (merchant_id, account, day, due_at, tries, told_late, began_at)
+        VALUES (:m, 'up-1', :day, :at, 9, true, :at), (:m, 'up-2', :day, :at, 1, false, :at)""",
+        day=date(2026, 3, 4),
+    )
+    await world.runs(
+        """INSERT INTO balances (merchant_id, account, total, since_at, stated_at, asked_at, told_low, told_silent,
+            due_at) VALUES (:m, 'll-1', 5, :at, :at, :at, true, false, :at)"""
+    )
+    standing = [
+        (AlertKind.ANOMALIES_OPEN, "late_failure", 1),
+        (AlertKind.ANOMALIES_OPEN, "late_success", 2),
+        (AlertKind.BALANCE_LOW, "ll-1", 1),
+        (AlertKind.STATEMENT_LATE, "up-1", 1),
+    ]
+    assert await world.looks() == standing
+    assert await world.looks() == standing
+    found = await world.alerts.alerts(MERCHANT, AlertSearch(), 100)
+    assert {each.times for each in found} == {2}, "the second look counts what is open and raises nothing anew"
+    await world.runs("UPDATE anomalies SET resolved_at = :at, resolved_by = 'me' WHERE kind = 'late_success'")
+    await world.runs("UPDATE statement_errands SET due_at = NULL, done_at = :at")
+    await world.runs("UPDATE balances SET told_low = false, told_silent = true")
+    assert await world.looks() == [(AlertKind.ANOMALIES_OPEN, "late_failure", 1), (AlertKind.BALANCE_SILENT, "ll-1", 1)]
+
+
+async def test_every_look_runs_and_between_two_it_rests(world: World) -> None:
+    found = await StandingStore(database_on(world.engine)).standing(MERCHANT, NOW)
+    assert found == {kind: {} for kind in LOOKS}
+    await world.looks()
+    await world.runs("UPDATE anomalies SET resolved_at = NULL")
+    await world.watch.tick()  # no time has passed: nothing is asked
