@@ -26,6 +26,9 @@ __all__ = [
     "ANOMALIES",
     "CALLBACKS",
     "CATALOGUE_VERSION",
+    "CHANNEL_ATTEMPTS",
+    "CHANNEL_DEGRADED",
+    "CHANNEL_SUCCESSES",
     "CLOCK_OFFSET_SECONDS",
     "CLOCK_RIGHT",
     "CONTENT_TYPE",
@@ -159,6 +162,25 @@ ALERTS_OPEN = Gauge(
     "sluice_alerts_open",
     "Alerts that are raised and not cleared, by what they are about",
     ["merchant", "kind"],
+    multiprocess_mode="livemostrecent",
+)
+CHANNEL_ATTEMPTS = Gauge(
+    "sluice_channel_attempts",
+    "Attempts of the sliding window that count for a success rate",
+    ["merchant", "scene", "bank", "channel", "of"],
+    multiprocess_mode="livemostrecent",
+)
+"""`of`: raw, channel_fault. The rate: `sluice_channel_successes / (sluice_channel_attempts > 0)`, none without any."""
+CHANNEL_SUCCESSES = Gauge(
+    "sluice_channel_successes",
+    "How many of them succeeded",
+    ["merchant", "scene", "bank", "channel", "of"],
+    multiprocess_mode="livemostrecent",
+)
+CHANNEL_DEGRADED = Gauge(
+    "sluice_channel_degraded",
+    "1 while too few payments of a channel succeed",
+    ["merchant", "scene", "bank", "channel"],
     multiprocess_mode="livemostrecent",
 )
 STATEMENTS_LATE = Gauge(

@@ -122,6 +122,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         primary_signer=shape.primary_signer,
         primary_signers=shape.primary_signers,
         sms_per_phone_and_day=shape.sms_per_phone_and_day,
+        watch=shape.watch,
         apps=tuple(
             AppContent(
                 app.code,

@@ -35,6 +35,7 @@ from gateway.domain.return_urls import host_in_one_form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
+from gateway.domain.watch_settings import WatchSettings, WatchSettingsError, watch_from_json
 from gateway.domain.windows import Repeats
 from gateway.limit_fields import given, with_limits
 from router.facts import CountedBy
@@ -149,6 +150,13 @@ def _fee(value: object) -> Fee:
         return parse_fee(value, "")
     except FeeError as error:
         raise _problem(error.problem, error.path) from None
+
+
+def _watch(value: object) -> WatchSettings:
+    try:
+        return watch_from_json(value)
+    except WatchSettingsError as error:
+        raise _problem(error.problem, error.field) from None
 
 
 def _json(value: object) -> object:
@@ -487,6 +495,7 @@ class MerchantShape(Shape):
     primary_signer: Code | None = None
     primary_signers: dict[str, Code] = Field(default={}, max_length=MAX_OF_EACH)
     sms_per_phone_and_day: Count | None = None
+    watch: Annotated[Any, AfterValidator(_watch)] | None = None
     apps: list[AppShape] = Field(default=[], max_length=MAX_OF_EACH)
     endpoints: list[EndpointShape] = Field(default=[], max_length=MAX_OF_EACH)
     accounts: list[AccountShape] = Field(default=[], max_length=MAX_OF_EACH)

@@ -24,6 +24,7 @@ from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_to_json
+from gateway.domain.watch_settings import watch_to_json
 from router.fees import fee_to_json
 
 __all__ = ["written"]
@@ -45,6 +46,7 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
         primary_signer=merchant.primary_signer,
         primary_signers=merchant.primary_signers or None,
         sms_per_phone_and_day=merchant.sms_per_phone_and_day,
+        watch=None if merchant.watch is None else watch_to_json(merchant.watch) or None,
     )
     for app in merchant.apps:
         keys = [{"label": key.label, "sha256": key.key_hash.hex()} for key in app.keys]

@@ -20,6 +20,7 @@ from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import Price, in_force
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.watch_settings import WatchSettings
 from gateway.domain.windows import Repeats, is_open
 from router.facts import CountedBy
 from router.fees import Fee
@@ -68,6 +69,8 @@ class Merchant:
     primary_signers: Mapping[str, str] = field(default_factory=dict)
     """Bank code → the channel that does it for this bank."""
     sms_per_phone_and_day: int = SMS_PER_PHONE_AND_DAY
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    """How its channels are watched."""
 
 
 @dataclass(frozen=True, slots=True)

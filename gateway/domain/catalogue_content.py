@@ -17,6 +17,7 @@ from gateway.domain.payout_rules import PayoutWindow
 from gateway.domain.prices import Price
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.watch_settings import WatchSettings
 from gateway.domain.windows import Repeats
 from router.facts import CountedBy
 from router.fees import Fee
@@ -161,6 +162,8 @@ class MerchantContent:
     primary_signer: str | None = None
     primary_signers: Mapping[str, str] = field(default_factory=dict)
     sms_per_phone_and_day: int | None = None
+    watch: WatchSettings | None = None
+    """How its channels are watched; None: as by default."""
     apps: tuple[AppContent, ...] = ()
     endpoints: tuple[EndpointContent, ...] = ()
     accounts: tuple[AccountContent, ...] = ()

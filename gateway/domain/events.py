@@ -38,6 +38,8 @@ class EventType(StrEnum):
     PAYOUT_FAILED = "payout.failed"
     PAYOUT_RETURNED = "payout.returned"
     PAYOUT_ANOMALY = "payout.anomaly"
+    CHANNEL_DEGRADED = "channel.degraded"
+    CHANNEL_RESTORED = "channel.restored"
 
 
 EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
@@ -71,6 +73,8 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
         Status.FAILED: EventType.PAYOUT_FAILED,
         Status.RETURNED: EventType.PAYOUT_RETURNED,
     },
+    # Told by who watches it: it has no status.
+    ObjectKind.CHANNEL: {},
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 

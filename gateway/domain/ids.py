@@ -7,13 +7,13 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from typeid import TypeID
 
 PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT, PAYOUT = "pay", "ref", "auth", "rt", "co", "po"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW, DIFFERENCE = "evt", "card", "ep", "ano", "key", "mw", "dif"
-BLOCK, PROPOSAL, ALERT = "blk", "prop", "alr"
+BLOCK, PROPOSAL, ALERT, CHANNEL = "blk", "prop", "alr", "ch"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 
@@ -26,6 +26,7 @@ class ObjectKind(StrEnum):
     ROUTE = "route"  # recorded, for an app that executes elsewhere
     CHECKOUT = "checkout"  # paid on pages of ours
     PAYOUT = "payout"  # money out, to an account
+    CHANNEL = "channel"  # has a code and no id of its own: `channel_id`
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
@@ -35,6 +36,7 @@ PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.ROUTE: ROUTE,
     ObjectKind.CHECKOUT: CHECKOUT,
     ObjectKind.PAYOUT: PAYOUT,
+    ObjectKind.CHANNEL: CHANNEL,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 
@@ -105,3 +107,9 @@ def caused_id(observation_id: UUID, object_id: UUID, what: str) -> UUID:
     drawn = int.from_bytes(digest[:10]) >> 6  # 80 bits, the first 74 of them
     milliseconds, high, low = observation_id.int >> 80, drawn >> 62, drawn & ((1 << 62) - 1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+
+
+def channel_id(merchant_id: UUID, code: str) -> UUID:
+    """What events of a channel name it by, the same for ever: a UUID of version 5 of its code, in the name space of its
+    merchant's id."""
+    return uuid5(merchant_id, f"channel:{code}")

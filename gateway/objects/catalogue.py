@@ -21,6 +21,7 @@ from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
 from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
+from gateway.domain.watch_settings import watch_to_json
 from gateway.objects.assumptions import assumption_object
 from gateway.objects.times import timestamp
 from gateway.ports import Assumption
@@ -58,6 +59,7 @@ def merchant_object(merchant: Merchant) -> Shown:
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
+        "watch": watch_to_json(merchant.watch),
     }
 
 

@@ -11,6 +11,7 @@ from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import terms_to_json
+from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.store import CatalogueStore
 from router.fees import fee_to_json
 
@@ -70,6 +71,7 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
         "primary_signer": merchant.primary_signer,
         "primary_signers": dict(merchant.primary_signers),
         "sms_per_phone_and_day": merchant.sms_per_phone_and_day,
+        "watch": watch_to_json(merchant.watch) if merchant.watch else None,
         "balance_alerts": {a.code: a.balance_alert_below for a in merchant.accounts if a.balance_alert_below},
         "blocks": _any_order([b.kind, b.masked, b.reason] for b in merchant.blocks),
         "payout_rules": _any_order(

@@ -35,6 +35,10 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
                 yield from _line(1, f"{name} {merchant[name]}")
         if merchant["primary_signers"]:
             yield from _line(1, f"primary_signers {_fields(merchant['primary_signers'])}")
+        if merchant["watch"]:
+            yield from _line(1, f"watch {_fields({k: v for k, v in merchant['watch'].items() if k != 'own'})}".rstrip())
+            for own in merchant["watch"].get("own", ()):
+                yield from _line(2, f"watch own {_fields(own)}")
         yield from _part("apps", merchant["apps"], _app)
         yield from _part("endpoints", merchant["endpoints"], _endpoint)
         yield from _part("accounts", merchant["accounts"], _account)

@@ -83,6 +83,8 @@ from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.channel_alerts import ChannelAlertStore
+from gateway.storage.watching.rates import RateStore
 from gateway.storage.watching.standing import StandingStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
@@ -108,6 +110,7 @@ from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
 from gateway.watch.board import AlertBoard
+from gateway.watch.channels import ChannelWatch
 from gateway.watch.standing import StandingWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
@@ -453,14 +456,26 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
+            alerts = AlertStore(loading, uuid7)
+            channel_watch = ChannelWatch(
+                RateStore(loading),
+                ChannelAlertStore(loading, lambda: watch.current, uuid7),
+                alerts,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+                uuid7(),
+            )
+            stack.push_async_callback(channel_watch.close)
             standing_watch = StandingWatch(
                 StandingStore(loading),
-                AlertBoard(AlertStore(loading, uuid7), lambda: watch.current, utc_now),
+                AlertBoard(alerts, lambda: watch.current, utc_now),
                 lambda: watch.current,
                 utc_now,
                 time.monotonic,
             )
             ticks = {
+                "channels": channel_watch.tick,
                 "follow_up": follower.tick,
                 "line": line.tick,
                 "deliver": deliverer.tick,
@@ -575,6 +590,7 @@ async def system(
                 deliveries=deliveries,
                 held=held,
                 alerts=AlertStore(database, uuid7),
+                rates=RateStore(database),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,

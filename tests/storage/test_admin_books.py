@@ -151,6 +151,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         held=HeldStore(database),
         blocks=nothing,
         alerts=AlertStore(database, uuid7),
+        rates=nothing,
         anomalies=anomalies,
         corrections=CorrectionFlow(anomalies, nothing, nothing, lambda: NOW, nothing),
         words=nothing,

@@ -304,6 +304,8 @@ WORLD: dict[str, Row] = {
         "last_at": NOW,
         "times": 1,
     },
+    "watches": {"watch": "channels", "holder": PAYMENT, "lease_until": NOW},
+    "event_counters": {"object": "channel", "code": "up", "sequence": 1},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "second_outflows": {"anomaly_id": ANOMALY, "payment_id": PAYMENT, "amount": 1000, "refunded": 400, "excess": 0},
     "channel_usage": {
@@ -587,6 +589,8 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "differences_sides_check": [{"ordinal": None}],
     "differences_told_check": [{"told_at": NOW}],
     "statement_errands_done_check": [{"done_at": NOW}],
+    "watches_state_check": [{"looked_at": NOW}, {"state": "{}"}],
+    "event_counters_sequence_check": [{"sequence": 0}],
 }
 
 

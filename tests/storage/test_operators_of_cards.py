@@ -75,6 +75,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         deliveries=nothing,
         held=nothing,
         alerts=nothing,
+        rates=nothing,
         anomalies=nothing,
         corrections=nothing,
         words=nothing,

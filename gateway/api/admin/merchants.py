@@ -14,7 +14,9 @@ from gateway.api.admin.paths import MERCHANT, merchant_of
 from gateway.api.http.fields import BankCode, Code, RequestModel
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.api.http.watch_field import WatchField
 from gateway.domain.catalogue import Account, Catalogue, Merchant
+from gateway.domain.watch_settings import watch_to_json
 from gateway.objects.catalogue import merchant_object
 from gateway.ports import Offer, why_not_primary
 
@@ -41,6 +43,9 @@ class MerchantChanges(RequestModel):
     sms_per_phone_and_day: Annotated[int, Field(ge=1, le=MAX_INT32)] | None = Field(
         None, description="SMS codes to one phone in one business day; null: 10"
     )
+    watch: WatchField | None = Field(
+        None, description="how its channels are watched (docs/watching.md), the whole of it; null: as by default"
+    )
 
 
 class MerchantAnswer(BaseModel):
@@ -55,6 +60,7 @@ class MerchantAnswer(BaseModel):
     primary_signer: Code | None
     primary_signers: dict[str, Code]
     sms_per_phone_and_day: int
+    watch: Annotated[dict[str, Any], Field(description="where it is not as by default")]
 
 
 class MerchantList(BaseModel):
@@ -93,6 +99,8 @@ class MerchantCalls:
         if errors:
             raise bad_fields(errors)
         values = {name: getattr(changes, name) for name in changes.model_fields_set}
+        if changes.watch is not None:
+            values["watch"] = watch_to_json(changes.watch)
         await self.store.set_merchant(merchant.merchant_id, values, by=BY, now=self.clock())
         after = await self.snapshots.refresh_now()
         return Reply(merchant_object(merchant_of(after, call)))

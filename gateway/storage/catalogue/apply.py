@@ -30,6 +30,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_to_json
 from gateway.domain.terms import terms_to_json
+from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.block_rows import print_of
 from gateway.storage.catalogue.endpoints import left, listed
 from gateway.storage.catalogue.payout_rows import PAYOUT_RULE_KEY, payout_rule_row
@@ -120,6 +121,7 @@ class Applier:
             "primary_signer": content.primary_signer,
             "primary_signers": dict(content.primary_signers) or None,
             "sms_per_phone_and_day": content.sms_per_phone_and_day,
+            "watch": (watch_to_json(content.watch) or None) if content.watch else None,
         }
         await self._put("merchants", merchants, ("code",), found, [row])
         return merchant_id

@@ -23,6 +23,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.prices import amounts_from_json, fees_from_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
+from gateway.domain.watch_settings import watch_from_json
 from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.catalogue.payout_rows import payout_rule_content
 from gateway.storage.catalogue.rows import account_context, endpoint_context, unseal, window_content
@@ -91,6 +92,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 primary_signer=merchant["primary_signer"],
                 primary_signers=merchant["primary_signers"] or {},
                 sms_per_phone_and_day=merchant["sms_per_phone_and_day"],
+                watch=watch_from_json(merchant["watch"]) if merchant["watch"] else None,
                 apps=tuple(_app(app, of_key.get(mine, ())) for app in of_app.get(mine, ())),
                 endpoints=tuple(
                     _endpoint(row, opened(row, endpoint_context(code, row["code"]), ()))

@@ -34,6 +34,7 @@ from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_from_json, fees_from_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
+from gateway.domain.watch_settings import watch_from_json
 from gateway.domain.windows import Repeats
 from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.catalogue.payout_rows import payout_rule_of
@@ -209,6 +210,7 @@ def _merchant(row: RowMapping) -> Merchant:
         primary_signer=row["primary_signer"],
         primary_signers=row["primary_signers"] or {},
         sms_per_phone_and_day=row["sms_per_phone_and_day"] or SMS_PER_PHONE_AND_DAY,
+        watch=watch_from_json(row["watch"] or {}),
     )
 
 

@@ -43,7 +43,7 @@ from gateway.storage.tables.statements import (
     statements,
 )
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
-from gateway.storage.tables.watching import alerts
+from gateway.storage.tables.watching import alerts, event_counters, watches
 
 __all__ = [
     "accounts",
@@ -68,6 +68,7 @@ __all__ = [
     "deliveries",
     "differences",
     "endpoints",
+    "event_counters",
     "events",
     "intents",
     "last_attempts",
@@ -97,4 +98,5 @@ __all__ = [
     "strays",
     "unbindings",
     "users",
+    "watches",
 ]

@@ -57,6 +57,7 @@ merchants = Table(
     Column("primary_signer", Text),
     Column("primary_signers", JSONB(none_as_null=True), comment="bank code -> channel"),
     Column("sms_per_phone_and_day", BigInteger),
+    Column("watch", JSONB(none_as_null=True), comment="how channels are watched, where not as by default"),
     PrimaryKeyConstraint("merchant_id", name="merchants_pkey"),
     UniqueConstraint("code", name="merchants_code_key"),
 )

@@ -1,11 +1,11 @@
-"""What is seen beside the flow: alerts."""
+"""What is seen beside the flow: alerts, who watches, and the numbers of events that are about no object."""
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.storage.tables.base import metadata, moment
 
-__all__ = ["alerts"]
+__all__ = ["alerts", "event_counters", "watches"]
 
 alerts = Table(
     "alerts",
@@ -32,4 +32,30 @@ alerts = Table(
     ),
     # Whatever processes see at once: of one thing one alert is open.
     Index("alerts_open_key", "merchant_id", "kind", "about", unique=True, postgresql_where=text("cleared_at IS NULL")),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("watch", Text, nullable=False, comment="what is watched: channels"),
+    Column("holder", Uuid, nullable=False, comment="the process that watches it"),
+    moment("lease_until"),
+    moment("looked_at", nullable=True),
+    Column("state", JSONB, comment="what it sees, for all processes"),
+    PrimaryKeyConstraint("merchant_id", "watch", name="watches_pkey"),
+    CheckConstraint("(looked_at IS NULL) = (state IS NULL)", name="watches_state_check"),
+    comment="what one process at a time watches",
+)
+
+event_counters = Table(
+    "event_counters",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("object", Text, nullable=False, comment="channel or account"),
+    Column("code", Text, nullable=False),
+    Column("sequence", Integer, nullable=False, comment="of its newest event"),
+    PrimaryKeyConstraint("merchant_id", "object", "code", name="event_counters_pkey"),
+    CheckConstraint("sequence >= 1", name="event_counters_sequence_check"),
+    comment="what has a code and no id counts its events here, without a gap",
 )
