@@ -1,7 +1,7 @@
 """Errands for statements: which day of an account is to be fetched, and when it is asked for. Pure."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -29,7 +29,8 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest day of an account that is over: since when it is, and when its statement is asked for first."""
+    """The newest day of an account that is over: since when it and ours of that date are, and when its statement is
+    asked for first."""
 
     day: date
     over_at: datetime
@@ -39,7 +40,8 @@ class Newest:
 def newest(rules: StatementRules, now: datetime) -> Newest:
     """Of the PSP's days."""
     day = day_of(now, rules.day_cut) - timedelta(days=1)
-    return Newest(day, ends_at(day, rules.day_cut), asked_from(rules, day))
+    ours = datetime.combine(day + timedelta(days=1), time(0), PSP_ZONE)
+    return Newest(day, max(ends_at(day, rules.day_cut), ours), asked_from(rules, day))
 
 
 def asked_from(rules: StatementRules, day: date) -> datetime:

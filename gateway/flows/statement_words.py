@@ -81,8 +81,8 @@ class StatementWords:
     observations: ObservationMaker
 
     async def tell(self, merchant_id: UUID) -> int:
-        """How many words were told. Raises the first error of a word, after the others of its page were told."""
-        told, after = 0, None
+        """How many words were told. Raises the first error of a word, after all others were told."""
+        told, after, failed = 0, None, None
         while page := await self.words.untold(merchant_id, after, PAGE):
             after = page[-1].difference_id
             places = asyncio.Semaphore(AT_ONCE)
@@ -90,9 +90,9 @@ class StatementWords:
             heard = [each.difference_id for each, error in zip(page, results, strict=True) if error is None]
             await self.words.told(merchant_id, heard, self.observations.clock())
             told += len(heard)
-            for error in results:
-                if error is not None:
-                    raise error
+            failed = failed or next((error for error in results if error is not None), None)
+        if failed is not None:
+            raise failed
         return told
 
     async def _tell(self, untold: Untold, places: asyncio.Semaphore) -> None:

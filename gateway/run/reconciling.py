@@ -24,7 +24,7 @@ from gateway.settings import Settings
 from reconciliation.fee_proposals import proposed_fees
 from reconciliation.running import DayNotOverError, NoStatementsError
 
-__all__ = ["Wanted", "day_of_text", "reconcile"]
+__all__ = ["REFUSALS", "Wanted", "day_of_text", "reconcile"]
 
 REFUSALS: Final = (
     DayClosedError,

@@ -1,6 +1,6 @@
 """YeePay's refunds: RefundOrd takes one on, RefundResults tells how it stands at the bank (handbook V1.27; H).
 
-The sandbox's own rules: a number that was used before is 51; rf_fee is 0.2 % of what goes back, cut to the fen; what
+The sandbox's own rules: a number that was used before is 51; rf_fee is 0.2 % of what goes back, rounded half up; what
 fails at the bank is refundFrpStatus 3, whatever code a fault names.
 """
 
@@ -67,7 +67,7 @@ class Refunds:
             "r3_Amt": fields.get("p3_Amt", ""),
             "r4_Cur": "CNY",
             "r4_Order": occasion.order_no,
-            "rf_fee": yuan(occasion.amount // FEE_SHARE) if code == CODES.accepted else "",
+            "rf_fee": yuan((occasion.amount + FEE_SHARE // 2) // FEE_SHARE) if code == CODES.accepted else "",
         }
 
     def _refusal(self, fields: Fields, occasion: Occasion, original: Order | None) -> str | None:

@@ -319,7 +319,7 @@ async def test_a_refund_is_taken_on_with_the_fee_and_paid_out_whole_or_in_parts(
     whole = await a_refund(world)
     for amount in (1, AMOUNT - 1):
         part = replace(whole, number=uuid4().hex, amount=amount)
-        fee = amount // 500
+        fee = (amount + 250) // 500
         taken = await do(world.adapter, part)
         assert taken == Processing("1", channel_transaction_no=whole.original_transaction_no, fee_returned=fee)
         done = await becomes(world, part, Succeeded)

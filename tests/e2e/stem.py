@@ -76,6 +76,7 @@ class _Stem:
 
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
+        self._one_at_a_time = threading.Lock()
         with theirs:
             command = tied([sys.executable, "-m", __name__, str(theirs.fileno())], sign=signal.SIGKILL)
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
@@ -87,8 +88,9 @@ class _Stem:
 
     def fork(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> int:
         request = json.dumps({"words": list(words), "environment": dict(environment)}) + "\n"
-        socket.send_fds(self._line, [request.encode()], [output])
-        return int(self._line.recv(PART))
+        with self._one_at_a_time:
+            socket.send_fds(self._line, [request.encode()], [output])
+            return int(self._line.recv(PART))
 
 
 def ended(words: Sequence[str], environment: Mapping[str, str], within_s: float = 60.0) -> tuple[int, str]:
@@ -100,8 +102,16 @@ def ended(words: Sequence[str], environment: Mapping[str, str], within_s: float 
 
 
 @cache
-def _stem() -> _Stem:
+def _the_stem() -> _Stem:
     return _Stem()
+
+
+_first = threading.Lock()
+
+
+def _stem() -> _Stem:
+    with _first:  # threads that come at once share one
+        return _the_stem()
 
 
 def _be_the_stem(line: socket.socket) -> None:

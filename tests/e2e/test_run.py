@@ -170,6 +170,8 @@ def test_a_demonstration_ends_with_equal_books(made_before: Path) -> None:
     )
     assert "the books agree" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
+    for name in ("short", "long", "not_paid", "duplicate", "amount", "fee"):
+        assert re.search(rf"planted [0-9]+ × {name} at", done.stdout), done.stdout
 
 
 def test_processes_that_share_a_port_answer_with_the_metrics_of_all(database_url: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`sluice demo`: payments of every scene that exists, refunds and payouts, driven through a system; the books compared.
 
-It talks to everything over HTTP, as outsiders do; it reads no table.
+It talks to everything over HTTP, as outsiders do, but for the end of the day, which is what `sluice reconcile` does.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 import aiohttp
@@ -16,14 +16,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from gateway import logs
+from gateway.catalogue_file import read_catalogue
+from gateway.domain.catalogue_content import MerchantContent
 from gateway.domain.money import yuan
 from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
 from gateway.run.demo.final_books import FinalBooks, read_books
 from gateway.run.demo.money_out import MoneyOut
 from gateway.run.demo.orders import DemoOrder, make_orders
+from gateway.run.demo.reconciling import EndOfDay, end_the_day, say_fees
 from gateway.run.demo.tour import LENGTH, make_tour
-from gateway.run.development import Addresses, reachable_host, refuse_production, running_system
+from gateway.run.development import Addresses, reachable_host, refuse_production, running_system, sample_catalogue
+from gateway.run.local import LocalError, database, sample_environment, with_local_secrets
 from gateway.run.supervising import answers
+from gateway.run.wiring import system
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
 
 __all__ = ["run_demo"]
@@ -37,8 +43,21 @@ def run_demo(settings: Settings, count: int, concurrency: int, seed: int | None)
     refuse_production(settings, "demo")
     out = Console()
     token = settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN
-    with _somewhere(settings, out) as (addresses, is_fresh):
-        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, token, is_fresh=is_fresh))
+    with _somewhere(settings, out) as (addresses, is_fresh), _books_of(settings, out) as here:
+        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, token, here, is_fresh=is_fresh))
+
+
+@contextmanager
+def _books_of(settings: Settings, out: Console) -> Iterator[Settings | None]:
+    """The settings with the database and the keys of the system that runs; None: they are not in this data folder."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(database(settings, make=False))
+        except LocalError as error:
+            out.print(f"the day is not held against the statements: {error}", highlight=False)
+            yield None
+            return
+        yield with_local_secrets(settings.model_copy(update={"database_url": url}))
 
 
 @contextmanager
@@ -65,6 +84,7 @@ async def _demonstrate(
     seed: int | None,
     out: Console,
     admin_token: str,
+    settings: Settings | None,
     *,
     is_fresh: bool,
 ) -> bool:
@@ -81,6 +101,9 @@ async def _demonstrate(
             out.print(f"the gateway at {addresses.gateway} does not know the sample key: run it with `sluice run`")
             return False
         drive, admin = Drive(addresses, session), {"Authorization": f"Bearer {admin_token}"}
+        sample = None if settings is None else _sample(settings, addresses)
+        if sample is not None:
+            await say_fees(drive, sample)
         money_out = MoneyOut(drive, admin, run, dice)
         with Live(_table(drive, money_out, count), console=out, refresh_per_second=REDRAWS_PER_SECOND) as live:
             work = asyncio.create_task(_make(drive, money_out, orders, concurrency))
@@ -95,13 +118,27 @@ async def _demonstrate(
         seconds = (datetime.now(UTC) - started).total_seconds()
         missing = [*await drive.not_driven(admin_token), *await money_out.not_as_asked()]
         books = await read_books(drive, money_out, started, admin, others_too=is_fresh)
+        end = EndOfDay()
+        if settings is not None and sample is not None:
+            logs.configure("error", console=False)  # what the statements contradict is to be found, and shown below
+            async with system(settings, workers=False, api=False, shares=False) as here:
+                end = await end_the_day(here, drive, sample, started, dice, others_too=is_fresh)
     troubled = Counter(order.trouble for order in orders if order.trouble) + money_out.troubled
     out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
     differences = [str(difference) for difference in books.differences]
     refused = [*drive.refused, *money_out.refused]
-    wrong = [*refused, *missing, *differences, *books.repeated, *drive.unbooked(), *drive.sms.signed_twice]
-    _summarise(drive, money_out, books, seconds, wrong, out)
+    wrong = [*refused, *missing, *differences, *books.repeated, *drive.unbooked(), *drive.sms.signed_twice, *end.wrong]
+    _summarise(drive, money_out, books, end, seconds, wrong, out)
     return not wrong
+
+
+def _sample(settings: Settings, addresses: Addresses) -> MerchantContent:
+    """The merchant of the sample, by whose rules the sandbox takes its fees."""
+    ports = {
+        "SLUICE_SANDBOX_PORT": addresses.sandbox.rpartition(":")[2],
+        "SLUICE_RECEIVER_PORT": addresses.receiver.rpartition(":")[2],
+    }
+    return read_catalogue(sample_catalogue(), sample_environment(settings, ports)).merchants[0]
 
 
 async def _make(drive: Drive, money_out: MoneyOut, orders: list[DemoOrder], concurrency: int) -> None:
@@ -159,7 +196,13 @@ def _table(drive: Drive, money_out: MoneyOut, count: int) -> Table:
 
 
 def _summarise(
-    drive: Drive, money_out: MoneyOut, books: FinalBooks, seconds: float, wrong: list[str], out: Console
+    drive: Drive,
+    money_out: MoneyOut,
+    books: FinalBooks,
+    end: EndOfDay,
+    seconds: float,
+    wrong: list[str],
+    out: Console,
 ) -> None:
     codes = Counter(p["failure"]["code"] for p in drive.payments.values() if p["failure"])
     if codes:
@@ -178,6 +221,10 @@ def _summarise(
         f"{len(books.theirs)}, {len(books.differences)} differently; the business system booked {len(drive.bookings)}",
         highlight=False,
     )
+    if end.days:
+        out.print(end.table())
+    for sentence in end.said():
+        out.print(sentence, highlight=False)
     for sentence in wrong[:MAX_SHOWN]:
         out.print(f"  - {sentence}", highlight=False)
     if len(wrong) > MAX_SHOWN:

@@ -8,7 +8,7 @@ from gateway.domain.payees import PayeeType
 from gateway.domain.scenes import Scene
 from router.fees import Fee, FixedFee, PercentFee, TieredFee
 
-__all__ = ["FIRMS", "KINDS", "fees_said", "schedule_of"]
+__all__ = ["FIRMS", "GIVEN_BACK", "KINDS", "fees_said", "schedule_of"]
 
 Said = dict[str, Any]
 PPM: Final = 1_000_000
@@ -34,6 +34,8 @@ FIRMS: Final[Mapping[str, Mapping[str, str]]] = {
     "cpcn": {"AccountType": "12"},
 }
 """How a mock's books tell a payout to a firm."""
+GIVEN_BACK: Final[Mapping[str, Said]] = {"yeepay": {"rate_ppm": 2_000, "gives_back": True}}
+"""What a mock gives back of its fee with each refund, as its answer says. No rule of the catalogue is about it."""
 
 
 def schedule_of(fee: Fee) -> Said:
@@ -63,6 +65,8 @@ def fees_said(merchant: MerchantContent) -> dict[str, Said]:
         provider = providers[channels[payout.channel].account]
         firms = FIRMS.get(provider) if payout.payee == PayeeType.CORPORATE else None
         _add(said, provider, "payout", schedule_of(payout.fee) | ({"echo": dict(firms)} if firms else {}))
+    for provider in said.keys() & GIVEN_BACK.keys():
+        _add(said, provider, "refund", dict(GIVEN_BACK[provider]))
     return said
 
 

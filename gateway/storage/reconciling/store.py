@@ -119,12 +119,13 @@ class StatementStore:
             await connection.execute("SET LOCAL lock_timeout = 0")
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
-            over_at = ends_at(day, loading.day_cut)
+            # Where theirs ends before midnight ours goes on: it, too, is to be compared whole.
+            over_at = max(ends_at(day, loading.day_cut), self._our_day(day)[1])
             was_whole = known is not None and known["loaded_at"] >= over_at
-            if known is not None and known["sha256"] == loading.sha256 and (was_whole or loading.at < over_at):
+            if known is not None and known["sha256"] == loading.sha256 and was_whole:
                 return _day(account, day, known, is_new=False)
             if known is not None and not was_whole:
-                # The same file, too: of our side there may be more by now.
+                # The same file, too: there may be more of ours by now.
                 loading = replace(loading, replaces=loading.replaces or "the day was not over then")
             if known is not None and loading.replaces is None:
                 raise OtherStatementError(account, day, known["version"], known["loaded_at"])
