@@ -16,6 +16,7 @@ from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutWindow
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.domain.windows import Repeats
 from router.facts import CountedBy
 from router.fees import Fee
@@ -164,6 +165,7 @@ class MerchantContent:
     windows: tuple[WindowContent, ...] = ()
     rules: tuple[RuleContent, ...] = ()
     payout_rules: tuple[PayoutRuleContent, ...] = ()
+    transaction_rules: tuple[TransactionRule, ...] = ()
     blocks: tuple[BlockContent, ...] = ()
 
 
