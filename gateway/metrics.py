@@ -22,6 +22,7 @@ __all__ = [
     "ACCOUNT_BALANCE_AGE_SECONDS",
     "ACCOUNT_BALANCE_FEN",
     "ACCOUNT_BALANCE_LOW",
+    "ALERTS_OPEN",
     "ANOMALIES",
     "CALLBACKS",
     "CATALOGUE_VERSION",
@@ -152,6 +153,12 @@ ACCOUNT_BALANCE_LOW = Gauge(
     "sluice_account_balance_low",
     "1 while an account has less than its balance_alert_below, by its last statement",
     ["merchant", "account"],
+    multiprocess_mode="livemostrecent",
+)
+ALERTS_OPEN = Gauge(
+    "sluice_alerts_open",
+    "Alerts that are raised and not cleared, by what they are about",
+    ["merchant", "kind"],
     multiprocess_mode="livemostrecent",
 )
 STATEMENTS_LATE = Gauge(

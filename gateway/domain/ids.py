@@ -13,7 +13,7 @@ from typeid import TypeID
 
 PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT, PAYOUT = "pay", "ref", "auth", "rt", "co", "po"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW, DIFFERENCE = "evt", "card", "ep", "ano", "key", "mw", "dif"
-BLOCK, PROPOSAL = "blk", "prop"
+BLOCK, PROPOSAL, ALERT = "blk", "prop", "alr"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 

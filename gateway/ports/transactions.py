@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from gateway.domain.transaction_hits import SeenRow
 from gateway.domain.transaction_rules import TransactionRule
 
-__all__ = ["Hit", "KeyShown", "RuleTooWideError", "TransactionAlerts", "TransactionRows", "TransactionWatching"]
+__all__ = ["Hit", "KeyShown", "RuleTooWideError", "TransactionRows", "TransactionWatching"]
 
 
 class RuleTooWideError(Exception):
@@ -69,11 +69,3 @@ class TransactionWatching(TransactionRows, Protocol):
     async def keep(self, merchant_id: UUID, hit: Hit) -> None: ...
 
     async def drop(self, merchant_id: UUID, hit: Hit) -> None: ...
-
-
-class TransactionAlerts(Protocol):
-    """Where people are told. `about` names rule and key; both say whether that is new."""
-
-    async def raise_(self, merchant_id: UUID, about: str, detail: Mapping[str, Any], now: datetime) -> bool: ...
-
-    async def clear(self, merchant_id: UUID, about: str, now: datetime) -> bool: ...

@@ -81,6 +81,7 @@ from gateway.storage.server.migrate import is_current
 from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
+from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -554,6 +555,7 @@ async def system(
                 assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
+                alerts=AlertStore(database, uuid7),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,

@@ -18,10 +18,12 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
+from uuid_utils.compat import uuid7
 
 from gateway.api.admin import endpoints as endpoints_module
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
+from gateway.domain.alerts import AlertKind, Severity
 from gateway.domain.catalogue_content import (
     AppContent,
     CatalogueFile,
@@ -36,6 +38,7 @@ from gateway.flows.notify import TRIES_MAX
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
+from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.held import HeldStore
@@ -147,6 +150,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,
+        alerts=AlertStore(database, uuid7),
         anomalies=anomalies,
         corrections=CorrectionFlow(anomalies, nothing, nothing, lambda: NOW, nothing),
         words=nothing,
@@ -345,6 +349,25 @@ async def test_a_word_about_an_endpoint_says_who_and_why(
 ) -> None:
     problem = await operator.post(f"/endpoints/main/{call}", WORD | change, 422)
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+# --- alerts ---
+
+
+async def test_an_alert_is_listed_and_acknowledged_once_with_a_note(operator: Operator) -> None:
+    store = AlertStore(database_on(operator.engine), uuid7)
+    kind, warning = AlertKind.CHANNEL_DEGRADED, Severity.WARNING
+    await store.raise_(operator.shop, kind, "payment/icbc/lianlian", warning, {"rate": 0.5}, NOW)
+    [alert] = (await operator.get("/alerts?kind=channel_degraded&open=true"))["data"]
+    assert (alert["about"], alert["detail"], alert["times"]) == ("payment/icbc/lianlian", {"rate": 0.5}, 1)
+    assert (alert["cleared_at"], alert["acknowledged_at"]) == (None, None)
+    assert (await operator.get("/alerts?kind=balance_low"))["data"] == []
+    assert (await operator.get("/alerts?open=false"))["data"] == []
+    seen = await operator.post(f"/alerts/{alert['id']}/acknowledge", WORD)
+    assert (seen["acknowledged_by"], seen["note"], seen["cleared_at"]) == ("li", WORD["note"], None)
+    problem = await operator.post(f"/alerts/{alert['id']}/acknowledge", WORD | {"by": "wang"}, 409)
+    assert problem["code"] == "already_acknowledged"
+    await operator.post("/alerts/alr_01h00000000000000000000000/acknowledge", WORD, 404)
 
 
 # --- anomalies ---

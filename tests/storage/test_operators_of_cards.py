@@ -74,6 +74,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         blocks=nothing,
         deliveries=nothing,
         held=nothing,
+        alerts=nothing,
         anomalies=nothing,
         corrections=nothing,
         words=nothing,

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.api.admin.alerts import AlertCalls, Alerts
 from gateway.api.admin.anomalies import Anomalies, AnomalyCalls, Corrections
 from gateway.api.admin.balances import Accounts, BalanceCalls, Balances
 from gateway.api.admin.blocks import BlockCalls, Blocks
@@ -65,6 +66,7 @@ class Operators:
     assumptions_of: AssumptionsOf
     deliveries: Deliveries
     held: Backlogs
+    alerts: Alerts
     anomalies: Anomalies
     corrections: Corrections
     blocks: Blocks
@@ -100,6 +102,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
+        *AlertCalls(needs.alerts, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.corrections, needs.catalogue).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),

@@ -11,6 +11,7 @@ __all__ = ["FIELDS", "PROBLEMS", "in_chinese"]
 
 PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "account_unusable": "渠道账户目前不可用，请联系运营人员。",
+    "already_acknowledged": "该告警已经确认过，确认时的备注保持不变。",
     "already_resolved": "该异常已经处理过，处理结果和备注保持不变。",
     "amount_exceeds_rest": "金额超过该支付的剩余金额，left 为剩余金额（分）。",
     "bad_request": "无法按 HTTP 解析该请求，请检查后重发。",

@@ -38,6 +38,7 @@ CONTENT_TYPE = "application/problem+json"
 
 ProblemCode = Literal[
     "account_unusable",
+    "already_acknowledged",
     "already_resolved",
     "amount_exceeds_rest",
     "bad_request",

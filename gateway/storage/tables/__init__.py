@@ -45,10 +45,12 @@ from gateway.storage.tables.statements import (
 )
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
 from gateway.storage.tables.transactions import transaction_hits, transaction_looks
+from gateway.storage.tables.watching import alerts
 
 __all__ = [
     "accounts",
     "agreements",
+    "alerts",
     "anomalies",
     "api_keys",
     "apps",

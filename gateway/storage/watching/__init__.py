@@ -1,1 +1,4 @@
-"""Watching: what is read beside the flow, and what it tells people. Nothing here is on the way of a payment."""
+"""What is seen beside the flow, from recorded rows: alerts, and the rows that the watch looks at.
+
+Nothing of the hot path lives here, and nothing here locks a row of it.
+"""

@@ -1,26 +1,28 @@
 """Transactions that look wrong (异常交易): rules held against what was recorded, one process at a time.
 
-A look, every half minute, takes the keys of rows that are new or changed since the last one, a little more than that, and their rows in the
-rule's window. A key that has too many is told once while that lasts. A rule that takes too much is told itself, and
-rests: it never slows a payment, and no other rule.
+A look, every half minute, takes the keys of rows that are new or changed since the last one, a little more than that,
+and their rows in the rule's window. A key that has too many is told once while that lasts. A rule that takes too much
+is told itself, and rests: it never slows a payment, and no other rule.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from gateway.domain.alerts import AlertKind
 from gateway.domain.blocks import BlockedValue, BlockKind
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.ids import CARD, PREFIX_OF, ObjectKind, show
 from gateway.domain.transaction_hits import Episode, episodes
 from gateway.domain.transaction_rules import RuleKey, Then, TransactionRule
 from gateway.logs import get
-from gateway.ports.transactions import Hit, RuleTooWideError, TransactionAlerts, TransactionWatching
+from gateway.ports.transactions import Hit, RuleTooWideError, TransactionWatching
+from gateway.watch.board import AlertBoard
 
-__all__ = ["LoggedAlerts", "TransactionWatch"]
+__all__ = ["TransactionWatch"]
 
 TRY_EVERY_S: Final = 10.0
 EVERY: Final = timedelta(seconds=30)
@@ -69,14 +71,14 @@ class TransactionWatch:
     def __init__(
         self,
         store: TransactionWatching,
-        alerts: TransactionAlerts,
+        board: AlertBoard,
         proposals: Proposals,
         user_print: Callable[[UUID, str], bytes],
         catalogue: Callable[[], Catalogue],
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        self._store, self._alerts, self._proposals, self._user_print = store, alerts, proposals, user_print
+        self._store, self._board, self._proposals, self._user_print = store, board, proposals, user_print
         self._catalogue, self._clock, self._monotonic = catalogue, clock, monotonic
         self._tried_at = -math.inf
         self._task: asyncio.Task[None] | None = None
@@ -142,7 +144,7 @@ class TransactionWatch:
         in_force = {rule.code for rule in rules}
         for hit in known.values():
             if hit.until_at <= now or hit.rule not in in_force:
-                await self._alerts.clear(merchant_id, self._about(merchant_id, hit), now)
+                await self._board.clear(merchant_id, AlertKind.TRANSACTION_RULE, self._about(merchant_id, hit))
                 await self._store.drop(merchant_id, hit)
 
     async def _found(
@@ -181,7 +183,8 @@ class TransactionWatch:
             "since": episode.starts_at.isoformat(),
             "objects": [show(PREFIX_OF[ObjectKind(kind)], object_id) for kind, object_id in episode.objects],
         }
-        await self._alerts.raise_(merchant_id, self._about(merchant_id, hit), detail, now)
+        about = self._about(merchant_id, hit)
+        await self._board.raise_(merchant_id, AlertKind.TRANSACTION_RULE, about, detail)
         if new and rule.then is Then.PROPOSE_BLOCK:
             printed = bytes.fromhex(hit.key) if rule.key in PRINTED else self._user_print(merchant_id, hit.key)
             reason = f"transaction rule {rule.code}: {episode.count} within {rule.window_s} s"
@@ -193,7 +196,8 @@ class TransactionWatch:
     async def _too_wide(self, merchant_id: UUID, rule: TransactionRule, error: RuleTooWideError, now: datetime) -> None:
         hit = Hit(rule.code, WHOLE_RULE, now, now + RESTS)
         detail = {"rule": rule.code, "name": rule.name, "too_wide": error.why}
-        await self._alerts.raise_(merchant_id, self._about(merchant_id, hit), detail, now)
+        about = self._about(merchant_id, hit)
+        await self._board.raise_(merchant_id, AlertKind.TRANSACTION_RULE, about, detail)
         await self._store.keep(merchant_id, hit)
 
     async def _shown(self, merchant_id: UUID, rule: TransactionRule, key: str) -> tuple[str, UUID | None]:
@@ -208,15 +212,3 @@ class TransactionWatch:
         if hit.key == WHOLE_RULE:
             return hit.rule
         return f"{hit.rule}/{self._user_print(merchant_id, hit.key).hex()[:PRINT_SHOWN]}"
-
-
-class LoggedAlerts:
-    """Tells people by a line of the log, where nothing else is."""
-
-    async def raise_(self, merchant_id: UUID, about: str, detail: Mapping[str, Any], _now: datetime) -> bool:
-        log.warning("transactions look wrong", merchant_id=str(merchant_id), about=about, **detail)
-        return True
-
-    async def clear(self, merchant_id: UUID, about: str, _now: datetime) -> bool:
-        log.info("transactions look right again", merchant_id=str(merchant_id), about=about)
-        return True

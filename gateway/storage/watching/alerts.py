@@ -1,0 +1,121 @@
+"""Alerts as they are kept. Raising and clearing are one statement each, whichever process does it."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from gateway.domain.alerts import AcknowledgedError, AlertKind, AlertSearch, RecordedAlert, Severity
+from gateway.storage.server.database import Database
+
+__all__ = ["AlertStore"]
+
+READ_MAX: Final = 201
+"""The API's longest page, and the one more that tells whether there is a next."""
+
+COLUMNS: Final = (
+    "alert_id, kind, about, severity, detail, raised_at, last_at, times, cleared_at, acknowledged_at,"
+    " acknowledged_by, note"
+)
+# What is open already is seen once more; the id that comes back tells whose it is.
+RAISE: Final = """
+INSERT INTO alerts (merchant_id, alert_id, kind, about, severity, detail, raised_at, last_at, times)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7, $7, 1)
+ON CONFLICT (merchant_id, kind, about) WHERE cleared_at IS NULL DO UPDATE SET
+    severity = excluded.severity, detail = excluded.detail, last_at = excluded.last_at,
+    times = alerts.times + excluded.times
+RETURNING alert_id
+"""
+CLEAR: Final = """
+UPDATE alerts SET cleared_at = $4 WHERE merchant_id = $1 AND kind = $2 AND about = $3 AND cleared_at IS NULL
+RETURNING alert_id
+"""
+CLEAR_OTHERS: Final = """
+UPDATE alerts SET cleared_at = $4
+WHERE merchant_id = $1 AND kind = $2 AND NOT (about = ANY($3::text[])) AND cleared_at IS NULL
+RETURNING about
+"""
+FIND: Final = f"""
+SELECT {COLUMNS} FROM alerts WHERE merchant_id = $1
+    AND ($2::text IS NULL OR kind = $2) AND ($3::boolean IS NULL OR (cleared_at IS NULL) = $3)
+    AND ($4::uuid IS NULL OR alert_id < $4)
+ORDER BY alert_id DESC LIMIT $5
+"""
+OPEN: Final = f"SELECT {COLUMNS} FROM alerts WHERE merchant_id = $1 AND kind = $2 AND cleared_at IS NULL"
+READ: Final = f"SELECT {COLUMNS} FROM alerts WHERE merchant_id = $1 AND alert_id = $2"
+ACKNOWLEDGE: Final = f"""
+UPDATE alerts SET acknowledged_at = $3, acknowledged_by = $4, note = $5
+WHERE merchant_id = $1 AND alert_id = $2 AND acknowledged_at IS NULL RETURNING {COLUMNS}
+"""
+COUNT: Final = "SELECT kind, count(*) FROM alerts WHERE merchant_id = $1 AND cleared_at IS NULL GROUP BY kind"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertStore:
+    """The alerts of merchants. `new_id` draws UUIDv7: alerts are listed in the order of their ids."""
+
+    database: Database
+    new_id: Callable[[], UUID]
+
+    async def raise_(
+        self, merchant_id: UUID, kind: AlertKind, about: str, severity: Severity, detail: Mapping[str, Any],
+        now: datetime,
+    ) -> bool:  # fmt: skip
+        """There is this; whether it is new. What is open already is counted, and has the newest numbers."""
+        alert_id = self.new_id()
+        told = orjson.dumps(dict(detail)).decode()
+        async with self.database.connection() as connection:
+            kept = await connection.fetchval(RAISE, merchant_id, alert_id, kind.value, about, severity.value, told, now)
+        return bool(kept == alert_id)
+
+    async def clear(self, merchant_id: UUID, kind: AlertKind, about: str, now: datetime) -> bool:
+        """It is over; whether it was open."""
+        async with self.database.connection() as connection:
+            return bool(await connection.fetch(CLEAR, merchant_id, kind.value, about, now))
+
+    async def clear_others(
+        self, merchant_id: UUID, kind: AlertKind, still: Collection[str], now: datetime
+    ) -> list[str]:
+        """All of this kind are over but those about `still`; what the others were about."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(CLEAR_OTHERS, merchant_id, kind.value, sorted(still), now)
+        return sorted(row[0] for row in rows)
+
+    async def open_of(self, merchant_id: UUID, kind: AlertKind) -> list[RecordedAlert]:
+        """What is open of a kind."""
+        async with self.database.connection() as connection:
+            return [_alert(row) for row in await connection.fetch(OPEN, merchant_id, kind.value)]
+
+    async def alerts(self, merchant_id: UUID, search: AlertSearch, limit: int) -> list[RecordedAlert]:
+        """Newest first."""
+        kind = None if search.kind is None else search.kind.value
+        asked = (merchant_id, kind, search.is_open, search.before, min(limit, READ_MAX))
+        async with self.database.connection() as connection:
+            return [_alert(row) for row in await connection.fetch(FIND, *asked)]
+
+    async def acknowledge(
+        self, merchant_id: UUID, alert_id: UUID, *, by: str, note: str, now: datetime
+    ) -> RecordedAlert | None:
+        """Somebody has seen it; None: no such alert. Raises AcknowledgedError."""
+        async with self.database.connection() as connection:
+            row = await connection.fetchrow(ACKNOWLEDGE, merchant_id, alert_id, now, by, note)
+            if row is not None:
+                return _alert(row)
+            if await connection.fetchrow(READ, merchant_id, alert_id) is None:
+                return None
+        raise AcknowledgedError
+
+    async def counts(self, merchant_id: UUID) -> dict[AlertKind, int]:
+        """How many are open of each kind; a kind without any is absent."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(COUNT, merchant_id)
+        known = {kind.value for kind in AlertKind}  # a newer version may have more
+        return {AlertKind(row[0]): row[1] for row in rows if row[0] in known}
+
+
+def _alert(row: Mapping[str, Any]) -> RecordedAlert:
+    told = {**row, "detail": orjson.loads(row["detail"]) if isinstance(row["detail"], str) else row["detail"]}
+    return RecordedAlert(**{**told, "kind": AlertKind(row["kind"]), "severity": Severity(row["severity"])})
