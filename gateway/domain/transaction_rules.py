@@ -4,6 +4,7 @@ A rule is (filter, key, window, count or sum, what then). It is looked at beside
 refuses a payment. A row counts at the time at which it was opened.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -32,6 +33,7 @@ __all__ = [
     "in_one_form",
 ]
 
+CODE: Final = r"[a-z][a-z0-9_-]{0,39}"
 MAX_RULES: Final = 100
 """Of one merchant."""
 MAX_WINDOW_S: Final = 7 * 86_400
@@ -132,6 +134,8 @@ class TransactionRule:
     enabled: bool = True
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(CODE, self.code):
+            raise TransactionRuleError("code", "must be 1 to 40 lower-case letters, digits, - and _, a letter first")
         _check_lists(self.filter)
         _check_window(self)
         _check_threshold(self)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.terms import terms_to_json
+from gateway.domain.transaction_rules import filter_to_json
 from gateway.storage.catalogue.store import CatalogueStore
 from router.fees import fee_to_json
 
@@ -75,6 +76,21 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
             [r.channel, r.payee, r.bank, r.enabled, fee_to_json(r.fee), r.single_limit, r.daily_limit, windows]
             for r in merchant.payout_rules
             for windows in [windows_to_json(r.windows)]
+        ),
+        "transaction_rules": _any_order(
+            [
+                r.code,
+                r.name,
+                r.enabled,
+                filter_to_json(r.filter),
+                r.key,
+                r.distinct,
+                r.window_s,
+                r.at_least,
+                r.sum_at_least,
+                r.then,
+            ]
+            for r in merchant.transaction_rules
         ),
     }
     return {name: value for name, value in settings.items() if value} | {

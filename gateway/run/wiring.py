@@ -82,6 +82,7 @@ from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.transactions import TransactionStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -105,6 +106,8 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.watch.board import AlertBoard
+from gateway.watch.transactions import TransactionWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -387,6 +390,7 @@ async def system(
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
         reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
+        transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -449,6 +453,16 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
+            transaction_watch = TransactionWatch(
+                transactions,
+                AlertBoard(AlertStore(database, uuid7), lambda: watch.current, utc_now),
+                BlockStore(engine, keys.order, catalogue_store.change),
+                keys.order.print_of_user,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+            )
+            stack.push_async_callback(transaction_watch.close)
             ticks = {
                 "follow_up": follower.tick,
                 "line": line.tick,
@@ -461,6 +475,7 @@ async def system(
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
                 "statements": statement_watch.tick,
+                "transactions": transaction_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -568,6 +583,7 @@ async def system(
                 days=DayStore(loading),
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
+                transactions=transactions,
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

@@ -162,6 +162,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        transactions=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

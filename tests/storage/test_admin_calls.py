@@ -41,6 +41,7 @@ from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.watching.transactions import TransactionStore
 from router.fees import FixedFee
 from router.limits import About, ChannelLimits, RuleLimits
 from tests.keys import new_keys
@@ -121,6 +122,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        transactions=TransactionStore(engine, engine),
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

@@ -86,6 +86,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        transactions=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

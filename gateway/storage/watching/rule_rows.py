@@ -38,15 +38,9 @@ LIST_BINDS: Final = ("scenes", "channels", "banks", "apps", "statuses", "failure
 _CARDS: Final = (
     " LEFT JOIN cards c ON c.merchant_id = {of}.merchant_id AND c.user_id = {of}.user_id AND c.card_id = {of}.card_id"
 )
-# A payout is of the users whose payments it pays on, and of who has a card that looks like the account it goes to.
-_WHOSE: Final = """ JOIN LATERAL (
-    SELECT p.merchant_id, p.user_id, p.card_id FROM settles s
-    JOIN payments p ON p.merchant_id = s.merchant_id AND p.payment_id = s.payment_id
-    WHERE s.merchant_id = o.merchant_id AND s.payout_id = o.payout_id
-    UNION
-    SELECT k.merchant_id, k.user_id, k.card_id FROM cards k
-    WHERE k.merchant_id = o.merchant_id AND k.masked = o.payee_masked
-) w ON true"""
+# A payout is of who has a card that looks like the account it goes to: the number is sealed, its mask is not. What
+# it pays on of collected payments says nothing: that is what such payouts are for.
+_WHOSE: Final = " JOIN cards w ON w.merchant_id = o.merchant_id AND w.masked = o.payee_masked"
 
 
 @dataclass(frozen=True, slots=True)
