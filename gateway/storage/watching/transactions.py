@@ -82,13 +82,13 @@ class TransactionStore:
         binds = {"new_from": ids_from(since), "changed_from": since}
         new, changed = (seen(merchant_id, rule, which, binds) for which in (NEW, CHANGED))
         sql = (
-            f"SELECT key, min(at) FROM ({new.sql}\nUNION ALL\n{changed.sql}) AS touched WHERE key > :after\n"
+            f"SELECT key, min(at) AS first_at FROM ({new.sql}\nUNION ALL\n{changed.sql}) AS touched WHERE key > :after\n"
             f"GROUP BY key ORDER BY key LIMIT {KEYS_AT_ONCE}"
         )
         after = ""
         while True:
             found = await self._read(Seen(sql, {**new.binds, "after": after}), rule)
-            page = dict(row._tuple() for row in found)
+            page = {row.key: row.first_at for row in found}
             if page:
                 yield page
             if len(page) < KEYS_AT_ONCE:

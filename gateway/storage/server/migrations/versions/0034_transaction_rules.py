@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from gateway.storage.server.ddl import create_index, drop_index
 
 revision = "0034"
-down_revision = "0030"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
