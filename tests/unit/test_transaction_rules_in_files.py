@@ -61,7 +61,7 @@ def test_a_rule_counts_payments_and_alerts_unless_it_says_otherwise(tmp_path: Pa
         ('key = "user"', 'key = "payee"', "key", "payee is of payouts alone"),
         ('key = "user"', 'key = "app"\nthen = "propose_block"', "then", "takes a key that can be blocked"),
         ('status = "failed"', 'status = "fialed"', "filter.statuses", "has fialed, which is none of"),
-        ('status = "failed"', "share_of_single_limit = 101", "filter.share_of_single_limit", "must be 1 to 100 percent"),
+        ('status = "failed"', "share_of_single_limit = 101", "filter.share_of_single_limit", "1 to 100 percent"),
         ('status = "failed"', 'bank = "XX"', "filter.banks[0]", "XX is not a bank code"),
         ('status = "failed"', 'channel = "up"', "filter.channels[0]", "there is no channel up"),
         ('status = "failed"', 'app = "web"', "filter.apps[0]", "there is no app web"),

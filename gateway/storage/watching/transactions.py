@@ -75,15 +75,15 @@ class TransactionStore:
     async def touched(
         self, merchant_id: UUID, rule: TransactionRule, since: datetime
     ) -> AsyncIterator[Mapping[str, datetime]]:
-        """Keys of rows that are new or changed since then, each with the first time of such a row; page by page.
+        """Keys of rows that are new or changed since then, each with the first time of one; page by page.
 
         Raises RuleTooWideError.
         """
         binds = {"new_from": ids_from(since), "changed_from": since}
         new, changed = (seen(merchant_id, rule, which, binds) for which in (NEW, CHANGED))
         sql = (
-            f"SELECT key, min(at) AS first_at FROM ({new.sql}\nUNION ALL\n{changed.sql}) AS touched WHERE key > :after\n"
-            f"GROUP BY key ORDER BY key LIMIT {KEYS_AT_ONCE}"
+            f"SELECT key, min(at) AS first_at FROM ({new.sql}\nUNION ALL\n{changed.sql}) AS touched\n"
+            f"WHERE key > :after GROUP BY key ORDER BY key LIMIT {KEYS_AT_ONCE}"
         )
         after = ""
         while True:
