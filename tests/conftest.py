@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway import logs
+from gateway.domain import clocks
 from gateway.run import collector
 from gateway.storage.server.embedded import EmbeddedPostgres
 from gateway.storage.server.engine import create_engine
@@ -45,6 +46,7 @@ from tests.known_keys import check_each_private_key_once
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
 
+WHOLE_SYSTEMS = (Path(__file__).parent / "e2e", Path(__file__).parent / "pages")
 TEMPLATE, SHARED = "template", "shared"
 NO_BROWSER = "no Chromium"
 """How the word begins by which tests in a browser are skipped."""
@@ -84,6 +86,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if told := getattr(config, "workerinput", None):
         seconds = [sharing.seconds_of(item.nodeid) for item in items]
         items[:] = sharing.in_pieces(items, seconds, told["workercount"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where whole systems run the margin for clocks that differ is cut short: there all have one clock.
+
+    No fixture of the session does it: that would live on while the tests of other folders run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if any(item.path.is_relative_to(folder) for folder in WHOLE_SYSTEMS):
+            patch.setattr(clocks, "PROOF_MARGIN_S", 0.0)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def problems_of(merchants: list[MerchantShape], *, production: bool) -> Problems
     yield from _key_problems(merchants, production=production)
     for number, merchant in enumerate(merchants):
         path = f"merchants[{number}]"
-        for part in ("apps", "endpoints", "accounts", "channels"):
+        for part in ("apps", "endpoints", "accounts", "channels", "transaction_rules"):
             yield from _repeated(f"{path}.{part}", getattr(merchant, part))
         yield from _endpoint_problems(path, merchant)
         for position, account in enumerate(merchant.accounts):
@@ -82,6 +82,7 @@ def problems_of(merchants: list[MerchantShape], *, production: bool) -> Problems
         yield from _window_problems(path, merchant)
         yield from _rule_problems(path, merchant)
         yield from _block_problems(path, merchant)
+        yield from _transaction_rule_problems(path, merchant)
 
 
 def warnings_of(merchants: list[MerchantShape]) -> Problems:
@@ -253,6 +254,22 @@ def _block_problems(path: str, merchant: MerchantShape) -> Problems:
         before = first.setdefault(block.blocked or (block.kind, block.print), number)
         if before != number:
             yield f"{path}.blocks[{number}]: is already {path}.blocks[{before}]"
+
+
+def _transaction_rule_problems(path: str, merchant: MerchantShape) -> Problems:
+    """Names of what a filter can never meet."""
+    channels, apps = ({each.code for each in part} for part in (merchant.channels, merchant.apps))
+    for number, rule in enumerate(merchant.transaction_rules):
+        here, wanted = f"{path}.transaction_rules[{number}].filter", rule.filter
+        for position, bank in enumerate(wanted.banks or ()):
+            if bank not in bank_names():
+                yield f"{here}.banks[{position}]: {bank} is not a bank code"
+        for position, channel in enumerate(wanted.channels or ()):
+            if channel not in channels:
+                yield f"{here}.channels[{position}]: there is no channel {channel}"
+        for position, app in enumerate(wanted.apps or ()):
+            if app not in apps:
+                yield f"{here}.apps[{position}]: there is no app {app}"
 
 
 def _bank_problems(path: str, banks: list[str]) -> Problems:

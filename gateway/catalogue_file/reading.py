@@ -161,6 +161,7 @@ def _merchant(shape: MerchantShape) -> MerchantContent:
         windows=tuple(_window(window) for window in shape.windows),
         rules=tuple(row for rule in shape.rules for row in _rows(rule)),
         payout_rules=tuple(row for channel in shape.channels for row in payout_rules(channel)),
+        transaction_rules=tuple(sorted((each.rule for each in shape.transaction_rules), key=lambda rule: rule.code)),
         blocks=tuple(_block(block) for block in shape.blocks),
     )
 

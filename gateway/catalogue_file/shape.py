@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from gateway.domain.blocks import MAX_REASON, BlockedValue, BlockKind, BlockValueError, blocked_value
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import MAX_LIVE_SECRETS, WEBHOOK_SECRET_PREFIX
+from gateway.domain.failures import Blame
 from gateway.domain.identities import IdType
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import MAX_WINDOWS, Day, PayoutWindow, PayoutWindowError
@@ -35,6 +36,17 @@ from gateway.domain.return_urls import host_in_one_form
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import MAX_ANSWER_TIMEOUT_S, MAX_POLL_GAPS, NEVER, Never, NotFoundRule, Product
 from gateway.domain.texts import odd_in_name, odd_in_text
+from gateway.domain.transaction_rules import (
+    MAX_RULES,
+    Distinct,
+    RuleKey,
+    RuleKind,
+    Then,
+    TransactionFilter,
+    TransactionRule,
+    TransactionRuleError,
+    in_one_form,
+)
 from gateway.domain.watch_settings import WatchSettings, WatchSettingsError, watch_from_json
 from gateway.domain.windows import Repeats
 from gateway.limit_fields import given, with_limits
@@ -484,6 +496,68 @@ class BlockShape(Shape):
             raise _problem(str(error), "value") from None
 
 
+def _also(plural: str, singular: str) -> Any:
+    """Its field may be written by either name."""
+    return Field(default=None, min_length=1, max_length=MAX_OF_EACH, validation_alias=AliasChoices(plural, singular))
+
+
+class TransactionFilterShape(Shape):
+    """Which rows a transaction rule counts; what is absent is no condition."""
+
+    kinds: Annotated[list[Annotated[RuleKind, Field(strict=False)]] | None, BeforeValidator(_listed)] = _also(
+        "kinds", "kind"
+    )
+    scenes: Annotated[list[SceneName] | None, BeforeValidator(_listed)] = _also("scenes", "scene")
+    channels: Annotated[list[Code] | None, BeforeValidator(_listed)] = _also("channels", "channel")
+    banks: Annotated[list[str] | None, BeforeValidator(_listed)] = _also("banks", "bank")
+    apps: Annotated[list[Code] | None, BeforeValidator(_listed)] = _also("apps", "app")
+    statuses: Annotated[list[str] | None, BeforeValidator(_listed)] = _also("statuses", "status")
+    failure_blames: Annotated[list[Annotated[Blame, Field(strict=False)]] | None, BeforeValidator(_listed)] = _also(
+        "failure_blames", "failure_blame"
+    )
+    payee_types: Annotated[list[PayeeName] | None, BeforeValidator(_listed)] = _also("payee_types", "payee_type")
+    amount_from: int | None = None
+    amount_to: int | None = None
+    share_of_single_limit: int | None = None
+
+    @property
+    def wanted(self) -> TransactionFilter:
+        """In one form."""
+        said: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
+        }
+        return in_one_form(TransactionFilter(**{name: value for name, value in given.items() if value is not None}))
+
+
+class TransactionRuleShape(Shape):
+    """`[[merchants.transaction_rules]]`."""
+
+    code: Code
+    name: Name
+    key: Annotated[RuleKey, Field(strict=False)]
+    window_s: int
+    at_least: int | None = None
+    sum_at_least: int | None = None
+    distinct: Annotated[Distinct, Field(strict=False)] | None = None
+    then: Annotated[Then, Field(strict=False)] = Then.ALERT
+    enabled: bool = True
+    filter: TransactionFilterShape = TransactionFilterShape()
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "TransactionRuleShape":
+        self.rule  # noqa: B018 -- read here, so that what is wrong with it is told at its place
+        return self
+
+    @property
+    def rule(self) -> TransactionRule:
+        said = {name: getattr(self, name) for name in TransactionRuleShape.model_fields if name != "filter"}
+        try:
+            return TransactionRule(**said, filter=self.filter.wanted)
+        except TransactionRuleError as error:
+            raise _problem(error.problem, error.field) from None
+
+
 class MerchantShape(Shape):
     """`[[merchants]]`."""
 
@@ -503,6 +577,7 @@ class MerchantShape(Shape):
     windows: list[WindowShape] = Field(default=[], max_length=MAX_OF_EACH)
     rules: list[RuleShape] = Field(default=[], max_length=MAX_OF_EACH)
     blocks: list[BlockShape] = Field(default=[], max_length=MAX_OF_EACH)
+    transaction_rules: list[TransactionRuleShape] = Field(default=[], max_length=MAX_RULES)
 
 
 class FileShape(Shape):

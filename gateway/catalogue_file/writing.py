@@ -24,6 +24,7 @@ from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_to_json
+from gateway.domain.transaction_rules import TransactionRule, filter_to_json
 from gateway.domain.watch_settings import watch_to_json
 from router.fees import fee_to_json
 
@@ -90,6 +91,8 @@ def _merchant(merchant: MerchantContent, zone: ZoneInfo) -> Iterator[str]:
     for window in merchant.windows:
         yield from _window(window, zone)
     yield from _rules(merchant.rules)
+    for transaction_rule in merchant.transaction_rules:
+        yield from _transaction_rule(transaction_rule)
     for block in merchant.blocks:
         yield from _block(block, zone)
 
@@ -178,6 +181,22 @@ def _payouts(rules: Iterable[PayoutRuleContent]) -> Iterator[str]:
             payees[tuple(sorted(banks))].append(payee)
         for banks_, together in payees.items():
             yield from _table("merchants.channels.payouts", payees=sorted(together), banks=list(banks_), **fields[key])
+
+
+def _transaction_rule(rule: TransactionRule) -> Iterator[str]:
+    return _table(
+        "merchants.transaction_rules",
+        code=rule.code,
+        name=rule.name,
+        enabled=rule.enabled,
+        filter=filter_to_json(rule.filter),
+        key=rule.key.value,
+        distinct=rule.distinct and rule.distinct.value,
+        window_s=rule.window_s,
+        at_least=rule.at_least,
+        sum_at_least=rule.sum_at_least,
+        then=rule.then.value,
+    )
 
 
 def _table(name: str, /, **fields: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ One immutable snapshot with its version. Storage builds a new one when the versi
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -20,6 +20,7 @@ from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import Price, in_force
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.domain.watch_settings import WatchSettings
 from gateway.domain.windows import Repeats, is_open
 from router.facts import CountedBy
@@ -286,10 +287,12 @@ class Catalogue:
         blocks: Mapping[UUID, Collection[BlockKind]] | None = None,
         return_hosts: Mapping[tuple[UUID, str], frozenset[str]] | None = None,
         payout_rules: Iterable[PayoutRule] = (),
+        transaction_rules: Mapping[UUID, Sequence[TransactionRule]] | None = None,
     ) -> None:
         self.version = version
         self._return_hosts = return_hosts or {}
         self._blocks = blocks or {}
+        self._transaction_rules = transaction_rules or {}
         self.zone = zone
         self.silent_refusals = {(each.merchant_id, each.account, each.bank): each for each in silent_refusals}
         self.merchants = {merchant.merchant_id: merchant for merchant in merchants}
@@ -362,6 +365,10 @@ class Catalogue:
         """Every payout rule of a merchant, by channel."""
         for channel in self.channel_codes(merchant_id):
             yield from self.payout_rules_of(merchant_id, channel)
+
+    def transaction_rules_of(self, merchant_id: UUID) -> Sequence[TransactionRule]:
+        """Every transaction rule of a merchant, by code."""
+        return self._transaction_rules.get(merchant_id, ())
 
     @cached_property
     def _banks(self) -> Mapping[tuple[UUID, Scene], frozenset[str]]:

@@ -17,6 +17,7 @@ from gateway.domain.payout_rules import PayoutWindow
 from gateway.domain.prices import Price
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import OwnTerms, Product
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.domain.watch_settings import WatchSettings
 from gateway.domain.windows import Repeats
 from router.facts import CountedBy
@@ -171,6 +172,7 @@ class MerchantContent:
     windows: tuple[WindowContent, ...] = ()
     rules: tuple[RuleContent, ...] = ()
     payout_rules: tuple[PayoutRuleContent, ...] = ()
+    transaction_rules: tuple[TransactionRule, ...] = ()
     blocks: tuple[BlockContent, ...] = ()
 
 

@@ -21,6 +21,7 @@ from gateway.domain.ids import ENDPOINT, KEY, WINDOW, show
 from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product, terms_to_json
+from gateway.domain.transaction_rules import TransactionRule, filter_to_json
 from gateway.domain.watch_settings import watch_to_json
 from gateway.objects.assumptions import assumption_object
 from gateway.objects.times import timestamp
@@ -37,6 +38,7 @@ __all__ = [
     "payout_rule_object",
     "rule_object",
     "silent_refusal_object",
+    "transaction_rule_object",
     "whole_merchant_object",
     "window_object",
 ]
@@ -131,6 +133,23 @@ def payout_rule_object(rule: PayoutRule) -> Shown:
     }
 
 
+def transaction_rule_object(rule: TransactionRule) -> Shown:
+    """A transaction rule."""
+    return {
+        "object": "transaction_rule",
+        "code": rule.code,
+        "name": rule.name,
+        "enabled": rule.enabled,
+        "filter": filter_to_json(rule.filter),
+        "key": rule.key,
+        "distinct": rule.distinct,
+        "window_s": rule.window_s,
+        "at_least": rule.at_least,
+        "sum_at_least": rule.sum_at_least,
+        "then": rule.then,
+    }
+
+
 def silent_refusal_object(refusal: SilentRefusal) -> Shown:
     """A bank whose cards an account does not bind silently any more."""
     return {
@@ -174,6 +193,7 @@ def catalogue_object(
         return whole_merchant_object(catalogue, merchant, apps, now, assumptions_of) | {
             "rules": [rule_object(rule) for rule in rules],
             "payout_rules": [payout_rule_object(rule) for rule in catalogue.payout_rules_of_merchant(mine)],
+            "transaction_rules": [transaction_rule_object(rule) for rule in catalogue.transaction_rules_of(mine)],
         }
 
     merchants = sorted(catalogue.merchants.values(), key=lambda merchant: merchant.code)

@@ -11,6 +11,7 @@ from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.domain.payout_rules import windows_to_json
 from gateway.domain.prices import amounts_to_json, fees_to_json
 from gateway.domain.terms import terms_to_json
+from gateway.domain.transaction_rules import filter_to_json
 from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.store import CatalogueStore
 from router.fees import fee_to_json
@@ -87,6 +88,21 @@ def _said(merchant: MerchantContent) -> dict[str, Any]:
                 *(([r.channel, r.payee, r.bank], fees_to_json(r.fees)) for r in merchant.payout_rules),
             )
             if shown
+        ),
+        "transaction_rules": _any_order(
+            [
+                r.code,
+                r.name,
+                r.enabled,
+                filter_to_json(r.filter),
+                r.key,
+                r.distinct,
+                r.window_s,
+                r.at_least,
+                r.sum_at_least,
+                r.then,
+            ]
+            for r in merchant.transaction_rules
         ),
     }
     return {name: value for name, value in settings.items() if value} | {

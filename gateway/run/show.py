@@ -47,6 +47,7 @@ def catalogue_lines(catalogue: Shown) -> Iterator[str]:
         yield from _part("banks that are not bound silently any more", merchant["silent_refusals"], _silent_refusal)
         yield from _part("rules (amounts in fen)", _together(merchant["rules"]), _rule)
         yield from _part("payout rules (amounts in fen)", _together(merchant["payout_rules"]), _payout_rule)
+        yield from _part("transaction rules (amounts in fen)", merchant["transaction_rules"], _transaction_rule)
 
 
 def _part(title: str, shown: Iterable[Shown], lines: Any) -> Iterator[str]:
@@ -142,6 +143,13 @@ def _payout_rule(rule: Shown) -> Iterator[str]:
     for window in rule["windows"] or ():
         yield f"from {window['opens']} to {window['closes']} on {' '.join(window['days'])}"
     yield f"banks {' '.join(rule['banks'])}"
+
+
+def _transaction_rule(rule: Shown) -> Iterator[str]:
+    yield f"{rule['code']}  {rule['name']}{'' if rule['enabled'] else '  OFF'}  {rule['then']}"
+    many = f"{rule['at_least']} {rule['distinct'] or 'rows'}" if rule["at_least"] else f"{rule['sum_at_least']} in all"
+    yield f"at least {many} of one {rule['key']} within {rule['window_s']} s"
+    yield f"of {_fields(rule['filter'])}"
 
 
 def _together(rules: Iterable[Shown]) -> list[Shown]:

@@ -86,6 +86,7 @@ from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
 from gateway.storage.watching.standing import StandingStore
+from gateway.storage.watching.transactions import TransactionStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
 from gateway.storage.writing.balances import BalanceStore
@@ -112,6 +113,7 @@ from gateway.storage.writing.users import BusyUsers
 from gateway.watch.board import AlertBoard
 from gateway.watch.channels import ChannelWatch
 from gateway.watch.standing import StandingWatch
+from gateway.watch.transactions import TransactionWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -394,6 +396,7 @@ async def system(
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
         reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
+        transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -474,6 +477,16 @@ async def system(
                 utc_now,
                 time.monotonic,
             )
+            transaction_watch = TransactionWatch(
+                transactions,
+                AlertBoard(alerts, lambda: watch.current, utc_now),
+                BlockStore(engine, keys.order, catalogue_store.change),
+                keys.order.print_of_user,
+                lambda: watch.current,
+                utc_now,
+                time.monotonic,
+            )
+            stack.push_async_callback(transaction_watch.close)
             ticks = {
                 "channels": channel_watch.tick,
                 "follow_up": follower.tick,
@@ -488,6 +501,7 @@ async def system(
                 "balances": balance_watch.tick,
                 "statements": statement_watch.tick,
                 "standing": standing_watch.tick,
+                "transactions": transaction_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
@@ -604,6 +618,7 @@ async def system(
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
                 reports=Reports(report_pool, timezone),
+                transactions=transactions,
                 catalogue=lambda: watch.current,
                 clock=utc_now,
                 new_id=uuid7,

@@ -1,6 +1,6 @@
 """Worlds: one for most tests, and databases for those that need one of their own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
@@ -14,20 +14,7 @@ from tests.e2e.processes import Crowd, gateway_processes
 from tests.e2e.world import World, new_world
 
 _numbers = count(1)
-HERE = Path(__file__).parent
 NewDatabase = Callable[[], Awaitable[str]]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """The margin for clocks that differ is cut short: here all have one clock.
-
-    No fixture of the session does it: that would live on while the tests of other folders run.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if item.path.is_relative_to(HERE):
-            patch.setattr(clocks, "PROOF_MARGIN_S", 0.0)
-        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.databases import Server, copy_of
 from tests.e2e.business import App
-from tests.e2e.conftest import a_measured_clock_is_believed_for_long, proof_waits_no_longer_than_its_rule
+from tests.e2e.conftest import a_measured_clock_is_believed_for_long
 from tests.e2e.on_pages import paged_app, tell_where_to_call
 from tests.e2e.world import World, new_world
 from tests.pages.chromium import ARGUMENTS, MISSING, NEEDED, found
 
-__all__ = ["a_measured_clock_is_believed_for_long", "proof_waits_no_longer_than_its_rule"]
+__all__ = ["a_measured_clock_is_believed_for_long"]
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         differences=nothing,
         day_runs=nothing,
         reports=nothing,
+        transactions=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=nothing,

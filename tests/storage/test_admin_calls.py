@@ -41,6 +41,7 @@ from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.watching.transactions import TransactionStore
 from router.fees import FixedFee
 from router.limits import About, ChannelLimits, RuleLimits
 from tests.keys import new_keys
@@ -123,6 +124,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         differences=nothing,
         day_runs=nothing,
         reports=nothing,
+        transactions=TransactionStore(engine, engine),
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,
@@ -527,6 +529,9 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/channels",
         "/v1/admin/merchants/{merchant}/silent_refusals",
         "/v1/admin/merchants/{merchant}/silent_refusals/{account}/{bank}/clear",
+        "/v1/admin/merchants/{merchant}/transaction_rules",
+        "/v1/admin/merchants/{merchant}/transaction_rules/test",
+        "/v1/admin/merchants/{merchant}/transaction_rules/{rule}",
         base,
         f"{base}/maintenance_windows",
         f"{base}/maintenance_windows/{{window}}",

@@ -88,6 +88,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         differences=nothing,
         day_runs=nothing,
         reports=nothing,
+        transactions=nothing,
         catalogue=lambda: watch.current,
         clock=lambda: NOW,
         new_id=new_id,

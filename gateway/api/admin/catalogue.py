@@ -16,6 +16,7 @@ from gateway.api.admin.merchants import MerchantAnswer
 from gateway.api.admin.payout_rules import PayoutRuleAnswer
 from gateway.api.admin.rules import RuleAnswer
 from gateway.api.admin.silent_refusals import SilentRefusalAnswer
+from gateway.api.admin.transaction_rules import TransactionRuleAnswer
 from gateway.api.admin.windows import WindowAnswer
 from gateway.api.http.fields import Code
 from gateway.api.http.long_lists import json_list
@@ -28,6 +29,7 @@ from gateway.objects.catalogue import (
     change_object,
     payout_rule_object,
     rule_object,
+    transaction_rule_object,
     whole_merchant_object,
 )
 
@@ -128,6 +130,7 @@ class WholeMerchantAnswer(MerchantAnswer):
     silent_refusals: list[SilentRefusalAnswer]
     rules: list[RuleAnswer]
     payout_rules: list[PayoutRuleAnswer]
+    transaction_rules: list[TransactionRuleAnswer]
 
 
 class ChangeAnswer(BaseModel):
@@ -176,6 +179,7 @@ class CatalogueCalls:
             parts += await json_list(rules[merchant.merchant_id], rule_object)
             parts.append(b',"payout_rules":')
             parts += await json_list(snapshot.payout_rules_of_merchant(merchant.merchant_id), payout_rule_object)
-            parts.append(b"}")
+            mine = snapshot.transaction_rules_of(merchant.merchant_id)
+            parts += (b',"transaction_rules":', orjson.dumps([transaction_rule_object(rule) for rule in mine]), b"}")
         parts += (b'],"history":', orjson.dumps([change_object(change) for change in history]), b"}")
         return Reply(b"".join(parts))

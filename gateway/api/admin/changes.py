@@ -25,6 +25,7 @@ ABOUT = MERCHANT_ABOUT | {
     "scene": "the payment scene",
     "payee": "personal or corporate",
     "bank": "the bank code",
+    "rule": "the rule's code",
 }
 
 
@@ -39,7 +40,7 @@ class Snapshots(Protocol):
 class RemovedAnswer(BaseModel):
     """Something was removed."""
 
-    object: Literal["maintenance_window", "rule", "payout_rule"]
+    object: Literal["maintenance_window", "rule", "payout_rule", "transaction_rule"]
     removed: Literal[True]
 
 

@@ -29,18 +29,30 @@ from gateway.api.admin.reports import ReportCalls, Reports
 from gateway.api.admin.routes import RecordedRoutes, RouteSearchCalls
 from gateway.api.admin.rules import RuleCalls, Rules
 from gateway.api.admin.silent_refusals import SilentRefusalCalls, SilentRefusals
+from gateway.api.admin.transaction_rules import TransactionRuleCalls, TransactionRules
 from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.objects.catalogue import AssumptionsOf
 from gateway.ports import Offer
+from gateway.ports.transactions import TransactionRows
 
 __all__ = ["Operators", "operator_routes"]
 
 
 class CatalogueChanges(
-    History, Merchants, Accounts, Channels, Windows, Rules, PayoutRules, Endpoints, SilentRefusals, Protocol
+    History,
+    Merchants,
+    Accounts,
+    Channels,
+    Windows,
+    Rules,
+    PayoutRules,
+    Endpoints,
+    SilentRefusals,
+    TransactionRules,
+    Protocol,
 ):
     """Where the catalogue is changed: a `CatalogueStore`."""
 
@@ -83,6 +95,7 @@ class Operators:
     differences: DifferenceBooks
     day_runs: Runs
     reports: Reports
+    transactions: TransactionRows
     catalogue: Callable[[], Catalogue]
     """The one in force."""
     clock: Callable[[], datetime]
@@ -101,6 +114,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *WindowCalls(needs.changes, needs.snapshots, needs.clock, needs.new_id).routes(),
         *RuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *PayoutRuleCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
+        *TransactionRuleCalls(needs.changes, needs.transactions, needs.snapshots, needs.clock).routes(),
         *EndpointCalls(needs.changes, needs.held, needs.snapshots, needs.clock).routes(),
         *SilentRefusalCalls(needs.changes, needs.snapshots, needs.clock).routes(),
         *BlockCalls(needs.blocks, needs.snapshots, needs.clock).routes(),

@@ -30,6 +30,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_to_json
 from gateway.domain.terms import terms_to_json
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.domain.watch_settings import watch_to_json
 from gateway.storage.catalogue.block_rows import print_of
 from gateway.storage.catalogue.endpoints import left, listed
@@ -42,6 +43,7 @@ from gateway.storage.catalogue.rows import (
     window_content,
     window_row,
 )
+from gateway.storage.catalogue.transaction_rows import TRANSACTION_RULE_KEY, transaction_rule_row
 from gateway.storage.keys import KeyRing, OrderKey
 from gateway.storage.tables import (
     accounts,
@@ -54,6 +56,7 @@ from gateway.storage.tables import (
     merchants,
     payout_rules,
     route_rules,
+    transaction_rules,
 )
 
 Row = dict[str, Any]
@@ -71,6 +74,7 @@ _WHAT = {
     blocks: "block",
     route_rules: "rule",
     payout_rules: "payout rule",
+    transaction_rules: "transaction rule",
 }
 
 
@@ -105,6 +109,7 @@ class Applier:
         await self._windows(merchant_id, content.windows)
         await self._rules(merchant_id, content.rules)
         await self._payout_rules(merchant_id, content.payout_rules)
+        await self._transaction_rules(merchant_id, content.transaction_rules)
         await self._blocks(merchant_id, content.code, content.blocks)
 
     async def _merchant(self, content: MerchantContent) -> UUID:
@@ -273,6 +278,15 @@ class Applier:
         kept = {tuple(row[name] for name in PAYOUT_RULE_KEY) for row in rows}
         await self._drop("payout rules", payout_rules, [row for key, row in found.items() if key not in kept])
         await self._put("payout rules", payout_rules, PAYOUT_RULE_KEY, found, rows)
+
+    async def _transaction_rules(self, merchant_id: UUID, wanted: tuple[TransactionRule, ...]) -> None:
+        mine = transaction_rules.c.merchant_id == merchant_id
+        found = await self._rows(transaction_rules, TRANSACTION_RULE_KEY, mine)
+        rows = [transaction_rule_row(merchant_id, rule) for rule in wanted]
+        kept = {tuple(row[name] for name in TRANSACTION_RULE_KEY) for row in rows}
+        gone = [row for key, row in found.items() if key not in kept]
+        await self._drop("transaction rules", transaction_rules, gone)
+        await self._put("transaction rules", transaction_rules, TRANSACTION_RULE_KEY, found, rows)
 
     async def _blocks(self, merchant_id: UUID, code: str, wanted: tuple[BlockContent, ...]) -> None:
         """Entries of the file alone: what people added beside it stays. One that stands in both is the file's."""

@@ -123,13 +123,20 @@ class BlockStore:
 
         They are not where it is blocked, or proposed already, or was rejected in the last `REJECTED_FOR`.
         """
-        key = (wanted.kind.value, print_of(self.keys, merchant_id, wanted))
+        printed = print_of(self.keys, merchant_id, wanted)
+        return await self.propose_print(merchant_id, wanted.kind, printed, wanted.masked, reason=reason, by=by, now=now)
+
+    async def propose_print(
+        self, merchant_id: UUID, kind: BlockKind, printed: bytes, masked: str, *, reason: str, by: str, now: datetime
+    ) -> bool:
+        """The same for a value that is known by its print alone. `masked`: how people see it."""
+        key = (kind.value, printed)
         row = {
             "merchant_id": merchant_id,
             "proposal_id": self.new_id(),
             "kind": key[0],
             "print": key[1],
-            "masked": wanted.masked,
+            "masked": masked,
             "reason": reason,
             "state": ProposalState.PROPOSED.value,
             "proposed_by": by,

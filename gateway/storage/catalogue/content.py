@@ -27,6 +27,7 @@ from gateway.domain.watch_settings import watch_from_json
 from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.catalogue.payout_rows import payout_rule_content
 from gateway.storage.catalogue.rows import account_context, endpoint_context, unseal, window_content
+from gateway.storage.catalogue.transaction_rows import transaction_rule_of
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.tables import (
     accounts,
@@ -39,6 +40,7 @@ from gateway.storage.tables import (
     merchants,
     payout_rules,
     route_rules,
+    transaction_rules,
 )
 from router.fees import parse_fee
 from router.limits import ChannelLimits, RuleLimits
@@ -78,6 +80,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
     of_window = await rows(select(maintenance_windows).order_by("starts_at", "window_id"))
     of_rule = await rows(select(route_rules).order_by("channel", "scene", "bank"))
     of_payout_rule = await rows(select(payout_rules).order_by("channel", "payee", "bank"))
+    of_transaction_rule = await rows(select(transaction_rules).order_by("code"))
     of_block = await rows(select(blocks).where(blocks.c.by_file).order_by("block_id"))
     contents = []
     for merchant in found:
@@ -107,6 +110,7 @@ async def read_content(connection: AsyncConnection, ring: KeyRing, *, whole: boo
                 windows=tuple(window_content(dict(row)) for row in of_window.get(mine, ())),
                 rules=tuple(map(_rule, of_rule.get(mine, ()))),
                 payout_rules=tuple(payout_rule_content(dict(row)) for row in of_payout_rule.get(mine, ())),
+                transaction_rules=tuple(transaction_rule_of(dict(row)) for row in of_transaction_rule.get(mine, ())),
                 blocks=tuple(map(_block, of_block.get(mine, ()))),
             )
         )

@@ -34,10 +34,12 @@ from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import amounts_from_json, fees_from_json, fees_to_json
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import terms_from_json
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.domain.watch_settings import watch_from_json
 from gateway.domain.windows import Repeats
 from gateway.storage.catalogue.endpoints import is_removed
 from gateway.storage.catalogue.payout_rows import payout_rule_of
+from gateway.storage.catalogue.transaction_rows import transaction_rule_of
 from gateway.storage.keys import DecryptionError, KeyRing
 from gateway.storage.keys.ring import version_of
 from gateway.storage.tables import (
@@ -53,6 +55,7 @@ from gateway.storage.tables import (
     payout_rules,
     route_rules,
     silent_refusals,
+    transaction_rules,
 )
 from router.fees import Fee, fee_to_json, parse_fee
 from router.limits import ChannelLimits, RuleLimits
@@ -163,6 +166,7 @@ async def read_catalogue_rows(connection: AsyncConnection, ring: KeyRing, zone: 
             for row in await rows(select(apps).where(apps.c.return_hosts.is_not(None)))
         },
         payout_rules=await _read_payout_rules(connection),
+        transaction_rules=await _read_transaction_rules(connection),
     )
 
 
@@ -195,6 +199,13 @@ async def _read_payout_rules(connection: AsyncConnection) -> list[PayoutRule]:
         async for part in result.mappings().partitions(RULES_AT_ONCE):
             found += [payout_rule_of(dict(row)) for row in part]
             await asyncio.sleep(0)
+    return found
+
+
+async def _read_transaction_rules(connection: AsyncConnection) -> dict[UUID, list[TransactionRule]]:
+    found: dict[UUID, list[TransactionRule]] = defaultdict(list)
+    for row in (await connection.execute(select(transaction_rules).order_by("code"))).mappings():
+        found[row["merchant_id"]].append(transaction_rule_of(dict(row)))
     return found
 
 

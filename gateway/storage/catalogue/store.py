@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,6 +31,7 @@ from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.prices import Price, amounts_to_json
 from gateway.domain.scenes import Scene
+from gateway.domain.transaction_rules import MAX_RULES, TransactionRule
 from gateway.domain.windows import why_not
 from gateway.logs import get
 from gateway.storage.catalogue.apply import Applier
@@ -48,6 +49,7 @@ from gateway.storage.catalogue.rows import (
     unseal,
     window_row,
 )
+from gateway.storage.catalogue.transaction_rows import transaction_rule_row
 from gateway.storage.keys import KeyRing, OrderKey
 from gateway.storage.tables import (
     accounts,
@@ -61,6 +63,7 @@ from gateway.storage.tables import (
     payout_rules,
     route_rules,
     silent_refusals,
+    transaction_rules,
 )
 
 __all__ = ["CatalogueStore", "new_id"]
@@ -315,6 +318,35 @@ class CatalogueStore:
         """Remove a payout rule."""
         identity, note = _payout_rule(merchant_id, channel, payee, bank)
         return await self._small(by, f"{note} removed", now, deleting(payout_rules, identity, "payout rule"))
+
+    async def put_transaction_rule(self, merchant_id: UUID, rule: TransactionRule, *, by: str, now: datetime) -> int:
+        """Add the transaction rule of this code, or replace it whole."""
+        values = transaction_rule_row(merchant_id, rule)
+        identity = {"merchant_id": merchant_id, "code": rule.code}
+
+        async def work(connection: AsyncConnection) -> bool:
+            if await row_of(connection, transaction_rules, identity) is not None:
+                return await updating(transaction_rules, identity, values, "transaction rule")(connection)
+            mine = select(func.count()).where(transaction_rules.c.merchant_id == merchant_id)
+            if (await connection.execute(mine)).scalar_one() >= MAX_RULES:
+                raise CatalogueRefusedError(f"a merchant has at most {MAX_RULES} transaction rules: remove one")
+            await connection.execute(insert(transaction_rules), values)
+            return True
+
+        return await self._small(by, f"transaction rule {rule.code}", now, work)
+
+    async def switch_transaction_rule(
+        self, merchant_id: UUID, code: str, *, enabled: bool, by: str, now: datetime
+    ) -> int:
+        """Switch a transaction rule on or off."""
+        identity = {"merchant_id": merchant_id, "code": code}
+        work = updating(transaction_rules, identity, {"enabled": enabled}, "transaction rule")
+        return await self._small(by, f"transaction rule {code} {'on' if enabled else 'off'}", now, work)
+
+    async def delete_transaction_rule(self, merchant_id: UUID, code: str, *, by: str, now: datetime) -> int:
+        """Remove a transaction rule. What it raised is cleared at the next look."""
+        work = deleting(transaction_rules, {"merchant_id": merchant_id, "code": code}, "transaction rule")
+        return await self._small(by, f"transaction rule {code} removed", now, work)
 
     async def stop_endpoint(
         self, merchant_id: UUID, endpoint_id: UUID, because: str, now: datetime, by: str = "sluice"

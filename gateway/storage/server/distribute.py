@@ -18,7 +18,7 @@ __all__ = ["NO_CLUSTER", "REFERENCE", "DistributionError", "Step", "distribute",
 Tell = Callable[[str], None]
 
 CATALOGUE = ("catalogue_versions", "merchants", "apps", "api_keys", "endpoints", "accounts", "channels")
-RULES = ("maintenance_windows", "route_rules", "payout_rules")
+RULES = ("maintenance_windows", "route_rules", "payout_rules", "transaction_rules")
 REFERENCE = frozenset((*CATALOGUE, *RULES, "blocks", "block_proposals"))
 """What is small or rarely written. A table of the catalogue must stand here, every other one has `merchant_id`."""
 LOCAL = frozenset({"schema_versions", "processes"})

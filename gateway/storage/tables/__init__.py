@@ -19,6 +19,7 @@ from gateway.storage.tables.catalogue import (
     merchants,
     payout_rules,
     route_rules,
+    transaction_rules,
 )
 from gateway.storage.tables.checkouts import checkouts
 from gateway.storage.tables.limits import card_totals, channel_totals, channel_usage, last_attempts
@@ -43,6 +44,7 @@ from gateway.storage.tables.statements import (
     statements,
 )
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
+from gateway.storage.tables.transactions import transaction_hits, transaction_looks
 from gateway.storage.tables.watching import alerts, event_counters, watches
 
 __all__ = [
@@ -96,6 +98,9 @@ __all__ = [
     "statement_lines",
     "statements",
     "strays",
+    "transaction_hits",
+    "transaction_looks",
+    "transaction_rules",
     "unbindings",
     "users",
     "watches",

@@ -32,6 +32,7 @@ __all__ = [
     "merchants",
     "payout_rules",
     "route_rules",
+    "transaction_rules",
 ]
 
 catalogue_versions = Table(
@@ -268,5 +269,34 @@ payout_rules = Table(
     CheckConstraint(
         "CASE jsonb_typeof(windows) WHEN 'array' THEN jsonb_array_length(windows) > 0 ELSE windows IS NULL END",
         name="payout_rules_windows_check",
+    ),
+)
+
+transaction_rules = Table(
+    "transaction_rules",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("filter", JSONB, nullable=False, comment="what is given of domain.transaction_rules.TransactionFilter"),
+    Column("key", Text, nullable=False, comment="by what rows are gathered"),
+    Column("distinct", Text, comment="what is counted instead of rows"),
+    Column("window_s", Integer, nullable=False),
+    Column("at_least", Integer),
+    Column("sum_at_least", BigInteger, comment="in fen"),
+    Column("then", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "code", name="transaction_rules_pkey"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.merchant_id"], name="transaction_rules_merchant_fkey"),
+    CheckConstraint(
+        "key IN ('user', 'card', 'phone', 'id_no', 'bank', 'channel', 'app', 'payee')",
+        name="transaction_rules_key_check",
+    ),
+    CheckConstraint("\"distinct\" IN ('cards', 'users', 'kinds')", name="transaction_rules_distinct_check"),
+    CheckConstraint("\"then\" IN ('alert', 'propose_block')", name="transaction_rules_then_check"),
+    CheckConstraint("window_s BETWEEN 1 AND 604800", name="transaction_rules_window_check"),
+    CheckConstraint(
+        "num_nonnulls(at_least, sum_at_least) = 1 AND coalesce(at_least, sum_at_least) > 0",
+        name="transaction_rules_threshold_check",
     ),
 )

@@ -75,6 +75,10 @@ cards = Table(
     ),
     Index("cards_same_as_idx", "merchant_id", "same_as", postgresql_where=text("same_as IS NOT NULL")),
     Index("cards_masked_idx", "merchant_id", "masked"),
+    # Who else has this number, phone or ID: transaction rules look for it.
+    Index("cards_number_idx", "merchant_id", "number_print", postgresql_where=text("number_print IS NOT NULL")),
+    Index("cards_phone_idx", "merchant_id", "phone_print", postgresql_where=text("phone_print IS NOT NULL")),
+    Index("cards_id_idx", "merchant_id", "id_print", postgresql_where=text("id_print IS NOT NULL")),
 )
 
 agreements = Table(
