@@ -317,7 +317,7 @@ WORLD: dict[str, Row] = {
         "times": 1,
     },
     "watches": {"watch": "channels", "holder": PAYMENT, "lease_until": NOW},
-    "event_counters": {"object": "channel", "code": "up", "sequence": 1},
+    "event_counters": {"object": "account", "code": "up", "sequence": 1},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "second_outflows": {"anomaly_id": ANOMALY, "payment_id": PAYMENT, "amount": 1000, "refunded": 400, "excess": 0},
     "channel_usage": {
