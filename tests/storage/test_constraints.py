@@ -752,7 +752,8 @@ def violations() -> list[Any]:
 
 async def insert(connection: Any, table: str, row: Row) -> None:
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-    await connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+    columns = ", ".join(f'"{name}"' for name in row)  # `then` is a word of SQL
+    await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", *row.values())
 
 
 @pytest.fixture(scope="module")
