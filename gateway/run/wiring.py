@@ -460,7 +460,7 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
-            alerts = AlertStore(loading, uuid7)
+            alerts = AlertStore(loading, uuid7, lambda: watch.current)
             channel_watch = ChannelWatch(
                 RateStore(loading),
                 ChannelAlertStore(loading, lambda: watch.current, uuid7),
@@ -604,7 +604,7 @@ async def system(
                 assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
-                alerts=AlertStore(database, uuid7),
+                alerts=AlertStore(database, uuid7, lambda: watch.current),
                 rates=RateStore(database),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),

@@ -30,8 +30,8 @@ class World:
     def __init__(self, engine: AsyncEngine) -> None:
         database = database_on(engine)
         self.engine, self.now = engine, NOW
-        self.alerts = AlertStore(database, uuid7)
         catalogue = Catalogue(1, merchants=(Merchant(MERCHANT, "watched", "W"),))
+        self.alerts = AlertStore(database, uuid7, lambda: catalogue)
         board = AlertBoard(self.alerts, lambda: catalogue, lambda: self.now)
         self.watch = StandingWatch(
             StandingStore(database), board, lambda: catalogue, lambda: self.now, lambda: self.now.timestamp()

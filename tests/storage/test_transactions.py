@@ -209,7 +209,8 @@ async def fill(engine: AsyncEngine, *statements: tuple[Any, ...]) -> None:
 async def world(engine: AsyncEngine) -> World:
     await fill(engine, *((each, MERCHANT) for each in WORLD[:4]))
     reads = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return World(engine, reads, AlertStore(database_on(engine), uuid7), tuple(samples().values()))
+    alerts = AlertStore(database_on(engine), uuid7, lambda: Catalogue(1))
+    return World(engine, reads, alerts, tuple(samples().values()))
 
 
 async def plant(world: World, rule: str) -> None:
