@@ -130,12 +130,13 @@ class FakeReconciler:
     replaces: str | None = None
     held: asyncio.Event | None = None
     runs: int = 0
+    so_far: bool = False
 
     async def run(
         self, merchant_id: UUID, account: str, day: date, by: str, files: Sequence[StatementFile] | None = None,
-        replaces: str | None = None,
+        replaces: str | None = None, *, so_far: bool = False,
     ) -> ReconciledDay:  # fmt: skip
-        self.runs += 1
+        self.runs, self.so_far = self.runs + 1, so_far
         if self.held is not None:
             await self.held.wait()
         if self.refuses is not None:
@@ -235,6 +236,17 @@ async def test_a_day_is_run_and_goes_on_when_it_takes_long(desk: Desk) -> None:
     desk.reconciler.held.set()
     assert (await desk.post(f"{ONE}/run", {"by": "li"})).status == 200
     assert desk.reconciler.runs <= 3
+
+
+async def test_a_day_that_is_not_over_is_run_where_that_is_said(desk: Desk) -> None:
+    octets = {"Content-Type": "application/octet-stream"}
+    for said, wanted in ((True, True), (False, False)):
+        assert (await desk.post(f"{ONE}/run", {"by": "li", "so_far": said})).status == 200
+        assert desk.reconciler.so_far is wanted
+        answer = await desk.put(f"{ONE}/statement?by=li&so_far={str(said).lower()}", b"x", **octets)
+        assert (answer.status, desk.reconciler.so_far) == (200, wanted)
+    refused = await desk.post(f"{ONE}/run", {"by": "li", "so_far": "yes"})
+    assert [each["field"] for each in refused.problem_with("errors")["errors"]] == ["so_far"]
 
 
 @pytest.mark.parametrize(
