@@ -82,6 +82,7 @@ from gateway.storage.server.migrate import is_current
 from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
+from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
@@ -110,6 +111,7 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.watch.ailing import AilingChannels
 from gateway.watch.board import AlertBoard
 from gateway.watch.channels import ChannelWatch
 from gateway.watch.standing import StandingWatch
@@ -291,6 +293,9 @@ async def system(
             lambda merchant_id, channel: watch.current.calls_per_second(merchant_id, channel),
             lambda: live.processes,
         )
+        ailing = AilingChannels(AilingStore(database), lambda: watch.current, utc_now)
+        await ailing.start()
+        stack.push_async_callback(ailing.stop)
         books = Books(
             OpeningStore(
                 database,
@@ -306,6 +311,7 @@ async def system(
                 providers.carries,
                 callback_base,
                 limits,
+                ailing.of,
             ),
             RecordingStore(
                 database,
@@ -519,7 +525,7 @@ async def system(
 
             def unable(merchant_id: UUID, scene: Scene) -> Unable:
                 full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
-                return Unable(providers.unusable(merchant_id), full)
+                return Unable(providers.unusable(merchant_id), full, ailing.of(merchant_id))
 
             payer = PayerFlow(submission, due, tasks, settings.answer_within_s)
             authentications = AuthenticationFlow(
