@@ -4,7 +4,7 @@ It refuses what can never give a result: a metric that nobody exports, a label t
 operation whose labels are not the same, and a function that it does not know.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import promql_parser as promql
@@ -12,7 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from gateway import metrics
 
-__all__ = ["EXPORTED", "OF_TARGETS", "labels_of", "selectors"]
+__all__ = ["EXPORTED", "OF_TARGETS", "NoResultError", "labels_of", "needed", "selectors"]
 
 Labels = frozenset[str]
 
@@ -44,8 +44,21 @@ def _exported() -> dict[str, Labels]:
 EXPORTED: Final[Mapping[str, Labels]] = _exported()
 
 
-def selectors(expr: str) -> Iterator[promql.VectorSelector]:
+def needed(expr: str) -> list[promql.VectorSelector]:
+    """The series without which an expression has no result: not those that `or` has something instead of."""
+
+    def instead(part: promql.Expr) -> promql.Expr | None:
+        return part.rhs if isinstance(part, promql.BinaryExpr) and str(part.op) == "or" else None
+
+    return _selectors(promql.transform(promql.parse(expr), instead))
+
+
+def selectors(expr: str) -> list[promql.VectorSelector]:
     """Every series that an expression reads. Raises ValueError where it is none."""
+    return _selectors(promql.parse(expr))
+
+
+def _selectors(expr: promql.Expr) -> list[promql.VectorSelector]:
     found: list[promql.VectorSelector] = []
 
     def visit(part: promql.Expr) -> None:
@@ -54,8 +67,8 @@ def selectors(expr: str) -> Iterator[promql.VectorSelector]:
         elif isinstance(part, promql.MatrixSelector):
             found.append(part.vector_selector)
 
-    promql.walk(promql.parse(expr), visit)
-    yield from found
+    promql.walk(expr, visit)
+    return found
 
 
 def labels_of(expr: str, known: Mapping[str, Labels] = EXPORTED) -> Labels:

@@ -7,38 +7,24 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from gateway.domain.alerts import AlertKind
-from tests.promql import EXPORTED, NoResultError, labels_of, selectors
+from tests.deployed import ALERTS, DEPLOY, KNOWN, RULES_FOLDER
+from tests.promql import NoResultError, labels_of, selectors
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy" / "prometheus"
-GROUPS = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
-RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
-RECORDED: list[tuple[str, str]] = [(rule["record"], rule["expr"]) for rule in RULES if "record" in rule]
-ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
-TESTS = yaml.safe_load((FOLDER / "rules_test.yml").read_text())["tests"]
+ROOT = DEPLOY.parent
+TESTS = yaml.safe_load((RULES_FOLDER / "rules_test.yml").read_text())["tests"]
 PROMTOOL = shutil.which("promtool")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-def known() -> dict[str, frozenset[str]]:
-    """What is exported, and what the rules record of it, each of what stands before it."""
-    found = dict(EXPORTED)
-    for name, expr in RECORDED:
-        found[name] = labels_of(expr, found)
-    return found
 
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_reads_what_is_exported_and_tells_labels_that_it_has(name: str) -> None:
     rule = ALERTS[name]
-    has = labels_of(rule["expr"], known())
+    has = labels_of(rule["expr"], KNOWN)
     assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= has
 
 
@@ -61,7 +47,7 @@ def test_an_alert_was_seen_to_ring_and_to_keep_still(name: str) -> None:
 
 
 def test_alerts_of_every_kind_ring_somewhere() -> None:
-    [matcher] = next(iter(selectors(ALERTS["SluiceOtherAlert"]["expr"]))).matchers.matchers
+    [matcher] = selectors(ALERTS["SluiceOtherAlert"]["expr"])[0].matchers.matchers
     rest = {kind.value for kind in AlertKind} - set(matcher.value.split("|"))
     named = {each.value for rule in ALERTS.values() for s in selectors(rule["expr"]) for each in s.matchers.matchers}
     elsewhere = {
@@ -105,5 +91,5 @@ def test_what_is_no_expression_is_refused() -> None:
 @pytest.mark.parametrize("words", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")])
 def test_promtool_says_so_too(words: tuple[str, ...]) -> None:
     assert PROMTOOL is not None
-    said = subprocess.run([PROMTOOL, *words], cwd=FOLDER, capture_output=True, text=True, check=False)
+    said = subprocess.run([PROMTOOL, *words], cwd=RULES_FOLDER, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
