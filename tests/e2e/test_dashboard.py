@@ -32,6 +32,8 @@ from tests.promql import OF_TARGETS, needed, selectors
 
 STAYS_OPEN_S = 600
 NO_BALANCE_TAIL = "3008"
+LOOKED_WITHIN_S = 20.0
+RECORDED = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 
 
 @pytest.fixture
@@ -68,19 +70,20 @@ class Day:
         await world.fault("allinpay", "reset_after", lost["amount"])
         await world.fault("unionpay", "late_final", open_["amount"], seconds=STAYS_OPEN_S)
         await world.fault("unionpay", "lose_callback", open_["amount"])
-        failed, unknown, _, paid, *_ = await asyncio.gather(
-            app.pay_to_the_end(world.order(world.cheap(), card=world.card(tail=NO_BALANCE_TAIL))),
-            app.pay_to_the_end(lost),
-            app.pay(open_),
-            app.pay_to_the_end(world.order(world.dear())),
-            self.stopped.pay_to_the_end(world.order(world.cheap())),
-            self.pays_out(),
-            world.call("POST", f"{world.gateway}/callbacks/demo.unionpay_main", b"orderId=1&signature=no"),
-        )
-        assert [failed["status"], unknown["status"], paid["status"]] == ["failed", "succeeded", "succeeded"]
-        refund = await app.refund(paid, 100)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(app.pay(open_))
+            tasks.create_task(self.stopped.pay_to_the_end(world.order(world.cheap())))
+            tasks.create_task(self.pays_out())
+            tasks.create_task(world.call("POST", f"{world.gateway}/callbacks/demo.unionpay_main", b"orderId=1"))
+            order = world.order(world.cheap(), card=world.card(tail=NO_BALANCE_TAIL))
+            failed = tasks.create_task(app.pay_to_the_end(order))
+            unknown = tasks.create_task(app.pay_to_the_end(lost))
+            paid = tasks.create_task(app.pay_to_the_end(world.order(world.dear())))
+        ends = [each.result()["status"] for each in (failed, unknown, paid)]
+        assert ends == ["failed", "succeeded", "succeeded"]
+        refund = await app.refund(paid.result(), 100)
         assert refund.status == 201, refund.raw
-        await app.told(paid["id"])
+        await app.told(paid.result()["id"])
 
     async def pays_out(self) -> Shown:
         number = self.world.number()
@@ -120,35 +123,9 @@ def fits(matcher: promql.Matcher, value: str) -> bool:
 async def test_all_that_panels_and_rules_read_is_there_when_a_system_is_loaded(loaded: World, tmp_path: Path) -> None:
     day = await Day.begins(loaded)
     await day.goes_on()
-    read = [(query.panel, selector) for query in queries() for selector in needed(query.expr)]
-    recorded = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
-    read += [(name, selector) for name, expr in recorded.items() for selector in needed(expr)]
-
-    async def look() -> bool | None:
-        """The watches of balances, alerts, rates and held events look within a second or two."""
-        nonlocal empty
-        seen = await scraped(loaded)
-        empty = [
-            (panel, str(selector))
-            for panel, selector in read
-            if selector.name not in recorded and not any(reads(selector, sample) for sample in seen[selector.name])
-        ]
-        return not empty or None
-
-    empty: list[tuple[str, str]] = []
-    try:
-        await until(look, "number of each series that panels read", 20.0)
-    except AssertionError as error:
-        raise AssertionError(f"nothing is shown by {empty}") from error
-    seen = await scraped(loaded)
-    for name, rule in ALERTS.items():
-        exported = {selector.name for selector in selectors(rule["expr"])} - recorded.keys() - {"up"}
-        assert exported <= seen.keys(), name
-    for name, samples in seen.items():
-        assert all(sample.labels.keys() <= KNOWN[name] for sample in samples if name in KNOWN)
+    await everything_that_is_read_is_there(loaded)
     if PROGRAM is None and not os.environ.get(NEEDED):
         pytest.skip(MISSING)
-
     async with prometheus(tmp_path, loaded.gateway.removeprefix("http://"), loaded.session) as watching:
         await day.goes_on()
         await watching.has_seen(time.time())
@@ -162,4 +139,30 @@ async def test_all_that_panels_and_rules_read_is_there_when_a_system_is_loaded(l
         states = {
             rule["name"]: (rule["health"], rule.get("lastError", "")) for each in groups for rule in each["rules"]
         }
-        assert states == dict.fromkeys((*recorded, *ALERTS), ("ok", ""))
+        assert states == dict.fromkeys((*RECORDED, *ALERTS), ("ok", ""))
+
+
+async def everything_that_is_read_is_there(world: World) -> None:
+    """Each series with a number, once the watches of balances, alerts, rates and held events have looked."""
+    read = [(query.panel, selector) for query in queries() for selector in needed(query.expr)]
+    read += [(name, selector) for name, expr in RECORDED.items() for selector in needed(expr)]
+    empty: list[tuple[str, str]] = []
+
+    async def look() -> dict[str, list[Sample]] | None:
+        seen = await scraped(world)
+        empty[:] = [
+            (panel, str(selector))
+            for panel, selector in read
+            if (name := selector.name or "") not in RECORDED and not any(reads(selector, each) for each in seen[name])
+        ]
+        return None if empty else seen
+
+    try:
+        seen = await until(look, "number of each series that is read", LOOKED_WITHIN_S)
+    except AssertionError as error:
+        raise AssertionError(f"nothing is shown by {empty}") from error
+    for name, rule in ALERTS.items():
+        exported = {selector.name for selector in selectors(rule["expr"])} - RECORDED.keys() - {"up"}
+        assert exported <= seen.keys(), name
+    for name, samples in seen.items():
+        assert all(sample.labels.keys() <= KNOWN[name] for sample in samples if name in KNOWN)
