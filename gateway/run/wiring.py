@@ -440,7 +440,8 @@ async def system(
             )
             stack.push_async_callback(line.close)
             holder = Holder(held, lambda: watch.current, utc_now)
-            snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
+            held_snapshots = SnapshotStore(engine)
+            snapshots = SnapshotWatch(held_snapshots.held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             unbinder = Unbinder(
                 UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now, uuid7
             )
@@ -478,6 +479,7 @@ async def system(
             stack.push_async_callback(channel_watch.close)
             standing_watch = StandingWatch(
                 StandingStore(loading),
+                held_snapshots.standing,
                 AlertBoard(alerts, lambda: watch.current, utc_now),
                 lambda: watch.current,
                 utc_now,
