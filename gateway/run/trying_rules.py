@@ -187,7 +187,7 @@ def _called(rule: TransactionRule) -> str:
 @contextmanager
 def _progress(bar: Console, rules: int) -> Iterator[Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=bar, transient=True) as progress:
+    with Progress(*columns, console=bar, transient=True, disable=not bar.is_terminal) as progress:
         task, seen = progress.add_task("rules", total=rules), 0
 
         def step(code: str) -> None:
