@@ -31,6 +31,7 @@ from gateway.storage.reconciling import replacing
 from gateway.storage.reconciling.comparing import COMPARE
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.server.nice import as_nice_as_we
 
 __all__ = ["StatementStore"]
 
@@ -140,6 +141,7 @@ class StatementStore:
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute("SET LOCAL lock_timeout = 0")
             await connection.execute(MANY_LINES)
+            await as_nice_as_we(connection)
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
             # Where theirs ends before midnight ours goes on: it, too, is to be compared whole.
