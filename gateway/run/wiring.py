@@ -409,7 +409,8 @@ async def system(
         )
         stack.push_async_callback(loading.close)
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
-        reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
+        statements = StatementStore(loading, timezone, lambda: watch.current, uuid7)
+        reconciler = Reconciler(providers, statements, tell, transport.download, utc_now, uuid7)
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
