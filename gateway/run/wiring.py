@@ -637,6 +637,7 @@ async def system(
                 days=DayStore(loading),
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
+                taken_fees=taken_fees,
                 reports=Reports(report_pool, timezone),
                 transactions=transactions,
                 catalogue=lambda: watch.current,

@@ -164,6 +164,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        taken_fees=nothing,
         reports=nothing,
         transactions=nothing,
         catalogue=lambda: watch.current,

@@ -123,6 +123,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        taken_fees=nothing,
         reports=nothing,
         transactions=TransactionStore(engine, engine),
         catalogue=lambda: watch.current,
