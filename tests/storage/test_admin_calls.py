@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, assumptions_of, offer_for
+from adapters.registry import PROVIDERS, offer_for
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.blocks import BlockKind, blocked_value
@@ -36,6 +36,7 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.ports import Assumption, Declaration, Pay, SendSigningCode, Sign, Table
+from gateway.run.providers import NOTES
 from gateway.settings import Settings
 from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
@@ -106,7 +107,7 @@ async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
-        assumptions_of=assumptions_of,
+        notes=NOTES,
         deliveries=nothing,
         held=nothing,
         blocks=BlockStore(engine, KEYS.order, store.change),
@@ -565,6 +566,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/reconciliation/days",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/close",
+        "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/fee-proposals",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/run",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/statement",
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
