@@ -3,6 +3,7 @@
 Pure rules live here and import nothing else of ours. No I/O, clock, settings or storage: facts come in as values.
 """
 
+from router.ailing import Ailing
 from router.decide import decide, replay
 from router.decision import Decision, Seen
 from router.explain import explain
@@ -14,6 +15,7 @@ from router.reasons import Hidden, Refusal
 from router.record import RecordError, from_record, to_answer, to_record
 
 __all__ = [
+    "Ailing",
     "Blame",
     "Candidate",
     "ChannelFacts",

@@ -101,6 +101,7 @@ _BLOCKED: Final = _Verdict(0, {}, refusal=Refusal.BLOCKED)
 
 def _follow_the_steps(request: RouteRequest, offers: Sequence[Offer], step_1_refuses: StepOneRefuses) -> _Verdict:
     hidden = {o.candidate.channel: why for o in offers if (why := rules.step_1_hides(o.candidate)) is not None}
+    hidden |= rules.step_1_hides_ailing([o.candidate for o in offers if o.candidate.channel not in hidden])
     removed: dict[str, tuple[int, Hidden | Refusal]] = {channel: (1, why) for channel, why in hidden.items()}
     available = [o for o in offers if o.candidate.channel not in hidden]
     if not available:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC
 
+from router.ailing import Ailing
 from router.decision import Decision, Seen
 from router.facts import Candidate, LastAttempt
 from router.reasons import Hidden, Refusal, yuan
@@ -19,6 +20,8 @@ _HIDDEN = {
     Hidden.NEEDS_SIGNING: "the card is not signed there and cannot be signed there now",
     Hidden.SIGNING_IN_PROGRESS: "the card is just being signed by another payment",
     Hidden.CHANNEL_FULL: "it carries as many calls as it can",
+    Hidden.CHANNEL_SWITCHED_OFF: "it is switched off since too few payments succeed there",
+    Hidden.CHANNEL_AILING: "too few payments succeed there",
 }
 
 _BLOCKED = {"user": "the user", "card_no": "the card number", "id_no": "the ID number", "phone": "the phone"}
@@ -48,11 +51,10 @@ def _step_1(decision: Decision) -> str:
     if not decision.trace:
         return f"Step 1: refused, no channel has a rule for {request.scene} with bank {request.bank}."
     hidden = [seen for seen in decision.trace if seen.removed_by_step == 1]
-    if not hidden:
-        return ""
-    left_out = "; ".join(f"{seen.channel}, {_HIDDEN[Hidden(str(seen.reason))]}" for seen in hidden)
+    left_out = "; ".join(f"{seen.channel}, {_why_hidden(decision, seen)}" for seen in hidden)
     if decision.refused_by_step != 1:
-        return f"Step 1: left out {left_out}."
+        told = ([f"left out {left_out}"] if hidden else []) + _kept_though_ailing(decision)
+        return f"Step 1: {'; '.join(told)}." if told else ""
     if decision.wants_room:
         return f"Step 1: refused, what is left is full just now. Left out {left_out}."
     if decision.refusal == Refusal.SIGNING_IN_PROGRESS:
@@ -60,6 +62,26 @@ def _step_1(decision: Decision) -> str:
     if decision.refusal == Refusal.CARD_NEEDS_SIGNING:
         return f"Step 1: refused, the card has to be signed first. Left out {left_out}."
     return f"Step 1: refused, no channel is available. Left out {left_out}."
+
+
+def _why_hidden(decision: Decision, seen: Seen) -> str:
+    why = Hidden(str(seen.reason))
+    ailing = _ailing(decision, seen.channel)
+    return f"{_HIDDEN[why]} ({ailing.says()})" if ailing is not None and why == ailing.reason else _HIDDEN[why]
+
+
+def _kept_though_ailing(decision: Decision) -> list[str]:
+    told = []
+    for seen in decision.trace:
+        ailing = _ailing(decision, seen.channel)
+        if ailing is not None and seen.removed_by_step != 1:
+            why = "this payment is let through" if ailing.passes else "nothing better is available"
+            told.append(f"kept {seen.channel} though {_HIDDEN[ailing.reason]} ({ailing.says()}), {why}")
+    return told
+
+
+def _ailing(decision: Decision, channel: str) -> Ailing | None:
+    return next(each.ailing for each in decision.candidates if each.channel == channel)
 
 
 def _refused_whole(decision: Decision) -> str:

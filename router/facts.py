@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from router.ailing import Ailing
 from router.fees import Fee
 from router.limits import NO_CHANNEL_LIMITS, NO_RULE_LIMITS, ChannelLimits, RuleLimits
 
@@ -82,7 +83,8 @@ class Candidate:
     `unfit` says why the channel can never carry this card: its bank, its holder's name or its kind of ID.
     `signing` says whether the channel can authenticate this card now: by an agreement, silently, by being the primary
     that may sign by SMS, or by an SMS at each payment while the customer is present. `account_usable`: the settings
-    of its account can be used. `full`: it carries as many calls as it can; only charges are told.
+    of its account can be used. `full`: it carries as many calls as it can; only charges are told. `ailing`: too few
+    payments succeed there; None: it is well, or nobody wants it avoided.
     """
 
     channel: str
@@ -96,6 +98,7 @@ class Candidate:
     unfit: Unfit | None = None
     signing: Signing = "ready"
     full: bool = False
+    ailing: Ailing | None = None
     priority: int = 0
     authentication_fee: int = 0
     """What authenticating a card once costs, in fen; 0 where nothing is bound, or each payment sends its own SMS."""

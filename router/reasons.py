@@ -31,6 +31,8 @@ class Hidden(StrEnum):
     NEEDS_SIGNING = "needs_signing"
     SIGNING_IN_PROGRESS = "signing_in_progress"
     CHANNEL_FULL = "channel_full"
+    CHANNEL_SWITCHED_OFF = "channel_switched_off"
+    CHANNEL_AILING = "channel_ailing"
 
 
 def yuan(fen: int | None) -> str:

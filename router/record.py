@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from router import record_1
+from router.ailing import Ailing, ailing_from_json, ailing_to_json
 from router.decision import Decision, Seen
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.fees import fee_to_json, parse_fee
@@ -22,9 +23,9 @@ RECORD_FORMAT: Final = 2
 """Raised when the form of the record changes, so that old payments stay readable."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_LIMITS: Final = frozenset({"limits", "channel_limits"})
+_NESTED: Final = frozenset({"limits", "channel_limits", "ailing"})
 _CANDIDATE_DEFAULTS: Final = tuple(
-    (f.name, f.default) for f in fields(Candidate) if f.default is not MISSING and f.name not in _LIMITS
+    (f.name, f.default) for f in fields(Candidate) if f.default is not MISSING and f.name not in _NESTED
 )
 _FACTS_DEFAULTS: Final = tuple((f.name, f.default) for f in fields(ChannelFacts) if f.name != "last_attempt")
 _ANSWER_FIELDS: Final = (
@@ -78,6 +79,7 @@ def from_record(record: Mapping[str, Any]) -> Decision:
 def to_answer(decision: Decision) -> dict[str, object]:
     """The answer of `/v1/routes`, every field present."""
     told = decision.told
+    ailing = {candidate.channel: candidate.ailing for candidate in decision.candidates}
     return {
         "chosen": decision.chosen,
         "refusal": None if decision.refusal is None else decision.refusal.value,
@@ -96,6 +98,7 @@ def to_answer(decision: Decision) -> dict[str, object]:
                 "authentication_share": _share_to_json(decision.share(seen.channel)),
                 "compared": seen.compared,
                 "rank": seen.rank,
+                "ailing": _ailing_shown(ailing[seen.channel], seen),
             }
             for seen in decision.trace
         ],
@@ -140,6 +143,8 @@ def _candidate_to_json(candidate: Candidate) -> dict[str, object]:
         told["limits"] = limits
     if channel_limits := candidate.channel_limits.to_json():
         told["channel_limits"] = channel_limits
+    if candidate.ailing is not None:
+        told["ailing"] = ailing_to_json(candidate.ailing)
     return told
 
 
@@ -174,6 +179,22 @@ def _seen_to_json(seen: Seen) -> dict[str, object]:
 def _share_to_json(share: Fraction) -> int | str:
     """Whole fen as a number; what is not whole stays exact, as a fraction in text (`100/3`)."""
     return int(share) if share.denominator == 1 else str(share)
+
+
+def _ailing_shown(ailing: Ailing | None, seen: Seen) -> dict[str, object] | None:
+    """What is known of an ailing channel. `kept`: why it was not left out for that."""
+    if ailing is None:
+        return None
+    hidden = seen.removed_by_step == 1
+    return {
+        "succeeded": ailing.succeeded,
+        "attempts": ailing.attempts,
+        "rate_percent": ailing.rate_percent,
+        "window_s": ailing.window_s,
+        "let_through": ailing.let_through,
+        "switched_off": ailing.switched_off,
+        "kept": None if hidden else "let_through" if ailing.passes else "last_available",
+    }
 
 
 def _time_to_json(time: datetime) -> str:
@@ -218,7 +239,8 @@ def _candidate_from_json(told: Mapping[str, Any], request: RouteRequest) -> Cand
     of_request = {"scene": request.scene, "bank": request.bank, "fee": parse_fee(told["fee"])}
     limits = RuleLimits.from_json(told.get("limits", {}))
     channel_limits = ChannelLimits.from_json(told.get("channel_limits", {}))
-    return Candidate(**{**told, **of_request, "limits": limits, "channel_limits": channel_limits})
+    known = {"limits": limits, "channel_limits": channel_limits, "ailing": ailing_from_json(told.get("ailing"))}
+    return Candidate(**{**told, **of_request, **known})
 
 
 def _facts_from_json(told: Mapping[str, Any]) -> ChannelFacts:

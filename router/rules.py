@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from router.ailing import hides_ailing
 from router.facts import Candidate, ChannelFacts, LastAttempt, RouteRequest
 from router.limits import RuleLimits
 from router.reasons import Hidden, Refusal, yuan
@@ -30,7 +31,8 @@ def step_1_hides(candidate: Candidate) -> Hidden | None:
     """Available are the rules that are enabled, whose channel is on, not in maintenance, and can carry this card and
     authenticate it now.
 
-    The settings of its account must be usable, and a charge needs room there.
+    The settings of its account must be usable, and a charge needs room there. Of those, ailing ones are left out
+    (`step_1_hides_ailing`), which depends on the others.
     """
     if not candidate.enabled:
         return Hidden.RULE_DISABLED
@@ -45,6 +47,13 @@ def step_1_hides(candidate: Candidate) -> Hidden | None:
     if candidate.signing != "ready":
         return Hidden(candidate.signing)
     return Hidden.CHANNEL_FULL if candidate.full else None
+
+
+def step_1_hides_ailing(available: Sequence[Candidate]) -> dict[str, Hidden]:
+    """Of these, what ails is left out but for one payment in n, and never the last one."""
+    if all(each.ailing is None for each in available):
+        return {}
+    return hides_ailing(available)
 
 
 def step_1_refuses(hidden: Sequence[Hidden]) -> Refusal:

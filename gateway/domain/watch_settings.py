@@ -26,6 +26,8 @@ LONGEST_WINDOW_S: Final = 4 * 3600
 SHORTEST_WINDOW_S: Final = 60
 MAX_AT_LEAST: Final = 100_000
 MAX_OWN: Final = 1_000
+MAX_LET_THROUGH: Final = 1_000
+"""Of more payments than so many, one would come too seldom to show that a channel is well again."""
 MAX_NAME: Final = 40
 ANY: Final = "*"
 """In place of what is not counted apart."""
@@ -52,6 +54,10 @@ class WatchRule:
     """A lower share of successes is told."""
     back_at_percent: int = 75
     """From this share on it is well again: apart from the one above, so that a rate between both rings once."""
+    hide: bool = False
+    """While it is degraded, step 1 of the router leaves it out."""
+    let_through: int = 10
+    """One payment in so many goes there all the same."""
 
     def __post_init__(self) -> None:
         for field, least, most in (
@@ -60,10 +66,13 @@ class WatchRule:
             ("unresolved_after_s", 1, LONGEST_WINDOW_S),
             ("below_percent", 1, 100),
             ("back_at_percent", 1, 100),
+            ("let_through", 2, MAX_LET_THROUGH),
         ):
             value = getattr(self, field)
             if type(value) is not int or not least <= value <= most:
                 raise WatchSettingsError(field, f"must be a whole number from {least} to {most}")
+        if type(self.hide) is not bool:
+            raise WatchSettingsError("hide", "must be true or false")
         if self.back_at_percent < self.below_percent:
             raise WatchSettingsError("back_at_percent", "must not be less than below_percent")
         if self.unresolved_after_s >= self.window_s:
@@ -71,14 +80,14 @@ class WatchRule:
 
 
 DEFAULT: Final = WatchRule()
-NUMBERS: Final = tuple(asdict(DEFAULT))
+NAMES: Final = tuple(asdict(DEFAULT))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnWatch:
     """What is otherwise for some: where it names a scene, a bank or a channel, for these alone."""
 
-    numbers: Mapping[str, int]
+    says: Mapping[str, int | bool]
     scene: str | None = None
     bank: str | None = None
     channel: str | None = None
@@ -105,23 +114,28 @@ class WatchSettings:
     def rule_of(self, scene: str, bank: str, channel: str) -> WatchRule:
         """The rule of what is counted so: of two that say something of it, what names more has the last word, then
         the later one."""
-        said: dict[str, int] = {}
+        said: dict[str, Any] = {}
         for own in sorted((each for each in self.own if each.is_about(scene, bank, channel)), key=lambda o: o.names):
-            said |= own.numbers
+            said |= own.says
         return replace(self.rule, **said) if said else self.rule
 
     @property
     def longest_window_s(self) -> int:
         """Of all rules."""
-        return max(self.rule.window_s, *(own.numbers.get("window_s", 0) for own in self.own), 0)
+        return max(self.rule.window_s, *(own.says.get("window_s", 0) for own in self.own), 0)
+
+    @property
+    def avoids(self) -> bool:
+        """Whether payments avoid anything that ails."""
+        return self.rule.hide or any(own.says.get("hide", False) for own in self.own)
 
 
 def watch_from_json(told: object) -> WatchSettings:
     """Read what a file, a row or a request says. Raises WatchSettingsError."""
     if not isinstance(told, Mapping):
         raise WatchSettingsError("", "must be a table")
-    _only(told, ("by", "own", *NUMBERS), "")
-    rule = WatchRule(**{name: told[name] for name in NUMBERS if name in told})
+    _only(told, ("by", "own", *NAMES), "")
+    rule = WatchRule(**{name: told[name] for name in NAMES if name in told})
     by = _dimensions(told.get("by", DIMENSIONS))
     listed = told.get("own", ())
     if not _is_list(listed) or len(listed) > MAX_OWN:
@@ -131,11 +145,11 @@ def watch_from_json(told: object) -> WatchSettings:
 
 def watch_to_json(settings: WatchSettings) -> dict[str, Any]:
     """Only what is not as the defaults are."""
-    numbers = asdict(settings.rule)
+    rule = asdict(settings.rule)
     said: dict[str, Any] = {} if settings.by == DIMENSIONS else {"by": list(settings.by)}
-    said |= {name: value for name, value in numbers.items() if value != getattr(DEFAULT, name)}
+    said |= {name: value for name, value in rule.items() if value != getattr(DEFAULT, name)}
     own = [
-        {name: getattr(each, name) for name in DIMENSIONS if getattr(each, name) is not None} | dict(each.numbers)
+        {name: getattr(each, name) for name in DIMENSIONS if getattr(each, name) is not None} | dict(each.says)
         for each in settings.own
     ]
     return said | ({"own": own} if own else {})
@@ -144,21 +158,21 @@ def watch_to_json(settings: WatchSettings) -> dict[str, Any]:
 def _own(told: object, path: str, rule: WatchRule) -> OwnWatch:
     if not isinstance(told, Mapping):
         raise WatchSettingsError(path, "must be a table")
-    _only(told, (*DIMENSIONS, *NUMBERS), path)
+    _only(told, (*DIMENSIONS, *NAMES), path)
     names = {name: told[name] for name in DIMENSIONS if name in told}
     for name, value in names.items():
         if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
             raise WatchSettingsError(f"{path}.{name}", "must name one")
-    numbers = {name: told[name] for name in NUMBERS if name in told}
+    says = {name: told[name] for name in NAMES if name in told}
     if not names:
         raise WatchSettingsError(path, "must name a scene, a bank or a channel: what is for all stands above it")
-    if not numbers:
-        raise WatchSettingsError(path, f"must say at least one of {', '.join(NUMBERS)}")
+    if not says:
+        raise WatchSettingsError(path, f"must say at least one of {', '.join(NAMES)}")
     try:
-        replace(rule, **numbers)
+        replace(rule, **says)
     except WatchSettingsError as error:
         raise WatchSettingsError(f"{path}.{error.field}", error.problem) from None
-    return OwnWatch(numbers, **names)
+    return OwnWatch(says, **names)
 
 
 def _dimensions(told: object) -> tuple[str, ...]:

@@ -1,18 +1,21 @@
 """Ask the router: what the catalogue and the user's facts mean for one payment. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
+from gateway.domain.ailing import Ails, of_payment
 from gateway.domain.cards import CardElements
 from gateway.domain.carrying import Carries, CarriesOf, Ways, carries_all
 from gateway.domain.catalogue import AuthenticationMode, Catalogue, Channel
 from gateway.domain.orders import Order
 from gateway.domain.payments import Payment
+from gateway.domain.rates import Counted
 from gateway.domain.scenes import CARD_SCENES, NO_BANK, Scene
 from gateway.ports import UserFacts
+from router.ailing import Ailing
 from router.facts import Candidate, ChannelFacts, RouteRequest, Signing, Unfit
 
 _NO_FACTS: Final = ChannelFacts()
@@ -27,6 +30,14 @@ class Unable:
     """Accounts whose settings cannot be used."""
     full: Collection[str] = ()
     """Channels without a free place. Only charges look for another then; a withhold waits."""
+    ailing: Ails = field(default_factory=dict)
+    """What is to be avoided, by what is counted apart."""
+    payment_id: UUID | None = None
+    """Whose payment it is: some go to an ailing channel all the same. None: a question without one."""
+
+    def ailing_for(self, what: Counted, by: Collection[str]) -> Ailing | None:
+        """What the router is told of a channel that ails; None: it is well."""
+        return of_payment(self.ailing.get(what.only(by)), what.channel, self.payment_id) if self.ailing else None
 
 
 ABLE: Final = Unable()
@@ -65,6 +76,7 @@ def candidates_for(
     `carries_of` tells what the provider of an account can carry, and how it authenticates.
     """
     candidates, day = [], catalogue.day_of(now)
+    by = catalogue.merchants[merchant_id].watch.by if unable.ailing else ()
     for rule in catalogue.rules_for(merchant_id, scene, bank):
         channel = catalogue.channels[merchant_id, rule.channel]
         carries = carries_of(merchant_id, channel.account)
@@ -81,6 +93,7 @@ def candidates_for(
                 unfit=_unfit(channel, scene, bank, card, carries),
                 signing=signing_of(catalogue, channel, scene, bank, payer, carries.ways),
                 full=rule.channel in unable.full,
+                ailing=unable.ailing_for(Counted(scene, bank, rule.channel), by),
                 priority=rule.priority,
                 authentication_fee=_authentication_fee(channel, scene, bank, day),
                 limits=rule.limits,

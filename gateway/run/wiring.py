@@ -82,6 +82,7 @@ from gateway.storage.server.migrate import is_current
 from gateway.storage.server.processes import ProcessBeats
 from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
+from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
@@ -110,6 +111,7 @@ from gateway.storage.writing.routes import RouteDueStore
 from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
+from gateway.watch.ailing import AilingChannels
 from gateway.watch.board import AlertBoard
 from gateway.watch.channels import ChannelWatch
 from gateway.watch.standing import StandingWatch
@@ -145,6 +147,8 @@ CATALOGUE_POOL_SIZE = 2
 CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
+WATCHES = frozenset({"channels", "standing", "transactions"})
+"""Ticks that look at what was recorded, to tell people."""
 LOADING_POOL_SIZE = 2
 """Statements are loaded on connections of their own, one account at a time, and looked at beside that."""
 """Reads have connections of their own, so that a search never stands in the way of money."""
@@ -194,10 +198,17 @@ class _CountedCallbacks:
 
 @contextlib.asynccontextmanager
 async def system(
-    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None, shares: bool = True
+    settings: Settings,
+    *,
+    workers: bool,
+    api: bool,
+    build_provider: Build | None = None,
+    shares: bool = True,
+    watching: bool = True,
 ) -> AsyncIterator[System]:
     """A gateway on the settings' database: its API, its workers, or both. `shares`: whether it takes a share of what
-    channels carry; a command that only reads them does not.
+    channels carry; a command that only reads them does not. `watching`: without it workers look at no channel and no
+    transaction and raise no alert, so that a benchmark can tell what that costs.
 
     The exit stack is the shutdown order: what is pushed last ends first, so each part ends while what it needs still
     runs. From the outside in:
@@ -291,6 +302,9 @@ async def system(
             lambda merchant_id, channel: watch.current.calls_per_second(merchant_id, channel),
             lambda: live.processes,
         )
+        ailing = AilingChannels(AilingStore(database), lambda: watch.current, utc_now)
+        await ailing.start()
+        stack.push_async_callback(ailing.stop)
         books = Books(
             OpeningStore(
                 database,
@@ -306,6 +320,7 @@ async def system(
                 providers.carries,
                 callback_base,
                 limits,
+                ailing.of,
             ),
             RecordingStore(
                 database,
@@ -394,7 +409,8 @@ async def system(
         )
         stack.push_async_callback(loading.close)
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
-        reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
+        statements = StatementStore(loading, timezone, lambda: watch.current, uuid7)
+        reconciler = Reconciler(providers, statements, tell, transport.download, utc_now, uuid7)
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
@@ -506,6 +522,8 @@ async def system(
                 "transactions": transaction_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
+            if not watching:
+                ticks = {name: tick for name, tick in ticks.items() if name not in WATCHES}
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
@@ -521,7 +539,7 @@ async def system(
 
             def unable(merchant_id: UUID, scene: Scene) -> Unable:
                 full = rooms.full(merchant_id) if scene in SCENES_OF[Kind.CHARGE] else ()
-                return Unable(providers.unusable(merchant_id), full)
+                return Unable(providers.unusable(merchant_id), full, ailing.of(merchant_id))
 
             payer = PayerFlow(submission, due, tasks, settings.answer_within_s)
             authentications = AuthenticationFlow(

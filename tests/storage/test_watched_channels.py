@@ -15,12 +15,16 @@ from uuid_utils.compat import uuid7
 
 from gateway.domain.alerts import AlertKind
 from gateway.domain.catalogue import Catalogue, Endpoint, Merchant
+from gateway.domain.rates import Counted
 from gateway.domain.watch_settings import watch_from_json
 from gateway.storage.server.database import Database
+from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
+from gateway.watch.ailing import AilingChannels
 from gateway.watch.channels import ChannelWatch
+from router.ailing import Ailing
 from tests.databases import REPLICA, connected
 
 SHOP = UUID(int=0xA)
@@ -228,6 +232,22 @@ async def test_what_is_counted_together_and_thresholds_of_its_own(street: Street
     await street.pays(5, "failed", "channel", channel="cpcn")
     await street.process().look()
     assert await street.degraded() == ["*/*/jd"]
+
+
+async def test_every_process_avoids_what_the_watch_saw_until_nobody_looks_any_more(street: Street) -> None:
+    other = AilingChannels(AilingStore(street.database), street.catalogue, lambda: street.now)
+    street.settings = {"own": [{"channel": "jd", "hide": True, "let_through": 4}]}
+    await street.pays(15, "failed", "channel")
+    await street.pays(5)
+    await street.pays(20, "failed", "channel", channel="baofoo")
+    await other.read()
+    assert other.of(SHOP) == {}
+    await street.process().look()
+    await other.read()
+    assert other.of(SHOP) == {Counted("withhold", "ICBC", "jd"): Ailing(5, 20, 900, 4)}
+    street.later(minutes=3)
+    await other.read()
+    assert other.of(SHOP) == {}
 
 
 async def test_what_is_not_counted_apart_any_more_is_over(street: Street) -> None:

@@ -9,6 +9,7 @@ from gateway.api.http.fields import AnyBank, Code, FeeField, Fen, Moment, Reques
 from gateway.api.http.price_fields import Amounts, Fees, prices_of
 from gateway.domain.prices import in_force
 from gateway.limit_fields import given, with_limits
+from router.ailing import Ailing
 from router.facts import Candidate, ChannelFacts, LastAttempt
 from router.limits import ChannelLimits, RuleLimits
 
@@ -16,6 +17,25 @@ __all__ = ["MAX_PRIORITY", "GivenFacts", "GivenRule", "WhatIf", "candidate", "fa
 
 MAX_RULES = 1000
 MAX_PRIORITY = 2**31 - 1
+
+
+class GivenAiling(RequestModel):
+    """Too few payments succeed there. One in `let_through` goes there all the same; `passes`: this is one."""
+
+    succeeded: Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
+    attempts: Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
+    window_s: Annotated[int, Field(ge=1, le=MAX_PRIORITY)]
+    let_through: Annotated[int | None, Field(ge=1, le=MAX_PRIORITY, description="null: no payment goes there now")] = (
+        None
+    )
+    passes: bool = False
+    switched_off: bool = False
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        if self.succeeded > self.attempts:
+            raise wrong("invalid", "is more than there were attempts", field="succeeded")
+        return self
 
 
 @with_limits(RuleLimits, Field(ge=0))
@@ -37,6 +57,7 @@ class GivenRule(RequestModel):
     account_usable: bool = True
     signing: Literal["ready", "needs_signing", "signing_in_progress"] = "ready"
     full: bool = False
+    ailing: GivenAiling | None = None
 
     @property
     def limits(self) -> RuleLimits:
@@ -106,6 +127,7 @@ def candidate(rule: GivenRule, day: date) -> Candidate:
         account_usable=rule.account_usable,
         signing=rule.signing,
         full=rule.full,
+        ailing=None if rule.ailing is None else Ailing(**rule.ailing.model_dump()),
         priority=rule.priority,
         authentication_fee=in_force(rule.authentication_fee, prices_of(rule.authentication_fees), day),
         limits=rule.limits,

@@ -16,6 +16,21 @@ __all__ = ["RecordedRouteAnswer", "RecordedRoutePage", "RouteAnswer", "SeenChann
 ShownRouteId = Annotated[str, shown_id(ROUTE)]
 
 
+class AilingAnswer(AnswerModel):
+    """What was known of a channel on which too few payments succeed: by its own fault, in the last `window_s` seconds.
+
+    One payment in `let_through` goes there all the same; null: none does now. `kept`: why it was not left out for it.
+    """
+
+    succeeded: int
+    attempts: int
+    rate_percent: Annotated[int | None, Field(description="rounded down; null without attempts")]
+    window_s: int
+    let_through: int | None
+    switched_off: Annotated[bool, Field(description="closed until it is seen to work again")]
+    kept: Literal["let_through", "last_available"] | None
+
+
 class SeenChannel(AnswerModel):
     """One channel in a decision: the step that removed it and why, its fee in fen, its rank.
 
@@ -31,6 +46,7 @@ class SeenChannel(AnswerModel):
     authentication_share: int | str
     compared: int
     rank: int | None
+    ailing: Annotated[AilingAnswer | None, Field(description="null: it is well, or nobody wants it avoided")]
 
 
 class RouteAnswer(AnswerModel):

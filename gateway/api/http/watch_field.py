@@ -9,6 +9,7 @@ from gateway.domain.watch_settings import (
     DIMENSIONS,
     LONGEST_WINDOW_S,
     MAX_AT_LEAST,
+    MAX_LET_THROUGH,
     MAX_NAME,
     MAX_OWN,
     SHORTEST_WINDOW_S,
@@ -24,12 +25,14 @@ def _whole(least: int, most: int, about: str) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": most, "description": about}
 
 
-_NUMBERS: Final = {
+_RULE: Final = {
     "window_s": _whole(SHORTEST_WINDOW_S, LONGEST_WINDOW_S, "how far back is counted: 900"),
     "at_least": _whole(1, MAX_AT_LEAST, "with fewer attempts nothing is told: 20"),
     "unresolved_after_s": _whole(1, LONGEST_WINDOW_S, "from when on one without a result is no success: 60"),
     "below_percent": _whole(1, 100, "a lower share of successes is told: 60"),
     "back_at_percent": _whole(1, 100, "from this share on it is well again: 75"),
+    "hide": {"type": "boolean", "description": "while it is degraded, step 1 of the router leaves it out: false"},
+    "let_through": _whole(2, MAX_LET_THROUGH, "one payment in so many goes there all the same: 10"),
 }
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 WATCH_SCHEMA: Final[dict[str, Any]] = {
@@ -42,13 +45,13 @@ WATCH_SCHEMA: Final[dict[str, Any]] = {
             "contains": {"const": "channel"},
             "description": "what is counted apart; the rest is counted together",
         },
-        **_NUMBERS,
+        **_RULE,
         "own": {
             "type": "array",
             "maxItems": MAX_OWN,
             "items": {
                 "type": "object",
-                "properties": dict.fromkeys(DIMENSIONS, _NAME) | _NUMBERS,
+                "properties": dict.fromkeys(DIMENSIONS, _NAME) | _RULE,
                 "additionalProperties": False,
             },
             "description": "what is otherwise for a scene, a bank, a channel: what names more has the last word",

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from gateway.domain.ailing import AilingOf, all_well
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.checkouts import STANDARD_LIMITS, CheckoutLimits
@@ -59,6 +60,7 @@ class OpeningStore:
 
     What is to be sent has a place of its channel before it is recorded: whoever opens it gives it back (`ports.Rooms`).
     `unusable`: a merchant's accounts whose settings cannot be used. `pages`: the address under which our pages stand.
+    `ailing`: which channels a merchant's payments are to avoid.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class OpeningStore:
         carries_of: CarriesOf = carries_all,
         pages: str = "",
         limits: CheckoutLimits = STANDARD_LIMITS,
+        ailing: AilingOf = all_well,
     ) -> None:
         self._database = database
         self._busy = busy or BusyUsers(database)
@@ -91,6 +94,7 @@ class OpeningStore:
         self._unusable = unusable
         self._carries_of = carries_of
         self._pages, self._limits = pages, limits
+        self._ailing = ailing
 
     async def flush(self, openings: list[Opening]) -> Sequence[OpenResult | Exception]:
         """Open many orders of one merchant. The results stand in the order of the openings.
@@ -167,7 +171,9 @@ class OpeningStore:
         if by := page.blocked.get(opening.payment_id):
             facts = replace(facts, blocked=by)
         full = self._rooms.full(page.merchant_id, opening.payment_id) if order.kind is Kind.CHARGE else ()
-        unable = Unable(self._unusable(page.merchant_id), full)
+        unable = Unable(
+            self._unusable(page.merchant_id), full, self._ailing(page.merchant_id), payment_id=opening.payment_id
+        )
         opened = open_payment(
             opening, card_id, facts, page.catalogue, self._terms_of, self._timezone, unable, self._carries_of,
             lambda payment_id: f"{self._pages}/pay/{self._keys.order.page_token(page.merchant_id, payment_id)}",

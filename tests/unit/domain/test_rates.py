@@ -172,6 +172,16 @@ def test_what_names_more_has_the_last_word() -> None:
     assert settings.rule_of("withhold", "CCB", "baofoo") == WatchRule(at_least=30)
 
 
+def test_payments_avoid_nothing_unless_somebody_says_so() -> None:
+    assert not WatchSettings().avoids
+    assert not watch_from_json({"let_through": 5, "own": [{"channel": "jd", "at_least": 5}]}).avoids
+    settings = watch_from_json({"own": [{"channel": "jd", "hide": True}]})
+    assert settings.avoids
+    assert settings.rule_of("withhold", "CCB", "jd").hide
+    assert not settings.rule_of("withhold", "CCB", "baofoo").hide
+    assert watch_from_json(watch_to_json(settings)) == settings
+
+
 @pytest.mark.parametrize(
     ("told_", "field"),
     [
@@ -188,6 +198,10 @@ def test_what_names_more_has_the_last_word() -> None:
         ({"own": [{"channel": "jd"}]}, "own[0]"),
         ({"own": [{"channel": "jd", "back_at_percent": 20}]}, "own[0].back_at_percent"),
         ({"own": {"channel": "jd"}}, "own"),
+        ({"hide": 1}, "hide"),
+        ({"hide": "true"}, "hide"),
+        ({"let_through": 1}, "let_through"),
+        ({"own": [{"channel": "jd", "let_through": 0}]}, "own[0].let_through"),
         ({"treshold": 1}, "treshold"),
         ("daily", ""),
     ],

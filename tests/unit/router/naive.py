@@ -103,6 +103,15 @@ def naive_decide(
             answer.removed[code] = (1, "account_unusable")
         else:
             answer.removed[code] = (1, str(rule.unfit))
+    # 1, ailing: whoever may not come is sent away, if somebody better stays.
+    for whom, better in (("off", ("well", "ails")), ("ails", ("well",))):
+        how = {code: _how_it_is(rules[code]) for code in available}
+        if any(state in better for state in how.values()):
+            for code, state in how.items():
+                ill = rules[code].ailing
+                if state == whom and ill is not None and not ill.passes:
+                    available.remove(code)
+                    answer.removed[code] = (1, {"off": "channel_switched_off", "ails": "channel_ailing"}[whom])
     if len(available) != 0:
         answer.wants_room = False
     if len(available) == 0:
@@ -191,6 +200,12 @@ def naive_decide(
     else:
         answer.step, answer.chosen = 9, second
     return answer
+
+
+def _how_it_is(rule: Candidate) -> str:
+    if rule.ailing is None:
+        return "well"
+    return "off" if rule.ailing.switched_off else "ails"
 
 
 def _how_it_went(last: LastAttempt | None, request: RouteRequest) -> str:

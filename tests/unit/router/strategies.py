@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from router import (
+    Ailing,
     Candidate,
     ChannelFacts,
     ChannelLimits,
@@ -118,6 +119,16 @@ def limits(kind: type[Limits]) -> st.SearchStrategy[Limits]:
     return st.builds(kind, **{each.name: drawn[each.unit] for each in kind.each()})
 
 
+@cache
+def ailing() -> st.SearchStrategy[Ailing | None]:
+    attempts = st.integers(0, 200).flatmap(lambda most: st.tuples(st.integers(0, most), st.just(most)))
+    drawn = st.builds(
+        lambda counted, window_s, let, passes, off: Ailing(counted[0], counted[1], window_s, let, passes, off),
+        attempts, st.sampled_from([60, 900]), st.sampled_from([None, 2, 10]), mostly(False, True, True), st.booleans(),
+    )  # fmt: skip
+    return st.none() | st.none() | drawn
+
+
 @st.composite
 def candidates(draw: st.DrawFn, channel: str) -> Candidate:
     known: dict[str, st.SearchStrategy[Any]] = {
@@ -130,6 +141,7 @@ def candidates(draw: st.DrawFn, channel: str) -> Candidate:
         "unfit": mostly(None, "bank_unsupported", "name_unwritable", "id_type_unsupported"),
         "account_usable": mostly(True, False),
         "full": mostly(False, True),
+        "ailing": ailing(),
         "signing": mostly("ready", "needs_signing", "signing_in_progress"),
         "priority": st.integers(-1, 2),
         "authentication_fee": st.sampled_from([0, 0, 1, 100, 101]),

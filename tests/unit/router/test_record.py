@@ -157,7 +157,7 @@ def test_a_damaged_record_is_refused_by_name(damage: dict[str, object]) -> None:
 
 def test_the_answer_has_every_field() -> None:
     def rest(fee: int) -> dict[str, object]:
-        return {"limit": None, "authentication_share": 0, "compared": fee}
+        return {"limit": None, "authentication_share": 0, "compared": fee, "ailing": None}
 
     assert to_answer(route(rule("a", 10), rule("b", 12), rule("c", enabled=False))) == {
         "chosen": "a",

@@ -26,7 +26,7 @@ def _name(record: dict[str, Any]) -> str:
 def test_it_is_read_as_it_was_written(record: dict[str, Any]) -> None:
     answer: dict[str, Any] = to_answer(from_record(record))
     assert {name: answer[name] for name in OUTCOME} == {name: record.get(name) for name in OUTCOME}
-    unset = {"removed_by_step": None, "reason": None, "rank": None, "authentication_share": 0}
+    unset = {"removed_by_step": None, "reason": None, "rank": None, "authentication_share": 0, "ailing": None}
     shown = [{name: told for name, told in seen.items() if name != "limit"} for seen in answer["candidates"]]
     assert shown == [{**unset, "compared": seen["fee"], **seen} for seen in record["trace"]]
 
