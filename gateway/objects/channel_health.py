@@ -10,10 +10,11 @@ import orjson
 from gateway.domain.events import Event, EventType
 from gateway.domain.ids import EVENT, ObjectKind, channel_id, show
 from gateway.domain.rates import Counted, Health, Rate
+from gateway.domain.switches import Switch
 from gateway.domain.watch_settings import ANY, WatchRule, WatchSettings
 from gateway.objects.times import timestamp
 
-__all__ = ["channel_event", "health_object", "unseen_object"]
+__all__ = ["channel_event", "health_object", "switch_object", "unseen_object"]
 
 
 def health_object(what: Counted, health: Health, rule: WatchRule, degraded_since: datetime | None) -> dict[str, Any]:
@@ -40,6 +41,18 @@ def unseen_object(channel: str, settings: WatchSettings) -> dict[str, Any]:
 
 def _rate(rate: Rate) -> dict[str, Any]:
     return {"attempts": rate.attempts, "succeeded": rate.succeeded, "rate": rate.share}
+
+
+def switch_object(switch: Switch, now: datetime) -> dict[str, Any]:
+    """What was switched off, and what it does now."""
+    return {
+        "state": switch.state(now).value,
+        "off_at": timestamp(switch.off_at),
+        "rests_until": timestamp(switch.rests_until),
+        "rests": switch.rests,
+        "on_at": timestamp(switch.on_at),
+        "on_by": switch.on_by,
+    }
 
 
 def channel_event(
