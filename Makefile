@@ -28,8 +28,8 @@ demo: $(STAMP) ## drive 300 payments, refunds and payouts through it all and com
 test: $(STAMP) ## run every test, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-hunt: $(STAMP) ## kill gateways under load, 25 times, freeze them 10 times, settle 41,000 payments, compare a day of 100,000 lines (some minutes)
-	SLUICE_HUNT_KILLS=25 SLUICE_HUNT_FREEZES=10 SLUICE_HUNT_PARTS=41000 SLUICE_HUNT_LINES=100000 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_frozen.py tests/storage/test_collected_repayment.py tests/storage/test_big_day.py
+hunt: $(STAMP) ## kill gateways under load, 25 times, freeze them 10 times, settle 41,000 payments, compare a day of 100,000 lines, hold rules against 50,000 payments (some minutes)
+	SLUICE_HUNT_KILLS=25 SLUICE_HUNT_FREEZES=10 SLUICE_HUNT_PARTS=41000 SLUICE_HUNT_LINES=100000 SLUICE_HUNT_PAYMENTS=50000 $(BIN)/python -m pytest tests/e2e/test_crash.py tests/e2e/test_frozen.py tests/storage/test_collected_repayment.py tests/storage/test_big_day.py tests/storage/test_transactions.py
 
 examples: $(STAMP) ## 40 times as many random examples as the suite draws (some minutes)
 	SLUICE_HUNT_EXAMPLES=40 $(BIN)/python -m pytest -n auto --dist worksteal tests/unit/router tests/unit/api tests/unit/reconciliation tests/unit/test_catalogue_writing.py tests/adapters/test_fuzz.py tests/adapters/test_signing.py tests/e2e/test_openapi.py tests/storage/test_comparing_random.py

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.catalogues import other_merchants
 from benchmarks.figures import percentile
 from benchmarks.stage import HOST, Stage, apply, staged
-from benchmarks.watching import AS_SERVED, GENERATIONS, PYTHONS, Look, Tuning, ask_for, looks
+from benchmarks.tuning import AS_SERVED, GENERATIONS, PYTHONS, Look, Tuning, ask_for, looks
 from gateway.run.supervising import interruptible
 from gateway.storage.server.embedded import EmbeddedPostgres
 

@@ -1,7 +1,8 @@
 """`python -m benchmarks.gateway`: the gateway as `sluice serve` runs it, with the bench-only PSP besides.
 
 Settings come by environment as for `sluice serve`. Logs go to a file. SIGUSR1 starts a profile, SIGUSR2 writes it.
-With `--watch FOLDER` its collector can be tuned while it runs (benchmarks/watching.py).
+With `--watch FOLDER` its collector can be tuned while it runs (benchmarks/tuning.py). With `--unwatched` it looks at no
+channel and no transaction (benchmarks/watching.py).
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 from adapters.registry import build
 from benchmarks.hmac_psp import DECLARATION, HmacPsp
 from benchmarks.sampling import Sampler
-from benchmarks.watching import watch
+from benchmarks.tuning import watch
 from gateway import logs
 from gateway.ports import AccountSettings, Provider, Transport
 from gateway.run.serving import run_async, serve
@@ -26,15 +27,17 @@ def build_provider(account: AccountSettings, transport: Transport) -> Provider:
     return build(account, transport)
 
 
-async def _serve(settings: Settings, *, reuse_port: bool, profile: Path | None, watched: Path | None) -> None:
+async def _serve(
+    settings: Settings, *, reuse_port: bool, profile: Path | None, watched: Path | None, watching: bool
+) -> None:
     if profile is not None:
         _profile_when_told(asyncio.get_running_loop(), profile)
-    watching = asyncio.create_task(watch(watched)) if watched is not None else None
+    looking = asyncio.create_task(watch(watched)) if watched is not None else None
     try:
-        await serve(settings, workers=True, reuse_port=reuse_port, build_provider=build_provider)
+        await serve(settings, workers=True, reuse_port=reuse_port, build_provider=build_provider, watching=watching)
     finally:
-        if watching is not None:
-            watching.cancel()
+        if looking is not None:
+            looking.cancel()
 
 
 def _profile_when_told(loop: asyncio.AbstractEventLoop, path: Path) -> None:
@@ -57,11 +60,20 @@ def main() -> None:
     parser.add_argument("--reuse-port", action="store_true")
     parser.add_argument("--profile", type=Path)
     parser.add_argument("--watch", type=Path, metavar="FOLDER")
+    parser.add_argument("--unwatched", action="store_true")
     chosen = parser.parse_args()
     settings = Settings()
     with chosen.log.open("a", buffering=1) as log:
         logs.configure(settings.log_level, console=False, stream=log)
-        run_async(_serve(settings, reuse_port=chosen.reuse_port, profile=chosen.profile, watched=chosen.watch))
+        run_async(
+            _serve(
+                settings,
+                reuse_port=chosen.reuse_port,
+                profile=chosen.profile,
+                watched=chosen.watch,
+                watching=not chosen.unwatched,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from benchmarks.proof import Expected, prove
 from benchmarks.server import Server, named, new_database
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
+from gateway.domain.transaction_rules import TransactionRule
 from gateway.metrics import DIRECTORY_VARIABLE
 from gateway.run.supervising import Family, free_port
 from gateway.storage.catalogue.store import CatalogueStore
@@ -32,7 +33,7 @@ from gateway.storage.keys import KeyRing
 from gateway.storage.server.engine import create_engine
 from gateway.storage.server.migrate import upgrade
 
-__all__ = ["HOST", "Psp", "Stage", "apply", "staged"]
+__all__ = ["HOST", "Psp", "Stage", "apply", "gateway_of", "staged"]
 
 HOST: Final = "127.0.0.1"
 LOAD_ENDS_WITHIN_S: Final = 120.0
@@ -57,6 +58,7 @@ class Stage:
     folder: Path
     """Of the gateway's log, and of what is seen where its collector is watched."""
     ring: str = field(repr=False)
+    order_key: str = field(repr=False)
     content: CatalogueFile = field(repr=False)
     """The catalogue that was put in force at the start."""
     expected: Expected = field(default_factory=Expected)
@@ -142,12 +144,14 @@ async def staged(
     profile: bool,
     name: str | None = None,
     others: tuple[MerchantContent, ...] = (),
+    rules: tuple[TransactionRule, ...] = (),
     watch: bool = False,
 ) -> AsyncIterator[Stage]:
     """Everything for one PSP, healthy. All of it ends with the context; the database stays for the look afterwards.
 
-    `name` tells stages of one run apart; `others` are merchants beside the one that pays; with `watch` the gateway's
-    collector can be tuned (benchmarks/watching.py).
+    `name` tells stages of one run apart; `others` are merchants beside the one that pays, `rules` the transaction
+    rules of that one; with `watch` the gateway's collector can be tuned (benchmarks/tuning.py). With no `processes` the
+    gateway is started later (`gateway_of`).
     """
     name = name or f"bench_{psp}"
     await new_database(server, name)
@@ -169,16 +173,44 @@ async def staged(
         )
         mode = AuthenticationMode.SILENT if account.provider == "unionpay" else AuthenticationMode.NONE
         content = catalogue(account, mode, api_key, f"{counterparts}/notifications", secret)
-        content = replace(content, merchants=(*content.merchants, *others))
+        paid = replace(content.merchants[0], transaction_rules=rules)
+        content = replace(content, merchants=(paid, *others))
         await apply(url, ring, content)
         port = free_port(HOST)
         written = here / "profile.json" if profile else None
         around = family.pids
-        _start_gateway(family, here, url, (ring, order_key), port, processes, written, watch=watch)
+        if processes:
+            _start_gateway(family, here, url, (ring, order_key), port, processes, written, watch=watch)
         watched = {"gateway": family.pids[len(around) :], "mock PSP and receiver": around}
         if server.pid is not None:
             watched["postgres"] = [server.pid]
-        yield Stage(psp, url, dsn, port, counterparts, sandbox, api_key, watched, written, family, here, ring, content)
+        yield Stage(
+            psp,
+            url,
+            dsn,
+            port,
+            counterparts,
+            sandbox,
+            api_key,
+            watched,
+            written,
+            family,
+            here,
+            ring,
+            order_key,
+            content,
+        )
+
+
+@contextlib.contextmanager
+def gateway_of(stage: Stage, *, watching: bool) -> Iterator[None]:
+    """A gateway on a stage that has none, which ends with the context; with `watching` it watches as always."""
+    with Family(_nobody) as family:
+        keys = (stage.ring, stage.order_key)
+        _start_gateway(family, stage.folder, stage.url, keys, stage.port, 1, None, watch=False, watching=watching)
+        stage.watched["gateway"] = family.pids
+        yield
+        family.check()
 
 
 def _nobody(_: str, __: str) -> None:
@@ -219,6 +251,7 @@ def _start_gateway(
     profile: Path | None,
     *,
     watch: bool,
+    watching: bool = True,
 ) -> None:
     environment = {
         "SLUICE_ENV": "development",
@@ -238,5 +271,6 @@ def _start_gateway(
         words += ["--reuse-port"] if processes > 1 else []
         words += ["--profile", str(profile)] if profile is not None else []
         words += ["--watch", str(folder)] if watch else []
+        words += [] if watching else ["--unwatched"]
         family.start_python(f"gateway {number}", words, environment)
     family.wait_healthy(f"http://{HOST}:{port}/readyz")

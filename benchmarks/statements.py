@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.stage import staged
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.reconciled import Loading
 from gateway.domain.statements import LineKind, StatementLine
 from gateway.run.statement_child import NICE
@@ -150,7 +151,7 @@ async def _loaded(url: str, count: int) -> tuple[Took, list[str]]:
         marks[1] = time.perf_counter()
 
     try:
-        done = await StatementStore(database, ZONE).load(loading, lines(count), seen)
+        done = await StatementStore(database, ZONE, lambda: Catalogue(1), uuid4).load(loading, lines(count), seen)
     finally:
         await database.close()
     ended = time.perf_counter()

@@ -191,8 +191,9 @@ STATEMENTS_LATE = Gauge(
 )
 
 LAST_TICK = Gauge(
-    "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["job"], multiprocess_mode="livemax"
+    "sluice_last_tick_timestamp_seconds", "When a worker's job last ran", ["tick"], multiprocess_mode="livemax"
 )
+"""`tick`, not `job`: every series that Prometheus scrapes has a `job` of its own."""
 CATALOGUE_VERSION = Gauge("sluice_catalogue_version", "Version of the catalogue in force", multiprocess_mode="livemin")
 CLOCK_OFFSET_SECONDS = Gauge(
     "sluice_clock_offset_seconds", "How far ahead of the database's clock a process's is", multiprocess_mode="liveall"

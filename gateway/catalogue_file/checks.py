@@ -1,13 +1,20 @@
 """What a catalogue file means: whether its parts fit each other, the providers and the banks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import httpx
 
 from adapters.account import account_settings
 from adapters.registry import PROVIDERS, AccountError, build, offer_for, offer_of
-from gateway.catalogue_file.shape import AccountShape, ChannelShape, KeyShape, MerchantShape, RuleShape
+from gateway.catalogue_file.shape import (
+    AccountShape,
+    ChannelShape,
+    KeyShape,
+    MerchantShape,
+    RuleShape,
+    TransactionFilterShape,
+)
 from gateway.domain.callback_names import short_name
 from gateway.domain.cards import bank_names
 from gateway.domain.catalogue import ANY_BANK, mode_of
@@ -257,19 +264,23 @@ def _block_problems(path: str, merchant: MerchantShape) -> Problems:
 
 
 def _transaction_rule_problems(path: str, merchant: MerchantShape) -> Problems:
-    """Names of what a filter can never meet."""
     channels, apps = ({each.code for each in part} for part in (merchant.channels, merchant.apps))
     for number, rule in enumerate(merchant.transaction_rules):
-        here, wanted = f"{path}.transaction_rules[{number}].filter", rule.filter
-        for position, bank in enumerate(wanted.banks or ()):
-            if bank not in bank_names():
-                yield f"{here}.banks[{position}]: {bank} is not a bank code"
-        for position, channel in enumerate(wanted.channels or ()):
-            if channel not in channels:
-                yield f"{here}.channels[{position}]: there is no channel {channel}"
-        for position, app in enumerate(wanted.apps or ()):
-            if app not in apps:
-                yield f"{here}.apps[{position}]: there is no app {app}"
+        yield from filter_problems(f"{path}.transaction_rules[{number}].filter", rule.filter, channels, apps)
+
+
+def filter_problems(
+    path: str, wanted: TransactionFilterShape, channels: Collection[str], apps: Collection[str]
+) -> Problems:
+    """Names of what a transaction rule's filter can never meet."""
+    for name, values, known, problem in (
+        ("banks", wanted.banks, bank_names(), "{} is not a bank code"),
+        ("channels", wanted.channels, channels, "there is no channel {}"),
+        ("apps", wanted.apps, apps, "there is no app {}"),
+    ):
+        for position, value in enumerate(values or ()):
+            if value not in known:
+                yield f"{path}.{name}[{position}]: {problem.format(value)}"
 
 
 def _bank_problems(path: str, banks: list[str]) -> Problems:

@@ -80,7 +80,7 @@ def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str], keeper:
         shape = FileShape.model_validate(resolved, context=environ)
     except ValidationError as error:
         for details in error.errors(include_url=False, include_input=False):
-            path, problem = _said(details)
+            path, problem = said(details)
             # An empty text stands where a reference led nowhere; that it is empty is not worth telling.
             if path not in unresolved:
                 problems.append(f"{path}: {problem}")
@@ -90,8 +90,8 @@ def _shaped(raw: object, resolver: Resolver, environ: Mapping[str, str], keeper:
     return shape
 
 
-def _said(details: ErrorDetails) -> tuple[str, str]:
-    """Path and problem, in our words."""
+def said(details: ErrorDetails) -> tuple[str, str]:
+    """Path and problem of what a shape refused, in our words."""
     path = ""
     for part in details["loc"]:
         if part == "[key]":

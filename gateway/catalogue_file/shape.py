@@ -70,17 +70,29 @@ EventName = Literal[
     "payment.requires_action",
     "payment.closed",
     "payment.anomaly",
+    "authentication.succeeded",
+    "authentication.failed",
+    "authentication.requires_action",
+    "authentication.closed",
+    "refund.succeeded",
+    "refund.failed",
+    "refund.returned",
+    "refund.anomaly",
+    "route.anomaly",
+    "checkout.succeeded",
+    "checkout.expired",
+    "checkout.canceled",
+    "checkout.anomaly",
     "payout.succeeded",
     "payout.failed",
     "payout.returned",
-    "authentication.succeeded",
-    "authentication.failed",
+    "payout.anomaly",
     "channel.degraded",
     "channel.restored",
     "reconciliation.finished",
     "reconciliation.difference_found",
 ]
-"""Every type of event, also those that this version does not send yet: subscribing early is no mistake."""
+"""Every type of event."""
 
 
 def _problem(problem: str, path: str = "") -> PydanticCustomError:

@@ -40,6 +40,8 @@ class EventType(StrEnum):
     PAYOUT_ANOMALY = "payout.anomaly"
     CHANNEL_DEGRADED = "channel.degraded"
     CHANNEL_RESTORED = "channel.restored"
+    RECONCILIATION_FINISHED = "reconciliation.finished"
+    RECONCILIATION_DIFFERENCE_FOUND = "reconciliation.difference_found"
 
 
 EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
@@ -75,6 +77,8 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
     },
     # Told by who watches it: it has no status.
     ObjectKind.CHANNEL: {},
+    # Its days are told, and what differs on them.
+    ObjectKind.ACCOUNT: {},
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 

@@ -13,7 +13,7 @@ from typeid import TypeID
 
 PAYMENT, REFUND, AUTHENTICATION, ROUTE, CHECKOUT, PAYOUT = "pay", "ref", "auth", "rt", "co", "po"
 EVENT, CARD, ENDPOINT, ANOMALY, KEY, WINDOW, DIFFERENCE = "evt", "card", "ep", "ano", "key", "mw", "dif"
-BLOCK, PROPOSAL, ALERT, CHANNEL = "blk", "prop", "alr", "ch"
+BLOCK, PROPOSAL, ALERT, CHANNEL, ACCOUNT = "blk", "prop", "alr", "ch", "acc"
 """Prefixes of what has an id; merchants, apps, accounts and channels are named by their codes."""
 
 
@@ -27,6 +27,7 @@ class ObjectKind(StrEnum):
     CHECKOUT = "checkout"  # paid on pages of ours
     PAYOUT = "payout"  # money out, to an account
     CHANNEL = "channel"  # has a code and no id of its own: `channel_id`
+    ACCOUNT = "account"  # likewise: `account_id`
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
@@ -37,6 +38,7 @@ PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.CHECKOUT: CHECKOUT,
     ObjectKind.PAYOUT: PAYOUT,
     ObjectKind.CHANNEL: CHANNEL,
+    ObjectKind.ACCOUNT: ACCOUNT,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 
@@ -113,3 +115,8 @@ def channel_id(merchant_id: UUID, code: str) -> UUID:
     """What events of a channel name it by, the same for ever: a UUID of version 5 of its code, in the name space of its
     merchant's id."""
     return uuid5(merchant_id, f"channel:{code}")
+
+
+def account_id(merchant_id: UUID, code: str) -> UUID:
+    """What events of an account name it by, the same for ever: as `channel_id` of a channel."""
+    return uuid5(merchant_id, f"account:{code}")

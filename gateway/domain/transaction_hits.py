@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gateway.domain.transaction_rules import Distinct, RuleKind, TransactionRule
 
-__all__ = ["MAX_SHOWN_IDS", "Episode", "SeenRow", "episodes"]
+__all__ = ["MAX_SHOWN_IDS", "Episode", "Fired", "SeenRow", "WouldHaveFired", "episodes"]
 
 MAX_SHOWN_IDS: Final = 5
 
@@ -42,6 +42,24 @@ class Episode:
     """The most at once, in fen."""
     objects: tuple[tuple[RuleKind, UUID], ...]
     """The newest rows in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One time at which it would have told of a key."""
+
+    shown: str
+    card_id: UUID | None
+    episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class WouldHaveFired:
+    """What a rule would have told in a period."""
+
+    times: int
+    keys: int
+    newest: tuple[Fired, ...]
 
 
 class _Window:

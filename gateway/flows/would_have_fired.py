@@ -1,39 +1,20 @@
 """How often a transaction rule would have fired on what is recorded: before somebody puts it in force."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from gateway.domain.blocks import BlockedValue, BlockKind
-from gateway.domain.transaction_hits import Episode, episodes
+from gateway.domain.transaction_hits import Fired, WouldHaveFired, episodes
 from gateway.domain.transaction_rules import RuleKey, TransactionRule
 from gateway.ports.transactions import KeyShown, TransactionRows
 
-__all__ = ["MAX_PERIOD", "MAX_SHOWN", "Fired", "WouldHaveFired", "would_have_fired"]
+__all__ = ["MAX_PERIOD", "MAX_SHOWN", "would_have_fired"]
 
 MAX_PERIOD: Final = timedelta(days=31)
 MAX_SHOWN: Final = 100
 """Firings that are listed, the newest; all are counted."""
 PRINTED: Final = frozenset({RuleKey.CARD, RuleKey.PHONE, RuleKey.ID_NO})
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """One time at which it would have told of a key."""
-
-    shown: str
-    card_id: UUID | None
-    episode: Episode
-
-
-@dataclass(frozen=True, slots=True)
-class WouldHaveFired:
-    """What a rule would have told in a period."""
-
-    times: int
-    keys: int
-    newest: tuple[Fired, ...]
 
 
 async def would_have_fired(

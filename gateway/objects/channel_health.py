@@ -1,20 +1,14 @@
 """How the health of a channel is shown: to operators, in the events that tell of it, and as it is kept for others."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-import orjson
-
-from gateway.domain.events import Event, EventType
-from gateway.domain.ids import EVENT, ObjectKind, channel_id, show
 from gateway.domain.rates import Counted, Health, Rate
 from gateway.domain.switches import Switch
 from gateway.domain.watch_settings import ANY, WatchRule, WatchSettings
 from gateway.objects.times import timestamp
 
-__all__ = ["channel_event", "health_object", "switch_object", "unseen_object"]
+__all__ = ["health_object", "switch_object", "unseen_object"]
 
 
 def health_object(what: Counted, health: Health, rule: WatchRule, degraded_since: datetime | None) -> dict[str, Any]:
@@ -53,21 +47,3 @@ def switch_object(switch: Switch, now: datetime) -> dict[str, Any]:
         "on_at": timestamp(switch.on_at),
         "on_by": switch.on_by,
     }
-
-
-def channel_event(
-    merchant_id: UUID, channel: str, event_type: EventType, sequence: int, event_id: UUID, now: datetime,
-    shown: Mapping[str, Any],
-) -> Event:  # fmt: skip
-    """The event that tells that a channel is degraded, or well again, with its health as it was seen."""
-    body = {
-        "id": show(EVENT, event_id),
-        "type": event_type,
-        "sequence": sequence,
-        "created_at": timestamp(now),
-        "data": dict(shown),
-    }
-    object_id = channel_id(merchant_id, channel)
-    return Event(
-        event_id, merchant_id, None, event_type, ObjectKind.CHANNEL, object_id, sequence, now, orjson.dumps(body)
-    )

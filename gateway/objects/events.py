@@ -1,6 +1,6 @@
 """How an event is shown: the body that its deliveries send, and the event with its deliveries as the API lists it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from gateway.objects.refunds import refund_object
 from gateway.objects.routes import route_object
 from gateway.objects.times import timestamp
 
-__all__ = ["checkout_event", "dead_letter_object", "event_object", "event_of"]
+__all__ = ["checkout_event", "dead_letter_object", "event_object", "event_of", "merchant_event"]
 
 
 Told = Payment | Refund | Authentication | RecordedRoute | Payout
@@ -90,6 +90,27 @@ def _event(
         created_at=now,
         body=orjson.dumps(body),
     )
+
+
+def merchant_event(
+    merchant_id: UUID,
+    event_type: EventType,
+    kind: ObjectKind,
+    object_id: UUID,
+    sequence: int,
+    event_id: UUID,
+    now: datetime,
+    shown: Mapping[str, Any],
+) -> Event:
+    """An event of no app, for the merchant's own endpoints: of a channel, an account."""
+    body = {
+        "id": show(EVENT, event_id),
+        "type": event_type,
+        "sequence": sequence,
+        "created_at": timestamp(now),
+        "data": dict(shown),
+    }
+    return Event(event_id, merchant_id, None, event_type, kind, object_id, sequence, now, orjson.dumps(body))
 
 
 def _about(

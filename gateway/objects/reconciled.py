@@ -8,7 +8,7 @@ from gateway.domain.ids import ANOMALY, DIFFERENCE, show, show_object
 from gateway.domain.reconciled import Class, ClassTotals, MissingDay, OpenSums, ReconciledDay, StatementVersion
 from gateway.objects.times import timestamp
 
-__all__ = ["day_object", "difference_object", "missing_object", "version_object"]
+__all__ = ["day_object", "difference_object", "finished_object", "missing_object", "version_object"]
 
 
 def day_object(day: ReconciledDay, left: Mapping[Class, OpenSums]) -> dict[str, Any]:
@@ -52,6 +52,19 @@ def day_object(day: ReconciledDay, left: Mapping[Class, OpenSums]) -> dict[str, 
         "ran_by": day.ran_by,
         "closed_at": timestamp(day.closed_at),
         "closed_by": day.closed_by,
+    }
+
+
+def finished_object(
+    day: ReconciledDay, left: Mapping[Class, OpenSums], so_far: bool, found: int, told: int
+) -> dict[str, Any]:
+    """A day as `reconciliation.finished` tells it. `found`: what differs and had not been found before, of which `told`
+    were events of their own."""
+    return {
+        **day_object(day, left),
+        "so_far": so_far,
+        "differences_found": found,
+        "differences_told": told,
     }
 
 

@@ -37,6 +37,8 @@ cards = typer.Typer(no_args_is_help=True, help="Cards at rest: the keys they are
 app.add_typer(cards, name="cards")
 reports = typer.Typer(help="What channels cost and earned; `report bill`: what a PSP should invoice.")
 app.add_typer(reports, name="report")
+rules = typer.Typer(no_args_is_help=True, help="Transaction rules (异常交易), before they are put in force.")
+app.add_typer(rules, name="rules")
 
 
 @contextmanager
@@ -363,6 +365,44 @@ def bill(
         with database(settings, make=False) as url:
             made = _run(reporting.bill(url, ZoneInfo(settings.business_timezone), wanted, Console()))
         if made.apart:
+            raise typer.Exit(1)
+
+
+@rules.command("test")
+def try_rules(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="TOML or YAML: docs/transaction-rules.md")],
+    first: Annotated[str | None, typer.Option("--from", help="The first day, YYYY-MM-DD; left out: of seven.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last one, included; left out: today.")] = None,
+    merchant: Annotated[
+        str | None, typer.Option(help="Its code, where the file says none; left out: the only one.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Ids and the newest hundred times too, for programs.")
+    ] = False,
+) -> None:
+    """Say how often the transaction rules of a file would have fired. Changes nothing; safe beside payments.
+
+    Exit status 1 when a rule is too wide to be tried.
+    """
+    with _plainly(interrupted=130):
+        from datetime import datetime
+        from zoneinfo import ZoneInfo
+
+        from rich.console import Console
+
+        from gateway.run import trying_rules
+        from gateway.run.local import database
+
+        settings = _settings()
+        zone = ZoneInfo(settings.business_timezone)
+        wanted = trying_rules.WantedTrial.of_texts(file, merchant, first, last, datetime.now(zone).date())
+        with database(settings, make=False) as url:
+            tried = _run(trying_rules.try_rules(url, zone, wanted, Console(stderr=True)))
+        if as_json:
+            typer.echo(trying_rules.tried_json(wanted, tried))
+        else:
+            trying_rules.print_tried(wanted, tried, zone, Console())
+        if any(each.told is None for each in tried):
             raise typer.Exit(1)
 
 

@@ -205,14 +205,14 @@ async def _merchant(
     if code is not None:
         if code not in known:
             raise LocalError(f"there is no merchant {code}: `sluice catalogue show` lists them")
-        return (code, *known[code])
-    found = [each for each, (_, channels) in known.items() if having is None or having in channels]
+        return code, known[code].merchant_id, known[code].channels
+    found = [each for each, merchant in known.items() if having is None or having in merchant.channels]
     if len(found) != 1:
         what = "merchant" if having is None else f"merchant that has a channel {having}"
         raise LocalError(
             f"more than one {what}: say --merchant, one of {', '.join(found)}" if found else f"there is no {what}"
         )
-    return (found[0], *known[found[0]])
+    return found[0], known[found[0]].merchant_id, known[found[0]].channels
 
 
 def _day(option: str, text: str) -> date:

@@ -81,17 +81,19 @@ async def serve(
     reuse_port: bool,
     build_provider: Build | None = None,
     settle: Callable[[], None] = collector.settle,
+    watching: bool = True,
 ) -> None:
     """Serve until a signal to end. Raises PortInUseError, MigrationsPendingError.
 
-    `build_provider` makes the adapters, where not the ones that are known; `settle` tunes the collector at the start.
+    `build_provider` makes the adapters, where not the ones that are known; `settle` tunes the collector at the start;
+    without `watching` nothing is watched (`gateway.run.wiring.system`).
     """
     log = logs.get(__name__)
     _allow_connections()
     await _require_current(settings)
     async with (
         _until_told() as ended,
-        system(settings, workers=workers, api=True, build_provider=build_provider) as gateway,
+        system(settings, workers=workers, api=True, build_provider=build_provider, watching=watching) as gateway,
         collector.watched(),
     ):
         assert gateway.app is not None

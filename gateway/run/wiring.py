@@ -148,6 +148,8 @@ CATALOGUE_POOL_SIZE = 2
 CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
+WATCHES = frozenset({"channels", "standing", "transactions"})
+"""Ticks that look at what was recorded, to tell people."""
 LOADING_POOL_SIZE = 2
 """Statements are loaded on connections of their own, one account at a time, and looked at beside that."""
 """Reads have connections of their own, so that a search never stands in the way of money."""
@@ -197,10 +199,17 @@ class _CountedCallbacks:
 
 @contextlib.asynccontextmanager
 async def system(
-    settings: Settings, *, workers: bool, api: bool, build_provider: Build | None = None, shares: bool = True
+    settings: Settings,
+    *,
+    workers: bool,
+    api: bool,
+    build_provider: Build | None = None,
+    shares: bool = True,
+    watching: bool = True,
 ) -> AsyncIterator[System]:
     """A gateway on the settings' database: its API, its workers, or both. `shares`: whether it takes a share of what
-    channels carry; a command that only reads them does not.
+    channels carry; a command that only reads them does not. `watching`: without it workers look at no channel and no
+    transaction and raise no alert, so that a benchmark can tell what that costs.
 
     The exit stack is the shutdown order: what is pushed last ends first, so each part ends while what it needs still
     runs. From the outside in:
@@ -401,7 +410,8 @@ async def system(
         )
         stack.push_async_callback(loading.close)
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
-        reconciler = Reconciler(providers, StatementStore(loading, timezone), tell, transport.download, utc_now, uuid7)
+        statements = StatementStore(loading, timezone, lambda: watch.current, uuid7)
+        reconciler = Reconciler(providers, statements, tell, transport.download, utc_now, uuid7)
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
@@ -441,7 +451,8 @@ async def system(
             )
             stack.push_async_callback(line.close)
             holder = Holder(held, lambda: watch.current, utc_now)
-            snapshots = SnapshotWatch(SnapshotStore(engine).held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
+            held_snapshots = SnapshotStore(engine)
+            snapshots = SnapshotWatch(held_snapshots.held, metrics.OLDEST_SNAPSHOT_SECONDS.set, time.monotonic)
             unbinder = Unbinder(
                 UnbindingStore(database, lambda: watch.current), due, calls, lambda: watch.current, utc_now, uuid7
             )
@@ -480,6 +491,7 @@ async def system(
             stack.push_async_callback(channel_watch.close)
             standing_watch = StandingWatch(
                 StandingStore(loading),
+                held_snapshots.standing,
                 AlertBoard(alerts, lambda: watch.current, utc_now),
                 lambda: watch.current,
                 utc_now,
@@ -512,6 +524,8 @@ async def system(
                 "transactions": transaction_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
+            if not watching:
+                ticks = {name: tick for name, tick in ticks.items() if name not in WATCHES}
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)

@@ -7,7 +7,7 @@ is told itself, and rests: it never slows a payment, and no other rule.
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -28,15 +28,13 @@ TRY_EVERY_S: Final = 10.0
 EVERY: Final = timedelta(seconds=30)
 LEASE: Final = timedelta(minutes=5)
 """Longer than a look takes."""
-OVERLAP: Final = timedelta(seconds=60)
-"""Rows are committed after the time that they tell, and clocks differ."""
+OVERLAP: Final = timedelta(seconds=20)
+"""Rows are committed after the time that they tell, and clocks differ: both by less than this."""
 FIRST_LOOK: Final = timedelta(minutes=15)
 MISSED_AT_MOST: Final = timedelta(days=1)
 """So much is looked at that no process was there for, and rows that changed so long after they were opened."""
 LASTS: Final = timedelta(minutes=10)
 """A hit is open for so long at least: a person should see it."""
-MAX_PAGES: Final = 50
-"""Of keys, in one look at a rule."""
 MAX_HITS: Final = 200
 """Of one rule at once. Who would read more?"""
 RESTS: Final = timedelta(minutes=10)
@@ -124,13 +122,15 @@ class TransactionWatch:
         self, merchant_id: UUID, rules: Sequence[TransactionRule], looked_to: datetime | None, now: datetime
     ) -> None:
         since = now - FIRST_LOOK if looked_to is None else max(looked_to, now - MISSED_AT_MOST)
+        since -= OVERLAP
+        changed = await self._store.changed(merchant_id, since) if rules else ()
         known = {(hit.rule, hit.key): hit for hit in await self._store.hits(merchant_id)}
         for rule in rules:
             whole = known.get((rule.code, WHOLE_RULE))
             if whole is not None and whole.until_at > now:
                 continue  # it rests
             try:
-                found = await self._found(merchant_id, rule, since - OVERLAP, now)
+                found = await self._found(merchant_id, rule, since, now, changed)
             except RuleTooWideError as error:
                 await self._too_wide(merchant_id, rule, error, now)
                 known[rule.code, WHOLE_RULE] = Hit(rule.code, WHOLE_RULE, now, now + RESTS)
@@ -148,15 +148,11 @@ class TransactionWatch:
                 await self._store.drop(merchant_id, hit)
 
     async def _found(
-        self, merchant_id: UUID, rule: TransactionRule, since: datetime, now: datetime
+        self, merchant_id: UUID, rule: TransactionRule, since: datetime, now: datetime, changed: Collection[UUID]
     ) -> dict[str, Episode]:
         """Keys that have too many, each with the newest time of that. Raises RuleTooWideError."""
         found: dict[str, Episode] = {}
-        pages = 0
-        async for page in self._store.touched(merchant_id, rule, since):
-            pages += 1
-            if pages > MAX_PAGES:
-                raise RuleTooWideError(rule.code, "too many keys were touched since the last look")
+        async for page in self._store.touched(merchant_id, rule, since, changed):
             oldest = max(min(page.values()), now - MISSED_AT_MOST)
             begin = oldest - timedelta(seconds=rule.window_s)
             for key, rows in (await self._store.rows(merchant_id, rule, begin, now, page.keys())).items():

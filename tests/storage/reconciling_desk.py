@@ -10,6 +10,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+from uuid_utils.compat import uuid7
+
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.reconciled import Loading, ReconciledDay
 from gateway.domain.statements import LineKind, StatementLine
 from gateway.storage.reconciling.store import StatementStore
@@ -24,7 +27,7 @@ DAY: Final = date(2026, 3, 5)
 VERBS: Final = {"pay": "payments", "refund": "refunds", "payout": "payouts"}
 TABLES: Final = (
     "differences", "reconciled_days", "statements", "statement_lines", "statement_errands", "intents", "payments",
-    "refunds", "payouts",
+    "refunds", "payouts", "deliveries", "events", "event_counters",
 )  # fmt: skip
 ROWS: Final = """
 SELECT day, class, side, coalesce(number, '-') AS number, state, word, became FROM differences
@@ -58,12 +61,13 @@ class Desk:
 
     connection: Any
     database: Database
+    catalogue: Catalogue = field(default_factory=lambda: Catalogue(1))
     _ids: dict[str, UUID] = field(default_factory=dict)
 
     @property
     def store(self) -> StatementStore:
         """What is tested."""
-        return StatementStore(self.database, ZONE)
+        return StatementStore(self.database, ZONE, lambda: self.catalogue, uuid7)
 
     async def has(
         self,

@@ -326,7 +326,7 @@ WORLD: dict[str, Row] = {
         "rests": 1,
         "waits": False,
     },
-    "event_counters": {"object": "channel", "code": "up", "sequence": 1},
+    "event_counters": {"object": "account", "code": "up", "sequence": 1},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "second_outflows": {"anomaly_id": ANOMALY, "payment_id": PAYMENT, "amount": 1000, "refunded": 400, "excess": 0},
     "channel_usage": {
@@ -768,8 +768,8 @@ def violations() -> list[Any]:
 
 async def insert(connection: Any, table: str, row: Row) -> None:
     places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-    names = ", ".join(f'"{name}"' for name in row)
-    await connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", *row.values())
+    columns = ", ".join(f'"{name}"' for name in row)  # `then` is a word of SQL
+    await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", *row.values())
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from gateway.domain.failures import FailureCode
-from gateway.domain.ids import number_of
+from gateway.domain.ids import account_id, number_of
 from gateway.domain.outcomes import Declined
 from gateway.domain.statements import LineKind, StatementLine, StatementRules
 from gateway.domain.statuses import Status
@@ -97,7 +97,7 @@ class Runner:
         self._process, self._dies_at, self._dead = process, dies_at, False
         self._recorded = self.confirmed = 0
         self._statements = Statements(self, lines)
-        self._store = StatementStore(process.database, ZoneInfo("Asia/Shanghai"))
+        self._store = StatementStore(process.database, ZoneInfo("Asia/Shanghai"), lambda: CATALOGUE, uuid7)
         self._untold = UntoldStore(process.database)
         tell = StatementWords(
             cast("Any", self), process.due, cast("Any", self), ObservationMaker(lambda: MORNING, uuid7)
@@ -198,6 +198,8 @@ async def test_wherever_a_run_dies_the_next_one_ends_with_the_books_of_one_run(
             (refused.payment_id, 1, "payment.failed"),
             (failed.payment_id, 1, "payment.failed"),
             (failed.payment_id, 2, "payment.anomaly"),
+            (account_id(MERCHANT_ID, "up-1"), 1, "reconciliation.difference_found"),
+            (account_id(MERCHANT_ID, "up-1"), 2, "reconciliation.finished"),
         ]
     )
     assert [row[0] for row in await process.rows(ANOMALIES)] == [failed.payment_id]

@@ -12,8 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
-from gateway.domain.alerts import AlertKind, AlertSearch
+from gateway.domain.alerts import AlertKind, AlertSearch, Severity
 from gateway.domain.catalogue import Catalogue, Merchant
+from gateway.storage.reading import snapshots
+from gateway.storage.reading.snapshots import SnapshotStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.standing import LOOKS, StandingStore
 from gateway.watch.board import AlertBoard
@@ -34,7 +36,12 @@ class World:
         catalogue = Catalogue(1, merchants=(Merchant(MERCHANT, "watched", "W"),))
         board = AlertBoard(self.alerts, lambda: catalogue, lambda: self.now)
         self.watch = StandingWatch(
-            StandingStore(database), board, lambda: catalogue, lambda: self.now, lambda: self.now.timestamp()
+            StandingStore(database),
+            SnapshotStore(engine).standing,
+            board,
+            lambda: catalogue,
+            lambda: self.now,
+            lambda: self.now.timestamp(),
         )
 
     async def looks(self) -> list[tuple[AlertKind, str, int]]:
@@ -93,3 +100,31 @@ async def test_every_look_runs_and_between_two_it_rests(world: World) -> None:
     await world.looks()
     await world.runs("UPDATE anomalies SET resolved_at = NULL")
     await world.watch.tick()  # no time has passed: nothing is asked
+
+
+async def test_a_transaction_that_is_left_open_is_an_alert_until_it_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "OLD_AFTER", timedelta(0))
+    async with world.engine.connect() as connection:
+        pid = (await connection.execute(text("SELECT pg_backend_pid(), txid_current()"))).scalar_one()
+        [(kind, about, found)] = await world.looks()
+        assert (kind, about, found) == (AlertKind.OLD_SNAPSHOT, f"session {pid}", 1)
+        [alert] = await world.alerts.alerts(MERCHANT, AlertSearch(is_open=True), 10)
+        assert (alert.detail["application"], alert.detail["state"]) == ("test", "idle in transaction")
+        assert datetime.fromisoformat(alert.detail["since"]) <= world.now
+    assert await world.looks() == []
+
+
+async def test_what_cannot_be_looked_at_ends_no_alert_and_hides_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.alerts.raise_(MERCHANT, AlertKind.OLD_SNAPSHOT, "session 7", Severity.WARNING, {"found": 1}, NOW)
+    await world.runs(
+        """INSERT INTO balances (merchant_id, account, total, since_at, stated_at, asked_at, told_low, told_silent,
+            due_at) VALUES (:m, 'll-1', 5, :at, :at, :at, true, false, :at)"""
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "HELD", "SELECT 1 / 0")
+        assert await world.looks() == [(AlertKind.BALANCE_LOW, "ll-1", 1), (AlertKind.OLD_SNAPSHOT, "session 7", 1)]
+    assert await world.looks() == [(AlertKind.BALANCE_LOW, "ll-1", 1)]

@@ -129,7 +129,7 @@ class World:
         self.reconciler = Reconciler(
             cast("Any", self), cast("Any", self), self._tell, self._download, lambda: self.now, uuid4
         )
-        self.store = StatementStore(self.database, ZONE)
+        self.store = StatementStore(self.database, ZONE, lambda: self.catalogue, uuid4)
         self.watch = StatementWatch(
             self.errands,
             self.reconciler.run,

@@ -11,7 +11,7 @@ from benchmarks.figures import LoadFigures, Pgbench, percentile
 from benchmarks.orders import Orders, card_no, id_no
 from benchmarks.proof import Expected, compare_ours, compare_theirs
 from benchmarks.report import Results
-from benchmarks.watching import AS_SERVED, PYTHONS, Look, Tuning
+from benchmarks.tuning import AS_SERVED, PYTHONS, Look, Tuning
 from benchmarks.wire import content_length
 from gateway.domain.cards import bank_of
 

@@ -16,7 +16,6 @@ from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.failures import Blame
-from gateway.domain.ids import CARD, PREFIX_OF, ObjectKind, show
 from gateway.domain.payees import PayeeType
 from gateway.domain.statuses import Status
 from gateway.domain.transaction_rules import (
@@ -32,9 +31,9 @@ from gateway.domain.transaction_rules import (
     TransactionRuleError,
     in_one_form,
 )
-from gateway.flows.would_have_fired import MAX_PERIOD, Fired, would_have_fired
+from gateway.flows.would_have_fired import MAX_PERIOD, would_have_fired
 from gateway.objects.catalogue import transaction_rule_object
-from gateway.objects.times import timestamp
+from gateway.objects.transaction_trials import trial_object
 from gateway.ports.transactions import RuleTooWideError, TransactionRows
 
 __all__ = ["TransactionRuleAnswer", "TransactionRuleCalls", "TransactionRules"]
@@ -234,14 +233,7 @@ class TransactionRuleCalls:
         except RuleTooWideError as error:
             cure = f"is too wide: {error.why}; a shorter period or a narrower filter helps"
             raise bad_fields([FieldError("rule", "out_of_range", cure)]) from None
-        return Reply(
-            {
-                "object": "transaction_rule_trial",
-                "times": told.times,
-                "keys": told.keys,
-                "data": [_firing(fired) for fired in told.newest],
-            }
-        )
+        return Reply(trial_object(told))
 
     async def _shown(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()
@@ -253,16 +245,3 @@ class TransactionRuleCalls:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _firing(fired: Fired) -> dict[str, Any]:
-    episode = fired.episode
-    return {
-        "value": fired.shown,
-        "card": None if fired.card_id is None else show(CARD, fired.card_id),
-        "since": timestamp(episode.starts_at),
-        "until": timestamp(episode.ends_at),
-        "count": episode.count,
-        "sum": episode.sum,
-        "objects": [show(PREFIX_OF[ObjectKind(kind)], object_id) for kind, object_id in episode.objects],
-    }

@@ -7,19 +7,28 @@ rows. Every part names the merchant, by which tables are spread. docs/reports.sq
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, text
+from sqlalchemy import ScalarSelect, Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.failures import CODE_REFUSALS
 from gateway.domain.reports import COUNTED, Bill, BillLine, By, Charge, Days, Figures, ReportRow
 from gateway.storage.reading.search import searching
-from gateway.storage.tables import channels, merchants
+from gateway.storage.tables import apps, channels, merchants
 
-__all__ = ["BILL", "REPORT_POOL_SIZE", "REPORT_TIMEOUT_MS", "ROWS_AT_ONCE", "Reports", "named_in_force", "report_sql"]
+__all__ = [
+    "BILL",
+    "REPORT_POOL_SIZE",
+    "REPORT_TIMEOUT_MS",
+    "ROWS_AT_ONCE",
+    "NamedMerchant",
+    "Reports",
+    "named_in_force",
+    "report_sql",
+]
 
 REPORT_POOL_SIZE: Final = 2
 """Connections of a process, opened when they are wanted: what is asked beyond them waits."""
@@ -282,18 +291,27 @@ class Reports:
         return datetime.combine(day, time(), tzinfo=self.zone)
 
 
-async def named_in_force(engine: AsyncEngine) -> dict[str, tuple[UUID, frozenset[str]]]:
-    """The code of each merchant → its id, and the codes of its channels."""
-    m, c = merchants.c, channels.c
-    every = select(m.code, m.merchant_id, c.code).join_from(
-        merchants, channels, m.merchant_id == c.merchant_id, isouter=True
-    )
-    found: dict[str, tuple[UUID, frozenset[str]]] = {}
+class NamedMerchant(NamedTuple):
+    """A merchant in force, and the codes of its channels and apps."""
+
+    merchant_id: UUID
+    channels: frozenset[str]
+    apps: frozenset[str]
+
+
+async def named_in_force(engine: AsyncEngine) -> dict[str, NamedMerchant]:
+    """Every merchant, by its code."""
+    m = merchants.c
+
+    def codes(table: Table) -> ScalarSelect[Any]:
+        return select(func.array_agg(table.c.code)).where(table.c.merchant_id == m.merchant_id).scalar_subquery()
+
+    every = select(m.code, m.merchant_id, codes(channels), codes(apps)).order_by(m.code)
     async with engine.connect() as connection:
-        for code, merchant_id, channel in await connection.execute(every.order_by(m.code, c.code)):
-            _, before = found.get(code, (merchant_id, frozenset()))
-            found[code] = (merchant_id, before | {channel} if channel is not None else before)
-    return found
+        return {
+            code: NamedMerchant(merchant_id, frozenset(having or ()), frozenset(of or ()))
+            for code, merchant_id, having, of in await connection.execute(every)
+        }
 
 
 def _lines(found: Sequence[Any]) -> list[BillLine]:

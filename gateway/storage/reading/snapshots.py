@@ -7,10 +7,13 @@ only by members of `pg_read_all_stats`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.domain.alerts import AlertKind
 
 __all__ = ["OLD_AFTER", "Snapshot", "SnapshotStore", "held_snapshots"]
 
@@ -70,3 +73,13 @@ class SnapshotStore:
         """All that is held now, the oldest first."""
         async with self.engine.connect() as connection:
             return await held_snapshots(connection)
+
+    async def standing(self, now: datetime) -> dict[AlertKind, dict[str, dict[str, Any]]]:
+        """The old ones as alerts tell them: by what holds each, its application and state, and since when."""
+        old = {f"{each.kind} {each.name}": _told(each, now) for each in await self.held() if each.is_old}
+        return {AlertKind.OLD_SNAPSHOT: old}
+
+
+def _told(each: Snapshot, now: datetime) -> dict[str, Any]:
+    told = {"found": 1, "application": each.application, "state": each.state}
+    return told if each.age is None else {**told, "since": (now - each.age).isoformat(timespec="seconds")}

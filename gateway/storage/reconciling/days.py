@@ -95,14 +95,15 @@ class DayStore:
 
 
 async def open_of(
-    connection: Connection, merchant_id: UUID, places: Sequence[Place]
+    connection: Connection, merchant_id: UUID, places: Sequence[Place], within_s: float | None = None
 ) -> dict[Place, dict[Class, OpenSums]]:
-    """What is open of some days, by class, as it stands in this connection's transaction."""
+    """What is open of some days, by class, as it stands in this connection's transaction. `within_s` None: as the pool
+    has it."""
     if not places:
         return {}
     accounts, days = zip(*places, strict=True)
     found: dict[Place, dict[Class, OpenSums]] = {}
-    for row in await connection.fetch(OPEN, merchant_id, accounts, days):
+    for row in await connection.fetch(OPEN, merchant_id, accounts, days, timeout=within_s):
         sums = OpenSums(row["count"], row["theirs"], row["ours"])
         found.setdefault((row["account"], row["day"]), {})[Class(row["class"])] = sums
     return found

@@ -12,7 +12,7 @@ from gateway.domain.differences import Difference, DifferenceFilter, DifferenceS
 from gateway.domain.reconciled import Class, DayNotClosableError, Word
 from gateway.storage.server.database import Database
 
-__all__ = ["DifferenceStore"]
+__all__ = ["DifferenceStore", "difference_of"]
 
 FIRST: Final = UUID(int=0)
 EXPORT_PAGE: Final = 1_000
@@ -81,7 +81,7 @@ class DifferenceStore:
         """A page of differences."""
         async with self.database.connection() as connection:
             rows = await connection.fetch(LIST, merchant_id, *_asked(wanted), wanted.after or FIRST, wanted.limit)
-        return [_difference(row) for row in rows]
+        return [difference_of(row) for row in rows]
 
     async def every(self, merchant_id: UUID, wanted: DifferenceFilter) -> AsyncIterator[Difference]:
         """All of them, a page in memory at a time."""
@@ -144,7 +144,8 @@ def _asked(wanted: DifferenceFilter) -> tuple[Any, ...]:
     return wanted.account, wanted.day, wanted.kind, wanted.state, wanted.object_id
 
 
-def _difference(row: Any) -> Difference:
+def difference_of(row: Any) -> Difference:
+    """Of a row of `differences`, with the open anomaly of its object."""
     theirs = ours = None
     if row["ordinal"] is not None:
         theirs = Theirs(

@@ -23,6 +23,7 @@ SIDE_OF: Final = {
     LineKind.OUT: "out",
     LineKind.RETURN: "back",
 }
+NULL: Final = "\\N"
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": None})
 
 
@@ -43,29 +44,21 @@ class LineCounter:
     def piece(self) -> bytes:
         """The next lines as text; empty: there are no more. Raises what reading them raises."""
         ordinal, text = self.count, []
+        last: LineKind | None = None
+        what, sign = "", 0
         for line in islice(self._lines, PIECE):
             ordinal += 1
             no, kind, number, amount, paid, fee, transaction_no, at, original = line
+            if kind is not last:
+                last, what, sign = kind, f"{kind.value}\t{SIDE_OF[kind]}", SIGN[kind]
             if paid:
-                self.amount += amount * SIGN[kind]
+                self.amount += amount * sign
             if number is None and original is not None:
                 self.unnamed += 1
             text.append(
-                "\t".join(
-                    (
-                        f"{ordinal}",
-                        f"{no}",
-                        kind.value,
-                        SIDE_OF[kind],
-                        _text(number),
-                        f"{amount}",
-                        "t" if paid else "f",
-                        "\\N" if fee is None else f"{fee}",
-                        _text(transaction_no),
-                        "\\N" if at is None else at.isoformat(),
-                        _text(original),
-                    )
-                )
+                f"{ordinal}\t{no}\t{what}\t{_text(number)}\t{amount}\t{'t' if paid else 'f'}\t"
+                f"{NULL if fee is None else fee}\t{_text(transaction_no)}\t"
+                f"{NULL if at is None else at.isoformat()}\t{_text(original)}"
             )
         self.count = ordinal
         if not text:
@@ -83,5 +76,5 @@ class LineCounter:
 
 def _text(value: str | None) -> str:
     if value is None:
-        return "\\N"
-    return value if value.isalnum() else value.translate(_ESCAPED)
+        return NULL
+    return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPED)

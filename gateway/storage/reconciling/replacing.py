@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["KEEP_RESOLVED", "LATER_DAYS", "OPEN_AGAIN", "STAND_AGAIN", "SUPERSEDE"]
 
 LATER_DAYS: Final = """
-SELECT r.day, r.statement_id, r.closed_at IS NOT NULL AS closed, s.lines, s.amount, r.ran_by
+SELECT r.day, r.statement_id, r.closed_at IS NOT NULL AS closed, s.version, s.loaded_at, s.lines, s.amount, r.ran_by
 FROM reconciled_days r JOIN statements s ON s.merchant_id = $1 AND s.statement_id = r.statement_id
 WHERE r.merchant_id = $1 AND r.account = $2 AND r.day > $3 ORDER BY r.day
 """

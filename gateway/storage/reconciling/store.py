@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import orjson
 
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.reconciled import (
     NEAR_CUT,
     Class,
@@ -27,10 +28,13 @@ from gateway.domain.reconciled import (
     Totals,
 )
 from gateway.domain.statements import StatementLine, ends_at
+from gateway.storage.merchant_events import count_told
 from gateway.storage.reconciling import replacing
 from gateway.storage.reconciling.comparing import COMPARE
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
+from gateway.storage.reconciling.telling import Finished, tell_days
 from gateway.storage.server.database import Connection, Database
+from gateway.storage.server.nice import as_nice_as_we
 
 __all__ = ["StatementStore"]
 
@@ -115,10 +119,13 @@ class _SameLinesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StatementStore:
-    """Statements and the days that were compared with them. `zone`: of our business day."""
+    """Statements and the days that were compared with them. `zone`: of our business day; `new_id` draws ids of events,
+    which go to the endpoints of the `catalogue`."""
 
     database: Database
     zone: ZoneInfo
+    catalogue: Callable[[], Catalogue]
+    new_id: Callable[[], UUID]
 
     async def load(
         self, loading: Loading, lines: Iterator[StatementLine], seen: Callable[[int], None] = lambda _: None
@@ -140,11 +147,10 @@ class StatementStore:
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute("SET LOCAL lock_timeout = 0")
             await connection.execute(MANY_LINES)
+            await as_nice_as_we(connection)
             await connection.fetch(LOCK, str(merchant_id), account, timeout=WITHIN_S)
             known = await connection.fetchrow(IN_FORCE, merchant_id, account, day)
-            # Where theirs ends before midnight ours goes on: it, too, is to be compared whole.
-            over_at = max(ends_at(day, loading.day_cut), self._our_day(day)[1])
-            was_whole = known is not None and known["loaded_at"] >= over_at
+            was_whole = known is not None and known["loaded_at"] >= self._over_at(day, loading)
             # Of a day that was not over there may be more of ours by now, whatever the file.
             may_be_same = known is not None and was_whole
             if may_be_same and known["sha256"] == loading.sha256:
@@ -166,16 +172,19 @@ class StatementStore:
                 counter.sha256, orjson.dumps(list(loading.files)).decode(), counter.count, counter.amount, loading.at,
                 loading.by, loading.replaces,
             )  # fmt: skip
-            compared = await self._compare(
-                connection, loading, day, loading.statement_id, (counter.count, counter.amount), loading.by
-            )
+            loaded = (day, loading.statement_id, version, loading.at, loading.by)
+            finished = [await self._compare(connection, loading, *loaded, (counter.count, counter.amount))]
             for each in later:
+                statement = (each["day"], each["statement_id"], each["version"], each["loaded_at"], each["ran_by"])
                 sums = (each["lines"], each["amount"])
-                await self._compare(connection, loading, each["day"], each["statement_id"], sums, each["ran_by"])
+                finished.append(await self._compare(connection, loading, *statement, sums))
             if known is not None:
                 await self._keep_work(connection, loading)
-        totals, balanced = compared
-        return ReconciledDay(account, day, loading.statement_id, version, totals, balanced, loading.at, loading.by)
+            told = await tell_days(
+                connection, merchant_id, finished, loading.at, self.catalogue(), self.new_id, WITHIN_S
+            )
+        count_told(told)
+        return finished[0].day
 
     async def fetched(self, merchant_id: UUID, account: str, day: date, at: datetime) -> None:
         """The errand of that day is done."""
@@ -190,20 +199,20 @@ class StatementStore:
         if known["closed_at"] is not None or closed:
             raise DayClosedError(f"{loading.account}: {closed[0] if closed else loading.day} is closed")
         await connection.execute(REPLACED, loading.merchant_id, known["statement_id"], loading.at)
-        await connection.execute(replacing.STAND_AGAIN, *place)
-        await connection.execute(replacing.SUPERSEDE, *place, loading.at)
+        await connection.execute(replacing.STAND_AGAIN, *place, timeout=WITHIN_S)
+        await connection.execute(replacing.SUPERSEDE, *place, loading.at, timeout=WITHIN_S)
         return list(later)
 
     async def _keep_work(self, connection: Connection, loading: Loading) -> None:
         place = (loading.merchant_id, loading.account, loading.at)
-        await connection.execute(replacing.KEEP_RESOLVED, *place)
+        await connection.execute(replacing.KEEP_RESOLVED, *place, timeout=WITHIN_S)
         entry = {
             "at": loading.at,
             "by": loading.by,
             "did": "reopened",
             "note": f"a corrected statement: {loading.replaces}",
         }
-        await connection.execute(replacing.OPEN_AGAIN, *place, orjson.dumps([entry]).decode())
+        await connection.execute(replacing.OPEN_AGAIN, *place, orjson.dumps([entry]).decode(), timeout=WITHIN_S)
 
     async def _copied(
         self, connection: Connection, loading: Loading, lines: Iterator[StatementLine], seen: Callable[[int], None]
@@ -229,15 +238,21 @@ class StatementStore:
         begin, end = (datetime.combine(each, time(0), self.zone) for each in (day, day + timedelta(days=1)))
         return begin, end
 
+    def _over_at(self, day: date, loading: Loading) -> datetime:
+        """Where theirs ends before midnight ours goes on: it, too, is to be compared whole."""
+        return max(ends_at(day, loading.day_cut), self._our_day(day)[1])
+
     async def _compare(
         self,
         connection: Connection,
         loading: Loading,
         day: date,
         statement_id: UUID,
-        theirs: tuple[int, int],
+        version: int,
+        loaded_at: datetime,
         by: str,
-    ) -> tuple[Totals, bool]:
+        theirs: tuple[int, int],
+    ) -> Finished:
         merchant_id, account, cut = loading.merchant_id, loading.account, loading.day_cut
         before = day - timedelta(days=1)
         had_before = await connection.fetchrow(DAY_BEFORE, merchant_id, account, before) is not None
@@ -256,7 +271,8 @@ class StatementStore:
             KEEP_DAY, merchant_id, account, day, statement_id, orjson.dumps(totals.to_json()).decode(), balanced,
             loading.at, by,
         )  # fmt: skip
-        return totals, balanced
+        done = ReconciledDay(account, day, statement_id, version, totals, balanced, loading.at, by)
+        return Finished(done, loaded_at < self._over_at(day, loading))
 
 
 _SUMS: Final = tuple(ClassTotals.__dataclass_fields__)

@@ -65,7 +65,8 @@ channel_switches = Table(
     CheckConstraint("rests_until > off_at", name="channel_switches_rest_check"),
     CheckConstraint("rests >= 1", name="channel_switches_rests_check"),
     CheckConstraint(
-        "on_at IS NULL AND on_by IS NULL OR on_at IS NOT NULL AND on_at >= off_at AND NOT waits", name="channel_switches_on_check"
+        "on_at IS NULL AND on_by IS NULL OR on_at IS NOT NULL AND on_at >= off_at AND NOT waits",
+        name="channel_switches_on_check",
     ),
     comment="what is switched off, or was since it is degraded; gone when it is well again",
 )

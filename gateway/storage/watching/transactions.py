@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Text, bindparam, delete, or_, select, text, update
+from sqlalchemy import LargeBinary, Text, Uuid, bindparam, delete, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -24,21 +24,34 @@ from gateway.storage.server.troubles import is_cut
 from gateway.storage.tables import cards, transaction_hits, transaction_looks
 from gateway.storage.watching.rule_rows import ID_CLOCK_MARGIN, LIST_BINDS, PRINTS, Seen, ids_from, keys_bound, seen
 
-__all__ = ["KEYS_AT_ONCE", "MAX_OF_KEY", "MAX_ROWS", "TransactionStore"]
+__all__ = ["KEYS_AT_ONCE", "MAX_KEYS", "MAX_OF_KEY", "MAX_ROWS", "TransactionStore"]
 
 KEYS_AT_ONCE: Final = 2_000
 """Keys of one page of a look."""
+MAX_KEYS: Final = 100_000
+"""Of one look at a rule."""
+MAX_CHANGED: Final = 100_000
+"""Of one look."""
 MAX_OF_KEY: Final = 5_000
 """Rows of one key, the newest: a flood of one user hides nobody else."""
 MAX_ROWS: Final = 100_000
 """Rows of one page of keys, of those that may have too many."""
 
 NEW: Final = "{id} >= :new_from"
-# What was sent or ended since: a payment may fail long after it was opened.
-CHANGED: Final = """{id} IN (
-    SELECT i.object_id FROM intents i WHERE i.merchant_id = :merchant
-    AND (i.recorded_at >= :changed_from OR i.ended_at >= :changed_from) AND i.object_id < :new_from
-)"""
+# Given as a list and not as a SELECT: a planner that guesses how many there are would read all payments of all times.
+CHANGED: Final = "{id} = ANY(:changed)"
+# What was sent or ended since: a payment may fail long after it was opened. The newest, should there be too many.
+CHANGED_SINCE: Final = """
+SELECT DISTINCT i.object_id FROM intents i
+WHERE i.merchant_id = :merchant AND (i.recorded_at >= :since OR i.ended_at >= :since) AND i.object_id < :new_from
+ORDER BY i.object_id DESC LIMIT :most
+"""
+# Nobody has four cards on a phone that only three cards know, nor three users on a number that two have: no row of
+# such a key needs to be read, which is next to every key.
+ENOUGH_CARDS: Final = """(SELECT count(*) FROM (
+    SELECT FROM cards k WHERE k.merchant_id = :merchant AND k.{print} = decode(t.key, 'hex') LIMIT :threshold
+) AS few) >= :threshold"""
+_OF_CARDS: Final = frozenset({Distinct.CARDS, Distinct.USERS})
 BETWEEN: Final = "{id} >= :lowest AND {at} > :since AND {at} <= :until"
 
 _l, _h, _c = transaction_looks.c, transaction_hits.c, cards.c
@@ -72,28 +85,34 @@ class TransactionStore:
 
     # Rows
 
+    async def changed(self, merchant_id: UUID, since: datetime) -> list[UUID]:
+        """What was opened before and changed since then, of every kind."""
+        binds = {"merchant": merchant_id, "since": since, "new_from": ids_from(since), "most": MAX_CHANGED}
+        async with self.reads.connect() as connection:
+            return list((await connection.execute(text(CHANGED_SINCE), binds)).scalars())
+
     async def touched(
-        self, merchant_id: UUID, rule: TransactionRule, since: datetime
+        self, merchant_id: UUID, rule: TransactionRule, since: datetime, changed: Collection[UUID]
     ) -> AsyncIterator[Mapping[str, datetime]]:
-        """Keys of rows that are new or changed since then, each with the first time of one; page by page.
+        """Keys of rows that are new since then, and of those `changed`, each with the first time of one; page by page.
 
         Raises RuleTooWideError.
         """
-        binds = {"new_from": ids_from(since), "changed_from": since}
-        new, changed = (seen(merchant_id, rule, which, binds) for which in (NEW, CHANGED))
-        sql = (
-            f"SELECT key, min(at) AS first_at FROM ({new.sql}\nUNION ALL\n{changed.sql}) AS touched\n"
-            f"WHERE key > :after GROUP BY key ORDER BY key LIMIT {KEYS_AT_ONCE}"
-        )
-        after = ""
-        while True:
-            found = await self._read(Seen(sql, {**new.binds, "after": after}), rule)
-            page = {row.key: row.first_at for row in found}
-            if page:
-                yield page
-            if len(page) < KEYS_AT_ONCE:
-                return
-            after = found[-1].key  # the last in the order of the database
+        parts = [seen(merchant_id, rule, NEW, {"new_from": ids_from(since)})]
+        if changed:
+            parts.append(seen(merchant_id, rule, CHANGED, {"changed": list(changed)}))
+        rows = "\nUNION ALL\n".join(part.sql for part in parts)
+        binds = {name: value for part in parts for name, value in part.binds.items()}
+        # All of them by one statement: asked for by pages, the rows would be read again for each.
+        sql = f"SELECT key, min(at) AS first_at FROM ({rows}) AS touched\nGROUP BY key"
+        if rule.distinct in _OF_CARDS and rule.key in PRINTS:
+            sql = f"SELECT key, first_at FROM ({sql}) AS t WHERE {ENOUGH_CARDS.format(print=PRINTS[rule.key])}"
+            binds["threshold"] = rule.at_least
+        found = await self._read(Seen(f"{sql} LIMIT {MAX_KEYS + 1}", binds), rule)
+        if len(found) > MAX_KEYS:
+            raise RuleTooWideError(rule.code, f"more than {MAX_KEYS} keys were touched since the last look")
+        for first in range(0, len(found), KEYS_AT_ONCE):
+            yield {row[0]: row[1] for row in found[first : first + KEYS_AT_ONCE]}
 
     async def rows(
         self,
@@ -141,6 +160,7 @@ SELECT key, kind, id, at, amount, "user", card FROM placed WHERE place <= {MAX_O
                 for name in ("keys",)
                 if name in asked.binds
             ),
+            *(bindparam(name, type_=ARRAY(Uuid)) for name in ("changed",) if name in asked.binds),
         )
         try:
             async with self.reads.connect() as connection:
