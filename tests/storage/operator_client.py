@@ -22,6 +22,7 @@ from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.references import OperatorSearch
 from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.switches import SwitchStore
 from gateway.storage.watching.transactions import TransactionStore
 from tests.databases import database_on
 from tests.keys import new_keys
@@ -75,6 +76,7 @@ async def operator_client(engine: AsyncEngine, *merchants: MerchantContent) -> A
         blocks=BlockStore(engine, KEYS.order, store.change),
         alerts=nothing,
         rates=RateStore(database_on(engine)),
+        switches=SwitchStore(database_on(engine), new_id),
         anomalies=nothing,
         corrections=nothing,
         words=nothing,

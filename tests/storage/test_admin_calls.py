@@ -488,6 +488,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
         "/v1/admin/merchants/{merchant}/routes",
         "/v1/admin/health/channels",
+        "/v1/admin/merchants/{merchant}/channels/{channel}/switch_on",
         "/v1/admin/merchants/{merchant}/alerts",
         "/v1/admin/merchants/{merchant}/alerts/{id}/acknowledge",
         "/v1/admin/merchants/{merchant}/anomalies",

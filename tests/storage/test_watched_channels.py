@@ -22,6 +22,7 @@ from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.switches import SwitchStore
 from gateway.watch.ailing import AilingChannels
 from gateway.watch.channels import ChannelWatch
 from router.ailing import Ailing
@@ -64,7 +65,8 @@ class Street:
         alerts, clock = AlertStore(self.database, uuid7), lambda: self.now
         telling = ChannelAlertStore(self.database, self.catalogue, uuid7)
         rates = RateStore(self.database)
-        return ChannelWatch(rates, telling, alerts, self.catalogue, clock, lambda: 0.0, uuid7())
+        switches = SwitchStore(self.database, uuid7)
+        return ChannelWatch(rates, telling, alerts, switches, self.catalogue, clock, lambda: 0.0, uuid7())
 
     async def pays(
         self, times: int, status: str = "succeeded", blame: str | None = None, *, bank: str = "ICBC", verb: str = "pay",
@@ -135,7 +137,8 @@ async def test_a_channel_that_times_out_for_everyone_is_told_with_its_first_twen
     assert await street.connection.fetchval("SELECT count(*) FROM deliveries WHERE status = 'pending'") == 1
 
 
-async def test_payers_without_money_show_in_the_raw_rate_and_ring_nobody_up(street: Street) -> None:
+async def test_payers_without_money_show_in_the_raw_rate_ring_nobody_up_and_switch_nothing_off(street: Street) -> None:
+    street.settings = {"switch_off": True, "hide": True}
     await street.pays(30, "failed", "payer")
     await street.pays(5, "failed", "platform")
     await street.pays(3)
@@ -145,6 +148,9 @@ async def test_payers_without_money_show_in_the_raw_rate_and_ring_nobody_up(stre
     assert seen["raw"] == {"attempts": 38, "succeeded": 3, "rate": 0.0789}
     assert seen["channel_fault"] == {"attempts": 3, "succeeded": 3, "rate": 1.0}
     assert seen["traffic"] == "low"
+    avoided = AilingChannels(AilingStore(street.database), street.catalogue, lambda: street.now)
+    await avoided.read()
+    assert avoided.of(SHOP) == {}
 
 
 async def test_three_of_four_that_fail_ring_nobody_up(street: Street) -> None:
