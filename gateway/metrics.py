@@ -36,6 +36,7 @@ __all__ = [
     "DELIVERIES",
     "DELIVERIES_HELD",
     "DELIVERY_SECONDS",
+    "DIFFERENCES_OPEN",
     "DISAGREEMENTS",
     "EMBEDDED_DATABASE",
     "ENDPOINTS_STOPPED",
@@ -186,6 +187,12 @@ CHANNEL_DEGRADED = Gauge(
     "sluice_channel_degraded",
     "1 while too few payments of a channel succeed",
     ["merchant", "scene", "bank", "channel"],
+    multiprocess_mode="livemostrecent",
+)
+DIFFERENCES_OPEN = Gauge(
+    "sluice_differences_open",
+    "Differences of an account's reconciliation that wait for a person",
+    ["merchant", "account"],
     multiprocess_mode="livemostrecent",
 )
 STATEMENTS_LATE = Gauge(

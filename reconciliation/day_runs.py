@@ -49,6 +49,8 @@ class _Run(Protocol):
         by: str,
         files: Sequence[StatementFile] | None = None,
         replaces: str | None = None,
+        *,
+        so_far: bool = False,
     ) -> ReconciledDay: ...
 
 
@@ -89,8 +91,11 @@ class DayRuns:
         by: str,
         bring: Bring | None = None,
         replaces: str | None = None,
+        *,
+        so_far: bool = False,
     ) -> ReconciledDay | None:
         """Run a day, with what `bring` writes or what the PSP gives. None: it runs on, and nobody has to wait for it.
+        `so_far`: also a day that is not over.
 
         Asking the PSP for a day that is being run waits for that run. Raises RunInProgressError, what `bring` raises,
         and `REFUSALS`.
@@ -106,7 +111,7 @@ class DayRuns:
             folder = TemporaryDirectory(prefix="sluice-upload-")
             unless_begun.callback(folder.cleanup)
             files = None if bring is None else await bring(Path(folder.name))
-            going.task = self._start(self._work(folder, key, day, by, files, replaces))
+            going.task = self._start(self._work(folder, key, day, by, files, replaces, so_far))
             unless_begun.pop_all()
         return await self._within(going.task)
 
@@ -118,10 +123,11 @@ class DayRuns:
         by: str,
         files: Sequence[StatementFile] | None,
         replaces: str | None,
+        so_far: bool,
     ) -> Ran:
         try:
             with folder:
-                return Ran(await self._run(*key, day, by, files, replaces))
+                return Ran(await self._run(*key, day, by, files, replaces, so_far=so_far))
         except REFUSALS as refused:
             return Ran(None, refused)
         finally:

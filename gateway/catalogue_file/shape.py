@@ -89,6 +89,8 @@ EventName = Literal[
     "payout.anomaly",
     "channel.degraded",
     "channel.restored",
+    "alert.raised",
+    "alert.cleared",
     "reconciliation.finished",
     "reconciliation.difference_found",
 ]

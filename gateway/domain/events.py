@@ -40,6 +40,8 @@ class EventType(StrEnum):
     PAYOUT_ANOMALY = "payout.anomaly"
     CHANNEL_DEGRADED = "channel.degraded"
     CHANNEL_RESTORED = "channel.restored"
+    ALERT_RAISED = "alert.raised"
+    ALERT_CLEARED = "alert.cleared"
     RECONCILIATION_FINISHED = "reconciliation.finished"
     RECONCILIATION_DIFFERENCE_FOUND = "reconciliation.difference_found"
 
@@ -79,6 +81,8 @@ EVENTS_OF: Mapping[ObjectKind, Mapping[Status, EventType]] = {
     ObjectKind.CHANNEL: {},
     # Its days are told, and what differs on them.
     ObjectKind.ACCOUNT: {},
+    # Told when it is raised, and when it is over.
+    ObjectKind.ALERT: {},
 }
 """Which change of status of which object is told. `processing` is not: the HTTP answer said it."""
 

@@ -28,6 +28,7 @@ class ObjectKind(StrEnum):
     PAYOUT = "payout"  # money out, to an account
     CHANNEL = "channel"  # has a code and no id of its own: `channel_id`
     ACCOUNT = "account"  # likewise: `account_id`
+    ALERT = "alert"  # something that a person should look at
 
 
 PREFIX_OF: dict[ObjectKind, str] = {
@@ -39,6 +40,7 @@ PREFIX_OF: dict[ObjectKind, str] = {
     ObjectKind.PAYOUT: PAYOUT,
     ObjectKind.CHANNEL: CHANNEL,
     ObjectKind.ACCOUNT: ACCOUNT,
+    ObjectKind.ALERT: ALERT,
 }
 KIND_OF: dict[str, ObjectKind] = {prefix: kind for kind, prefix in PREFIX_OF.items()}
 

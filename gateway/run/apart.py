@@ -51,10 +51,12 @@ class ReconciledApart:
         by: str,
         files: Sequence[StatementFile] | None = None,
         replaces: str | None = None,
+        *,
+        so_far: bool = False,
     ) -> ReconciledDay:
         """The day as it was compared."""
         given = None if files is None else [[file.name, str(file.path)] for file in files]
-        more = orjson.dumps({"files": given, "replaces": replaces}).decode()
+        more = orjson.dumps({"files": given, "replaces": replaces, "so_far": so_far}).decode()
         words = [str(merchant_id), account, day.isoformat(), by, more]
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway.run.statement_child", *words, stdin=asyncio.subprocess.DEVNULL,

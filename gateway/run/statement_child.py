@@ -2,7 +2,7 @@
 
 python -m gateway.run.statement_child MERCHANT_ID ACCOUNT DAY BY MORE
 
-MORE is a JSON object: `files` (null, or pairs of a name and a path) and `replaces` (null, or why).
+MORE is a JSON object: `files` (null, or pairs of a name and a path), `replaces` (null, or why) and `so_far`.
 """
 
 import os
@@ -32,7 +32,11 @@ async def _work(settings: Settings, merchant_id: UUID, account: str, day: date, 
     files = None if more["files"] is None else [StatementFile(name, Path(path)) for name, path in more["files"]]
     async with system(settings, workers=False, api=False, shares=False) as running:
         try:
-            return told(await running.reconciler.run(merchant_id, account, day, by, files, more["replaces"]))
+            return told(
+                await running.reconciler.run(
+                    merchant_id, account, day, by, files, more["replaces"], so_far=more["so_far"]
+                )
+            )
         except Exception as error:
             said = refused(error)
             if said is None:

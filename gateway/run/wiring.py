@@ -477,7 +477,7 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
-            alerts = AlertStore(loading, uuid7)
+            alerts = AlertStore(loading, uuid7, lambda: watch.current)
             channel_watch = ChannelWatch(
                 RateStore(loading),
                 ChannelAlertStore(loading, lambda: watch.current, uuid7),
@@ -625,7 +625,7 @@ async def system(
                 assumptions_of=assumptions_of,
                 deliveries=deliveries,
                 held=held,
-                alerts=AlertStore(database, uuid7),
+                alerts=AlertStore(database, uuid7, lambda: watch.current),
                 rates=RateStore(database),
                 switches=SwitchStore(database, uuid7),
                 anomalies=anomalies,
@@ -640,6 +640,7 @@ async def system(
                 days=DayStore(loading),
                 differences=differences,
                 day_runs=DayRuns(ReconciledApart(settings), day_tasks.start, settings.answer_within_s),
+                taken_fees=taken_fees,
                 reports=Reports(report_pool, timezone),
                 transactions=transactions,
                 catalogue=lambda: watch.current,

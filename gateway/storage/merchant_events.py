@@ -46,14 +46,20 @@ async def next_sequences(
 
 
 async def write_events(
-    connection: Connection, told: Sequence[Event], catalogue: Catalogue, within_s: float | None = None
+    connection: Connection,
+    told: Sequence[Event],
+    catalogue: Catalogue,
+    within_s: float | None = None,
+    but: str | None = None,
 ) -> None:
     """Events of one merchant and no app, each with a delivery to each endpoint that wants it: two statements for each
-    type, however many there are. Each has `within_s`; None: as the pool has it."""
+    type, however many there are. Each has `within_s`; None: as the pool has it. `but`: the code of an
+    endpoint that they are not for."""
     for event_type in dict.fromkeys(event.type for event in told):
         events = [event for event in told if event.type is event_type]
         merchant_id, ids, at = events[0].merchant_id, [e.event_id for e in events], [e.created_at for e in events]
-        endpoints = catalogue.endpoints_for(merchant_id, None, event_type)
+        wanting = catalogue.endpoints_for(merchant_id, None, event_type)
+        endpoints = [endpoint for endpoint in wanting if but is None or endpoint.code != but]
         await connection.execute(
             WRITE, merchant_id, event_type.value, len(endpoints), ids, [e.object.value for e in events],
             [e.object_id for e in events], [e.sequence for e in events], [e.body for e in events], at,

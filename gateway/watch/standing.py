@@ -14,6 +14,7 @@ from uuid import UUID
 from gateway.domain.alerts import AlertKind
 from gateway.domain.catalogue import Catalogue
 from gateway.logs import get
+from gateway.metrics import DIFFERENCES_OPEN
 from gateway.watch.board import AlertBoard
 
 __all__ = ["Standing", "StandingWatch", "Stands"]
@@ -50,6 +51,8 @@ class StandingWatch:
         self._board, self._catalogue = board, catalogue
         self._clock, self._monotonic = clock, monotonic
         self._looked_at = -math.inf
+        self._differing: set[tuple[str, str]] = set()
+        """Merchants and accounts whose differences were shown: they go back to 0."""
 
     async def tick(self) -> None:
         """Look, if it is time."""
@@ -62,7 +65,16 @@ class StandingWatch:
             standing = await self._standing.standing(merchant_id, self._clock())
             for kind, seen in (*standing.items(), *everywhere.items()):
                 await self._board.settle(merchant_id, kind, seen)
+            self._show(merchant_id, standing.get(AlertKind.DIFFERENCES_OPEN, {}))
             await self._board.show(merchant_id)
+
+    def _show(self, merchant_id: UUID, differences: Mapping[str, Mapping[str, Any]]) -> None:
+        merchant = self._catalogue().code_of(merchant_id)
+        for gone in {each for each in self._differing if each[0] == merchant and each[1] not in differences}:
+            DIFFERENCES_OPEN.labels(*gone).set(0)
+        for account, numbers in differences.items():
+            DIFFERENCES_OPEN.labels(merchant, account).set(numbers["found"])
+            self._differing.add((merchant, account))
 
     async def _for_all(self) -> Stands:
         """Nothing if it cannot be looked at: what was raised stays, and each merchant's own is looked at."""

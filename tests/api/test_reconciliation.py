@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.api.admin import reconciliation
 from gateway.api.admin.differences import DifferenceCalls
+from gateway.api.admin.fee_proposals import FeeProposalCalls
 from gateway.api.admin.reconciliation import ReconciliationCalls
 from gateway.api.application import build_app
 from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState, Ours, Standing, Theirs
@@ -39,6 +40,7 @@ from gateway.domain.reconciled import (
 from gateway.ports import AnswerLostError, UnusableAccountError
 from gateway.ports.statements import StatementFile, StatementNotReadyError, StatementRefusedError
 from reconciliation.day_runs import DayRuns
+from reconciliation.fee_proposals import TakenFee
 from reconciliation.running import DayNotOverError, NoStatementsError
 from tests.api.client import Client, Got
 from tests.api.fakes import ADMIN, KEY, MERCHANT, NOW, ZONE, FakeGateway, catalogue
@@ -73,6 +75,7 @@ class FakeBooks:
     days_kept: list[ReconciledDay] = field(default_factory=lambda: [RECONCILED])
     not_closable: str | None = None
     breaks_after: int | None = None
+    held: asyncio.Event | None = None
 
     async def days(self, merchant_id: UUID, wanted: DayFilter) -> list[ReconciledDay]:
         assert merchant_id == MERCHANT
@@ -87,6 +90,14 @@ class FakeBooks:
 
     async def open(self, _: UUID, places: Sequence[tuple[str, date]]) -> Any:
         return {place: {Class.LONG: OpenSums(2, 300, 0), Class.SUSPENSE: OpenSums(1, 0, 5)} for place in places}
+
+    async def taken(self, _: UUID, account: str, day: date, most: int, within_s: int) -> list[TakenFee]:
+        assert most >= 100
+        assert within_s <= 30
+        if self.held is not None:
+            await self.held.wait()
+        amounts = [8_000 + 137 * n for n in range(60)]
+        return [TakenFee("unionpay", "withhold", None, "ICBC", each, (2 * each + 500) // 1000, 1) for each in amounts]
 
     async def missing(self, _: UUID, account: str | None = None) -> list[MissingDay]:
         return [MissingDay(account or "unionpay", DAY, NOW, 4, "not ready", late=True)]
@@ -130,12 +141,13 @@ class FakeReconciler:
     replaces: str | None = None
     held: asyncio.Event | None = None
     runs: int = 0
+    so_far: bool = False
 
     async def run(
         self, merchant_id: UUID, account: str, day: date, by: str, files: Sequence[StatementFile] | None = None,
-        replaces: str | None = None,
+        replaces: str | None = None, *, so_far: bool = False,
     ) -> ReconciledDay:  # fmt: skip
-        self.runs += 1
+        self.runs, self.so_far = self.runs + 1, so_far
         if self.held is not None:
             await self.held.wait()
         if self.refuses is not None:
@@ -167,6 +179,7 @@ async def desk() -> AsyncIterator[Desk]:
     runs = DayRuns(reconciler.run, asyncio.create_task, within_s=0.2)
     routes = [
         *ReconciliationCalls(books, books, runs, lambda: snapshot, lambda: NOW).routes(),
+        *FeeProposalCalls(books, books, lambda: snapshot).routes(),
         *DifferenceCalls(books, lambda: snapshot, lambda: NOW, ZONE).routes(),
     ]
     async with TestClient(TestServer(build_app(FakeGateway().api(), routes))) as http:
@@ -237,6 +250,17 @@ async def test_a_day_is_run_and_goes_on_when_it_takes_long(desk: Desk) -> None:
     assert desk.reconciler.runs <= 3
 
 
+async def test_a_day_that_is_not_over_is_run_where_that_is_said(desk: Desk) -> None:
+    octets = {"Content-Type": "application/octet-stream"}
+    for said, wanted in ((True, True), (False, False)):
+        assert (await desk.post(f"{ONE}/run", {"by": "li", "so_far": said})).status == 200
+        assert desk.reconciler.so_far is wanted
+        answer = await desk.put(f"{ONE}/statement?by=li&so_far={str(said).lower()}", b"x", **octets)
+        assert (answer.status, desk.reconciler.so_far) == (200, wanted)
+    refused = await desk.post(f"{ONE}/run", {"by": "li", "so_far": "yes"})
+    assert [each["field"] for each in refused.problem_with("errors")["errors"]] == ["so_far"]
+
+
 @pytest.mark.parametrize(
     ("refusal", "status", "code"),
     [
@@ -257,6 +281,20 @@ async def test_why_a_day_is_not_run_is_said_by_a_code(desk: Desk, refusal: Excep
     # It holds nothing back afterwards.
     desk.reconciler.refuses = None
     assert (await desk.post(f"{ONE}/run", {"by": "li"})).status == 200
+
+
+async def test_fee_rules_that_explain_a_day_are_proposed_one_search_at_a_time(desk: Desk) -> None:
+    desk.books.held = asyncio.Event()
+    asked = {asyncio.create_task(desk.get(f"{ONE}/fee-proposals")) for _ in range(2)}
+    (refused,), (waiting,) = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    desk.books.held.set()
+    assert (refused.result().status, refused.result().headers["Retry-After"]) == (503, "5")
+    shown = (await waiting).json
+    (proposed,) = shown["data"]
+    assert (shown["object"], shown["account"], shown["day"]) == ("fee_proposals", "tlt", "2026-02-28")
+    assert (proposed["channel"], proposed["of"], proposed["banks"]) == ("unionpay", "withhold", ["ICBC"])
+    assert (proposed["fee"]["type"], proposed["explained"], proposed["rows"]) == ("percent", 60, 60)
+    assert (await desk.get(f"{DAYS}/tlt/2026-02-27/fee-proposals")).status == 404
 
 
 async def test_a_refused_file_is_told_with_its_place(desk: Desk) -> None:

@@ -88,6 +88,7 @@ async def operator_client(engine: AsyncEngine, *merchants: MerchantContent) -> A
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        taken_fees=nothing,
         reports=nothing,
         transactions=TransactionStore(engine.execution_options(isolation_level="AUTOCOMMIT"), engine),
         catalogue=lambda: watch.current,

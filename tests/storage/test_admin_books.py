@@ -24,7 +24,7 @@ from gateway.api.admin import endpoints as endpoints_module
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.alerts import AlertKind, Severity
-from gateway.domain.catalogue import AuthenticationMode
+from gateway.domain.catalogue import AuthenticationMode, Catalogue
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
@@ -161,7 +161,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,
-        alerts=AlertStore(database, uuid7),
+        alerts=AlertStore(database, uuid7, nothing),
         rates=RateStore(database),
         switches=SwitchStore(database, uuid7),
         anomalies=anomalies,
@@ -175,6 +175,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        taken_fees=nothing,
         reports=nothing,
         transactions=nothing,
         catalogue=lambda: watch.current,
@@ -370,7 +371,7 @@ async def test_a_word_about_an_endpoint_says_who_and_why(
 
 
 async def test_an_alert_is_listed_and_acknowledged_once_with_a_note(operator: Operator) -> None:
-    store = AlertStore(database_on(operator.engine), uuid7)
+    store = AlertStore(database_on(operator.engine), uuid7, lambda: Catalogue(1))
     kind, warning = AlertKind.CHANNEL_DEGRADED, Severity.WARNING
     await store.raise_(operator.shop, kind, "payment/icbc/lianlian", warning, {"rate": 0.5}, NOW)
     [alert] = (await operator.get("/alerts?kind=channel_degraded&open=true"))["data"]

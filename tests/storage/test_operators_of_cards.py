@@ -88,6 +88,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         days=nothing,
         differences=nothing,
         day_runs=nothing,
+        taken_fees=nothing,
         reports=nothing,
         transactions=nothing,
         catalogue=lambda: watch.current,

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
@@ -20,10 +21,16 @@ from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.standing import LOOKS, StandingStore
 from gateway.watch.board import AlertBoard
 from gateway.watch.standing import EVERY_S, StandingWatch
-from tests.databases import database_on
+from tests.databases import REPLICA, connected, database_on
 from tests.storage.delivery_rows import MERCHANT
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
+DIFFERENCE = """
+INSERT INTO differences (merchant_id, difference_id, account, day, statement_id, class, side, ordinal, state, found_at,
+    history)
+VALUES ($1, $2, $3, '2026-03-04', $4, $5, 'in', $6, 'open', $7, '[]')
+"""
+RESOLVE = "UPDATE differences SET state = 'resolved', resolved_at = $1, resolved_by = 'li' WHERE account = 'a'"
 
 
 class World:
@@ -32,8 +39,8 @@ class World:
     def __init__(self, engine: AsyncEngine) -> None:
         database = database_on(engine)
         self.engine, self.now = engine, NOW
-        self.alerts = AlertStore(database, uuid7)
         catalogue = Catalogue(1, merchants=(Merchant(MERCHANT, "watched", "W"),))
+        self.alerts = AlertStore(database, uuid7, lambda: catalogue)
         board = AlertBoard(self.alerts, lambda: catalogue, lambda: self.now)
         self.watch = StandingWatch(
             StandingStore(database),
@@ -92,6 +99,22 @@ async def test_what_stands_is_an_alert_until_it_does_not(world: World) -> None:
     await world.runs("UPDATE statement_errands SET due_at = NULL, done_at = :at")
     await world.runs("UPDATE balances SET told_low = false, told_silent = true")
     assert await world.looks() == [(AlertKind.ANOMALIES_OPEN, "late_failure", 1), (AlertKind.BALANCE_SILENT, "ll-1", 1)]
+
+
+async def test_how_many_differences_wait_for_a_person_is_shown_for_each_account(world: World) -> None:
+    def shown(account: str) -> float | None:
+        return REGISTRY.get_sample_value("sluice_differences_open", {"merchant": "watched", "account": account})
+
+    connection = await connected(world.engine.url.render_as_string(hide_password=False))
+    await connection.execute(REPLICA)  # without their statements
+    for n, (account, kind) in enumerate((("a", "long"), ("a", "short"), ("a", "suspense"), ("b", "long"))):
+        await connection.execute(DIFFERENCE, MERCHANT, uuid4(), account, uuid4(), kind, n, NOW)
+    assert await world.looks() == [(AlertKind.DIFFERENCES_OPEN, "a", 2), (AlertKind.DIFFERENCES_OPEN, "b", 1)]
+    assert (shown("a"), shown("b")) == (2, 1)
+    await connection.execute(RESOLVE, NOW)
+    await connection.close()
+    await world.looks()
+    assert (shown("a"), shown("b")) == (0, 1)
 
 
 async def test_every_look_runs_and_between_two_it_rests(world: World) -> None:

@@ -61,7 +61,7 @@ class Shop:
 
     def other_watch(self) -> ChannelWatch:
         database = self.process.database
-        alerts = AlertStore(database, uuid7)
+        alerts = AlertStore(database, uuid7, lambda: self.catalogue)
         telling = ChannelAlertStore(database, lambda: self.catalogue, uuid7)
         switches = SwitchStore(database, uuid7)
         return ChannelWatch(
@@ -103,7 +103,12 @@ class Shop:
         return None if switch is None else switch.state(self.process.now)
 
     async def alerts(self, kind: AlertKind) -> list[str]:
-        return [each.about for each in await AlertStore(self.process.database, uuid7).open_of(MERCHANT_ID, kind)]
+        return [
+            each.about
+            for each in await AlertStore(self.process.database, uuid7, lambda: self.catalogue).open_of(
+                MERCHANT_ID, kind
+            )
+        ]
 
     async def events(self) -> list[str]:
         rows = await self.process.rows("SELECT type FROM events WHERE object = 'channel' ORDER BY created_at")

@@ -62,7 +62,7 @@ class Street:
         return Catalogue(1, merchants=(shop,), endpoints=(endpoint,))
 
     def process(self) -> ChannelWatch:
-        alerts, clock = AlertStore(self.database, uuid7), lambda: self.now
+        alerts, clock = AlertStore(self.database, uuid7, self.catalogue), lambda: self.now
         telling = ChannelAlertStore(self.database, self.catalogue, uuid7)
         rates = RateStore(self.database)
         switches = SwitchStore(self.database, uuid7)
@@ -104,7 +104,7 @@ class Street:
         return [(row[0], row[1]) for row in await self.connection.fetch(EVENTS)]
 
     async def degraded(self) -> list[str]:
-        found = await AlertStore(self.database, uuid7).open_of(SHOP, AlertKind.CHANNEL_DEGRADED)
+        found = await AlertStore(self.database, uuid7, self.catalogue).open_of(SHOP, AlertKind.CHANNEL_DEGRADED)
         return sorted(alert.about for alert in found)
 
     def later(self, **time: float) -> None:

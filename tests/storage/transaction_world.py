@@ -251,7 +251,8 @@ async def new_world(engine: AsyncEngine) -> World:
     """A merchant with the sample rules, a channel with a limit, and nobody who pays."""
     await fill(engine, *((each, MERCHANT) for each in WORLD[:4]))
     reads = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return World(engine, reads, AlertStore(database_on(engine), uuid7), tuple(samples().values()))
+    alerts = AlertStore(database_on(engine), uuid7, lambda: Catalogue(1))
+    return World(engine, reads, alerts, tuple(samples().values()))
 
 
 async def healthy_day(world: World) -> None:

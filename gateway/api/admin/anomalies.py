@@ -22,7 +22,7 @@ from gateway.flows.corrections import Resolving
 from gateway.objects.anomalies import anomaly_object
 from gateway.ports import AmountExceedsRestError, PaymentNotRefundableError
 
-__all__ = ["Anomalies", "AnomalyCalls", "says_something"]
+__all__ = ["Anomalies", "AnomalyCalls", "Flag", "says_something"]
 
 ANOMALIES = f"{MERCHANT}/anomalies"
 RESOLVING = (

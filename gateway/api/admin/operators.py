@@ -20,6 +20,7 @@ from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
 from gateway.api.admin.differences import DifferenceCalls, Differences
 from gateway.api.admin.endpoints import Backlogs, EndpointCalls, Endpoints
 from gateway.api.admin.events import OperatorEventCalls, Redelivering
+from gateway.api.admin.fee_proposals import FeeProposalCalls, TakenFees
 from gateway.api.admin.merchants import MerchantCalls, Merchants
 from gateway.api.admin.payments import Payments, PaymentSearchCalls
 from gateway.api.admin.payout_rules import PayoutRuleCalls, PayoutRules
@@ -95,6 +96,7 @@ class Operators:
     days: Days
     differences: DifferenceBooks
     day_runs: Runs
+    taken_fees: TakenFees
     reports: Reports
     transactions: TransactionRows
     catalogue: Callable[[], Catalogue]
@@ -129,6 +131,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *RouteSearchCalls(needs.recorded_routes, needs.catalogue).routes(),
         *PayoutOperatorCalls(needs.payouts, needs.held_payouts, needs.catalogue).routes(),
         *ReconciliationCalls(needs.days, needs.differences, needs.day_runs, needs.catalogue, needs.clock).routes(),
+        *FeeProposalCalls(needs.days, needs.taken_fees, needs.catalogue).routes(),
         *DifferenceCalls(needs.differences, needs.catalogue, needs.clock, needs.zone).routes(),
         *ReportCalls(needs.reports, needs.catalogue).routes(),
         *OperatorCardCalls(needs.payments, needs.catalogue).routes(),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from gateway.api.admin.anomalies import Flag
 from gateway.api.admin.paths import MERCHANT, MERCHANT_ABOUT, TAGS, merchant_of
 from gateway.api.admin.reconciled_answers import DayAnswer, DayPage, DayRunning, OneDayAnswer
 from gateway.api.admin.reconciling_fields import REFUSED, ByText, Day, NoteText, day_of_path, refusal_of
@@ -46,6 +47,10 @@ UPLOADED = (
     f"may have several. {MAX_FILES_BYTES // 1024 // 1024} MiB in all. What is wrong in a file is said with its place, "
     "and nothing of it is loaded."
 )
+SO_FAR = (
+    "also a day that is not over: nothing is proved lost by it, and the statement of the whole day takes its place by "
+    "itself"
+)
 _AFTER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})/([A-Za-z0-9][A-Za-z0-9_.-]{0,63})", re.ASCII)
 _PROBLEMS = (409, 422, 502, 503)
 
@@ -79,7 +84,7 @@ class Runs(Protocol):
 
     async def run(
         self, merchant_id: UUID, account: str, day: date, by: str, bring: Bring | None = None,
-        replaces: str | None = None,
+        replaces: str | None = None, *, so_far: bool = False,
     ) -> ReconciledDay | None: ...  # fmt: skip
 
 
@@ -119,6 +124,7 @@ class RunRequest(RequestModel):
         None,
         description="why a statement that is another one takes the place of what was loaded; left out, it does not",
     )
+    so_far: Annotated[bool, Field(description=SO_FAR)] = False
 
 
 class CloseRequest(RequestModel):
@@ -133,6 +139,7 @@ class UploadQuery(QueryModel):
     by: ByText
     filename: Annotated[str, Field(min_length=1, max_length=200)] = "statement"
     replace_note: NoteText | None = None
+    so_far: Annotated[Flag, Field(description=SO_FAR)] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ class ReconciliationCalls:
         return Reply(shown | more)
 
     async def run(self, call: Call) -> Reply:
-        return await self._ran(call, call.body.by, None, call.body.replace_note)
+        return await self._ran(call, call.body.by, None, call.body.replace_note, call.body.so_far)
 
     async def upload(self, call: Call) -> Reply:
         asked = call.query
@@ -201,7 +208,7 @@ class ReconciliationCalls:
             files = await received(call.request, folder, name, MAX_FILES_BYTES)
             return [StatementFile(*file) for file in files]
 
-        return await self._ran(call, asked.by, bring, asked.replace_note)
+        return await self._ran(call, asked.by, bring, asked.replace_note, asked.so_far)
 
     async def close(self, call: Call) -> Reply:
         place = self._place(call)
@@ -213,12 +220,12 @@ class ReconciliationCalls:
         del closed
         return Reply(await self._shown(*place))
 
-    async def _ran(self, call: Call, by: str, bring: Bring | None, replaces: str | None) -> Reply:
+    async def _ran(self, call: Call, by: str, bring: Bring | None, replaces: str | None, so_far: bool) -> Reply:
         merchant_id, account, day = self._place(call)
         if (merchant_id, account) not in self.catalogue().accounts:
             raise not_found("account")
         try:
-            done = await self.runs.run(merchant_id, account, day, by, bring, replaces)
+            done = await self.runs.run(merchant_id, account, day, by, bring, replaces, so_far=so_far)
         except REFUSED as error:
             raise refusal_of(error) from None
         if done is None:

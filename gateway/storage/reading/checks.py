@@ -201,6 +201,8 @@ CHECKS = (
                 WHERE e.object = 'checkout' AND k.merchant_id = e.merchant_id AND k.checkout_id = e.object_id)
             AND NOT EXISTS (SELECT FROM payouts o
                 WHERE e.object = 'payout' AND o.merchant_id = e.merchant_id AND o.payout_id = e.object_id)
+            AND NOT EXISTS (SELECT FROM alerts a
+                WHERE e.object = 'alert' AND a.merchant_id = e.merchant_id AND a.alert_id = e.object_id)
         GROUP BY e.merchant_id, e.object, e.object_id
         """,
         "{found} events are about {object_id}, which is not there",

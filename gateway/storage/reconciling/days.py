@@ -44,11 +44,6 @@ SELECT account, day, due_at, tries, reason, told_late FROM statement_errands
 WHERE merchant_id = $1 AND ($2::text IS NULL OR account = $2) AND done_at IS NULL
 ORDER BY day DESC, account LIMIT {MAX_MISSING}
 """
-OPEN_OF_ACCOUNTS: Final = """
-SELECT account, count(*) FROM differences
-WHERE merchant_id = $1 AND state = 'open' AND class <> 'suspense' GROUP BY account
-"""
-
 Place = tuple[str, date]
 
 
@@ -87,11 +82,6 @@ class DayStore:
         """Days whose statements are asked for and are not there, the newest first."""
         async with self.database.connection() as connection:
             return [MissingDay(*row) for row in await connection.fetch(MISSING, merchant_id, account)]
-
-    async def open_of_accounts(self, merchant_id: UUID) -> dict[str, int]:
-        """How many differences of each account wait for a person."""
-        async with self.database.connection() as connection:
-            return {row[0]: row[1] for row in await connection.fetch(OPEN_OF_ACCOUNTS, merchant_id)}
 
 
 async def open_of(

@@ -15,7 +15,7 @@ MAX_ROWS: Final = 300_000
 WITHIN_S: Final = 120
 
 # Orders that both sides have with the same amount. Refunds have no rule of their own.
-TAKEN: Final = f"""
+TAKEN: Final = """
 SELECT i.channel, p.scene, o.payee_type, coalesce(p.bank, o.payee_bank) AS bank, l.amount, l.fee, count(*)
 FROM reconciled_days r
 JOIN statement_lines l ON l.merchant_id = $1 AND l.statement_id = r.statement_id
@@ -25,7 +25,8 @@ LEFT JOIN payments p ON i.verb = 'pay' AND p.merchant_id = $1 AND p.payment_id =
 LEFT JOIN payouts o ON i.verb = 'payout' AND o.merchant_id = $1 AND o.payout_id = i.object_id
 WHERE r.merchant_id = $1 AND r.account = $2 AND r.day = $3 AND l.side IN ('in', 'out') AND l.paid
 AND l.fee IS NOT NULL AND l.number IS NOT NULL
-GROUP BY i.channel, p.scene, o.payee_type, coalesce(p.bank, o.payee_bank), l.amount, l.fee LIMIT {MAX_ROWS}
+GROUP BY i.channel, p.scene, o.payee_type, coalesce(p.bank, o.payee_bank), l.amount, l.fee
+ORDER BY count(*) DESC, i.channel, l.amount, l.fee LIMIT $4
 """
 
 
@@ -35,8 +36,10 @@ class TakenFeeStore:
 
     database: Database
 
-    async def taken(self, merchant_id: UUID, account: str, day: date) -> list[TakenFee]:
-        """Of a day's statement in force, those orders that ours are, too."""
-        async with self.database.long_transaction(WITHIN_S) as connection:
-            rows = await connection.fetch(TAKEN, merchant_id, account, day, timeout=WITHIN_S)
+    async def taken(
+        self, merchant_id: UUID, account: str, day: date, most: int = MAX_ROWS, within_s: int = WITHIN_S
+    ) -> list[TakenFee]:
+        """Of a day's statement in force, those orders that ours are, too; the `most` frequent amounts and fees."""
+        async with self.database.long_transaction(within_s) as connection:
+            rows = await connection.fetch(TAKEN, merchant_id, account, day, most, timeout=within_s)
         return [TakenFee(*row) for row in rows]

@@ -52,8 +52,8 @@ LEGAL = {
 }
 
 
-WITH_STATUS = [kind for kind in ObjectKind if kind not in {ObjectKind.CHANNEL, ObjectKind.ACCOUNT}]
-"""Channels and accounts are only what events are about."""
+WITH_STATUS = [kind for kind in ObjectKind if kind not in {ObjectKind.CHANNEL, ObjectKind.ACCOUNT, ObjectKind.ALERT}]
+"""Channels, accounts and alerts are only what events are about."""
 
 
 @pytest.mark.parametrize(("kind", "before", "after"), list(product(WITH_STATUS, [None, *Status], Status)))

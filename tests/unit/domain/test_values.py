@@ -166,6 +166,7 @@ def test_an_authentication_has_no_anomaly() -> None:
 def test_every_type_of_event_is_sent_of_some_object() -> None:
     sent = [event_type for told in EVENTS_OF.values() for event_type in told.values()] + [*ANOMALY_OF.values()]
     sent += [EventType.CHANNEL_DEGRADED, EventType.CHANNEL_RESTORED]  # by who watches it: it has no status
+    sent += [EventType.ALERT_RAISED, EventType.ALERT_CLEARED]
     sent += [EventType.RECONCILIATION_FINISHED, EventType.RECONCILIATION_DIFFERENCE_FOUND]  # of an account's day
     assert sorted(sent) == sorted(EventType)
 
