@@ -231,6 +231,20 @@ async def test_looks_now_and_then_see_what_one_look_at_the_end_sees(street: Stre
     assert await street.seen() == before
 
 
+async def test_a_clock_that_is_late_for_a_while_rings_nobody_up_and_loses_nothing(street: Street) -> None:
+    watch = street.process()
+    await street.pays(15, "failed", "channel")
+    await street.pays(25)
+    await watch.look()
+    before = await street.seen()
+    street.later(hours=-1)
+    await watch.look()  # of an hour in which nothing had happened yet
+    street.later(hours=1, seconds=10)
+    await watch.look()
+    assert await street.seen() == before
+    assert await street.events() == []
+
+
 async def test_what_is_counted_together_and_thresholds_of_its_own(street: Street) -> None:
     street.settings = {"by": ["channel"], "own": [{"channel": "jd", "at_least": 4}]}
     await street.pays(2, "failed", "channel")
