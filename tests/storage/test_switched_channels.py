@@ -156,7 +156,7 @@ async def test_a_channel_that_times_out_is_told_switched_off_tried_and_comes_bac
     assert channels(await shop.pay(4)) == {"tl": 4}
     tries = await shop.pay(TRIES, let_through=True)
     assert channels(tries) == {"up": TRIES}
-    assert f"one payment in {LET_THROUGH} goes there now), this payment is let through" in await shop.why(tries[0])
+    assert f"one payment in {LET_THROUGH} is let through), this payment is let through" in await shop.why(tries[0])
     await shop.looked(10)
     assert await shop.state() is SwitchState.WAITING
     assert channels(await shop.pay(3, let_through=True)) == {"tl": 3}
