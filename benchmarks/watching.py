@@ -1,17 +1,20 @@
 """`python -m benchmarks.watching`: what it costs payments that channels, alerts and six transaction rules are watched.
 
-One server, one database, one load; a gateway that watches and one that does not, in turns: off on on off. Each round
-has a gateway of its own, which catches up with what it missed before it is measured. Measured is a whole number of the
-watches' periods. The machine may be shared: rates are compared pair by pair, and CPU is counted, which is steadier.
+Two worlds side by side, each with a server, a gateway, a PSP and a load of its own: one gateway watches, one does not,
+and then the other way round. Whatever else the machine does, it does to both, and what one world is slower than the
+other falls out. Measured are whole numbers of the watches' periods. CPU is counted beside payments per second: on a
+machine that others use it is the steadier figure.
 """
 
 import argparse
 import asyncio
+import math
 import statistics
 import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -39,6 +42,7 @@ PERIOD_S: Final = 30.0
 USERS: Final = 20_000
 """Each has a card, and pays again and again."""
 FILL_S: Final = 20.0
+SIDE_BY_SIDE: Final = 2
 LOOKED: Final = """
 SELECT (SELECT max(looked_at) FROM watches WHERE watch = 'channels') AS channels,
     (SELECT max(looked_to) FROM transaction_looks) AS transactions,
@@ -77,12 +81,12 @@ class Compared:
 
 
 def compared(rounds: Sequence[Round], figure: Callable[[Round], float]) -> Compared:
-    """By pairs that follow each other, one with watching and one without: on to off."""
-    pairs = [rounds[number : number + 2] for number in range(0, len(rounds) - 1, 2)]
+    """On to off, of rounds that come by fours: the first world without and the second with watching, side by side, and
+    then the first one with and the second without."""
     ratios = []
-    for pair in pairs:
-        by_kind = {each.watching: figure(each) for each in pair}
-        ratios.append(by_kind[True] / by_kind[False])
+    for number in range(0, len(rounds), SIDE_BY_SIDE * 2):
+        off_1, on_2, on_1, off_2 = map(figure, rounds[number : number + SIDE_BY_SIDE * 2])
+        ratios.append(math.sqrt(on_1 / off_2 * on_2 / off_1))
     low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return Compared(statistics.median(ratios), low, high, min(ratios), max(ratios))
 
@@ -93,39 +97,60 @@ def sample_rules() -> tuple[TransactionRule, ...]:
     return tuple(TransactionRuleShape.model_validate(each).rule for each in told["merchants"][0]["transaction_rules"])
 
 
-async def measure(
-    stage: Stage, pairs: int, warm_up_s: float, seconds: float, at_once: int, tell: Console
-) -> list[Round]:
-    """So many pairs of rounds. Raises SystemExit where a gateway watched that should not, or the other way round."""
-    with gateway_of(stage, watching=False):
-        _load(stage, 0.0, FILL_S, at_once)
+async def measure(stages: Sequence[Stage], plan: argparse.Namespace, tell: Console) -> list[Round]:
+    """Rounds by fours, as they are compared. Raises SystemExit where a gateway watched that should not, or did not."""
+    with gateway_of(stages[0], watching=False), gateway_of(stages[1], watching=False):
+        await _loads(stages, 0.0, FILL_S, plan.at)
     rounds: list[Round] = []
-    for number in range(pairs):
-        # Every other pair the other way round: neither is always the first, on the smaller tables.
-        for watching in (False, True) if number % 2 == 0 else (True, False):
-            await stage.analyze()
-            before = await _looked(stage)
-            with gateway_of(stage, watching=watching):
-                told = _load(stage, warm_up_s, seconds, at_once)
-                after = await _looked(stage)
-            _require(before, after, watching=watching)
-            payments = len(told["latencies_ms"])
-            cpu = {name: 1000 * told["cpu_s"][name] / payments for name in ("gateway", "postgres")}
-            rounds.append(Round(watching, payments / told["seconds"], cpu["gateway"], cpu["postgres"]))
-            tell.print(
-                f"pair {number + 1}, {'on ' if watching else 'off'}: {rounds[-1].per_s:6.1f} payments a second,"
-                f" {cpu['gateway']:.3f} + {cpu['postgres']:.3f} ms of CPU each; {after['payments']:,} in the books",
-                highlight=False,
-                soft_wrap=True,
-            )
+    for number in range(plan.swaps):
+        halves = [await _half(stages, watching, plan, tell) for watching in ((False, True), (True, False))]
+        for first, second in zip(*halves, strict=True):
+            rounds += (*first, *second)
+        tell.print(f"{number + 1} of {plan.swaps}: {compared(rounds, _per_cpu)} for the same CPU", highlight=False)
     return rounds
 
 
-def _load(stage: Stage, warm_up_s: float, seconds: float, at_once: int) -> dict[str, Any]:
-    told = stage.load(at_once, warm_up_s, seconds, range(USERS))
-    if told["problems"]:
-        raise SystemExit(f"benchmarks: {'; '.join(told['problems'])}")
-    return told
+async def _half(
+    stages: Sequence[Stage], watching: tuple[bool, bool], plan: argparse.Namespace, tell: Console
+) -> list[tuple[Round, ...]]:
+    """Rounds of both worlds side by side, after what each gateway does first."""
+    for stage in stages:
+        await stage.analyze()
+    before = [await _looked(stage) for stage in stages]
+    halves = []
+    with gateway_of(stages[0], watching=watching[0]), gateway_of(stages[1], watching=watching[1]):
+        for number in range(plan.rounds):
+            loads = await _loads(stages, 1.0 if number else plan.warm_up, plan.periods * PERIOD_S, plan.at)
+            halves.append(tuple(_round(told, on) for told, on in zip(loads, watching, strict=True)))
+            for each in halves[-1]:
+                tell.print(
+                    f"{'on ' if each.watching else 'off'}: {each.per_s:6.1f} payments a second, each"
+                    f" {each.gateway_ms:.3f} + {each.postgres_ms:.3f} ms of CPU",
+                    highlight=False,
+                )
+        after = [await _looked(stage) for stage in stages]
+    for was, now, on in zip(before, after, watching, strict=True):
+        _require(was, now, watching=on)
+    return halves
+
+
+async def _loads(stages: Sequence[Stage], warm_up_s: float, seconds: float, at_once: int) -> list[dict[str, Any]]:
+    users = range(USERS)
+    loads = [asyncio.to_thread(stage.load, at_once, warm_up_s, seconds, users) for stage in stages]
+    told = await asyncio.gather(*loads)
+    if problems := [problem for each in told for problem in each["problems"]]:
+        raise SystemExit(f"benchmarks: {'; '.join(problems)}")
+    return list(told)
+
+
+def _round(told: dict[str, Any], watching: bool) -> Round:
+    payments = len(told["latencies_ms"])
+    gateway, postgres = (1000 * told["cpu_s"][name] / payments for name in ("gateway", "postgres"))
+    return Round(watching, payments / told["seconds"], gateway, postgres)
+
+
+def _per_cpu(each: Round) -> float:
+    return 1 / each.cpu_ms
 
 
 async def _looked(stage: Stage) -> dict[str, Any]:
@@ -155,24 +180,30 @@ def show(rounds: Sequence[Round], out: Console) -> None:
         figures = [statistics.median(getattr(each, name) for each in own) for name in _FIGURES]
         table.add_row("on" if watching else "off", f"{figures[0]:.1f}", *(f"{each:.3f}" for each in figures[1:]))
     out.print(table)
-    rate, cpu = compared(rounds, lambda each: each.per_s), compared(rounds, lambda each: 1 / each.cpu_ms)
+    rate, cpu = compared(rounds, lambda each: each.per_s), compared(rounds, _per_cpu)
     out.print(f"payments a second, on / off: {rate}", highlight=False)
     out.print(f"payments for the same CPU of both, on / off: {cpu}", highlight=False)
-    out.print(f"the aim is {AIM}: {'held' if rate.median >= AIM else 'missed'}", highlight=False)
+    held = min(rate.median, cpu.median) >= AIM
+    out.print(f"the aim is {AIM} of either: {'held' if held else 'missed'}", highlight=False)
 
 
 _FIGURES: Final = ("per_s", "gateway_ms", "postgres_ms", "cpu_ms")
 
 
-async def _run(chosen: argparse.Namespace, server: Server, folder: Path) -> list[str]:
-    tell, out = Console(stderr=True), Console(width=120)
-    async with staged(
-        server, folder, "hmac", processes=0, profile=False, name="watching", rules=sample_rules()
-    ) as stage:
-        rounds = await measure(stage, chosen.pairs, chosen.warm_up, chosen.periods * PERIOD_S, chosen.at, tell)
-        with gateway_of(stage, watching=True):
-            problems = await stage.problems()
-    show(rounds, out)
+async def _run(chosen: argparse.Namespace, servers: Sequence[Server], folder: Path) -> list[str]:
+    async with AsyncExitStack() as stack:
+        stages = [
+            await stack.enter_async_context(
+                staged(server, folder, "hmac", processes=0, profile=False, name=f"world_{number}", rules=sample_rules())
+            )
+            for number, server in enumerate(servers)
+        ]
+        rounds = await measure(stages, chosen, Console(stderr=True))
+        problems = []
+        for stage in stages:
+            with gateway_of(stage, watching=True):
+                problems += await stage.problems()
+    show(rounds, Console(width=120))
     if chosen.json is not None:
         chosen.json.write_bytes(orjson.dumps([asdict(each) for each in rounds]))
     return problems
@@ -183,17 +214,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.watching", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=10, help="of rounds, one on and one off (default %(default)s)")
+    parser.add_argument("--swaps", type=int, default=5, help="of who watches, and back (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="side by side between them (default %(default)s)")
     parser.add_argument("--periods", type=int, default=1, help="of 30 s that a round is measured (default %(default)s)")
     parser.add_argument("--warm-up", type=float, default=8.0, metavar="S", help="before each (default %(default)s)")
-    parser.add_argument("--at", type=int, default=32, metavar="N", help="at once (default %(default)s)")
+    parser.add_argument("--at", type=int, default=32, metavar="N", help="at once, of each (default %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there too")
     chosen = parser.parse_args()
     with interruptible(), tempfile.TemporaryDirectory(prefix="sluice-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # the database's own user passes through it
-        with EmbeddedPostgres(folder / "postgres") as server:
-            problems = asyncio.run(_run(chosen, server, folder))
+        with EmbeddedPostgres(folder / "one") as one, EmbeddedPostgres(folder / "two") as two:
+            problems = asyncio.run(_run(chosen, (one, two), folder))
     for problem in problems:
         sys.stderr.write(f"benchmarks: FAILED: {problem}\n")
     return 1 if problems else 0

@@ -31,6 +31,7 @@ __all__ = [
     "CHANNEL_SUCCESSES",
     "CLOCK_OFFSET_SECONDS",
     "CLOCK_RIGHT",
+    "CONNECTION_WAIT_SECONDS",
     "CONTENT_TYPE",
     "DELIVERIES",
     "DELIVERIES_HELD",
@@ -77,6 +78,10 @@ HTTP_SECONDS = Histogram("sluice_http_request_seconds", "Time to the answer", ["
 FLUSH_SIZE = Histogram("sluice_flush_size", "Requests written by one transaction", ["flush"], buckets=SIZES)
 """`flush`: open, record, deliveries."""
 FLUSH_SECONDS = Histogram("sluice_flush_seconds", "Time of one transaction", ["flush"], buckets=SECONDS)
+CONNECTION_WAIT_SECONDS = Histogram(
+    "sluice_connection_wait_seconds", "Time until a pool had a connection to the database", ["pool"], buckets=SECONDS
+)
+"""`pool`: the connections' application_name. Who waits in vain is answered, or tries again, and is not in it."""
 QUEUE_LENGTH = Gauge("sluice_queue_length", "Requests that wait for a flush", ["queue"], multiprocess_mode="livesum")
 
 PSP_CALLS = Counter(

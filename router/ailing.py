@@ -15,7 +15,8 @@ __all__ = ["Ailing", "ailing_from_json", "ailing_to_json", "hides_ailing"]
 
 @dataclass(frozen=True, slots=True)
 class Ailing:
-    """`succeeded` of `attempts` payments did in the last `window_s` seconds, by the channel's own fault.
+    """Of `attempts` payments of the last `window_s` seconds so many `succeeded`; what failed by the payer's fault is
+    not among them.
 
     One payment in `let_through` goes there all the same, None: none does now; `passes`: this is such a one.
     `switched_off`: it is closed until it is seen to work again, not only to be avoided. Raises ValueError for numbers
@@ -49,8 +50,8 @@ class Ailing:
         rate = f"{self.succeeded} of {self.attempts} payments succeeded in {self.window_s} s"
         if self.rate_percent is not None:
             rate += f" ({self.rate_percent} %)"
-        goes = "no payment goes" if self.let_through is None else f"one payment in {self.let_through} goes"
-        return f"{rate}, {goes} there now"
+        lets = "no payment" if self.let_through is None else f"one payment in {self.let_through}"
+        return f"{rate}, {lets} is let through"
 
 
 class _MayAil(Protocol):

@@ -203,6 +203,8 @@ def written() -> Iterator[io.StringIO]:
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     logs.configure("info", console=False, stream=stream)
+    # A logger that is used meanwhile would write here for as long as the process lives.
+    structlog.configure(cache_logger_on_first_use=False)
     yield stream
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -18,6 +18,7 @@ class AlertKind(StrEnum):
     """What an alert tells. `about` says of what: in brackets."""
 
     CHANNEL_DEGRADED = "channel_degraded"  # too few payments succeed (scene/bank/channel)
+    CHANNEL_SWITCHED_OFF = "channel_switched_off"  # while it is degraded (scene/bank/channel)
     TRANSACTION_RULE = "transaction_rule"  # a rule of the catalogue fired (the rule and its key, masked)
     STUCK_PAYMENTS = "stuck_payments"  # open for longer than they should be (channel)
     DEAD_LETTERS = "dead_letters"  # deliveries that were given up (endpoint)

@@ -28,6 +28,7 @@ __all__ = [
     "judge",
     "slice_of",
     "together",
+    "tried",
 ]
 
 SLICE: Final = timedelta(seconds=10)
@@ -132,6 +133,14 @@ def health(slices: Slices, now: datetime, rule: WatchRule, window: timedelta | N
     unresolved = sum(each.open for at, each in inside.items() if at + SLICE <= late)
     own = total.succeeded + total.channel + unresolved
     return Health(Rate(total.succeeded, own + total.payer + total.platform), Rate(total.succeeded, own), unresolved)
+
+
+def tried(slices: Slices, now: datetime, rule: WatchRule) -> tuple[Rate, int]:
+    """Of all these attempts: those by which a channel is judged, and how many may still succeed or fail."""
+    late = now - timedelta(seconds=rule.unresolved_after_s)
+    total = together(slices.values())
+    unresolved = sum(each.open for at, each in slices.items() if at + SLICE <= late)
+    return Rate(total.succeeded, total.succeeded + total.channel + unresolved), total.open - unresolved
 
 
 def judge(slices: Slices, degraded_since: datetime | None, now: datetime, rule: WatchRule) -> Change | None:

@@ -28,6 +28,9 @@ MAX_AT_LEAST: Final = 100_000
 MAX_OWN: Final = 1_000
 MAX_LET_THROUGH: Final = 1_000
 """Of more payments than so many, one would come too seldom to show that a channel is well again."""
+SHORTEST_REST_S: Final = 10
+LONGEST_REST_S: Final = 86_400
+MAX_TRIES: Final = 1_000
 MAX_NAME: Final = 40
 ANY: Final = "*"
 """In place of what is not counted apart."""
@@ -58,6 +61,12 @@ class WatchRule:
     """While it is degraded, step 1 of the router leaves it out."""
     let_through: int = 10
     """One payment in so many goes there all the same."""
+    switch_off: bool = False
+    """While it is degraded it is switched off, and comes back by half-open tries (`gateway.domain.switches`)."""
+    rest_s: int = 300
+    """So long no payment goes to what is switched off."""
+    tries: int = 5
+    """When so many payments that were let through have ended, `back_at_percent` says whether it is on again."""
 
     def __post_init__(self) -> None:
         for field, least, most in (
@@ -67,12 +76,15 @@ class WatchRule:
             ("below_percent", 1, 100),
             ("back_at_percent", 1, 100),
             ("let_through", 2, MAX_LET_THROUGH),
+            ("rest_s", SHORTEST_REST_S, LONGEST_REST_S),
+            ("tries", 1, MAX_TRIES),
         ):
             value = getattr(self, field)
             if type(value) is not int or not least <= value <= most:
                 raise WatchSettingsError(field, f"must be a whole number from {least} to {most}")
-        if type(self.hide) is not bool:
-            raise WatchSettingsError("hide", "must be true or false")
+        for field in ("hide", "switch_off"):
+            if type(getattr(self, field)) is not bool:
+                raise WatchSettingsError(field, "must be true or false")
         if self.back_at_percent < self.below_percent:
             raise WatchSettingsError("back_at_percent", "must not be less than below_percent")
         if self.unresolved_after_s >= self.window_s:
@@ -127,7 +139,9 @@ class WatchSettings:
     @property
     def avoids(self) -> bool:
         """Whether payments avoid anything that ails."""
-        return self.rule.hide or any(own.says.get("hide", False) for own in self.own)
+        if self.rule.hide or self.rule.switch_off:
+            return True
+        return any(own.says.get("hide") or own.says.get("switch_off") for own in self.own)
 
 
 def watch_from_json(told: object) -> WatchSettings:

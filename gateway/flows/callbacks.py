@@ -27,7 +27,7 @@ from gateway.ports import (
     UnusableAccountError,
 )
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger(**{"log.logger": __name__})
 
 COMMIT_WITHIN_S = 10.0
 """A callback that is not recorded by then is refused, which loses nothing: the PSP sends it again, and is asked."""

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from gateway.domain.rates import Counted, Health, Rate
+from gateway.domain.switches import Switch
 from gateway.domain.watch_settings import ANY, WatchRule, WatchSettings
 from gateway.objects.times import timestamp
 
-__all__ = ["health_object", "unseen_object"]
+__all__ = ["health_object", "switch_object", "unseen_object"]
 
 
 def health_object(what: Counted, health: Health, rule: WatchRule, degraded_since: datetime | None) -> dict[str, Any]:
@@ -34,3 +35,15 @@ def unseen_object(channel: str, settings: WatchSettings) -> dict[str, Any]:
 
 def _rate(rate: Rate) -> dict[str, Any]:
     return {"attempts": rate.attempts, "succeeded": rate.succeeded, "rate": rate.share}
+
+
+def switch_object(switch: Switch, now: datetime) -> dict[str, Any]:
+    """What was switched off, and what it does now."""
+    return {
+        "state": switch.state(now).value,
+        "off_at": timestamp(switch.off_at),
+        "rests_until": timestamp(switch.rests_until),
+        "rests": switch.rests,
+        "on_at": timestamp(switch.on_at),
+        "on_by": switch.on_by,
+    }

@@ -87,6 +87,7 @@ from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
 from gateway.storage.watching.standing import StandingStore
+from gateway.storage.watching.switches import SwitchStore
 from gateway.storage.watching.transactions import TransactionStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.authenticating import AuthenticatingStore
@@ -489,6 +490,7 @@ async def system(
                 RateStore(loading),
                 ChannelAlertStore(loading, lambda: watch.current, uuid7),
                 alerts,
+                SwitchStore(loading, uuid7),
                 lambda: watch.current,
                 utc_now,
                 time.monotonic,
@@ -633,6 +635,7 @@ async def system(
                 held=held,
                 alerts=AlertStore(database, uuid7, lambda: watch.current),
                 rates=RateStore(database),
+                switches=SwitchStore(database, uuid7),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,

@@ -1,36 +1,32 @@
 """What a process knows of channels that payments are to avoid: read every two seconds from what the watch has written.
 
-One process watches; all of them read what it sees, so that each of them avoids the same channels within seconds. What
-the watch has not looked at for two minutes hides nothing: nobody would see it come back.
+One process watches; all of them read what it sees, so that each of them avoids the same channels within seconds.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from gateway.domain.ailing import ALL_WELL, Ails, hidden_by
+from gateway.domain.ailing import ALL_WELL, Ails, SeenAiling, avoided
 from gateway.domain.catalogue import Catalogue
-from gateway.domain.rates import Counted, Rate
+from gateway.domain.rates import Counted
 from gateway.logs import get
 
-__all__ = ["READ_EVERY_S", "AilingChannels", "SeenAiling"]
+__all__ = ["READ_EVERY_S", "AilingChannels", "Seeing"]
 
 READ_EVERY_S: Final = 2.0
-LOOKED_WITHIN: Final = timedelta(minutes=2)
 
 log = get(__name__)
 
 
-class SeenAiling(Protocol):
+class Seeing(Protocol):
     """Where it is read (implemented by `gateway.storage.watching.ailing`)."""
 
-    async def degraded(
-        self, merchants: Collection[UUID], looked_since: datetime
-    ) -> Mapping[UUID, Mapping[Counted, Rate]]:
-        """What is degraded by merchant, with its rate, as it was seen last, but not before that."""
+    async def seen(self, merchants: Collection[UUID]) -> Mapping[UUID, Mapping[Counted, SeenAiling]]:
+        """What is degraded or switched off, by merchant, as it was seen last."""
         ...
 
 
@@ -38,7 +34,7 @@ class AilingChannels:
     """Keeps reading it. Merchants who avoid nothing cost no statement."""
 
     def __init__(
-        self, seen: SeenAiling, catalogue: Callable[[], Catalogue], clock: Callable[[], datetime],
+        self, seen: Seeing, catalogue: Callable[[], Catalogue], clock: Callable[[], datetime],
         every_s: float = READ_EVERY_S,
     ) -> None:  # fmt: skip
         self._seen, self._catalogue, self._clock, self._every_s = seen, catalogue, clock, every_s
@@ -69,11 +65,10 @@ class AilingChannels:
         if not avoiding:
             self._ailing = {}
             return
-        degraded = await self._seen.degraded(avoiding, now - LOOKED_WITHIN)
         found = {}
-        for merchant_id, rates in degraded.items():
+        for merchant_id, seen in (await self._seen.seen(avoiding)).items():
             rule_of = merchants[merchant_id].watch.rule_of
-            told = {what: hidden_by(rule_of(*what), rate) for what, rate in rates.items()}
+            told = {what: avoided(rule_of(*what), each, now) for what, each in seen.items()}
             found[merchant_id] = {what: ailing for what, ailing in told.items() if ailing is not None}
         self._ailing = found
 

@@ -15,12 +15,13 @@ from uuid import UUID
 from gateway.domain.alerts import AlertKind, RecordedAlert
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.rates import AGAIN_AFTER, SLICE, Change, Counted, Tally, health, judge, slice_of
+from gateway.domain.switches import Switch, next_switch
 from gateway.domain.watch_settings import WatchSettings
 from gateway.logs import get
 from gateway.objects.channel_health import health_object
-from gateway.watch.showing import ShownRates
+from gateway.watch.showing import ShownRates, say_switched
 
-__all__ = ["CHANNELS", "Attempts", "ChannelWatch", "Told"]
+__all__ = ["CHANNELS", "Attempts", "ChannelWatch", "Switches", "Told"]
 
 CHANNELS: Final = "channels"
 EVERY_S: Final = 10.0
@@ -66,6 +67,17 @@ class Told(Protocol):
     async def open_of(self, merchant_id: UUID, kind: AlertKind) -> list[RecordedAlert]: ...
 
 
+class Switches(Protocol):
+    """What is switched off (implemented by `gateway.storage.watching.switches`)."""
+
+    async def switches(self, merchants: Collection[UUID]) -> Mapping[UUID, Mapping[Counted, Switch]]: ...
+
+    async def keep(
+        self, merchant_id: UUID, what: Counted, before: Switch | None, after: Switch | None,
+        shown: Mapping[str, Any], now: datetime,
+    ) -> bool: ...  # fmt: skip
+
+
 @dataclass(slots=True)
 class _Merchant:
     """What this process has counted of a merchant, and when it looked last."""
@@ -79,10 +91,11 @@ class ChannelWatch:
     """`holder` is this process; `monotonic` tells seconds."""
 
     def __init__(
-        self, attempts: Attempts, telling: Telling, told: Told, catalogue: Callable[[], Catalogue],
+        self, attempts: Attempts, telling: Telling, told: Told, switches: Switches, catalogue: Callable[[], Catalogue],
         clock: Callable[[], datetime], monotonic: Callable[[], float], holder: UUID,
     ) -> None:  # fmt: skip
-        self._attempts, self._telling, self._told, self._catalogue = attempts, telling, told, catalogue
+        self._attempts, self._telling, self._told, self._switches = attempts, telling, told, switches
+        self._catalogue = catalogue
         self._clock, self._monotonic, self._holder = clock, monotonic, holder
         self._known: dict[UUID, _Merchant] = {}
         self._shown = ShownRates()
@@ -127,8 +140,9 @@ class ChannelWatch:
         known = await self._counted(merchant_id, settings, now)
         groups = _groups(known.slices, settings.by)
         degraded = await self._degraded(merchant_id)
+        switches = (await self._switches.switches([merchant_id])).get(merchant_id, {})
         shown = []
-        for what in sorted(groups.keys() | degraded.keys()):
+        for what in sorted(groups.keys() | degraded.keys() | switches.keys()):
             slices, since = groups.get(what, {}), degraded.get(what)
             rule = settings.rule_of(*what)
             object_ = health_object(what, health(slices, now, rule), rule, since)
@@ -141,6 +155,10 @@ class ChannelWatch:
                 object_ = health_object(what, health(slices, now, rule), rule, since)
                 if await self._telling.change(merchant_id, what, change, object_, now):
                     self._say(merchant_id, change, object_)
+            before = switches.get(what)
+            after = next_switch(before, slices, now, rule, degraded=since is not None)
+            if after != before and await self._switches.keep(merchant_id, what, before, after, object_, now):
+                say_switched(self._catalogue().code_of(merchant_id), what, before, after)
             if object_["raw"]["attempts"] or object_["unresolved"] or since is not None:
                 shown.append(object_)
         self._shown.show(merchant_id, self._catalogue().code_of(merchant_id), shown)

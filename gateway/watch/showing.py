@@ -1,4 +1,4 @@
-"""The metrics of success rates. What is not known has no number: never 0 for nothing."""
+"""How what is watched is shown: in metrics and in the log. What is not known has no number: never 0 for nothing."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -6,10 +6,26 @@ from typing import Any
 from uuid import UUID
 
 from gateway import metrics
+from gateway.domain.rates import Counted
+from gateway.domain.switches import Switch
+from gateway.logs import get
 
-__all__ = ["ShownRates"]
+__all__ = ["ShownRates", "say_switched"]
 
+log = get(__name__)
 _Series = tuple[str, str, str, str, str]
+
+
+def say_switched(merchant: str, what: Counted, before: Switch | None, after: Switch | None) -> None:
+    """In the log: what was switched off, or is on again."""
+    about = {"merchant": merchant, **what._asdict()}
+    if after is None or after.on_at is not None:
+        if before is not None and before.on_at is None:
+            log.info("a channel is switched on again", **about)
+    elif before is None or before.on_at is not None:
+        log.warning("a channel is switched off: payments avoid it", rests_until=after.rests_until, **about)
+    elif after.rests != before.rests:
+        log.warning("a channel stays off: too few tries succeeded", rests_until=after.rests_until, **about)
 
 
 class ShownRates:

@@ -1,15 +1,17 @@
 """What operators change takes effect within a second on every gateway, and limits hold end to end.
 
-Not here: every way of the nine steps (the router's own tests).
+Not here: every way of the nine steps (the router's own tests); when a channel is degraded, and how what was switched
+off comes back by itself (tests/storage/test_switched_channels.py).
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from tests.e2e.business import App, Shown
 from tests.e2e.merchants import only, with_spare
 from tests.e2e.processes import Crowd
-from tests.e2e.waiting import until
+from tests.e2e.waiting import PATIENCE_S, until
 from tests.e2e.world import World
 
 WITHIN_S = 20.0
@@ -22,14 +24,20 @@ async def chosen_at(world: World, app: App, amount: int) -> Shown:
     return dict((await app.call("POST", "/v1/routes", question)).body)
 
 
-async def chosen_everywhere(world: World, apps: list[App], expected: str | None) -> None:
+async def chosen_everywhere(world: World, apps: list[App], expected: str | None, within_s: float = WITHIN_S) -> None:
     """Wait until every gateway would choose this channel."""
     for app in apps:
 
         async def look(app: App = app) -> bool | None:
             return (await chosen_at(world, app, 20_000))["chosen"] == expected or None
 
-        await until(look, f"change of the choice to {expected} at {app.gateway}", WITHIN_S)
+        await until(look, f"change of the choice to {expected} at {app.gateway}", within_s)
+
+
+DEGRADED = """
+INSERT INTO alerts (merchant_id, alert_id, kind, about, severity, detail, raised_at, last_at, times)
+SELECT merchant_id, $2::uuid, 'channel_degraded', $3, 'critical', '{}', now(), now(), 1 FROM merchants WHERE code = $1
+"""
 
 
 async def everywhere(crowd: Crowd) -> tuple[str, list[App]]:
@@ -139,3 +147,25 @@ async def test_a_refusal_of_a_card_that_another_account_verified_is_the_channels
     assert refused["failure"]["blame"] == "channel"
     switched = await app.pay_to_the_end(world.order(world.dear(), user_id=user, card=card))
     assert (switched["status"], switched["channel"]) == ("succeeded", "unionpay")
+
+
+async def test_every_gateway_avoids_what_the_watch_of_one_switched_off_until_an_operator_ends_it(crowd: Crowd) -> None:
+    world, (code, apps) = crowd.world, await everywhere(crowd)
+    await chosen_everywhere(world, apps, "allinpay")
+    watch = {"by": ["channel"], "switch_off": True}
+    assert (await world.admin("PATCH", f"/merchants/{code}", {"watch": watch})).status == 200
+    await world.sql(DEGRADED, code, uuid4(), "*/*/allinpay")
+    await chosen_everywhere(world, apps, "unionpay", PATIENCE_S)  # the watch looks every ten seconds
+    told = [one for one in (await chosen_at(world, apps[0], 20_000))["candidates"] if one["channel"] == "allinpay"]
+    assert [(one["reason"], one["ailing"]["switched_off"]) for one in told] == [("channel_switched_off", True)]
+
+    async def switch() -> Any:
+        health = (await world.admin("GET", "/health/channels")).body["data"]
+        (found,) = [each for each in health if (each["merchant"], each["channel"]) == (code, "allinpay")]
+        return found["switch"]
+
+    assert (await switch())["state"] == "resting"
+    ended = await world.admin("POST", f"/merchants/{code}/channels/allinpay/switch_on", {"by": "operator li"})
+    assert ended.body == {"data": [{"scene": "*", "bank": "*", "channel": "allinpay"}]}
+    await chosen_everywhere(world, apps, "allinpay")
+    assert ((await switch())["state"], (await switch())["on_by"]) == ("on", "operator li")

@@ -5,6 +5,7 @@ Not here: when alerts ring (deploy/prometheus/rules_test.yml), how the dashboard
 """
 
 import asyncio
+import io
 import math
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import promql_parser as promql
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,6 +30,7 @@ from tests.e2e.merchants import that_pays_out
 from tests.e2e.prometheus import MISSING, NEEDED, PROGRAM, prometheus
 from tests.e2e.waiting import until
 from tests.e2e.world import World, new_world
+from tests.log_template import misfits
 from tests.promql import OF_TARGETS, needed, selectors
 
 STAYS_OPEN_S = 600
@@ -120,10 +123,15 @@ def fits(matcher: promql.Matcher, value: str) -> bool:
     return same == (matcher.op in (promql.MatchOp.Equal, promql.MatchOp.Re))
 
 
-async def test_all_that_panels_and_rules_read_is_there_when_a_system_is_loaded(loaded: World, tmp_path: Path) -> None:
+async def test_all_that_panels_and_rules_read_is_there_when_a_system_is_loaded(
+    loaded: World, tmp_path: Path, written: io.StringIO
+) -> None:
     day = await Day.begins(loaded)
     await day.goes_on()
     await everything_that_is_read_is_there(loaded)
+    lines = [orjson.loads(line) for line in written.getvalue().splitlines()]
+    assert {"alert", "request finished", "callback rejected"} <= {line["message"] for line in lines}
+    assert {misfit for line in lines for misfit in misfits(line)} == set()
     if PROGRAM is None and not os.environ.get(NEEDED):
         pytest.skip(MISSING)
     async with prometheus(tmp_path, loaded.gateway.removeprefix("http://"), loaded.session) as watching:

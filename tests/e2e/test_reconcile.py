@@ -1,5 +1,7 @@
 """`sluice reconcile` as a person types it, beside a gateway, the sandbox and a receiver: in one world of all tests.
 
+The bills of the day's channels are what the mocks' books took, to the fen, since this is where they are paid.
+
 Everything was paid on one day, and a whole day more is looked at where moments are moved. Not here: the classes one by
 one (tests/storage), each company's format (tests/adapters), the mornings (tests/storage/test_statement_errands.py).
 """
@@ -9,8 +11,9 @@ import io
 import random
 import re
 import zipfile
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +43,8 @@ ACCOUNTS: Final = {
     "yeepay_main": "yeepay",
     "custody_main": "lanmao",
 }
+CHANNELS: Final = {"custody_main": ("custody_yeepay", "custody_fuiou")}
+"""Where an account has more than the one that is called as its provider."""
 GIVEN: Final = frozenset({"lianlian_main", "jd_main", "yeepay_main"})
 """Whose files a person takes from a site."""
 CUTS: Final = {"unionpay_main": time(23), "allinpay_main": time(23, 50)}
@@ -54,6 +59,28 @@ class Desk:
     app: App
     folder: Path
     payments: dict[str, Shown]
+    billed: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of the day's business alone: what each account's bills say, in fen by what was charged for."""
+    taken: dict[str, dict[str, int]] = field(default_factory=dict)
+    """And what the mocks' books say that they took."""
+
+    async def bills(self) -> None:
+        """Ask both sides for their fees so far. The month of yesterday and the one of tomorrow may not be the same."""
+        days = [datetime.now(PSP_ZONE).date() + timedelta(days=n) for n in (-1, 0, 1)]
+        for account, provider in ACCOUNTS.items():
+            billed, taken = Counter[str](), Counter[str]()
+            for channel in CHANNELS.get(account, (provider,)):
+                for month in sorted({f"{day:%Y-%m}" for day in days}):
+                    bill = await self.world.admin("GET", f"/merchants/demo/channels/{channel}/bill?month={month}")
+                    for line in bill.body["lines"]:
+                        billed[line["charge"]] += line["fee"]
+            for day in days:
+                rows = await self.world.control("GET", f"{provider}/statement_rows?day={day}")
+                for row in rows["rows"]:
+                    taken[row["kind"]] += row["fee"]
+            # Nobody's statement states authentications.
+            self.billed[account] = {charge: fee for charge, fee in billed.items() if charge != "authentication" and fee}
+            self.taken[account] = {kind: fee for kind, fee in taken.items() if fee}
 
     async def types(self, *words: str) -> tuple[int, str]:
         """`sluice reconcile` with these words: its exit status and what it says, no line longer than 80 columns."""
@@ -142,9 +169,10 @@ async def desk(
             assert (await desk.pays_out(channel))["status"] == "succeeded"
         paid = {p["channel"]: p for p in drive.payments.values() if p["status"] == "succeeded"}
         for payment in paid.values():
-            answer = await desk.app.refund(payment, 100)
+            answer = await desk.app.refund(payment, payment["amount"] // 2)
             if answer.status == 201:
                 await desk.app.refunded(answer.body["id"])
+        await desk.bills()
         yield desk
         assert world.system is not None
         assert await world.system.doctor() == []
@@ -158,6 +186,13 @@ def near_a_cut() -> bool:
         or now.time() < time(0, 35)
         for cut in (time(0), time(23), time(23, 50))
     )
+
+
+async def test_the_bill_of_each_account_is_what_the_books_of_its_psp_took_to_the_fen(desk: Desk) -> None:
+    assert desk.billed == desk.taken
+    assert all(of.get("payment", 0) > 0 for of in desk.billed.values()), "each was paid through"
+    assert {account for account, of in desk.billed.items() if of.get("payout")} == {f"{each}_main" for each in PAYS_OUT}
+    assert [account for account, of in desk.billed.items() if of.get("refund", 0) < 0] == ["yeepay_main"]
 
 
 async def test_every_account_of_a_day_balances_and_each_planted_difference_is_found(desk: Desk) -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.domain.ailing import Ails
 from gateway.domain.authentications import Authentication
 from gateway.domain.carrying import CarriesOf, carries_all
 from gateway.domain.catalogue import Catalogue
@@ -78,6 +79,8 @@ class Process:
     """What it was told of banks that an account does not bind silently."""
     payout_rules: PayoutRules = lambda question: RuleAnswer()
     """Everything is allowed."""
+    ailing: Ails = field(default_factory=dict)
+    """Which channels its payments are to avoid."""
     calls_at_once: int = 1000
     """Of every channel. Nothing here gives a place back by itself."""
 
@@ -107,6 +110,7 @@ class Process:
             lambda merchant_id: self.unusable,
             busy,
             self.carries_of,
+            ailing=lambda merchant_id: self.ailing,
         )
         self.recording = RecordingStore(
             self.database,

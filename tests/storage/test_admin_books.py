@@ -6,7 +6,7 @@ test_held.py, test_endpoints.py, test_anomalies.py).
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -24,22 +24,29 @@ from gateway.api.admin import endpoints as endpoints_module
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.alerts import AlertKind, Severity
-from gateway.domain.catalogue import Catalogue
+from gateway.domain.catalogue import AuthenticationMode, Catalogue
 from gateway.domain.catalogue_content import (
+    AccountContent,
     AppContent,
     CatalogueFile,
+    ChannelContent,
     EndpointContent,
     KeyContent,
     MerchantContent,
     key_hash_of,
 )
 from gateway.domain.ids import ANOMALY, ENDPOINT, EVENT, PAYMENT, REFUND, ObjectKind, show
+from gateway.domain.rates import Counted
+from gateway.domain.switches import Switch
 from gateway.flows.corrections import CorrectionFlow
 from gateway.flows.notify import TRIES_MAX
+from gateway.objects.times import timestamp
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.watching.alerts import AlertStore
+from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.switches import SwitchStore
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.deliveries import DeliveryStore
 from gateway.storage.writing.held import HeldStore
@@ -50,11 +57,14 @@ from tests.storage.delivery_rows import delivery, event
 from tests.storage.test_anomalies import anomaly
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+KEYS = new_keys()
 TOKEN, APP_KEY = "an-operator", "sk_first"
 SHOP = MerchantContent(
     code="shop",
     name="商店",
     apps=(AppContent("shop", "Shop", (KeyContent("first", key_hash_of(APP_KEY)),)),),
+    accounts=(AccountContent("tl-1", "mock", {}, {}),),
+    channels=(ChannelContent("tl", "tl-1", "TL", True, {"*": AuthenticationMode.NONE}),),
     endpoints=(EndpointContent("main", "shop", "https://shop.example.com/a", None, False, ("whsec_hush",)),),
 )
 BASE = "/v1/admin/merchants/{merchant}"
@@ -96,7 +106,7 @@ class Operator:
         assert response.status == status, answer
         parts = path.split("/")
         if len(parts) == 4:
-            parts[2] = "{endpoint}" if parts[1] == "endpoints" else "{id}"
+            parts[2] = {"endpoints": "{endpoint}", "channels": "{channel}"}.get(parts[1], "{id}")
         described = (BASE + "/".join(parts), method, str(status))
         if described not in _validators:
             _validators[described] = await self._validator(*described)
@@ -113,7 +123,7 @@ class Operator:
 @pytest.fixture
 async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     """An operator of an application with two merchants, and with nothing behind its other calls."""
-    catalogue = CatalogueStore(engine, new_keys().ring)
+    catalogue = CatalogueStore(engine, KEYS.ring)
     await catalogue.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
     watch = CatalogueWatch(catalogue)
     codes = (await watch.refresh_now()).merchants_by_code
@@ -152,7 +162,8 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         held=HeldStore(database),
         blocks=nothing,
         alerts=AlertStore(database, uuid7, nothing),
-        rates=nothing,
+        rates=RateStore(database),
+        switches=SwitchStore(database, uuid7),
         anomalies=anomalies,
         corrections=CorrectionFlow(anomalies, nothing, nothing, lambda: NOW, nothing),
         words=nothing,
@@ -304,7 +315,7 @@ async def test_an_endpoint_is_stopped_and_started_and_the_history_says_who_wante
     assert (stopped["state"], stopped["stopped_because"]) == ("stopped", "li: refunded by hand, ticket 17")
     started = await operator.post("/endpoints/main/start", WORD | {"note": "they are back"})
     assert (started["state"], started["stopped_at"], started["stopped_because"]) == ("running", None, None)
-    history = await CatalogueStore(operator.engine, new_keys().ring).history(2)
+    history = await CatalogueStore(operator.engine, KEYS.ring).history(2)
     assert [(change.changed_by, change.note) for change in history] == [
         ("li", "endpoint started: they are back"),
         ("li", "endpoint stopped: li: refunded by hand, ticket 17"),
@@ -323,7 +334,7 @@ async def test_what_is_held_is_discarded_in_steps_and_the_answer_says_what_is_le
 
 
 async def test_an_endpoint_that_left_the_file_is_not_started(operator: Operator) -> None:
-    await CatalogueStore(operator.engine, new_keys().ring).apply(
+    await CatalogueStore(operator.engine, KEYS.ring).apply(
         CatalogueFile((replace(SHOP, endpoints=()),)), "test", "without it", NOW
     )
     assert [one["state"] for one in (await operator.get("/endpoints"))["data"]] == ["removed"]
@@ -373,6 +384,34 @@ async def test_an_alert_is_listed_and_acknowledged_once_with_a_note(operator: Op
     problem = await operator.post(f"/alerts/{alert['id']}/acknowledge", WORD | {"by": "wang"}, 409)
     assert problem["code"] == "already_acknowledged"
     await operator.post("/alerts/alr_01h00000000000000000000000/acknowledge", WORD, 404)
+
+
+# --- what is switched off ---
+
+
+async def test_what_is_switched_off_is_shown_and_ended_by_an_operator(operator: Operator) -> None:
+    store, what = SwitchStore(database_on(operator.engine), uuid7), Counted("*", "*", SHOP.channels[0].code)
+    on, body = f"/channels/{what.channel}/switch_on", {"by": "li"}
+    assert (await operator.post(on, body, 409))["code"] == "not_switched_off"
+    await operator.post("/channels/nowhere/switch_on", body, 404)
+    await operator.post(on, {"by": " "}, 422)
+    off = Switch(NOW, NOW + timedelta(minutes=5))
+    assert await store.keep(operator.shop, what, None, off, {}, NOW)
+
+    async def shown() -> Any:
+        health = (await (await operator.http.get("/v1/admin/health/channels")).json())["data"]
+        (switch,) = [each["switch"] for each in health if each["channel"] == what.channel]
+        return switch
+
+    resting = {
+        "state": "resting", "off_at": timestamp(NOW), "rests_until": timestamp(off.rests_until), "rests": 1,
+        "on_at": None, "on_by": None,
+    }  # fmt: skip
+    assert await shown() == resting
+    assert len((await operator.get("/alerts?kind=channel_switched_off&open=true"))["data"]) == 1
+    assert (await operator.post(on, body))["data"] == [what._asdict()]
+    assert await shown() == resting | {"state": "on", "on_at": timestamp(NOW), "on_by": "li"}
+    assert (await operator.get("/alerts?kind=channel_switched_off&open=true"))["data"] == []
 
 
 # --- anomalies ---

@@ -5,27 +5,18 @@ Not here: keys and limits around every call (gateway.api's own tests), and the s
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, ClassVar, cast
-from zoneinfo import ZoneInfo
+from typing import Any, ClassVar
 
 import pytest
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, offer_for
-from gateway.api.admin.operators import Operators, operator_routes
-from gateway.api.application import Api, build_app
+from adapters.registry import PROVIDERS
 from gateway.domain.blocks import BlockKind, blocked_value
 from gateway.domain.catalogue import AuthenticationMode
 from gateway.domain.catalogue_content import (
     AccountContent,
     AppContent,
-    CatalogueFile,
     ChannelContent,
     EndpointContent,
     KeyContent,
@@ -36,20 +27,13 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.scenes import Scene
 from gateway.domain.terms import NotFoundRule, OwnTerms, Product
 from gateway.ports import Assumption, Declaration, Pay, SendSigningCode, Sign, Table
-from gateway.run.providers import NOTES
-from gateway.settings import Settings
 from gateway.storage.catalogue.blocks import BlockStore
-from gateway.storage.catalogue.store import CatalogueStore, new_id
-from gateway.storage.catalogue.watch import CatalogueWatch
-from gateway.storage.reading.references import OperatorSearch
-from gateway.storage.watching.transactions import TransactionStore
+from gateway.storage.catalogue.store import CatalogueStore
 from router.fees import FixedFee
 from router.limits import About, ChannelLimits, RuleLimits
-from tests.keys import new_keys
 from tests.paying_out import EVERYBODY, PERSONS, pay_out
+from tests.storage.operator_client import KEYS, NOW, Client, answered, operator_client
 
-NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
-TOKEN = "an-operator"
 TERMS = {
     Product.PAYMENT: OwnTerms(poll_gaps_s=(1.0, 2.5), not_found=NotFoundRule(3, 6.0)),
     Product.AUTHENTICATION: OwnTerms(answer_timeout_s=4.0),
@@ -65,82 +49,15 @@ SHOP = MerchantContent(
     channels=(ChannelContent("tl", "tl", "通联", True, {"*": AuthenticationMode.NONE}, 0, ChannelLimits(5_000)),),
     rules=(RuleContent("tl", Scene.WITHHOLD, "ICBC", True, FixedFee(9)),),
 )
-KEYS = new_keys()
 CHANNEL = "/v1/admin/merchants/shop/channels/tl"
 WINDOWS = f"{CHANNEL}/maintenance_windows"
 WINDOW = {"starts_at": "2026-03-01T07:00:00Z", "ends_at": "2026-03-01T17:00:00+08:00", "note": "night"}
 
-Client = TestClient[Any, Any]
-
 
 @pytest.fixture
 async def client(engine: AsyncEngine) -> AsyncIterator[Client]:
-    """A client of an application with a merchant, and with nothing behind its other calls."""
-    store = CatalogueStore(engine, KEYS.ring)
-    await store.apply(CatalogueFile((SHOP, MerchantContent("other", "Other"))), "test", "a file", NOW)
-    watch = CatalogueWatch(store)
-    await watch.refresh_now()
-    nothing = cast("Any", None)
-    api = Api(
-        settings=Settings(admin_token=SecretStr(TOKEN)),
-        payments=nothing,
-        payer=nothing,
-        authentications=nothing,
-        shown_cards=nothing,
-        unbinding=nothing,
-        refunds=nothing,
-        payouts=nothing,
-        routes=nothing,
-        checkouts=nothing,
-        cashier=cast("Any", SimpleNamespace(url_of=None)),
-        reading=nothing,
-        callbacks=nothing,
-        cards=nothing,
-        redirects=nothing,
-        returns=nothing,
-        catalogue=lambda: watch.current,
-        readiness=nothing,
-        metrics=nothing,
-        clock=lambda: NOW,
-    )
-    operators = Operators(
-        changes=store,
-        snapshots=watch,
-        offer_of=offer_for,
-        notes=NOTES,
-        deliveries=nothing,
-        held=nothing,
-        blocks=BlockStore(engine, KEYS.order, store.change),
-        alerts=nothing,
-        rates=nothing,
-        anomalies=nothing,
-        corrections=nothing,
-        words=nothing,
-        payments=OperatorSearch(engine, ZoneInfo("Asia/Shanghai")),
-        recorded_routes=nothing,
-        payouts=nothing,
-        held_payouts=nothing,
-        balances=nothing,
-        days=nothing,
-        differences=nothing,
-        day_runs=nothing,
-        taken_fees=nothing,
-        reports=nothing,
-        transactions=TransactionStore(engine, engine),
-        catalogue=lambda: watch.current,
-        clock=lambda: NOW,
-        new_id=new_id,
-        zone=ZoneInfo("Asia/Shanghai"),
-    )
-    app = build_app(api, operator_routes(operators))
-    async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+    async with operator_client(engine, SHOP, MerchantContent("other", "Other")) as client:
         yield client
-
-
-async def answered(response: ClientResponse, status: int = 200) -> Any:
-    answer = await response.json()
-    assert response.status == status, answer
-    return answer
 
 
 async def test_merchants_and_their_channels_are_listed(client: Client) -> None:
@@ -572,6 +489,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",
         "/v1/admin/merchants/{merchant}/routes",
         "/v1/admin/health/channels",
+        "/v1/admin/merchants/{merchant}/channels/{channel}/switch_on",
         "/v1/admin/merchants/{merchant}/alerts",
         "/v1/admin/merchants/{merchant}/alerts/{id}/acknowledge",
         "/v1/admin/merchants/{merchant}/anomalies",

@@ -6,7 +6,7 @@ through. Not tested here: NOT NULL, other indexes, who writes the rows.
 """
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -317,6 +317,15 @@ WORLD: dict[str, Row] = {
         "times": 1,
     },
     "watches": {"watch": "channels", "holder": PAYMENT, "lease_until": NOW},
+    "channel_switches": {
+        "scene": "withhold",
+        "bank": "ICBC",
+        "channel": "up",
+        "off_at": NOW,
+        "rests_until": NOW + timedelta(minutes=5),
+        "rests": 1,
+        "waits": False,
+    },
     "event_counters": {"object": "account", "code": "up", "sequence": 1},
     "outflows": {"payment_id": PAYMENT, "amount": 1000, "refunded": 400, "settled": 600, "excess": 50},
     "second_outflows": {"anomaly_id": ANOMALY, "payment_id": PAYMENT, "amount": 1000, "refunded": 400, "excess": 0},
@@ -607,6 +616,13 @@ REFUSED_BY_CHECKS: dict[str, list[Row]] = {
     "differences_told_check": [{"told_at": NOW}],
     "statement_errands_done_check": [{"done_at": NOW}],
     "watches_state_check": [{"looked_at": NOW}, {"state": "{}"}],
+    "channel_switches_rest_check": [{"rests_until": NOW}],
+    "channel_switches_rests_check": [{"rests": 0}],
+    "channel_switches_on_check": [
+        {"on_by": "me"},
+        {"on_at": NOW, "waits": True},
+        {"on_at": NOW - timedelta(seconds=1)},
+    ],
     "event_counters_sequence_check": [{"sequence": 0}],
 }
 

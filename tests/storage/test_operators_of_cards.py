@@ -76,6 +76,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         held=nothing,
         alerts=nothing,
         rates=nothing,
+        switches=nothing,
         anomalies=nothing,
         corrections=nothing,
         words=nothing,

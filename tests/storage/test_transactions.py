@@ -18,7 +18,7 @@ from gateway.flows.would_have_fired import would_have_fired
 from gateway.ports.transactions import RuleTooWideError
 from gateway.storage.server.engine import create_engine
 from gateway.storage.watching.rule_rows import ids_from
-from gateway.watch.transactions import LASTS, MAX_HITS
+from gateway.watch.transactions import EVERY, LASTS, MAX_HITS
 from tests.storage.transaction_world import MERCHANT, NOW, SAMPLES, World, fill, healthy_day, new_world, plant, samples
 
 
@@ -190,3 +190,29 @@ async def test_one_process_looks_at_a_time_and_a_rule_that_left_is_told_no_more(
     world.rules = (TransactionRule("other", "other", RuleKey.APP, 60, at_least=900, filter=TransactionFilter()),)
     await world.look()
     assert await world.told() == []
+
+
+async def test_a_process_whose_clock_is_late_leaves_the_look_to_others_and_nothing_is_missed(world: World) -> None:
+    await world.look()
+    world.now += timedelta(minutes=10)
+    await plant(world, "declines")
+    world.now -= timedelta(hours=1)
+    await world.process().look()
+    assert await world.told() == []
+    world.now += timedelta(hours=1)
+    await world.look()
+    assert len(await world.told()) == 1
+
+
+async def test_after_a_restart_everything_stands_as_before_and_is_told_no_second_time(world: World) -> None:
+    staying = world.process()
+    for rule in SAMPLES:
+        await plant(world, rule)
+    world.now += EVERY
+    await staying.look()
+    told, hits = await world.told(), await world.store.hits(MERCHANT)
+    assert len(told) == len(hits) == len(SAMPLES)
+    await staying.close()
+    await world.look()  # a new process
+    assert (await world.told(), await world.store.hits(MERCHANT)) == (told, hits)
+    assert len(await world.proposed()) == 2

@@ -22,6 +22,7 @@ from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.switches import SwitchStore
 from gateway.watch.ailing import AilingChannels
 from gateway.watch.channels import ChannelWatch
 from router.ailing import Ailing
@@ -64,7 +65,8 @@ class Street:
         alerts, clock = AlertStore(self.database, uuid7, self.catalogue), lambda: self.now
         telling = ChannelAlertStore(self.database, self.catalogue, uuid7)
         rates = RateStore(self.database)
-        return ChannelWatch(rates, telling, alerts, self.catalogue, clock, lambda: 0.0, uuid7())
+        switches = SwitchStore(self.database, uuid7)
+        return ChannelWatch(rates, telling, alerts, switches, self.catalogue, clock, lambda: 0.0, uuid7())
 
     async def pays(
         self, times: int, status: str = "succeeded", blame: str | None = None, *, bank: str = "ICBC", verb: str = "pay",
@@ -135,7 +137,8 @@ async def test_a_channel_that_times_out_for_everyone_is_told_with_its_first_twen
     assert await street.connection.fetchval("SELECT count(*) FROM deliveries WHERE status = 'pending'") == 1
 
 
-async def test_payers_without_money_show_in_the_raw_rate_and_ring_nobody_up(street: Street) -> None:
+async def test_payers_without_money_show_in_the_raw_rate_ring_nobody_up_and_switch_nothing_off(street: Street) -> None:
+    street.settings = {"switch_off": True, "hide": True}
     await street.pays(30, "failed", "payer")
     await street.pays(5, "failed", "platform")
     await street.pays(3)
@@ -145,6 +148,9 @@ async def test_payers_without_money_show_in_the_raw_rate_and_ring_nobody_up(stre
     assert seen["raw"] == {"attempts": 38, "succeeded": 3, "rate": 0.0789}
     assert seen["channel_fault"] == {"attempts": 3, "succeeded": 3, "rate": 1.0}
     assert seen["traffic"] == "low"
+    avoided = AilingChannels(AilingStore(street.database), street.catalogue, lambda: street.now)
+    await avoided.read()
+    assert avoided.of(SHOP) == {}
 
 
 async def test_three_of_four_that_fail_ring_nobody_up(street: Street) -> None:
@@ -223,6 +229,20 @@ async def test_looks_now_and_then_see_what_one_look_at_the_end_sees(street: Stre
     await watch.close()
     await street.process().look()
     assert await street.seen() == before
+
+
+async def test_a_clock_that_is_late_for_a_while_rings_nobody_up_and_loses_nothing(street: Street) -> None:
+    watch = street.process()
+    await street.pays(15, "failed", "channel")
+    await street.pays(25)
+    await watch.look()
+    before = await street.seen()
+    street.later(hours=-1)
+    await watch.look()  # of an hour in which nothing had happened yet
+    street.later(hours=1, seconds=10)
+    await watch.look()
+    assert await street.seen() == before
+    assert await street.events() == []
 
 
 async def test_what_is_counted_together_and_thresholds_of_its_own(street: Street) -> None:

@@ -6,17 +6,20 @@ Not tested here: what the watch has written (tests/storage/test_watched_channels
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from structlog.testing import capture_logs
 
-from gateway.domain.ailing import of_payment, passes
+from gateway.domain.ailing import SeenAiling, avoided, of_payment, passes
 from gateway.domain.catalogue import Catalogue, Merchant
 from gateway.domain.rates import Counted, Rate
 from gateway.domain.scenes import Scene
-from gateway.domain.watch_settings import watch_from_json
+from gateway.domain.switches import Switch
+from gateway.domain.watch_settings import WatchRule, watch_from_json
 from gateway.flows.route import Payer, Unable, candidates_for
 from gateway.watch.ailing import AilingChannels
 from router.ailing import Ailing
@@ -29,17 +32,17 @@ class Seen:
     """What the watch saw; or the database is away."""
 
     def __init__(self) -> None:
-        self.rates: dict[Counted, Rate] = {JD: Rate(3, 40)}
+        self.channels = {JD: SeenAiling(Rate(3, 40), NOW)}
         self.asked: list[Collection[UUID]] = []
         self.away = False
         self.asked_again = asyncio.Event()
 
-    async def degraded(self, merchants: Collection[UUID], _since: datetime) -> Mapping[UUID, Mapping[Counted, Rate]]:
+    async def seen(self, merchants: Collection[UUID]) -> Mapping[UUID, Mapping[Counted, SeenAiling]]:
         self.asked.append(merchants)
         self.asked_again.set()
         if self.away:
             raise OSError("away")
-        return dict.fromkeys(merchants, self.rates)
+        return dict.fromkeys(merchants, self.channels)
 
 
 def shop(**watch: Any) -> Catalogue:
@@ -73,6 +76,36 @@ async def test_what_nobody_wants_hidden_is_not() -> None:
     known = AilingChannels(seen, lambda: shop(hide=True, own=[{"channel": "jd", "hide": False}]), lambda: NOW)
     await known.read()
     assert known.of(MERCHANT_ID) == {}
+
+
+HIDES, SWITCHES_OFF = WatchRule(hide=True), WatchRule(hide=True, switch_off=True)
+OFF = Switch(NOW, NOW + timedelta(minutes=5))
+ILL = Ailing(3, 40, 900, 10)
+RESTS, HALF_OPEN = replace(ILL, let_through=None, switched_off=True), replace(ILL, switched_off=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "switch", "minutes", "told"),
+    [
+        (WatchRule(), None, 0, None),
+        (HIDES, None, 0, ILL),
+        (HIDES, None, 3, None),  # nobody has looked for so long
+        (HIDES, OFF, 0, ILL),  # switching off was ended by its settings
+        (SWITCHES_OFF, None, 0, ILL),
+        (SWITCHES_OFF, OFF, 0, RESTS),
+        (SWITCHES_OFF, OFF, 4, RESTS),
+        (SWITCHES_OFF, OFF, 5, HALF_OPEN),  # the time alone opens it
+        (SWITCHES_OFF, replace(OFF, waits=True), 5, RESTS),
+        (SWITCHES_OFF, replace(OFF, on_at=NOW), 0, None),  # it has shown that it works
+    ],
+)
+def test_what_the_router_is_told(rule: WatchRule, switch: Switch | None, minutes: int, told: Ailing | None) -> None:
+    assert avoided(rule, SeenAiling(Rate(3, 40), NOW, switch), NOW + timedelta(minutes=minutes)) == told
+
+
+def test_what_is_switched_off_is_so_whether_anything_was_seen_since_or_not() -> None:
+    assert avoided(SWITCHES_OFF, SeenAiling(Rate(), None, OFF), NOW) == Ailing(0, 0, 900, switched_off=True)
+    assert avoided(HIDES, SeenAiling(Rate(3, 40), None), NOW) is None
 
 
 def test_about_one_payment_in_n_is_let_through_and_always_the_same_ones() -> None:

@@ -88,7 +88,7 @@ def test_what_is_no_expression_is_refused() -> None:
 @pytest.mark.skipif(
     PROMTOOL is None and not os.environ.get("SLUICE_NEEDS_PROMETHEUS"), reason="no promtool (Debian: prometheus)"
 )
-@pytest.mark.parametrize("words", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")])
+@pytest.mark.parametrize("words", [("check", "config", "prometheus.yml"), ("test", "rules", "rules_test.yml")])
 def test_promtool_says_so_too(words: tuple[str, ...]) -> None:
     assert PROMTOOL is not None
     said = subprocess.run([PROMTOOL, *words], cwd=RULES_FOLDER, capture_output=True, text=True, check=False)

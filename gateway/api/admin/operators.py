@@ -14,7 +14,7 @@ from gateway.api.admin.blocks import BlockCalls, Blocks
 from gateway.api.admin.cards import OperatorCardCalls, OperatorCards
 from gateway.api.admin.catalogue import CatalogueCalls, History
 from gateway.api.admin.changes import Snapshots
-from gateway.api.admin.channel_health import ChannelHealthCalls, SeenRates
+from gateway.api.admin.channel_health import ChannelHealthCalls, SeenRates, Switches
 from gateway.api.admin.channels import ChannelCalls, Channels
 from gateway.api.admin.dead_letters import DeadLetterCalls, DeadLetters
 from gateway.api.admin.differences import DifferenceCalls, Differences
@@ -83,6 +83,7 @@ class Operators:
     held: Backlogs
     alerts: Alerts
     rates: SeenRates
+    switches: Switches
     anomalies: Anomalies
     corrections: Corrections
     blocks: Blocks
@@ -123,7 +124,7 @@ def operator_routes(needs: Operators) -> list[Route]:
         *DeadLetterCalls(needs.deliveries, needs.catalogue).routes(),
         *OperatorEventCalls(needs.deliveries, needs.catalogue, needs.clock).routes(),
         *AlertCalls(needs.alerts, needs.catalogue, needs.clock).routes(),
-        *ChannelHealthCalls(needs.rates, needs.catalogue).routes(),
+        *ChannelHealthCalls(needs.rates, needs.switches, needs.catalogue, needs.clock).routes(),
         *AnomalyCalls(needs.anomalies, needs.corrections, needs.catalogue).routes(),
         *WordCalls(needs.words, needs.catalogue).routes(),
         *PaymentSearchCalls(needs.payments, needs.catalogue, needs.clock).routes(),

@@ -1,6 +1,6 @@
 """Transaction rules (异常交易): which there are; adding, replacing, switching and removing one; and trying one out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, Self
@@ -14,6 +14,7 @@ from gateway.api.admin.paths import MERCHANT, merchant_of
 from gateway.api.http.fields import BankCode, Code, Moment, OneLine, RequestModel, SceneName, wrong
 from gateway.api.http.problems import FieldError, bad_fields
 from gateway.api.http.routing import Answer, Call, Reply, Route
+from gateway.domain.catalogue import Catalogue
 from gateway.domain.catalogue_content import NotInCatalogueError
 from gateway.domain.failures import Blame
 from gateway.domain.payees import PayeeType
@@ -46,6 +47,8 @@ MAX_VALUES = 200
 
 class TransactionRules(Protocol):
     """Where they are changed: a `CatalogueStore`. Each raises the errors of `gateway.domain.catalogue_content`."""
+
+    async def app_names(self) -> Mapping[tuple[UUID, str], str]: ...
 
     async def put_transaction_rule(
         self, merchant_id: UUID, rule: TransactionRule, *, by: str, now: datetime
@@ -207,11 +210,13 @@ class TransactionRuleCalls:
         return Reply({"data": [transaction_rule_object(rule) for rule in found]})
 
     async def put(self, call: Call) -> Reply:
-        merchant_id = merchant_of(await self.snapshots.refresh_now(), call).merchant_id
+        snapshot = await self.snapshots.refresh_now()
+        merchant_id = merchant_of(snapshot, call).merchant_id
         try:
             rule = call.body.rule(call.path["rule"])
         except TransactionRuleError as error:
             raise bad_fields([FieldError(error.field, "wrong_format", error.problem)]) from None
+        await self._require_names(snapshot, merchant_id, rule, "filter")
         await self.store.put_transaction_rule(merchant_id, rule, by=BY, now=self.clock())
         return await self._shown(call)
 
@@ -227,13 +232,26 @@ class TransactionRuleCalls:
         return Reply({"object": "transaction_rule", "removed": True})
 
     async def test(self, call: Call) -> Reply:
-        merchant_id, trial = merchant_of(await self.snapshots.refresh_now(), call).merchant_id, call.body
+        snapshot, trial = await self.snapshots.refresh_now(), call.body
+        merchant_id, rule = merchant_of(snapshot, call).merchant_id, trial.rule.rule("test")
+        await self._require_names(snapshot, merchant_id, rule, "rule.filter")
         try:
-            told = await would_have_fired(self.rows, merchant_id, trial.rule.rule("test"), trial.since, trial.until)
+            told = await would_have_fired(self.rows, merchant_id, rule, trial.since, trial.until)
         except RuleTooWideError as error:
             cure = f"is too wide: {error.why}; a shorter period or a narrower filter helps"
             raise bad_fields([FieldError("rule", "out_of_range", cure)]) from None
         return Reply(trial_object(told))
+
+    async def _require_names(self, catalogue: Catalogue, merchant_id: UUID, rule: TransactionRule, path: str) -> None:
+        """Refuse what a filter can never meet: that a rule never fires is a mistake that nobody notices."""
+        wanted, channels = rule.filter, catalogue.channel_codes(merchant_id)
+        apps = await self.store.app_names() if wanted.apps else {}
+        unknown = [("channel", each) for each in wanted.channels if each not in channels]
+        unknown += [("app", each) for each in wanted.apps if (merchant_id, each) not in apps]
+        if unknown:
+            raise bad_fields(
+                [FieldError(f"{path}.{what}s", "not_found", f"there is no {what} {code}") for what, code in unknown]
+            )
 
     async def _shown(self, call: Call) -> Reply:
         snapshot = await self.snapshots.refresh_now()

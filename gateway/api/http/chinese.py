@@ -41,6 +41,7 @@ PROBLEMS: Final[Mapping[ProblemCode, str]] = {
     "no_resends_left": "短信重发次数已用完，请重新发起。",
     "no_statements": "该账户不读取对账单：请在配置中写明合同所约定的内容，或配置对账单字段映射。",
     "not_found": "没有找到，或该密钥无权查看。",
+    "not_switched_off": "该渠道没有被自动关闭。",
     "not_waiting": "当前不在等待付款人操作，请查询状态。",
     "nothing_sent": "该笔从未发往支付公司，因此不会有支付公司的答复。",
     "order_conflict": "该订单号已用于内容不同的订单，请换一个订单号。",

@@ -68,6 +68,7 @@ ProblemCode = Literal[
     "no_resends_left",
     "no_statements",
     "not_found",
+    "not_switched_off",
     "not_waiting",
     "nothing_sent",
     "order_conflict",

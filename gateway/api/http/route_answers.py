@@ -17,7 +17,8 @@ ShownRouteId = Annotated[str, shown_id(ROUTE)]
 
 
 class AilingAnswer(AnswerModel):
-    """What was known of a channel on which too few payments succeed: by its own fault, in the last `window_s` seconds.
+    """What was known of a channel on which too few payments succeed, in the last `window_s` seconds; what failed by
+    the payer's fault is not counted.
 
     One payment in `let_through` goes there all the same; null: none does now. `kept`: why it was not left out for it.
     """

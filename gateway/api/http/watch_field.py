@@ -7,11 +7,14 @@ from pydantic import PlainValidator, WithJsonSchema
 from gateway.api.http.refusals import wrong
 from gateway.domain.watch_settings import (
     DIMENSIONS,
+    LONGEST_REST_S,
     LONGEST_WINDOW_S,
     MAX_AT_LEAST,
     MAX_LET_THROUGH,
     MAX_NAME,
     MAX_OWN,
+    MAX_TRIES,
+    SHORTEST_REST_S,
     SHORTEST_WINDOW_S,
     WatchSettings,
     WatchSettingsError,
@@ -33,6 +36,9 @@ _RULE: Final = {
     "back_at_percent": _whole(1, 100, "from this share on it is well again: 75"),
     "hide": {"type": "boolean", "description": "while it is degraded, step 1 of the router leaves it out: false"},
     "let_through": _whole(2, MAX_LET_THROUGH, "one payment in so many goes there all the same: 10"),
+    "switch_off": {"type": "boolean", "description": "while it is degraded it is off, with half-open tries: false"},
+    "rest_s": _whole(SHORTEST_REST_S, LONGEST_REST_S, "so long no payment goes to what is switched off: 300"),
+    "tries": _whole(1, MAX_TRIES, "of so many that were let through back_at_percent must succeed: 5"),
 }
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 WATCH_SCHEMA: Final[dict[str, Any]] = {

@@ -34,6 +34,15 @@ MAX_SHOWN = 20
 """Findings told per check; the rest is counted."""
 ROWS_AT_ONCE = 5_000
 TELL_EVERY_S = 5.0
+MERCHANTS = """
+WITH RECURSIVE found (merchant_id) AS (
+    (SELECT merchant_id FROM {table} ORDER BY merchant_id LIMIT 1)
+  UNION ALL
+    SELECT (SELECT t.merchant_id FROM {table} t WHERE t.merchant_id > f.merchant_id ORDER BY t.merchant_id LIMIT 1)
+    FROM found f WHERE f.merchant_id IS NOT NULL
+)
+SELECT merchant_id FROM found WHERE merchant_id IS NOT NULL UNION SELECT merchant_id FROM merchants ORDER BY 1
+"""
 LEAST = {UUID: UUID(int=0), str: "", date: date.min}
 """Below every key."""
 
@@ -91,7 +100,7 @@ async def diagnose(engine: AsyncEngine, now: datetime, tell: Tell | None = None)
     checks = (*CHECKS, *ROUTE_CHECKS, *CHECKOUT_CHECKS, *PAYOUT_CHECKS, *CORRECTION_CHECKS)
     for walk in dict.fromkeys(check.walk for check in checks):
         looked_at[walk.table] = 0
-        async for piece, rows in _pieces(engine, alone, walk):
+        async for piece, rows in _pieces(alone, walk):
             for check in checks:
                 if check.walk is walk:
                     await _ask(alone, check, piece, now - OVERDUE_AFTER, findings[check])
@@ -130,12 +139,12 @@ class _Piece:
         return above if self.upto is None else f"{above} AND ({key}) <= ({upto})"
 
 
-async def _pieces(engine: AsyncEngine, alone: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece, int]]:
+async def _pieces(alone: AsyncEngine, walk: Walk) -> AsyncIterator[tuple[_Piece, int]]:
     """All pieces of a table, each with how many of its rows are in it. Together they leave no key out."""
     names = ", ".join(walk.key)
     columns = metadata.tables[walk.table].c
     least = tuple(LEAST[columns[name].type.python_type] for name in walk.key)
-    for merchant_id in await _merchants(engine, walk):
+    for merchant_id in await _merchants(alone, walk.table):
         after: tuple[Any, ...] | None = least
         while after is not None:
             begin = _Piece(merchant_id, after, None)
@@ -147,16 +156,10 @@ async def _pieces(engine: AsyncEngine, alone: AsyncEngine, walk: Walk) -> AsyncI
             after = upto
 
 
-async def _merchants(engine: AsyncEngine, walk: Walk) -> list[UUID]:
-    """All merchants, and those that only have rows in this table."""
-    async with _short(engine) as connection:
-        known = set((await connection.execute(text("SELECT merchant_id FROM merchants"))).scalars())
-        following = f"SELECT merchant_id FROM {walk.table} WHERE merchant_id > :last ORDER BY merchant_id LIMIT 1"
-        last: UUID | None = UUID(int=0)
-        while last is not None:
-            known.add(last)
-            last = (await connection.execute(text(following), {"last": last})).scalar_one_or_none()
-    return sorted(known - {UUID(int=0)})
+async def _merchants(alone: AsyncEngine, table: str) -> list[UUID]:
+    """All merchants, and those that only have rows in this table: each is found by the index, behind the one before."""
+    async with alone.connect() as connection:
+        return list((await connection.execute(text(MERCHANTS.format(table=table)))).scalars())
 
 
 async def _ask(alone: AsyncEngine, check: Check, piece: _Piece, overdue: datetime, findings: _Findings) -> None:

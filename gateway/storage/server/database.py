@@ -6,12 +6,14 @@ tables, their names and types are SQLAlchemy's all the same, and so is everythin
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
+from gateway.metrics import CONNECTION_WAIT_SECONDS
 from gateway.refused_rows import forget_row
 from gateway.storage.server.connect import Connect
 from gateway.storage.server.engine import (
@@ -65,6 +67,7 @@ class Database:
         self._application_name = application_name
         self._statement_timeout_ms = statement_timeout_ms
         self._lost = lost
+        self._waited = CONNECTION_WAIT_SECONDS.labels(application_name)
         self._pool: Any = None
         self._closed = False
         self._opening = asyncio.Lock()
@@ -73,7 +76,9 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which each statement is a transaction of its own."""
         pool = self._pool or await self._open()
+        asked_s = time.perf_counter()
         async with pool.acquire(timeout=HOT_WAIT_FOR_CONNECTION_S) as connection:
+            self._waited.observe(time.perf_counter() - asked_s)
             try:
                 yield connection
             except asyncio.CancelledError:

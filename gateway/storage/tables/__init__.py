@@ -45,7 +45,7 @@ from gateway.storage.tables.statements import (
 )
 from gateway.storage.tables.told import anomalies, deliveries, events, observations, strays
 from gateway.storage.tables.transactions import transaction_hits, transaction_looks
-from gateway.storage.tables.watching import alerts, event_counters, watches
+from gateway.storage.tables.watching import alerts, channel_switches, event_counters, watches
 
 __all__ = [
     "accounts",
@@ -61,6 +61,7 @@ __all__ = [
     "card_totals",
     "cards",
     "catalogue_versions",
+    "channel_switches",
     "channel_totals",
     "channel_usage",
     "channels",

@@ -10,6 +10,6 @@ STATUSES = "('processing', 'requires_action', 'succeeded', 'failed', 'closed')"
 OPEN = "('processing', 'requires_action')"
 
 
-def moment(name: str, *, nullable: bool = False) -> Column[object]:
+def moment(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[object]:
     """An aware time, kept in UTC."""
-    return Column(name, DateTime(timezone=True), nullable=nullable)
+    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)

@@ -1,11 +1,11 @@
 """What is seen beside the flow: alerts, who watches, and the numbers of events that are about no object."""
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.storage.tables.base import metadata, moment
 
-__all__ = ["alerts", "event_counters", "watches"]
+__all__ = ["alerts", "channel_switches", "event_counters", "watches"]
 
 alerts = Table(
     "alerts",
@@ -46,6 +46,29 @@ watches = Table(
     PrimaryKeyConstraint("merchant_id", "watch", name="watches_pkey"),
     CheckConstraint("(looked_at IS NULL) = (state IS NULL)", name="watches_state_check"),
     comment="what one process at a time watches",
+)
+
+channel_switches = Table(
+    "channel_switches",
+    metadata,
+    Column("merchant_id", Uuid, nullable=False),
+    Column("scene", Text, nullable=False, comment="* where all are counted together, as of bank"),
+    Column("bank", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    moment("off_at"),
+    moment("rests_until", comment="from then on one payment in n goes there"),
+    Column("rests", Integer, nullable=False, comment="how often it was sent to rest"),
+    Column("waits", Boolean, nullable=False, comment="enough were let through, and have no result yet"),
+    moment("on_at", nullable=True, comment="it is on again since, by its tries or an operator"),
+    Column("on_by", Text, comment="the operator"),
+    PrimaryKeyConstraint("merchant_id", "scene", "bank", "channel", name="channel_switches_pkey"),
+    CheckConstraint("rests_until > off_at", name="channel_switches_rest_check"),
+    CheckConstraint("rests >= 1", name="channel_switches_rests_check"),
+    CheckConstraint(
+        "on_at IS NULL AND on_by IS NULL OR on_at IS NOT NULL AND on_at >= off_at AND NOT waits",
+        name="channel_switches_on_check",
+    ),
+    comment="what is switched off, or was since it is degraded; gone when it is well again",
 )
 
 event_counters = Table(

@@ -395,11 +395,12 @@ def catalogue(
     endpoints: tuple[Endpoint, ...] = (),
     version: int = 7,
     payout_rules: tuple[PayoutRule, ...] = (),
+    **merchant: Any,
 ) -> Catalogue:
-    """One merchant with these channels and rules."""
+    """One merchant with these channels and rules, and what else is said of it."""
     return Catalogue(
         version,
-        merchants=(Merchant(MERCHANT_ID, "acme", "Acme"),),
+        merchants=(Merchant(MERCHANT_ID, "acme", "Acme", **merchant),),
         accounts=tuple(Account(MERCHANT_ID, c.account, "mock", {}) for c in channels),
         channels=channels,
         rules=rules,

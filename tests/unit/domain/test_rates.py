@@ -177,6 +177,8 @@ def test_payments_avoid_nothing_unless_somebody_says_so() -> None:
     assert not watch_from_json({"let_through": 5, "own": [{"channel": "jd", "at_least": 5}]}).avoids
     settings = watch_from_json({"own": [{"channel": "jd", "hide": True}]})
     assert settings.avoids
+    assert watch_from_json({"own": [{"channel": "jd", "switch_off": True}]}).avoids
+    assert watch_from_json({"switch_off": True}).avoids
     assert settings.rule_of("withhold", "CCB", "jd").hide
     assert not settings.rule_of("withhold", "CCB", "baofoo").hide
     assert watch_from_json(watch_to_json(settings)) == settings
@@ -202,6 +204,10 @@ def test_payments_avoid_nothing_unless_somebody_says_so() -> None:
         ({"hide": "true"}, "hide"),
         ({"let_through": 1}, "let_through"),
         ({"own": [{"channel": "jd", "let_through": 0}]}, "own[0].let_through"),
+        ({"switch_off": None}, "switch_off"),
+        ({"rest_s": 9}, "rest_s"),
+        ({"rest_s": 90_000}, "rest_s"),
+        ({"tries": 0}, "tries"),
         ({"treshold": 1}, "treshold"),
         ("daily", ""),
     ],

@@ -106,6 +106,21 @@ def test_a_decision_is_a_channel_or_a_refusal_and_every_channel_is_ranked_or_rem
 
 @SOME
 @given(cases())
+def test_that_channels_ail_never_leaves_none_and_hides_none_that_is_well(case: Case) -> None:
+    well = case._replace(candidates=[replace(each, ailing=None) for each in case.candidates])
+    before, after = removed(decided(well)), removed(decided(case))
+    out_before = {channel for channel, (step, _) in before.items() if step == 1}
+    out_now = {channel for channel, (step, _) in after.items() if step == 1}
+    assert out_before <= out_now
+    assert (decided(well).refused_by_step == 1) == (decided(case).refused_by_step == 1)
+    for each in case.candidates:
+        if each.channel in out_now - out_before:
+            assert each.ailing is not None
+            assert not each.ailing.passes
+
+
+@SOME
+@given(cases())
 def test_a_third_is_never_chosen(case: Case) -> None:
     decision = decided(case)
     if decision.chosen is not None:

@@ -60,7 +60,7 @@ def test_the_trace_says_the_rate_the_window_and_of_how_many_one_goes_there() -> 
     decision = route(rule("cheap", fee=1, ailing=ILL), rule("dear", fee=200))
     assert explain(decision)[0] == (
         "Step 1: left out cheap, too few payments succeed there (9 of 20 payments succeeded in 900 s (45 %), "
-        "one payment in 10 goes there now)."
+        "one payment in 10 is let through)."
     )
     seen = cast("Any", to_answer(decision)["candidates"])[0]
     assert seen["ailing"] == {
@@ -73,7 +73,7 @@ def test_without_attempts_it_has_no_rate() -> None:
     nothing = Ailing(0, 0, 900, switched_off=True)
     decision = route(rule("cheap", fee=1, ailing=nothing), rule("dear", fee=200))
     assert nothing.rate_percent is None
-    assert "(0 of 0 payments succeeded in 900 s, no payment goes there now)" in explain(decision)[0]
+    assert "(0 of 0 payments succeeded in 900 s, no payment is let through)" in explain(decision)[0]
 
 
 @pytest.mark.parametrize(
