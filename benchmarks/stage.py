@@ -82,15 +82,18 @@ class Stage:
             watched=self.watched,
             rate=rate,
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load"],
-            input=orjson.dumps(asdict(task)),
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=warm_up_s + seconds + LOAD_ENDS_WITHIN_S,
-        )
+        # Through a file: of a result that did not fit into a pipe, the rest was missing twice.
+        written = self.folder / f"load-{task.run}.json"
+        with written.open("wb") as out:
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.load"],
+                input=orjson.dumps(asdict(task)),
+                stdout=out,
+                check=True,
+                timeout=warm_up_s + seconds + LOAD_ENDS_WITHIN_S,
+            )
         self.family.check()
-        result: dict[str, Any] = orjson.loads(done.stdout)
+        result: dict[str, Any] = orjson.loads(written.read_bytes())
         self.expected.payments += result["sent"]
         self.expected.amount += result["amount"]
         bad = {status: count for status, count in result["statuses"].items() if status != "201"}

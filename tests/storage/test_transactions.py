@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import CARD, PAYMENT, PAYOUT, show
@@ -18,8 +18,20 @@ from gateway.flows.would_have_fired import would_have_fired
 from gateway.ports.transactions import RuleTooWideError
 from gateway.storage.server.engine import create_engine
 from gateway.storage.watching.rule_rows import ids_from
+from gateway.storage.watching.transactions import KEYS_AT_ONCE
 from gateway.watch.transactions import EVERY, LASTS, MAX_HITS
-from tests.storage.transaction_world import MERCHANT, NOW, SAMPLES, World, fill, healthy_day, new_world, plant, samples
+from tests.storage.transaction_world import (
+    MERCHANT,
+    NOW,
+    SAMPLES,
+    USERS,
+    World,
+    fill,
+    healthy_day,
+    new_world,
+    plant,
+    samples,
+)
 
 
 @pytest.fixture
@@ -216,3 +228,23 @@ async def test_after_a_restart_everything_stands_as_before_and_is_told_no_second
     await world.look()  # a new process
     assert (await world.told(), await world.store.hits(MERCHANT)) == (told, hits)
     assert len(await world.proposed()) == 2
+
+
+async def test_a_look_reads_once_what_was_touched_and_no_rows_of_keys_that_know_too_few_cards(world: World) -> None:
+    await healthy_day(world)
+    await world.do("INSERT INTO transaction_looks VALUES (:m, :at)", m=MERCHANT, at=NOW - timedelta(days=1))
+    asked: list[str] = []
+
+    def note(_: object, __: object, sql: str, *___: object) -> None:
+        asked.append(sql)
+
+    event.listen(world.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        await world.look()
+    finally:
+        event.remove(world.engine.sync_engine, "before_cursor_execute", note)
+    assert len([sql for sql in asked if "AS touched" in sql]) == len(SAMPLES)
+    # Of those that must look at rows: payouts of cards that paid, declines, amounts near a limit. Never all the pages.
+    of_cards = [rule for rule in samples().values() if rule.distinct in ("cards", "users")]
+    pages = -(-USERS // KEYS_AT_ONCE)
+    assert len([sql for sql in asked if "enough AS" in sql]) <= (len(SAMPLES) - len(of_cards)) * pages

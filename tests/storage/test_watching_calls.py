@@ -27,8 +27,10 @@ from gateway.domain.catalogue_content import (
 from gateway.domain.payees import PayeeType
 from gateway.domain.transaction_rules import MAX_RULES, RuleKey, RuleKind, TransactionFilter, TransactionRule
 from gateway.domain.watch_settings import watch_from_json
+from gateway.ports.transactions import RuleTooWideError
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.watching.rates import RateStore
+from gateway.storage.watching.transactions import TransactionStore
 from tests.databases import database_on
 from tests.storage.operator_client import KEYS, NOW, Client, answered, operator_client
 from tests.storage.transaction_world import samples
@@ -172,6 +174,20 @@ async def test_a_trial_of_days_that_cannot_be_is_refused(
     problem = await answered(await client.post(f"{RULES}/test", json={**TRIAL, **change}), 422)
     assert [error["field"] for error in problem["errors"]] == [field]
     assert said in problem["errors"][0]["message"]
+
+
+async def test_a_trial_that_is_too_wide_is_refused_with_the_reason_and_the_cure(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rows(*_: Any) -> Any:
+        raise RuleTooWideError("test", "its rows take longer to read than a read may")
+
+    monkeypatch.setattr(TransactionStore, "rows", rows)
+    everything = {"name": "all", "key": "user", "at_least": 1, "window_s": 604_800}
+    problem = await answered(await client.post(f"{RULES}/test", json={**TRIAL, "rule": everything}), 422)
+    [error] = problem["errors"]
+    assert (error["field"], error["code"]) == ("rule", "out_of_range")
+    assert "take longer to read than a read may; a shorter period or a narrower filter helps" in error["message"]
 
 
 async def test_how_channels_are_watched_is_set_shown_and_taken_back(client: Client) -> None:

@@ -12,6 +12,7 @@ from benchmarks.orders import Orders, card_no, id_no
 from benchmarks.proof import Expected, compare_ours, compare_theirs
 from benchmarks.report import Results
 from benchmarks.tuning import AS_SERVED, PYTHONS, Look, Tuning
+from benchmarks.watching import Round, compared, sample_rules
 from benchmarks.wire import content_length
 from gateway.domain.cards import bank_of
 
@@ -90,6 +91,18 @@ def test_pauses_are_added_up_and_the_longest_is_kept() -> None:
     assert [row[f"looks at {generation}"] for generation in range(3)] == [4, 1, 1]
     assert [row[f"longest pause of {generation}, ms"] for generation in range(3)] == pytest.approx([2, 4, 31])
     assert (row["pauses us per payment"], row["longest lag ms"]) == pytest.approx((4000, 5))
+
+
+def test_what_one_world_is_slower_than_the_other_falls_out_when_they_swap_who_watches() -> None:
+    # The first world has twice the speed; watching takes a tenth.
+    four = [Round(False, 200.0, 1, 1), Round(True, 90.0, 2, 2), Round(True, 180.0, 1, 1), Round(False, 100.0, 2, 2)]
+    noisy = [Round(each.watching, each.per_s / (3 if number < 2 else 1), 1, 1) for number, each in enumerate(four)]
+    told = compared([*four, *noisy], lambda each: each.per_s)
+    assert (told.median, told.least, told.most) == pytest.approx((0.9, 0.9, 0.9))
+
+
+def test_what_is_watched_while_it_is_measured_are_the_six_samples() -> None:
+    assert len({rule.code for rule in sample_rules()}) == 6
 
 
 WHOLE = {"payments": 2, "amount": 300, "succeeded": 2, "unfinished": 0, "attempts": 2, "undelivered": 0}
