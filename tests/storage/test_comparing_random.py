@@ -1,8 +1,9 @@
 """Any small books and any statements of three days: the SQL finds what a matcher in plain Python finds.
 
 What is drawn are orders of ours, each with the lines that a PSP may have for it: those that agree and those that
-differ, on its day or another, in any order of rows. The matcher is naive_matcher; where the two are not of one mind, a
-story of it belongs into test_comparing. Not tested here: days out of their order, payments that were taken as paid.
+differ, on its day or another, in any order of rows. What waits for a person is told, once. The matcher is
+naive_matcher; where the two are not of one mind, a story of it belongs into test_comparing. Not tested here: days out
+of their order, payments that were taken as paid.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from gateway.domain.ids import DIFFERENCE, show
 from gateway.domain.statements import LineKind, StatementLine, day_of
 from gateway.storage.server.database import Database
 from tests.databases import REPLICA, connected
@@ -35,6 +37,12 @@ FOUND: Final = """
 SELECT d.class, d.side, coalesce(d.number, '-') AS number, d.ordinal IS NOT NULL AS is_line, d.amount, d.paid, d.fee,
     d.done_at, d.turn, d.word
 FROM differences d WHERE d.merchant_id = $1 AND d.account = $2 AND d.day = $3 AND d.state <> 'superseded'
+"""
+TOLD: Final = """
+SELECT convert_from(body, 'UTF8')::jsonb -> 'data' ->> 'id' FROM events WHERE type = 'reconciliation.difference_found'
+"""
+OF_PEOPLE: Final = """
+SELECT difference_id FROM differences WHERE day = $1 AND state = 'open' AND class <> 'suspense'
 """
 RESOLVES: Final = """
 UPDATE differences SET state = 'resolved', resolved_at = now(), resolved_by = 'ann', note = 'seen'
@@ -219,19 +227,34 @@ async def _told(desk: Desk, case: Case, turned: bool) -> list[tuple[dict[str, st
     await _has(desk, entries)
     naive = NaiveMatcher(entries, time.fromisoformat(case.cut))
     days = []
+    heard: set[str] = set()
     for day in DAYS:
         lines = case.lines[day][:: -1 if turned else 1]
         found = naive.compares(day, lines)
         done = await desk.compares(day, lines, cut=case.cut)
         told = counted(done), await _differs(desk, day)
         assert told == (counts(found), _rows(found)), f"day {day}: {case}"
+        heard = await _heard(desk, day, heard)
         days.append(told)
         if case.tells:
             await _hears(desk, found, day)
         if case.resolves:
             await desk.connection.execute(RESOLVES)
             naive.resolves()
+    if turned and not (case.tells or case.resolves):
+        # The lines of the first day once more in another order, and all days anew: nobody hears anything again.
+        await desk.compares(0, case.lines[0], cut=case.cut, why="in another order")
+        assert {row[0] for row in await desk.connection.fetch(TOLD)} == heard, case
     return days
+
+
+async def _heard(desk: Desk, day: int, before: set[str]) -> set[str]:
+    """What was told so far: with this day exactly what of it waits for a person."""
+    told = [row[0] for row in await desk.connection.fetch(TOLD)]
+    assert len(told) == len(set(told))
+    rows = await desk.connection.fetch(OF_PEOPLE, DAY + timedelta(days=day))
+    assert set(told) - before == {show(DIFFERENCE, row[0]) for row in rows}
+    return set(told)
 
 
 @given(case=cases())
