@@ -17,7 +17,16 @@ from gateway.domain.catalogue import Account
 from gateway.domain.catalogue_content import AccountContent
 from gateway.ports import AccountSettings, Assumption, Declaration, Offer, Provider, Table, Transport
 
-__all__ = ["PROVIDERS", "AccountError", "ProviderClass", "assumptions_of", "build", "offer_for", "offer_of"]
+__all__ = [
+    "PROVIDERS",
+    "AccountError",
+    "ProviderClass",
+    "assumptions_of",
+    "build",
+    "offer_for",
+    "offer_of",
+    "why_no_statements",
+]
 
 Clock = Callable[[], datetime]
 
@@ -81,7 +90,13 @@ def offer_for(account: Account | AccountContent) -> Offer:
     settings, declaration = account_settings(account), provider.DECLARATION
     lacking = withheld(settings, declaration, provider.COMMANDS)
     commands = frozenset(provider.COMMANDS) - lacking.keys()
-    return Offer(declaration, commands, lacking, withheld_from_statements(settings, declaration))
+    stated = withheld_from_statements(settings, declaration)
+    return Offer(declaration, commands, lacking, stated, settings.settings.get("statement") is not None)
+
+
+def why_no_statements(account: Account | AccountContent) -> str | None:
+    """Why no statements of an account are read; None: they are, or its protocol is not known here."""
+    return offer_for(account).why_no_statements() if account.provider in PROVIDERS else None
 
 
 def assumptions_of(account: Account | AccountContent) -> tuple[Assumption, ...]:

@@ -4,13 +4,13 @@ The rows of ours are made by the database itself: payments and their intents on 
 the same server: a bare COPY of the same lines with one FULL JOIN, and our whole run in a process of its own. Of a
 thousand lines one is missing, one is of nobody, one has another amount, one another fee, and one is there twice.
 
-`--meanwhile`: what is left of payments while that goes on, in a process as nice to others as the worker's child is.
+`--meanwhile`: what is left of payments while a file of CSV goes the whole way in the process that the worker starts.
 """
 
 import argparse
 import asyncio
+import base64
 import multiprocessing
-import os
 import statistics
 import tempfile
 import time
@@ -25,15 +25,19 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.stage import staged
 from gateway.domain.catalogue import Catalogue
+from gateway.domain.catalogue_content import AccountContent, MerchantContent
 from gateway.domain.reconciled import Loading
 from gateway.domain.statements import LineKind, StatementLine
-from gateway.run.statement_child import NICE
+from gateway.ports.statements import StatementFile
+from gateway.run.apart import ReconciledApart
 from gateway.run.supervising import interruptible
+from gateway.settings import Settings
 from gateway.storage.reconciling.lines import COLUMNS, LineCounter
 from gateway.storage.reconciling.store import WORK_MEM, StatementStore
 from gateway.storage.server.database import Database
@@ -51,6 +55,19 @@ DAY_BEGINS: Final = datetime.combine(DAY, clock_time(0), ZONE)
 ONE_IN: Final = 1_000
 """Of each kind of difference."""
 CHILD_WITHIN_S: Final = 1_800.0
+OTHER: Final = "reconciled"
+"""Whose day is compared while payments of another merchant go on."""
+JD: Final = {"url": "http://127.0.0.1:9", "merchant": "22294531", "terminal": "00000001", "assumed": ["order_numbers"]}
+JD_KEYS: Final = {"md5_key": "0" * 32, "des_key": base64.b64encode(bytes(range(24))).decode()}
+MAPPING: Final = {
+    "columns": {
+        "number": "number", "amount": "amount", "fee": "fee", "transaction_no": "transaction", "at": "at",
+    },
+    "unit": "fen",
+    "kind": "payment",
+    "day_by": "time",
+    "total": "none",
+}  # fmt: skip
 
 FILL: Final = (
     """
@@ -137,8 +154,7 @@ def _peak_mb() -> float:
     return int(status["VmHWM"].split()[0]) / 1024
 
 
-def _load(url: str, count: int, nice: int) -> tuple[Took, list[str]]:
-    os.nice(nice)
+def _load(url: str, count: int) -> tuple[Took, list[str]]:
     return asyncio.run(_loaded(url, count))
 
 
@@ -160,10 +176,10 @@ async def _loaded(url: str, count: int) -> tuple[Took, list[str]]:
     return Took(marks[1] - marks[0], ended - marks[1], _peak_mb()), told
 
 
-def ours(url: str, count: int, nice: int = 0) -> tuple[Took, list[str]]:
+def ours(url: str, count: int) -> tuple[Took, list[str]]:
     """One run in a process of its own, from the first line to the commit."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as children:
-        return children.submit(_load, url, count, nice).result(CHILD_WITHIN_S)
+        return children.submit(_load, url, count).result(CHILD_WITHIN_S)
 
 
 async def bare(dsn: str, file: Path, join: str) -> Took:
@@ -226,23 +242,50 @@ async def _measure(server: EmbeddedPostgres, folder: Path, count: int, rounds: i
         out.print(f"ours to {name}: read {of[0]:.2f}, compare {of[1]:.2f}, whole {of[2]:.2f}", highlight=False)
 
 
+def _write_csv(file: Path, count: int) -> None:
+    with file.open("w", encoding="utf-8") as text:
+        text.write("number,amount,fee,transaction,at\n")
+        for line in lines(count):
+            assert line.at is not None
+            text.write(f"{line.number},{line.amount},{line.fee},{line.transaction_no},{line.at:%Y-%m-%d %H:%M:%S}\n")
+
+
+async def _merchant_id(dsn: str) -> UUID:
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: UUID = await connection.fetchval("SELECT merchant_id FROM merchants WHERE code = $1", OTHER)
+        return found
+    finally:
+        await connection.close()
+
+
 async def _meanwhile(server: EmbeddedPostgres, folder: Path, count: int, rounds: int, at_once: int, s: float) -> None:
-    out, left = Console(width=120), []
-    async with staged(server, folder, "hmac", processes=1, profile=False) as stage:
-        await fill(stage.dsn, count)
+    out, left, file = Console(width=120), [], folder / "lines.csv"
+    _write_csv(file, count)
+    account = AccountContent(ACCOUNT, "jd", {**JD, "statement": MAPPING}, JD_KEYS)
+    other = MerchantContent(OTHER, "Reconciled", accounts=(account,))
+    async with staged(server, folder, "hmac", processes=1, profile=False, others=(other,)) as stage:
+        merchant_id = await _merchant_id(stage.dsn)
+        await fill(stage.dsn, count, merchant=merchant_id)
+        ring, order_key = SecretStr(stage.ring), SecretStr(stage.order_key)
+        reconcile = ReconciledApart(Settings(database_url=stage.url, card_keys=ring, order_key=order_key))
+        statement = [StatementFile(file.name, file)]
         await asyncio.to_thread(stage.load, at_once, 0.0, s / 4, range(2_000))
         for _ in range(rounds):
             rates = []
             for is_with in (False, True):
-                child = asyncio.create_task(asyncio.to_thread(ours, stage.url, count, NICE)) if is_with else None
+                run = asyncio.create_task(reconcile(merchant_id, ACCOUNT, DAY, "bench", statement)) if is_with else None
                 began = time.perf_counter()
                 told = await asyncio.to_thread(stage.load, at_once, 0.0, s, range(2_000))
                 rates.append(told["statuses"].get("201", 0) / told["seconds"])
                 out.print(f"{rates[-1]:.0f} payments/s, problems: {told['problems']}", highlight=False)
-                if child is not None:
-                    took, _ = await child
+                if run is not None:
+                    was_busy = not run.done()
+                    done = await run
                     whole = time.perf_counter() - began
-                    out.print(f"meanwhile {took}, {whole:.0f} s with its start, load {s:g} s", highlight=False)
+                    assert done.balanced, done.totals.wrong()
+                    lasted = "longer than the load" if was_busy else "less than the load"
+                    out.print(f"meanwhile {whole:.0f} s or less for the day, {lasted}", highlight=False)
                     await _execute(stage.dsn, EMPTY)
             left.append(rates[1] / rates[0])
     out.print(

@@ -29,13 +29,12 @@ PIECE_BYTES: Final = 1024 * 1024
 
 
 class NoStatementsError(Exception):
-    """The account's adapter reads no statements: its settings need a mapping, or what it assumes is not said."""
+    """The account's adapter reads no statements: its settings lack a mapping, or what it assumes (`why`)."""
 
-    def __init__(self, account: str) -> None:
-        self.account = account
-        super().__init__(
-            f"account {account} reads no statements: say what its contract assumes, or give it a mapping (`statement`)"
-        )
+    def __init__(self, account: str, why: str | None = None) -> None:
+        self.account, self.why = account, why
+        cure = why or "say what its contract assumes, or give it a mapping (`statement`)"
+        super().__init__(f"account {account} reads no statements: {cure}")
 
 
 class DayNotOverError(Exception):
@@ -64,6 +63,8 @@ class Reconciler:
     clock: Callable[[], datetime]
     new_id: Callable[[], UUID]
     folder: Path | None = None
+    why_no_statements: Callable[[UUID, str], str | None] = lambda *_: None
+    """Of an account without any."""
 
     async def run(
         self,
@@ -85,7 +86,7 @@ class Reconciler:
         """
         statements = statements_of(self.providers.provider(merchant_id, account))
         if statements is None:
-            raise NoStatementsError(account)
+            raise NoStatementsError(account, self.why_no_statements(merchant_id, account))
         now = self.clock()
         over_at = ends_at(day, statements.rules.day_cut)
         if now < (ends_at(day - timedelta(days=1), statements.rules.day_cut) if so_far else over_at):

@@ -38,7 +38,7 @@ from adapters.allinpay.bodies import Bodies
 from adapters.allinpay.codes import BANKS, DECLINES, NO_DECLINES, PAYOUT_DECLINES, REFUND_DECLINES
 from adapters.allinpay.declaration import DECLARATION, PAYEES
 from adapters.allinpay.envelope import UnreadableError, UnwritableError, in_gbk, node, opened, sealed
-from adapters.allinpay.statement import AllinpayStatements
+from adapters.allinpay.statement import RULES, AllinpayStatements
 from adapters.statement_mapping import mapped
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
@@ -140,7 +140,7 @@ class Allinpay:
         keys = (self._merchant_key, self._psp_key)
         withheld = withheld_from_statements(account, DECLARATION)
         own = None if withheld else AllinpayStatements(account, self._url, self._merchant_id, self._sealed, *keys)
-        self.statements: Statements | None = mapped(account) or own
+        self.statements: Statements | None = mapped(account, RULES) or own
 
     async def send_signing_code(self, command: SendSigningCode) -> CodeOutcome:
         """Have an SMS sent to sign with (310001). Each is a request of its own, which the signing names."""

@@ -95,6 +95,7 @@ ASSUMPTIONS: Final = (
 
 DECLARATION: Final = Declaration(
     provider="allinpay",
+    statements=True,
     scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE}),
     terms={
         Product.PAYMENT: Terms(

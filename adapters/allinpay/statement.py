@@ -26,10 +26,10 @@ from gateway.domain.statements import StatementLine, StatementRules, ends_at
 from gateway.ports import AccountSettings
 from gateway.ports.statements import Download, StatementFile, StatementNotReadyError, StatementRefusedError
 
-__all__ = ["AllinpayStatements"]
+__all__ = ["RULES", "AllinpayStatements"]
 
 TRX_CODE: Final = "200002"
-DAY_CUT: Final = time(23, 50)
+RULES: Final = StatementRules(day_cut=time(23, 50))
 ANSWER_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 5.0
 WAYS: Final = ("query", "file")
@@ -62,7 +62,7 @@ class AllinpayStatements:
         merchant_key: rsa.RSAPrivateKey,
         psp_key: rsa.RSAPublicKey,
     ) -> None:
-        self.rules = statement_rules(account, StatementRules(DAY_CUT))
+        self.rules = statement_rules(account, RULES)
         self._url, self._merchant_id, self._sealed = url, merchant_id, sealed
         self._merchant_key, self._psp_key = merchant_key, psp_key
         self._by_file = _one_of(account, "statement_by", WAYS) == "file"

@@ -35,6 +35,7 @@ ANSWER_TIMEOUT_S: Final = 60.0  # no source states one; a payment waits for the 
 
 DECLARATION: Final = Declaration(
     provider="baofoo",
+    statements=True,
     scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD}),
     terms={
         # 128 is "no such order", and no source says that it will not be there later.

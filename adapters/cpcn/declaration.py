@@ -40,6 +40,7 @@ NOT_FOUND: Final = None
 
 DECLARATION: Final = Declaration(
     provider="cpcn",
+    statements=True,
     scenes=frozenset({Scene.QUICK_CHARGE, Scene.WITHHOLD, Scene.NETBANK_CHARGE}),
     terms={
         Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),

@@ -25,6 +25,7 @@ GRACE_S: Final = 600.0
 
 DECLARATION: Final = Declaration(
     provider="lanmao",
+    statements=True,
     scenes=CUSTODY_SCENES,
     terms={
         Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S),

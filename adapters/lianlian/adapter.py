@@ -119,7 +119,7 @@ class LianLian:
         return f"LianLian({self._code})"
 
     def _statements_of(self, account: AccountSettings) -> Statements | None:
-        if (described := mapped(account)) or withheld_from_statements(account, DECLARATION):
+        if (described := mapped(account, RULES)) or withheld_from_statements(account, DECLARATION):
             return described
         return LianLianStatements(self._requests.oid_partner, statement_rules(account, RULES))
 

@@ -30,6 +30,7 @@ ANSWER_TIMEOUT_S: Final = 30.0  # the demo's (H)
 
 DECLARATION: Final = Declaration(
     provider="lianlian",
+    statements=True,
     scenes=frozenset({Scene.QUICK_CHARGE}),
     terms={
         # No source says what "no record" (8901) proves: an account that agreed to something says so.

@@ -49,7 +49,7 @@ from adapters.unionpay.notices import Notices
 from adapters.unionpay.page import SCENE, Page, read_on_a_page
 from adapters.unionpay.seal import Seal
 from adapters.unionpay.sensitive import Sensitive
-from adapters.unionpay.statement import UnionPayStatements
+from adapters.unionpay.statement import RULES, UnionPayStatements
 from gateway.domain.failures import FailureCode as F
 from gateway.domain.outcomes import (
     AuthenticationOutcome,
@@ -121,7 +121,7 @@ class UnionPay:
         self.callbacks = Notices(self._seal, self._mer_id)
         withheld = withheld_from_statements(account, DECLARATION)
         own = None if withheld else UnionPayStatements(account, self._mer_id, self._seal, self._forms)
-        self.statements: Statements | None = mapped(account) or own
+        self.statements: Statements | None = mapped(account, RULES) or own
 
     def __repr__(self) -> str:
         return f"UnionPay({self._code})"

@@ -104,6 +104,7 @@ ASSUMPTIONS: Final = (
 
 DECLARATION: Final = Declaration(
     provider="unionpay",
+    statements=True,
     scenes=frozenset({Scene.WITHHOLD, Scene.QUICK_CHARGE, Scene.NETBANK_CHARGE}),
     terms={
         Product.PAYMENT: Terms(POLL_GAPS_S, NOT_FOUND, ANSWER_TIMEOUT_S, LATE_LOOKS),

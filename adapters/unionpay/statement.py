@@ -7,6 +7,7 @@ Taking a file needs no confirmation.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
@@ -26,9 +27,9 @@ from gateway.domain.statements import StatementLine, StatementRules
 from gateway.ports import AccountSettings
 from gateway.ports.statements import Download, StatementFile, StatementNotReadyError, StatementRefusedError
 
-__all__ = ["UnionPayStatements"]
+__all__ = ["RULES", "UnionPayStatements"]
 
-DAY_CUT: Final = time(23)
+RULES: Final = StatementRules(day_cut=time(23))
 ANSWER_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 5.0
 LATER: Final = frozenset({"02", "39", "41", "98"})
@@ -46,7 +47,7 @@ class UnionPayStatements:
 
     def __init__(self, account: AccountSettings, mer_id: str, seal: Seal, forms: Forms) -> None:
         self._url = base_url(account, "statement_url") if "statement_url" in account.settings else None
-        self.rules = statement_rules(account, StatementRules(DAY_CUT, fetched=self._url is not None))
+        self.rules = replace(statement_rules(account, RULES), fetched=self._url is not None)
         self._mer_id, self._seal, self._forms = mer_id, seal, forms
 
     def read(self, files: Sequence[StatementFile], day: date) -> Iterator[StatementLine]:

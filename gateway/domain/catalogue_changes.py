@@ -17,6 +17,7 @@ NAMED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "window": ("channel", "starts_at"),
     "rule": ("channel", "scene", "bank"),
     "payout rule": ("channel", "payee", "bank"),
+    "transaction rule": ("code",),
     "block": ("kind", "masked"),
 }
 """What a row is → the columns that name it beside its merchant."""

@@ -1,6 +1,7 @@
 """How the catalogue is shown to operators: never a secret, never a hash of a key."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,7 @@ from gateway.ports import Assumption
 from router.fees import fee_to_json
 
 __all__ = [
-    "AssumptionsOf",
+    "AccountNotes",
     "catalogue_object",
     "change_object",
     "channel_object",
@@ -44,8 +45,15 @@ __all__ = [
 ]
 
 Shown = dict[str, Any]
-AssumptionsOf = Callable[[Account], Iterable[Assumption]]
-"""The assumptions that an account is used with."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNotes:
+    """What its protocol says of an account: the assumptions that it is used with, and why its statements are not read
+    (None: they are)."""
+
+    assumptions_of: Callable[[Account], Iterable[Assumption]]
+    why_no_statements: Callable[[Account], str | None]
 
 
 def merchant_object(merchant: Merchant) -> Shown:
@@ -183,14 +191,14 @@ def catalogue_object(
     apps: Mapping[tuple[UUID, str], str],
     history: Sequence[CatalogueChange],
     now: datetime,
-    assumptions_of: AssumptionsOf,
+    notes: AccountNotes,
 ) -> Shown:
     """Everything at once, for those whom nobody waits for; `apps` is (merchant id, app code) → name."""
 
     def whole(merchant: Merchant) -> Shown:
         mine = merchant.merchant_id
         rules = [rule for (owner, _, _), found in catalogue.rules.items() if owner == mine for rule in found]
-        return whole_merchant_object(catalogue, merchant, apps, now, assumptions_of) | {
+        return whole_merchant_object(catalogue, merchant, apps, now, notes) | {
             "rules": [rule_object(rule) for rule in rules],
             "payout_rules": [payout_rule_object(rule) for rule in catalogue.payout_rules_of_merchant(mine)],
             "transaction_rules": [transaction_rule_object(rule) for rule in catalogue.transaction_rules_of(mine)],
@@ -220,7 +228,7 @@ def whole_merchant_object(
     merchant: Merchant,
     apps: Mapping[tuple[UUID, str], str],
     now: datetime,
-    assumptions_of: AssumptionsOf,
+    notes: AccountNotes,
 ) -> Shown:
     """A merchant with everything but its rules, of which there are many; `apps` is (merchant id, app code) → name."""
     mine = merchant.merchant_id
@@ -228,7 +236,7 @@ def whole_merchant_object(
     return merchant_object(merchant) | {
         "apps": [_app(catalogue, mine, code, name) for (owner, code), name in apps.items() if owner == mine],
         "endpoints": [_endpoint(endpoint) for endpoint in catalogue.endpoints.get(mine, ())],
-        "accounts": [_account(a, assumptions_of(a)) for (owner, _), a in catalogue.accounts.items() if owner == mine],
+        "accounts": [_account(a, notes) for (owner, _), a in catalogue.accounts.items() if owner == mine],
         "channels": [
             channel_object(catalogue, c, now) for (owner, _), c in catalogue.channels.items() if owner == mine
         ],
@@ -254,7 +262,7 @@ def _endpoint(endpoint: Endpoint) -> Shown:
     }
 
 
-def _account(account: Account, assumptions: Iterable[Assumption]) -> Shown:
+def _account(account: Account, notes: AccountNotes) -> Shown:
     of_payments = account.terms.get(Product.PAYMENT, OwnTerms())
     rule = of_payments.not_found if isinstance(of_payments.not_found, NotFoundRule) else None
     return {
@@ -267,6 +275,7 @@ def _account(account: Account, assumptions: Iterable[Assumption]) -> Shown:
         "not_found_over_s": None if rule is None else rule.over_s,
         "answer_timeout_s": of_payments.answer_timeout_s,
         "terms": terms_to_json(account.terms),
-        "assumptions": [assumption_object(assumption) for assumption in assumptions],
+        "assumptions": [assumption_object(assumption) for assumption in notes.assumptions_of(account)],
+        "why_no_statements": notes.why_no_statements(account),
         "balance_alert_below": account.balance_alert_below,
     }

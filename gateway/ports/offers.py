@@ -60,6 +60,8 @@ class Offer:
     """What it could do besides, if the account took these assumptions."""
     withheld_from_statements: tuple[Assumption, ...] = ()
     """Assumptions that the account must take before the PSP's statements are read."""
+    describes_statements: bool = False
+    """The account says how its statements are read."""
 
     @property
     def provider(self) -> str:
@@ -93,7 +95,9 @@ class Offer:
         return f"{self.provider} states no balance: {_say_first(dict.fromkeys(assumed))}" if assumed else None
 
     def why_no_statements(self) -> str | None:
-        """Which assumptions keep the statements of the account from being read; None: none does."""
+        """What keeps the statements of the account from being read; None: nothing does."""
+        if not self.declaration.statements and not self.describes_statements:
+            return f"{self.provider} states nothing: describe the file that it gives (setting statement)"
         assumed = dict.fromkeys(self.withheld_from_statements)
         return f"{self.provider} states nothing here: {_say_first(assumed)}" if assumed else None
 

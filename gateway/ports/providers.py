@@ -133,6 +133,8 @@ class Declaration:
     """Whom it can pay out to; None: it has no payouts. Their terms are `Product.PAYOUT`."""
     callback_url_chars: int | None = None
     """How long the address of callbacks may be that the PSP is told; None: longer than any of ours."""
+    statements: bool = False
+    """Its statements can be read. False: only what an account describes (setting `statement`), where it takes that."""
 
 
 @dataclass(frozen=True, slots=True)

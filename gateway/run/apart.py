@@ -21,7 +21,7 @@ from gateway.run.keys import key_environment
 from gateway.settings import Settings
 from reconciliation.running import DayNotOverError, NoStatementsError
 
-__all__ = ["ReconciledApart", "refused", "told"]
+__all__ = ["ReconciledApart", "heard", "refused", "told"]
 
 MAX_SAID_BYTES: Final = 1024 * 1024
 ENDS_WITHIN_S: Final = 5.0
@@ -73,10 +73,11 @@ class ReconciledApart:
             raise
         if not said:
             raise AnswerLostError(f"the process that was to load it ended with {child.returncode}")
-        return _heard(orjson.loads(said))
+        return heard(orjson.loads(said))
 
 
-def _heard(said: dict[str, Any]) -> ReconciledDay:
+def heard(said: dict[str, Any]) -> ReconciledDay:
+    """What the child said: the day, or raises what it was refused by."""
     if "done" in said:
         done = said["done"]
         closed_at = done["closed_at"]
@@ -99,7 +100,7 @@ def _heard(said: dict[str, Any]) -> ReconciledDay:
         loaded_at = datetime.fromisoformat(said["loaded_at"])
         raise OtherStatementError(said["account"], date.fromisoformat(said["day"]), said["version"], loaded_at)
     if said["kind"] == "none":
-        raise NoStatementsError(said["account"])
+        raise NoStatementsError(said["account"], said["why"])
     raise _ERRORS[said["kind"]](said["reason"])
 
 
@@ -121,7 +122,7 @@ def refused(error: Exception) -> dict[str, Any] | None:
             about = {"account": error.account, "day": error.day, "version": error.version}
             return {"kind": "other", "loaded_at": error.loaded_at, **about}
         case NoStatementsError():
-            return {"kind": "none", "account": error.account}
+            return {"kind": "none", "account": error.account, "why": error.why}
         case StatementNotReadyError():
             return {"kind": "not_ready", "reason": str(error)}
         case DayNotOverError():

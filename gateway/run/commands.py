@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.registry import assumptions_of
 from gateway.catalogue_file import CatalogueFile, read_catalogue, written
 from gateway.domain.catalogue_content import ApplyReport, NotInCatalogueError
 from gateway.domain.ids import CARD, PAYMENT, IdError, show
@@ -18,6 +17,7 @@ from gateway.objects.catalogue import catalogue_object
 from gateway.ports import Reference
 from gateway.run.keys import keys_of
 from gateway.run.local import LocalError
+from gateway.run.providers import NOTES
 from gateway.run.sample import Sample, put_sample
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore
@@ -152,7 +152,7 @@ async def shown_catalogue(url: str, settings: Settings) -> dict[str, Any]:
     async with _engine(url) as engine:
         store = _store(engine, settings)
         catalogue, apps, history = await store.load(), await store.app_names(), await store.history(HISTORY_SHOWN)
-        return catalogue_object(catalogue, apps, history, datetime.now(UTC), assumptions_of)
+        return catalogue_object(catalogue, apps, history, datetime.now(UTC), NOTES)
 
 
 async def clear_silent_refusal(

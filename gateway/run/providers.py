@@ -7,13 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from adapters.account import account_settings, assumptions_in_force
-from adapters.registry import AccountError, build
+from adapters.registry import AccountError, assumptions_of, build, why_no_statements
 from gateway.domain.callback_names import short_name
 from gateway.domain.carrying import Carries, carries_all
 from gateway.domain.catalogue import Account, Catalogue
 from gateway.domain.statements import StatementRules
 from gateway.domain.terms import Product, Terms
 from gateway.logs import get
+from gateway.objects.catalogue import AccountNotes
 from gateway.ports import (
     PLACE_WITHIN_S,
     AccountSettings,
@@ -25,10 +26,14 @@ from gateway.ports import (
 )
 from gateway.ports.statements import statements_of
 
+__all__ = ["NOTES", "AdapterProviders"]
+
 log = get(__name__)
 
 Build = Callable[[AccountSettings, Transport], Provider]
 
+NOTES: Final = AccountNotes(assumptions_of, why_no_statements)
+"""What is shown of accounts."""
 TRY_AGAIN_S: Final = 10.0
 """An account that cannot be used is tried again by whoever needs it: a certificate may have become valid meanwhile."""
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from adapters.registry import why_no_statements
 from gateway.domain.catalogue import Catalogue
 from gateway.domain.differences import Difference, DifferenceFilter, DifferenceState
 from gateway.domain.reconciled import Class, DayClosedError, OtherStatementError, ReconciledDay
@@ -62,7 +63,11 @@ async def reconcile(settings: Settings, wanted: Wanted, out: Console) -> bool:
         accounts = _accounts(running, catalogue, wanted.account)
         if wanted.account is None:
             accounts = await _used(running, accounts)
+            if not accounts:
+                raise LocalError("nothing was sent so far by any account that reads statements")
         done = [await _one(running, merchant_id, account, day, wanted, out) for merchant_id, account in accounts]
+        if wanted.account is None:
+            await _say_who_states_nothing(running, catalogue, out)
     return all(done)
 
 
@@ -100,10 +105,16 @@ async def _used(running: System, accounts: Sequence[tuple[UUID, str]]) -> list[t
     """Those that something was ever sent by: the others have nothing to compare."""
     of = {merchant_id: [account for each, account in accounts if each == merchant_id] for merchant_id, _ in accounts}
     used = {merchant_id: await running.errands.used(merchant_id, codes) for merchant_id, codes in of.items()}
-    found = [key for key in accounts if key[1] in used[key[0]]]
-    if not found:
-        raise LocalError("nothing was sent so far by any account that reads statements")
-    return found
+    return [key for key in accounts if key[1] in used[key[0]]]
+
+
+async def _say_who_states_nothing(running: System, catalogue: Catalogue, out: Console) -> None:
+    """Accounts that were used and that nothing is held against."""
+    without = [key for key in sorted(catalogue.accounts) if running.providers.statement_rules(*key) is None]
+    for merchant_id, account in await _used(running, without):
+        why = why_no_statements(catalogue.accounts[merchant_id, account]) or "the account cannot be used"
+        told = f"{catalogue.code_of(merchant_id)}.{account}: no statements: {why}"
+        out.print(told, style="yellow", highlight=False, markup=False)
 
 
 async def _one(running: System, merchant_id: UUID, account: str, day: date, wanted: Wanted, out: Console) -> bool:

@@ -90,6 +90,8 @@ def _account(account: Shown) -> Iterator[str]:
     for each in account["assumptions"]:
         by = " (as the first version did)" if each["by"] == "first_version" else ""
         yield f"assumes {each['name']}{by}: {each['meaning']}"
+    if account["why_no_statements"] is not None:
+        yield f"no statements: {account['why_no_statements']}"
 
 
 def _channel(channel: Shown) -> Iterator[str]:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from adapters.http import AiohttpTransport, retry_not_sent
-from adapters.registry import assumptions_of, offer_for
+from adapters.registry import offer_for, why_no_statements
 from gateway import metrics
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, Readiness, build_app
@@ -51,7 +51,7 @@ from gateway.run.clock import Clock
 from gateway.run.keys import keys_of
 from gateway.run.lines import ProcessLines
 from gateway.run.live import LiveProcesses
-from gateway.run.providers import AdapterProviders, Build
+from gateway.run.providers import NOTES, AdapterProviders, Build
 from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
@@ -411,7 +411,15 @@ async def system(
         stack.push_async_callback(loading.close)
         tell = StatementWords(UntoldStore(loading), due, books, observations).tell
         statements = StatementStore(loading, timezone, lambda: watch.current, uuid7)
-        reconciler = Reconciler(providers, statements, tell, transport.download, utc_now, uuid7)
+        reconciler = Reconciler(
+            providers,
+            statements,
+            tell,
+            transport.download,
+            utc_now,
+            uuid7,
+            why_no_statements=lambda *account: why_no_statements(watch.current.accounts[account]),
+        )
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         transactions = TransactionStore(reads, engine)
         schedule: Schedule | None = None
@@ -622,7 +630,7 @@ async def system(
                 changes=catalogue_store,
                 snapshots=watch,
                 offer_of=offer_for,
-                assumptions_of=assumptions_of,
+                notes=NOTES,
                 deliveries=deliveries,
                 held=held,
                 alerts=AlertStore(database, uuid7, lambda: watch.current),

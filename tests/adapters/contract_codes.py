@@ -59,6 +59,12 @@ from tests.adapters.case import (
     meaning_of,
 )
 
+MAPPING = {
+    "unit": "fen", "columns": {"amount": "sum", "day": "day"}, "positive": "payment", "negative": "refund",
+    "total": "none",
+}  # fmt: skip
+"""A statement that an account describes."""
+
 
 class PayByCode:
     """Stands for a `Pay` with the code that the payer typed, where tests are made for each command."""
@@ -170,6 +176,20 @@ class CodesContract:
         assert permits is not any(each.residence_permits for each in new)
         if any(each.statements for each in new):
             assert statements_of(self.case.build(unsaid, Wire(self.case.processing))) is None
+
+    def test_statements_are_read_without_a_mapping_where_it_is_declared(self) -> None:
+        account, declaration = self.case.account(), self.case.adapter.DECLARATION
+        assumed = {each.name for each in declaration.assumptions if each.statements}
+        taken = cast("list[str]", account.settings.get("assumed", []))
+        settings = {**account.settings, "assumed": sorted({*taken, *assumed})}
+        without = replace(account, settings={name: each for name, each in settings.items() if name != "statement"})
+        own = statements_of(self.case.build(without, Wire(self.case.processing)))
+        assert (own is not None) is declaration.statements
+        if own is not None:
+            described = replace(account, settings={**account.settings, "statement": MAPPING})
+            by_mapping = statements_of(self.case.build(described, Wire(self.case.processing)))
+            assert by_mapping is not None
+            assert replace(by_mapping.rules, fetched=own.rules.fetched) == own.rules, "its day ends when it ends"
 
     def test_every_assumption_has_a_name_and_a_sentence_of_its_own(self) -> None:
         assumptions = self.case.adapter.DECLARATION.assumptions

@@ -268,7 +268,7 @@ async def test_a_day_that_is_not_over_is_run_where_that_is_said(desk: Desk) -> N
         (OtherStatementError("tlt", DAY, 1, NOW), 409, "other_statement"),
         (DayClosedError("tlt: 2026-02-28 is closed"), 409, "day_closed"),
         (DayNotOverError("tlt: ends later"), 409, "day_not_over"),
-        (NoStatementsError("tlt"), 409, "no_statements"),
+        (NoStatementsError("tlt", "tlt states nothing: describe the file"), 409, "no_statements"),
         (UnusableAccountError("tlt"), 409, "account_unusable"),
         (AnswerLostError("reset"), 502, "channel_unreachable"),
     ],

@@ -12,10 +12,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.registry import assumptions_of, offer_for
+from adapters.registry import offer_for
 from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
+from gateway.run.providers import NOTES
 from gateway.settings import Settings
 from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
@@ -70,7 +71,7 @@ async def operator_client(engine: AsyncEngine, *merchants: MerchantContent) -> A
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
-        assumptions_of=assumptions_of,
+        notes=NOTES,
         deliveries=nothing,
         held=nothing,
         blocks=BlockStore(engine, KEYS.order, store.change),

@@ -157,7 +157,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         changes=catalogue,
         snapshots=watch,
         offer_of=nothing,
-        assumptions_of=nothing,
+        notes=nothing,
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,

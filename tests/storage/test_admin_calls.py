@@ -483,6 +483,7 @@ async def test_the_admin_calls_are_in_the_openapi_document(client: Client) -> No
         "/v1/admin/merchants/{merchant}/reconciliation/days",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/close",
+        "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/fee-proposals",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/run",
         "/v1/admin/merchants/{merchant}/reconciliation/days/{account}/{day}/statement",
         "/v1/admin/merchants/{merchant}/events/{id}/redeliver",

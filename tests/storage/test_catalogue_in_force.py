@@ -20,7 +20,7 @@ from gateway.domain.catalogue_content import CatalogueBusyError, MerchantContent
 from gateway.domain.payees import PayeeType
 from gateway.domain.payout_rules import Day, PayoutWindow
 from gateway.domain.windows import Repeats
-from gateway.objects.catalogue import catalogue_object
+from gateway.objects.catalogue import AccountNotes, catalogue_object
 from gateway.ports import Assumption
 from gateway.run.sample import BY_RUN, Sample, put_sample
 from gateway.run.show import COLUMNS, catalogue_lines
@@ -201,7 +201,8 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
     named = with_merchant(sample(), windows=(WINDOW,), name="很长的名字" * 15, endpoints=(long,), payout_rules=PAYOUTS)
     await put(store, named)
     catalogue, apps, history = await store.load(), await store.app_names(), await store.history(9)
-    lines = list(catalogue_lines(catalogue_object(catalogue, apps, history, NOW, lambda _: (ASSUMED,))))
+    notes = AccountNotes(lambda _: (ASSUMED,), lambda account: f"{account.code} has none")
+    lines = list(catalogue_lines(catalogue_object(catalogue, apps, history, NOW, notes)))
     assert max(map(cell_len, lines)) <= COLUMNS == 80
     text = "\n".join(lines)
     for shown in (
@@ -216,6 +217,7 @@ async def test_everything_in_force_is_shown_within_80_columns_and_no_secret(
         "single_limit 5",
         "from 08:30 to 17:00 on mon tue wed thu fri",
         "banks * ICBC",
+        "no statements: unionpay_main has none",
         "assumes long_numbers (as the first version did): Order numbers of 32",
     ):
         assert shown in text

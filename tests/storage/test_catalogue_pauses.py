@@ -20,6 +20,7 @@ from gateway.api.admin.catalogue import CatalogueCalls
 from gateway.api.admin.rules import RuleCalls, RuleSearch
 from gateway.api.http.routing import Call
 from gateway.domain.scenes import Scene
+from gateway.objects.catalogue import AccountNotes
 from gateway.storage.catalogue.rows import account_context, seal
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.catalogue.watch import CatalogueWatch
@@ -95,8 +96,9 @@ async def test_the_whole_catalogue_and_the_rules_of_a_channel_are_shown_in_slice
     await watch.refresh_now()
     nothing = cast("Any", None)
     call = Call(nothing, {"merchant": "acme", "channel": "c3"}, query=RuleSearch())
+    notes = AccountNotes(lambda _: (), lambda _: None)
     async with in_slices():
-        whole = await CatalogueCalls(store, watch, lambda _: (), lambda: NOW).catalogue(call)
+        whole = await CatalogueCalls(store, watch, notes, lambda: NOW).catalogue(call)
     (merchant,) = orjson.loads(cast("bytes", whole.body))["merchants"]
     assert len(merchant["rules"]) == RULES
     async with in_slices():

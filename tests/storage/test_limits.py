@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.catalogue_file import read_catalogue
 from gateway.domain.scenes import Scene
 from gateway.flows.route import Payer, candidates_for
-from gateway.objects.catalogue import catalogue_object, channel_object, rule_object
+from gateway.objects.catalogue import AccountNotes, catalogue_object, channel_object, rule_object
 from gateway.run.show import catalogue_lines
 from gateway.storage.catalogue.store import CatalogueStore
 from gateway.storage.keys import KeyRing
@@ -79,5 +79,7 @@ async def test_every_limit_goes_from_the_file_to_the_router_the_terminal_and_the
     (rule,) = catalogue.rules_for(merchant_id, Scene.WITHHOLD, "ICBC")
     assert rule_object(rule).items() >= of_rule.items()
     assert channel_object(catalogue, catalogue.channels[merchant_id, "tl"], NOW).items() >= of_channel.items()
-    shown = "\n".join(catalogue_lines(catalogue_object(catalogue, {}, [], NOW, lambda _: ())))
+    shown = "\n".join(
+        catalogue_lines(catalogue_object(catalogue, {}, [], NOW, AccountNotes(lambda _: (), lambda _: None)))
+    )
     assert all(f"{name} {limit}" in shown for name, limit in (of_rule | of_channel).items())

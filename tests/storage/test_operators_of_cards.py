@@ -22,7 +22,7 @@ from gateway.api.admin.operators import Operators, operator_routes
 from gateway.api.application import Api, build_app
 from gateway.domain.catalogue_content import CatalogueFile, MerchantContent
 from gateway.domain.ids import CARD, show
-from gateway.objects.catalogue import catalogue_object
+from gateway.objects.catalogue import AccountNotes, catalogue_object
 from gateway.run.show import catalogue_lines
 from gateway.settings import Settings
 from gateway.storage.catalogue.store import CatalogueStore, new_id
@@ -70,7 +70,7 @@ async def client(engine: AsyncEngine, store: CatalogueStore) -> AsyncIterator[Cl
         changes=store,
         snapshots=watch,
         offer_of=offer_for,
-        assumptions_of=lambda _: (),
+        notes=AccountNotes(lambda _: (), lambda _: None),
         blocks=nothing,
         deliveries=nothing,
         held=nothing,
@@ -134,7 +134,9 @@ async def test_banks_that_are_not_bound_silently_are_listed_until_an_operator_cl
 
 async def test_the_command_shows_them_with_since_when(store: CatalogueStore) -> None:
     await store.refuse_silent((await store.merchant_ids())["shop"], "up", "ICBC", "71", now=NOW)
-    lines = list(catalogue_lines(catalogue_object(await store.load(), {}, (), NOW, lambda _: ())))
+    lines = list(
+        catalogue_lines(catalogue_object(await store.load(), {}, (), NOW, AccountNotes(lambda _: (), lambda _: None)))
+    )
     assert "    ICBC at up since 2026-03-01T08:00:00.000Z  code 71" in lines
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from adapters.allinpay import Allinpay
-from adapters.registry import PROVIDERS, assumptions_of, offer_for, offer_of
+from adapters.registry import PROVIDERS, assumptions_of, offer_for, offer_of, why_no_statements
 from adapters.unionpay import UnionPay
 from gateway.catalogue_file.checks import address_problems, problems_of
 from gateway.catalogue_file.shape import AccountShape, ChannelShape, MerchantShape, RuleShape
@@ -243,6 +243,13 @@ def test_statements_that_stand_on_an_assumption_wait_for_the_accounts_word_or_fo
     described = replace(account(), settings={"statement": {"number": "order"}})
     assert offer_for(described).why_no_statements() is None
     assert offer_of("allinpay").why_no_statements() is None
+
+
+def test_where_nothing_is_stated_the_account_describes_its_file() -> None:
+    plain = AccountContent("yp", "yeepay", {}, {})
+    assert why_no_statements(plain) == "yeepay states nothing: describe the file that it gives (setting statement)"
+    assert why_no_statements(replace(plain, settings={"statement": {"number": "order"}})) is None
+    assert why_no_statements(replace(plain, provider="nopay")) is None
 
 
 @pytest.mark.usefixtures("unsure")

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from gateway.api.admin.changes import Snapshots, catalogue_route
 from gateway.api.admin.channels import ChannelAnswer
@@ -25,7 +25,7 @@ from gateway.domain.catalogue import RouteRule
 from gateway.domain.catalogue_content import CatalogueChange
 from gateway.domain.terms import Never, Product
 from gateway.objects.catalogue import (
-    AssumptionsOf,
+    AccountNotes,
     change_object,
     payout_rule_object,
     rule_object,
@@ -116,6 +116,9 @@ class AccountAnswer(BaseModel):
     answer_timeout_s: float | None
     terms: dict[Product, TermsAnswer]
     assumptions: list[AssumptionAnswer]
+    why_no_statements: Annotated[
+        str | None, Field(description="what keeps its statements from being read; null: they are")
+    ]
     balance_alert_below: int | None
 
 
@@ -157,7 +160,7 @@ class CatalogueCalls:
 
     store: History
     snapshots: Snapshots
-    assumptions_of: AssumptionsOf
+    notes: AccountNotes
     clock: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -173,7 +176,7 @@ class CatalogueCalls:
             rules[owner] += found
         parts = [b'{"object":"catalogue","version":%d,"merchants":[' % snapshot.version]
         for number, merchant in enumerate(sorted(snapshot.merchants.values(), key=lambda merchant: merchant.code)):
-            shown = whole_merchant_object(snapshot, merchant, apps, self.clock(), self.assumptions_of)
+            shown = whole_merchant_object(snapshot, merchant, apps, self.clock(), self.notes)
             beside = orjson.dumps(shown)
             parts += (b"," if number else b"", beside[:-1], b',"rules":')
             parts += await json_list(rules[merchant.merchant_id], rule_object)

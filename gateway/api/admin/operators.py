@@ -35,7 +35,7 @@ from gateway.api.admin.windows import WindowCalls, Windows
 from gateway.api.admin.words import WordCalls, Words
 from gateway.api.http.routing import Route
 from gateway.domain.catalogue import Account, Catalogue
-from gateway.objects.catalogue import AssumptionsOf
+from gateway.objects.catalogue import AccountNotes
 from gateway.ports import Offer
 from gateway.ports.transactions import TransactionRows
 
@@ -78,7 +78,7 @@ class Operators:
     snapshots: Snapshots
     offer_of: Callable[[Account], Offer]
     """What can be done on an account."""
-    assumptions_of: AssumptionsOf
+    notes: AccountNotes
     deliveries: Deliveries
     held: Backlogs
     alerts: Alerts
@@ -110,7 +110,7 @@ class Operators:
 def operator_routes(needs: Operators) -> list[Route]:
     """The routes of every call of operators."""
     return [
-        *CatalogueCalls(needs.changes, needs.snapshots, needs.assumptions_of, needs.clock).routes(),
+        *CatalogueCalls(needs.changes, needs.snapshots, needs.notes, needs.clock).routes(),
         *MerchantCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *ChannelCalls(needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
         *BalanceCalls(needs.balances, needs.changes, needs.snapshots, needs.offer_of, needs.clock).routes(),
