@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as Line
 
 from gateway.catalogue_file import CatalogueFileError, FileRule, read_rules
 from gateway.domain.money import yuan
@@ -144,21 +144,21 @@ def tried_json(wanted: WantedTrial, tried: Sequence[Tried]) -> str:
 def print_tried(wanted: WantedTrial, tried: Sequence[Tried], zone: ZoneInfo, out: Console) -> None:
     """For people, in 80 columns: how often each rule would have fired, and the newest of these times, keys masked."""
     for each in tried:
-        about = Text(f"{each.merchant}.{each.rule.code} ", style="bold").append(each.rule.name, style="not bold")
+        about = Line(f"{each.merchant}.{each.rule.code} ", style="bold").append(each.rule.name, style="not bold")
         out.print(about)
         if each.told is None:
-            out.print(Text(f"  is too wide: {each.too_wide}; {CURE}", style="red"))
+            out.print(Line(f"  is too wide: {each.too_wide}; {CURE}", style="red"))
             continue
         times, keys = each.told.times, each.told.keys
         days = f"from {wanted.first} to {wanted.last}"
         if not times:
-            out.print(Text(f"  would not have fired {days}"))
+            out.print(Line(f"  would not have fired {days}"))
             continue
         how_often = "once" if times == 1 else f"{times:,} times, for {keys:,} different {_called(each.rule)}"
-        out.print(Text(f"  would have fired {how_often} {days}"))
+        out.print(Line(f"  would have fired {how_often} {days}"))
         out.print(_table(each.told, zone))
         if times > MAX_SHOWN:
-            out.print(Text(f"  and {times - MAX_SHOWN:,} times before these: --json has the newest hundred"))
+            out.print(Line(f"  and {times - MAX_SHOWN:,} times before these: --json has the newest hundred"))
 
 
 def _table(told: WouldHaveFired, zone: ZoneInfo) -> Table:
@@ -171,7 +171,7 @@ def _table(told: WouldHaveFired, zone: ZoneInfo) -> Table:
     for fired in told.newest[:MAX_SHOWN]:
         episode = fired.episode
         table.add_row(
-            Text(fired.shown or "no card has it now"),
+            Line(fired.shown or "no card has it now"),
             f"{episode.starts_at.astimezone(zone):%m-%d %H:%M:%S}",
             f"{episode.ends_at.astimezone(zone):%m-%d %H:%M:%S}",
             f"{episode.count:,}",

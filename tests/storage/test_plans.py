@@ -63,8 +63,8 @@ FILL = (
     "INSERT INTO accounts SELECT $1, code, 'p', '{}', '', '{}' FROM unnest(ARRAY['up-1', 'up-2']) code",
     "INSERT INTO users SELECT $1, 'u' || n, now() FROM generate_series(0, 999) n",
     """
-INSERT INTO cards (merchant_id, card_id, user_id, data_key, elements, print, masked, bank, created_at)
-SELECT $1, gen_random_uuid(), user_id, '', '', convert_to(user_id, 'UTF8'),
+INSERT INTO cards (merchant_id, card_id, user_id, data_key, elements, print, number_print, masked, bank, created_at)
+SELECT $1, gen_random_uuid(), user_id, '', '', convert_to(user_id, 'UTF8'), convert_to(user_id, 'UTF8'),
     user_id || '*1234', 'ICBC', now() FROM users""",
     f"""
 INSERT INTO payments (merchant_id, payment_id, app, merchant_order_no, kind, scene, user_id, card_id, bank, amount,
