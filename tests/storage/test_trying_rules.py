@@ -17,7 +17,7 @@ from gateway.run.local import LocalError
 from gateway.run.trying_rules import WantedTrial
 from gateway.storage.watching import transactions
 from tests.command_line import Ended, command
-from tests.storage.transaction_world import fill, new_world, plant
+from tests.storage.transaction_world import fill, new_world, plant, world_on
 
 TODAY = date(2026, 3, 5)
 DECLINES = """
@@ -51,14 +51,8 @@ Sluice = Callable[..., Ended]
 
 @pytest.fixture
 async def sluice(engine: AsyncEngine, database_url: str, tmp_path: Path) -> Sluice:
-    """The command on books in which three users were declined five times, and a phone has four cards."""
-    world = await new_world(engine)
-    world.now = datetime.now(UTC)
-    await plant(world, "phone_many_cards")
-    for user in ("tester-one", "tester-two", "tester-three"):
-        card = await world.card(user, "940000", phone=user, id_no=user)
-        for n in range(5):
-            await world.pay(user, card, status="failed", at=world.now - timedelta(seconds=n))
+    """The command on the books of a merchant whom nobody paid."""
+    await new_world(engine)
 
     def run(text: str, *words: str) -> Ended:
         file = tmp_path / "rules.toml"
@@ -69,8 +63,21 @@ async def sluice(engine: AsyncEngine, database_url: str, tmp_path: Path) -> Slui
     return run
 
 
-def test_the_rules_of_a_piece_of_a_catalogue_say_how_often_they_would_have_fired_last_week(sluice: Sluice) -> None:
-    done = sluice(DECLINES + PHONES + NEVER)
+@pytest.fixture
+async def planted(sluice: Sluice, engine: AsyncEngine) -> Sluice:
+    """In which three users were declined five times, and a phone has four cards."""
+    world = world_on(engine)
+    world.now = datetime.now(UTC)
+    await plant(world, "phone_many_cards")
+    for user in ("tester-one", "tester-two", "tester-three"):
+        card = await world.card(user, "940000", phone=user, id_no=user)
+        for n in range(5):
+            await world.pay(user, card, status="failed", at=world.now - timedelta(seconds=n))
+    return sluice
+
+
+def test_the_rules_of_a_piece_of_a_catalogue_say_how_often_they_would_have_fired_last_week(planted: Sluice) -> None:
+    done = planted(DECLINES + PHONES + NEVER)
     assert (done.returncode, done.stderr) == (0, "")
     assert "acme.declines 短时间内连续被拒\n  would have fired 3 times, for 3 different users from " in done.stdout
     assert "te******wo " in done.stdout
@@ -81,8 +88,8 @@ def test_the_rules_of_a_piece_of_a_catalogue_say_how_often_they_would_have_fired
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_programs_read_the_same_as_json_with_the_ids_of_what_was_seen(sluice: Sluice) -> None:
-    done = sluice(DECLINES + NEVER, "--json", "--merchant", "acme")
+def test_programs_read_the_same_as_json_with_the_ids_of_what_was_seen(planted: Sluice) -> None:
+    done = planted(DECLINES + NEVER, "--json", "--merchant", "acme")
     told = json.loads(done.stdout)
     declines, never = told["data"]
     assert (declines["merchant"], declines["rule"], declines["times"], declines["keys"]) == ("acme", "declines", 3, 3)
@@ -90,18 +97,18 @@ def test_programs_read_the_same_as_json_with_the_ids_of_what_was_seen(sluice: Sl
     assert (never["times"], never["data"]) == (0, [])
 
 
-def test_days_before_it_happened_have_nothing(sluice: Sluice) -> None:
-    done = sluice(DECLINES, "--from", "2026-01-01", "--to", "2026-01-31")
+def test_days_before_it_happened_have_nothing(planted: Sluice) -> None:
+    done = planted(DECLINES, "--from", "2026-01-01", "--to", "2026-01-31")
     assert "would not have fired from 2026-01-01 to 2026-01-31" in done.stdout
 
 
-def test_a_rule_that_is_too_wide_says_so_and_hides_no_other(sluice: Sluice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_is_too_wide_says_so_and_hides_no_other(planted: Sluice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "MAX_ROWS", 10)
-    done = sluice(DECLINES.replace('"declines"', '"wide"') + PHONES)
+    done = planted(DECLINES.replace('"declines"', '"wide"') + PHONES)
     assert done.returncode == 1
     assert "is too wide: more than 10 rows are of keys with enough of them; try fewer days" in done.stdout
     assert "acme.phones 一个手机号[多张]卡\n  would have fired once" in done.stdout
-    assert json.loads(sluice(DECLINES, "--json").stdout)["data"][0]["too_wide"].startswith("more than 10 rows")
+    assert json.loads(planted(DECLINES, "--json").stdout)["data"][0]["too_wide"].startswith("more than 10 rows")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ __all__ = [
     "new_world",
     "plant",
     "samples",
+    "world_on",
 ]
 
 MERCHANT = UUID(int=0xA)
@@ -211,7 +212,6 @@ async def fill(engine: AsyncEngine, *statements: tuple[Any, ...]) -> None:
         await connection.execute(REPLICA)
         for statement, *given in statements:
             await connection.execute(statement, *given)
-        await connection.execute("ANALYZE")
     finally:
         await connection.close()
 
@@ -250,6 +250,11 @@ async def plant(world: World, rule: str) -> None:
 async def new_world(engine: AsyncEngine) -> World:
     """A merchant with the sample rules, a channel with a limit, and nobody who pays."""
     await fill(engine, *((each, MERCHANT) for each in WORLD[:4]))
+    return world_on(engine)
+
+
+def world_on(engine: AsyncEngine) -> World:
+    """The merchant that is there."""
     reads = engine.execution_options(isolation_level="AUTOCOMMIT")
     alerts = AlertStore(database_on(engine), uuid7, lambda: Catalogue(1))
     return World(engine, reads, alerts, tuple(samples().values()))
@@ -257,4 +262,4 @@ async def new_world(engine: AsyncEngine) -> World:
 
 async def healthy_day(world: World) -> None:
     """Users with their cards, and a day of their payments until now."""
-    await fill(world.engine, *((each, MERCHANT) for each in WORLD[4:]), (DAY, MERCHANT, world.now))
+    await fill(world.engine, *((each, MERCHANT) for each in WORLD[4:]), (DAY, MERCHANT, world.now), ("ANALYZE",))
