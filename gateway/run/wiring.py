@@ -490,7 +490,7 @@ async def system(
                 RateStore(loading),
                 ChannelAlertStore(loading, lambda: watch.current, uuid7),
                 alerts,
-                SwitchStore(loading, uuid7),
+                SwitchStore(loading, alerts),
                 lambda: watch.current,
                 utc_now,
                 time.monotonic,
@@ -626,6 +626,7 @@ async def system(
                 statement_timeout_ms=REPORT_TIMEOUT_MS,
             )
             stack.push_async_callback(report_pool.dispose)
+            open_alerts = AlertStore(database, uuid7, lambda: watch.current)
             operators = Operators(
                 changes=catalogue_store,
                 snapshots=watch,
@@ -633,9 +634,9 @@ async def system(
                 notes=NOTES,
                 deliveries=deliveries,
                 held=held,
-                alerts=AlertStore(database, uuid7, lambda: watch.current),
+                alerts=open_alerts,
                 rates=RateStore(database),
-                switches=SwitchStore(database, uuid7),
+                switches=SwitchStore(database, open_alerts),
                 anomalies=anomalies,
                 corrections=CorrectionFlow(anomalies, correcting, refunds, now, uuid7),
                 blocks=blocks,

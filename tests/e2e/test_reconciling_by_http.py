@@ -1,21 +1,31 @@
-"""An operator reconciles by HTTP: fetches at one company, uploads another's file, resolves, exports and closes.
+"""An operator reconciles by HTTP: fetches at one company, uploads another's file, resolves, exports and closes; and
+the operations' own endpoint is told.
 
-What was paid is moved to a day that is over. Not here: every refusal (tests/api/test_reconciliation.py), the classes
-(tests/storage/test_comparing.py).
+What was paid is moved to a day that is over. The first day that is fetched and the first file that is given are worked
+on in a process of their own, as all are outside of tests; the rest here, since to start one costs seconds. Not here:
+every refusal (tests/api/test_reconciliation.py), the classes (tests/storage/test_comparing.py).
 """
 
 import csv
 import io
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 
+from gateway.domain.catalogue_content import EndpointContent
+from gateway.domain.reconciled import ReconciledDay
 from gateway.domain.statements import PSP_ZONE
+from gateway.run import wiring
+from gateway.run.apart import ReconciledApart
 from gateway.run.demo.fees import fees_said
-from gateway.settings import SAMPLE_ADMIN_TOKEN
+from gateway.run.wiring import System
+from gateway.settings import SAMPLE_ADMIN_TOKEN, Settings
 from tests.e2e.business import Answer, Shown
 from tests.e2e.conftest import NewDatabase
 from tests.e2e.waiting import until
@@ -25,17 +35,39 @@ DAY: Final = (datetime.now(PSP_ZONE) - timedelta(days=5)).date()
 NOON: Final = datetime.combine(DAY, time(12), PSP_ZONE)
 BASE: Final = "/merchants/demo"
 BY: Final = {"by": "li", "note": "a test of theirs"}
+FOUND: Final = "reconciliation.difference_found"
 MOVE: Final = """
 UPDATE intents SET recorded_at = $2::timestamptz - interval '1 second', channel_finished_at = $2, ended_at = $2
 WHERE number = $1
 """
 
 
+class FirstApart:
+    """The first run of each kind that a person asks for has a process of its own."""
+
+    system: System | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        self._apart, self._kinds = ReconciledApart(settings), {True, False}
+
+    async def __call__(self, *day: Any, **more: Any) -> ReconciledDay:
+        has_files = len(day) > 4 and day[4] is not None
+        if day[3] == BY["by"] and has_files in self._kinds:
+            self._kinds.remove(has_files)
+            return await self._apart(*day, **more)
+        assert self.system is not None
+        return await self.system.reconciler.run(*day, **more)
+
+
 @pytest.fixture(scope="module")
 async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[World]:
     """Two payments of a day that is over, and one more at Allinpay that nobody here knows."""
     # The process that loads a day may take long to start where others are busy: it is waited for.
-    async with new_world(await new_database(), psp_keys, bounds={"answer_within_s": 120.0}) as world:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(wiring, "ReconciledApart", FirstApart)
+        of_world = new_world(await new_database(), psp_keys, bounds={"answer_within_s": 120.0})
+        world = await stack.enter_async_context(of_world)
+        FirstApart.system = world.system
         for provider, fees in fees_said(world.merchants["demo"]).items():
             await world.control("POST", f"{provider}/fees", fees)
         for _ in range(2):
@@ -44,6 +76,11 @@ async def world(new_database: NewDatabase, psp_keys: Path) -> AsyncIterator[Worl
             number = payment["channel_order_no"]
             await world.sql(MOVE, number, NOON)
             await world.control("POST", f"allinpay/orders/{number}/finished_at", {"at": NOON.isoformat()})
+        demo = world.merchants["demo"]
+        url, secret = demo.endpoints[0].url, world.receiver.secret
+        ops = EndpointContent("ops", None, url, ("reconciliation.finished", FOUND), True, (secret,))
+        changed = replace(demo, endpoints=(*demo.endpoints, ops))
+        await world.apply(*(changed if each is demo else each for each in world.merchants.values()))
         yield world
         assert world.system is not None
         assert await world.system.doctor() == []
@@ -77,6 +114,17 @@ async def file_of(world: World, provider: str) -> bytes:
         return await answer.read()
 
 
+async def told(world: World, account: str, count: int) -> list[Shown]:
+    """The first events of an account that arrived, by their numbers."""
+
+    async def look() -> list[Shown] | None:
+        bodies = [orjson.loads(each.body) for each in world.receiver.arrived]
+        its = {each["sequence"]: each for each in bodies if each["data"].get("account") == account}
+        return [its[n] for n in sorted(its)] if len(its) >= count else None
+
+    return await until(look, f"{count} events of {account}")
+
+
 async def differences(world: World, asked: str = "") -> list[Shown]:
     answer = await world.admin("GET", f"{BASE}/differences?day={DAY}{asked}")
     assert answer.status == 200, answer.raw
@@ -90,19 +138,28 @@ async def test_a_day_is_fetched_its_differences_resolved_exported_and_closed(wor
     day = (await ended(world, "allinpay_main")).body if answer.status == 202 else answer.body
     assert {each["class"]: each["theirs"] for each in day["classes"]} == {"matched": 2, "long": 1}, answer.raw
     assert (day["balanced"], day["open"], day["in_all"]["apart"], day["ran_by"]) == (True, 1, 777, "li")
+    found, finished = await told(world, "allinpay_main", 2)
+    assert (found["type"], found["sequence"], found["data"]["class"]) == (FOUND, 1, "long")
+    assert (finished["type"], finished["sequence"]) == ("reconciliation.finished", 2)
+    assert finished["data"].items() >= {**day, "so_far": False, "differences_found": 1, "differences_told": 1}.items()
     refused = await world.admin("POST", one("allinpay_main", "/close"), {"by": "li"})
     assert (refused.status, refused.body["code"]) == (409, "day_not_closable")
 
     (long,) = await differences(world, "&class=long&state=open")
     assert (long["theirs"]["amount"], long["ours"], long["remedy"]) == (777, None, "find_origin")
+    assert found["data"] == long, "it is told as it is listed"
     bulk = {"account": "allinpay_main", "day": str(DAY), "class": "long", **BY}
     assert (await world.admin("POST", f"{BASE}/differences/resolve", bulk)).body["count"] == 1
     again = await world.admin("POST", f"{BASE}/differences/reopen", {"ids": [long["id"]], **BY})
     assert again.body["changed"] == [long["id"]]
     resolved = await world.admin("POST", f"{BASE}/differences/resolve", {"ids": [long["id"]], **BY})
     assert resolved.body["changed"] == [long["id"]]
-    told = (await differences(world, "&state=resolved&class=long"))[0]["history"]
-    assert [(each["did"], each["by"]) for each in told] == [("resolved", "li"), ("reopened", "li"), ("resolved", "li")]
+    history = (await differences(world, "&state=resolved&class=long"))[0]["history"]
+    assert [(each["did"], each["by"]) for each in history] == [
+        ("resolved", "li"),
+        ("reopened", "li"),
+        ("resolved", "li"),
+    ]
 
     exported = await world.admin("GET", f"{BASE}/differences.csv?class=long")
     (row,) = csv.DictReader(io.StringIO(exported.raw.decode("utf-8-sig")))
@@ -135,6 +192,8 @@ async def test_a_file_is_uploaded_refused_where_it_is_broken_and_replaced_by_a_w
     assert (other.status, other.body["code"], other.body["version"]) == (409, "other_statement", 1), other.raw
     replaced = await uploads(world, "lianlian_main", corrected, filename="day2.zip", replace_note="their+mail")
     assert (replaced.status, replaced.body["open"]) == (200, 1), replaced.raw
+    versions = [(each["type"], each["data"].get("statement_version")) for each in await told(world, "lianlian_main", 3)]
+    assert versions == [("reconciliation.finished", 1), (FOUND, None), ("reconciliation.finished", 2)]
     day = (await world.admin("GET", one("lianlian_main"))).body
     kept = [(each["version"], each["files"], each["note"]) for each in day["statements"]]
     assert kept == [(2, ["day2.zip"], "their mail"), (1, ["day.zip"], None)]

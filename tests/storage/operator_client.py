@@ -22,6 +22,7 @@ from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore, new_id
 from gateway.storage.catalogue.watch import CatalogueWatch
 from gateway.storage.reading.references import OperatorSearch
+from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.rates import RateStore
 from gateway.storage.watching.switches import SwitchStore
 from gateway.storage.watching.transactions import TransactionStore
@@ -77,7 +78,7 @@ async def operator_client(engine: AsyncEngine, *merchants: MerchantContent) -> A
         blocks=BlockStore(engine, KEYS.order, store.change),
         alerts=nothing,
         rates=RateStore(database_on(engine)),
-        switches=SwitchStore(database_on(engine), new_id),
+        switches=SwitchStore(database_on(engine), AlertStore(database_on(engine), new_id, lambda: watch.current)),
         anomalies=nothing,
         corrections=nothing,
         words=nothing,

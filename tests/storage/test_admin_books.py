@@ -153,6 +153,7 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
     )
     database = database_on(engine)
     anomalies = AnomalyStore(database)
+    alerts = AlertStore(database, uuid7, lambda: watch.current)
     operators = Operators(
         changes=catalogue,
         snapshots=watch,
@@ -161,9 +162,9 @@ async def operator(engine: AsyncEngine) -> AsyncIterator[Operator]:
         deliveries=DeliveryStore(database),
         held=HeldStore(database),
         blocks=nothing,
-        alerts=AlertStore(database, uuid7, nothing),
+        alerts=alerts,
         rates=RateStore(database),
-        switches=SwitchStore(database, uuid7),
+        switches=SwitchStore(database, alerts),
         anomalies=anomalies,
         corrections=CorrectionFlow(anomalies, nothing, nothing, lambda: NOW, nothing),
         words=nothing,
@@ -371,7 +372,7 @@ async def test_a_word_about_an_endpoint_says_who_and_why(
 
 
 async def test_an_alert_is_listed_and_acknowledged_once_with_a_note(operator: Operator) -> None:
-    store = AlertStore(database_on(operator.engine), uuid7, lambda: Catalogue(1))
+    store = alerts_on(operator.engine)
     kind, warning = AlertKind.CHANNEL_DEGRADED, Severity.WARNING
     await store.raise_(operator.shop, kind, "payment/icbc/lianlian", warning, {"rate": 0.5}, NOW)
     [alert] = (await operator.get("/alerts?kind=channel_degraded&open=true"))["data"]
@@ -389,8 +390,16 @@ async def test_an_alert_is_listed_and_acknowledged_once_with_a_note(operator: Op
 # --- what is switched off ---
 
 
+def alerts_on(engine: AsyncEngine) -> AlertStore:
+    """Told to nobody."""
+    return AlertStore(database_on(engine), uuid7, lambda: Catalogue(1))
+
+
 async def test_what_is_switched_off_is_shown_and_ended_by_an_operator(operator: Operator) -> None:
-    store, what = SwitchStore(database_on(operator.engine), uuid7), Counted("*", "*", SHOP.channels[0].code)
+    store, what = (
+        SwitchStore(database_on(operator.engine), alerts_on(operator.engine)),
+        Counted("*", "*", SHOP.channels[0].code),
+    )
     on, body = f"/channels/{what.channel}/switch_on", {"by": "li"}
     assert (await operator.post(on, body, 409))["code"] == "not_switched_off"
     await operator.post("/channels/nowhere/switch_on", body, 404)

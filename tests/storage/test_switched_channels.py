@@ -61,9 +61,9 @@ class Shop:
 
     def other_watch(self) -> ChannelWatch:
         database = self.process.database
-        alerts = AlertStore(database, uuid7, lambda: self.catalogue)
+        alerts = self.kept_alerts()
         telling = ChannelAlertStore(database, lambda: self.catalogue, uuid7)
-        switches = SwitchStore(database, uuid7)
+        switches = self.switches()
         return ChannelWatch(
             RateStore(database), telling, alerts, switches, lambda: self.catalogue, lambda: self.process.now,
             lambda: 0.0, uuid7(),
@@ -94,8 +94,14 @@ class Shop:
         for each in payments:
             await self.process.heard(each, Succeeded(each.amount), at=self.process.now)
 
+    def kept_alerts(self) -> AlertStore:
+        return AlertStore(self.process.database, uuid7, lambda: self.catalogue)
+
+    def switches(self) -> SwitchStore:
+        return SwitchStore(self.process.database, self.kept_alerts())
+
     async def switch(self) -> Switch | None:
-        found = await SwitchStore(self.process.database, uuid7).switches([MERCHANT_ID])
+        found = await self.switches().switches([MERCHANT_ID])
         return found.get(MERCHANT_ID, {}).get(UP)
 
     async def state(self) -> SwitchState | None:
@@ -103,15 +109,10 @@ class Shop:
         return None if switch is None else switch.state(self.process.now)
 
     async def alerts(self, kind: AlertKind) -> list[str]:
-        return [
-            each.about
-            for each in await AlertStore(self.process.database, uuid7, lambda: self.catalogue).open_of(
-                MERCHANT_ID, kind
-            )
-        ]
+        return [each.about for each in await self.kept_alerts().open_of(MERCHANT_ID, kind)]
 
-    async def events(self) -> list[str]:
-        rows = await self.process.rows("SELECT type FROM events WHERE object = 'channel' ORDER BY created_at")
+    async def events(self, of: str = "channel") -> list[str]:
+        rows = await self.process.rows("SELECT type FROM events WHERE object = $1 ORDER BY created_at", of)
         return [row[0] for row in rows]
 
     async def why(self, payment: Payment) -> str:
@@ -210,9 +211,16 @@ async def test_a_process_that_starts_anew_finds_everything_as_it_was(shop: Shop)
     assert await RateStore(shop.process.database).said("channels", [MERCHANT_ID]) == seen
 
 
+async def test_its_alert_is_told_when_it_begins_and_when_an_operator_ends_it(shop: Shop) -> None:
+    await switched_off(shop)
+    assert await shop.events("alert") == ["alert.raised"]
+    await shop.switches().switch_on(MERCHANT_ID, "up", None, None, by="li", now=shop.process.now)
+    assert await shop.events("alert") == ["alert.raised", "alert.cleared"]
+
+
 async def test_an_operator_ends_it_and_what_the_watch_saw_before_does_not_undo_that(shop: Shop) -> None:
     await switched_off(shop)
-    store, before = SwitchStore(shop.process.database, uuid7), await shop.switch()
+    store, before = shop.switches(), await shop.switch()
     assert before is not None
     assert await store.switch_on(MERCHANT_ID, "tl", None, None, by="li", now=shop.process.now) == []
     assert await store.switch_on(MERCHANT_ID, "up", None, "CCB", by="li", now=shop.process.now) == []
@@ -240,4 +248,4 @@ async def test_what_is_not_to_be_switched_off_any_more_is_on_at_once(shop: Shop)
     await shop.looked()
     assert (await shop.switch(), shop.process.ailing) == (None, {})
     assert await shop.alerts(AlertKind.CHANNEL_SWITCHED_OFF) == []
-    assert UUID(int=0) not in await SwitchStore(shop.process.database, uuid7).switches([UUID(int=0)])
+    assert UUID(int=0) not in await shop.switches().switches([UUID(int=0)])

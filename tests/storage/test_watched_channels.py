@@ -65,7 +65,7 @@ class Street:
         alerts, clock = AlertStore(self.database, uuid7, self.catalogue), lambda: self.now
         telling = ChannelAlertStore(self.database, self.catalogue, uuid7)
         rates = RateStore(self.database)
-        switches = SwitchStore(self.database, uuid7)
+        switches = SwitchStore(self.database, alerts)
         return ChannelWatch(rates, telling, alerts, switches, self.catalogue, clock, lambda: 0.0, uuid7())
 
     async def pays(

@@ -1,6 +1,6 @@
 """`sluice demo`: payments of every scene that exists, refunds and payouts, driven through a system; the books compared.
 
-It talks to everything over HTTP, as outsiders do, but for the end of the day, which is what `sluice reconcile` does.
+It talks to everything over HTTP, as outsiders do: at the end of the day as an operator who reconciles.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import aiohttp
@@ -16,8 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from gateway import logs
-from gateway.catalogue_file import read_catalogue
+from gateway.catalogue_file import CatalogueFileError, read_catalogue
 from gateway.domain.catalogue_content import MerchantContent
 from gateway.domain.money import yuan
 from gateway.run.demo.drive import ANSWER_WITHIN_S, FINAL, Drive
@@ -27,9 +26,8 @@ from gateway.run.demo.orders import DemoOrder, make_orders
 from gateway.run.demo.reconciling import EndOfDay, end_the_day, say_fees
 from gateway.run.demo.tour import LENGTH, make_tour
 from gateway.run.development import Addresses, reachable_host, refuse_production, running_system, sample_catalogue
-from gateway.run.local import LocalError, database, sample_environment, with_local_secrets
+from gateway.run.local import sample_environment
 from gateway.run.supervising import answers
-from gateway.run.wiring import system
 from gateway.settings import SAMPLE_ADMIN_TOKEN, SAMPLE_API_KEY, Settings
 
 __all__ = ["run_demo"]
@@ -43,21 +41,8 @@ def run_demo(settings: Settings, count: int, concurrency: int, seed: int | None)
     refuse_production(settings, "demo")
     out = Console()
     token = settings.admin_token.get_secret_value() if settings.admin_token else SAMPLE_ADMIN_TOKEN
-    with _somewhere(settings, out) as (addresses, is_fresh), _books_of(settings, out) as here:
-        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, token, here, is_fresh=is_fresh))
-
-
-@contextmanager
-def _books_of(settings: Settings, out: Console) -> Iterator[Settings | None]:
-    """The settings with the database and the keys of the system that runs; None: they are not in this data folder."""
-    with ExitStack() as stack:
-        try:
-            url = stack.enter_context(database(settings, make=False))
-        except LocalError as error:
-            out.print(f"the day is not held against the statements: {error}", highlight=False)
-            yield None
-            return
-        yield with_local_secrets(settings.model_copy(update={"database_url": url}))
+    with _somewhere(settings, out) as (addresses, is_fresh):
+        return asyncio.run(_demonstrate(addresses, count, concurrency, seed, out, token, settings, is_fresh=is_fresh))
 
 
 @contextmanager
@@ -84,7 +69,7 @@ async def _demonstrate(
     seed: int | None,
     out: Console,
     admin_token: str,
-    settings: Settings | None,
+    settings: Settings,
     *,
     is_fresh: bool,
 ) -> bool:
@@ -101,7 +86,7 @@ async def _demonstrate(
             out.print(f"the gateway at {addresses.gateway} does not know the sample key: run it with `sluice run`")
             return False
         drive, admin = Drive(addresses, session), {"Authorization": f"Bearer {admin_token}"}
-        sample = None if settings is None else _sample(settings, addresses)
+        sample = _sample(settings, addresses, out)
         if sample is not None:
             await say_fees(drive, sample)
         money_out = MoneyOut(drive, admin, run, dice)
@@ -119,10 +104,8 @@ async def _demonstrate(
         missing = [*await drive.not_driven(admin_token), *await money_out.not_as_asked()]
         books = await read_books(drive, money_out, started, admin, others_too=is_fresh)
         end = EndOfDay()
-        if settings is not None and sample is not None:
-            logs.configure("error", console=False)  # what the statements contradict is to be found, and shown below
-            async with system(settings, workers=False, api=False, shares=False) as here:
-                end = await end_the_day(here, drive, sample, started, dice, others_too=is_fresh)
+        if sample is not None:
+            end = await end_the_day(drive, sample, admin, started, dice, others_too=is_fresh)
     troubled = Counter(order.trouble for order in orders if order.trouble) + money_out.troubled
     out.print("\nasked for: " + ", ".join(f"{times} × {what}" for what, times in sorted(troubled.items())))
     differences = [str(difference) for difference in books.differences]
@@ -132,13 +115,18 @@ async def _demonstrate(
     return not wrong
 
 
-def _sample(settings: Settings, addresses: Addresses) -> MerchantContent:
-    """The merchant of the sample, by whose rules the sandbox takes its fees."""
+def _sample(settings: Settings, addresses: Addresses, out: Console) -> MerchantContent | None:
+    """The merchant of the sample, by whose rules the sandbox takes its fees; None: its keys are not in this data
+    folder, so the system that runs is another one's."""
     ports = {
         "SLUICE_SANDBOX_PORT": addresses.sandbox.rpartition(":")[2],
         "SLUICE_RECEIVER_PORT": addresses.receiver.rpartition(":")[2],
     }
-    return read_catalogue(sample_catalogue(), sample_environment(settings, ports)).merchants[0]
+    try:
+        return read_catalogue(sample_catalogue(), sample_environment(settings, ports)).merchants[0]
+    except CatalogueFileError as error:
+        out.print(f"the day is not held against the statements: {error}", highlight=False, markup=False)
+        return None
 
 
 async def _make(drive: Drive, money_out: MoneyOut, orders: list[DemoOrder], concurrency: int) -> None:

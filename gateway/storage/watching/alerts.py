@@ -82,20 +82,34 @@ class AlertStore:
         now: datetime,
     ) -> bool:  # fmt: skip
         """There is this; whether it is new. What is open already is counted, and has the newest numbers."""
+        async with self.database.transaction() as connection:
+            told = await self.raise_in(connection, merchant_id, kind, about, severity, detail, now)
+        count_told(told or [])
+        return told is not None
+
+    async def raise_in(
+        self, connection: Connection, merchant_id: UUID, kind: AlertKind, about: str, severity: Severity,
+        detail: Mapping[str, Any], now: datetime,
+    ) -> list[Event] | None:  # fmt: skip
+        """The same in a transaction of somebody's: the events to count once it is committed; None: it is not new."""
         alert_id, numbers = self.new_id(), orjson.dumps(dict(detail))
         place = (merchant_id, alert_id, kind.value, about)
-        async with self.database.transaction() as connection:
-            kept = await connection.fetchval(RAISE, *place, severity.value, numbers.decode(), now)
-            if kept != alert_id:
-                return False
-            alert = RecordedAlert(alert_id, kind, about, severity, orjson.loads(numbers), now, now, 1)
-            told = await self._tell(connection, merchant_id, EventType.ALERT_RAISED, [alert], now)
-        count_told(told)
-        return True
+        kept = await connection.fetchval(RAISE, *place, severity.value, numbers.decode(), now)
+        if kept != alert_id:
+            return None
+        alert = RecordedAlert(alert_id, kind, about, severity, orjson.loads(numbers), now, now, 1)
+        return await self._tell(connection, merchant_id, EventType.ALERT_RAISED, [alert], now)
 
     async def clear(self, merchant_id: UUID, kind: AlertKind, about: str, now: datetime) -> bool:
         """It is over; whether it was open."""
         return bool(await self._clear(merchant_id, CLEAR, kind, about, now))
+
+    async def clear_in(
+        self, connection: Connection, merchant_id: UUID, kind: AlertKind, about: str, now: datetime
+    ) -> list[Event]:
+        """The same in a transaction of somebody's: the events to count once it is committed."""
+        _, told = await self._clear_in(connection, merchant_id, CLEAR, kind, about, now)
+        return told
 
     async def clear_others(
         self, merchant_id: UUID, kind: AlertKind, still: Collection[str], now: datetime
@@ -138,10 +152,16 @@ class AlertStore:
         self, merchant_id: UUID, statement: str, kind: AlertKind, about: str | list[str], now: datetime
     ) -> list[RecordedAlert]:
         async with self.database.transaction() as connection:
-            cleared = [_alert(row) for row in await connection.fetch(statement, merchant_id, kind.value, about, now)]
-            told = await self._tell(connection, merchant_id, EventType.ALERT_CLEARED, cleared, now)
+            cleared, told = await self._clear_in(connection, merchant_id, statement, kind, about, now)
         count_told(told)
         return cleared
+
+    async def _clear_in(
+        self, connection: Connection, merchant_id: UUID, statement: str, kind: AlertKind, about: str | list[str],
+        now: datetime,
+    ) -> tuple[list[RecordedAlert], list[Event]]:  # fmt: skip
+        cleared = [_alert(row) for row in await connection.fetch(statement, merchant_id, kind.value, about, now)]
+        return cleared, await self._tell(connection, merchant_id, EventType.ALERT_CLEARED, cleared, now)
 
     async def _tell(
         self, connection: Connection, merchant_id: UUID, event_type: EventType, alerts: Sequence[RecordedAlert],

@@ -5,19 +5,19 @@ may end it at any time. It is gone when the channel is well again.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from gateway.domain.alerts import AlertKind, Severity
+from gateway.domain.events import Event
 from gateway.domain.rates import Counted
 from gateway.domain.switches import Switch
+from gateway.storage.merchant_events import count_told
 from gateway.storage.server.database import Connection, Database
-from gateway.storage.watching.alerts import CLEAR, RAISE
+from gateway.storage.watching.alerts import AlertStore
 
 __all__ = ["SWITCHES", "SwitchStore", "switches_of"]
 
@@ -52,10 +52,10 @@ KIND: Final = AlertKind.CHANNEL_SWITCHED_OFF
 
 @dataclass(frozen=True, slots=True)
 class SwitchStore:
-    """Implements `watch.channels.Switches` and what operators need of it. `new_id` draws ids of alerts."""
+    """Implements `watch.channels.Switches` and what operators need of it."""
 
     database: Database
-    new_id: Callable[[], UUID]
+    alerts: AlertStore
 
     async def switches(self, merchants: Collection[UUID]) -> Mapping[UUID, Mapping[Counted, Switch]]:
         """What is or was switched off, by merchant."""
@@ -67,27 +67,29 @@ class SwitchStore:
         shown: Mapping[str, Any], now: datetime,
     ) -> bool:  # fmt: skip
         """It is so now, where it is still as it was before; whether it is."""
+        told: list[Event] = []
         async with self.database.transaction() as connection:
-            kept = await _write(connection, (merchant_id, *what), before, after)
-            if not kept:
+            if not await _write(connection, (merchant_id, *what), before, after):
                 return False
-            if after is not None and after.on_at is None:
-                if before is None or before.rests_until != after.rests_until:
-                    detail, place = orjson.dumps(dict(shown)).decode(), (merchant_id, self.new_id(), KIND.value)
-                    await connection.fetchval(RAISE, *place, str(what), Severity.WARNING.value, detail, now)
-            else:
-                await connection.fetch(CLEAR, merchant_id, KIND.value, str(what), now)
+            place = (connection, merchant_id, KIND, str(what))
+            if after is None or after.on_at is not None:
+                told = await self.alerts.clear_in(*place, now)
+            elif before is None or before.rests_until != after.rests_until:
+                told = await self.alerts.raise_in(*place, Severity.WARNING, shown, now) or []
+        count_told(told)
         return True
 
     async def switch_on(
         self, merchant_id: UUID, channel: str, scene: str | None, bank: str | None, *, by: str, now: datetime
     ) -> list[Counted]:
         """An operator ends it, for all that is off of a channel or of a scene and bank of it; what was off."""
+        told: list[Event] = []
         async with self.database.transaction() as connection:
             rows = await connection.fetch(SWITCH_ON, merchant_id, channel, scene, bank, now, by)
             found = sorted(Counted(*row) for row in rows)
             for what in found:
-                await connection.fetch(CLEAR, merchant_id, KIND.value, str(what), now)
+                told += await self.alerts.clear_in(connection, merchant_id, KIND, str(what), now)
+        count_told(told)
         return found
 
 
