@@ -18,8 +18,8 @@ SECONDS: Final = {"simulation": 1.5, "pages": 1.5, "e2e": 0.5}
 
 
 def processes() -> int:
-    """How many share the tests: one more than there are cores, for many tests wait for what other programs do."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+    """How many share the tests: two more than there are cores, for many tests wait for what other programs do."""
+    return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 2
 
 
 def seconds_of(nodeid: str) -> float:

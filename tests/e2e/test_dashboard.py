@@ -124,7 +124,7 @@ def fits(matcher: promql.Matcher, value: str) -> bool:
 
 
 async def test_all_that_panels_and_rules_read_is_there_when_a_system_is_loaded(
-    loaded: World, tmp_path: Path, written: io.StringIO
+    written: io.StringIO, loaded: World, tmp_path: Path
 ) -> None:
     day = await Day.begins(loaded)
     await day.goes_on()
