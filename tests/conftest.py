@@ -203,6 +203,11 @@ def written() -> Iterator[io.StringIO]:
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     logs.configure("info", console=False, stream=stream)
+    # One that was used by a command of a test before writes there for as long as the process lives.
+    for module in list(sys.modules.values()):
+        log = getattr(module, "__dict__", {}).get("log")
+        if isinstance(log, structlog._config.BoundLoggerLazyProxy):
+            vars(log).pop("bind", None)
     # A logger that is used meanwhile would write here for as long as the process lives.
     structlog.configure(cache_logger_on_first_use=False)
     yield stream
