@@ -55,10 +55,10 @@ async def connection(postgres: Server, template: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-def values() -> tuple[Any, ...]:
+def values(again: list[str] | None = None) -> tuple[Any, ...]:
     day = (at("00:00"), at("00:00", 1))
     cuts = (at("23:30"), at("00:30"), False, datetime.now(UTC), time(0), "Asia/Shanghai")
-    return (MERCHANT, ACCOUNT, DAY, *day, STATEMENT, *cuts)
+    return (MERCHANT, ACCOUNT, DAY, *day, STATEMENT, *cuts, again)
 
 
 def nodes(plan: Any) -> Iterator[Any]:
@@ -76,15 +76,16 @@ async def test_the_entries_of_a_day_are_found_by_the_small_indexes_of_time(conne
     assert {"intents", "payments"}.isdisjoint(re.findall(r"Seq Scan on (\w+)", plan)), plan
 
 
+@pytest.mark.parametrize("again", [None, [f"twice-{n}" for n in range(A_DAY // 2)]], ids=["unknown", "known"])
 @pytest.mark.parametrize("plan_for", ["custom", "generic"])
 async def test_a_comparison_reads_rows_of_a_few_days_and_no_line_once_for_each_other(
-    connection: Any, plan_for: str
+    connection: Any, plan_for: str, again: list[str] | None
 ) -> None:
     await connection.execute(f"SET plan_cache_mode = force_{plan_for}_plan")
     turn = connection.transaction()
     await turn.start()
     try:
-        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {COMPARE}", *values())
+        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {COMPARE}", *values(again))
     finally:
         await turn.rollback()
     plan = orjson.loads(told)[0]["Plan"]

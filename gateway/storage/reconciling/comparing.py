@@ -11,6 +11,7 @@ difference that the next day's run takes up. Plain matches are counted and leave
     $7             their day's end, less the margin  $8 their day's start, with the margin
     $9             whether the day before was compared
     $10 now        $11 their day's cut               $12 the name of the business zone
+    $13            the numbers that may stand there more than once; null: it is not known which
 """
 
 from typing import Final
@@ -72,13 +73,14 @@ def _entries(fee: str, fees: str) -> str:
 ENTRIES: Final = _entries(_WITH_FEE, _FEES)
 """Our entries of a day: what is paid, came back, or is unknown."""
 
-OUR_TOTALS: Final = f"""
+OUR_TOTALS: Final = """
 SELECT count(*) FILTER (WHERE e.state <> 'open') AS entries, coalesce(sum(
     CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
     AS entries_amount
-FROM ({_entries("NULL::bigint", "")}) e
+FROM ours e WHERE e.held IS NULL
 """
-"""Of the entries: how many are paid or came back, and their signed sum. Another way to the sums of COMPARE."""
+"""Of the entries: how many are paid or came back, and their signed sum, before they meet any line: another way to the
+sums of COMPARE."""
 
 # What was refused says nothing of a later try under the same number: by its time, and if it has none, not of one that
 # is open.
@@ -122,9 +124,7 @@ _HELD: Final = f"""
     WHERE d.merchant_id = $1 AND d.account = $2 AND d.state = 'open' AND d.ordinal IS NULL AND d.day < $3
     AND d.class IN ('suspense', 'short')
 """
-# Two numbers of one hash are ranked, each alone: that costs a look and changes nothing.
-_HASH: Final = "hashtextextended(l.number, ascii(l.side))"
-_IS_TWICE: Final = f"{_HASH} IN (SELECT t.hash FROM twice t)"
+_IS_TWICE: Final = "l.number IN (SELECT t.number FROM twice t)"
 # Of a plain match nothing but its sums is of use.
 _OF_OTHERS: Final = ", ".join(
     f"CASE WHEN NOT plain THEN {name} END AS {name}"
@@ -140,7 +140,14 @@ _OURS: Final = """CASE WHEN class = 'settled' THEN CASE WHEN paid THEN amount EN
 
 COMPARE: Final = f"""
 WITH twice AS MATERIALIZED (
-    SELECT {_HASH} AS hash FROM ({_LINES}) l WHERE l.number IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+    -- Who read the lines knows which numbers may stand there twice, and one is held from before: a number that is here
+    -- and stands once is ranked alone, which costs a look and changes nothing.
+    SELECT unnest($13::text[]) AS number
+  UNION ALL
+    SELECT l.number FROM ({_LINES}) l WHERE $13::text[] IS NOT NULL AND l.held IS NOT NULL
+  UNION ALL
+    SELECT l.number FROM ({_LINES}) l WHERE $13::text[] IS NULL AND l.number IS NOT NULL
+    GROUP BY l.number HAVING count(*) > 1
 ), theirs AS (
     -- Nobody can know how many lines a new statement has: a join that takes them for few compares each with each. What
     -- is asked of `twice` this way is looked up in a hash table, whatever is thought.
@@ -150,7 +157,7 @@ WITH twice AS MATERIALIZED (
         ORDER BY c.paid DESC, (c.amount = f.amount) DESC NULLS LAST, (c.fee = f.fee) DESC NULLS LAST, c.held NULLS LAST,
         c.transaction_no, c.done_at, c.amount, c.fee, c.ordinal)
     FROM (SELECT * FROM ({_LINES}) l WHERE ({_IS_TWICE}) IS TRUE) c LEFT JOIN LATERAL ({_FOUND}) f ON true
-), ours AS (
+), ours AS MATERIALIZED (
     SELECT e.*, NULL::uuid AS held, false AS was_short, e.number AS claims FROM ({ENTRIES}) e
   UNION ALL
     {_HELD}
@@ -284,7 +291,6 @@ WITH twice AS MATERIALIZED (
     FROM worded
 )
 SELECT s.*, o.entries, o.entries_amount
--- Of one snapshot with the classes: payments go on meanwhile.
 FROM ({OUR_TOTALS}) o LEFT JOIN (
 SELECT class,
     count(*) FILTER (WHERE theirs_now) AS theirs,

@@ -12,6 +12,10 @@ __all__ = ["COLUMNS", "SIDE_OF", "LineCounter"]
 
 PIECE: Final = 1_000
 """Lines in one piece."""
+SEEN_BITS: Final = 1 << 27
+"""16 MiB: of a million numbers some thousands meet the place of another one."""
+MAX_AGAIN: Final = 50_000
+"""Of more the database finds out by itself which stand there twice."""
 COLUMNS: Final = (
     "merchant_id", "statement_id", "ordinal", "line", "kind", "side", "number", "amount", "paid", "fee",
     "transaction_no", "done_at", "original",
@@ -23,6 +27,7 @@ SIDE_OF: Final = {
     LineKind.OUT: "out",
     LineKind.RETURN: "back",
 }
+BITS: Final = tuple(1 << bit for bit in range(8))
 NULL: Final = "\\N"
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": None})
 
@@ -40,12 +45,15 @@ class LineCounter:
         self.count = self.amount = 0
         self.unnamed = 0
         """Refunds that name their payment alone."""
+        self._seen = bytearray(SEEN_BITS >> 3)
+        self._again: set[str] = set()
 
     def piece(self) -> bytes:
         """The next lines as text; empty: there are no more. Raises what reading them raises."""
         ordinal, text = self.count, []
         last: LineKind | None = None
         what, sign = "", 0
+        seen = self._seen
         for line in islice(self._lines, PIECE):
             ordinal += 1
             no, kind, number, amount, paid, fee, transaction_no, at, original = line
@@ -53,7 +61,14 @@ class LineCounter:
                 last, what, sign = kind, f"{kind.value}\t{SIDE_OF[kind]}", SIGN[kind]
             if paid:
                 self.amount += amount * sign
-            if number is None and original is not None:
+            if number is not None:
+                place = hash(number) % SEEN_BITS
+                if seen[place >> 3] & BITS[place & 7]:
+                    if len(self._again) <= MAX_AGAIN:
+                        self._again.add(number)
+                else:
+                    seen[place >> 3] |= BITS[place & 7]
+            elif original is not None:
                 self.unnamed += 1
             text.append(
                 f"{ordinal}\t{no}\t{what}\t{_text(number)}\t{amount}\t{'t' if paid else 'f'}\t"
@@ -67,6 +82,11 @@ class LineCounter:
         self._digest.update(said + b"\n")
         # Within a line there is none: it is escaped.
         return self._begin + said.replace(b"\n", b"\n" + self._begin) + b"\n"
+
+    @property
+    def again(self) -> list[str] | None:
+        """The numbers that may stand there more than once, and some that do not; None: it is not known which."""
+        return None if self.unnamed or len(self._again) > MAX_AGAIN else list(self._again)
 
     @property
     def sha256(self) -> str:

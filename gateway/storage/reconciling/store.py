@@ -173,7 +173,8 @@ class StatementStore:
                 loading.by, loading.replaces,
             )  # fmt: skip
             loaded = (day, loading.statement_id, version, loading.at, loading.by)
-            finished = [await self._compare(connection, loading, *loaded, (counter.count, counter.amount))]
+            sums = (counter.count, counter.amount)
+            finished = [await self._compare(connection, loading, *loaded, sums, counter.again)]
             for each in later:
                 statement = (each["day"], each["statement_id"], each["version"], each["loaded_at"], each["ran_by"])
                 sums = (each["lines"], each["amount"])
@@ -252,6 +253,7 @@ class StatementStore:
         loaded_at: datetime,
         by: str,
         theirs: tuple[int, int],
+        again: list[str] | None = None,
     ) -> Finished:
         merchant_id, account, cut = loading.merchant_id, loading.account, loading.day_cut
         before = day - timedelta(days=1)
@@ -259,7 +261,7 @@ class StatementStore:
         entries = (merchant_id, account, day, *self._our_day(day))
         rows = await connection.fetch(
             COMPARE, *entries, statement_id, ends_at(day, cut) - NEAR_CUT, ends_at(before, cut) + NEAR_CUT, had_before,
-            loading.at, cut, str(self.zone), timeout=WITHIN_S,
+            loading.at, cut, str(self.zone), again, timeout=WITHIN_S,
         )  # fmt: skip
         ours = rows[0]["entries"], rows[0]["entries_amount"]
         rows = [row for row in rows if row["class"] is not None]  # a day without anything has our sums alone
