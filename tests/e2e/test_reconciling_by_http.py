@@ -119,8 +119,9 @@ async def told(world: World, account: str, count: int) -> list[Shown]:
 
     async def look() -> list[Shown] | None:
         bodies = [orjson.loads(each.body) for each in world.receiver.arrived]
-        its = {each["sequence"]: each for each in bodies if each["data"].get("account") == account}
-        return [its[n] for n in sorted(its)] if len(its) >= count else None
+        of_days = [each for each in bodies if each["type"].startswith("reconciliation.")]
+        its = {each["sequence"]: each for each in of_days if each["data"].get("account") == account}
+        return [its[n] for n in sorted(its)][:count] if len(its) >= count else None
 
     return await until(look, f"{count} events of {account}")
 
