@@ -55,6 +55,7 @@ from gateway.run.providers import NOTES, AdapterProviders, Build
 from gateway.run.remembering import Remembered
 from gateway.run.rooms import ProcessRooms
 from gateway.run.running_tasks import RunningTasks
+from gateway.run.watches import watch_ticks
 from gateway.settings import Settings
 from gateway.storage.catalogue.blocks import BlockStore
 from gateway.storage.catalogue.store import CatalogueStore
@@ -84,9 +85,7 @@ from gateway.storage.server.sessions import end_idle
 from gateway.storage.server.troubles import condemns, is_away, is_busy
 from gateway.storage.watching.ailing import AilingStore
 from gateway.storage.watching.alerts import AlertStore
-from gateway.storage.watching.channel_alerts import ChannelAlertStore
 from gateway.storage.watching.rates import RateStore
-from gateway.storage.watching.standing import StandingStore
 from gateway.storage.watching.switches import SwitchStore
 from gateway.storage.watching.transactions import TransactionStore
 from gateway.storage.writing.anomalies import AnomalyStore
@@ -113,10 +112,6 @@ from gateway.storage.writing.routing import RoutingStore
 from gateway.storage.writing.unbinding import UnbindingStore
 from gateway.storage.writing.users import BusyUsers
 from gateway.watch.ailing import AilingChannels
-from gateway.watch.board import AlertBoard
-from gateway.watch.channels import ChannelWatch
-from gateway.watch.standing import StandingWatch
-from gateway.watch.transactions import TransactionWatch
 from gateway.workers.balances import BalanceWatch
 from gateway.workers.checkouts import CheckoutWatch
 from gateway.workers.deliver import Deliverer
@@ -148,11 +143,9 @@ CATALOGUE_POOL_SIZE = 2
 CATALOGUE_TIMEOUT_MS = 4_000
 READ_POOL_SIZE = 4
 READ_TIMEOUT_MS = 3_000
-WATCHES = frozenset({"channels", "standing", "transactions"})
-"""Ticks that look at what was recorded, to tell people."""
+"""Reads have connections of their own, so that a search never stands in the way of money."""
 LOADING_POOL_SIZE = 2
 """Statements are loaded on connections of their own, one account at a time, and looked at beside that."""
-"""Reads have connections of their own, so that a search never stands in the way of money."""
 
 
 def utc_now() -> datetime:
@@ -422,6 +415,7 @@ async def system(
         )
         differences, taken_fees, errands = DifferenceStore(loading), TakenFeeStore(loading), ErrandStore(loading)
         transactions = TransactionStore(reads, engine)
+        blocks = BlockStore(engine, keys.order, catalogue_store.change)
         schedule: Schedule | None = None
         if workers:
             follow_up = FollowUp(submission, due)
@@ -485,38 +479,7 @@ async def system(
                 time.monotonic,
             )
             stack.push_async_callback(statement_watch.close)
-            alerts = AlertStore(loading, uuid7, lambda: watch.current)
-            channel_watch = ChannelWatch(
-                RateStore(loading),
-                ChannelAlertStore(loading, lambda: watch.current, uuid7),
-                alerts,
-                SwitchStore(loading, alerts),
-                lambda: watch.current,
-                utc_now,
-                time.monotonic,
-                uuid7(),
-            )
-            stack.push_async_callback(channel_watch.close)
-            standing_watch = StandingWatch(
-                StandingStore(loading),
-                held_snapshots.standing,
-                AlertBoard(alerts, lambda: watch.current, utc_now),
-                lambda: watch.current,
-                utc_now,
-                time.monotonic,
-            )
-            transaction_watch = TransactionWatch(
-                transactions,
-                AlertBoard(alerts, lambda: watch.current, utc_now),
-                BlockStore(engine, keys.order, catalogue_store.change),
-                keys.order.print_of_user,
-                lambda: watch.current,
-                utc_now,
-                time.monotonic,
-            )
-            stack.push_async_callback(transaction_watch.close)
-            ticks = {
-                "channels": channel_watch.tick,
+            ticks: dict[str, Callable[[], Awaitable[object]]] = {
                 "follow_up": follower.tick,
                 "line": line.tick,
                 "deliver": deliverer.tick,
@@ -528,12 +491,19 @@ async def system(
                 "returns": ReturnsWatch(payout_store, due, calls, books, observations, lambda: watch.current).tick,
                 "balances": balance_watch.tick,
                 "statements": statement_watch.tick,
-                "standing": standing_watch.tick,
-                "transactions": transaction_watch.tick,
                 "checkouts": CheckoutWatch(checkouts, lambda: watch.current, utc_now, uuid7, comes_back).tick,
             }
-            if not watching:
-                ticks = {name: tick for name, tick in ticks.items() if name not in WATCHES}
+            if watching:
+                ticks |= watch_ticks(
+                    stack,
+                    loading,
+                    held_snapshots,
+                    transactions,
+                    blocks,
+                    keys.order,
+                    lambda: watch.current,
+                    utc_now,
+                )
             schedule = Schedule({name: clock.when_right(tick) for name, tick in ticks.items()}, _ticked)
             schedule.start()
             stack.callback(schedule.stop)
@@ -556,7 +526,6 @@ async def system(
                 books, due, submission, tasks, now, uuid7, settings.answer_within_s, rooms
             )
             cards = CardReader(database)
-            blocks = BlockStore(engine, keys.order, catalogue_store.change)
             cashier = Cashier(
                 checkouts,
                 due,

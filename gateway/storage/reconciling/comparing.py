@@ -16,7 +16,7 @@ difference that the next day's run takes up. Plain matches are counted and leave
 
 from typing import Final
 
-__all__ = ["COMPARE", "ENTRIES", "OUR_TOTALS"]
+__all__ = ["COMPARE", "ENTRIES"]
 
 HEARD_LATE_DAYS: Final = 40
 """What the PSP did on a day is found there although we heard of it so much later."""
@@ -45,12 +45,11 @@ _FEES: Final = """LEFT JOIN payments p ON p.merchant_id = $1 AND p.payment_id = 
             AND p.business_day >= $3::date - 2 AND p.business_day <= $3::date + 1"""
 
 
-def _entries(fee: str, fees: str) -> str:
-    return f"""
+ENTRIES: Final = f"""
     SELECT e.* FROM (
         SELECT i.object_id, i.verb, i.ordinal AS turn, i.number, {VERB_SIDE} AS side, i.amount, i.state,
-            {fee} AS fee, {DONE_AT} AS done_at, i.recorded_at
-        FROM intents i {fees}
+            {_WITH_FEE} AS fee, {DONE_AT} AS done_at, i.recorded_at
+        FROM intents i {_FEES}
         WHERE {_MINE} AND {_TAKES} AND i.recorded_at >= $4::timestamptz - interval '1 day' AND i.recorded_at < $5
         AND {DONE_AT} >= $4 AND {DONE_AT} < $5
       UNION ALL
@@ -68,12 +67,9 @@ def _entries(fee: str, fees: str) -> str:
         WHERE {_MINE} AND i.verb <> 'pay' AND i.state = 'returned' AND i.ended_at >= $4 AND i.ended_at < $5
     ) e WHERE NOT {_ELSEWHERE}
 """
-
-
-ENTRIES: Final = _entries(_WITH_FEE, _FEES)
 """Our entries of a day: what is paid, came back, or is unknown."""
 
-OUR_TOTALS: Final = """
+_OUR_TOTALS: Final = """
 SELECT count(*) FILTER (WHERE e.state <> 'open') AS entries, coalesce(sum(
     CASE e.side WHEN 'out' THEN -e.amount ELSE e.amount END) FILTER (WHERE e.state <> 'open'), 0)::bigint
     AS entries_amount
@@ -291,7 +287,7 @@ WITH twice AS MATERIALIZED (
     FROM worded
 )
 SELECT s.*, o.entries, o.entries_amount
-FROM ({OUR_TOTALS}) o LEFT JOIN (
+FROM ({_OUR_TOTALS}) o LEFT JOIN (
 SELECT class,
     count(*) FILTER (WHERE theirs_now) AS theirs,
     coalesce(sum(amount * {_SIGN}) FILTER (WHERE theirs_now AND paid), 0)::bigint AS theirs_amount,
