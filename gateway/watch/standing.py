@@ -62,11 +62,17 @@ class StandingWatch:
         self._looked_at = now_s
         everywhere = await self._for_all()
         for merchant_id in self._catalogue().merchants:
-            standing = await self._standing.standing(merchant_id, self._clock())
-            for kind, seen in (*standing.items(), *everywhere.items()):
-                await self._board.settle(merchant_id, kind, seen)
-            self._show(merchant_id, standing.get(AlertKind.DIFFERENCES_OPEN, {}))
-            await self._board.show(merchant_id)
+            try:
+                await self._look_at(merchant_id, everywhere)
+            except Exception as error:  # noqa: BLE001 -- one that cannot be read does not hide the next
+                log.warning("what stands was not looked at", error_type=type(error).__name__)
+
+    async def _look_at(self, merchant_id: UUID, everywhere: Stands) -> None:
+        standing = await self._standing.standing(merchant_id, self._clock())
+        for kind, seen in (*standing.items(), *everywhere.items()):
+            await self._board.settle(merchant_id, kind, seen)
+        self._show(merchant_id, standing.get(AlertKind.DIFFERENCES_OPEN, {}))
+        await self._board.show(merchant_id)
 
     def _show(self, merchant_id: UUID, differences: Mapping[str, Mapping[str, Any]]) -> None:
         merchant = self._catalogue().code_of(merchant_id)

@@ -5,7 +5,7 @@ Not tested here: rows of deliveries and payments that make such states (their ow
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prometheus_client import REGISTRY
@@ -69,6 +69,24 @@ def world(engine: AsyncEngine) -> World:
 
 async def test_nothing_that_stands_is_no_alert(world: World) -> None:
     assert await world.looks() == []
+
+
+async def test_a_merchant_that_cannot_be_read_does_not_hide_the_next(engine: AsyncEngine) -> None:
+    slow, next_one = UUID(int=1), UUID(int=2)
+    catalogue = Catalogue(1, merchants=(Merchant(slow, "slow", "S"), Merchant(next_one, "next", "N")))
+    alerts = AlertStore(database_on(engine), uuid7, lambda: catalogue)
+
+    class Stands:
+        async def standing(self, merchant_id: UUID, _now: datetime) -> dict[AlertKind, dict[str, dict[str, Any]]]:
+            if merchant_id == slow:
+                raise TimeoutError
+            return {AlertKind.STUCK_PAYMENTS: {"up": {"found": 3}}}
+
+    board = AlertBoard(alerts, lambda: catalogue, lambda: NOW)
+    everywhere = SnapshotStore(engine).standing
+    watch = StandingWatch(Stands(), everywhere, board, lambda: catalogue, lambda: NOW, lambda: 0.0)
+    await watch.tick()
+    assert [each.about for each in await alerts.open_of(next_one, AlertKind.STUCK_PAYMENTS)] == ["up"]
 
 
 async def test_what_stands_is_an_alert_until_it_does_not(world: World) -> None:
