@@ -41,6 +41,7 @@ from tests.databases import (
 )
 from tests.folders import short_lived_folder
 from tests.known_keys import check_each_private_key_once
+from tests.plain_logs import log_plainly
 
 # A busy machine is slow: no example has a deadline, and drawing one may take its time.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -59,8 +60,7 @@ sys.dont_write_bytecode = False
 
 check_each_private_key_once()
 
-# Where no test has said how to log: by default each exception is drawn with all its variables, which takes 0.2 s.
-structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+log_plainly()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -70,7 +70,8 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        collector.settle()
+        gc.freeze()
+        gc.set_threshold(*collector.THRESHOLDS)
         gc.enable()
 
 
@@ -211,7 +212,7 @@ def written() -> Iterator[io.StringIO]:
     # A logger that is used meanwhile would write here for as long as the process lives.
     structlog.configure(cache_logger_on_first_use=False)
     yield stream
-    structlog.reset_defaults()
+    log_plainly()
     root.handlers[:] = handlers
     root.setLevel(level)
 

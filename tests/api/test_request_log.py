@@ -15,6 +15,7 @@ import structlog
 from gateway import logs
 from tests.api.client import Client
 from tests.api.fakes import ADMIN, CARD, CARD_NO, KEY, OTHER_MERCHANT_KEY, FakeGateway, order
+from tests.plain_logs import log_plainly
 
 
 class Written(io.StringIO):
@@ -30,7 +31,7 @@ def written() -> Iterator[Written]:
     logs.configure("info", console=False, stream=stream)
     structlog.configure(cache_logger_on_first_use=False)  # loggers of modules outlive this test
     yield stream
-    structlog.reset_defaults()
+    log_plainly()
     root.handlers[:] = handlers
     root.setLevel(level)
 

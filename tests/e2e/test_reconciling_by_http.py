@@ -115,7 +115,7 @@ async def file_of(world: World, provider: str) -> bytes:
 
 
 async def told(world: World, account: str, count: int) -> list[Shown]:
-    """The first events of an account's day that arrived, by their numbers. Yesterday is fetched meanwhile, as always."""
+    """The first events of an account's day that arrived, by their numbers. Yesterday's may come meanwhile."""
 
     async def look() -> list[Shown] | None:
         bodies = [orjson.loads(each.body) for each in world.receiver.arrived]

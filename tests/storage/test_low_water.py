@@ -84,8 +84,9 @@ async def pages(database: Database, sql: str, *values: Any) -> int:
     return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
 
 
-async def test_claims_cost_the_same_after_many_deliveries_that_an_old_snapshot_keeps(engine: AsyncEngine) -> None:
-    database = database_on(engine)
+async def test_claims_cost_the_same_after_many_deliveries_that_an_old_snapshot_keeps(own_engine: AsyncEngine) -> None:
+    # A database of its own: pages are counted, and what others left would change the plan.
+    engine, database = own_engine, database_on(own_engine)
     store = DeliveryStore(database)
     rest: tuple[Any, ...] = (NOW, later(seconds=30), [MERCHANT], [64])
     before = await pages(database, deliveries.CLAIM, MERCHANT, *rest, BEGINNING)
