@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -185,9 +186,29 @@ async def database_url(shared_url: str, emptying: Emptying) -> str:
 
 
 @pytest.fixture
+async def alone(database_url: str, emptying: Emptying) -> Any:
+    """A connection to the empty database on which no foreign key is looked at: rows stand alone."""
+    return await emptying.connection()
+
+
+@pytest.fixture
 async def engine(database_url: str, shared_engine: AsyncEngine) -> AsyncEngine:
     """A pool on the empty database."""
     return shared_engine
+
+
+@pytest.fixture(scope="session")
+async def second_engine(shared_url: str) -> AsyncIterator[AsyncEngine]:
+    """Another pool on the shared database, as warm: to open one for each test costs more than most tests."""
+    engine = create_engine(shared_url, POOL_SIZE, application_name="other")
+    yield engine
+    await close(engine)
+
+
+@pytest.fixture
+async def other_engine(database_url: str, second_engine: AsyncEngine) -> AsyncEngine:
+    """The pool of a second process on the empty database."""
+    return second_engine
 
 
 @pytest.fixture

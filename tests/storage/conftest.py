@@ -7,8 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
 from tests.storage.payers import that_can
@@ -29,8 +27,6 @@ async def till(engine: AsyncEngine, keys_of_tills: Keys) -> AsyncIterator[Till]:
 
 
 @pytest.fixture
-async def other(database_url: str, keys_of_tills: Keys, till: Till) -> AsyncIterator[Till]:
+async def other(other_engine: AsyncEngine, keys_of_tills: Keys, till: Till) -> Till:
     """The same at a second process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Till(Process(engine, keys_of_tills, till.process.catalogue, carries_of=till.process.carries_of))
-    await close(engine)
+    return Till(Process(other_engine, keys_of_tills, till.process.catalogue, carries_of=till.process.carries_of))

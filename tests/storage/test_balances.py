@@ -20,11 +20,10 @@ from gateway.domain.catalogue import Account, Catalogue, Channel, Merchant
 from gateway.domain.outcomes import BalanceOutcome, BalanceStated, NotSent, Unknown
 from gateway.flows.balances import LEASE, SOONER, AskingBalances, asked_accounts
 from gateway.ports import AskBalance, UnusableAccountError
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.balances import BalanceStore
 from gateway.workers import balances as worker
 from gateway.workers.balances import BalanceWatch
-from tests.databases import close, database_on
+from tests.databases import database_on
 from tests.unit.domain.samples import MERCHANT_ID, NOW
 
 OTHER = UUID(int=77)
@@ -114,13 +113,11 @@ async def world(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @pytest.fixture
-async def other(world: World, database_url: str) -> AsyncIterator[World]:
+async def other(world: World, other_engine: AsyncEngine) -> AsyncIterator[World]:
     """A second process on the same database."""
-    engine = create_engine(database_url, 2, application_name="other")
-    second = World(BalanceStore(database_on(engine)), world.catalogue, logged=world.logged)
+    second = World(BalanceStore(database_on(other_engine)), world.catalogue, logged=world.logged)
     yield second
     await second.watch.close()
-    await close(engine)
 
 
 def metric(name: str, **labels: str) -> float | None:

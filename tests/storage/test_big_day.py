@@ -14,11 +14,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.reconciled import Class
 from gateway.domain.statements import LineKind, StatementLine
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import REPLICA, connected, database_on
 from tests.storage.reconciling_desk import ACCOUNT, DAY, MERCHANT, Desk, Line, at
 
 LINES: Final = int(os.environ.get("SLUICE_HUNT_LINES", "10000"))
@@ -119,13 +119,12 @@ class BigDay:
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database = Database(database_url, 2)
-    connection = await connected(database_url)
+async def desk(own_engine: AsyncEngine) -> AsyncIterator[Desk]:
+    """In a database of its own: tens of thousands of rows would be left in what other tests read."""
+    connection = await connected(own_engine.url.render_as_string(hide_password=False))
     await connection.execute(REPLICA)  # our rows stand alone here
-    yield Desk(connection, database)
+    yield Desk(connection, database_on(own_engine))
     await connection.close()
-    await database.close()
 
 
 async def _found(desk: Desk) -> Counter[Found]:

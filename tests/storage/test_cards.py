@@ -3,7 +3,6 @@
 Not tested here: the one form itself (tests/unit/domain), rewrapping and erasing (test_rewrap).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import cast
 
@@ -19,8 +18,6 @@ from gateway.domain.outcomes import Authenticated, Declined
 from gateway.domain.payments import Payment
 from gateway.ports import CardNotFoundError, OpenResult, OverloadedError
 from gateway.storage.keys import standing_back
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import keys
 from tests.storage.first_version_rows import first_version_card
 from tests.storage.gateway_process import Process, card_observation, payment_in
@@ -47,11 +44,9 @@ async def process(engine: AsyncEngine) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine) -> Process:
     """A second process, which has key 2 as its primary."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, keys(1, 2, primary=2), ONE)
-    await close(engine)
+    return Process(other_engine, keys(1, 2, primary=2), ONE)
 
 
 async def open_typed(process: Process, card: CardElements, order_no: str = "typed") -> Payment:

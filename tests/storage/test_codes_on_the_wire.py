@@ -4,7 +4,6 @@ Not tested here: what is recorded (test_payer_acts.py), sockets and adapters (te
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -36,8 +35,6 @@ from gateway.ports import (
 )
 from gateway.run.running_tasks import RunningTasks
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
 from tests.storage.payers import EACH, SMS, one_open, place, that_can
@@ -115,12 +112,9 @@ def psp() -> Psp:
 
 
 @pytest.fixture
-async def gateways(engine: AsyncEngine, database_url: str, own_keys: Keys, psp: Psp) -> AsyncIterator[list[Gateway]]:
-    second, clock = create_engine(database_url, 4, application_name="other"), Clock()
-    yield [
-        Gateway(Process(each, own_keys, place(EACH), carries_of=that_can()), psp, clock) for each in (engine, second)
-    ]
-    await close(second)
+async def gateways(engine: AsyncEngine, other_engine: AsyncEngine, own_keys: Keys, psp: Psp) -> list[Gateway]:
+    clock, engines = Clock(), (engine, other_engine)
+    return [Gateway(Process(each, own_keys, place(EACH), carries_of=that_can()), psp, clock) for each in engines]
 
 
 async def refusal_of(work: Any) -> ActRefusal:

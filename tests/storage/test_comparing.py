@@ -5,15 +5,15 @@ afterwards. In all of them the sums by class equal both sides'. Not tested here:
 (test_statements), mixtures of these cases (test_comparing_random).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.statements import LineKind
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.storage.reconciling_desk import Desk, Line, at, counted
 
 PAYOUT, REFUND, RETURN, OUT = LineKind.PAYOUT, LineKind.REFUND, LineKind.RETURN, LineKind.OUT
@@ -21,13 +21,8 @@ Step = Callable[[Desk], Awaitable[Any]]
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database = Database(database_url, 3)
-    connection = await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    yield Desk(connection, database)
-    await connection.close()
-    await database.close()
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
+    return Desk(alone, database_on(engine))
 
 
 def has(*values: Any, **more: Any) -> Step:

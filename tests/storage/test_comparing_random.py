@@ -7,19 +7,19 @@ of their order, payments that were taken as paid.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import time, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.ids import DIFFERENCE, show
 from gateway.domain.statements import LineKind, StatementLine, day_of
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.examples import examples
 from tests.storage.naive_matcher import Entry, Found, NaiveMatcher, counts
 from tests.storage.reconciling_desk import ACCOUNT, DAY, MERCHANT, Desk, Line, at, counted
@@ -52,13 +52,8 @@ Row = tuple[object, ...]
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database = Database(database_url, 2)
-    connection = await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    yield Desk(connection, database)
-    await connection.close()
-    await database.close()
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
+    return Desk(alone, database_on(engine))
 
 
 @dataclass

@@ -5,7 +5,6 @@ succeeded (test_refunding), a real PSP that is late (tests/e2e).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,12 +32,10 @@ from gateway.ports import AmountExceedsRestError, Observation, PaymentNotRefunda
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.server.database import Database
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.anomalies import AnomalyStore
 from gateway.storage.writing.correcting import CorrectingStore
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.storage.tills import Till, till_place
@@ -134,11 +131,9 @@ async def desk(engine: AsyncEngine, own_keys: Keys) -> Desk:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Desk]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Desk:
     """The same in a second process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Desk(Process(engine, own_keys, PAYS))
-    await close(engine)
+    return Desk(Process(other_engine, own_keys, PAYS))
 
 
 async def charged(desk: Desk) -> Payment:

@@ -3,18 +3,18 @@
 Not here: how lines are classed (test_comparing), the calls over HTTP (tests/api/test_reconciliation.py).
 """
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.differences import DifferenceFilter, DifferenceState
 from gateway.domain.reconciled import Class, DayFilter, DayNotClosableError, MissingDay
 from gateway.storage.reconciling.days import DayStore
 from gateway.storage.reconciling.differences import DifferenceStore
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.storage.reconciling_desk import ACCOUNT, DAY, MERCHANT, Desk, Line, at
 
 NEXT = DAY + timedelta(days=1)
@@ -25,18 +25,13 @@ VALUES ($1, $2, $3, $4, 2, 'not ready', true, $4, $5)
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
     """Two days: on the first two lines that nobody knows, on the second one of ours that they have not."""
-    database = Database(database_url, 3)
-    connection = await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    desk = Desk(connection, database)
+    desk = Desk(alone, database_on(engine))
     await desk.has("B1", 400, when=at("11:00", 1))
     await desk.compares(0, [Line("A1", 100), Line("A2", 200, no="+1")])
     await desk.compares(1, [])
-    yield desk
-    await connection.close()
-    await database.close()
+    return desk
 
 
 async def ids(desk: Desk) -> list[UUID]:

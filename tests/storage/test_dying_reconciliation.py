@@ -29,9 +29,7 @@ from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reconciling.store import StatementStore
 from gateway.storage.reconciling.words import UntoldStore
-from gateway.storage.server.engine import create_engine
 from reconciliation.running import Reconciler
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process
 from tests.unit.domain.samples import MERCHANT_ID, NOW, catalogue, channel, rule
@@ -160,10 +158,8 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> AsyncIterator[Process]
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, CATALOGUE)
-    await close(engine)
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
+    return Process(other_engine, own_keys, CATALOGUE)
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

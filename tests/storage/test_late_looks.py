@@ -4,7 +4,6 @@ On a real PostgreSQL. Not tested here: when a look is due and which word ends th
 PSP (test_what_reaches_the_wire.py).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -36,9 +35,7 @@ from gateway.domain.refunds import Refund
 from gateway.flows.observations import key_of
 from gateway.ports import Observation
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.erasing import CardInUseError, erase_card
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, payment_in
 from tests.unit.domain.samples import AUTHENTICATION_TERMS, MERCHANT_ID, catalogue, channel, later, rule
@@ -61,11 +58,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, PAYS)
-    await close(engine)
+    return Process(other_engine, own_keys, PAYS)
 
 
 Given = Payment | Authentication | Refund

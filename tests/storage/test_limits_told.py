@@ -3,7 +3,6 @@
 Not tested here: which limit is told and what would help (tests/unit/router), and how totals are counted (test_totals).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -18,10 +17,8 @@ from gateway.domain.outcomes import Declined, Succeeded
 from gateway.domain.payments import Payment
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.reader import Reader
-from gateway.storage.server.engine import create_engine
 from router.facts import LastAttempt
 from router.left import ToldLimit
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import TIMEZONE, Process
 from tests.unit.domain.samples import MERCHANT_ID, NOW, card_elements, catalogue, channel, later, order, rule
@@ -43,11 +40,9 @@ async def process(engine: AsyncEngine) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, process: Process) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, process: Process) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, process.keys, process.catalogue)
-    await close(engine)
+    return Process(other_engine, process.keys, process.catalogue)
 
 
 def refusal(payment: Payment) -> Failure:

@@ -7,7 +7,6 @@ opening (test_recording).
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, cast
@@ -29,11 +28,9 @@ from gateway.domain.scenes import Kind, Scene
 from gateway.flows.observations import key_of
 from gateway.ports import IntentKey, OpenResult, OrderConflictError, OverloadedError
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
 from router.decide import replay
 from router.limits import ChannelLimits
 from router.record import to_record
-from tests.databases import close
 from tests.keys import keys, new_keys
 from tests.storage.gateway_process import Process, payment_in
 from tests.unit.domain.samples import (
@@ -67,11 +64,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, BOTH)
-    await close(engine)
+    return Process(other_engine, own_keys, BOTH)
 
 
 # --- one flush ---

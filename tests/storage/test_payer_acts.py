@@ -35,8 +35,6 @@ from gateway.ports import ActRefusal, AfterAsking, GoOn, OpenResult, Recorded, W
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.timeline import timeline_of
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import LostCommitDatabase, Process, observation, payment_in
 from tests.storage.payers import (
@@ -72,11 +70,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> AsyncIterator[Process]
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys, process: Process) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys, process: Process) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, process.catalogue, carries_of=process.carries_of)
-    await close(engine)
+    return Process(other_engine, own_keys, process.catalogue, carries_of=process.carries_of)
 
 
 async def pays(process: Process, continuation: str | None = "c-1", **known: Any) -> Payment:

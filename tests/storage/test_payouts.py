@@ -52,11 +52,9 @@ from gateway.objects.payouts import payout_object
 from gateway.ports import AmountExceedsRestError, IntentKey, Observation, OrderConflictError
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import paying_out
 from gateway.storage.writing.payments import payments_by_id
 from router.fees import FixedFee
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import TIMEZONE, Process, payment_in
 from tests.unit.domain.samples import (
@@ -98,11 +96,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> AsyncIterator[Process]
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, PAYS)
-    await close(engine)
+    return Process(other_engine, own_keys, PAYS)
 
 
 async def pays(process: Process, amount: int = 1000, **known: Any) -> Payment:

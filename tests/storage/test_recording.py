@@ -4,7 +4,6 @@ Not tested here: which observation does what to a state (tests/unit/domain), del
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -35,9 +34,7 @@ from gateway.domain.payments import Payment, Status
 from gateway.objects.payments import payment_object
 from gateway.ports import Recorded
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing.going_on import UnknownIntentError
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, card_observation, observation, payment_in
 from tests.unit.domain.samples import (
@@ -75,11 +72,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, PAYS)
-    await close(engine)
+    return Process(other_engine, own_keys, PAYS)
 
 
 async def last_attempt(process: Process, channel_code: str = "up") -> Any:

@@ -5,7 +5,6 @@ before the books (tests/api), what reaches a PSP (tests/e2e).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -48,11 +47,9 @@ from gateway.ports import (
     RefundResult,
 )
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import refunding
 from gateway.storage.writing.payments import payments_by_id
 from gateway.storage.writing.refunds import refunds_by_id
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, payment_in
 from tests.unit.domain.samples import (
@@ -85,11 +82,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, PAYS)
-    await close(engine)
+    return Process(other_engine, own_keys, PAYS)
 
 
 @pytest.fixture

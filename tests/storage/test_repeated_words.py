@@ -4,7 +4,6 @@ Not tested here: what a word does to a state (tests/unit/domain), how a count is
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +14,6 @@ from gateway.domain.failures import FailureCode
 from gateway.domain.hearing import Source
 from gateway.domain.outcomes import Authenticated, Declined, NotFound, Outcome, Processing, Succeeded, Unknown
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, observation, payment_in
 from tests.storage.test_recording import AUTHENTICATES, PAYS
@@ -37,11 +34,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, PAYS)
-    await close(engine)
+    return Process(other_engine, own_keys, PAYS)
 
 
 async def kept(process: Process) -> list[Any]:

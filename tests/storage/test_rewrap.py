@@ -5,7 +5,6 @@ Not tested here: how cards are found before a rewrap (test_cards), the command (
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,11 +22,9 @@ from gateway.ports import CardNotFoundError, DatabaseAwayError, OverloadedError
 from gateway.storage.keys import KeyRingError, Keys
 from gateway.storage.reading.doctor import examine
 from gateway.storage.reading.key_use import key_use, require_order_key
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import rewrap
 from gateway.storage.writing.erasing import CardInUseError, erase_card
 from gateway.storage.writing.rewrap import Batch, Rewrap
-from tests.databases import close
 from tests.keys import key, keys
 from tests.storage.first_version_rows import first_version_card
 from tests.storage.gateway_process import Process, payment_in
@@ -49,11 +46,9 @@ async def process(engine: AsyncEngine) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine) -> Process:
     """A second process with keys and connections of its own."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, BOTH, TWO)
-    await close(engine)
+    return Process(other_engine, BOTH, TWO)
 
 
 async def rewrapped(process: Process, with_keys: Keys | None = None, now: datetime = NOW) -> list[Batch]:

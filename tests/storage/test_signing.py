@@ -25,11 +25,9 @@ from gateway.domain.unbinding import Unbinding
 from gateway.ports import ActRefusal, CardInUseError, CardNotFoundError, OpenResult, OrderConflictError, Wish
 from gateway.storage.keys import Keys
 from gateway.storage.reading.doctor import examine
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import erasing
 from gateway.storage.writing.authentications import authentications_by_id
 from gateway.storage.writing.unbinding import UnbindingStore
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import LostCommitDatabase, Process, card_observation, payment_in
 from tests.storage.payers import (
@@ -66,11 +64,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> AsyncIterator[Process]
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys, process: Process) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys, process: Process) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, process.catalogue, carries_of=process.carries_of)
-    await close(engine)
+    return Process(other_engine, own_keys, process.catalogue, carries_of=process.carries_of)
 
 
 def code_of(payment: Payment) -> FailureCode | None:

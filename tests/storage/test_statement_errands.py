@@ -31,11 +31,10 @@ from gateway.ports.statements import (
 from gateway.storage.reconciling.errands import ErrandStore
 from gateway.storage.reconciling.store import StatementStore
 from gateway.storage.server.database import Database
-from gateway.storage.server.engine import create_engine
 from gateway.workers import statements as worker
 from gateway.workers.statements import LEASE, StatementWatch
 from reconciliation.running import Reconciler
-from tests.databases import close, database_on
+from tests.databases import database_on
 from tests.unit.domain.samples import MERCHANT_ID
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -225,13 +224,11 @@ async def world(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @pytest.fixture
-async def other(world: World, database_url: str) -> AsyncIterator[World]:
+async def other(world: World, other_engine: AsyncEngine) -> AsyncIterator[World]:
     """A second process on the same database, at the same PSP."""
-    engine = create_engine(database_url, 4, application_name="other")
-    second = World(database_on(engine), world.psp, logged=world.logged)
+    second = World(database_on(other_engine), world.psp, logged=world.logged)
     yield second
     await second.watch.close()
-    await close(engine)
 
 
 def late() -> float | None:

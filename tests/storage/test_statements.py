@@ -4,17 +4,17 @@ Not tested here: what each line is (test_comparing), reading files (tests/adapte
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.reconciled import DayClosedError, OtherStatementError
 from gateway.domain.statements import StatementLine
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.storage.reconciling_desk import ACCOUNT, DAY, Desk, Line, at, counted
 
 ALL_ROWS = (
@@ -28,13 +28,8 @@ WAITS_FOR_ITS_TURN = (
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database = Database(database_url, 4)
-    connection = await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    yield Desk(connection, database)
-    await connection.close()
-    await database.close()
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
+    return Desk(alone, database_on(engine))
 
 
 async def rows(desk: Desk) -> tuple[int, ...]:

@@ -3,13 +3,13 @@
 On a real PostgreSQL. Not tested here: how a rule is found (tests/unit/reconciliation), the lines that a person reads.
 """
 
-from collections.abc import AsyncIterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import ANY_BANK, Account, Catalogue, Channel, Merchant, RouteRule
 from gateway.domain.payees import PayeeType
@@ -17,10 +17,9 @@ from gateway.domain.payout_rules import PayoutRule
 from gateway.domain.scenes import Scene
 from gateway.domain.statements import LineKind
 from gateway.storage.reconciling.fees import TakenFeeStore
-from gateway.storage.server.database import Database
 from reconciliation.fee_proposals import TakenFee, proposed_fees
 from router.fees import FixedFee, PercentFee
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.storage.reconciling_desk import ACCOUNT, DAY, MERCHANT, Desk, Line
 
 YOURS = PercentFee(Decimal("0.001"), 10, None)
@@ -35,12 +34,8 @@ CATALOGUE = Catalogue(
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database, connection = Database(database_url, 2), await connected(database_url)
-    await connection.execute(REPLICA)  # the rows around those of a comparison are not there
-    yield Desk(connection, database)
-    await connection.close()
-    await database.close()
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
+    return Desk(alone, database_on(engine))
 
 
 async def taken(desk: Desk) -> list[TakenFee]:

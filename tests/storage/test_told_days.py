@@ -5,20 +5,19 @@ On a real PostgreSQL. Not tested here: how lines are classed (test_comparing.py)
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.catalogue import Catalogue, Endpoint
 from gateway.domain.ids import ObjectKind, account_id, show_object
 from gateway.domain.reconciled import OtherStatementError
 from gateway.storage.reconciling import telling
-from gateway.storage.server.database import Database
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 from tests.storage.reconciling_desk import ACCOUNT, DAY, MERCHANT, Desk, Line, at
 
 FOUND: Final = "reconciliation.difference_found"
@@ -38,12 +37,8 @@ ENDPOINTS: Final = (
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database, connection = Database(database_url, 3), await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    yield Desk(connection, database, Catalogue(1, endpoints=ENDPOINTS))
-    await connection.close()
-    await database.close()
+async def desk(engine: AsyncEngine, alone: Any) -> Desk:
+    return Desk(alone, database_on(engine), Catalogue(1, endpoints=ENDPOINTS))
 
 
 async def told(desk: Desk, account: str = ACCOUNT) -> list[str]:

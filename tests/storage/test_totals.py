@@ -6,7 +6,6 @@ and that reading it does not grow with what lies in the tables (test_plans).
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,11 +22,9 @@ from gateway.storage.keys import Keys
 from gateway.storage.reading.reader import Reader
 from gateway.storage.server import database as database_module
 from gateway.storage.server.database import Database
-from gateway.storage.server.engine import create_engine
 from gateway.storage.writing import making_good, totals
 from gateway.storage.writing.erasing import erase_card
 from router.limits import ChannelLimits
-from tests.databases import close
 from tests.keys import keys as known_keys
 from tests.keys import new_keys
 from tests.storage.first_version_rows import first_version_card
@@ -62,11 +59,9 @@ async def process(engine: AsyncEngine, keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, keys, PLAIN)
-    await close(engine)
+    return Process(other_engine, keys, PLAIN)
 
 
 def why(payment: Payment) -> FailureCode | None:

@@ -5,7 +5,6 @@ does to an intent (tests/unit/domain), looks at what was given up (test_late_loo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -34,8 +33,6 @@ from gateway.domain.outcomes import (
 from gateway.domain.payments import Payment, Status
 from gateway.ports import GoOn, OpenResult, OrderConflictError, Recorded
 from gateway.storage.keys import Keys
-from gateway.storage.server.engine import create_engine
-from tests.databases import close
 from tests.keys import new_keys
 from tests.storage.gateway_process import Process, card_observation, observation, payment_in
 from tests.unit.domain.samples import (
@@ -75,11 +72,9 @@ async def process(engine: AsyncEngine, own_keys: Keys) -> Process:
 
 
 @pytest.fixture
-async def other(database_url: str, own_keys: Keys) -> AsyncIterator[Process]:
+async def other(other_engine: AsyncEngine, own_keys: Keys) -> Process:
     """A second gateway process on the same database."""
-    engine = create_engine(database_url, 4, application_name="other")
-    yield Process(engine, own_keys, ON_UP)
-    await close(engine)
+    return Process(other_engine, own_keys, ON_UP)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 Not tested here: rates and when something is told, as functions (tests/unit/domain/test_rates.py).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from gateway.domain.alerts import AlertKind
@@ -26,7 +26,7 @@ from gateway.storage.watching.switches import SwitchStore
 from gateway.watch.ailing import AilingChannels
 from gateway.watch.channels import ChannelWatch
 from router.ailing import Ailing
-from tests.databases import REPLICA, connected
+from tests.databases import database_on
 
 SHOP = UUID(int=0xA)
 NOON = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
@@ -112,12 +112,8 @@ class Street:
 
 
 @pytest.fixture
-async def street(database_url: str) -> AsyncIterator[Street]:
-    database, connection = Database(database_url, 3), await connected(database_url)
-    await connection.execute(REPLICA)  # our rows stand alone here
-    yield Street(connection, database)
-    await connection.close()
-    await database.close()
+async def street(engine: AsyncEngine, alone: Any) -> Street:
+    return Street(alone, database_on(engine))
 
 
 async def test_a_channel_that_times_out_for_everyone_is_told_with_its_first_twenty(street: Street) -> None:
