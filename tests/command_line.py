@@ -8,9 +8,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
 import pytest
+import structlog
 
 from gateway.run.cli import app
-from tests.plain_logs import log_plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def command(environment: Mapping[str, str], *words: str) -> Ended:
         except SystemExit as end:
             status = end.code
         finally:
-            log_plainly()
+            structlog.reset_defaults()
             root.handlers[:] = handlers
             root.setLevel(level)
     assert isinstance(status, int), status

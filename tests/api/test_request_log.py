@@ -15,7 +15,6 @@ import structlog
 from gateway import logs
 from tests.api.client import Client
 from tests.api.fakes import ADMIN, CARD, CARD_NO, KEY, OTHER_MERCHANT_KEY, FakeGateway, order
-from tests.plain_logs import log_plainly
 
 
 class Written(io.StringIO):
@@ -31,7 +30,7 @@ def written() -> Iterator[Written]:
     logs.configure("info", console=False, stream=stream)
     structlog.configure(cache_logger_on_first_use=False)  # loggers of modules outlive this test
     yield stream
-    log_plainly()
+    structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
 

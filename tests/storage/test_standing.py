@@ -21,7 +21,7 @@ from gateway.storage.watching.alerts import AlertStore
 from gateway.storage.watching.standing import LOOKS, StandingStore
 from gateway.watch.board import AlertBoard
 from gateway.watch.standing import EVERY_S, StandingWatch
-from tests.databases import REPLICA, connected, database_on
+from tests.databases import database_on
 from tests.storage.delivery_rows import MERCHANT
 
 NOW = datetime(2026, 3, 5, 4, 0, tzinfo=UTC)
@@ -119,18 +119,15 @@ async def test_what_stands_is_an_alert_until_it_does_not(world: World) -> None:
     assert await world.looks() == [(AlertKind.ANOMALIES_OPEN, "late_failure", 1), (AlertKind.BALANCE_SILENT, "ll-1", 1)]
 
 
-async def test_how_many_differences_wait_for_a_person_is_shown_for_each_account(world: World) -> None:
+async def test_how_many_differences_wait_for_a_person_is_shown_for_each_account(world: World, alone: Any) -> None:
     def shown(account: str) -> float | None:
         return REGISTRY.get_sample_value("sluice_differences_open", {"merchant": "watched", "account": account})
 
-    connection = await connected(world.engine.url.render_as_string(hide_password=False))
-    await connection.execute(REPLICA)  # without their statements
     for n, (account, kind) in enumerate((("a", "long"), ("a", "short"), ("a", "suspense"), ("b", "long"))):
-        await connection.execute(DIFFERENCE, MERCHANT, uuid4(), account, uuid4(), kind, n, NOW)
+        await alone.execute(DIFFERENCE, MERCHANT, uuid4(), account, uuid4(), kind, n, NOW)
     assert await world.looks() == [(AlertKind.DIFFERENCES_OPEN, "a", 2), (AlertKind.DIFFERENCES_OPEN, "b", 1)]
     assert (shown("a"), shown("b")) == (2, 1)
-    await connection.execute(RESOLVE, NOW)
-    await connection.close()
+    await alone.execute(RESOLVE, NOW)
     await world.looks()
     assert (shown("a"), shown("b")) == (0, 1)
 
