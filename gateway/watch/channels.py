@@ -128,7 +128,8 @@ class ChannelWatch:
             try:
                 await self._look_at(merchant_id)
             except Exception as error:  # noqa: BLE001 -- the next look tries again, and counts what this one missed
-                log.warning("channels were not looked at", error_type=type(error).__name__)
+                merchant = self._catalogue().code_of(merchant_id)
+                log.warning("channels were not looked at", merchant=merchant, error_type=type(error).__name__)
 
     async def _look_at(self, merchant_id: UUID) -> None:
         now = self._clock()

@@ -65,7 +65,8 @@ class StandingWatch:
             try:
                 await self._look_at(merchant_id, everywhere)
             except Exception as error:  # noqa: BLE001 -- one that cannot be read does not hide the next
-                log.warning("what stands was not looked at", error_type=type(error).__name__)
+                merchant = self._catalogue().code_of(merchant_id)
+                log.warning("what stands was not looked at", merchant=merchant, error_type=type(error).__name__)
 
     async def _look_at(self, merchant_id: UUID, everywhere: Stands) -> None:
         standing = await self._standing.standing(merchant_id, self._clock())
